@@ -1,0 +1,76 @@
+"""Patients, visits, and what a message says about them.
+
+In a draft, None means "not said: keep", and "" (or an empty tuple) means "said to be empty: erase" (HL7 2.5.1 2.5.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """
+    A person as the EHR knows them.
+
+    key: our row. identifiers: the primary one first. patient_name: DICOM PN, up to three groups.
+    patient_birth_date: "YYYYMMDD" or "". patient_sex: M, F, O or "".
+    as_of: the time of the newest news applied, by the sender's clock; None for one made from nothing but a merge.
+    merged_into: the survivor's key, None while live. provisional: known only from an order, or unidentified (PID-31).
+    """
+
+    key: int
+    identifiers: tuple[PatientIdentifier, ...]
+    patient_name: str = ""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    other_patient_names: tuple[str, ...] = ()
+    multiple_birth: bool = False
+    provisional: bool = False
+    patient_address: str = ""
+    patient_telephone: str = ""
+    as_of: datetime | None = None
+    merged_into: int | None = None
+    version: int = 1
+
+    @property
+    def primary(self) -> PatientIdentifier:
+        """The identifier that images and charts carry."""
+        return self.identifiers[0]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientDraft:
+    """What a message says of one patient. identifiers: the primary one first, never empty."""
+
+    identifiers: tuple[PatientIdentifier, ...]
+    patient_name: str | None = None
+    patient_birth_date: str | None = None
+    patient_sex: str | None = None
+    other_patient_names: tuple[str, ...] | None = None
+    multiple_birth: bool | None = None
+    provisional: bool | None = None
+    patient_address: str | None = None
+    patient_telephone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VisitDraft:
+    """What a message says of the visit (PV1). admission_id may be empty: then nothing is kept of it but the location."""
+
+    admission_id: EntityIdentifier = field(default_factory=EntityIdentifier)
+    patient_class: str | None = None
+    current_patient_location: str | None = None
+    referring_physician_name: str | None = None
+    admitted_local: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergeDraft:
+    """One PID/MRG pair of an A40: *retired* ends, *survivor* lives on."""
+
+    survivor: PatientDraft
+    retired: PatientIdentifier

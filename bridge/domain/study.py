@@ -1,0 +1,178 @@
+"""Studies, series and instances as received, and whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.domain.identifiers import PatientIdentifier
+
+
+class StudyState(StrEnum):
+    """Where a study stands. Only the first two may leave the house. Source: contract.md, /api/studies."""
+
+    BOUND = "bound"
+    BOUND_WITH_CORRECTION = "bound_with_correction"
+    REVIEW = "review"
+    QUARANTINE = "quarantine"
+
+
+BOUND_STATES = frozenset({StudyState.BOUND, StudyState.BOUND_WITH_CORRECTION})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAttributes:
+    """One item of Request Attributes Sequence (0040,0275): what the worklist gave the scanner. Source: PS3.3 C.7.3.1."""
+
+    requested_procedure_id: str = ""
+    scheduled_procedure_step_id: str = ""
+    accession_number: str = ""
+    study_instance_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """
+    What one received object says of itself, decoded, padding stripped, never corrected.
+
+    Dates "YYYYMMDD", times "HHMMSS[.F]", both as the device's clock says, "" if absent or not a date.
+    patient_name: PN with its groups; patient_name_bytes: the undecoded value, for a second reading in another character
+    set. faults: what was let through (slugs, no patient data).
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    specific_character_set: tuple[str, ...] = ()
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    other_patient_ids: tuple[PatientIdentifier, ...] = ()
+    patient_name: str = ""
+    patient_name_bytes: bytes = b""
+    patient_birth_date: str = ""
+    patient_sex: str = ""
+    accession_number: str = ""
+    issuer_of_accession_number: str = ""
+    request_attributes: tuple[RequestAttributes, ...] = ()
+    study_date: str = ""
+    study_time: str = ""
+    timezone_offset_from_utc: str = ""
+    study_description: str = ""
+    study_id: str = ""
+    referring_physician_name: str = ""
+    institution_name: str = ""
+    modality: str = ""
+    series_number: int | None = None
+    series_description: str = ""
+    series_date: str = ""
+    series_time: str = ""
+    body_part_examined: str = ""
+    laterality: str = ""
+    station_name: str = ""
+    performed_procedure_step_id: str = ""
+    instance_number: int | None = None
+    content_label: str = ""
+    number_of_frames: int = 1
+    rows: int | None = None
+    columns: int | None = None
+    burned_in_annotation: str = ""
+    lossy_image_compression: str = ""
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """
+    All instances of one Study Instance UID, and the binding.
+
+    received: the header that decided (its first instance's). patient_key, order_key: the binding, None unless bound.
+    rule: the bind rule or veto ("B01", "V06"), or "person". binding_version counts every decision that changed it.
+    held_from: the binding that a hold took away. closed_reason: why a person took it out of the queue, "" if not closed.
+    completed_at: when it was found complete (quiet, or its MPPS done and everything here), None before.
+    """
+
+    key: int
+    study_instance_uid: str
+    state: StudyState
+    received: Header
+    source_ae_title: str
+    foreign: bool
+    patient_key: int | None = None
+    order_key: int | None = None
+    rule: str = ""
+    decided_by: str = ""
+    binding_version: int = 0
+    held_from_patient_key: int | None = None
+    held_from_order_key: int | None = None
+    closed_reason: str = ""
+    first_instance_at: datetime | None = None
+    last_instance_at: datetime | None = None
+    completed_at: datetime | None = None
+    version: int = 1
+
+    @property
+    def is_bound(self) -> bool:
+        return self.state in BOUND_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series, with what FHIR's ImagingStudy.series wants of it."""
+
+    key: int
+    study_key: int
+    series_instance_uid: str
+    modality: str = ""
+    series_number: int | None = None
+    series_description: str = ""
+    series_date: str = ""
+    series_time: str = ""
+    body_part_examined: str = ""
+    laterality: str = ""
+    station_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One object on disk. digest: SHA-256 of the Part 10 file as kept; content_digest: of its data set alone."""
+
+    key: int
+    study_key: int
+    series_key: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    blob: str
+    digest: str
+    content_digest: str
+    size_bytes: int
+    instance_number: int | None = None
+    content_label: str = ""
+    number_of_frames: int = 1
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One attribute that leaves with another value than it came with. keyword: DICOM keyword."""
+
+    keyword: str
+    received: str
+    record: str
+    applied: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StudyContents:
+    """A study with everything it holds, as publishers and web pages read it. instances: by series key."""
+
+    study: Study
+    series: tuple[Series, ...] = ()
+    instances: dict[int, tuple[Instance, ...]] = field(default_factory=dict)
+
+    @property
+    def instance_count(self) -> int:
+        return sum(len(group) for group in self.instances.values())
