@@ -1,0 +1,357 @@
+"""Frozen settings from one TOML file and the environment over it; an unknown key stops the start with the nearest right word.
+
+Every value has a safe default. What an unsafe start is, and why it is refused, stands in `bridge/safety.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from bridge.domain.identifiers import check_ae_title
+from bridge.errors import BridgeError, Misconfigured
+
+ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _ae_title(value: str) -> str:
+    try:
+        return check_ae_title(value, "ae_title")
+    except BridgeError as fault:
+        raise ValueError(fault.detail) from fault
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+AETitle = Annotated[str, AfterValidator(_ae_title)]
+Network = Annotated[str, AfterValidator(_network)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tls(_Section):
+    """Certificate and key as PEM files. client_ca: whoever has no certificate of it cannot connect. port: TLS there, plain on the section's port."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    port: Port | None = None
+
+
+class BridgeSection(_Section):
+    """Where things lie and what house this is. mappings: a folder laid over the shipped mappings/."""
+
+    data: Path = Path("var")
+    mappings: Path | None = None
+    time_zone: str = "UTC"
+    organization: str = "Imaging Bridge"
+
+    @field_validator("mappings", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as fault:
+            raise ValueError("no such time zone") from fault
+        return value
+
+
+class StoreSection(_Section):
+    """database: a SQLAlchemy URL, "" for SQLite in data. blobs: "" for a folder in data."""
+
+    database: str = ""
+    blobs: str = ""
+
+
+class Hl7Section(_Section):
+    """The MLLP listener. senders: "known" refuses who is in no site's match list; "any" is for a trial on loopback."""
+
+    host: str = "127.0.0.1"
+    port: Port = 2575
+    tls: Tls | None = None
+    plain_from: tuple[Network, ...] = ()
+    senders: Literal["known", "any"] = "known"
+    max_message_mb: int = Field(default=16, ge=1, le=256)
+
+
+PeerRole = Literal["modality", "archive", "viewer", "referrer"]
+
+
+class Peer(_Section):
+    """
+    A configured DICOM remote. host, port: where it listens; its own calls must come from host, or from one of the
+    networks in from. charset: what the device can read, "" to follow its query. unbound: may also see unbound studies.
+    """
+
+    ae_title: AETitle
+    host: str
+    port: Port
+    roles: tuple[PeerRole, ...]
+    charset: str = ""
+    modality: str = ""
+    unbound: bool = False
+    tls: bool = False
+    from_networks: tuple[Network, ...] = Field(default=(), alias="from")
+
+
+class DicomSection(_Section):
+    """The DICOM listener. max_instance_mb: a larger object is cut off and refused."""
+
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    ae_title: AETitle = "BRIDGE"
+    callers: Literal["known", "any"] = "known"
+    tls: Tls | None = None
+    plain_from: tuple[Network, ...] = ()
+    max_instance_mb: int = Field(default=2048, ge=1)
+    max_associations: int = Field(default=60, ge=1, le=1000)
+    private_sop_classes: tuple[str, ...] = ()
+    peers: tuple[Peer, ...] = ()
+
+    @field_validator("peers")
+    @classmethod
+    def _one_entry_each(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
+        titles = [peer.ae_title for peer in value]
+        twice = sorted({title for title in titles if titles.count(title) > 1})
+        if twice:
+            raise ValueError(f"listed twice: {', '.join(twice)}")
+        return value
+
+
+class HttpSection(_Section):
+    """Console, REST, FHIR and DICOMweb. public_url: what links say, "" for the listener's own address."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+    public_url: str = ""
+    tls: Tls | None = None
+    behind_proxy: tuple[Network, ...] = ()
+    max_body_mb: int = Field(default=64, ge=1)
+    idle_minutes: int = Field(default=15, ge=1)
+
+
+class NoAuth(_Section):
+    kind: Literal["none"] = "none"
+
+
+class BasicAuth(_Section):
+    kind: Literal["basic"]
+    username: str
+    password: SecretStr
+
+
+class BearerAuth(_Section):
+    kind: Literal["bearer"]
+    token: SecretStr
+
+
+class SmartBackendAuth(_Section):
+    """SMART Backend Services. key: a PEM file with the private key. Source: HL7 SMART App Launch 2, backend services."""
+
+    kind: Literal["smart-backend"]
+    client_id: str
+    key: Path
+    scope: str = "system/*.cruds"
+    token_url: str = ""
+    key_id: str = ""
+
+
+Auth = Annotated[NoAuth | BasicAuth | BearerAuth | SmartBackendAuth, Field(discriminator="kind")]
+
+
+class FhirServer(_Section):
+    """A FHIR server that we publish to. version R4 serves R4B too."""
+
+    name: str
+    base_url: str
+    version: Literal["R4", "R5"] = "R4"
+    auth: Auth = NoAuth()
+    publish: tuple[Literal["ImagingStudy", "Claim"], ...] = ("ImagingStudy",)
+    timeout_secs: float = Field(default=20, gt=0, le=300)
+
+
+class FhirSection(_Section):
+    serve: tuple[Literal["R4", "R5"], ...] = ("R4", "R5")
+    servers: tuple[FhirServer, ...] = ()
+
+
+class Payer(_Section):
+    """A payer's endpoint. id: its number on claims (X12 NM109)."""
+
+    name: str
+    id: str
+    base_url: str = ""
+    kind: tuple[Literal["cdex", "pas"], ...] = ()
+    auth: Auth = NoAuth()
+
+
+class PublishSection(_Section):
+    """study_quiet_secs: without an MPPS, no new image for this long means complete."""
+
+    study_quiet_secs: float = Field(default=20, ge=0)
+
+
+class Authority(_Section):
+    """One assigning authority under its three names. name: HL7 CX.4.1; oid: CX.4.2; system: FHIR Identifier.system."""
+
+    name: str
+    oid: str = ""
+    system: str = ""
+
+
+class IdentitySection(_Section):
+    """authority: what an identifier without an assigning authority means here."""
+
+    authority: str = "LOCAL"
+    authorities: tuple[Authority, ...] = ()
+
+    def system_of(self, issuer: str) -> str:
+        """Return the FHIR system of *issuer*; one that is not configured gets a URN of ours, never its bare name."""
+        for authority in self.authorities:
+            if issuer in (authority.name, authority.oid):
+                return authority.system or (f"urn:oid:{authority.oid}" if authority.oid else _own_urn(issuer))
+        return _own_urn(issuer)
+
+    def oid_of(self, issuer: str) -> str:
+        """Return the OID of *issuer*, "" if none is configured."""
+        return next((a.oid for a in self.authorities if a.name == issuer), "")
+
+    def name_of(self, issuer: str) -> str:
+        """Return the one name we keep for *issuer*, which may come as its name or its OID."""
+        return next((a.name for a in self.authorities if a.oid and a.oid == issuer), issuer)
+
+
+def _own_urn(issuer: str) -> str:
+    return f"urn:imaging-bridge:authority:{issuer}"
+
+
+class Settings(_Section):
+    """Everything a node needs to know, checked as a whole."""
+
+    bridge: BridgeSection = BridgeSection()
+    store: StoreSection = StoreSection()
+    hl7: Hl7Section = Hl7Section()
+    dicom: DicomSection = DicomSection()
+    http: HttpSection = HttpSection()
+    fhir: FhirSection = FhirSection()
+    payers: tuple[Payer, ...] = ()
+    publish: PublishSection = PublishSection()
+    identity: IdentitySection = IdentitySection()
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        return self.store.database or f"sqlite:///{(self.bridge.data / 'bridge.db').absolute()}"
+
+    @property
+    def blob_folder(self) -> Path:
+        """Folder of the received objects."""
+        return Path(self.store.blobs) if self.store.blobs else self.bridge.data / "blobs"
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.bridge.time_zone)
+
+
+def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """
+    Read settings from *path* (None: defaults only) with the environment laid over them.
+
+    environment: os.environ unless given; names are IMAGING_BRIDGE__SECTION__KEY, values TOML or plain text.
+    Relative paths in the file are relative to the file's folder.
+    Raises: Misconfigured, with every fault.
+    """
+    tree: dict[str, Any] = {}
+    if path is not None:
+        try:
+            tree = tomllib.loads(path.read_text("utf-8"))
+        except OSError as fault:
+            raise Misconfigured([f"{path}: {fault.strerror or 'cannot be read'}"]) from fault
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+            raise Misconfigured([f"{path}: {fault}"]) from fault
+    _lay_over(tree, os.environ if environment is None else environment)
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as fault:
+        raise Misconfigured(_sentences(fault)) from None
+    return _anchored(settings, path.parent if path is not None else Path())
+
+
+def _lay_over(tree: dict[str, Any], environment: Mapping[str, str]) -> None:
+    for name in sorted(environment):
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        steps = [step.lower() for step in name.removeprefix(ENVIRONMENT_PREFIX).split("__")]
+        place: Any = tree
+        for step in steps[:-1]:
+            place = place[int(step)] if isinstance(place, list) and step.isdigit() else place.setdefault(step, {})
+        place[steps[-1]] = _value(environment[name])
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    bridge = settings.bridge
+    changed: dict[str, Path] = {"data": folder / bridge.data}
+    if bridge.mappings is not None:
+        changed["mappings"] = folder / bridge.mappings
+    return settings.model_copy(update={"bridge": bridge.model_copy(update=changed)})
+
+
+def _sentences(fault: ValidationError) -> list[str]:
+    """Return one sentence for each fault; values are left out, since some are secrets."""
+    lines = []
+    for error in fault.errors(include_input=False, include_url=False):
+        place = ".".join(str(step) for step in error["loc"])
+        if error["type"] == "extra_forbidden":
+            near = _nearest(error["loc"])
+            lines.append(f"{place}: unknown key" + (f", did you mean {near!r}?" if near else ""))
+        else:
+            lines.append(f"{place}: {error['msg'].removeprefix('Value error, ').lower()}")
+    return lines
+
+
+def _nearest(place: tuple[int | str, ...]) -> str:
+    model: Any = Settings
+    for step in place[:-1]:
+        if isinstance(step, int):
+            continue
+        field = getattr(model, "model_fields", {}).get(step)
+        model = _model_of(field.annotation) if field is not None else None
+    names = [f.alias or name for name, f in getattr(model, "model_fields", {}).items()]
+    return next(iter(difflib.get_close_matches(str(place[-1]), names, n=1, cutoff=0.6)), "")
+
+
+def _model_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for inner in getattr(annotation, "__args__", ()):
+        found = _model_of(inner)
+        if found is not None:
+            return found
+    return None

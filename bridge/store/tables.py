@@ -1,0 +1,741 @@
+"""Every table. States are text with a CHECK; what may follow what stands in the domain.
+
+Columns are named after DICOM keywords where they are DICOM elements; `<noun>_key` refers to that table's `key`.
+A local date and time stays as sent ("YYYYMMDDHHMMSS") beside its instant. Instants are aware, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from bridge.domain.claim import AttachmentKind, AttachmentState
+from bridge.domain.message import MessageState
+from bridge.domain.order import StepStatus
+from bridge.domain.performed import PerformedStatus
+from bridge.domain.study import StudyState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime on both databases; SQLite would otherwise lose the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs its zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _key() -> Column[int]:
+    return Column("key", Key, primary_key=True, autoincrement=True)
+
+
+def _to(table: str, *, column: str | None = None, nullable: bool = False, index: bool = True) -> Column[int]:
+    return Column(column or f"{table}_key", Key, ForeignKey(f"{_PLURALS[table]}.key"), nullable=nullable, index=index)
+
+
+def _text(name: str, **kwargs: Any) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="", **kwargs)
+
+
+def _flag(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=text("false"))
+
+
+def _count(name: str, start: int = 0) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=str(start))
+
+
+def _one_of(column: str, values: type[StrEnum] | Iterable[str], name: str = "state") -> CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({allowed})", name=name)
+
+
+_PLURALS = {
+    "patient": "patients",
+    "order": "orders",
+    "step": "steps",
+    "performed_step": "performed_steps",
+    "study": "studies",
+    "series": "series",
+    "instance": "instances",
+    "message": "messages",
+    "delivery": "deliveries",
+    "authorization": "authorizations",
+    "attachment": "attachments",
+    "user": "users",
+    "merge": "merges",
+    "decision": "decisions",
+    "visit": "visits",
+}
+
+# ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+patients = Table(
+    "patients",
+    metadata,
+    _key(),
+    _text("patient_name"),
+    _text("patient_birth_date"),
+    _text("patient_sex"),
+    Column("other_patient_names", JSON, nullable=False, server_default=text("'[]'")),
+    _flag("multiple_birth"),
+    _flag("provisional"),
+    _text("patient_address"),
+    _text("patient_telephone"),
+    Column("as_of", Instant),
+    _to("patient", column="merged_into", nullable=True),
+    _count("version", 1),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+patient_identifiers = Table(
+    "patient_identifiers",
+    metadata,
+    _key(),
+    _to("patient"),
+    Column("issuer_of_patient_id", Text, nullable=False),
+    Column("patient_id", Text, nullable=False),
+    _text("identifier_type"),
+    _count("position"),
+    UniqueConstraint("issuer_of_patient_id", "patient_id"),
+    Index(None, "patient_id"),
+)
+
+# What a record was known by before: names and birth dates, those of records merged into it too.
+patient_aliases = Table(
+    "patient_aliases",
+    metadata,
+    _key(),
+    _to("patient"),
+    _text("patient_name"),
+    _text("patient_birth_date"),
+    Column("learned_at", Instant, nullable=False),
+)
+
+# The indexed look-ups of reconciliation: no scan ever finds a candidate.
+patient_keys = Table(
+    "patient_keys",
+    metadata,
+    _key(),
+    _to("patient"),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Index(None, "kind", "value"),
+)
+
+visits = Table(
+    "visits",
+    metadata,
+    _key(),
+    _to("patient"),
+    _text("issuer_of_admission_id"),
+    Column("admission_id", Text, nullable=False),
+    _text("patient_class"),
+    _text("current_patient_location"),
+    _text("referring_physician_name"),
+    _text("admitted_local"),
+    Column("as_of", Instant),
+    UniqueConstraint("issuer_of_admission_id", "admission_id"),
+)
+
+merges = Table(
+    "merges",
+    metadata,
+    _key(),
+    _to("patient", column="survivor_key"),
+    _to("patient", column="retired_key"),
+    _to("message", nullable=True),
+    Column("merged_at", Instant, nullable=False),
+    Column("moved", JSON, nullable=False, server_default=text("'{}'")),
+    Column("undone_at", Instant),
+    _text("undone_by"),
+    _text("undo_reason"),
+)
+
+# ── what was ordered, what was performed ─────────────────────────────────────────────────────────────────────────────
+
+orders = Table(
+    "orders",
+    metadata,
+    _key(),
+    _to("patient"),
+    _text("accession_number"),
+    _text("issuer_of_accession_number"),
+    _text("placer_order_number"),
+    _text("issuer_of_placer_order_number"),
+    _text("filler_order_number"),
+    _text("issuer_of_filler_order_number"),
+    _text("requested_procedure_id"),
+    _text("study_instance_uid"),
+    Column("status", Text, nullable=False),
+    _text("requested_procedure_description"),
+    _text("requested_procedure_code"),
+    _text("requested_procedure_code_scheme"),
+    _text("requested_procedure_code_meaning"),
+    _text("requested_procedure_priority"),
+    _text("reason_for_the_requested_procedure"),
+    _text("requested_procedure_comments"),
+    _text("requesting_physician"),
+    _text("referring_physician_name"),
+    _text("admission_id"),
+    _text("issuer_of_admission_id"),
+    _text("current_patient_location"),
+    _text("institution_name"),
+    _flag("is_import"),
+    _flag("is_test"),
+    Column("transaction_at", Instant),
+    Column("ordered_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    _count("version", 1),
+    _one_of("status", StepStatus, "status"),
+    Index(None, "accession_number"),
+    Index(None, "placer_order_number"),
+    Index(None, "filler_order_number"),
+    Index(None, "study_instance_uid"),
+    Index(None, "requested_procedure_id"),
+    Index(None, "ordered_at"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    _key(),
+    _to("order"),
+    Column("scheduled_procedure_step_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("modality"),
+    _text("scheduled_start_local"),
+    Column("scheduled_start_at", Instant),
+    _text("scheduled_procedure_step_description"),
+    _text("scheduled_protocol_code"),
+    _text("scheduled_protocol_code_scheme"),
+    _text("scheduled_protocol_code_meaning"),
+    _text("scheduled_performing_physician_name"),
+    _text("scheduled_station_name"),
+    _text("scheduled_procedure_step_location"),
+    _text("requested_contrast_agent"),
+    _text("pre_medication"),
+    # The worklist answer as it was encoded in the transaction that wrote the step; null: a required value is missing.
+    Column("encoded", LargeBinary),
+    _text("incomplete"),
+    _count("version", 1),
+    UniqueConstraint("order_key", "scheduled_procedure_step_id"),
+    _one_of("status", StepStatus, "status"),
+    Index("ix_steps_live", "status", "scheduled_start_local"),
+    Index(None, "scheduled_procedure_step_id"),
+)
+
+step_stations = Table(
+    "step_stations",
+    metadata,
+    _key(),
+    _to("step"),
+    Column("scheduled_station_ae_title", Text, nullable=False),
+    UniqueConstraint("step_key", "scheduled_station_ae_title"),
+    Index(None, "scheduled_station_ae_title"),
+)
+
+performed_steps = Table(
+    "performed_steps",
+    metadata,
+    _key(),
+    Column("sop_instance_uid", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    _text("study_instance_uid", index=True),
+    _text("performed_procedure_step_id"),
+    _text("performed_station_ae_title"),
+    _text("modality"),
+    _text("patient_id"),
+    _text("issuer_of_patient_id"),
+    _text("started_local"),
+    _text("ended_local"),
+    _text("discontinuation_code"),
+    Column("referenced_instances", JSON, nullable=False, server_default=text("'[]'")),
+    Column("attributes", JSON, nullable=False, server_default=text("'{}'")),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    _one_of("status", PerformedStatus, "status"),
+)
+
+performed_step_links = Table(
+    "performed_step_links",
+    metadata,
+    _key(),
+    _to("performed_step"),
+    _to("step"),
+    UniqueConstraint("performed_step_key", "step_key"),
+)
+
+# ── what was received ────────────────────────────────────────────────────────────────────────────────────────────────
+
+studies = Table(
+    "studies",
+    metadata,
+    _key(),
+    Column("study_instance_uid", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    Column("received", JSON, nullable=False),
+    Column("other_identities", JSON, nullable=False, server_default=text("'[]'")),
+    _text("source_ae_title"),
+    _flag("foreign"),
+    _to("patient", nullable=True),
+    _to("order", nullable=True),
+    _text("rule"),
+    _text("decided_by"),
+    _text("sentence"),
+    _count("binding_version"),
+    _to("patient", column="held_from_patient_key", nullable=True, index=False),
+    _to("order", column="held_from_order_key", nullable=True, index=False),
+    _text("closed_reason"),
+    # What the header says, for look-ups by a person and for re-deciding when a fact about it arrives.
+    _text("received_patient_id", index=True),
+    _text("received_issuer_of_patient_id"),
+    _text("received_patient_name"),
+    _text("received_patient_birth_date", index=True),
+    _text("received_accession_number", index=True),
+    _text("study_date", index=True),
+    _text("study_time"),
+    Column("first_instance_at", Instant, nullable=False),
+    Column("last_instance_at", Instant, nullable=False, index=True),
+    Column("completed_at", Instant),
+    _count("version", 1),
+    _one_of("state", StudyState),
+    Index(None, "state", "last_instance_at"),
+)
+
+series = Table(
+    "series",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("series_instance_uid", Text, nullable=False, unique=True),
+    _text("modality"),
+    Column("series_number", BigInteger),
+    _text("series_description"),
+    _text("series_date"),
+    _text("series_time"),
+    _text("body_part_examined"),
+    _text("laterality"),
+    _text("station_name"),
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    _key(),
+    _to("study"),
+    _to("series"),
+    Column("sop_instance_uid", Text, nullable=False, unique=True),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("content_digest", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("instance_number", BigInteger),
+    _text("content_label"),
+    _count("number_of_frames", 1),
+    Column("received_at", Instant, nullable=False),
+    _text("received_from"),
+    Index(None, "blob"),
+)
+
+# A SOP Instance UID that came again with other content, or under another study: kept, never shown as the study's.
+conflicting_instances = Table(
+    "conflicting_instances",
+    metadata,
+    _key(),
+    Column("sop_instance_uid", Text, nullable=False, index=True),
+    _text("study_instance_uid"),
+    Column("blob", Text, nullable=False, index=True),
+    Column("digest", Text, nullable=False),
+    Column("received", JSON, nullable=False),
+    _text("reason"),
+    Column("received_at", Instant, nullable=False),
+    _text("received_from"),
+    UniqueConstraint("sop_instance_uid", "digest"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("decided_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    _text("rule"),
+    _text("sentence"),
+    _to("patient", nullable=True, index=False),
+    _to("order", nullable=True, index=False),
+    Column("evidence", JSON, nullable=False, server_default=text("'[]'")),
+    Column("differences", JSON, nullable=False, server_default=text("'[]'")),
+    Column("candidates", JSON, nullable=False, server_default=text("'[]'")),
+    Column("snapshot", JSON, nullable=False, server_default=text("'{}'")),
+    _text("reason"),
+    _to("decision", column="supersedes", nullable=True, index=False),
+    _count("binding_version"),
+)
+
+mismatches = Table(
+    "mismatches",
+    metadata,
+    _key(),
+    _to("study"),
+    _text("rule"),
+    _text("sentence"),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    _text("closed_by"),
+    _text("outcome"),
+    Index(
+        "uq_mismatches_open",
+        "study_key",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+
+# Rejection notes and MPPS codes that question a study's patient. Source: PS3.16 CID 7010, CID 9300.
+signals = Table(
+    "signals",
+    metadata,
+    _key(),
+    Column("study_instance_uid", Text, nullable=False, index=True),
+    Column("code", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    UniqueConstraint("study_instance_uid", "code", "source"),
+)
+
+# ── what was said, what happened ─────────────────────────────────────────────────────────────────────────────────────
+
+messages = Table(
+    "messages",
+    metadata,
+    _key(),
+    Column("received_at", Instant, nullable=False, index=True),
+    _text("peer"),
+    _text("sending_application"),
+    _text("sending_facility"),
+    _text("control_id", index=True),
+    _text("message_type"),
+    Column("message_at", Instant),
+    _text("processing_id"),
+    _text("site"),
+    _text("charset"),
+    Column("digest", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    _text("answer_code"),
+    _text("error_code"),
+    _text("error_where"),
+    _text("error_detail"),
+    _flag("is_test"),
+    _flag("stranger"),
+    _count("times_received", 1),
+    Column("last_received_at", Instant, nullable=False),
+    Column("trace", JSON, nullable=False, server_default=text("'[]'")),
+    Column("notices", JSON, nullable=False, server_default=text("'[]'")),
+    UniqueConstraint("sending_application", "sending_facility", "control_id", "digest"),
+    _one_of("state", MessageState),
+    Index(None, "state", "received_at"),
+)
+
+# Which exams, patients a message touched: the search box finds it by them.
+message_subjects = Table(
+    "message_subjects",
+    metadata,
+    _key(),
+    _to("message"),
+    _to("order", nullable=True),
+    _to("patient", nullable=True),
+)
+
+# One line for each thing that happened to an exam. station: order, scheduled, performed, images, reconciled, chart, authorization.
+events = Table(
+    "events",
+    metadata,
+    _key(),
+    Column("at", Instant, nullable=False),
+    Column("station", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    _text("by"),
+    _text("source_kind"),
+    _text("source_id"),
+    _to("order", nullable=True),
+    _to("study", nullable=True),
+    CheckConstraint("order_key IS NOT NULL OR study_key IS NOT NULL", name="subject"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _key(),
+    Column("topic", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    # Deliveries with one order_of never overtake each other; the work itself is described by topic and subject.
+    Column("order_of", Text, nullable=False),
+    _to("study", nullable=True),
+    _to("order", nullable=True),
+    _to("attachment", nullable=True),
+    Column("state", Text, nullable=False),
+    _count("attempts"),
+    Column("next_at", Instant, nullable=False),
+    _text("lease_owner"),
+    Column("lease_until", Instant),
+    _count("fence"),
+    _text("held_reason"),
+    _text("last_error"),
+    _text("detail"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    _one_of("state", ("pending", "sending", "held", "sent", "dead")),
+    Index("ix_deliveries_due", "state", "next_at"),
+    Index(
+        "uq_deliveries_waiting",
+        "topic",
+        "destination",
+        "order_of",
+        unique=True,
+        sqlite_where=text("state IN ('pending', 'held')"),
+        postgresql_where=text("state IN ('pending', 'held')"),
+    ),
+    Index(
+        "uq_deliveries_sending",
+        "topic",
+        "destination",
+        "order_of",
+        unique=True,
+        sqlite_where=text("state = 'sending'"),
+        postgresql_where=text("state = 'sending'"),
+    ),
+)
+
+delivery_attempts = Table(
+    "delivery_attempts",
+    metadata,
+    _key(),
+    _to("delivery"),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    _text("outcome"),
+    _text("detail"),
+    _text("node"),
+)
+
+# What stands outside, at whom, and for which binding: what a withdrawal or a correction must reach.
+publications = Table(
+    "publications",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("server", Text, nullable=False),
+    Column("resource_type", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    _text("version"),
+    _text("status"),
+    _text("subject"),
+    _text("content_digest"),
+    _count("binding_version"),
+    Column("published_at", Instant, nullable=False),
+    Column("retired_at", Instant),
+    UniqueConstraint("server", "reference"),
+)
+
+# Which object each archive has, and as which binding: what a forward still owes.
+forwards = Table(
+    "forwards",
+    metadata,
+    _key(),
+    _to("instance"),
+    _to("study"),
+    Column("destination", Text, nullable=False),
+    _count("binding_version"),
+    _text("status"),
+    Column("sent_at", Instant, nullable=False),
+    UniqueConstraint("instance_key", "destination"),
+)
+
+# ── authorizations ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+authorizations = Table(
+    "authorizations",
+    metadata,
+    _key(),
+    Column("number", Text, nullable=False),
+    _text("payer_id"),
+    _text("payer_name"),
+    _text("member_id"),
+    _to("patient"),
+    _to("order", nullable=True),
+    Column("lines", JSON, nullable=False, server_default=text("'[]'")),
+    _text("effective_on"),
+    _text("expires_on"),
+    _flag("policy_level"),
+    _text("source"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("payer_id", "number"),
+    Index(None, "number"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    _key(),
+    _to("authorization"),
+    _to("study"),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _count("binding_version"),
+    Column("instances", JSON, nullable=False, server_default=text("'[]'")),
+    _text("payer"),
+    _text("reference"),
+    _text("detail"),
+    _text("attached_by"),
+    Column("attached_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    UniqueConstraint("authorization_key", "study_key", "kind"),
+    _one_of("kind", AttachmentKind, "kind"),
+    _one_of("state", AttachmentState),
+)
+
+# ── who may, who did ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+users = Table(
+    "users",
+    metadata,
+    _key(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    _text("password_hash"),
+    _flag("disabled"),
+    _count("failed_sign_ins"),
+    Column("locked_until", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _key(),
+    Column("token_digest", Text, nullable=False, unique=True),
+    _to("user"),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+)
+
+# A link that signs in once: the first administrator, or a new user without a password yet.
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    _key(),
+    Column("token_digest", Text, nullable=False, unique=True),
+    _to("user", nullable=True),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("used_at", Instant),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _key(),
+    Column("name", Text, nullable=False),
+    Column("token_digest", Text, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("scopes", JSON, nullable=False, server_default=text("'[]'")),
+    _text("ae_title"),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant),
+    Column("revoked_at", Instant),
+    Column("used_at", Instant),
+)
+
+audit_rows = Table(
+    "audit_rows",
+    metadata,
+    _key(),
+    Column("at", Instant, nullable=False, index=True),
+    Column("action", Text, nullable=False),
+    _text("actor"),
+    _text("origin"),
+    _text("outcome"),
+    _to("patient", nullable=True),
+    _to("study", nullable=True),
+    _to("order", nullable=True),
+    Column("detail", JSON, nullable=False, server_default=text("'{}'")),
+    # SHA-256 over the row before and this one: an edited or missing row breaks the chain.
+    Column("chain", Text, nullable=False),
+)
+
+# ── the house itself ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+# Who ticks, who owns what, for how long: one row a thing, taken by fenced update.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("until", Instant, nullable=False),
+    _count("fence"),
+)
+
+# Facts about this database: schema version, whether it ever held demonstration data, its epoch.
+stamps = Table(
+    "stamps",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
