@@ -1,0 +1,254 @@
+"""Patients by their identifiers, and what they were known by before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.patient import Patient, VisitDraft
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.tables import patient_aliases, patient_identifiers, patient_keys, patients, visits
+
+_MAX_CHAIN = 100
+
+
+def get(tx: ReadTx, key: int) -> Patient:
+    """Return the patient in row *key*, merged away or not. Raises: LookupError."""
+    found = get_many(tx, [key])
+    if not found:
+        raise LookupError(f"no patient {key}")
+    return found[0]
+
+
+def get_many(tx: ReadTx, keys: Iterable[int]) -> list[Patient]:
+    """Return the patients in rows *keys*, in their order; unknown ones are left out."""
+    wanted = list(dict.fromkeys(keys))
+    rows = {row.key: row for row in tx.execute(select(patients).where(patients.c.key.in_(wanted)))}
+    numbers: dict[int, list[PatientIdentifier]] = {key: [] for key in rows}
+    for row in tx.execute(
+        select(patient_identifiers)
+        .where(patient_identifiers.c.patient_key.in_(list(rows)))
+        .order_by(patient_identifiers.c.position, patient_identifiers.c.key)
+    ):
+        numbers[row.patient_key].append(
+            PatientIdentifier(row.patient_id, row.issuer_of_patient_id, row.identifier_type)
+        )
+    return [_patient(rows[key], numbers[key]) for key in wanted if key in rows]
+
+
+def find(tx: ReadTx, identifier: PatientIdentifier) -> Patient | None:
+    """Return whose number *identifier* is, merged away or not. Its issuer must be named: bare numbers match nobody."""
+    key = tx.execute(
+        select(patient_identifiers.c.patient_key).where(
+            patient_identifiers.c.issuer_of_patient_id == identifier.issuer_of_patient_id,
+            patient_identifiers.c.patient_id == identifier.patient_id,
+        )
+    ).scalar()
+    return None if key is None else get(tx, key)
+
+
+def survivor(tx: ReadTx, key: int) -> Patient:
+    """Return the live patient at the end of *key*'s merges."""
+    patient = get(tx, key)
+    for _ in range(_MAX_CHAIN):
+        if patient.merged_into is None:
+            return patient
+        patient = get(tx, patient.merged_into)
+    raise LookupError(f"patient {key} is merged in a circle")
+
+
+def merged_into(tx: ReadTx, key: int) -> list[int]:
+    """Return every record that ended, directly or by way of others, in *key*."""
+    found: list[int] = []
+    ring = [key]
+    while ring:
+        ring = list(tx.execute(select(patients.c.key).where(patients.c.merged_into.in_(ring))).scalars())
+        found += ring
+    return found
+
+
+def aliases(tx: ReadTx, keys: Sequence[int]) -> list[tuple[str, str]]:
+    """Return the (patient_name, patient_birth_date) pairs that records *keys* were known by before."""
+    rows = tx.execute(
+        select(patient_aliases.c.patient_name, patient_aliases.c.patient_birth_date).where(
+            patient_aliases.c.patient_key.in_(list(keys))
+        )
+    )
+    return [(row.patient_name, row.patient_birth_date) for row in rows]
+
+
+def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[int]:
+    """Return the rows of live patients whose look-up key *kind* is *value*, at most *limit*."""
+    return list(
+        tx.execute(
+            select(patient_keys.c.patient_key)
+            .join(patients, patients.c.key == patient_keys.c.patient_key)
+            .where(patient_keys.c.kind == kind, patient_keys.c.value == value, patients.c.merged_into.is_(None))
+            .distinct()
+            .limit(limit)
+        ).scalars()
+    )
+
+
+def add(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
+    """Store a new patient (its key is ignored) with its identifiers."""
+    key = tx.execute(insert(patients).values(**_values(patient), created_at=at, updated_at=at)).inserted_primary_key[0]
+    _replace_identifiers(tx, key, patient.identifiers)
+    return get(tx, key)
+
+
+def save(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
+    """
+    Store *patient* over the row of its key, keeping what it was known by.
+
+    Raises: LookupError, if the row changed since it was read (its version says so).
+    """
+    before = get(tx, patient.key)
+    done = tx.execute(
+        update(patients)
+        .where(patients.c.key == patient.key, patients.c.version == patient.version)
+        .values(**_values(patient) | {"version": patient.version + 1}, updated_at=at)
+    )
+    if done.rowcount != 1:
+        raise LookupError(f"patient {patient.key} changed meanwhile")
+    if before.identifiers != patient.identifiers:
+        _replace_identifiers(tx, patient.key, patient.identifiers)
+    if (before.patient_name, before.patient_birth_date) != (patient.patient_name, patient.patient_birth_date):
+        _learn_alias(tx, patient.key, before, at)
+    return get(tx, patient.key)
+
+
+def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
+    """Replace the look-up keys of a patient."""
+    tx.execute(delete(patient_keys).where(patient_keys.c.patient_key == patient_key))
+    rows = [{"patient_key": patient_key, "kind": kind, "value": value} for kind, value in sorted(set(pairs))]
+    if rows:
+        tx.execute(insert(patient_keys), rows)
+
+
+def move_identifier(tx: WriteTx, identifier: PatientIdentifier, to_key: int) -> None:
+    """File *identifier* under another patient, last in order."""
+    last = tx.execute(
+        select(func.coalesce(func.max(patient_identifiers.c.position), -1)).where(
+            patient_identifiers.c.patient_key == to_key
+        )
+    ).scalar_one()
+    tx.execute(
+        update(patient_identifiers)
+        .where(
+            patient_identifiers.c.issuer_of_patient_id == identifier.issuer_of_patient_id,
+            patient_identifiers.c.patient_id == identifier.patient_id,
+        )
+        .values(patient_key=to_key, position=last + 1)
+    )
+
+
+def save_visit(tx: WriteTx, patient_key: int, visit: VisitDraft, as_of: datetime) -> None:
+    """Store or refresh a visit by its admission id; older news than what is stored changes nothing."""
+    if not visit.admission_id:
+        return
+    where = (
+        visits.c.issuer_of_admission_id == visit.admission_id.issuer,
+        visits.c.admission_id == visit.admission_id.value,
+    )
+    said = {
+        name: value
+        for name in ("patient_class", "current_patient_location", "referring_physician_name", "admitted_local")
+        if (value := getattr(visit, name)) is not None
+    }
+    row = tx.execute(select(visits).where(*where)).first()
+    if row is None:
+        tx.execute(
+            insert(visits).values(
+                patient_key=patient_key,
+                issuer_of_admission_id=visit.admission_id.issuer,
+                admission_id=visit.admission_id.value,
+                as_of=as_of,
+                **said,
+            )
+        )
+    elif row.as_of is None or row.as_of <= as_of:
+        tx.execute(update(visits).where(visits.c.key == row.key).values(patient_key=patient_key, as_of=as_of, **said))
+
+
+def current_visit(tx: ReadTx, patient_key: int) -> VisitDraft | None:
+    """Return the newest visit of a patient, None if none is known."""
+    row = tx.execute(
+        select(visits).where(visits.c.patient_key == patient_key).order_by(visits.c.as_of.desc(), visits.c.key.desc())
+    ).first()
+    if row is None:
+        return None
+    return VisitDraft(
+        admission_id=EntityIdentifier(row.admission_id, row.issuer_of_admission_id),
+        patient_class=row.patient_class,
+        current_patient_location=row.current_patient_location,
+        referring_physician_name=row.referring_physician_name,
+        admitted_local=row.admitted_local,
+    )
+
+
+def _learn_alias(tx: WriteTx, key: int, before: Patient, at: datetime) -> None:
+    if before.patient_name or before.patient_birth_date:
+        tx.execute(
+            insert(patient_aliases).values(
+                patient_key=key,
+                patient_name=before.patient_name,
+                patient_birth_date=before.patient_birth_date,
+                learned_at=at,
+            )
+        )
+
+
+def _replace_identifiers(tx: WriteTx, key: int, identifiers: Sequence[PatientIdentifier]) -> None:
+    tx.execute(delete(patient_identifiers).where(patient_identifiers.c.patient_key == key))
+    if identifiers:
+        tx.execute(
+            insert(patient_identifiers),
+            [
+                {
+                    "patient_key": key,
+                    "issuer_of_patient_id": one.issuer_of_patient_id,
+                    "patient_id": one.patient_id,
+                    "identifier_type": one.identifier_type,
+                    "position": position,
+                }
+                for position, one in enumerate(identifiers)
+            ],
+        )
+
+
+def _values(patient: Patient) -> dict[str, Any]:
+    return {
+        "patient_name": patient.patient_name,
+        "patient_birth_date": patient.patient_birth_date,
+        "patient_sex": patient.patient_sex,
+        "other_patient_names": list(patient.other_patient_names),
+        "multiple_birth": patient.multiple_birth,
+        "provisional": patient.provisional,
+        "patient_address": patient.patient_address,
+        "patient_telephone": patient.patient_telephone,
+        "as_of": patient.as_of,
+        "merged_into": patient.merged_into,
+    }
+
+
+def _patient(row: Row[Any], identifiers: Sequence[PatientIdentifier]) -> Patient:
+    return Patient(
+        key=row.key,
+        identifiers=tuple(identifiers),
+        patient_name=row.patient_name,
+        patient_birth_date=row.patient_birth_date,
+        patient_sex=row.patient_sex,
+        other_patient_names=tuple(row.other_patient_names),
+        multiple_birth=row.multiple_birth,
+        provisional=row.provisional,
+        patient_address=row.patient_address,
+        patient_telephone=row.patient_telephone,
+        as_of=row.as_of,
+        merged_into=row.merged_into,
+        version=row.version,
+    )
