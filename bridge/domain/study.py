@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from bridge.domain.identifiers import PatientIdentifier
 
@@ -176,3 +177,34 @@ class StudyContents:
     @property
     def instance_count(self) -> int:
         return sum(len(group) for group in self.instances.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """
+    One object that has arrived whole and is not kept yet.
+
+    path: a Part 10 file on the blobs' file system. digest: SHA-256 of that file; content_digest: of its data set alone.
+    The affected UIDs are the command's; nobody has looked into the data set yet.
+    """
+
+    path: Path
+    digest: str
+    content_digest: str
+    size_bytes: int
+    affected_sop_class_uid: str
+    affected_sop_instance_uid: str
+    transfer_syntax_uid: str
+    calling_ae_title: str
+    peer_address: str
+    association_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingObject:
+    """One object ready to leave as it lies there: *path* is a Part 10 file with every correction already applied."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
