@@ -1,0 +1,119 @@
+"""Character sets of a message: what MSH-18 may say, and what the bytes then are. Source: HL7 table 0211, PS3.3 C.12.1.1.2."""
+
+from __future__ import annotations
+
+import re
+
+from bridge.domain.message import Notice
+from bridge.errors import Incomplete, Malformed
+
+_CODECS = {
+    "ASCII": "ascii",
+    "USASCII": "ascii",
+    "ISOIR6": "ascii",
+    "ISO646": "ascii",
+    "LATIN1": "latin-1",
+    "ISOIR100": "latin-1",
+    "WINDOWS1252": "cp1252",
+    "CP1252": "cp1252",
+    "ISOIR14": "shift_jis",
+    "SHIFTJIS": "shift_jis",
+    "ISOIR87": "iso2022_jp_ext",
+    "ISOIR159": "iso2022_jp_ext",
+    "ISO2022JP": "iso2022_jp_ext",
+    "KSX1001": "euc_kr",
+    "EUCKR": "euc_kr",
+    "GB180302000": "gb18030",
+    "GB18030": "gb18030",
+    "GBK": "gb18030",
+    "BIG5": "big5",
+    "UNICODEUTF8": "utf-8",
+    "UNICODE": "utf-8",
+    "UTF8": "utf-8",
+    "ISOIR192": "utf-8",
+    **{f"8859{part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 15)},
+    "88591": "latin-1",
+}
+_PUNCTUATION = re.compile(r"[^A-Z0-9]")
+_C1 = re.compile(rb"[\x80-\x9f]")
+# Tab and line ends are text. C1 controls have no place in a name, and are what a message encoded twice is full of.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+
+def codec_of(name: str) -> str | None:
+    """Return the Python codec for a name of table 0211, or one of its usual spellings; None if it means nothing."""
+    key = _PUNCTUATION.sub("", name.upper())
+    return _CODECS.get(key.removeprefix("ISO") if key.startswith("ISO8859") else key)
+
+
+def decode(raw: bytes, declared: tuple[str, ...], site_default: str | None) -> tuple[str, str, list[Notice]]:
+    """
+    Return the text, the codec that read it, and what was let through.
+
+    declared: the repetitions of MSH-18. site_default: the site's character set, for messages that declare none, a
+    meaningless one, or one their bytes are not.
+    Raises: Incomplete (AE 103) for a name that means nothing, Malformed (AE 102) for bytes that are not in the set, for
+    control characters and for U+FFFD, whose character is lost already.
+    """
+    text, codec, notices = _read(raw, declared, site_default)
+    found = _CONTROL.search(text)
+    if found:
+        raise Malformed(f"control character 0x{ord(found[0]):02X} in the message", code="control_character")
+    if "\ufffd" in text:
+        raise Malformed("a replacement character: the sender has lost the real one", code="replacement_character")
+    return text, codec, notices
+
+
+def _read(raw: bytes, declared: tuple[str, ...], site_default: str | None) -> tuple[str, str, list[Notice]]:
+    fallback = codec_of(site_default) if site_default else None
+    if not any(declared):
+        return _read_undeclared(raw, fallback)
+    codec = _declared_codec(declared)
+    if codec is None:
+        if fallback is None:
+            raise Incomplete("not a known character set", code="not_in_table", where="MSH-18", source="HL7 table 0211")
+        return _strict(raw, fallback), fallback, [_notice("unknown character set, read as the site's")]
+    if codec == "latin-1" and _C1.search(raw):
+        return _strict(raw, "cp1252"), "cp1252", [Notice("I", "declared 8859/1, read as Windows-1252", "MSH-18")]
+    try:
+        return raw.decode(codec), codec, []
+    except UnicodeDecodeError:
+        if fallback is None or fallback == codec:
+            raise _not_in_set() from None
+    return _strict(raw, fallback), fallback, [_notice("bytes not in the declared set, read as the site's")]
+
+
+def _read_undeclared(raw: bytes, fallback: str | None) -> tuple[str, str, list[Notice]]:
+    if raw.isascii() and fallback != "iso2022_jp_ext":
+        return raw.decode("ascii"), "ascii", []
+    for codec in (fallback, "utf-8"):
+        if codec:
+            try:
+                return raw.decode(codec), codec, []
+            except UnicodeDecodeError:
+                continue
+    codec = "cp1252" if _C1.search(raw) else "latin-1"
+    return _strict(raw, codec), codec, [_notice("no character set declared, read as Latin-1")]
+
+
+def _declared_codec(declared: tuple[str, ...]) -> str | None:
+    """Return the codec of the whole message; a Japanese second repetition is switched to by escapes inside the text."""
+    codecs = [codec_of(name) if name else "ascii" for name in declared]
+    if None not in codecs and "iso2022_jp_ext" in codecs[1:] and codecs[0] in ("ascii", "shift_jis"):
+        return "iso2022_jp_ext"
+    return codecs[0]
+
+
+def _strict(raw: bytes, codec: str) -> str:
+    try:
+        return raw.decode(codec)
+    except UnicodeDecodeError:
+        raise _not_in_set() from None
+
+
+def _not_in_set() -> Malformed:
+    return Malformed("bytes that are not in the declared character set", code="wrong_charset", where="MSH-18")
+
+
+def _notice(detail: str) -> Notice:
+    return Notice("W", detail, "MSH-18")
