@@ -90,7 +90,7 @@ class Study:
     All instances of one Study Instance UID, and the binding.
 
     received: the header that decided (its first instance's). patient_key, order_key: the binding, None unless bound.
-    rule: the bind rule or veto ("B01", "V06"), or "person". binding_version counts every decision that changed it.
+    rule: the bind rule or veto ("B01", "V06"), or "person"; sentence: the same in plain words. binding_version counts every decision that changed it.
     held_from: the binding that a hold took away. closed_reason: why a person took it out of the queue, "" if not closed.
     completed_at: when it was found complete (quiet, or its MPPS done and everything here), None before.
     """
@@ -105,6 +105,7 @@ class Study:
     order_key: int | None = None
     rule: str = ""
     decided_by: str = ""
+    sentence: str = ""
     binding_version: int = 0
     held_from_patient_key: int | None = None
     held_from_order_key: int | None = None

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
@@ -108,6 +108,14 @@ def lock(tx: WriteTx, *names: str) -> None:
         return
     for name in sorted(set(names)):
         tx.execute(text("SELECT pg_advisory_xact_lock(:space, :name)"), {"space": 0x1B, "name": _signed_crc(name)})
+
+
+def insert_row(tx: WriteTx, table: Table, **values: Any) -> int:
+    """Insert one row and return its key."""
+    primary_key = tx.execute(insert(table).values(**values)).inserted_primary_key
+    if primary_key is None:
+        raise AssertionError(f"{table.name} has no key of its own")
+    return int(primary_key[0])
 
 
 def _signed_crc(name: str) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, delete, insert, select, update
 
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.order import Code, Order, Step, StepStatus
-from bridge.store.db import ReadTx, WriteTx
+from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import orders, step_stations, steps
 
 
@@ -80,7 +80,7 @@ def of_patient(tx: ReadTx, patient_key: int) -> list[Order]:
 
 def add(tx: WriteTx, order: Order, at: datetime) -> Order:
     """Store a new order (its key is ignored)."""
-    key = tx.execute(insert(orders).values(**_order_values(order), updated_at=at)).inserted_primary_key[0]
+    key = insert_row(tx, orders, **_order_values(order), updated_at=at)
     return get(tx, key)
 
 
@@ -119,7 +119,7 @@ def live_steps_of_patient(tx: ReadTx, patient_key: int) -> list[Step]:
 
 def add_step(tx: WriteTx, step: Step) -> Step:
     """Store a new step (its key is ignored)."""
-    key = tx.execute(insert(steps).values(**_step_values(step))).inserted_primary_key[0]
+    key = insert_row(tx, steps, **_step_values(step))
     _replace_stations(tx, key, step.scheduled_station_ae_title)
     return get_steps(tx, [key])[0]
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.patient import Patient, VisitDraft
-from bridge.store.db import ReadTx, WriteTx
+from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import patient_aliases, patient_identifiers, patient_keys, patients, visits
 
 _MAX_CHAIN = 100
@@ -96,7 +96,7 @@ def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[int]:
 
 def add(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
     """Store a new patient (its key is ignored) with its identifiers."""
-    key = tx.execute(insert(patients).values(**_values(patient), created_at=at, updated_at=at)).inserted_primary_key[0]
+    key = insert_row(tx, patients, **_values(patient), created_at=at, updated_at=at)
     _replace_identifiers(tx, key, patient.identifiers)
     return get(tx, key)
 

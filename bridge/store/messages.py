@@ -1,0 +1,136 @@
+"""The journal of inbound HL7: raw bytes, the answer given, and what was made of it. Nothing acknowledged is missing here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+
+from bridge.domain.message import InboundMessage, MessageState, Notice, TraceLine
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import message_subjects, messages
+
+_PLAIN = (
+    "received_at",
+    "peer",
+    "sending_application",
+    "sending_facility",
+    "control_id",
+    "message_type",
+    "message_at",
+    "processing_id",
+    "site",
+    "charset",
+    "digest",
+    "raw",
+    "answer",
+    "answer_code",
+    "error_code",
+    "error_where",
+    "error_detail",
+    "is_test",
+    "times_received",
+)
+
+
+def get(tx: ReadTx, key: int) -> InboundMessage:
+    """Return the message in row *key*. Raises: LookupError."""
+    row = tx.execute(select(messages).where(messages.c.key == key)).first()
+    if row is None:
+        raise LookupError(f"no message {key}")
+    return _message(row)
+
+
+def find_same(tx: ReadTx, application: str, facility: str, control_id: str, digest: str) -> InboundMessage | None:
+    """Return the message that is this one, byte for byte, from this sender."""
+    row = tx.execute(
+        select(messages).where(
+            messages.c.sending_application == application,
+            messages.c.sending_facility == facility,
+            messages.c.control_id == control_id,
+            messages.c.digest == digest,
+        )
+    ).first()
+    return None if row is None else _message(row)
+
+
+def control_id_used(tx: ReadTx, application: str, facility: str, control_id: str, digest: str) -> bool:
+    """Say whether this sender used *control_id* for other bytes before."""
+    return (
+        tx.execute(
+            select(messages.c.key).where(
+                messages.c.control_id == control_id,
+                messages.c.sending_application == application,
+                messages.c.sending_facility == facility,
+                messages.c.digest != digest,
+            )
+        ).first()
+        is not None
+    )
+
+
+def add(tx: WriteTx, message: InboundMessage, *, stranger: bool = False) -> int:
+    """Journal a message and return its row (its key is ignored)."""
+    return insert_row(tx, messages, **_values(message), stranger=stranger, last_received_at=message.received_at)
+
+
+def save(tx: WriteTx, message: InboundMessage) -> None:
+    """Store what a second reading of a journalled message came to."""
+    tx.execute(update(messages).where(messages.c.key == message.key).values(**_values(message)))
+
+
+def count_again(tx: WriteTx, key: int, at: datetime) -> None:
+    """Note that the same bytes came once more and got the stored answer."""
+    tx.execute(
+        update(messages)
+        .where(messages.c.key == key)
+        .values(times_received=messages.c.times_received + 1, last_received_at=at)
+    )
+
+
+def add_subjects(tx: WriteTx, message_key: int, subjects: Iterable[tuple[int | None, int | None]]) -> None:
+    """Keep which (patient, order) rows a message touched."""
+    rows = [
+        {"message_key": message_key, "patient_key": patient, "order_key": order}
+        for patient, order in dict.fromkeys(subjects)
+    ]
+    if rows:
+        tx.execute(insert(message_subjects), rows)
+
+
+def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int) -> int:
+    """
+    Forget the oldest messages of unknown senders beyond a cap of rows and space; return how many went.
+
+    Strangers cannot fill the disk; known senders' messages are never touched.
+    """
+    running = func.sum(func.length(messages.c.raw)).over(order_by=messages.c.key.desc())
+    place = func.row_number().over(order_by=messages.c.key.desc())
+    ranked = select(messages.c.key, running.label("bytes"), place.label("place")).where(messages.c.stranger).subquery()
+    gone = list(
+        tx.execute(select(ranked.c.key).where((ranked.c.place > keep_rows) | (ranked.c.bytes > keep_bytes))).scalars()
+    )
+    if gone:
+        tx.execute(delete(messages).where(messages.c.key.in_(gone)))
+    return len(gone)
+
+
+def _values(message: InboundMessage) -> dict[str, Any]:
+    return {name: getattr(message, name) for name in _PLAIN} | {
+        "state": message.state.value,
+        "trace": [asdict(line) for line in message.trace],
+        "notices": [asdict(notice) for notice in message.notices],
+    }
+
+
+def _message(row: Row[Any]) -> InboundMessage:
+    return InboundMessage(
+        key=row.key,
+        state=MessageState(row.state),
+        trace=tuple(TraceLine(**line) for line in row.trace),
+        notices=tuple(Notice(**notice) for notice in row.notices),
+        **{name: getattr(row, name) for name in _PLAIN},
+    )
