@@ -1,0 +1,278 @@
+"""Stored objects: check that a file is whole, and read what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydicom.datadict import keyword_for_tag
+
+from bridge.codecs.dicom import charset
+from bridge.codecs.dicom.charset import CharacterSet
+from bridge.codecs.dicom.elements import PIXEL_DATA, UNDEFINED, Element, Event, Walk
+from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, open_buffer, read_file_meta
+from bridge.domain.identifiers import PatientIdentifier, check_uid
+from bridge.domain.matching import normal_date, normal_time
+from bridge.domain.study import Header, RequestAttributes
+from bridge.errors import Incomplete, Malformed
+
+_TEXT = {
+    "patient_id": 0x00100020,
+    "issuer_of_patient_id": 0x00100021,
+    "accession_number": 0x00080050,
+    "study_description": 0x00081030,
+    "study_id": 0x00200010,
+    "institution_name": 0x00080080,
+    "series_description": 0x0008103E,
+    "station_name": 0x00081010,
+    "performed_procedure_step_id": 0x00400253,
+}
+_NAMES = {"patient_name": 0x00100010, "referring_physician_name": 0x00080090}
+_CODES = {
+    "patient_sex": 0x00100040,
+    "modality": 0x00080060,
+    "body_part_examined": 0x00180015,
+    "laterality": 0x00200060,
+    "content_label": 0x00700080,
+    "burned_in_annotation": 0x00280301,
+    "lossy_image_compression": 0x00282110,
+    "timezone_offset_from_utc": 0x00080201,
+}
+_DATES = {"patient_birth_date": 0x00100030, "study_date": 0x00080020, "series_date": 0x00080021}
+_TIMES = {"study_time": 0x00080030, "series_time": 0x00080031}
+_INTEGERS = {"series_number": 0x00200011, "instance_number": 0x00200013, "number_of_frames": 0x00280008}
+_SHORTS = {"rows": 0x00280010, "columns": 0x00280011}
+_UIDS = {
+    "sop_class_uid": 0x00080016,
+    "sop_instance_uid": 0x00080018,
+    "study_instance_uid": 0x0020000D,
+    "series_instance_uid": 0x0020000E,
+}
+_CHARACTER_SET = 0x00080005
+_OTHER_PATIENT_IDS = 0x00101000
+_ISSUER_OF_ACCESSION = 0x00080051
+_OTHER_PATIENT_IDS_SEQUENCE = 0x00101002
+_REQUEST_ATTRIBUTES = 0x00400275
+_WANTED = frozenset(
+    tag for group in (_TEXT, _NAMES, _CODES, _DATES, _TIMES, _INTEGERS, _SHORTS, _UIDS) for tag in group.values()
+) | {_CHARACTER_SET, _OTHER_PATIENT_IDS}
+_WANTED_SEQUENCES = {
+    _ISSUER_OF_ACCESSION: frozenset({0x00400031, 0x00400032, _CHARACTER_SET}),
+    _OTHER_PATIENT_IDS_SEQUENCE: frozenset({0x00100020, 0x00100021, _CHARACTER_SET}),
+    _REQUEST_ATTRIBUTES: frozenset({0x00401001, 0x00400009, 0x00080050, 0x0020000D, _CHARACTER_SET}),
+}
+# Longer than any value of these has a right to be (LT, the longest, has 10,240 characters).
+_MAX_VALUE_BYTES = 16_384
+_MAX_ITEMS_KEPT = 100
+_LO_MAX = 64
+
+Items = list[dict[int, bytes]]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the walk brought: wanted values of the root and of the wanted sequences' items."""
+
+    big_endian: bool
+    values: dict[int, bytes] = field(default_factory=dict)
+    items: dict[int, Items] = field(default_factory=dict)
+    faults: set[str] = field(default_factory=set)
+    charset: CharacterSet = charset.LATIN_1
+
+
+def read_header(path: Path, *, default_charset: CharacterSet = charset.LATIN_1) -> Header:
+    """
+    Check that the Part 10 file at *path* is whole and return what it says of itself.
+
+    Pixels are skipped, not read. default_charset: how text is read that declares no character set.
+    Raises: Malformed (unreadable, cut short, nested too deep, not a UID), Incomplete code "missing_uid", Unsupported
+    code "inflation_limit". Source: PS3.5 7, PS3.10 7.
+    """
+    with open_buffer(path) as data:
+        meta = read_file_meta(data)
+        found = _collect(dataset_bytes(data, meta), meta)
+    _choose_charset(found, default_charset)
+    return _header(found, meta)
+
+
+def check_identity(header: Header, affected_sop_class_uid: str, affected_sop_instance_uid: str) -> None:
+    """
+    Refuse an object that is not the one its C-STORE command announced.
+
+    Raises: Malformed, code "sop_class_mismatch" or "uid_mismatch". Source: PS3.4 B.2.3 (A900), PS3.7 9.3.1.1.
+    """
+    if header.sop_class_uid != affected_sop_class_uid.strip(" \0"):
+        raise Malformed(
+            "the data set is of another SOP class than announced", code="sop_class_mismatch", where="SOPClassUID"
+        )
+    if header.sop_instance_uid != affected_sop_instance_uid.strip(" \0"):
+        raise Malformed("the data set has another UID than announced", code="uid_mismatch", where="SOPInstanceUID")
+
+
+def _collect(dataset: DataSetBytes, meta: FileMeta) -> _Found:
+    found = _Found(dataset.syntax.big_endian)
+    walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax)
+    sequence, last_tag = 0, 0
+    for element in walk:
+        if element.depth == 0 and element.event <= Event.SEQUENCE:
+            if element.tag <= last_tag:
+                found.faults.add("tags_out_of_order")
+            last_tag = element.tag
+            if element.event is Event.SEQUENCE:
+                sequence = element.tag
+                _open_sequence(found, element)
+            elif element.tag in _WANTED:
+                _keep(found.values, element, dataset)
+        elif element.depth == 1 and sequence in _WANTED_SEQUENCES:
+            _keep_nested(found.items[sequence], element, dataset, _WANTED_SEQUENCES[sequence])
+    found.faults |= walk.faults
+    return found
+
+
+def _open_sequence(found: _Found, element: Element) -> None:
+    if element.tag in _WANTED_SEQUENCES:
+        if element.tag in found.items:
+            raise Malformed("an element stands twice", code="duplicate_element", where=keyword_for_tag(element.tag))
+        found.items[element.tag] = []
+    elif element.tag in _WANTED:
+        raise Malformed("a sequence where a value belongs", code="garbage", where=keyword_for_tag(element.tag))
+    elif element.tag == PIXEL_DATA and element.length != UNDEFINED:
+        raise Malformed("pixel data written as a sequence", code="garbage", where="PixelData")
+
+
+def _keep_nested(items: Items, element: Element, dataset: DataSetBytes, wanted: frozenset[int]) -> None:
+    if len(items) > _MAX_ITEMS_KEPT:
+        return
+    if element.event is Event.ITEM:
+        items.append({})
+    elif element.event is Event.VALUE and element.tag in wanted:
+        _keep(items[-1], element, dataset)
+
+
+def _keep(values: dict[int, bytes], element: Element, dataset: DataSetBytes) -> None:
+    """Two readers of a file in which an identity stands twice would see two patients: refuse it."""
+    if element.tag in values:
+        raise Malformed("an element stands twice", code="duplicate_element", where=keyword_for_tag(element.tag))
+    if element.length > _MAX_VALUE_BYTES:
+        raise Malformed("a value is far too long", code="too_long", where=keyword_for_tag(element.tag))
+    values[element.tag] = dataset.data[element.value_at : element.value_at + element.length]
+
+
+def _choose_charset(found: _Found, default: CharacterSet) -> None:
+    raw = found.values.get(_CHARACTER_SET, b"")
+    found.charset = charset.parse(raw) if raw.strip(b" \0") else default
+    if not found.charset.is_sound:
+        found.faults.add("unknown_charset")
+
+
+def _header(found: _Found, meta: FileMeta) -> Header:
+    values = found.values
+    fields: dict[str, Any] = {name: _uid(found, tag) for name, tag in _UIDS.items()}
+    fields |= {name: _text(found, tag) for name, tag in _TEXT.items()}
+    fields |= {name: _text(found, tag, person_name=True) for name, tag in _NAMES.items()}
+    fields |= {name: values.get(tag, b"").decode("latin_1").strip(" \0") for name, tag in _CODES.items()}
+    fields |= {name: _normal(found, tag, normal_date, "bad_date") for name, tag in _DATES.items()}
+    fields |= {name: _normal(found, tag, normal_time, "bad_time") for name, tag in _TIMES.items()}
+    fields |= {name: _integer(found, tag) for name, tag in _INTEGERS.items()}
+    fields |= {name: _short(found, tag) for name, tag in _SHORTS.items()}
+    fields["number_of_frames"] = max(fields["number_of_frames"] or 1, 1)
+    fields["specific_character_set"] = found.charset.terms if values.get(_CHARACTER_SET, b"").strip(b" \0") else ()
+    fields["patient_name_bytes"] = values.get(_NAMES["patient_name"], b"").rstrip(b" \0")
+    fields["other_patient_ids"] = _other_patient_ids(found)
+    fields["issuer_of_accession_number"] = _issuer_of_accession(found)
+    fields["request_attributes"] = _request_attributes(found)
+    _flag(found, fields, meta)
+    return Header(transfer_syntax_uid=meta.transfer_syntax_uid, faults=tuple(sorted(found.faults)), **fields)
+
+
+def _flag(found: _Found, fields: dict[str, Any], meta: FileMeta) -> None:
+    """Note what was let through."""
+    texts = (found.values.get(tag, b"") for tag in (*_TEXT.values(), *_NAMES.values()))
+    if not fields["specific_character_set"] and not all(text.isascii() for text in texts):
+        found.faults.add("undeclared_charset")
+    if len(fields["patient_id"]) > _LO_MAX:
+        found.faults.add("patient_id_too_long")
+    if fields["patient_sex"] not in ("", "M", "F", "O"):
+        found.faults.add("bad_patient_sex")
+    if fields["sop_instance_uid"] != meta.media_storage_sop_instance_uid:
+        found.faults.add("meta_uid_differs")
+
+
+def _uid(found: _Found, tag: int) -> str:
+    where = keyword_for_tag(tag)
+    value = found.values.get(tag, b"").decode("latin_1").strip(" \0")
+    if not value:
+        raise Incomplete("the data set lacks a UID", code="missing_uid", where=where, source="PS3.4 B.2.3")
+    check_uid(value, where, tolerate_leading_zeros=True)
+    if any(len(part) > 1 and part[0] == "0" for part in value.split(".")):
+        found.faults.add("uid_leading_zero")
+    return value
+
+
+def _text(found: _Found, tag: int, *, person_name: bool = False) -> str:
+    raw = found.values.get(tag, b"").rstrip(b" \0")
+    text, legal = found.charset.decode(raw, person_name=person_name)
+    if not legal:
+        found.faults.add("undecodable_text")
+    return text.strip(" \0")
+
+
+def _normal(found: _Found, tag: int, normal: Callable[[str], str], fault: str) -> str:
+    raw = found.values.get(tag, b"").decode("latin_1").strip(" \0")
+    value = normal(raw)
+    if raw and not value:
+        found.faults.add(fault)
+    return value
+
+
+def _integer(found: _Found, tag: int) -> int | None:
+    raw = found.values.get(tag, b"").strip(b" \0")
+    if not raw:
+        return None
+    try:
+        # Some writers put a decimal where an integer belongs; a text of a megabyte was refused above.
+        return int(float(raw[:16])) if b"." in raw else int(raw[:16])
+    except (ValueError, OverflowError):
+        found.faults.add("bad_integer")
+        return None
+
+
+def _short(found: _Found, tag: int) -> int | None:
+    raw = found.values.get(tag, b"")
+    if len(raw) < 2:
+        return None
+    return int.from_bytes(raw[:2], "big" if found.big_endian else "little")
+
+
+def _nested_text(found: _Found, item: dict[int, bytes], tag: int) -> str:
+    own = item.get(_CHARACTER_SET, b"").strip(b" \0")
+    text, _ = (charset.parse(own) if own else found.charset).decode(item.get(tag, b"").rstrip(b" \0"))
+    return text.strip(" \0")
+
+
+def _other_patient_ids(found: _Found) -> tuple[PatientIdentifier, ...]:
+    items = found.items.get(_OTHER_PATIENT_IDS_SEQUENCE, [])
+    sent = [(_nested_text(found, item, 0x00100020), _nested_text(found, item, 0x00100021)) for item in items]
+    listed = [(value.strip(), "") for value in _text(found, _OTHER_PATIENT_IDS).split("\\")]
+    return tuple(PatientIdentifier(value, issuer) for value, issuer in dict.fromkeys(sent + listed) if value)
+
+
+def _issuer_of_accession(found: _Found) -> str:
+    for item in found.items.get(_ISSUER_OF_ACCESSION, [])[:1]:
+        return _nested_text(found, item, 0x00400031) or _nested_text(found, item, 0x00400032)
+    return ""
+
+
+def _request_attributes(found: _Found) -> tuple[RequestAttributes, ...]:
+    return tuple(
+        RequestAttributes(
+            requested_procedure_id=_nested_text(found, item, 0x00401001),
+            scheduled_procedure_step_id=_nested_text(found, item, 0x00400009),
+            accession_number=_nested_text(found, item, 0x00080050),
+            study_instance_uid=_nested_text(found, item, 0x0020000D),
+        )
+        for item in found.items.get(_REQUEST_ATTRIBUTES, [])
+        if item
+    )

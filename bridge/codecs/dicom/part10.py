@@ -1,0 +1,172 @@
+"""The file around a data set: preamble, meta group, and where the pixels begin. Source: PS3.10 7."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.codecs.dicom.elements import Buffer, Event, Syntax, Walk, syntax_of
+from bridge.errors import Malformed, Unsupported
+
+IMPLEMENTATION_CLASS_UID = "2.25.145559405260224967181549291005345669959"
+IMPLEMENTATION_VERSION_NAME = "IMAGINGBRIDGE_1"
+# A deflated object is inflated in memory, so 100 KB that say "1 GB" must stop early.
+MAX_INFLATED_BYTES = 64 << 20
+
+_PREAMBLE = 128
+_MAGIC = b"DICM"
+_META_START = _PREAMBLE + len(_MAGIC)
+_GROUP_LENGTH = 0x00020000
+_PIXEL_GROUP = 0x7FE00000
+
+
+@dataclass(frozen=True, slots=True)
+class FileMeta:
+    """What the meta group says. dataset_at: offset of the data set's first byte."""
+
+    media_storage_sop_class_uid: str
+    media_storage_sop_instance_uid: str
+    transfer_syntax_uid: str
+    source_application_entity_title: str
+    dataset_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DataSetBytes:
+    """A data set as bytes to walk: *data* from *start* to *end*; a deflated one is inflated already."""
+
+    data: Buffer
+    start: int
+    end: int
+    syntax: Syntax
+
+
+def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str) -> bytes:
+    """Return preamble and meta group for an object that *source_ae_title* sent. Source: PS3.10 7.1."""
+    elements = b"".join(
+        (
+            _explicit(0x0001, b"OB", b"\0\1"),
+            _explicit(0x0002, b"UI", sop_class_uid.encode("ascii")),
+            _explicit(0x0003, b"UI", sop_instance_uid.encode("ascii")),
+            _explicit(0x0010, b"UI", transfer_syntax_uid.encode("ascii")),
+            _explicit(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+            _explicit(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+            _explicit(0x0016, b"AE", source_ae_title.encode("ascii")) if source_ae_title else b"",
+        )
+    )
+    return bytes(_PREAMBLE) + _MAGIC + _explicit(0, b"UL", struct.pack("<L", len(elements))) + elements
+
+
+def _explicit(number: int, vr: bytes, value: bytes) -> bytes:
+    if len(value) % 2:
+        value += b"\0" if vr == b"UI" else b" "
+    if vr == b"OB":
+        return struct.pack("<HH2sHL", 2, number, vr, 0, len(value)) + value
+    return struct.pack("<HH2sH", 2, number, vr, len(value)) + value
+
+
+def read_file_meta(data: Buffer) -> FileMeta:
+    """
+    Return the meta group of a Part 10 file.
+
+    Raises: Malformed, code "not_part10" without preamble and "DICM", "no_transfer_syntax", or as the walk does.
+    """
+    if data[_PREAMBLE:_META_START] != _MAGIC:
+        raise Malformed("not a DICOM file", code="not_part10", source="PS3.10 7.1")
+    values: dict[int, str] = {}
+    dataset_at = _META_START
+    for element in Walk(data, _META_START, _meta_end(data), Syntax()):
+        dataset_at = element.value_at + element.length
+        if element.length <= 256:
+            values[element.tag] = data[element.value_at : dataset_at].decode("latin_1").strip("\0 ")
+        # Without a group length the data set follows unannounced, and may be written in implicit VR.
+        if data[dataset_at : dataset_at + 2] != b"\2\0":
+            break
+    if not values.get(0x00020010):
+        raise Malformed("no transfer syntax in the file meta", code="no_transfer_syntax", source="PS3.10 7.1")
+    return FileMeta(
+        media_storage_sop_class_uid=values.get(0x00020002, ""),
+        media_storage_sop_instance_uid=values.get(0x00020003, ""),
+        transfer_syntax_uid=values[0x00020010],
+        source_application_entity_title=values.get(0x00020016, ""),
+        dataset_at=dataset_at,
+    )
+
+
+def _meta_end(data: Buffer) -> int:
+    """Return where the meta group ends by its own length; without one, the elements' group number tells."""
+    first = data[_META_START : _META_START + 12]
+    if len(first) == 12 and first[:6] == b"\2\0\0\0UL":
+        return min(_META_START + 12 + int(struct.unpack_from("<L", first, 8)[0]), len(data))
+    return len(data)
+
+
+@contextmanager
+def open_buffer(path: Path) -> Iterator[Buffer]:
+    """Map a file into memory for a walk; only the pages that are looked at are read."""
+    with path.open("rb") as file:
+        if path.stat().st_size == 0:
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped
+
+
+def dataset_bytes(data: Buffer, meta: FileMeta) -> DataSetBytes:
+    """
+    Return the data set behind *meta*.
+
+    Raises: Unsupported, code "inflation_limit"; Malformed, code "bad_deflate".
+    """
+    syntax = syntax_of(meta.transfer_syntax_uid)
+    if not syntax.deflated:
+        return DataSetBytes(data, meta.dataset_at, len(data), syntax)
+    inflated = inflate(data[meta.dataset_at :])
+    return DataSetBytes(inflated, 0, len(inflated), syntax)
+
+
+def inflate(deflated: bytes) -> bytes:
+    """
+    Return the data set of a deflated transfer syntax.
+
+    Raises: Unsupported, code "inflation_limit", beyond MAX_INFLATED_BYTES; Malformed, code "bad_deflate".
+    Source: PS3.5 A.5.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflated = inflater.decompress(deflated, MAX_INFLATED_BYTES)
+    except zlib.error:
+        raise Malformed("the deflated data set cannot be inflated", code="bad_deflate", source="PS3.5 A.5") from None
+    if inflater.unconsumed_tail:
+        raise Unsupported("the deflated data set is too large", code="inflation_limit", source="PS3.5 A.5")
+    if not inflater.eof:
+        raise Malformed("the deflated data set is cut off", code="truncated", source="PS3.5 A.5")
+    return inflated
+
+
+def pixel_offset(path: Path) -> int:
+    """
+    Return the file offset where top-level pixel data (group 7FE0) begins, the file's size if there is none.
+
+    Raises: Malformed; Unsupported for a deflated file, in which no offset means anything.
+    """
+    with open_buffer(path) as data:
+        meta = read_file_meta(data)
+        if syntax_of(meta.transfer_syntax_uid).deflated:
+            raise Unsupported("a deflated file has no pixel offset", code="deflated")
+        for element in Walk(data, meta.dataset_at, len(data), syntax_of(meta.transfer_syntax_uid)):
+            if element.depth == 0 and element.tag >= _PIXEL_GROUP and element.event in (Event.VALUE, Event.SEQUENCE):
+                return element.at
+        return len(data)
+
+
+def split_header(path: Path) -> tuple[bytes, int]:
+    """Return everything of a file before its pixel data, and the offset where that begins (see `pixel_offset`)."""
+    offset = pixel_offset(path)
+    with path.open("rb") as file:
+        return file.read(offset), offset
