@@ -584,7 +584,9 @@ publications = Table(
     Column("reference", Text, nullable=False),
     _text("version"),
     _text("status"),
+    # subject: the patient's reference on that server; patient_key: whom we meant by it.
     _text("subject"),
+    _to("patient", nullable=True, index=False),
     _text("content_digest"),
     _count("binding_version"),
     Column("published_at", Instant, nullable=False),
@@ -675,6 +677,8 @@ sessions = Table(
     Column("created_at", Instant, nullable=False),
     Column("seen_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
+    # What was typed into the search box: page addresses hold its number, never the text.
+    Column("searches", JSON, nullable=False, server_default=text("'[]'")),
 )
 
 # A link that signs in once: the first administrator, or a new user without a password yet.
@@ -684,6 +688,8 @@ sign_in_links = Table(
     _key(),
     Column("token_digest", Text, nullable=False, unique=True),
     _to("user", nullable=True),
+    # A trusted link signs in without a password: the demonstration's.
+    _flag("trusted"),
     Column("created_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
     Column("used_at", Instant),

@@ -1,0 +1,148 @@
+"""Add people and machines, change what they may do, and hand out one-time sign-in links. Secrets are shown once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+from bridge.clock import Clock
+from bridge.domain.accounts import Role, Scope, User, check_user_name
+from bridge.domain.identifiers import check_ae_title
+from bridge.errors import Conflict, Incomplete, Malformed
+from bridge.store import audit, users
+from bridge.store.db import Store, WriteTx
+
+FIRST_LINK_FOR = timedelta(minutes=30)
+LINK_FOR = timedelta(hours=24)
+_TOKEN_PREFIX = "ib_"  # noqa: S105  (what every token begins with, so that scanners can find leaked ones)
+
+
+def first_sign_in_link(store: Store, clock: Clock) -> str | None:
+    """Return a one-time link's secret for the first administrator, None once there is one. Good for 30 minutes."""
+    now = clock.now()
+    link = secrets.token_urlsafe(32)
+    with store.write() as tx:
+        if users.has_admin(tx):
+            return None
+        digest = users.digest_of_secret(link)
+        users.add_link(tx, digest=digest, user_key=None, trusted=False, at=now, ends_at=now + FIRST_LINK_FOR)
+        audit.add(tx, at=now, action="sign_in_link_made", actor="system", detail={"for": "first administrator"})
+    return link
+
+
+def trusted_sign_in_link(store: Store, clock: Clock, name: str, role: Role) -> str:
+    """Return a link's secret that signs in as *name* without a password: for the demonstration, never for a site."""
+    now = clock.now()
+    link = secrets.token_urlsafe(32)
+    with store.write() as tx:
+        user = users.find(tx, name) or users.add(tx, name=name, role=role, password_hash="", at=now)
+        digest = users.digest_of_secret(link)
+        users.add_link(tx, digest=digest, user_key=user.key, trusted=True, at=now, ends_at=now + LINK_FOR)
+        audit.add(tx, at=now, action="sign_in_link_made", actor="system", detail={"user": user.key, "trusted": True})
+    return link
+
+
+def add_user(store: Store, clock: Clock, name: str, role: Role, actor: str) -> str:
+    """
+    Add a user and return the secret of the link with which they choose their password.
+
+    Raises: Conflict, if the name is taken; Malformed, if it may not be used; Incomplete, for a machine's role.
+    """
+    name = check_user_name(name)
+    if role == Role.SYSTEM:
+        raise Incomplete("a machine gets a token, not a user", where="role")
+    now = clock.now()
+    with store.write() as tx:
+        if users.find(tx, name) is not None:
+            raise Conflict("that name is taken", code="name_taken", where="name")
+        user = users.add(tx, name=name, role=role, password_hash="", at=now)
+        link = _link(tx, clock, user)
+        audit.add(tx, at=now, action="user_added", actor=actor, detail={"user": user.key, "role": role.value})
+    return link
+
+
+def new_sign_in_link(store: Store, clock: Clock, user_key: int, actor: str) -> str:
+    """Return a fresh link's secret with which a user chooses another password; their sessions go on until they do."""
+    now = clock.now()
+    with store.write() as tx:
+        user = _existing(tx, user_key)
+        link = _link(tx, clock, user)
+        audit.add(tx, at=now, action="sign_in_link_made", actor=actor, detail={"user": user.key})
+    return link
+
+
+def change_user(store: Store, clock: Clock, user_key: int, *, role: Role, disabled: bool, actor: str) -> None:
+    """
+    Change a user's role or standing; their sessions end at once.
+
+    Raises: Conflict, if nobody would be left to let others in.
+    """
+    now = clock.now()
+    with store.write() as tx:
+        user = _existing(tx, user_key)
+        users.change(tx, user.key, role=role, disabled=disabled, at=now)
+        if user.role == Role.ADMIN and not users.has_admin(tx):
+            raise Conflict("somebody must remain who can let others in", code="last_admin", where="role")
+        said = {"user": user.key, "role": role.value, "disabled": disabled}
+        audit.add(tx, at=now, action="user_changed", actor=actor, detail=said)
+
+
+def create_token(
+    store: Store, clock: Clock, name: str, role: Role, *, scopes: Sequence[str] = (), ae_title: str = "", actor: str
+) -> str:
+    """
+    Make an API token and return it; it is shown this once.
+
+    scopes: for `system` only; none means all of them. ae_title: what the token stores counts as that peer's.
+    Raises: Incomplete, for a scope outside the table; Malformed, for a name or AE title that may not be used.
+    """
+    name = check_user_name(name)
+    unknown = sorted(set(scopes) - set(Scope))
+    if unknown:
+        raise Incomplete(f"scopes are {', '.join(Scope)}", code="not_in_table", where="scope")
+    if scopes and role != Role.SYSTEM:
+        raise Malformed("scopes narrow the role system only", where="scope")
+    title = check_ae_title(ae_title, "as") if ae_title else ""
+    token = _TOKEN_PREFIX + secrets.token_urlsafe(32)
+    now = clock.now()
+    with store.write() as tx:
+        digest = users.digest_of_secret(token)
+        key = users.add_token(
+            tx, name=name, digest=digest, role=role, scopes=list(scopes), ae_title=title, created_at=now
+        )
+        said = {"token": key, "role": role.value, "scopes": list(scopes)}
+        audit.add(tx, at=now, action="token_created", actor=actor, detail=said)
+    return token
+
+
+def revoke_token(store: Store, clock: Clock, token_key: int, actor: str) -> None:
+    """End a token at once. Raises: LookupError, if there is none."""
+    now = clock.now()
+    with store.write() as tx:
+        if users.get_token(tx, token_key) is None:
+            raise LookupError(f"no token {token_key}")
+        users.revoke_token(tx, token_key, now)
+        audit.add(tx, at=now, action="token_revoked", actor=actor, detail={"token": token_key})
+
+
+def forget_ended_sessions(store: Store, clock: Clock, idle: timedelta) -> int:
+    """Forget sessions that ran out; returns how many. For the worker's ticks."""
+    now = clock.now()
+    with store.write() as tx:
+        return users.forget_ended_sessions(tx, seen_before=now - idle, now=now)
+
+
+def _existing(tx: WriteTx, user_key: int) -> User:
+    user = users.get(tx, user_key)
+    if user is None:
+        raise LookupError(f"no user {user_key}")
+    return user
+
+
+def _link(tx: WriteTx, clock: Clock, user: User) -> str:
+    now = clock.now()
+    link = secrets.token_urlsafe(32)
+    digest = users.digest_of_secret(link)
+    users.add_link(tx, digest=digest, user_key=user.key, trusted=False, at=now, ends_at=now + LINK_FOR)
+    return link

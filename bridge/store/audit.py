@@ -1,0 +1,116 @@
+"""The audit trail: who saw or did what, when, from where. Append-only; each row's digest covers the row before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import Row, insert, select
+
+from bridge.store.db import ReadTx, WriteTx, lock
+from bridge.store.tables import audit_rows
+
+_COLUMNS = audit_rows.c
+_FIRST = "0" * 64
+
+
+class About(TypedDict, total=False):
+    """
+    What an audit row may say beside action and actor.
+
+    origin: address or peer it came from. outcome: "" for success, else a slug. detail: flat JSON; no names, no bytes.
+    """
+
+    origin: str
+    outcome: str
+    patient_key: int | None
+    study_key: int | None
+    order_key: int | None
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One row of the trail."""
+
+    key: int
+    at: datetime
+    action: str
+    actor: str
+    origin: str
+    outcome: str
+    patient_key: int | None
+    study_key: int | None
+    order_key: int | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def add(tx: WriteTx, *, at: datetime, action: str, actor: str, **about: Unpack[About]) -> None:
+    """
+    Append one row to the trail.
+
+    actor: "user:maria", "token:ris", "peer:CT1", "sender:RIS|MERCYW" or "system". Call it last in its transaction: on
+    PostgreSQL everybody who audits waits here for the one before, as the chain has one end.
+    Source: PS3.15 A.5 (what a row must be able to say), 45 CFR 164.312(b).
+    """
+    lock(tx, "audit")
+    row = {
+        "at": at.astimezone(UTC),
+        "action": action,
+        "actor": actor,
+        "origin": about.get("origin", ""),
+        "outcome": about.get("outcome", ""),
+        "patient_key": about.get("patient_key"),
+        "study_key": about.get("study_key"),
+        "order_key": about.get("order_key"),
+        "detail": dict(about.get("detail", {})),
+    }
+    before = tx.execute(select(_COLUMNS.chain).order_by(_COLUMNS.key.desc()).limit(1)).scalar()
+    tx.execute(insert(audit_rows).values(**row, chain=_link(before or _FIRST, row)))
+
+
+def first_broken(tx: ReadTx) -> int | None:
+    """Return the key of the first row that was edited, or stands where one is missing; None if the chain is whole."""
+    before = _FIRST
+    for found in tx.execute(select(audit_rows).order_by(_COLUMNS.key)):
+        row = {name: getattr(found, name) for name in _CHAINED}
+        before = _link(before, row)
+        if found.chain != before:
+            return int(found.key)
+    return None
+
+
+def recent(
+    tx: ReadTx,
+    *,
+    patient_keys: tuple[int, ...] = (),
+    since: datetime | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[AuditRow]:
+    """Return rows newest first. patient_keys: only those about one of them, with their studies and orders."""
+    query = select(audit_rows).order_by(_COLUMNS.key.desc()).limit(limit)
+    if patient_keys:
+        query = query.where(_COLUMNS.patient_key.in_(patient_keys))
+    if since is not None:
+        query = query.where(_COLUMNS.at >= since)
+    if before is not None:
+        query = query.where(_COLUMNS.key < before)
+    return [_row(found) for found in tx.execute(query)]
+
+
+_CHAINED = ("at", "action", "actor", "origin", "outcome", "patient_key", "study_key", "order_key", "detail")
+
+
+def _link(before: str, row: Mapping[str, Any]) -> str:
+    said = [row[name].isoformat(timespec="microseconds") if name == "at" else row[name] for name in _CHAINED]
+    text = json.dumps(said, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(f"{before}{text}".encode()).hexdigest()
+
+
+def _row(found: Row[Any]) -> AuditRow:
+    return AuditRow(found.key, *(getattr(found, name) for name in _CHAINED))
