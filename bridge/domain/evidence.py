@@ -125,8 +125,8 @@ class Registry(Protocol):
     does not matter. The same patient may come back under several keys.
     """
 
-    def patients_by_identifier(self, patient_id: str, issuer_of_patient_id: str | None) -> Sequence[PatientRecord]:
-        """Return who holds this number now, or held it until a merge; issuer None: under any issuer."""
+    def patients_by_identifier(self, patient_id: str, issuer_of_patient_id: str) -> Sequence[PatientRecord]:
+        """Return who holds this number now, or held it until a merge; both as stored, letter for letter."""
         ...
 
     def patients_by_keys(

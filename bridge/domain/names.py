@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,39 +17,9 @@ from bridge.domain.romanise import is_han, is_spelled, romanise
 _GROUPS, _COMPONENTS, _MOST_WORDS_TO_SPLIT = 3, 5, 6
 # Dropped wherever another word stands beside them; short ones that are names somewhere (MA, DO, LE) are not here.
 _TITLES = frozenset(
-    [
-        "DR",
-        "PROF",
-        "MR",
-        "MRS",
-        "MS",
-        "MISS",
-        "SIR",
-        "DAME",
-        "REV",
-        "FR",
-        "HERR",
-        "FRAU",
-        "SRA",
-        "DONA",
-        "MD",
-        "PHD",
-        "MBBS",
-        "DDS",
-        "DVM",
-        "RN",
-        "PA",
-        "ESQ",
-        "CPA",
-        "JR",
-        "SR",
-        "II",
-        "III",
-        "IV",
-        "JUNIOR",
-        "SENIOR",
-    ]
-)
+    {"DR", "PROF", "MR", "MRS", "MS", "MISS", "SIR", "DAME", "REV", "HERR", "FRAU", "SRA", "MD", "PHD", "MBBS", "DDS",
+     "DVM", "ESQ", "JR", "SR", "II", "III", "IV", "JUNIOR", "SENIOR"}
+)  # fmt: skip
 _SPECIAL = str.maketrans(
     {"Ø": "O", "Æ": "AE", "Œ": "OE", "Ł": "L", "Đ": "D", "Ð": "D", "Þ": "TH", "Ħ": "H", "Ŋ": "NG", "Ə": "A",
      "İ": "I", "Ё": "Е", "Ё".lower(): "Е"}
@@ -57,6 +28,7 @@ _SPECIAL = str.maketrans(
 _WRITTEN_OUT = str.maketrans({"Ä": "AE", "Ö": "OE", "Ü": "UE", "Ø": "OE", "Å": "AA"})
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼʻ·‧・＇")
 _NOT_A_WORD = re.compile(r"[^\w]+|_")
+_ESCAPE = re.compile("\x1b[\x20-\x2f]+[\x40-\x7e]")
 _QUESTION_RUN = re.compile(r"\?{2,}|^\s*\?\s*$")
 # U+00B4 serves as an apostrophe and U+00B7 stands in Catalan names: both are sound.
 _LATIN_1_SYMBOLS = frozenset(
@@ -172,9 +144,20 @@ def parse_name(patient_name: str) -> PersonName:
     return PersonName(tuple(dict.fromkeys(readings)), tuple(dict.fromkeys(natives)), frozenset(words), broken)
 
 
-def names_words(patient_name: str) -> frozenset[str]:
-    """Return every word of *patient_name*, folded."""
-    return parse_name(patient_name).words
+def reread(raw: bytes, charsets: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return what *raw* says in each of *charsets* (Python codec names) that can read the whole of it.
+
+    For a name whose Specific Character Set was wrong or missing. Escape sequences that a codec leaves are dropped.
+    """
+    texts = []
+    for charset in charsets:
+        try:
+            text = raw.decode(charset)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        texts.append(_ESCAPE.sub("", text))
+    return tuple(dict.fromkeys(text for text in texts if not text.isascii()))
 
 
 def _repair(components: list[str]) -> tuple[str, str, str]:
