@@ -1,0 +1,262 @@
+"""Which patients a study's keys lead to: order keys (K), identity keys (I), cross-references of foreign studies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, StudyEvidence
+from bridge.domain.identity_keys import is_placeholder_id, normalised_id_keys
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.study import Header
+
+_GLUED_ISSUER_AT = 3
+
+
+class Via(StrEnum):
+    """What led to an order or a patient, in a coordinator's words; strongest first among orders and patients each."""
+
+    STUDY_UID = "study UID given on the worklist"
+    STEP_ID = "scheduled step"
+    REQUESTED_PROCEDURE_ID = "requested procedure"
+    ACCESSION_WITH_ISSUER = "accession number with its issuer"
+    ACCESSION = "accession number"
+    PATIENT_ID = "patient ID"
+    OTHER_PATIENT_ID = "other patient ID"
+    CROSS_REFERENCE = "number at the other hospital"
+    NORMALISED_ID = "patient ID, written differently"
+    IMPORT_ORDER = "waiting import order"
+
+
+ORDER_KEYS = tuple(Via)[:5]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLead:
+    """An order that the header names. in_request_attributes: by its Request Attributes, so the study is linked to it."""
+
+    via: Via
+    order: OrderRecord
+    patient: PatientRecord
+    in_request_attributes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PatientLead:
+    """A patient that an identifier names. contradicts: the primary number is another patient's."""
+
+    via: Via
+    patient: PatientRecord
+    contradicts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenId:
+    """A header's patient number, taken apart. issuer: as an authority's name, "" if none is said."""
+
+    patient_id: str
+    issuer: str
+
+
+def read_patient_id(header: Header, rules: ReconcileRules) -> WrittenId:
+    """Return the number and its issuer; some devices glue them together as HL7 does ("123^^^MERCY")."""
+    patient_id, issuer = header.patient_id.strip(" \0"), header.issuer_of_patient_id.strip(" \0")
+    parts = patient_id.split("^")
+    if len(parts) > _GLUED_ISSUER_AT and parts[_GLUED_ISSUER_AT]:
+        patient_id = parts[0].strip()
+        issuer = issuer or parts[_GLUED_ISSUER_AT].split("&")[0].strip()
+    return WrittenId(patient_id, rules.authority_of(issuer))
+
+
+def is_foreign(evidence: StudyEvidence, rules: ReconcileRules) -> bool:
+    """Say whether another hospital's numbers stand in the header, so that ours may mean other people."""
+    issuer = read_patient_id(evidence.header, rules).issuer
+    if issuer:
+        return not rules.is_ours(issuer)
+    institution = institution_authority(evidence.header, rules)
+    if institution and not rules.is_ours(institution):
+        return True
+    return evidence.from_foreign_source or evidence.source_ae_title.strip() in rules.import_ae_titles
+
+
+def institution_authority(header: Header, rules: ReconcileRules) -> str:
+    """Return the authority that the header's institution belongs to, "" if none is configured for it."""
+    name = " ".join(header.institution_name.split()).casefold()
+    for institution, authority in rules.institutions.items():
+        if " ".join(institution.split()).casefold() == name:
+            return rules.authority_of(authority)
+    return ""
+
+
+def order_leads(
+    evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
+) -> tuple[tuple[OrderLead, ...], tuple[str, ...]]:
+    """Return the orders that the header names, strongest key first, and notes on keys that were ignored."""
+    header = evidence.header
+    found: list[tuple[Via, OrderRecord, bool]] = []
+    notes: list[str] = []
+    uids = [(header.study_instance_uid, False)]
+    uids += [(item.study_instance_uid, True) for item in header.request_attributes]
+    for uid, requested in _unique(uids):
+        if uid:
+            found += [(Via.STUDY_UID, order, requested) for order in registry.orders_by_study_uid(uid)]
+    for item in header.request_attributes:
+        found += _by_request(item.scheduled_procedure_step_id, item.requested_procedure_id, registry)
+    accessions = [(header.accession_number, False)]
+    accessions += [(item.accession_number, True) for item in header.request_attributes]
+    day = study_day(evidence)
+    for accession, requested in _unique(accessions):
+        if accession:
+            hits, note = _by_accession(accession, header.issuer_of_accession_number, day, registry, rules)
+            found += [(via, order, requested) for via, order in hits]
+            notes += note
+    return _as_leads(found, registry), tuple(dict.fromkeys(notes))
+
+
+def _unique(pairs: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Return each value once; it stands in the Request Attributes if any of its mentions does."""
+    merged: dict[str, bool] = {}
+    for value, requested in pairs:
+        merged[value] = merged.get(value, False) or requested
+    return list(merged.items())
+
+
+def _as_leads(found: Iterable[tuple[Via, OrderRecord, bool]], registry: Registry) -> tuple[OrderLead, ...]:
+    leads: dict[tuple[Via, int], OrderLead] = {}
+    survivors: dict[int, PatientRecord | None] = {}
+    for via, record, requested in found:
+        owner = record.order.patient_key
+        if owner not in survivors:
+            survivors[owner] = registry.survivor(owner)
+        patient = survivors[owner]
+        if patient is not None:
+            before = leads.get((via, record.key))
+            requested = requested or (before is not None and before.in_request_attributes)
+            leads[via, record.key] = OrderLead(via, record, patient, requested)
+    order = {via: rank for rank, via in enumerate(Via)}
+    return tuple(sorted(leads.values(), key=lambda lead: (order[lead.via], lead.order.key)))
+
+
+def _by_request(step_id: str, procedure_id: str, registry: Registry) -> list[tuple[Via, OrderRecord, bool]]:
+    """Return the orders of one Request Attributes item; where both its numbers hit, an order that fits both decides."""
+    steps = list(registry.orders_by_step_id(step_id)) if step_id else []
+    procedures = list(registry.orders_by_requested_procedure_id(procedure_id)) if procedure_id else []
+    both = {order.key for order in steps} & {order.key for order in procedures}
+    if both:
+        steps = [order for order in steps if order.key in both]
+        procedures = [order for order in procedures if order.key in both]
+    found = [(Via.STEP_ID, order, True) for order in steps]
+    return found + [(Via.REQUESTED_PROCEDURE_ID, order, True) for order in procedures]
+
+
+def _by_accession(
+    accession: str, issuer: str, day: date | None, registry: Registry, rules: ReconcileRules
+) -> tuple[list[tuple[Via, OrderRecord]], list[str]]:
+    hits, notes = [], []
+    for record in registry.orders_by_accession(accession):
+        theirs = record.order.issuer_of_accession_number
+        if issuer and theirs and rules.authority_of(issuer) != rules.authority_of(theirs):
+            continue
+        if is_stale(record, day, rules):
+            notes.append(
+                f"The accession number was used before, for an order more than {rules.accession_stale_days} days away: "
+                "that order is ignored."
+            )
+            continue
+        hits.append((Via.ACCESSION_WITH_ISSUER if issuer and theirs else Via.ACCESSION, record))
+    return hits, notes
+
+
+def is_stale(record: OrderRecord, day: date | None, rules: ReconcileRules) -> bool:
+    """Say whether an order lies so far from *day* that its accession number must have been used again."""
+    days = _order_days(record)
+    if day is None or not days:
+        return False
+    return min(abs((day - other).days) for other in days) > rules.accession_stale_days
+
+
+def _order_days(record: OrderRecord) -> list[date]:
+    days = [read_day(step.scheduled_start_local[:8]) for step in record.steps]
+    known = [day for day in days if day is not None]
+    if known:
+        return known
+    at = record.order.ordered_at or record.order.transaction_at
+    return [at.date()] if at else []
+
+
+def study_day(evidence: StudyEvidence) -> date | None:
+    """Return the day of the exam by the device's clock, else the day it came."""
+    day = read_day(evidence.header.study_date)
+    if day is None and evidence.received_at is not None:
+        return evidence.received_at.date()
+    return day
+
+
+def read_day(text: str) -> date | None:
+    """Read "YYYYMMDD"; None if it is no date."""
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def patient_leads(header: Header, registry: Registry, rules: ReconcileRules) -> tuple[PatientLead, ...]:
+    """Return whom the header's numbers name here, for a study that is not foreign."""
+    written = read_patient_id(header, rules)
+    ours = _own_authorities(written.issuer, rules)
+    primary: dict[int, PatientLead] = {}
+    if not is_placeholder_id(written.patient_id, rules):
+        for authority in ours:
+            for patient in registry.patients_by_identifier(written.patient_id, authority):
+                primary[patient.key] = PatientLead(Via.PATIENT_ID, patient)
+        if not primary:
+            keys = [key for authority in ours for key in normalised_id_keys(written.patient_id, authority, rules)]
+            for patients in registry.patients_by_keys(keys, rules.lookup_limit).values():
+                primary |= {patient.key: PatientLead(Via.NORMALISED_ID, patient) for patient in patients}
+    others = _other_leads(header, registry, rules)
+    if not primary:
+        return _in_order({lead.patient.key: lead for lead, _ in others}.values())
+    for lead, says_issuer in others:
+        if says_issuer and lead.patient.key not in primary:
+            primary[lead.patient.key] = PatientLead(lead.via, lead.patient, contradicts=True)
+    return _in_order(primary.values())
+
+
+def cross_references(header: Header, registry: Registry, rules: ReconcileRules) -> tuple[PatientLead, ...]:
+    """Return whom a foreign study's numbers name, by the other hospitals' numbers in our patients' lists."""
+    written = read_patient_id(header, rules)
+    numbers = [(written.patient_id, written.issuer or institution_authority(header, rules))]
+    numbers += [(item.patient_id, rules.authority_of(item.issuer_of_patient_id)) for item in header.other_patient_ids]
+    found: dict[int, PatientLead] = {}
+    for patient_id, authority in numbers:
+        if not authority or rules.is_ours(authority) or is_placeholder_id(patient_id, rules):
+            continue
+        for patient in registry.patients_by_identifier(patient_id.strip(" \0"), authority):
+            found[patient.key] = PatientLead(Via.CROSS_REFERENCE, patient)
+    return _in_order(found.values())
+
+
+def _own_authorities(issuer: str, rules: ReconcileRules) -> tuple[str, ...]:
+    if issuer:
+        return (issuer,)
+    return tuple(dict.fromkeys((rules.authority, *sorted(rules.own_authorities))))
+
+
+def _other_leads(header: Header, registry: Registry, rules: ReconcileRules) -> list[tuple[PatientLead, bool]]:
+    """Return whom Other Patient IDs name, and whether the number came with its issuer."""
+    found = []
+    for item in header.other_patient_ids:
+        if is_placeholder_id(item.patient_id, rules):
+            continue
+        issuer = rules.authority_of(item.issuer_of_patient_id)
+        via = Via.OTHER_PATIENT_ID if not issuer or rules.is_ours(issuer) else Via.CROSS_REFERENCE
+        for authority in _own_authorities(issuer, rules):
+            for patient in registry.patients_by_identifier(item.patient_id.strip(" \0"), authority):
+                found.append((PatientLead(via, patient), bool(issuer)))
+    return found
+
+
+def _in_order(leads: Iterable[PatientLead]) -> tuple[PatientLead, ...]:
+    return tuple(sorted(leads, key=lambda lead: lead.patient.key))
