@@ -1,0 +1,144 @@
+"""How everything above the outbox speaks to it: queue, hold, release, retry, drop, all in the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.errors import Conflict
+from bridge.store import deliveries
+from bridge.store.db import WriteTx
+from bridge.store.deliveries import Delivery, DeliveryState
+
+IMAGING_STUDY = "imaging_study"
+CLAIM = "claim"
+ARCHIVE = "archive"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """
+    Something that must reach *destination*.
+
+    topic: which publisher. destination: the server's name or the archive's AE title. order_of: work with the same one
+    never overtakes itself (a Study Instance UID, "attachment:7"). The keys say what it is about.
+    """
+
+    topic: str
+    destination: str
+    order_of: str
+    study_key: int | None = None
+    order_key: int | None = None
+    attachment_key: int | None = None
+
+
+def enqueue(tx: WriteTx, work: Work, at: datetime, next_at: datetime | None = None, held_reason: str = "") -> None:
+    """
+    Queue *work* once: with one like it waiting, the two become one.
+
+    next_at: not before, *at* unless given; the earlier of the two wins, unless the waiting one has failed and is
+    backing off. held_reason: not "" queues it held; one that waits already stays as it is, since its publisher looks
+    at the study again anyway. Without a reason a held one is freed. A delivery in flight gets a new one behind it.
+    """
+    deliveries.add_or_merge(
+        tx,
+        deliveries.Waiting(
+            topic=work.topic,
+            destination=work.destination,
+            order_of=work.order_of,
+            study_key=work.study_key,
+            order_key=work.order_key,
+            attachment_key=work.attachment_key,
+            next_at=next_at or at,
+            held_reason=held_reason,
+        ),
+        at,
+    )
+
+
+def hold(tx: WriteTx, study_key: int, reason: str, at: datetime) -> None:
+    """
+    Let nothing more of a study leave, and take back what did.
+
+    Whatever may stand outside (published, in flight, or tried with no known end) gets a delivery at once whose
+    publisher finds the study unbound and withdraws it.
+    """
+    outside = deliveries.may_stand_outside(tx, study_key, IMAGING_STUDY)
+    deliveries.hold_waiting(tx, reason, at, study_key=study_key)
+    for destination, order_of in outside:
+        enqueue(tx, Work(IMAGING_STUDY, destination, order_of, study_key=study_key), at)
+    if outside:
+        deliveries.bring_forward(tx, study_key, IMAGING_STUDY, at)
+
+
+def release(tx: WriteTx, study_key: int, at: datetime) -> None:
+    """Let what was held of a study go; what is in flight may have read it as held, and is looked at again."""
+    deliveries.release_held(tx, at, study_key=study_key)
+    for delivery in deliveries.in_flight(tx, study_key=study_key):
+        enqueue(tx, _work_of(delivery), at)
+
+
+def hold_attachment(tx: WriteTx, attachment_key: int, reason: str, at: datetime) -> None:
+    """Let nothing more of a claim attachment leave."""
+    deliveries.hold_waiting(tx, reason, at, attachment_key=attachment_key)
+
+
+def release_attachment(tx: WriteTx, attachment_key: int, at: datetime) -> None:
+    """Let what was held of a claim attachment go; what is in flight is looked at again."""
+    deliveries.release_held(tx, at, attachment_key=attachment_key)
+    for delivery in deliveries.in_flight(tx, attachment_key=attachment_key):
+        enqueue(tx, _work_of(delivery), at)
+
+
+def nudge(tx: WriteTx, study_key: int, topic: str, at: datetime) -> None:
+    """Look at a study's pending delivery now rather than when it was due: something it waited for has happened."""
+    deliveries.bring_forward(tx, study_key, topic, at)
+    for delivery in deliveries.in_flight(tx, study_key=study_key):
+        if delivery.topic == topic:
+            enqueue(tx, _work_of(delivery), at)
+
+
+def retry(tx: WriteTx, delivery_key: int, at: datetime) -> int:
+    """
+    Send a dead, held or waiting delivery now, because a person says so; return the key of the one that now waits.
+
+    With a newer delivery of the same work in the queue that one is brought forward instead.
+    Raises: LookupError, if there is none; Conflict, if it was sent or is being sent.
+    """
+    delivery = deliveries.get(tx, delivery_key)
+    if delivery.state in (DeliveryState.SENT, DeliveryState.SENDING):
+        raise Conflict(f"the delivery is {delivery.state}", code=f"delivery_{delivery.state}")
+    if delivery.state == DeliveryState.DEAD and deliveries.has_twin(tx, delivery):
+        enqueue(tx, _work_of(delivery), at)
+        deliveries.put_aside(tx, delivery_key, "a newer delivery of the same work took its place", at)
+        twin = deliveries.waiting(tx, delivery.topic, delivery.destination, delivery.order_of)
+        if twin is None:
+            raise AssertionError("an enqueued delivery waits")
+        delivery_key = twin.key
+    deliveries.make_pending(tx, delivery_key, at)
+    return delivery_key
+
+
+def drop(tx: WriteTx, delivery_key: int, reason: str, at: datetime) -> None:
+    """
+    Give a delivery up, because a person says so; it stays on record as dead and settled.
+
+    Raises: LookupError, if there is none; Conflict, if it was sent, is being sent or was dropped before.
+    """
+    delivery = deliveries.get(tx, delivery_key)
+    if delivery.state in (DeliveryState.SENT, DeliveryState.SENDING):
+        raise Conflict(f"the delivery is {delivery.state}", code=f"delivery_{delivery.state}")
+    if delivery.settled_at is not None:
+        raise Conflict("the delivery was dropped before", code="delivery_dropped")
+    deliveries.put_aside(tx, delivery_key, reason, at)
+
+
+def _work_of(delivery: Delivery) -> Work:
+    return Work(
+        delivery.topic,
+        delivery.destination,
+        delivery.order_of,
+        study_key=delivery.study_key,
+        order_key=delivery.order_key,
+        attachment_key=delivery.attachment_key,
+    )

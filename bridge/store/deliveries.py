@@ -1,0 +1,372 @@
+"""Rows of the outbox: what waits, what is in flight, what was tried. Their meaning stands in `bridge/outbox`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.tables import deliveries, delivery_attempts, publications, studies
+
+_WAITING_INDEX = text("state IN ('pending', 'held')")
+
+
+class DeliveryState(StrEnum):
+    """pending waits for its time, held for a person or a binding; dead failed for good (settled: a person dropped it)."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    HELD = "held"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+_WAITING = (DeliveryState.PENDING.value, DeliveryState.HELD.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """
+    One row of the outbox.
+
+    attempts: how often it was claimed since it was queued or last sent on by a person. fence: rises with each claim.
+    held_reason, last_error, detail: sentences without patient data.
+    """
+
+    key: int
+    topic: str
+    destination: str
+    order_of: str
+    state: DeliveryState
+    attempts: int
+    next_at: datetime
+    study_key: int | None = None
+    order_key: int | None = None
+    attachment_key: int | None = None
+    lease_owner: str = ""
+    lease_until: datetime | None = None
+    fence: int = 0
+    held_reason: str = ""
+    last_error: str = ""
+    detail: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    settled_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a new waiting row says; held_reason "" makes it pending."""
+
+    topic: str
+    destination: str
+    order_of: str
+    study_key: int | None
+    order_key: int | None
+    attachment_key: int | None
+    next_at: datetime
+    held_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try, append-only. outcome: "sent", a fault's code, or "lost" when its process never came back."""
+
+    delivery_key: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    detail: str = ""
+    node: str = ""
+
+
+def get(tx: ReadTx, key: int) -> Delivery:
+    """Return the delivery in row *key*. Raises: LookupError."""
+    row = tx.execute(select(deliveries).where(deliveries.c.key == key)).first()
+    if row is None:
+        raise LookupError(f"no delivery {key}")
+    return _delivery(row)
+
+
+def search(
+    tx: ReadTx, state: DeliveryState | None = None, limit: int = 100, before_key: int | None = None
+) -> list[Delivery]:
+    """Return deliveries, newest first, in one *state* or in any. before_key: where the page before ended."""
+    query = select(deliveries).order_by(deliveries.c.key.desc()).limit(limit)
+    if state is not None:
+        query = query.where(deliveries.c.state == state.value)
+    if before_key is not None:
+        query = query.where(deliveries.c.key < before_key)
+    return _list(tx, query)
+
+
+def of_study(tx: ReadTx, study_key: int) -> list[Delivery]:
+    """Return the deliveries about a study, newest first."""
+    query = select(deliveries).where(deliveries.c.study_key == study_key).order_by(deliveries.c.key.desc())
+    return _list(tx, query)
+
+
+def of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
+    """Return the deliveries of a claim attachment, newest first."""
+    query = select(deliveries).where(deliveries.c.attachment_key == attachment_key).order_by(deliveries.c.key.desc())
+    return _list(tx, query)
+
+
+def attempts_of(tx: ReadTx, delivery_key: int) -> list[Attempt]:
+    """Return what was tried, oldest first."""
+    rows = tx.execute(
+        select(delivery_attempts)
+        .where(delivery_attempts.c.delivery_key == delivery_key)
+        .order_by(delivery_attempts.c.key)
+    )
+    return [Attempt(**{name: getattr(row, name) for name in Attempt.__slots__}) for row in rows]
+
+
+def counts(tx: ReadTx) -> dict[tuple[str, str, str], int]:
+    """Return how many deliveries there are by (topic, destination, state); dropped ones are not counted."""
+    rows = tx.execute(
+        select(deliveries.c.topic, deliveries.c.destination, deliveries.c.state, func.count())
+        .where(or_(deliveries.c.state != DeliveryState.DEAD.value, deliveries.c.settled_at.is_(None)))
+        .group_by(deliveries.c.topic, deliveries.c.destination, deliveries.c.state)
+    )
+    return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
+
+
+def oldest_due_at(tx: ReadTx, now: datetime) -> datetime | None:
+    """Return when the delivery that is overdue the longest was due, None if none is."""
+    return tx.execute(
+        select(deliveries.c.next_at)
+        .where(deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.next_at <= now)
+        .order_by(deliveries.c.next_at)
+        .limit(1)
+    ).scalar()
+
+
+def waiting(tx: ReadTx, topic: str, destination: str, order_of: str) -> Delivery | None:
+    """Return the one delivery of this work that waits, None if none does."""
+    row = tx.execute(
+        select(deliveries).where(
+            deliveries.c.topic == topic,
+            deliveries.c.destination == destination,
+            deliveries.c.order_of == order_of,
+            deliveries.c.state.in_(_WAITING),
+        )
+    ).first()
+    return None if row is None else _delivery(row)
+
+
+def has_twin(tx: ReadTx, delivery: Delivery) -> bool:
+    """Say whether another delivery of the same work waits or is in flight."""
+    return bool(
+        tx.execute(
+            select(
+                exists().where(
+                    _same_work(delivery),
+                    deliveries.c.key != delivery.key,
+                    deliveries.c.state.in_([*_WAITING, DeliveryState.SENDING.value]),
+                )
+            )
+        ).scalar()
+    )
+
+
+def was_tried(tx: ReadTx, topic: str, destination: str, order_of: str) -> bool:
+    """Say whether anything of this work was ever sent, or may have been."""
+    return bool(
+        tx.execute(
+            select(
+                exists().where(
+                    deliveries.c.topic == topic,
+                    deliveries.c.destination == destination,
+                    deliveries.c.order_of == order_of,
+                    _tried(),
+                )
+            )
+        ).scalar()
+    )
+
+
+def in_flight(tx: ReadTx, study_key: int | None = None, attachment_key: int | None = None) -> list[Delivery]:
+    """Return what is being sent of a study or of an attachment."""
+    return _list(tx, select(deliveries).where(_is_sending(), _about(study_key, attachment_key)))
+
+
+def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, str]]:
+    """Return (destination, order_of) of everything of a study that was published, is in flight or was ever tried."""
+    tried = tx.execute(
+        select(deliveries.c.destination, deliveries.c.order_of)
+        .where(deliveries.c.study_key == study_key, deliveries.c.topic == topic, or_(_tried(), _is_sending()))
+        .distinct()
+    )
+    published = tx.execute(
+        select(publications.c.server, studies.c.study_instance_uid)
+        .join(studies, studies.c.key == publications.c.study_key)
+        .where(publications.c.study_key == study_key, publications.c.retired_at.is_(None))
+        .distinct()
+    )
+    return {(row[0], row[1]) for row in tried} | {(row[0], row[1]) for row in published}
+
+
+def add_or_merge(tx: WriteTx, new: Waiting, at: datetime) -> None:
+    """Store *new*, or fold it into the row of the same work that waits. The rules stand at `outbox.enqueue.enqueue`."""
+    state = DeliveryState.HELD if new.held_reason else DeliveryState.PENDING
+    dialect_insert: Any = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
+    statement = dialect_insert(deliveries).values(
+        topic=new.topic,
+        destination=new.destination,
+        order_of=new.order_of,
+        study_key=new.study_key,
+        order_key=new.order_key,
+        attachment_key=new.attachment_key,
+        state=state.value,
+        next_at=new.next_at,
+        held_reason=new.held_reason,
+        created_at=at,
+        updated_at=at,
+    )
+    old, said = deliveries.c, statement.excluded
+    freed = and_(old.state == DeliveryState.HELD.value, said.state == DeliveryState.PENDING.value)
+    earlier = and_(old.state == DeliveryState.PENDING.value, old.attempts == 0, said.next_at < old.next_at)
+    other_reason = and_(old.state == DeliveryState.HELD.value, said.held_reason != old.held_reason)
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["topic", "destination", "order_of"],
+            index_where=_WAITING_INDEX,
+            set_={
+                "state": case((freed, said.state), else_=old.state),
+                "next_at": case((or_(freed, earlier), said.next_at), else_=old.next_at),
+                "held_reason": case((old.state == DeliveryState.HELD.value, said.held_reason), else_=old.held_reason),
+                "updated_at": said.updated_at,
+            },
+            where=or_(freed, earlier, other_reason),
+        )
+    )
+
+
+def hold_waiting(
+    tx: WriteTx, reason: str, at: datetime, study_key: int | None = None, attachment_key: int | None = None
+) -> None:
+    """Hold what waits of a study or of an attachment."""
+    tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state.in_(_WAITING), _about(study_key, attachment_key))
+        .values(state=DeliveryState.HELD.value, held_reason=reason, updated_at=at)
+    )
+
+
+def release_held(tx: WriteTx, at: datetime, study_key: int | None = None, attachment_key: int | None = None) -> None:
+    """Let what is held of a study or of an attachment go now."""
+    tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state == DeliveryState.HELD.value, _about(study_key, attachment_key))
+        .values(state=DeliveryState.PENDING.value, held_reason="", next_at=at, updated_at=at)
+    )
+
+
+def bring_forward(tx: WriteTx, study_key: int, topic: str, at: datetime) -> None:
+    """Make a study's pending deliveries of *topic* due at *at* if they are due later."""
+    tx.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.study_key == study_key,
+            deliveries.c.topic == topic,
+            deliveries.c.state == DeliveryState.PENDING.value,
+            deliveries.c.next_at > at,
+        )
+        .values(next_at=at, updated_at=at)
+    )
+
+
+def put_off(tx: WriteTx, topic: str, destination: str, until: datetime) -> None:
+    """Make everything that is due for *destination* due no earlier than *until*."""
+    tx.execute(
+        update(deliveries)
+        .where(
+            deliveries.c.topic == topic,
+            deliveries.c.destination == destination,
+            deliveries.c.state == DeliveryState.PENDING.value,
+            deliveries.c.next_at < until,
+        )
+        .values(next_at=until)
+    )
+
+
+def make_pending(tx: WriteTx, key: int, at: datetime) -> None:
+    """Start a delivery over, due now."""
+    tx.execute(
+        update(deliveries)
+        .where(deliveries.c.key == key)
+        .values(
+            state=DeliveryState.PENDING.value,
+            attempts=0,
+            next_at=at,
+            held_reason="",
+            settled_at=None,
+            updated_at=at,
+        )
+    )
+
+
+def put_aside(tx: WriteTx, key: int, detail: str, at: datetime) -> None:
+    """Make a delivery dead for good, with the reason."""
+    tx.execute(
+        update(deliveries)
+        .where(deliveries.c.key == key)
+        .values(state=DeliveryState.DEAD.value, held_reason="", detail=detail, settled_at=at, updated_at=at)
+    )
+
+
+def add_attempt(tx: WriteTx, attempt: Attempt) -> None:
+    """Append one try."""
+    tx.execute(insert(delivery_attempts).values(**{name: getattr(attempt, name) for name in Attempt.__slots__}))
+
+
+def remove_waiting_twin(tx: WriteTx, delivery: Delivery) -> Delivery | None:
+    """Take away the delivery that was queued behind *delivery* while it was in flight, and return it."""
+    twin = waiting(tx, delivery.topic, delivery.destination, delivery.order_of)
+    if twin is not None:
+        tx.execute(delete(deliveries).where(deliveries.c.key == twin.key))
+    return twin
+
+
+def change(tx: WriteTx, key: int, **values: Any) -> None:
+    """Write columns of one row."""
+    tx.execute(update(deliveries).where(deliveries.c.key == key).values(**values))
+
+
+def _same_work(delivery: Delivery) -> ColumnElement[bool]:
+    return and_(
+        deliveries.c.topic == delivery.topic,
+        deliveries.c.destination == delivery.destination,
+        deliveries.c.order_of == delivery.order_of,
+    )
+
+
+def _about(study_key: int | None, attachment_key: int | None) -> ColumnElement[bool]:
+    if (study_key is None) == (attachment_key is None):
+        raise AssertionError("a study or an attachment")
+    if study_key is not None:
+        return deliveries.c.study_key == study_key
+    return deliveries.c.attachment_key == attachment_key
+
+
+def _tried() -> ColumnElement[bool]:
+    return exists().where(delivery_attempts.c.delivery_key == deliveries.c.key).correlate(deliveries)
+
+
+def _is_sending() -> ColumnElement[bool]:
+    return deliveries.c.state == DeliveryState.SENDING.value
+
+
+def _list(tx: ReadTx, query: Select[Any]) -> list[Delivery]:
+    return [_delivery(row) for row in tx.execute(query)]
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(**{name: getattr(row, name) for name in Delivery.__slots__} | {"state": DeliveryState(row.state)})
