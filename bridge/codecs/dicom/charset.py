@@ -209,19 +209,20 @@ _LATIN_LETTERS = (
 _LATIN: dict[str, str] = dict(zip(_LETTERS, _LATIN_LETTERS.split(" "), strict=True))
 
 
-def transliterate(text: str, into: CharacterSet) -> str:
+def transliterate(text: str, into: CharacterSet, *, person_name: bool = False) -> str:
     """
     Return *text* written with characters that *into* has: a name that a device can show beats none.
 
     A PN group in another script is left out if another group remains; what has no transliteration becomes "?".
     """
-    if into.fits(text, person_name=True):
+    if into.fits(text, person_name=person_name):
         return text
-    groups = text.split("=")
-    plain = [_transliterated(group, into) for group in groups]
-    if any(group and "?" not in group for group in plain):
-        plain = ["" if "?" in group else group for group in plain]
-    return "=".join(plain).rstrip("=")
+    if not person_name:
+        return _transliterated(text, into)
+    groups = [_transliterated(group, into) for group in text.split("=")]
+    if any(group and "?" not in group for group in groups):
+        groups = ["" if "?" in group else group for group in groups]
+    return "=".join(groups).rstrip("=")
 
 
 def _transliterated(text: str, into: CharacterSet) -> str:

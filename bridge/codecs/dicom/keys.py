@@ -1,0 +1,323 @@
+"""Query identifiers: bytes to what is asked for and what is to be returned. Source: PS3.4 C.2.2, K.2.2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.codecs.dicom import charset, worklist_model
+from bridge.codecs.dicom.charset import CharacterSet
+from bridge.codecs.dicom.elements import Element, Event, Limits, Walk, syntax_of, vr_of
+from bridge.domain.matching import Range, TimeRange, combined_range, is_universal, parse_date_range, parse_time_range
+from bridge.errors import Malformed, Unsupported
+
+# A query has some fifty keys; these leave room without letting an identifier become a load.
+_LIMITS = Limits(depth=8, items=64)
+_MAX_KEYS = 512
+_MAX_VALUE_BYTES = 16_384
+_TRAILING_PADDING = 0xFFFCFFFC
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """
+    One element of an identifier.
+
+    value: as sent, padding included. items: None unless it is a sequence; then the keys of its first item, () if it
+    has none or an empty one, which asks for the whole sequence.
+    """
+
+    tag: int
+    vr: str
+    value: bytes = b""
+    items: tuple[Key, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistQuery:
+    """
+    What a modality asks of the worklist.
+
+    Text keys hold every value of the key (any of them may match), wildcards included; () asks nothing. start_dates and
+    start_times belong together (`start_window`). keys: everything asked for, in tag order. is_fully_supported: False
+    if an optional key was ignored (FF01). hints: slugs for the log.
+    """
+
+    keys: tuple[Key, ...] = ()
+    character_set: CharacterSet | None = None
+    scheduled_station_ae_title: tuple[str, ...] = ()
+    modality: tuple[str, ...] = ()
+    start_dates: Range | None = None
+    start_times: TimeRange | None = None
+    scheduled_performing_physician_name: tuple[str, ...] = ()
+    scheduled_procedure_step_id: tuple[str, ...] = ()
+    scheduled_station_name: tuple[str, ...] = ()
+    scheduled_procedure_step_location: tuple[str, ...] = ()
+    scheduled_procedure_step_status: tuple[str, ...] = ()
+    patient_name: tuple[str, ...] = ()
+    patient_id: tuple[str, ...] = ()
+    issuer_of_patient_id: tuple[str, ...] = ()
+    birth_dates: Range | None = None
+    patient_sex: tuple[str, ...] = ()
+    accession_number: tuple[str, ...] = ()
+    requested_procedure_id: tuple[str, ...] = ()
+    study_instance_uid: tuple[str, ...] = ()
+    admission_id: tuple[str, ...] = ()
+    referring_physician_name: tuple[str, ...] = ()
+    requesting_physician: tuple[str, ...] = ()
+    institution_name: tuple[str, ...] = ()
+    is_fully_supported: bool = True
+    hints: tuple[str, ...] = ()
+
+    @property
+    def start_window(self) -> Range | None:
+        """
+        The scheduled starts that can match, as joined "YYYYMMDDHHMMSS" values; None for every start.
+
+        Wide enough for an index; where date and time filter apart, the times are still to be looked at.
+        """
+        together = combined_range(self.start_dates, self.start_times)
+        if together is not None or self.start_dates is None:
+            return together
+        low, high = self.start_dates.low, self.start_dates.high
+        return Range(low and low + "000000", high and high + "235959.999999")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyQuery:
+    """What a Study Root FIND asks. level: STUDY, SERIES or IMAGE. Fields as in `WorklistQuery`. Source: PS3.4 C.6.2."""
+
+    level: str
+    keys: tuple[Key, ...] = ()
+    character_set: CharacterSet | None = None
+    patient_id: tuple[str, ...] = ()
+    issuer_of_patient_id: tuple[str, ...] = ()
+    patient_name: tuple[str, ...] = ()
+    birth_dates: Range | None = None
+    patient_sex: tuple[str, ...] = ()
+    accession_number: tuple[str, ...] = ()
+    study_instance_uid: tuple[str, ...] = ()
+    study_dates: Range | None = None
+    study_times: TimeRange | None = None
+    study_id: tuple[str, ...] = ()
+    study_description: tuple[str, ...] = ()
+    referring_physician_name: tuple[str, ...] = ()
+    modalities_in_study: tuple[str, ...] = ()
+    series_instance_uid: tuple[str, ...] = ()
+    modality: tuple[str, ...] = ()
+    series_number: tuple[str, ...] = ()
+    series_description: tuple[str, ...] = ()
+    sop_instance_uid: tuple[str, ...] = ()
+    sop_class_uid: tuple[str, ...] = ()
+    instance_number: tuple[str, ...] = ()
+
+
+_STUDY_LEVEL: dict[int, str] = {
+    0x00100020: "patient_id",
+    0x00100021: "issuer_of_patient_id",
+    0x00100010: "patient_name",
+    0x00100040: "patient_sex",
+    0x00080050: "accession_number",
+    0x0020000D: "study_instance_uid",
+    0x00200010: "study_id",
+    0x00081030: "study_description",
+    0x00080090: "referring_physician_name",
+    0x00080061: "modalities_in_study",
+}
+_SERIES_LEVEL: dict[int, str] = {
+    0x0020000E: "series_instance_uid",
+    0x00080060: "modality",
+    0x00200011: "series_number",
+    0x0008103E: "series_description",
+}
+_IMAGE_LEVEL: dict[int, str] = {
+    0x00080018: "sop_instance_uid",
+    0x00080016: "sop_class_uid",
+    0x00200013: "instance_number",
+}
+_LEVELS: dict[str, dict[int, str]] = {
+    "STUDY": _STUDY_LEVEL,
+    "SERIES": _STUDY_LEVEL | _SERIES_LEVEL,
+    "IMAGE": _STUDY_LEVEL | _SERIES_LEVEL | _IMAGE_LEVEL,
+}
+
+
+def to_worklist_query(
+    identifier: bytes, transfer_syntax_uid: str, *, default_charset: CharacterSet = charset.LATIN_1
+) -> WorklistQuery:
+    """
+    Return what a modality worklist identifier asks.
+
+    default_charset: how keys are read that declare no character set (the peer's setting).
+    Raises: Malformed (A900), if it cannot be read or a date or time is none. Source: PS3.4 K.6.1.2, Table K.6-1.
+    """
+    keys = read_identifier(identifier, transfer_syntax_uid)
+    asked = _Asked(keys, default_charset)
+    step = _step_key(keys)
+    step_keys = step.items or () if step else ()
+    known, hints = _judge(keys, step_keys)
+    dates, times = asked.one(step_keys, worklist_model.START_DATE), asked.one(step_keys, worklist_model.START_TIME)
+    return WorklistQuery(
+        keys=keys,
+        character_set=asked.declared,
+        start_dates=parse_date_range(dates),
+        start_times=parse_time_range(times),
+        birth_dates=parse_date_range(asked.one(keys, worklist_model.PATIENT_BIRTH_DATE)),
+        is_fully_supported=known,
+        hints=hints,
+        **asked.fields(keys, worklist_model.MATCHED_AT_ROOT),
+        **asked.fields(step_keys, worklist_model.MATCHED_IN_STEP),
+    )
+
+
+def to_study_query(
+    identifier: bytes, transfer_syntax_uid: str, *, default_charset: CharacterSet = charset.LATIN_1
+) -> StudyQuery:
+    """
+    Return what a Study Root Query/Retrieve identifier asks.
+
+    Raises: Malformed (A900), if it cannot be read or names no level; Unsupported for a level the model has not.
+    Source: PS3.4 C.4.1.1.3.1, C.6.2.1.
+    """
+    keys = read_identifier(identifier, transfer_syntax_uid)
+    asked = _Asked(keys, default_charset)
+    level = asked.one(keys, worklist_model.QUERY_RETRIEVE_LEVEL).upper()
+    if not level:
+        raise Malformed("no query level", code="no_level", where="QueryRetrieveLevel", source="PS3.4 C.6.2.1")
+    if level not in _LEVELS:
+        raise Unsupported("not a level of the Study Root model", code="bad_level", where="QueryRetrieveLevel")
+    return StudyQuery(
+        level=level,
+        keys=keys,
+        character_set=asked.declared,
+        birth_dates=parse_date_range(asked.one(keys, worklist_model.PATIENT_BIRTH_DATE)),
+        study_dates=parse_date_range(asked.one(keys, 0x00080020)),
+        study_times=parse_time_range(asked.one(keys, 0x00080030)),
+        **asked.fields(keys, _LEVELS[level]),
+    )
+
+
+def read_identifier(identifier: bytes, transfer_syntax_uid: str) -> tuple[Key, ...]:
+    """
+    Return the keys of an identifier, in tag order, without group lengths and padding.
+
+    Raises: Malformed, if it is no data set, is empty, or holds more than a query can need.
+    """
+    walk = Walk(identifier, 0, len(identifier), syntax_of(transfer_syntax_uid), _LIMITS)
+    keys = _read_keys(iter(walk), identifier, _Count())
+    if not keys:
+        raise Malformed("an identifier without keys", code="no_keys", source="PS3.4 C.2.2.1.1")
+    return keys
+
+
+class _Count:
+    """How many keys one identifier has brought so far."""
+
+    def __init__(self) -> None:
+        self.keys = 0
+
+    def another(self) -> None:
+        self.keys += 1
+        if self.keys > _MAX_KEYS:
+            raise Malformed("more keys than a query can need", code="too_many_keys")
+
+
+def _read_keys(walk: Iterator[Element], data: bytes, count: _Count) -> tuple[Key, ...]:
+    """Read the keys of one data set, up to its end. Nested at most as deep as _LIMITS allow."""
+    keys: dict[int, Key] = {}
+    for element in walk:
+        if element.event is Event.ITEM_END:
+            break
+        if element.event is Event.FRAGMENT or (element.event is Event.VALUE and element.length > _MAX_VALUE_BYTES):
+            raise Malformed("not a query key", code="bad_key")
+        count.another()
+        if element.event is Event.SEQUENCE:
+            key = Key(element.tag, "SQ", items=_read_items(walk, data, count))
+        else:
+            key = Key(element.tag, element.vr, data[element.value_at : element.value_at + element.length])
+        if element.tag & 0xFFFF and element.tag != _TRAILING_PADDING:
+            keys.setdefault(element.tag, key)
+    return tuple(keys[tag] for tag in sorted(keys))
+
+
+def _read_items(walk: Iterator[Element], data: bytes, count: _Count) -> tuple[Key, ...]:
+    """Read the items of a sequence and return the first one's keys: a key has one. Source: PS3.4 C.2.2.2.6."""
+    items: list[tuple[Key, ...]] = []
+    for element in walk:
+        if element.event is Event.SEQUENCE_END:
+            break
+        items.append(_read_keys(walk, data, count))
+    return items[0] if items else ()
+
+
+def _step_key(keys: tuple[Key, ...]) -> Key | None:
+    step = next((key for key in keys if key.tag == worklist_model.STEP_SEQUENCE), None)
+    if step is not None and step.items is None and step.value.strip(b" \0"):
+        raise Malformed("not a sequence", code="bad_sequence", where="ScheduledProcedureStepSequence")
+    return step
+
+
+def _judge(keys: tuple[Key, ...], step_keys: tuple[Key, ...]) -> tuple[bool, tuple[str, ...]]:
+    """Say whether every key is one we know and match on as asked, and what the sender should be told."""
+    hints = set()
+    tags = {key.tag for key in keys}
+    if tags & (worklist_model.STEP_KEYS - worklist_model.ROOT_KEYS):
+        hints.add("step_keys_at_root")
+    if worklist_model.QUERY_RETRIEVE_LEVEL in tags:
+        hints.add("query_retrieve_level")
+    known = all(_is_supported(key, worklist_model.ROOT_KEYS, worklist_model.MATCHED_AT_ROOT) for key in keys)
+    known &= all(_is_supported(key, worklist_model.STEP_KEYS, worklist_model.MATCHED_IN_STEP) for key in step_keys)
+    return known, tuple(sorted(hints))
+
+
+_MATCHED_BESIDES = frozenset(
+    {worklist_model.START_DATE, worklist_model.START_TIME, worklist_model.PATIENT_BIRTH_DATE}
+    | {worklist_model.CHARACTER_SET, worklist_model.STEP_SEQUENCE}
+)
+
+
+def _is_supported(key: Key, known: frozenset[int], matched: dict[int, str]) -> bool:
+    if key.tag == worklist_model.QUERY_RETRIEVE_LEVEL:
+        return True
+    if key.tag not in known:
+        return False
+    if key.items is not None and key.tag in worklist_model.SEQUENCES:
+        inside = worklist_model.SEQUENCES[key.tag]
+        return all(sub.tag in inside and not sub.value.strip(b" \0*") for sub in key.items)
+    asks = bool(key.value.strip(b" \0*"))
+    return not asks or key.tag in matched or key.tag in _MATCHED_BESIDES
+
+
+def _asks_nothing(value: str, tag: int) -> bool:
+    return is_universal(value.translate(_NO_DELIMITERS) if vr_of(tag) == "PN" else value)
+
+
+_NO_DELIMITERS = str.maketrans("", "", "^=")
+
+
+class _Asked:
+    """Reads the values of keys as text."""
+
+    def __init__(self, keys: Iterable[Key], default: CharacterSet) -> None:
+        raw = next((key.value for key in keys if key.tag == worklist_model.CHARACTER_SET), b"")
+        self.declared = charset.parse(raw) if raw.strip(b" \0") else None
+        self._charset = self.declared or default
+
+    def one(self, keys: Iterable[Key], tag: int) -> str:
+        """Return the value of the key *tag*, "" if it is absent."""
+        return next((self._text(key) for key in keys if key.tag == tag and key.items is None), "").strip(" \0")
+
+    def fields(self, keys: Iterable[Key], names: dict[int, str]) -> dict[str, Any]:
+        """Return the query's fields that *keys* fill: every value that asks something."""
+        found: dict[str, Any] = {}
+        for key in keys:
+            if key.tag in names and key.items is None:
+                values = [value.strip(" \0") for value in self._text(key).split("\\")]
+                asking = tuple(value for value in values if value)
+                found[names[key.tag]] = () if any(_asks_nothing(value, key.tag) for value in asking) else asking
+        return found
+
+    def _text(self, key: Key) -> str:
+        text, _ = self._charset.decode(key.value.rstrip(b" \0"), person_name=vr_of(key.tag) == "PN")
+        return text

@@ -1,0 +1,103 @@
+"""Values that we write: cleaned, cut or refused by their VR. Source: PS3.5 6.2."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from bridge.codecs.dicom.answers import encode_record
+from bridge.codecs.dicom.elements import vr_of
+from bridge.domain.order import Code
+from bridge.errors import Malformed
+
+_LENGTHS = {"AE": 16, "CS": 16, "DS": 16, "LO": 64, "LT": 10_240, "SH": 16, "ST": 1_024, "UI": 64, "UT": 10_240}
+_PN_GROUP_MAX = 64
+_CODE_VALUE_MAX = 16
+_KEEPS_LINES = frozenset({"LT", "ST", "UT"})
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_LOCAL_CODING_SCHEME = "99LOCAL"
+
+
+def text(tag: int, value: str) -> bytes:
+    """Return *value* for the element *tag*, UTF-8: control characters and backslashes gone, cut to the VR's length."""
+    vr = vr_of(tag)
+    cleaned, limit = _cleaned(value, vr), _LENGTHS.get(vr, 64)
+    if len(cleaned) > limit:
+        cleaned = cleaned[: limit - 2].rstrip() + ".."
+    return cleaned.encode("utf-8")
+
+
+def identifier(tag: int, value: str, where: str) -> bytes:
+    """
+    Return *value* for the element *tag*, never cut: a cut number would be somebody else's.
+
+    Raises: Malformed, code "too_long".
+    """
+    vr = vr_of(tag)
+    cleaned = _cleaned(value, vr)
+    if len(cleaned) > _LENGTHS.get(vr, 64):
+        raise Malformed(
+            f"longer than {_LENGTHS.get(vr, 64)} characters", code="too_long", where=where, source="PS3.5 6.2"
+        )
+    return cleaned.encode("utf-8")
+
+
+def several(tag: int, values: tuple[str, ...]) -> bytes:
+    """Return a multi-valued element."""
+    return b"\\".join(found for value in values if (found := text(tag, value)))
+
+
+def person_name(value: str) -> bytes:
+    """Return a PN, each group at most 64 characters: trailing components go first, then letters."""
+    groups = [_cut_group(_cleaned(group, "PN").rstrip("^ ")) for group in value.split("=")[:3]]
+    return "=".join(groups).rstrip("=").encode("utf-8")
+
+
+def _cut_group(group: str) -> str:
+    while len(group) > _PN_GROUP_MAX and "^" in group:
+        group = group.rpartition("^")[0].rstrip("^ ")
+    return group[:_PN_GROUP_MAX]
+
+
+def _cleaned(value: str, vr: str) -> str:
+    kept = "\r\n" if vr in _KEEPS_LINES else ""
+    # A backslash would split the value in two (PS3.5 6.4); text with lines may hold one.
+    replaced = value if vr in _KEEPS_LINES else value.replace("\\", "/")
+    if not replaced.isprintable():
+        replaced = "".join(c if c in kept or unicodedata.category(c) != "Cc" else " " for c in replaced)
+    return replaced.strip(" ")
+
+
+def code(entry: Code) -> list[bytes]:
+    """Return a code sequence: one item, none for an empty code. Source: PS3.3 8.8."""
+    if not entry.code_value:
+        return []
+    value = _cleaned(entry.code_value, "LO")
+    tag = 0x00080100
+    if value.startswith(("urn:", "http:", "https:")):
+        tag = 0x00080120
+    elif len(value) > _CODE_VALUE_MAX:
+        tag = 0x00080119
+    return [
+        encode_record(
+            {
+                tag: value.encode("utf-8"),
+                0x00080102: text(0x00080102, entry.coding_scheme_designator or _LOCAL_CODING_SCHEME),
+                0x00080104: text(0x00080104, entry.code_meaning or value),
+            }
+        )
+    ]
+
+
+def issuer(namespace: str, universal_id: str = "") -> list[bytes]:
+    """Return an issuer sequence (HL7 v2 hierarchic designator), no item if nothing is known. Source: PS3.3 10.14."""
+    if not universal_id and _OID.fullmatch(namespace):
+        namespace, universal_id = "", namespace
+    if not (namespace or universal_id):
+        return []
+    record: dict[int, bytes | list[bytes]] = {}
+    if namespace:
+        record[0x00400031] = text(0x00400031, namespace)
+    if universal_id:
+        record |= {0x00400032: text(0x00400032, universal_id), 0x00400033: b"ISO"}
+    return [encode_record(record)]
