@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -152,7 +153,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class OrderDraft:
-    """What one order group (ORC/OBR, ORC/OBR/IPC…) says. None keeps, "" erases."""
+    """
+    What one order group (ORC/OBR, ORC/OBR/IPC…) says. None keeps, "" erases.
+
+    derived: the fields among accession_number, study_instance_uid, requested_procedure_id, scheduled_procedure_step_id
+    that the message does not hold and that were made from others: good for a new order, no news about a known one.
+    """
 
     order_control: str
     order_status: str = ""
@@ -174,6 +180,7 @@ class OrderDraft:
     steps: tuple[StepDraft, ...] = ()
     authorizations: tuple[AuthorizationDraft, ...] = ()
     where: str = "ORC[1]"
+    derived: frozenset[str] = frozenset()
 
 
 class OrderAction(StrEnum):
@@ -221,6 +228,23 @@ def reported_status(draft: OrderDraft) -> StepStatus | None:
     if draft.order_status not in _REPORTED:
         raise Incomplete("order status not served", code="not_in_table", where="ORC-5", source="HL7 table 0038")
     return _REPORTED[draft.order_status]
+
+
+def status_of(steps: Sequence[Step], now: StepStatus) -> StepStatus:
+    """
+    Return the state of an order from its steps', *now* if it has none.
+
+    It is under way while any step is, open while any waits; finished ones decide only once all are.
+    """
+    found = {step.status for step in steps}
+    if not found:
+        return now
+    for status in (StepStatus.STARTED, StepStatus.READY, StepStatus.ARRIVED, StepStatus.SCHEDULED, StepStatus.HELD):
+        if status in found:
+            return status
+    return next(
+        status for status in (StepStatus.COMPLETED, StepStatus.DISCONTINUED, StepStatus.CANCELED) if status in found
+    )
 
 
 def check_cancel(step: Step) -> StepStatus:

@@ -145,7 +145,7 @@ def _text_of(verdict: Verdict, error: BaseException | None, notices: Sequence[No
         return notices[0].detail if notices else ""
     if not isinstance(error, BridgeError):
         return "internal error, please send again"
-    return f"{verdict.where}: {error.detail}" if verdict.where else error.detail
+    return f"{verdict.where}: {error.to_caller}" if verdict.where else error.to_caller
 
 
 def _header(envelope: Envelope, control_id: str, at: datetime) -> str:

@@ -1,0 +1,116 @@
+"""One message through one site's rules: drafts, and where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+from bridge.codecs.hl7.er7 import Message, Segment
+from bridge.domain.message import Notice, TraceLine
+from bridge.domain.order import OrderDraft
+from bridge.domain.patient import MergeDraft, PatientDraft, VisitDraft
+from bridge.errors import Malformed
+from bridge.mapping.convert import Context
+from bridge.mapping.converters import read_timestamp
+from bridge.mapping.evaluate import Evaluator
+from bridge.mapping.header import check_header
+from bridge.mapping.orders import read_orders
+from bridge.mapping.patients import read_merges, read_patient, read_visit
+from bridge.mapping.site import Defaults, SiteMapping
+
+_MERGE = "ADT^A40"
+_ADT = "ADT"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """
+    What a message says, undecided. event: "ADT^A08". message_at: MSH-7 (EVN-2 where it is empty), None if neither.
+
+    patient is None for merges, which carry their own. trace: in the order of reading. notices: what was let through.
+    """
+
+    event: str
+    message_at: datetime | None
+    control_id: str
+    patient: PatientDraft | None = None
+    visit: VisitDraft | None = None
+    merges: tuple[MergeDraft, ...] = ()
+    orders: tuple[OrderDraft, ...] = ()
+    trace: tuple[TraceLine, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
+    """
+    Return what *message* says by the rules of *site*.
+
+    Raises: Unsupported (AR 200 to 203), Incomplete (AE 101, 103), Malformed (AE 100, 102, 104), each with its place.
+    """
+    envelope = message.envelope
+    check_header(envelope, site)
+    zone = _zone(site.time_zone or defaults.time_zone)
+    context = Context(message, site, defaults, zone, site.authority or defaults.authority)
+    evaluator = Evaluator(context)
+    message_at = _message_at(message, zone)
+    if envelope.message_type == _MERGE:
+        drafts = Mapped(_MERGE, message_at, envelope.control_id, merges=read_merges(evaluator, message.segments))
+    else:
+        drafts = _one_patient(evaluator, message, message_at)
+    notices = (*message.all_notices(), *context.notices, *_structure_notice(message))
+    return Mapped(
+        drafts.event,
+        drafts.message_at,
+        drafts.control_id,
+        drafts.patient,
+        drafts.visit,
+        drafts.merges,
+        drafts.orders,
+        tuple(evaluator.trace),
+        notices,
+    )
+
+
+def _one_patient(evaluator: Evaluator, message: Message, message_at: datetime | None) -> Mapped:
+    scope = _whole(message.segments)
+    for name in ("PID", "PV1"):
+        if len(scope.get(name, ())) > 1:
+            raise Malformed(f"two {name} in a message about one patient", code="segment_sequence", where=f"{name}[2]")
+    patient = read_patient(evaluator, scope)
+    visit = read_visit(evaluator, scope)
+    envelope = message.envelope
+    orders: tuple[OrderDraft, ...] = ()
+    if envelope.message_code != _ADT:
+        orders = read_orders(evaluator, message.segments, message_at)
+    return Mapped(envelope.message_type, message_at, envelope.control_id, patient, visit, orders=orders)
+
+
+def _whole(segments: Sequence[Segment]) -> dict[str, list[Segment]]:
+    scope: dict[str, list[Segment]] = {}
+    for segment in segments:
+        scope.setdefault(segment.name, []).append(segment)
+    return scope
+
+
+def _message_at(message: Message, zone: tzinfo) -> datetime | None:
+    evn = message.first("EVN")
+    for value, where in ((message.envelope.component(7), "MSH-7"), (evn.value(2) if evn else "", "EVN-2")):
+        found = read_timestamp(value, zone, where) if value else None
+        if found:
+            return found[0].at
+    return None
+
+
+def _zone(name: str) -> tzinfo:
+    return ZoneInfo(name) if name else UTC
+
+
+def _structure_notice(message: Message) -> list[Notice]:
+    """Say so where MSH-9.3 contradicts the type; the type is what was gone by."""
+    envelope = message.envelope
+    structure = envelope.component(9, 3)
+    if structure and not structure.startswith(envelope.message_code):
+        return [Notice("W", "the message structure contradicts the message type", "MSH-9.3")]
+    return []

@@ -1,0 +1,195 @@
+"""The named converters that mapping files may use (`as = "..."`), and the limits of what they fill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+
+from bridge.codecs.hl7.er7 import NULL
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.order import Code
+from bridge.errors import Malformed
+from bridge.mapping import names
+from bridge.mapping.convert import Context, Converter, Moment, Raw
+from bridge.mapping.grammar import Path
+
+_TIMESTAMP = re.compile(
+    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,6})?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?", re.ASCII
+)
+_TIMESTAMP_MAX = 26
+_IDENTIFIER_MAX = 64
+_CONTROL = re.compile("[\x00-\x1f\x7f]+")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def text(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return one line of text."""
+    found = context.text(raw[0], path)
+    return _CONTROL.sub(" ", found) or None
+
+
+def each_text(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
+    """Return the text of every repetition."""
+    found = (context.text(repetition, path) for repetition in raw if repetition != NULL)
+    return tuple(dict.fromkeys(value for value in found if value)) or None
+
+
+def free_text(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return text of several lines: every repetition and every such segment, with CR LF between them."""
+    decoded = (context.message.decode(repetition) for repetition in raw)
+    return "\r\n".join(_LINE_END.sub("\r\n", line) for line in decoded if line) or None
+
+
+def yes_no(context: Context, raw: Raw, path: Path) -> bool | None:
+    """Return True for Y, False for N. Source: HL7 table 0136."""
+    return {"Y": True, "N": False}.get(context.text(raw[0], path).upper())
+
+
+def read_timestamp(value: str, zone: tzinfo, where: str) -> tuple[Moment, int] | None:
+    """
+    Return a TS as a moment, and how many of its digits stand before the fraction; None for zeros.
+
+    zone: of a value without offset; one with an offset is brought to it.
+    Raises: Malformed, if it is no TS. Source: HL7 2.5.1 2.A.22 (DTM).
+    """
+    found = _TIMESTAMP.fullmatch(value) if len(value) <= _TIMESTAMP_MAX else None
+    if not found:
+        raise Malformed("not a date and time", where=where, source="HL7 2.5.1 2.A.22")
+    if not value[:8].strip("0"):
+        return None
+    numbers = [int(n) if n else None for n in found.groups()[:6]]
+    year, month, day, hour, minute, second = (
+        n if n is not None else d for n, d in zip(numbers, (1, 1, 1, 0, 0, 0), strict=True)
+    )
+    try:
+        # A leap second has no place in a datetime.
+        moment = datetime(year, month, day, hour, minute, min(second, 59) if second <= 60 else second)
+        if found[7]:
+            offset = timedelta(hours=int(found[8]), minutes=int(found[9])) * (-1 if found[7] == "-" else 1)
+            moment = moment.replace(tzinfo=timezone(offset)).astimezone(zone)
+        else:
+            moment = moment.replace(tzinfo=zone)
+        at = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Malformed("not a date and time", where=where, source="HL7 2.5.1 2.A.22") from None
+    precision = sum(len(n) for n in found.groups()[:6] if n)
+    return Moment(moment.strftime("%Y%m%d%H%M%S").rjust(14, "0"), at), precision
+
+
+def local_datetime(context: Context, raw: Raw, path: Path) -> Moment | None:
+    """Return a moment by the hospital's clock; a day without a time begins at midnight, with a notice."""
+    value = context.text(raw[0], path)
+    found = read_timestamp(value, context.zone, path.where) if value else None
+    if found is None:
+        return None
+    moment, precision = found
+    if precision < 8:
+        context.warn("a time without a day was left out", path.where)
+        return None
+    if precision < 10:
+        context.warn("a day without a time: midnight was taken", path.where, "I")
+    return moment
+
+
+def date(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return "YYYYMMDD"; less than a day is left out with a notice, as half a date would be a wrong one."""
+    value = context.text(raw[0], path)
+    found = read_timestamp(value, UTC, path.where) if value else None
+    if found is None:
+        return None
+    if found[1] < 8:
+        context.warn("a date without a day was left out", path.where, "I")
+        return None
+    # The day as written: a birth date has no time zone.
+    return value[:8]
+
+
+def coded(context: Context, raw: Raw, path: Path) -> Code | None:
+    """Return a code from three components, beginning where the path ends (OBR-4.4: the alternate)."""
+    message, first = context.message, path.component or 1
+    value, meaning, scheme = (_CONTROL.sub(" ", message.part(raw[0], first + n)) for n in range(3))
+    return Code(value, scheme, meaning) if value or meaning else None
+
+
+def identifiers(context: Context, raw: Raw, path: Path) -> tuple[PatientIdentifier, ...] | None:
+    """Return every CX of a field with its authority, each once. Source: HL7 2.5.1 2.A.14."""
+    found: dict[tuple[str, str], PatientIdentifier] = {}
+    for repetition in raw:
+        value = context.message.part(repetition, 1, 1) if repetition != NULL else ""
+        if not value:
+            continue
+        if len(value) > _IDENTIFIER_MAX:
+            raise Malformed(f"longer than {_IDENTIFIER_MAX} characters", code="too_long", where=path.where)
+        if "\\" in value:
+            raise Malformed("holds a backslash", where=path.where, source="PS3.5 6.2")
+        identifier = PatientIdentifier(value, _authority(context, repetition, 4), context.message.part(repetition, 5))
+        found.setdefault(identifier.key, identifier)
+    return tuple(found.values()) or None
+
+
+def entity(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
+    """Return an EI: its components 2 and 3 are the issuer. Source: HL7 2.5.1 2.A.28."""
+    message = context.message
+    value = message.part(raw[0], 1)
+    if not value:
+        return None
+    issuer = message.part(raw[0], 2) or context.defaults.authority_names.get(message.part(raw[0], 3), "")
+    return EntityIdentifier(value, issuer or message.part(raw[0], 3) or context.authority)
+
+
+def account(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
+    """Return a CX as a number with its authority (PV1-19, PID-18)."""
+    value = context.message.part(raw[0], 1)
+    return EntityIdentifier(value, _authority(context, raw[0], 4)) if value else None
+
+
+def location(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return a PL as point of care, room and bed. Source: HL7 2.5.1 2.A.53."""
+    message = context.message
+    return "-".join(part for n in (1, 2, 3) if (part := message.part(raw[0], n, 1))) or None
+
+
+def address(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return an XAD as one line. Source: HL7 2.5.1 2.A.83."""
+    message = context.message
+    parts = [message.part(raw[0], n, 1) for n in (1, 2, 3, 4, 5, 6)]
+    return ", ".join(part for part in parts if part) or None
+
+
+def telephone(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return an XTN: as typed, else country, area and number, else the unformatted one. Source: HL7 2.5.1 2.A.89."""
+    message = context.message
+    typed = message.part(raw[0], 1)
+    return typed or "".join(message.part(raw[0], n) for n in (5, 6, 7)) or message.part(raw[0], 12) or None
+
+
+def _authority(context: Context, repetition: str, component: int) -> str:
+    """Return the name of an HD's authority: a universal id that the settings know wins over the sender's own name for it."""
+    message = context.message
+    universal = message.part(repetition, component, 2)
+    known = context.defaults.authority_names.get(universal) if universal else None
+    return known or message.part(repetition, component, 1) or universal or context.authority
+
+
+CONVERTERS: Mapping[str, Converter] = {
+    "text": Converter(text),
+    "each_text": Converter(each_text, ()),
+    "free_text": Converter(free_text, gathers=True),
+    "yes_no": Converter(yes_no, False),
+    "local_datetime": Converter(local_datetime),
+    "date": Converter(date),
+    "birth_date": Converter(date),
+    "code": Converter(coded, Code()),
+    "identifiers": Converter(identifiers, ()),
+    "entity": Converter(entity, EntityIdentifier()),
+    "account": Converter(account, EntityIdentifier()),
+    "person_name": Converter(names.person_name),
+    "other_person_names": Converter(names.other_person_names, ()),
+    "all_person_names": Converter(names.all_person_names, ()),
+    "xcn_name": Converter(names.xcn_name),
+    "cnn_name": Converter(names.cnn_name),
+    "location": Converter(location),
+    "address": Converter(address),
+    "telephone": Converter(telephone),
+}

@@ -1,0 +1,105 @@
+"""Persons' names, HL7 to DICOM. Source: HL7 2.5.1 2.A.88 (XPN), 2.A.86 (XCN), 2.A.8 (CNN); PS3.5 6.2.1.2 (PN)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bridge.codecs.hl7.er7 import NULL
+from bridge.mapping.convert import Context, Raw
+from bridge.mapping.grammar import Path
+
+_GROUP_MAX = 64
+_ILLEGAL = re.compile("[\\^=\\\\\x00-\x1f\x7f]+")
+# XPN and XCN put the suffix before the prefix, PN the prefix before the suffix.
+_XPN = (1, 2, 3, 5, 4, 6)
+_XCN = (2, 3, 4, 6, 5, 7)
+_GROUPS = ("A", "I", "P")
+# Of a name's types L is the one to go by; the rest are other names. Source: HL7 table 0200.
+_FORMER_OR_OTHER = frozenset({"A", "B", "C", "D", "I", "K", "M", "N", "NB", "NOUSE", "R", "S", "TEMP"})
+
+
+def person_name(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return the patient's PN: the legal name, with its ideographic and phonetic repetitions as groups."""
+    names = _patient_names(context, raw, path)
+    return names[0] if names else None
+
+
+def other_person_names(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
+    """Return every name but the one that `person_name` takes."""
+    return tuple(_patient_names(context, raw, path)[1:]) or None
+
+
+def all_person_names(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
+    """Return every name (PID-9, PID-6)."""
+    return tuple(_patient_names(context, raw, path)) or None
+
+
+def xcn_name(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return the PN of a caregiver (XCN); a lone text is a family name, a lone number none at all."""
+    components = context.message.components(raw[0])
+    return _caregiver(context, [_first_part(context, c) for c in components], path)
+
+
+def cnn_name(context: Context, raw: Raw, path: Path) -> str | None:
+    """Return the PN of NDL.1 (OBR-32 to 35), whose parts are subcomponents, or components where a sender makes them so."""
+    message = context.message
+    components = message.components(raw[0])
+    mark = message.delimiters.subcomponent
+    if mark and mark in components[0]:
+        components = components[0].split(mark)
+    return _caregiver(context, [message.decode(c) for c in components], path)
+
+
+def _caregiver(context: Context, parts: list[str], path: Path) -> str | None:
+    name = _pn(context, parts, _XCN, path)
+    if name:
+        return name
+    lone = parts[0] if parts else ""
+    return _clean(lone) or None if lone and not any(c.isdigit() for c in lone) else None
+
+
+def _patient_names(context: Context, raw: Raw, path: Path) -> list[str]:
+    """Return every name, the legal one first. Repetitions of one type that differ in representation are one name."""
+    message = context.message
+    by_type: dict[str, list[dict[str, str]]] = {}
+    for repetition in raw:
+        if repetition == NULL:
+            continue
+        parts = [_first_part(context, c) for c in message.components(repetition)]
+        name = _pn(context, parts, _XPN, path)
+        if not name:
+            continue
+        kind, representation = [*parts, *[""] * 8][6:8]
+        group = representation if representation in _GROUPS else "A"
+        same = by_type.setdefault(kind, [])
+        if not same or group in same[-1]:
+            same.append({})
+        same[-1][group] = name
+    ordered = sorted(by_type, key=lambda kind: (kind in _FORMER_OR_OTHER, kind != "L"))
+    return [_join_groups(groups) for kind in ordered for groups in by_type[kind]]
+
+
+def _join_groups(groups: dict[str, str]) -> str:
+    return "=".join(groups.get(group, "") for group in _GROUPS).rstrip("=")
+
+
+def _pn(context: Context, parts: Sequence[str], order: tuple[int, ...], path: Path) -> str:
+    """Return one component group; order: where family, given, middle, prefix, suffix and degree stand."""
+    family, given, middle, prefix, suffix, degree = (_clean(parts[n - 1]) if n <= len(parts) else "" for n in order)
+    suffix = f"{suffix} {degree}".strip()
+    name = "^".join((family, given, middle, prefix, suffix)).rstrip("^")
+    if len(name) > _GROUP_MAX:
+        context.warn(f"a name longer than {_GROUP_MAX} characters was cut", path.where)
+        name = name[:_GROUP_MAX].rstrip("^ ")
+    return name
+
+
+def _first_part(context: Context, component: str) -> str:
+    """Return the first subcomponent, decoded: of a family name (FN) the own surname follows, which PN has no place for."""
+    mark = context.message.delimiters.subcomponent
+    return context.message.decode(component.split(mark, 1)[0] if mark and mark in component else component)
+
+
+def _clean(text: str) -> str:
+    return " ".join(_ILLEGAL.sub(" ", text).split()) if text else text

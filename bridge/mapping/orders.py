@@ -1,0 +1,224 @@
+"""Order, step and authorization drafts from ORC groups. Source: HL7 2.5.1 4.4, 4.5; IHE RAD TF-2 4.4, 4.13."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bridge.codecs.hl7.er7 import Segment
+from bridge.domain.identifiers import EntityIdentifier, check_ae_title, check_uid
+from bridge.domain.order import AuthorizationDraft, OrderAction, OrderDraft, StepDraft, action_of
+from bridge.errors import BridgeError, Incomplete, Malformed
+from bridge.mapping.authorizations import read_authorizations
+from bridge.mapping.convert import Moment
+from bridge.mapping.evaluate import Evaluator
+from bridge.mapping.grammar import Scope
+from bridge.mapping.numbers import fill_numbers
+
+# What stands before the first ORC speaks of patient and visit; these speak of an order and hold for their own group only.
+_OF_THE_GROUP = frozenset({"ORC", "OBR", "IPC", "TQ1", "TQ2", "NTE", "OBX", "DG1", "ZDS", "AUT"})
+_COMMENTED = frozenset({"ORC", "OBR", "TQ1"})
+
+
+@dataclass(slots=True)
+class OrderGroup:
+    """One ORC and what belongs to it. ipcs: its IPC segments, each a step."""
+
+    number: int
+    scope: dict[str, list[Segment]] = field(default_factory=dict)
+
+    @property
+    def ipcs(self) -> list[Segment]:
+        return self.scope.get("IPC", [])
+
+    def place(self, where: str) -> str:
+        """Return *where* with the number of its segment, for a group that is not the first."""
+        name, dash, rest = where.partition("-")
+        segments = self.scope.get(name, ())
+        number = segments[0].number if segments else self.number
+        return f"{name}[{number}]{dash}{rest}" if number > 1 and name in _OF_THE_GROUP else where
+
+
+def read_orders(
+    evaluator: Evaluator, segments: Sequence[Segment], message_at: datetime | None
+) -> tuple[OrderDraft, ...]:
+    """
+    Return an order for each requested procedure, in order; groups that are steps of the same one are joined.
+
+    message_at: stands in for a missing ORC-9. Raises: Incomplete, Malformed, each naming its segment.
+    """
+    groups, head = _groups(segments)
+    if not groups:
+        raise Incomplete("no order group", code="missing", where="ORC-1", source="HL7 2.5.1 4.4")
+    _share_last_zds(groups)
+    orders = []
+    for group in groups:
+        try:
+            orders.append(_read_order(evaluator, group, head, message_at))
+        except BridgeError as error:
+            error.where = group.place(error.where)
+            raise
+    return tuple(_join_steps(orders))
+
+
+def _groups(segments: Sequence[Segment]) -> tuple[list[OrderGroup], dict[str, list[Segment]]]:
+    groups: list[OrderGroup] = []
+    head: dict[str, list[Segment]] = {}
+    commented = ""
+    for segment in segments:
+        if segment.name == "ORC":
+            groups.append(OrderGroup(len(groups) + 1, {n: s for n, s in head.items() if n not in _OF_THE_GROUP}))
+        elif segment.name == "OBR" and (not groups or "OBR" in groups[-1].scope):
+            raise Malformed(
+                "OBR without its own ORC", code="segment_sequence", where=segment.where, source="HL7 2.5.1 4.4"
+            )
+        if segment.name != "NTE":
+            commented = segment.name
+        elif commented not in _COMMENTED:
+            continue
+        scope = groups[-1].scope if groups else head
+        scope.setdefault(segment.name, []).append(segment)
+    return groups, head
+
+
+def _share_last_zds(groups: list[OrderGroup]) -> None:
+    """
+    Give every group the one ZDS at the end, if all are of one accession number.
+
+    Before OMI, a procedure of several steps is several ORC groups with a single ZDS. Source: IHE RAD TF-2 4.4.4.1.
+    """
+    with_zds = [group for group in groups if "ZDS" in group.scope]
+    if len(groups) < 2 or with_zds != [groups[-1]] or len(groups[-1].scope["ZDS"]) != 1:
+        return
+    accessions = {segment.value(18) for group in groups for segment in group.scope.get("OBR", ())}
+    if len(accessions) == 1 and accessions != {""}:
+        for group in groups[:-1]:
+            group.scope["ZDS"] = groups[-1].scope["ZDS"]
+
+
+def _read_order(
+    evaluator: Evaluator, group: OrderGroup, head: dict[str, list[Segment]], message_at: datetime | None
+) -> OrderDraft:
+    scope: Scope = group.scope
+    draft = _read_numbers(evaluator, scope, message_at, f"ORC[{group.number}]")
+    action = action_of(draft)
+    if action == OrderAction.CANCEL:
+        return draft
+    _check_same_procedure(group)
+    evaluator.get("requested_procedure.universal_service", scope)
+    draft = replace(
+        draft,
+        requested_procedure_description=evaluator.get("requested_procedure.description", scope),
+        requested_procedure_code=evaluator.get("requested_procedure.code", scope),
+        requested_procedure_priority=evaluator.get("requested_procedure.priority", scope),
+        reason_for_the_requested_procedure=evaluator.get("requested_procedure.reason", scope),
+        requested_procedure_comments=evaluator.get("requested_procedure.comments", scope),
+        requesting_physician=evaluator.get("requested_procedure.requesting_physician", scope),
+        referring_physician_name=evaluator.get("requested_procedure.referring_physician", scope),
+        institution_name=evaluator.get("requested_procedure.institution", scope),
+        steps=_read_steps(evaluator, group),
+        authorizations=_authorizations(evaluator, group, head),
+    )
+    return fill_numbers(evaluator, draft)
+
+
+def _read_numbers(evaluator: Evaluator, scope: Scope, message_at: datetime | None, where: str) -> OrderDraft:
+    """Return a draft with what every order control says: which order it is about."""
+    accession = evaluator.get("requested_procedure.accession", scope, required=False) or EntityIdentifier()
+    transaction = evaluator.get("order.transaction_time", scope)
+    study = evaluator.get("requested_procedure.study_instance_uid", scope, required=False) or ""
+    if study:
+        check_uid(study, "IPC-3" if scope.get("IPC") else "ZDS-1")
+    return OrderDraft(
+        evaluator.get("order.control", scope) or "",
+        order_status=evaluator.get("order.status", scope) or "",
+        accession_number=accession.value,
+        issuer_of_accession_number=accession.issuer,
+        placer_order_number=evaluator.get("order.placer_number", scope) or EntityIdentifier(),
+        filler_order_number=evaluator.get("order.filler_number", scope) or EntityIdentifier(),
+        requested_procedure_id=evaluator.get("requested_procedure.id", scope, required=False) or "",
+        study_instance_uid=study,
+        transaction_at=transaction.at if isinstance(transaction, Moment) else message_at,
+        where=where,
+    )
+
+
+def _read_steps(evaluator: Evaluator, group: OrderGroup) -> tuple[StepDraft, ...]:
+    if not group.ipcs:
+        return (_read_step(evaluator, group.scope),)
+    steps = []
+    for ipc in group.ipcs:
+        try:
+            steps.append(_read_step(evaluator, {**group.scope, "IPC": [ipc]}))
+        except BridgeError as error:
+            if error.where.startswith("IPC-"):
+                error.where = f"{ipc.where}{error.where[3:]}"
+            raise
+    return tuple(steps)
+
+
+def _read_step(evaluator: Evaluator, scope: Scope) -> StepDraft:
+    start = evaluator.get("scheduled_step.start", scope)
+    modality = evaluator.get("scheduled_step.modality", scope)
+    if not modality:
+        modality = evaluator.get("scheduled_step.modality_of_procedure", scope) or modality
+    stations = evaluator.get("scheduled_step.station_ae_title", scope)
+    return StepDraft(
+        evaluator.get("scheduled_step.id", scope, required=False) or "",
+        modality=modality,
+        scheduled_station_ae_title=tuple(_ae_titles(stations)) if stations is not None else None,
+        scheduled_start_local=start.local if isinstance(start, Moment) else start,
+        scheduled_start_at=start.at if isinstance(start, Moment) else None,
+        scheduled_procedure_step_description=evaluator.get("scheduled_step.description", scope),
+        scheduled_protocol_code=evaluator.get("scheduled_step.protocol", scope),
+        scheduled_performing_physician_name=evaluator.get("scheduled_step.performing_physician", scope),
+        scheduled_station_name=evaluator.get("scheduled_step.station_name", scope),
+        scheduled_procedure_step_location=evaluator.get("scheduled_step.location", scope),
+        requested_contrast_agent=evaluator.get("scheduled_step.contrast_agent", scope),
+        pre_medication=evaluator.get("scheduled_step.pre_medication", scope),
+    )
+
+
+def _ae_titles(values: Iterable[str]) -> Iterable[str]:
+    return (check_ae_title(value, "IPC-9") for value in values)
+
+
+def _authorizations(
+    evaluator: Evaluator, group: OrderGroup, head: dict[str, list[Segment]]
+) -> tuple[AuthorizationDraft, ...]:
+    # IN1 may stand in the order group as well; where it does, it speaks of that order's insurance.
+    return read_authorizations(evaluator, group.scope, head.get("AUT", []))
+
+
+def _check_same_procedure(group: OrderGroup) -> None:
+    """Refuse IPC segments of one group that are not of one procedure. Source: HL7 2.5.1 4.5.6 (IPC-1 to IPC-3)."""
+    for ipc in group.ipcs[1:]:
+        for number in (1, 2, 3):
+            if ipc.value(number) != group.ipcs[0].value(number):
+                raise Malformed("the IPC segments of a group name different procedures", where=f"{ipc.where}-{number}")
+
+
+def _join_steps(orders: Sequence[OrderDraft]) -> list[OrderDraft]:
+    """Join groups of one study and requested procedure: each is a step of it."""
+    joined: list[OrderDraft] = []
+    for order in orders:
+        same = next((n for n, other in enumerate(joined) if _same_procedure(order, other)), None)
+        if same is None:
+            joined.append(order)
+        else:
+            joined[same] = replace(joined[same], steps=(*joined[same].steps, *order.steps))
+    return joined
+
+
+def _same_procedure(one: OrderDraft, other: OrderDraft) -> bool:
+    steps = [step.scheduled_procedure_step_id for draft in (one, other) for step in draft.steps]
+    return (
+        bool(one.accession_number and steps)
+        and "accession_number" not in one.derived
+        and one.order_control == other.order_control
+        and one.accession_number == other.accession_number
+        and one.study_instance_uid == other.study_instance_uid
+        and one.requested_procedure_id == other.requested_procedure_id
+        and len(set(steps)) == len(steps)
+    )

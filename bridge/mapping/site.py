@@ -1,0 +1,102 @@
+"""What is known of one sender: who it is, its authority and clock, its choices between known behaviours, its rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.mapping.grammar import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    Where one target's value comes from: the first path that has one.
+
+    converter: a name in `converters.CONVERTERS`. table: a name in the site's tables, "" for none. source: the file that
+    says so, as the trace shows it ("base/order", "sites/mercy_west").
+    """
+
+    target: str
+    paths: tuple[Path, ...]
+    converter: str
+    table: str = ""
+    required: bool = False
+    default: str = ""
+    source: str = ""
+
+    @property
+    def where(self) -> str:
+        """The place to name where the value is missing."""
+        return self.paths[0].where
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How a sender is known: MSH-3.1 and MSH-4.1; "" for one that does not matter."""
+
+    sending_application: str = ""
+    sending_facility: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """What MSH-5 and MSH-6 must say, "" for what is not checked."""
+
+    application: str = ""
+    facility: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """
+    Choices between known behaviours.
+
+    missing_study_uid: "from_accession" (the same one every time), "mint" (left empty: whoever creates the order makes
+    one), "reject". missing_accession: which order number stands in, "accept" (an order without one), or "reject".
+    """
+
+    missing_study_uid: str = "from_accession"
+    missing_accession: str = "filler_order_number"
+
+
+POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "missing_study_uid": ("from_accession", "mint", "reject"),
+    "missing_accession": ("filler_order_number", "placer_order_number", "accept", "reject"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteMapping:
+    """
+    One sender and its rules, or the base ones (name "").
+
+    authority, time_zone: "" falls back to the settings'. charset: what its bytes are when MSH-18 does not say, None for
+    a guess. processing_ids: the MSH-11 values that pass, () for all. accepts: "ORM^O01" and the like.
+    """
+
+    name: str
+    authority: str = ""
+    time_zone: str = ""
+    charset: str | None = None
+    processing_ids: tuple[str, ...] = ("P",)
+    receiving: Receiving = field(default_factory=Receiving)
+    policy: Policy = field(default_factory=Policy)
+    matches: tuple[Match, ...] = ()
+    accepts: frozenset[str] = frozenset()
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """
+    What the settings say where a site is silent.
+
+    authority: of identifiers that name none. time_zone: IANA name. authority_names: by OID, so that an identifier with
+    a universal id alone finds its authority.
+    """
+
+    authority: str
+    time_zone: str
+    authority_names: Mapping[str, str] = field(default_factory=dict)

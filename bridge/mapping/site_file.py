@@ -1,0 +1,160 @@
+"""One sites/<facility>/site.toml: what it may say, checked against the base rules it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bridge.codecs.hl7.charset import codec_of
+from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_table
+from bridge.mapping.site import POLICY_CHOICES, Match, Policy, Receiving, SiteMapping
+from bridge.mapping.targets import TARGETS
+
+_KEYS = (
+    "schema",
+    "extends",
+    "match",
+    "authority",
+    "time_zone",
+    "charset",
+    "processing_ids",
+    "receiving",
+    "policy",
+    "tables",
+)
+_EXTENDS = ("base", "base/order", "base/adt", "base/patient")
+_MATCH_KEYS = ("sending_application", "sending_facility")
+_RECEIVING_KEYS = ("application", "facility")
+_SECTIONS = frozenset(target.split(".")[0] for target in TARGETS)
+
+
+def read_site(name: str, content: Mapping[str, Any], base: SiteMapping, faults: Faults) -> SiteMapping:
+    """Return the site that a file describes; what is wrong with it goes to *faults*."""
+    source = f"sites/{name}"
+    for key in content:
+        if key not in _KEYS and key not in _SECTIONS:
+            faults.unknown(source, key, key, [*_KEYS, *_SECTIONS])
+    check_schema(content, source, faults)
+    if content.get("extends", "base") not in _EXTENDS:
+        faults.unknown(source, "extends", str(content["extends"]), _EXTENDS)
+    tables = _merge_tables(content.get("tables", {}), base, source, faults)
+    sections = {key: value for key, value in content.items() if key in _SECTIONS}
+    rules = read_rules(sections, source, tables, faults)
+    _check_because(sections, base, source, faults)
+    return SiteMapping(
+        name,
+        authority=_text(content, "authority", source, faults),
+        time_zone=_time_zone(content, source, faults),
+        charset=_charset(content, source, faults),
+        processing_ids=_processing_ids(content, source, faults),
+        receiving=_receiving(content.get("receiving", {}), source, faults),
+        policy=_policy(content.get("policy", {}), source, faults),
+        matches=_matches(content.get("match"), source, faults),
+        accepts=base.accepts,
+        rules={**base.rules, **rules},
+        tables=tables,
+    )
+
+
+def _merge_tables(content: Any, base: SiteMapping, source: str, faults: Faults) -> dict[str, Mapping[str, str]]:
+    """Return the base tables with the site's codes over them, code by code; a table of its own is added."""
+    tables = dict(base.tables)
+    if not isinstance(content, dict):
+        faults.add(source, "tables", "must be tables")
+        return tables
+    for name, codes in content.items():
+        if not isinstance(codes, dict):
+            faults.add(source, f"tables.{name}", "must be a table")
+            continue
+        tables[name] = {**tables.get(name, {}), **read_table(name, codes, source, faults)}
+    return tables
+
+
+def _check_because(sections: Mapping[str, Any], base: SiteMapping, source: str, faults: Faults) -> None:
+    """Report every override that gives no reason: the next person must be able to tell a need from a habit."""
+    for section, entries in sections.items():
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            target = f"{section}.{name}"
+            reason = entry.get("because", "") if isinstance(entry, dict) else ""
+            if target in base.rules and not (isinstance(reason, str) and reason.strip()):
+                faults.add(source, target, 'takes the place of a base rule and needs a "because"')
+
+
+def _text(content: Mapping[str, Any], key: str, source: str, faults: Faults) -> str:
+    value = content.get(key, "")
+    if not isinstance(value, str):
+        faults.add(source, key, "must be a text")
+        return ""
+    return value.strip()
+
+
+def _time_zone(content: Mapping[str, Any], source: str, faults: Faults) -> str:
+    name = _text(content, "time_zone", source, faults)
+    if name:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError):
+            faults.add(source, "time_zone", f"{name!r} is no time zone; write it like America/Chicago")
+    return name
+
+
+def _charset(content: Mapping[str, Any], source: str, faults: Faults) -> str | None:
+    name = _text(content, "charset", source, faults)
+    if name and codec_of(name) is None:
+        faults.add(
+            source, "charset", f"{name!r} is no character set of HL7 table 0211; write it like 8859/1 or UNICODE UTF-8"
+        )
+    return name or None
+
+
+def _processing_ids(content: Mapping[str, Any], source: str, faults: Faults) -> tuple[str, ...]:
+    values = content.get("processing_ids", ["P"])
+    if not isinstance(values, list) or not values or not all(isinstance(value, str) and value for value in values):
+        faults.add(source, "processing_ids", 'must be a list like ["P", "T"]')
+        return ("P",)
+    return tuple(values)
+
+
+def _receiving(content: Any, source: str, faults: Faults) -> Receiving:
+    return Receiving(**_texts(content, _RECEIVING_KEYS, "receiving", source, faults))
+
+
+def _policy(content: Any, source: str, faults: Faults) -> Policy:
+    chosen = _texts(content, tuple(POLICY_CHOICES), "policy", source, faults)
+    for key, value in list(chosen.items()):
+        if value not in POLICY_CHOICES[key]:
+            faults.unknown(source, f"policy.{key}", value, POLICY_CHOICES[key])
+            del chosen[key]
+    return Policy(**chosen)
+
+
+def _matches(content: Any, source: str, faults: Faults) -> tuple[Match, ...]:
+    entries = [content] if isinstance(content, dict) else content
+    if not isinstance(entries, list) or not entries:
+        faults.add(source, "match", 'names no sender; write it like { sending_facility = "MERCYW" }')
+        return ()
+    matches = []
+    for entry in entries:
+        match = Match(**_texts(entry, _MATCH_KEYS, "match", source, faults))
+        if match == Match():
+            faults.add(source, "match", "an entry names neither sending_application nor sending_facility")
+        else:
+            matches.append(match)
+    return tuple(dict.fromkeys(matches))
+
+
+def _texts(content: Any, known: tuple[str, ...], key: str, source: str, faults: Faults) -> dict[str, str]:
+    """Return the texts of a small table with known keys."""
+    if not isinstance(content, dict):
+        faults.add(source, key, "must be a table")
+        return {}
+    found = {}
+    for name, value in content.items():
+        if name not in known:
+            faults.unknown(source, f"{key}.{name}", name, known)
+        elif not isinstance(value, str):
+            faults.add(source, f"{key}.{name}", "must be a text")
+        else:
+            found[name] = value
+    return found
