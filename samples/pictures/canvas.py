@@ -8,7 +8,8 @@ import struct
 import zlib
 from array import array
 from collections.abc import Callable
-from operator import add
+from itertools import accumulate
+from operator import add, sub
 
 
 class Canvas:
@@ -30,7 +31,13 @@ class Canvas:
         row[a:b] = array("i", [old + value for old in row[a:b]]) if adds else array("i", [value]) * (b - a)
 
     def ellipse(
-        self, centre: tuple[float, float], radii: tuple[float, float], value: int, *, tilt: float = 0, adds: bool = False
+        self,
+        centre: tuple[float, float],
+        radii: tuple[float, float],
+        value: int,
+        *,
+        tilt: float = 0,
+        adds: bool = False,
     ) -> None:
         """Fill an ellipse. centre, radii: x, y in pixels. tilt: degrees, turning x towards y."""
         (cx, cy), (rx, ry) = centre, radii
@@ -46,7 +53,9 @@ class Canvas:
                 root = math.sqrt(under)
                 self.span(y, cx + (-b * dy - root) / (2 * a), cx + (-b * dy + root) / (2 * a), value, adds=adds)
 
-    def ring(self, centre: tuple[float, float], radii: tuple[float, float], width: float, values: tuple[int, int]) -> None:
+    def ring(
+        self, centre: tuple[float, float], radii: tuple[float, float], width: float, values: tuple[int, int]
+    ) -> None:
         """Fill an ellipse with values[0] and, *width* pixels inside its border, with values[1]."""
         self.ellipse(centre, radii, values[0])
         self.ellipse(centre, (radii[0] - width, radii[1] - width), values[1])
@@ -73,7 +82,11 @@ class Canvas:
                     row[x] = max(row[x], value + int(value * 0.25 * math.sqrt(1 - (off / radius) ** 2)))
 
     def arc(
-        self, centre: tuple[float, float], radii: tuple[float, float], angles: tuple[float, float], stroke: tuple[float, int]
+        self,
+        centre: tuple[float, float],
+        radii: tuple[float, float],
+        angles: tuple[float, float],
+        stroke: tuple[float, int],
     ) -> None:
         """Add a curved band, a rib say. angles: from, to, in degrees, 0 to the right, clockwise. stroke: width, value."""
         width, value = stroke
@@ -88,18 +101,21 @@ class Canvas:
                         seen.add((px, py))
                         self.grid[py][px] += value
 
-    def blur(self, times: int = 1) -> None:
-        """Soften: each pass takes the mean of a pixel, its neighbours twice right and twice down."""
-        for _ in range(times):
-            for y, row in enumerate(self.grid):
-                shifted = row[1:] + row[-1:]
-                before = row[:1] + row[:-1]
-                self.grid[y] = array("i", [(2 * m + s) >> 2 for m, s in zip(row, map(add, before, shifted), strict=True)])
-            above = self.grid[0]
-            for y in range(self.rows - 1):
-                row, below = self.grid[y], self.grid[y + 1]
-                self.grid[y] = array("i", [(2 * m + s) >> 2 for m, s in zip(row, map(add, above, below), strict=True)])
-                above = row
+    def blur(self, radius: int = 1) -> None:
+        """Soften: every pixel becomes the mean of its square, twice. radius: of the square, in pixels."""
+        for _ in range(2):
+            self.grid = [_running_mean(row, radius) for row in self.grid]
+            self._mean_of_columns(radius)
+
+    def _mean_of_columns(self, radius: int) -> None:
+        full = 2 * radius + 1
+        padded = [self.grid[0]] * radius + self.grid + [self.grid[-1]] * radius
+        sums = [sum(column) for column in zip(*padded[:full], strict=True)]
+        out = [array("i", [value // full for value in sums])]
+        for leaving, entering in zip(padded, padded[full:], strict=False):
+            sums = list(map(add, sums, map(sub, entering, leaving)))
+            out.append(array("i", [value // full for value in sums]))
+        self.grid = out
 
     def grain(self, deviation: float, seed: int) -> None:
         """Add noise of that standard deviation, the same for the same *seed*."""
@@ -127,6 +143,13 @@ class Canvas:
     def pixels8(self) -> bytes:
         """Return the grid as bytes, clipped to 0..255."""
         return b"".join(bytes(min(255, max(0, value)) for value in row) for row in self.grid)
+
+
+def _running_mean(row: array[int], radius: int) -> array[int]:
+    full = 2 * radius + 1
+    padded = row[:1] * radius + row + row[-1:] * radius
+    sums = list(accumulate(padded, initial=0))
+    return array("i", [value // full for value in map(sub, sums[full:], sums)])
 
 
 def png(columns: int, rows: int, samples: bytes, *, colour: bool = False) -> bytes:

@@ -32,7 +32,8 @@ def chest(level: float, *, soft_kernel: bool) -> Canvas:
         y = 212 + int((x - 128) ** 2 / -900)
         for thickness in range(4):
             image.grid[y + thickness][x] = -150
-    image.blur(2 if soft_kernel else 1)
+    if soft_kernel:
+        image.blur(1)
     image.grain(9 if soft_kernel else 34, seed=int(level * 1000) + soft_kernel)
     return image
 
@@ -110,6 +111,6 @@ def head(level: float) -> Canvas:
         for side in (-1, 1):
             image.ellipse((128 + side * 46, 158), (24, 9), BONE, tilt=side * -24)
         image.ring((128, 52), (18, 12), 3, (BONE, AIR))
-    image.blur(2)
+    image.blur(1)
     image.grain(4, seed=int(level * 999))
     return image

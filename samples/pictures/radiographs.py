@@ -14,9 +14,9 @@ def chest(*, lateral: bool = False) -> Canvas:
     image = Canvas(400, 480, 90)
     soft, bones = (_side_soft, _side_bones) if lateral else (_front_soft, _front_bones)
     soft(image)
-    image.blur(9)
+    image.blur(3)
     bones(image)
-    image.blur(2)
+    image.blur(1)
     image.grain(26, seed=11 + lateral)
     return image
 
@@ -85,7 +85,7 @@ def hand(turn: float = 0.0) -> Canvas:
         tip = (root[0] + reach * math.cos(angle), root[1] + reach * math.sin(angle))
         image.capsule(root, tip, (24 * thick, 15 * thick), 820)
     image.capsule((202, 400), (202, 479), (44, 40), 900)
-    image.blur(4)
+    image.blur(2)
     for root, direction, lengths, thick in _FINGERS:
         _bones(image, root, math.radians(direction + turn), lengths, thick)
     for number, spot in enumerate(((180, 376), (198, 366), (214, 368), (230, 376), (186, 394), (204, 390), (222, 394))):
@@ -117,7 +117,7 @@ def knee(*, lateral: bool = False) -> Canvas:
     else:
         image.capsule((200, 0), (200, 240), (96, 84), 980)
         image.capsule((200, 240), (200, 479), (84, 64), 980)
-    image.blur(4)
+    image.blur(2)
     if lateral:
         image.capsule((236, 0), (212, 190), (27, 34), 2050)
         image.capsule((196, 206), (232, 208), (34, 32), 2150)
@@ -132,6 +132,6 @@ def knee(*, lateral: bool = False) -> Canvas:
         image.capsule((164, 266), (240, 268), (20, 21), 2200)
         image.capsule((201, 288), (199, 479), (44, 25), 2050)
         image.capsule((258, 300), (250, 479), (15, 10), 1800)
-    image.blur(2)
+    image.blur(1)
     image.grain(24, seed=31 + lateral)
     return image
