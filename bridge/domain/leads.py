@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 
 from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, StudyEvidence
@@ -196,8 +196,10 @@ def study_day(evidence: StudyEvidence) -> date | None:
 
 def read_day(text: str) -> date | None:
     """Read "YYYYMMDD"; None if it is no date."""
+    if len(text) != 8 or not text.isdigit():
+        return None
     try:
-        return datetime.strptime(text, "%Y%m%d").date()
+        return date.fromisoformat(text)
     except ValueError:
         return None
 

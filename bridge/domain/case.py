@@ -1,0 +1,192 @@
+"""A study's case: its keys followed, every candidate graded and ranked. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from bridge.domain.birth_dates import BirthDateGrade, SexGrade, grade_birth_date, grade_sex
+from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, Signal, StudyEvidence
+from bridge.domain.identity_keys import header_keys
+from bridge.domain.leads import (
+    OrderLead,
+    PatientLead,
+    Via,
+    cross_references,
+    is_foreign,
+    order_leads,
+    patient_leads,
+)
+from bridge.domain.name_grades import HeaderName, NameGrade, NameMatch, grade_name, read_header_name
+from bridge.domain.reconcile_rules import ReconcileRules
+
+FITTING_NAMES = frozenset({NameGrade.EQUAL, NameGrade.CLOSE})
+# Below it someone who merely shares a birth date or a surname would fill the list.
+_LOWEST_SCORE_TO_SHOW = 7
+_MOST_TO_SHOW = 20
+_KEYED_AMONG_FIRST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A patient compared with the header. demographics: the part of the score that no key gave."""
+
+    patient: PatientRecord
+    name: NameMatch
+    birth_date: BirthDateGrade
+    sex: SexGrade
+    demographics: int
+
+    @property
+    def key(self) -> int:
+        return self.patient.key
+
+    @property
+    def is_namesake(self) -> bool:
+        return self.name.grade in FITTING_NAMES
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    Everything found about one study.
+
+    orders: whom K names, empty for a foreign study. identities: whom I names (cross-references for a foreign one).
+    imports: waiting import orders of those a foreign study may be. graded: everyone found, by patient key.
+    """
+
+    evidence: StudyEvidence
+    rules: ReconcileRules
+    foreign: bool
+    name: HeaderName
+    orders: tuple[OrderLead, ...]
+    identities: tuple[PatientLead, ...]
+    imports: tuple[OrderLead, ...]
+    graded: Mapping[int, Graded]
+    signals: tuple[Signal, ...]
+    notes: tuple[str, ...]
+
+    @cached_property
+    def order_patients(self) -> tuple[int, ...]:
+        """Whom K names, each once."""
+        return tuple(dict.fromkeys(lead.patient.key for lead in self.orders))
+
+    @cached_property
+    def fitting_order_patients(self) -> tuple[int, ...]:
+        """Those of several whom K names whose name and birth date fit; the only one whom K names otherwise."""
+        if len(self.order_patients) < 2:
+            return self.order_patients
+        may_be = (BirthDateGrade.EQUAL, BirthDateGrade.NA)
+        graded = [self.graded[key] for key in self.order_patients]
+        return tuple(one.key for one in graded if one.is_namesake and one.birth_date in may_be)
+
+    @cached_property
+    def identity_patients(self) -> tuple[int, ...]:
+        """Whom I names: of several the only one whose name and birth date are equal, else all of them."""
+        keys = tuple(lead.patient.key for lead in self.identities)
+        if len(keys) < 2 or any(lead.contradicts for lead in self.identities):
+            return keys
+        equal = tuple(key for key in keys if _is_equal(self.graded[key]))
+        return equal if len(equal) == 1 else keys
+
+    @cached_property
+    def import_patients(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(lead.patient.key for lead in self.imports))
+
+    @cached_property
+    def keyed(self) -> frozenset[int]:
+        """Everyone whom any key names."""
+        identities = frozenset(lead.patient.key for lead in self.identities)
+        return identities.union(self.order_patients, self.import_patients)
+
+    def via(self, patient_key: int) -> tuple[Via, ...]:
+        """Return every key that names this patient, strongest first."""
+        leads: tuple[OrderLead | PatientLead, ...] = (*self.orders, *self.identities, *self.imports)
+        return tuple(dict.fromkeys(lead.via for lead in leads if lead.patient.key == patient_key))
+
+    def score(self, patient_key: int) -> int:
+        """Return how well a patient fits, to order a list; it never binds."""
+        scores, one = self.rules.scores, self.graded[patient_key]
+        total = one.demographics
+        via = self.via(patient_key)
+        if Via.PATIENT_ID in via or Via.OTHER_PATIENT_ID in via:
+            total += scores.exact_id
+            total += scores.exact_id_with_equal_name if one.name.grade == NameGrade.EQUAL else 0
+        if Via.CROSS_REFERENCE in via:
+            total += scores.cross_reference
+        if Via.NORMALISED_ID in via:
+            total += scores.normalised_id
+        if patient_key in self.order_patients or patient_key in self.import_patients:
+            total += scores.order_key
+        return total
+
+    @cached_property
+    def ranked(self) -> tuple[int, ...]:
+        """Candidates, best first; whoever a key names is among the first three. Equal scores: the older record first."""
+        scores = {key: self.score(key) for key in self.graded}
+        shown = [key for key in scores if key in self.keyed or self._is_shown(self.graded[key])]
+        shown.sort(key=lambda key: (-scores[key], key))
+        keyed = [key for key in shown if key in self.keyed]
+        last = [key for key in keyed if key not in shown[:_KEYED_AMONG_FIRST]]
+        if last:
+            room = max(0, _KEYED_AMONG_FIRST - len(keyed))
+            strangers = [key for key in shown if key not in self.keyed]
+            first = sorted([*keyed, *strangers[:room]], key=lambda key: (-scores[key], key))
+            shown = first + strangers[room:]
+        return tuple(shown[:_MOST_TO_SHOW])
+
+    def _is_shown(self, one: Graded) -> bool:
+        return one.demographics >= _LOWEST_SCORE_TO_SHOW
+
+    def order_named_for(self, patient_key: int) -> OrderRecord | None:
+        """Return the first order of this patient that a key names."""
+        leads = (*self.orders, *self.imports)
+        return next((lead.order for lead in leads if lead.patient.key == patient_key), None)
+
+
+def _is_equal(one: Graded) -> bool:
+    return one.name.grade == NameGrade.EQUAL and one.birth_date == BirthDateGrade.EQUAL
+
+
+def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules) -> Case:
+    """Follow every key of a study and grade everyone it may belong to."""
+    header = evidence.header
+    foreign = is_foreign(evidence, rules)
+    name = read_header_name(header, rules)
+    orders, notes = ((), ()) if foreign else order_leads(evidence, registry, rules)
+    identities = (cross_references if foreign else patient_leads)(header, registry, rules)
+    found = {lead.patient.key: lead.patient for lead in orders}
+    found.update({lead.patient.key: lead.patient for lead in identities})
+    lookups = registry.patients_by_keys(header_keys(header, name.texts, rules), rules.lookup_limit)
+    for key, patients in lookups.items():
+        found.update({patient.key: patient for patient in patients})
+        if len(patients) >= rules.lookup_limit:
+            notes += (f"More than {rules.lookup_limit} patients share one value ({key.kind}): not all were compared.",)
+    graded = {key: grade(evidence, name, found[key], rules) for key in sorted(found)}
+    imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
+    signals = tuple(registry.signals_for(header.study_instance_uid))
+    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, notes)
+
+
+def grade(evidence: StudyEvidence, name: HeaderName, patient: PatientRecord, rules: ReconcileRules) -> Graded:
+    """Compare a header with one patient."""
+    header = evidence.header
+    match = grade_name(name, patient.known_names, rules)
+    placeholders = rules.placeholder_birth_dates
+    birth_date = grade_birth_date(header.patient_birth_date, patient.known_birth_dates, placeholders)
+    sex = grade_sex(header.patient_sex, patient.patient.patient_sex)
+    scores = rules.scores
+    total = scores.name[match.grade] + scores.birth_date[birth_date] + scores.sex[sex]
+    return Graded(patient, match, birth_date, sex, total)
+
+
+def _import_leads(evidence: StudyEvidence, graded: Iterable[Graded], registry: Registry) -> tuple[OrderLead, ...]:
+    """Return the import orders that wait for such a study, of everyone who fits by name, birth date and sex."""
+    modality = evidence.header.modality
+    leads = []
+    for one in graded:
+        if one.is_namesake and one.birth_date == BirthDateGrade.EQUAL and one.sex != SexGrade.DIFF:
+            waiting = registry.waiting_import_orders(one.key, modality) if modality else ()
+            leads += [OrderLead(Via.IMPORT_ORDER, order, one.patient) for order in waiting]
+    return tuple(sorted(leads, key=lambda lead: lead.order.key))

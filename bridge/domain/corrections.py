@@ -1,0 +1,84 @@
+"""What leaves with another value than it came with. What was received is never changed; this is its overlay.
+
+Source: PS3.3 C.12.1.1.9 (Original Attributes Sequence), reason COERCE.
+"""
+
+from __future__ import annotations
+
+from bridge.domain.evidence import OrderRecord, PatientRecord
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.names import parse_name
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.study import Difference, Header
+
+_ISSUERS = frozenset({"IssuerOfPatientID", "IssuerOfAccessionNumberSequence"})
+
+
+def published_identifier(patient: PatientRecord, rules: ReconcileRules) -> PatientIdentifier:
+    """Return the number that leaves: the first of ours, else the primary one."""
+    identifiers = patient.patient.identifiers
+    return next((one for one in identifiers if rules.is_ours(one.issuer_of_patient_id)), identifiers[0])
+
+
+def corrections(
+    header: Header, patient: PatientRecord, order: OrderRecord | None, rules: ReconcileRules
+) -> tuple[Difference, ...]:
+    """
+    Return every value of *header* that the record's takes the place of, letter for letter, padding apart.
+
+    What the record doesn't know is not erased. UIDs, dates, modality, body part and institution are never corrected.
+    """
+    identifier = published_identifier(patient, rules)
+    record = patient.patient
+    pairs = [
+        ("PatientID", header.patient_id, identifier.patient_id),
+        ("IssuerOfPatientID", header.issuer_of_patient_id, identifier.issuer_of_patient_id),
+        ("PatientName", header.patient_name, record.patient_name),
+        ("PatientBirthDate", header.patient_birth_date, record.patient_birth_date),
+        ("PatientSex", header.patient_sex, record.patient_sex),
+    ]
+    if order is not None and order.order.accession_number:
+        pairs += [
+            ("AccessionNumber", header.accession_number, order.order.accession_number),
+            (
+                "IssuerOfAccessionNumberSequence",
+                header.issuer_of_accession_number,
+                order.order.issuer_of_accession_number,
+            ),
+        ]
+    return tuple(
+        Difference(keyword, received, published)
+        for keyword, received, published in pairs
+        if published and _bare(keyword, received) != _bare(keyword, published)
+    )
+
+
+def _bare(keyword: str, value: str) -> str:
+    text = value.strip(" \0")
+    if keyword != "PatientName":
+        return text
+    return "=".join(group.rstrip("^ ") for group in text.split("=")).rstrip("=")
+
+
+def corrects(difference: Difference, rules: ReconcileRules) -> bool:
+    """
+    Say whether *difference* changes what the header says, rather than how it is written.
+
+    An issuer that the header leaves out, another spelling of ours, and a name with the same family and given name but
+    for case, accents, titles or groups are not corrections, though they leave in the record's form.
+    """
+    if difference.keyword in _ISSUERS:
+        received = rules.authority_of(difference.received)
+        return bool(received) and received != rules.authority_of(difference.record)
+    if difference.keyword == "PatientName":
+        return not _is_same_name(difference.received, difference.record)
+    return True
+
+
+def _is_same_name(received: str, record: str) -> bool:
+    one, other = parse_name(received), parse_name(record)
+    written = {(reading.family.letters, reading.given.letters) for reading in one.readings}
+    if any((reading.family.letters, reading.given.letters) in written for reading in other.readings):
+        return True
+    natives = {native.whole for native in one.natives}
+    return not one.readings and any(native.whole in natives for native in other.natives)
