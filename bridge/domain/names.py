@@ -144,6 +144,11 @@ def parse_name(patient_name: str) -> PersonName:
     return PersonName(tuple(dict.fromkeys(readings)), tuple(dict.fromkeys(natives)), frozenset(words), broken)
 
 
+def names_words(patient_name: str) -> frozenset[str]:
+    """Return every word of *patient_name*, folded."""
+    return parse_name(patient_name).words
+
+
 def reread(raw: bytes, charsets: Iterable[str]) -> tuple[str, ...]:
     """
     Return what *raw* says in each of *charsets* (Python codec names) that can read the whole of it.
