@@ -1,0 +1,28 @@
+"""The same object in the other uncompressed little endian syntax, for a receiver that took only that one. Source: PS3.5 A.1, A.2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import pydicom
+from pydicom.uid import UID
+
+from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from bridge.errors import Unsupported
+
+LITTLE_ENDIAN: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})
+
+
+def reencode(source: Path, target: Path, transfer_syntax_uid: str) -> None:
+    """
+    Write *source*, a Part 10 file, to *target* in *transfer_syntax_uid*; values stay, only VRs come or go.
+
+    The whole object is in memory meanwhile. Raises: Unsupported, unless both syntaxes are uncompressed little endian.
+    """
+    dataset = pydicom.dcmread(source, force=False)
+    if str(dataset.file_meta.TransferSyntaxUID) not in LITTLE_ENDIAN or transfer_syntax_uid not in LITTLE_ENDIAN:
+        raise Unsupported("not between uncompressed little endian syntaxes", code="transfer_syntax")
+    dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
+    implicit = transfer_syntax_uid == IMPLICIT_LITTLE
+    dataset.save_as(target, implicit_vr=implicit, little_endian=True, enforce_file_format=True)

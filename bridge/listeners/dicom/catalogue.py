@@ -1,0 +1,75 @@
+"""What the door offers: abstract syntaxes by service, transfer syntaxes by kind, rights by role. Source: PS3.4 B.5, C, F, K."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydicom._uid_dict import UID_dictionary
+from pynetdicom.presentation import AllStoragePresentationContexts
+
+from bridge.codecs.dicom.status import Service
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
+MODALITY_PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
+STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
+
+IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
+EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
+
+# The answers lie encoded in implicit VR, so that is what we take first where both are proposed.
+TEXT_SYNTAXES: Final = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
+_COMPRESSED: Final = (
+    *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 92, 93, 201, 202, 203)),
+    "1.2.840.10008.1.2.5",
+    *(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109)),
+    *(f"1.2.840.10008.1.2.4.{n}.1" for n in range(100, 107)),
+)
+# Not the deflated one, which needs a ceiling wherever it is read, nor JPIP, whose pixels lie elsewhere.
+OBJECT_SYNTAXES: Final = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, *_COMPRESSED))
+
+_NOT_OBJECTS = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.2"})
+
+RIGHTS: Final = {
+    "modality": frozenset(
+        {Service.WORKLIST, Service.PERFORMED_STEP, Service.STORAGE, Service.FIND, Service.GET, Service.MOVE}
+    ),
+    "archive": frozenset({Service.STORAGE, Service.FIND, Service.GET, Service.MOVE}),
+    "viewer": frozenset({Service.FIND, Service.GET, Service.MOVE}),
+    "referrer": frozenset({Service.STORAGE}),
+}
+
+
+def _storage_classes() -> frozenset[str]:
+    """Return the storage classes of the standard, the retired ones too: old devices still send them."""
+    current = {str(context.abstract_syntax) for context in AllStoragePresentationContexts}
+    retired = {
+        uid
+        for uid, (name, kind, *_) in UID_dictionary.items()
+        if kind == "SOP Class" and "Storage" in name and uid not in _NOT_OBJECTS
+    }
+    return frozenset(current | retired)
+
+
+STORAGE_CLASSES: Final = _storage_classes()
+
+
+def offered_services(private_sop_classes: tuple[str, ...]) -> dict[str, Service]:
+    """Return the service behind each abstract syntax that we know."""
+    services = dict.fromkeys((*STORAGE_CLASSES, *private_sop_classes), Service.STORAGE)
+    return services | {
+        VERIFICATION: Service.VERIFICATION,
+        MODALITY_WORKLIST_FIND: Service.WORKLIST,
+        MODALITY_PERFORMED_PROCEDURE_STEP: Service.PERFORMED_STEP,
+        STUDY_ROOT_FIND: Service.FIND,
+        STUDY_ROOT_GET: Service.GET,
+        STUDY_ROOT_MOVE: Service.MOVE,
+    }
+
+
+def rights_of(roles: tuple[str, ...]) -> frozenset[Service]:
+    """Return what a peer with *roles* may ask for; everybody may ask whether we are there."""
+    return frozenset({Service.VERIFICATION}).union(*(RIGHTS.get(role, frozenset()) for role in roles))

@@ -1,0 +1,161 @@
+"""What the DICOM listener needs of the rest of the house, and how it is configured."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydicom.dataset import Dataset
+
+from bridge.domain.study import OutgoingObject, Spooled
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """
+    A remote that may call.
+
+    host: name or address its calls come from; networks: further sources, as CIDR. port: where it listens itself.
+    roles: of modality, archive, viewer, referrer. tls: call it with TLS.
+    """
+
+    ae_title: str
+    host: str
+    port: int
+    roles: tuple[str, ...]
+    networks: tuple[str, ...] = ()
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What one stranger, and all of them together, may cost.
+
+    Seconds: pdu_secs from a PDU's first byte to its last; artim_secs for a connection's first PDU (PS3.8 9.1.5);
+    idle_secs between messages, message_secs between the PDUs of one message. waiting: connections that have not
+    negotiated yet.
+    """
+
+    associations: int = 60
+    waiting_per_address: int = 20
+    waiting: int = 100
+    backlog: int = 128
+    pdu_bytes: int = 128 << 10
+    unassociated_pdu_bytes: int = 64 << 10
+    command_bytes: int = 64 << 10
+    data_set_bytes: int = 4 << 20
+    instance_bytes: int = 2048 << 20
+    queued_messages: int = 16
+    pdu_secs: float = 10
+    artim_secs: float = 30
+    handshake_secs: float = 5
+    idle_secs: float = 600
+    message_secs: float = 60
+    send_secs: float = 30
+    stop_secs: float = 10
+
+
+@dataclass(frozen=True, slots=True)
+class DicomConfig:
+    """
+    One node's DICOM door.
+
+    port: None for no plain listener, 0 for any free one. tls_port: None for none; tls_context goes with it.
+    any_caller: a stranger counts as a modality. plain_from: networks beyond loopback that may come without TLS.
+    spool: a folder on the blobs' file system. private_sop_classes: kept like the standard's storage classes.
+    """
+
+    ae_title: str
+    spool: Path
+    host: str = "127.0.0.1"
+    port: int | None = 11112
+    tls_port: int | None = None
+    tls_context: ssl.SSLContext | None = None
+    any_caller: bool = False
+    plain_from: tuple[str, ...] = ()
+    private_sop_classes: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+class WorklistAnswer(Protocol):
+    """One match. status: 0xFF00, or 0xFF01 with unsupported optional keys. identifier: encoded in the context's syntax."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def identifier(self) -> bytes: ...
+
+
+class DicomServices(Protocol):
+    """
+    The flows behind the door. Each may raise a BridgeError, which becomes a status by `codecs.dicom.status`.
+
+    A query comes as received: *identifier* in *transfer_syntax_uid*, unread and untrusted. Answers are encoded in the
+    same transfer syntax. Called from many threads.
+    """
+
+    def check_room(self) -> None:
+        """Refuse an object before its data are taken. Raises: Unavailable, when the disk is nearly full."""
+
+    def receive_instance(self, spooled: Spooled) -> None:
+        """Keep *spooled*; returning means committed and on disk. The file is gone or forgotten afterwards."""
+
+    def answer_worklist(
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
+    ) -> Iterable[WorklistAnswer]:
+        """Return the worklist entries that match, each with its status."""
+
+    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Iterable[bytes]:
+        """Return the identifiers of what matches a Study Root query."""
+
+    def open_retrieval(
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
+    ) -> AbstractContextManager[Collection[OutgoingObject]]:
+        """
+        Open what a Study Root retrieval names. Length is asked once, the objects are walked once, each may be made
+        when its turn comes; what was made for the way out goes when the context closes.
+        """
+
+    def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:
+        """Create a performed step and return its SOP Instance UID; None: we assign it."""
+
+    def set_performed_step(self, uid: str, attributes: Dataset, calling_ae_title: str) -> None:
+        """Change a performed step."""
+
+
+class SendObjects(Protocol):
+    """
+    Carries out the sub-operations of a C-MOVE at a configured peer.
+
+    on_result: told each object's UID and status; returning False ends the transfer. move_originator: who asked, and
+    under which message id. Raises: Unavailable, if there is no association.
+    """
+
+    def __call__(
+        self,
+        destination: Peer,
+        objects: Iterable[OutgoingObject],
+        on_result: Callable[[str, int], bool],
+        move_originator: tuple[str, int],
+    ) -> None: ...
+
+
+class OnEvent(Protocol):
+    """
+    Hears what happened at the door, for log, audit and metrics; no field holds patient data.
+
+    Kinds: listener_started, connection_refused, connection_evicted, association_rejected, association_opened,
+    association_closed, instance_received, query_answered, retrieval_answered, performed_step_answered, handler_failed,
+    listener_failed.
+    """
+
+    def __call__(self, kind: str, /, **fields: str | int | float | bool) -> None: ...
+
+
+PeerList = Sequence[Peer]

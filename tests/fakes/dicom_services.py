@@ -1,0 +1,158 @@
+"""The flows behind the DICOM door, in memory: they refuse what the real ones refuse and promise what they promise."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import shutil
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from bridge.codecs.dicom import datasets, keys
+from bridge.domain.study import OutgoingObject, Spooled
+from bridge.errors import Conflict, Incomplete
+from bridge.listeners.dicom.ports import DicomConfig, Limits, Peer
+from bridge.listeners.dicom.server import DicomServer
+
+PENDING = 0xFF00
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    identifier: bytes
+
+
+@dataclass
+class MemoryServices:
+    """
+    Keeps objects in *folder* by UID, answers every worklist query with *worklist*.
+
+    before_receive: run before an object is kept, to be slow or to fail.
+    """
+
+    folder: Path
+    worklist: list[bytes] = field(default_factory=list)
+    found: list[bytes] = field(default_factory=list)
+    before_receive: Callable[[], None] = lambda: None
+    before_answer: Callable[[], None] = lambda: None
+    room: Callable[[], None] = lambda: None
+    kept: dict[str, tuple[Spooled, Path]] = field(default_factory=dict)
+    steps: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    uids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def check_room(self) -> None:
+        self.room()
+
+    def receive_instance(self, spooled: Spooled) -> None:
+        self.before_receive()
+        header = datasets.read_header(spooled.path)
+        datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
+        with self.lock:
+            known = self.kept.get(header.sop_instance_uid)
+            if known is None:
+                path = self.folder / spooled.digest
+                shutil.move(spooled.path, path)
+                self.kept[header.sop_instance_uid] = (spooled, path)
+            elif known[0].content_digest != spooled.content_digest:
+                raise Conflict("the same UID with other content", code="duplicate")
+
+    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Iterable[Answer]:
+        keys.read_identifier(identifier, transfer_syntax_uid)
+        self.before_answer()
+        return [Answer(PENDING, encoded) for encoded in self.worklist]
+
+    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Iterable[bytes]:
+        keys.read_identifier(identifier, transfer_syntax_uid)
+        return list(self.found)
+
+    def open_retrieval(
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
+    ) -> AbstractContextManager[Collection[OutgoingObject]]:
+        keys.read_identifier(identifier, transfer_syntax_uid)
+        return contextlib.nullcontext(
+            [
+                OutgoingObject(path, kept.affected_sop_class_uid, uid, kept.transfer_syntax_uid)
+                for uid, (kept, path) in self.kept.items()
+            ]
+        )
+
+    def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:
+        uid = uid or f"2.25.{next(self.uids)}"
+        if not attributes.get("PerformedProcedureStepStatus"):
+            raise Incomplete("no status", where="PerformedProcedureStepStatus")
+        if uid in self.steps:
+            raise Conflict("known already", code="duplicate")
+        self.steps[uid] = attributes.PerformedProcedureStepStatus
+        return uid
+
+    def set_performed_step(self, uid: str, attributes: Dataset, calling_ae_title: str) -> None:
+        if uid not in self.steps:
+            raise Conflict("no such performed step", code="unknown")
+        if self.steps[uid] != "IN PROGRESS":
+            raise Conflict("may no longer be updated", code="performed_step_final")
+        self.steps[uid] = attributes.get("PerformedProcedureStepStatus", self.steps[uid])
+
+
+@dataclass
+class Events:
+    """What the door said, in order."""
+
+    seen: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def __call__(self, kind: str, /, **fields: object) -> None:
+        self.seen.append((kind, fields))
+
+    def of(self, kind: str) -> list[dict[str, object]]:
+        return [fields for name, fields in self.seen if name == kind]
+
+
+PEERS = (
+    Peer("MODALITY", "127.0.0.1", 11113, ("modality",)),
+    Peer("FAULTS", "127.0.0.1", 11114, ("modality",)),
+    Peer("VIEWER", "127.0.0.1", 11115, ("viewer",)),
+    Peer("REFERRER", "127.0.0.1", 11116, ("referrer",)),
+    Peer("ELSEWHERE", "192.0.2.7", 11117, ("modality",)),
+)
+
+
+@dataclass
+class Room:
+    """A running door with everything around it."""
+
+    server: DicomServer
+    services: MemoryServices
+    events: Events
+    spool: Path
+
+    @property
+    def port(self) -> int:
+        return self.server.port
+
+
+@contextlib.contextmanager
+def running(
+    folder: Path, *, limits: Limits | None = None, peers: tuple[Peer, ...] = PEERS, **config: object
+) -> Iterator[Room]:
+    """Run a door on a free loopback port."""
+    spool, kept = folder / "spool", folder / "kept"
+    kept.mkdir(parents=True, exist_ok=True)
+    services, events = MemoryServices(kept), Events()
+    settings = {"port": 0, "limits": limits or Limits(), **config}
+    server = DicomServer(
+        DicomConfig("BRIDGE", spool, **settings),  # type: ignore[arg-type]
+        peers,
+        services,
+        events,
+    )
+    server.start()
+    try:
+        yield Room(server, services, events, spool)
+    finally:
+        server.stop()
