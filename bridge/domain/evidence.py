@@ -139,6 +139,8 @@ class Registry(Protocol):
         """Return the live patient at the end of this one's merges."""
         ...
 
+    def order_by_key(self, order_key: int) -> OrderRecord | None: ...
+
     def orders_by_study_uid(self, study_instance_uid: str) -> Sequence[OrderRecord]: ...
 
     def orders_by_accession(self, accession_number: str) -> Sequence[OrderRecord]:
@@ -150,7 +152,7 @@ class Registry(Protocol):
     def orders_by_step_id(self, scheduled_procedure_step_id: str) -> Sequence[OrderRecord]: ...
 
     def open_orders_of(self, patient_key: int) -> Sequence[OrderRecord]:
-        """Return the orders of this live patient, and of those merged into them, that are not final or held."""
+        """Return the orders of this live patient, and of those merged into them, that are not cancelled or stopped."""
         ...
 
     def waiting_import_orders(self, patient_key: int, modality: str) -> Sequence[OrderRecord]:

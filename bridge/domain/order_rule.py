@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from bridge.domain.case import Case
 from bridge.domain.evidence import OrderRecord, Registry
 from bridge.domain.leads import OrderLead, Via
-from bridge.domain.order import LIVE, StepStatus
+from bridge.domain.order import StepStatus
 from bridge.domain.phonetics import edits_within
 
 _ACCESSION_EDITS = 2
+# A completed step still waits for its images: MPPS is often faster than the last of them.
+_CLOSED = frozenset({StepStatus.CANCELED, StepStatus.DISCONTINUED, StepStatus.HELD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _may_be(case: Case, record: OrderRecord) -> bool:
     header = case.evidence.header
     unused = set(record.study_instance_uids) <= {header.study_instance_uid}
     same_modality = any(step.modality == header.modality for step in record.steps)
-    if not unused or not same_modality or record.order.status not in LIVE or record.order.is_import:
+    if not unused or not same_modality or record.order.status in _CLOSED or record.order.is_import:
         return False
     return _is_near(case, record)
 

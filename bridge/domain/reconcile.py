@@ -12,7 +12,7 @@ from bridge.domain.concerns import concerns_of
 from bridge.domain.corrections import corrections, corrects, published_identifier
 from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, StudyEvidence
 from bridge.domain.leads import Via, institution_authority
-from bridge.domain.order_rule import choose_order
+from bridge.domain.order_rule import OrderChoice, choose_order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.verdict import Candidate, EvidenceRow, Outcome, Verdict
 from bridge.domain.vetoes import Held, first_veto, target_of
@@ -29,13 +29,15 @@ def decide(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules) -
     if held is None:
         target = target_of(case)
         if target is not None:
-            return _bound(case, target, tried, registry)
+            choice = choose_order(case, target, registry)
+            return bound_verdict(case, target, choice, bind_rule_of(case, target), tried)
         # No veto and nobody to bind to cannot both hold; ask rather than guess if they ever do.
         held = Held("V10", "its keys single nobody out.")
-    return _held(case, held, tried)
+    return held_verdict(case, held, tried)
 
 
-def _held(case: Case, held: Held, tried: tuple[str, ...]) -> Verdict:
+def held_verdict(case: Case, held: Held, tried: tuple[str, ...]) -> Verdict:
+    """Return the verdict that asks a person, or sets the study aside where there is nobody to choose from."""
     quarantined = held.rule in _ALWAYS_QUARANTINE or not case.ranked
     target = target_of(case)
     return Verdict(
@@ -54,17 +56,16 @@ def _held(case: Case, held: Held, tried: tuple[str, ...]) -> Verdict:
     )
 
 
-def _bound(case: Case, target: int, tried: tuple[str, ...], registry: Registry) -> Verdict:
-    rule = bind_rule_of(case, target)
+def bound_verdict(case: Case, target: int, choice: OrderChoice, rule: str, tried: tuple[str, ...]) -> Verdict:
+    """Return the verdict that binds the study to *target*, by a rule or by "person"."""
     one = case.graded[target]
-    choice = choose_order(case, target, registry)
     differences = corrections(case.evidence.header, one.patient, choice.order, case.rules)
     corrected = any(corrects(difference, case.rules) for difference in differences)
+    names = "name" if len(case.via(target)) > 1 else "names"
     return Verdict(
         outcome=Outcome.BIND_WITH_CORRECTION if corrected else Outcome.BIND,
         rule=rule,
-        sentence=f"Bound ({rule}): {keys_of(case, target)} {'name' if len(case.via(target)) > 1 else 'names'} "
-        f"{label(one.patient, case.rules)}; {fit_of(one)}.",
+        sentence=f"Bound ({rule}): {keys_of(case, target)} {names} {label(one.patient, case.rules)}; {fit_of(one)}.",
         patient_key=target,
         order_key=choice.order.key if choice.order else None,
         linked_order_keys=tuple(order.key for order in choice.linked),
