@@ -27,6 +27,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    column,
+    func,
     text,
 )
 from sqlalchemy.types import TypeDecorator
@@ -132,6 +134,12 @@ patients = Table(
     _count("version", 1),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    # The search box finds names by how they begin; text_pattern_ops makes that an index range whatever the collation.
+    Index(
+        "ix_patients_patient_name",
+        func.lower(column("patient_name")).label("name_in_lower_case"),
+        postgresql_ops={"name_in_lower_case": "text_pattern_ops"},
+    ),
 )
 
 patient_identifiers = Table(

@@ -1,0 +1,85 @@
+"""Numbers for metrics, health and the desks' open work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Table, func, select, text
+
+from bridge.store import deliveries as outbox
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.tables import attachments, deliveries, instances, messages, mismatches, orders, stamps, studies
+
+
+@dataclass(frozen=True, slots=True)
+class Tallies:
+    """Everything /metrics says of the store. deliveries: by (topic, destination, state)."""
+
+    messages: Mapping[str, int]
+    orders: Mapping[str, int]
+    studies: Mapping[str, int]
+    instances: int
+    mismatches: int
+    deliveries: Mapping[tuple[str, str, str], int]
+    oldest_secs: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """What waits for a person: studies to decide, deliveries given up or held, messages refused, attachments to release."""
+
+    mismatches: int
+    dead: int
+    held: int
+    failed_messages: int
+    to_release: int
+
+
+def probe(tx: WriteTx) -> None:
+    """Prove that the database takes writes and has our tables; leaves nothing behind."""
+    tx.execute(select(stamps.c.name).limit(1)).first()
+    tx.execute(stamps.delete().where(stamps.c.name == text("''")))
+
+
+def tallies(tx: ReadTx, now: datetime) -> Tallies:
+    """Count what /metrics reports."""
+    return Tallies(
+        messages=_by(tx, messages, messages.c.state),
+        orders=_by(tx, orders, orders.c.status),
+        studies=_by(tx, studies, studies.c.state),
+        instances=int(tx.execute(select(func.count()).select_from(instances)).scalar_one()),
+        mismatches=_open_mismatches(tx),
+        deliveries=outbox.counts(tx),
+        oldest_secs=_oldest(tx, now),
+    )
+
+
+def open_work(tx: ReadTx) -> OpenWork:
+    """Count what waits for a person; each number is an index range."""
+    dead = select(func.count()).where(deliveries.c.state == "dead", deliveries.c.settled_at.is_(None))
+    held = select(func.count()).where(deliveries.c.state == "held")
+    failed = select(func.count()).where(messages.c.state == "failed")
+    drafts = select(func.count()).where(attachments.c.state.in_(["draft", "review"]))
+    return OpenWork(
+        _open_mismatches(tx), *(int(tx.execute(query).scalar_one()) for query in (dead, held, failed, drafts))
+    )
+
+
+def _by(tx: ReadTx, table: Table, column: Column[str]) -> dict[str, int]:
+    return {row[0]: int(row[1]) for row in tx.execute(select(column, func.count()).select_from(table).group_by(column))}
+
+
+def _open_mismatches(tx: ReadTx) -> int:
+    query = select(func.count()).select_from(mismatches).where(mismatches.c.closed_at.is_(None))
+    return int(tx.execute(query).scalar_one())
+
+
+def _oldest(tx: ReadTx, now: datetime) -> dict[str, float]:
+    query = (
+        select(deliveries.c.state, func.min(deliveries.c.created_at).label("oldest"))
+        .where(deliveries.c.state.in_(["pending", "sending", "held"]))
+        .group_by(deliveries.c.state)
+    )
+    return {row.state: max(0.0, (now - row.oldest).total_seconds()) for row in tx.execute(query)}

@@ -1,0 +1,65 @@
+"""The message list: rows without the raw bytes, which only the message page reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from bridge.domain.message import MessageState
+from bridge.store.db import ReadTx
+from bridge.store.listings import exams
+from bridge.store.listings.exams import ExamRow
+from bridge.store.listings.search import message_keys
+from bridge.store.tables import message_subjects, messages
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message on one line."""
+
+    key: int
+    received_at: datetime
+    peer: str
+    sending_application: str
+    sending_facility: str
+    control_id: str
+    message_type: str
+    site: str
+    state: str
+    answer_code: str
+    error_code: str
+    error_where: str
+    error_detail: str
+    is_test: bool
+    times_received: int
+
+
+_SHOWN = [messages.c[name] for name in MessageRow.__slots__]
+
+
+def recent(tx: ReadTx, *, state: str = "", before: int | None, limit: int) -> list[MessageRow]:
+    """Return messages, newest first. Raises: ValueError, for a state that is none."""
+    query = select(*_SHOWN).order_by(messages.c.key.desc()).limit(limit)
+    if state:
+        query = query.where(messages.c.state == MessageState(state).value)
+    if before is not None:
+        query = query.where(messages.c.key < before)
+    return [MessageRow(*row) for row in tx.execute(query)]
+
+
+def search(tx: ReadTx, text: str, limit: int) -> list[MessageRow]:
+    """Return messages with this control ID, or about the exams or the patient that *text* leads to."""
+    keys = message_keys(tx, text, limit)
+    query = select(*_SHOWN).where(messages.c.key.in_(keys)).order_by(messages.c.key.desc())
+    return [MessageRow(*row) for row in tx.execute(query)]
+
+
+def subjects(tx: ReadTx, message_key: int) -> tuple[list[ExamRow], list[int]]:
+    """Return the exams and the patients (their rows) that a message touched."""
+    query = select(message_subjects.c.order_key, message_subjects.c.patient_key)
+    rows = list(tx.execute(query.where(message_subjects.c.message_key == message_key).limit(50)))
+    order_keys = [row.order_key for row in rows if row.order_key is not None]
+    people = [row.patient_key for row in rows if row.patient_key is not None]
+    return exams.of_orders(tx, order_keys), list(dict.fromkeys(people))

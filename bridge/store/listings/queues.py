@@ -1,0 +1,227 @@
+"""What waits for people: mismatches, merges that can be undone, deliveries, authorizations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+
+from bridge.domain.claim import Authorization
+from bridge.domain.study import StudyState
+from bridge.store import authorizations as claims
+from bridge.store import deliveries as outbox
+from bridge.store.db import ReadTx
+from bridge.store.deliveries import Delivery, DeliveryState
+from bridge.store.listings.people import Person, by_key, keys_by_name, keys_by_number
+from bridge.store.tables import attachments, authorizations, instances, merges, mismatches, orders, studies
+
+
+@dataclass(frozen=True, slots=True)
+class MismatchRow:
+    """One study in the intake desk's queue. received: whom its header names."""
+
+    key: int
+    study_key: int
+    study_instance_uid: str
+    rule: str
+    sentence: str
+    opened_at: datetime
+    state: str
+    received: Person
+    received_accession_number: str
+    modality: str
+    source_ae_title: str
+    instance_count: int
+    closed_at: datetime | None = None
+    closed_by: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRow:
+    """One merge of two records."""
+
+    key: int
+    survivor: Person | None
+    retired: Person | None
+    merged_at: datetime
+    message_key: int | None
+    undone_at: datetime | None
+    undone_by: str
+    undo_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """One delivery with what it is about, in words without patient data. exam: id of its exam, "" if none."""
+
+    delivery: Delivery
+    study_instance_uid: str
+    study_state: str
+    exam: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRow:
+    """One authorization. attached: number of attachments by state."""
+
+    authorization: Authorization
+    patient: Person | None
+    accession_number: str
+    attached: dict[str, int]
+
+
+def open_mismatches(tx: ReadTx, *, before: int | None, limit: int, closed: bool = False) -> list[MismatchRow]:
+    """Return the queue, newest first; closed: what was decided instead."""
+    query = select(mismatches.c.key).order_by(mismatches.c.key.desc()).limit(limit)
+    query = query.where(mismatches.c.closed_at.is_not(None) if closed else mismatches.c.closed_at.is_(None))
+    if before is not None:
+        query = query.where(mismatches.c.key < before)
+    return mismatches_by_key(tx, list(tx.execute(query).scalars()))
+
+
+def mismatches_by_key(tx: ReadTx, keys: list[int]) -> list[MismatchRow]:
+    """Return these rows of the queue, newest first."""
+    query = (
+        select(mismatches, studies)
+        .join(studies, studies.c.key == mismatches.c.study_key)
+        .with_only_columns(
+            mismatches,
+            studies.c.study_instance_uid,
+            studies.c.state,
+            studies.c.received,
+            studies.c.received_patient_id,
+            studies.c.received_issuer_of_patient_id,
+            studies.c.received_patient_name,
+            studies.c.received_patient_birth_date,
+            studies.c.received_accession_number,
+            studies.c.source_ae_title,
+        )
+        .where(mismatches.c.key.in_(keys))
+        .order_by(mismatches.c.key.desc())
+    )
+    found = list(tx.execute(query))
+    numbers = _instance_counts(tx, [row.study_key for row in found])
+    return [
+        MismatchRow(
+            key=row.key,
+            study_key=row.study_key,
+            study_instance_uid=row.study_instance_uid,
+            rule=row.rule,
+            sentence=row.sentence,
+            opened_at=row.opened_at,
+            state=row.state,
+            received=Person(
+                0,
+                row.received_patient_name,
+                row.received_patient_id,
+                row.received_issuer_of_patient_id,
+                row.received_patient_birth_date,
+                str(row.received.get("patient_sex", "")),
+            ),
+            received_accession_number=row.received_accession_number,
+            modality=str(row.received.get("modality", "")),
+            source_ae_title=row.source_ae_title,
+            instance_count=numbers.get(row.study_key, 0),
+            closed_at=row.closed_at,
+            closed_by=row.closed_by,
+            outcome=row.outcome,
+        )
+        for row in found
+    ]
+
+
+def merge_rows(tx: ReadTx, *, before: int | None, limit: int) -> list[MergeRow]:
+    """Return merges, newest first."""
+    query = select(merges).order_by(merges.c.key.desc()).limit(limit)
+    if before is not None:
+        query = query.where(merges.c.key < before)
+    found = list(tx.execute(query))
+    people = by_key(tx, [key for row in found for key in (row.survivor_key, row.retired_key)])
+    return [
+        MergeRow(
+            row.key,
+            people.get(row.survivor_key),
+            people.get(row.retired_key),
+            row.merged_at,
+            row.message_key,
+            row.undone_at,
+            row.undone_by,
+            row.undo_reason,
+        )
+        for row in found
+    ]
+
+
+def delivery_rows(tx: ReadTx, *, state: str, before: int | None, limit: int) -> list[DeliveryRow]:
+    """Return deliveries, newest first; state "" for all of them. Raises: ValueError, for a state that is none."""
+    found = outbox.search(tx, DeliveryState(state) if state else None, limit, before)
+    return with_studies(tx, found)
+
+
+def with_studies(tx: ReadTx, found: list[Delivery]) -> list[DeliveryRow]:
+    """Return *found* with the studies they are about."""
+    keys = [one.study_key for one in found if one.study_key is not None]
+    columns = (studies.c.key, studies.c.study_instance_uid, studies.c.state, studies.c.order_key)
+    known = {row.key: row for row in tx.execute(select(*columns).where(studies.c.key.in_(keys)))}
+    rows = []
+    for one in found:
+        study = known.get(one.study_key) if one.study_key is not None else None
+        order_key = one.order_key or (study.order_key if study is not None else None)
+        exam = f"order-{order_key}" if order_key else (f"study-{study.key}" if study is not None else "")
+        uid, state = (study.study_instance_uid, study.state) if study is not None else ("", "")
+        rows.append(DeliveryRow(one, uid, state, exam))
+    return rows
+
+
+def authorization_rows(tx: ReadTx, text: str, *, before: int | None, limit: int) -> list[AuthorizationRow]:
+    """Return authorizations, newest first; text: number, accession number, patient number or beginning of a name."""
+    query = select(authorizations.c.key).order_by(authorizations.c.key.desc()).limit(limit)
+    if before is not None:
+        query = query.where(authorizations.c.key < before)
+    if text:
+        ordered = select(orders.c.key).where(orders.c.accession_number == text)
+        people = keys_by_number(tx, text) or keys_by_name(tx, text)
+        query = query.where(
+            or_(
+                authorizations.c.number == text,
+                authorizations.c.order_key.in_(ordered),
+                authorizations.c.patient_key.in_(people),
+            )
+        )
+    return authorizations_by_key(tx, list(tx.execute(query).scalars()))
+
+
+def authorizations_by_key(tx: ReadTx, keys: list[int]) -> list[AuthorizationRow]:
+    """Return these authorizations in this order."""
+    found = [claims.get(tx, key) for key in keys]
+    people = by_key(tx, (one.patient_key for one in found))
+    order_keys = [one.order_key for one in found if one.order_key is not None]
+    columns = select(orders.c.key, orders.c.accession_number).where(orders.c.key.in_(order_keys))
+    accessions = {row.key: row.accession_number for row in tx.execute(columns)}
+    tally: dict[int, dict[str, int]] = {key: {} for key in keys}
+    counted = (
+        select(attachments.c.authorization_key, attachments.c.state, func.count())
+        .where(attachments.c.authorization_key.in_(keys))
+        .group_by(attachments.c.authorization_key, attachments.c.state)
+    )
+    for row in tx.execute(counted):
+        tally[row[0]][row[1]] = int(row[2])
+    return [
+        AuthorizationRow(one, people.get(one.patient_key), accessions.get(one.order_key or 0, ""), tally[one.key])
+        for one in found
+    ]
+
+
+def bound_studies_of(tx: ReadTx, patient_key: int, limit: int = 50) -> list[tuple[int, str]]:
+    """Return (key, Study Instance UID) of a patient's bound studies, newest first."""
+    states = [StudyState.BOUND.value, StudyState.BOUND_WITH_CORRECTION.value]
+    query = select(studies.c.key, studies.c.study_instance_uid).where(studies.c.patient_key == patient_key)
+    query = query.where(studies.c.state.in_(states)).order_by(studies.c.key.desc()).limit(limit)
+    return [(row.key, row.study_instance_uid) for row in tx.execute(query)]
+
+
+def _instance_counts(tx: ReadTx, study_keys: list[int]) -> dict[int, int]:
+    query = select(instances.c.study_key, func.count()).where(instances.c.study_key.in_(study_keys))
+    return {row[0]: int(row[1]) for row in tx.execute(query.group_by(instances.c.study_key))}
