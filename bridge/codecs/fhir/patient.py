@@ -1,0 +1,51 @@
+"""A patient as the read-only FHIR server shows them; R4 and R5 write these elements alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.codecs.fhir.imaging_study import clean
+from bridge.codecs.fhir.r4 import without_empty
+from bridge.codecs.fhir.references import SystemOf, patient_identifier
+from bridge.domain.patient import Patient
+
+Json = dict[str, Any]
+
+_GENDERS = {"M": "male", "F": "female", "O": "other"}
+_REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+# The three groups of a PN, in their order. Source: PS3.5 6.2.1.2.
+_GROUPS = ("ABC", "IDE", "SYL")
+
+
+def patient(record: Patient, system_of: SystemOf) -> Json:
+    """Return *record* as a Patient with its numbers, names, birth date and sex."""
+    names = [_name(group, at) for at, group in enumerate(record.patient_name.split("=")) if group.strip("^ ")]
+    return without_empty(
+        {
+            "resourceType": "Patient",
+            "identifier": [patient_identifier(one, system_of) for one in record.identifiers],
+            "active": record.merged_into is None,
+            "name": names,
+            "gender": _GENDERS.get(record.patient_sex, "unknown"),
+            "birthDate": _date(record.patient_birth_date),
+        }
+    )
+
+
+def _name(group: str, at: int) -> Json:
+    family, given, middle, prefix, suffix = (clean(part) for part in (group.split("^") + [""] * 5)[:5])
+    name = without_empty(
+        {
+            "family": family,
+            "given": [part for part in (given, middle) if part],
+            "prefix": [prefix] if prefix else [],
+            "suffix": [suffix] if suffix else [],
+        }
+    )
+    if at and at < len(_GROUPS):
+        name["extension"] = [{"url": _REPRESENTATION, "valueCode": _GROUPS[at]}]
+    return name
+
+
+def _date(value: str) -> str:
+    return f"{value[:4]}-{value[4:6]}-{value[6:]}" if len(value) == 8 and value.isdigit() else ""

@@ -1,0 +1,94 @@
+"""ImagingStudy, Endpoint and Patient as FHIR R4 (4.0.1) writes them; R4B writes them alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.codecs.fhir.codings import DCM
+from bridge.codecs.fhir.imaging_study import ImagingStudyContent, SeriesEntry
+
+Json = dict[str, Any]
+
+CONNECTION_TYPES = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
+
+
+def imaging_study(content: ImagingStudyContent) -> Json:
+    """Return *content* as an R4 ImagingStudy."""
+    return study_frame(content) | {
+        "modality": list(content.modalities),
+        "series": [_series(one) for one in content.series],
+    }
+
+
+def study_frame(content: ImagingStudyContent) -> Json:
+    """Return the elements that R4 and R5 write alike."""
+    said: Json = {
+        "resourceType": "ImagingStudy",
+        "identifier": list(content.identifiers),
+        "status": content.status,
+        "subject": {"reference": content.subject},
+        "started": content.started,
+        "basedOn": [content.based_on] if content.based_on else [],
+        "referrer": {"display": content.referrer} if content.referrer else None,
+        "endpoint": [{"reference": content.endpoint}] if content.endpoint else [],
+        "numberOfSeries": len(content.series),
+        "numberOfInstances": content.instance_count,
+        "description": content.description,
+    }
+    return without_empty(said)
+
+
+def series_frame(one: SeriesEntry) -> Json:
+    """Return the elements of a series that R4 and R5 write alike."""
+    return without_empty(
+        {
+            "uid": one.uid,
+            "number": one.number,
+            "description": one.description,
+            "numberOfInstances": one.instance_count,
+            "started": one.started,
+            "instance": [
+                without_empty({"uid": each.uid, "sopClass": each.sop_class, "number": each.number, "title": each.title})
+                for each in one.instances
+            ],
+        }
+    )
+
+
+def endpoint(address: str, name: str) -> Json:
+    """
+    Return the way to the images, found again by its address.
+
+    address: the base URL of WADO-RS, without "/studies" and without a slash at its end. Source: IHE RAD IMR, FHIR R4
+    Endpoint.
+    """
+    return endpoint_frame(address, name) | {
+        "connectionType": {"system": CONNECTION_TYPES, "code": "dicom-wado-rs"},
+        "payloadType": [{"coding": [{"system": DCM, "code": "113014", "display": "Study"}]}],
+        "payloadMimeType": ["application/dicom"],
+    }
+
+
+def endpoint_frame(address: str, name: str) -> Json:
+    """Return the elements of an Endpoint that R4 and R5 write alike."""
+    return {
+        "resourceType": "Endpoint",
+        "identifier": [{"system": "urn:ietf:rfc:3986", "value": address}],
+        "status": "active",
+        "name": name,
+        "address": address,
+    }
+
+
+def without_empty(said: Json) -> Json:
+    """Return *said* without what has no value: FHIR forbids empty strings, arrays and objects."""
+    return {name: value for name, value in said.items() if value not in (None, "", [], {})}
+
+
+def _series(one: SeriesEntry) -> Json:
+    said = series_frame(one) | {"modality": one.modality}
+    if one.body_site:
+        said["bodySite"] = one.body_site
+    if one.laterality:
+        said["laterality"] = one.laterality
+    return said

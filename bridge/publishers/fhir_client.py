@@ -1,0 +1,269 @@
+"""A thin FHIR client: read, search, conditional and version-aware writing, and one table from statuses to our errors.
+
+| answer                                               | becomes                                                       |
+|------------------------------------------------------|---------------------------------------------------------------|
+| 400, 413, 422                                        | Malformed, with the issues' codes and places, never their text |
+| 401 after one new token, 403                         | Refused                                                       |
+| 404, 410 of a resource that is read                  | None                                                          |
+| 405, 501                                             | Unsupported                                                   |
+| 409, 412                                             | Conflict, code "version": look again                          |
+| 408, 425, 429, 5xx, other 4xx, no connection         | Unavailable, with Retry-After                                 |
+| a redirect, HTML, an empty, cut, huge or other body  | Unavailable: nobody knows what happened, so look before writing |
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+import orjson
+
+from bridge.clock import Clock
+from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
+from bridge.outbox.retry import THROTTLED
+from bridge.publishers.smart import authorization_for
+from bridge.settings import FhirServer
+
+Json = dict[str, Any]
+
+MEDIA_TYPE = "application/fhir+json"
+VERSION_CONFLICT = "version"
+UNKNOWN_OUTCOME = "unknown_outcome"
+MAX_ANSWER_BYTES = 16 << 20
+_PLACE = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]()]{0,120}")
+_SLUG = re.compile(r"[a-z-]{1,40}")
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A resource as it stands on the server. version: for If-Match, "" if the server does not say."""
+
+    resource: Json
+    version: str
+
+    @property
+    def reference(self) -> str:
+        return f"{self.resource['resourceType']}/{self.resource['id']}"
+
+
+class FhirClient:
+    """
+    One FHIR server. Thread-safe; keeps its connections.
+
+    Raises everywhere: the classes of the table above.
+    """
+
+    def __init__(self, server: FhirServer, clock: Clock) -> None:
+        self.name = server.name
+        self.version = server.version
+        self._base_url = server.base_url.rstrip("/")
+        self._clock = clock
+        self._deadline_secs = server.timeout_secs * _PATIENCE
+        self._http = httpx2.Client(
+            timeout=server.timeout_secs,
+            follow_redirects=False,
+            trust_env=False,
+            headers={"Accept": MEDIA_TYPE, "Accept-Encoding": "identity", "User-Agent": "imaging-bridge"},
+        )
+        self._authorization = authorization_for(server.auth, self._base_url, self._http, clock)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def read(self, reference: str) -> Found | None:
+        """Return the resource at *reference* ("Patient/7"), None if it is gone or never was."""
+        kind, _, resource_id = reference.partition("/")
+        if not _ID.fullmatch(resource_id):
+            raise Malformed("not a reference to a resource of this server", code="foreign_reference")
+        answer = self._ask("GET", reference)
+        return None if answer.status in (404, 410) else self._found(answer, kind, resource_id)
+
+    def search(self, kind: str, parameters: Mapping[str, str]) -> list[Found]:
+        """Return what a search finds on its first page; the caller checks that each one really fits."""
+        answer = self._ask("GET", kind, parameters=parameters)
+        if answer.status in (404, 410):
+            raise Unavailable(f"the server answers {answer.status} to a search for {kind}", code="no_such_endpoint")
+        bundle = self._json(answer)
+        if bundle.get("resourceType") != "Bundle":
+            raise _unknown("the answer to a search is no Bundle")
+        found = []
+        for entry in bundle.get("entry") or []:
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            if isinstance(resource, dict) and resource.get("resourceType") == kind and _has_id(resource):
+                found.append(Found(resource, _version_of(resource, "")))
+        return found
+
+    def update(self, resource: Json, version: str) -> Found:
+        """Replace a resource by its id, if its version is still *version*; "" replaces whatever stands."""
+        headers = {"If-Match": f'W/"{version}"'} if version else {}
+        reference = f"{resource['resourceType']}/{resource['id']}"
+        return self._written(self._ask("PUT", reference, body=resource, headers=headers), resource)
+
+    def update_where(self, resource: Json, parameters: Mapping[str, str]) -> Found:
+        """Replace the one resource that *parameters* find, or create it. Source: FHIR R4 3.1.0.4.3."""
+        answer = self._ask("PUT", resource["resourceType"], parameters=parameters, body=resource)
+        return self._written(answer, resource)
+
+    def create_unless(self, resource: Json, parameters: Mapping[str, str]) -> Found:
+        """Create a resource unless *parameters* find one. Source: FHIR R4 3.1.0.8.1."""
+        query = str(httpx2.QueryParams(dict(parameters)))
+        headers = {"If-None-Exist": query}
+        return self._written(self._ask("POST", resource["resourceType"], body=resource, headers=headers), resource)
+
+    def metadata(self) -> Json:
+        """Return the server's CapabilityStatement."""
+        return self._json(self._ask("GET", "metadata"))
+
+    def _written(self, answer: _Answer, resource: Json) -> Found:
+        if answer.status in (404, 410):
+            raise Unavailable(f"the server answers {answer.status} to a write", code="no_such_endpoint")
+        return self._found(answer, resource["resourceType"], resource.get("id"))
+
+    def _found(self, answer: _Answer, kind: str, resource_id: str | None) -> Found:
+        said = self._json(answer)
+        if said.get("resourceType") != kind or not _has_id(said):
+            raise _unknown("the answer is another kind of resource")
+        if resource_id is not None and said["id"] != resource_id:
+            raise _unknown("the answer is another resource")
+        return Found(said, _version_of(said, answer.etag))
+
+    def _json(self, answer: _Answer) -> Json:
+        try:
+            said = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            raise _unknown(f"the server answers {answer.status} with no readable JSON") from None
+        if not isinstance(said, dict):
+            raise _unknown(f"the server answers {answer.status} with something else than a resource")
+        return said
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> _Answer:
+        """Ask once; once more with a new token, if the first was refused."""
+        said = dict(headers or {})
+        content = None
+        if body is not None:
+            content = orjson.dumps(body)
+            said |= {"Content-Type": MEDIA_TYPE, "Prefer": "return=representation"}
+        url = f"{self._base_url}/{path}"
+        for renew in (False, True):
+            value = self._authorization.header(renew)
+            request = self._http.build_request(
+                method,
+                url,
+                params=dict(parameters) if parameters else None,
+                content=content,
+                headers=said | ({"Authorization": value} if value else {}),
+            )
+            answer = self._exchange(request)
+            if answer.status != 401 or not self._authorization.is_renewable:
+                break
+        _check(answer, method, self._clock)
+        return answer
+
+    def _exchange(self, request: httpx2.Request) -> _Answer:
+        ends_at = time.monotonic() + self._deadline_secs
+        body = bytearray()
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > MAX_ANSWER_BYTES:
+                        raise _unknown("the answer is too large to be one")
+                    if time.monotonic() > ends_at:
+                        raise _unknown("the answer came too slowly")
+            finally:
+                response.close()
+        except httpx2.HTTPError as fault:
+            raise Unavailable(f"no answer ({type(fault).__name__})", code="no_answer") from None
+        return _Answer(response.status_code, bytes(body), response.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def etag(self) -> str:
+        return self.headers.get("ETag", "")
+
+
+def _check(answer: _Answer, method: str, clock: Clock) -> None:
+    """Raise what *answer*'s status means, unless the caller reads it himself (2xx, and 404 or 410)."""
+    status = answer.status
+    if 200 <= status < 300 or status in (404, 410):
+        return
+    if status in (401, 403):
+        raise Refused(f"the server answers {status}", code="unauthorized" if status == 401 else "forbidden")
+    if status in (400, 413, 422):
+        raise Malformed(f"the server answers {status}{_issues(answer)}", code=f"http_{status}")
+    if status in (405, 501):
+        raise Unsupported(f"the server answers {status} to {method}", code=f"http_{status}")
+    if status in (409, 412):
+        raise Conflict(f"the server answers {status}", code=VERSION_CONFLICT)
+    if 300 <= status < 400:
+        raise _unknown(f"the server answers {status}: redirects are not followed")
+    asked = _retry_after(answer, clock)
+    code = THROTTLED if status in (429, 503) and asked else f"http_{status}"
+    raise Unavailable(f"the server answers {status}", code=code, retry_after_secs=asked)
+
+
+def _issues(answer: _Answer) -> str:
+    """Return the codes and places of an OperationOutcome; its words may quote the patient, so they stay out."""
+    try:
+        outcome = orjson.loads(answer.body)
+        issues = [one for one in outcome["issue"] if isinstance(one, dict)][:5]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+    said = []
+    for issue in issues:
+        code = issue.get("code")
+        places = issue.get("expression") or issue.get("location") or []
+        place = next((p for p in places if isinstance(p, str) and _PLACE.fullmatch(p)), "")
+        if isinstance(code, str) and _SLUG.fullmatch(code):
+            said.append(f"{code} at {place}" if place else code)
+    return f": {'; '.join(said)}" if said else ""
+
+
+def _retry_after(answer: _Answer, clock: Clock) -> float | None:
+    """Return Retry-After in seconds, given as such or as a date. Source: RFC 9110 10.2.3."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return float(value[:6])
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _has_id(resource: Json) -> bool:
+    return isinstance(resource.get("id"), str) and _ID.fullmatch(resource["id"]) is not None
+
+
+def _version_of(resource: Json, etag: str) -> str:
+    meta = resource.get("meta")
+    said = meta.get("versionId") if isinstance(meta, dict) else None
+    return said if isinstance(said, str) else etag.removeprefix("W/").strip('"')
+
+
+def _unknown(detail: str) -> BridgeError:
+    return Unavailable(detail, code=UNKNOWN_OUTCOME)

@@ -1,0 +1,164 @@
+"""The Authorization header: none, basic, bearer, or a SMART Backend Services token that is fetched and kept.
+
+Source: HL7 SMART App Launch 2.0, backend services; RFC 7523 (client assertion), RFC 6749 4.4.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx2
+import orjson
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from bridge.clock import Clock
+from bridge.errors import Misconfigured, Refused, Unavailable
+from bridge.settings import Auth, BasicAuth, BearerAuth, SmartBackendAuth
+
+_ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_ASSERTION_LIFE = timedelta(minutes=4)
+# A token is renewed this long before it ends, so that it does not end on its way.
+_MARGIN = timedelta(seconds=20)
+_DEFAULT_LIFE_SECS = 300
+_MAX_ANSWER_BYTES = 1 << 20
+
+
+class Authorization(Protocol):
+    """Where the Authorization header comes from."""
+
+    @property
+    def is_renewable(self) -> bool:
+        """Whether asking again after a 401 may help."""
+
+    def header(self, renew: bool) -> str:
+        """Return the header's value, "" for none. renew: the last one was refused."""
+
+
+def authorization_for(auth: Auth, base_url: str, http: httpx2.Client, clock: Clock) -> Authorization:
+    """Return what *auth* configures for the server at *base_url*. Raises: Misconfigured, if a key cannot be read."""
+    if isinstance(auth, BasicAuth):
+        pair = f"{auth.username}:{auth.password.get_secret_value()}".encode()
+        return Static("Basic " + base64.b64encode(pair).decode("ascii"))
+    if isinstance(auth, BearerAuth):
+        return Static("Bearer " + auth.token.get_secret_value())
+    if isinstance(auth, SmartBackendAuth):
+        return SmartToken(auth, base_url, http, clock)
+    return Static("")
+
+
+class Static:
+    """A header that never changes."""
+
+    is_renewable = False
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def header(self, renew: bool) -> str:
+        return self._value
+
+
+class SmartToken:
+    """An access token, fetched with a signed assertion when there is none, it ends soon, or it was refused."""
+
+    is_renewable = True
+
+    def __init__(self, auth: SmartBackendAuth, base_url: str, http: httpx2.Client, clock: Clock) -> None:
+        self._auth = auth
+        self._base_url = base_url
+        self._http = http
+        self._clock = clock
+        self._key = _read_key(auth)
+        self._lock = threading.Lock()
+        self._token = ""
+        self._ends_at: datetime | None = None
+
+    def header(self, renew: bool) -> str:
+        with self._lock:
+            now = self._clock.now()
+            if renew or not self._token or self._ends_at is None or now >= self._ends_at - _MARGIN:
+                self._token, life_secs = self._fetch(now)
+                self._ends_at = now + timedelta(seconds=life_secs)
+            return f"Bearer {self._token}"
+
+    def _fetch(self, now: datetime) -> tuple[str, float]:
+        token_url = self._auth.token_url or self._discover()
+        form = {
+            "grant_type": "client_credentials",
+            "scope": self._auth.scope,
+            "client_assertion_type": _ASSERTION_TYPE,
+            "client_assertion": self._assertion(token_url, now),
+        }
+        said = self._ask(self._http.build_request("POST", token_url, data=form, headers={"Accept": "application/json"}))
+        token, life_secs = said.get("access_token"), said.get("expires_in")
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+            raise Unavailable("the token endpoint gave no token", code="no_token")
+        return token, float(life_secs) if isinstance(life_secs, int | float) else _DEFAULT_LIFE_SECS
+
+    def _assertion(self, token_url: str, now: datetime) -> str:
+        algorithm = "RS384" if isinstance(self._key, RSAKey) else "ES384"
+        header = {"alg": algorithm, "typ": "JWT", "kid": self._auth.key_id or self._key.thumbprint()}
+        claims = {
+            "iss": self._auth.client_id,
+            "sub": self._auth.client_id,
+            "aud": token_url,
+            "exp": int((now + _ASSERTION_LIFE).timestamp()),
+            "jti": self._clock.new_id(),
+        }
+        return jwt.encode(header, claims, self._key, algorithms=[algorithm])
+
+    def _discover(self) -> str:
+        """Return the token endpoint that the server names; an assertion leaves over TLS, or to loopback."""
+        url = f"{self._base_url}/.well-known/smart-configuration"
+        found = self._ask(self._http.build_request("GET", url, headers={"Accept": "application/json"}))
+        endpoint = found.get("token_endpoint")
+        if not isinstance(endpoint, str) or not _is_safe(endpoint):
+            raise Unavailable("the server names no token endpoint that may be used", code="no_token_endpoint")
+        return endpoint
+
+    def _ask(self, request: httpx2.Request) -> dict[str, Any]:
+        body = bytearray()
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > _MAX_ANSWER_BYTES:
+                        raise Unavailable("the answer is too large to be a token", code="no_token")
+            finally:
+                response.close()
+        except httpx2.HTTPError as fault:
+            raise Unavailable(f"no answer for a token ({type(fault).__name__})", code="no_answer") from None
+        if response.status_code in (400, 401, 403):
+            raise Refused(f"the token endpoint answers {response.status_code}", code="no_token")
+        try:
+            said = orjson.loads(bytes(body))
+        except orjson.JSONDecodeError:
+            said = None
+        if response.status_code != 200 or not isinstance(said, dict):
+            raise Unavailable(f"the token endpoint answers {response.status_code}", code="no_token")
+        return said
+
+
+def _read_key(auth: SmartBackendAuth) -> RSAKey | ECKey:
+    try:
+        pem = auth.key.read_bytes()
+    except OSError as fault:
+        raise Misconfigured([f"fhir.servers.auth.key: {fault.strerror or 'cannot be read'}"]) from None
+    for kind in (RSAKey, ECKey):
+        try:
+            return kind.import_key(pem)
+        except (JoseError, ValueError, TypeError):
+            continue
+    raise Misconfigured(["fhir.servers.auth.key: no RSA or EC private key in PEM"])
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"))
