@@ -24,13 +24,17 @@ class BridgeError(Exception):
 
     detail: one sentence without patient data. code: a stable slug. where: segment-field ("PID-3"), tag keyword or
     form field, "" if it has no place. source: the clause that asks for it, "" if none does.
+    to_caller: the sentence as the caller alone may read it, where it has to name a number; never logged.
     """
 
     code = "error"
 
-    def __init__(self, detail: str, *, code: str | None = None, where: str = "", source: str = "") -> None:
+    def __init__(
+        self, detail: str, *, code: str | None = None, where: str = "", source: str = "", to_caller: str = ""
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.to_caller = to_caller or detail
         self.code = code or type(self).code
         self.where = where
         self.source = source

@@ -81,6 +81,11 @@ def aliases(tx: ReadTx, keys: Sequence[int]) -> list[tuple[str, str]]:
     return [(row.patient_name, row.patient_birth_date) for row in rows]
 
 
+def registered_at(tx: ReadTx, key: int) -> datetime | None:
+    """Return when we first heard of a patient."""
+    return tx.execute(select(patients.c.created_at).where(patients.c.key == key)).scalar()
+
+
 def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[int]:
     """Return the rows of live patients whose look-up key *kind* is *value*, at most *limit*."""
     return list(

@@ -291,6 +291,18 @@ def decisions_of(tx: ReadTx, study_key: int) -> list[Decision]:
     return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
 
 
+def corrections(tx: ReadTx, study: Study) -> dict[str, str]:
+    """Return what leaves with another value than it came with, keyword to value; {} where nothing does."""
+    if not study.is_bound:
+        return {}
+    said = tx.execute(
+        select(decisions.c.differences)
+        .where(decisions.c.study_key == study.key, decisions.c.binding_version == study.binding_version)
+        .order_by(decisions.c.key.desc())
+    ).scalar()
+    return {one["keyword"]: one["record"] for one in said or () if one["applied"]}
+
+
 def open_mismatch(tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime) -> int:
     """Put a study in the queue of the intake desk, or refresh why it is there; return the row's key."""
     row = tx.execute(

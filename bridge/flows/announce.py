@@ -1,0 +1,89 @@
+"""What follows from a change of a study's binding: deliveries queued, held or freed, attachments re-checked.
+
+Whoever changes a binding calls one of these in the same transaction; nothing else decides what may leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.domain.claim import AttachmentState
+from bridge.domain.study import Study
+from bridge.outbox import enqueue
+from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, Work
+from bridge.store import authorizations
+from bridge.store.db import WriteTx
+
+# A moment for the rest of a burst, so that an archive gets a study in few associations.
+_ARCHIVE_GATHERS = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Who gets what, by name. studies, claims: FHIR servers; archives: AE titles."""
+
+    studies: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    archives: tuple[str, ...] = ()
+    study_quiet: timedelta = timedelta(seconds=20)
+
+
+def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
+    """An instance was kept: everybody gets it once the study is bound and complete; until it is bound all is held."""
+    held_reason = "" if study.is_bound else _why_held(study)
+    for server in to.studies:
+        enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at, at + to.study_quiet, held_reason)
+    for archive in to.archives:
+        enqueue.enqueue(tx, _work(ARCHIVE, archive, study), at, at + _ARCHIVE_GATHERS, held_reason)
+
+
+def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
+    """A bound study was bound, corrected or refreshed: what was held goes, what went goes again."""
+    enqueue.release(tx, study.key, at)
+    for server in to.studies:
+        enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at)
+    for archive in to.archives:
+        enqueue.enqueue(tx, _work(ARCHIVE, archive, study), at)
+    _recheck_attachments(tx, study, to, at)
+
+
+def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
+    """A study is no longer bound: nothing more leaves, and what stands outside is taken back."""
+    reason = _why_held(study)
+    enqueue.hold(tx, study.key, reason, at)
+    for attachment in authorizations.attachments_of_study(tx, study.key):
+        enqueue.hold_attachment(tx, attachment.key, reason, at)
+        authorizations.set_attachment_state(
+            tx, attachment.key, AttachmentState.REVIEW, at, detail="the study's patient is in question"
+        )
+
+
+def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Destinations, at: datetime) -> None:
+    """A claim attachment may go to the clinic's own servers."""
+    for server in to.claims:
+        work = Work(CLAIM, server, f"attachment:{attachment_key}", study_key=study_key, attachment_key=attachment_key)
+        enqueue.enqueue(tx, work, at)
+
+
+def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
+    """An attachment follows its study to the same person's survivor; another person's authorization loses it."""
+    for attachment in authorizations.attachments_of_study(tx, study.key):
+        authorization = authorizations.get(tx, attachment.authorization_key)
+        if authorization.patient_key != study.patient_key:
+            enqueue.hold_attachment(tx, attachment.key, "the study is another patient's now", at)
+            authorizations.set_attachment_state(
+                tx, attachment.key, AttachmentState.REVIEW, at, detail="the study is another patient's now"
+            )
+        elif attachment.state == AttachmentState.REVIEW:
+            authorizations.set_attachment_state(tx, attachment.key, AttachmentState.RELEASED, at)
+            enqueue.release_attachment(tx, attachment.key, at)
+            attachment_ready(tx, attachment.key, study.key, to, at)
+
+
+def _work(topic: str, destination: str, study: Study) -> Work:
+    return Work(topic, destination, study.study_instance_uid, study_key=study.key)
+
+
+def _why_held(study: Study) -> str:
+    return f"{study.rule}: no rule or person has bound the study" if study.rule else "not decided yet"

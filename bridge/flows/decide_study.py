@@ -1,0 +1,236 @@
+"""Whose study is it: decided by rule when it comes and whenever a fact about it does, or by a person; always undoable.
+
+A decision is appended, never changed. The binding's version goes up with each one that changed it, and what leaves
+carries the version it was prepared under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from bridge.domain.evidence import NamedIdentity, StudyEvidence
+from bridge.domain.reconcile import decide
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.reconsider import Binding, Step, chosen_by_person, reconsider
+from bridge.domain.study import Difference, Study, StudyState
+from bridge.domain.verdict import Outcome, Verdict
+from bridge.errors import Conflict
+from bridge.flows import announce
+from bridge.flows.announce import Destinations
+from bridge.store import events, studies
+from bridge.store.db import WriteTx
+from bridge.store.events import Event, Station
+from bridge.store.registry import StoredRegistry
+from bridge.store.studies import Decision
+
+_STATES = {
+    Outcome.BIND: StudyState.BOUND,
+    Outcome.BIND_WITH_CORRECTION: StudyState.BOUND_WITH_CORRECTION,
+    Outcome.REVIEW: StudyState.REVIEW,
+    Outcome.QUARANTINE: StudyState.QUARANTINE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What every decision needs: the site's rules, who gets what, and when it is."""
+
+    rules: ReconcileRules
+    destinations: Destinations
+    at: datetime
+    cause: str = ""
+
+
+def decide_by_rule(tx: WriteTx, study: Study, how: Deciding) -> Study:
+    """
+    Decide an undecided study, or ask whether a bound one still stands.
+
+    The caller holds the lock "identity": a merge in another transaction would otherwise pass unseen.
+    """
+    if study.closed_reason:
+        return study
+    evidence = _evidence(tx, study)
+    registry = StoredRegistry(tx)
+    if study.is_bound:
+        return _reconsider(tx, study, evidence, registry, how)
+    return _apply(tx, study, decide(evidence, registry, how.rules), how)
+
+
+def decide_touched(tx: WriteTx, touched: Iterable[Study], how: Deciding) -> None:
+    """Decide again, each once, the studies that a new fact may be about."""
+    for key in dict.fromkeys(study.key for study in touched):
+        decide_by_rule(tx, studies.get(tx, key), how)
+
+
+def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor: str, how: Deciding) -> Study:
+    """
+    Bind *study* because a person says so; rules may follow merges, refresh values or hold it, never re-bind it.
+
+    Raises: Conflict, if the patient is no longer on record.
+    """
+    verdict = chosen_by_person(bound, _evidence(tx, study), StoredRegistry(tx), how.rules)
+    if verdict is None:
+        raise Conflict("no such patient", code="unknown", where="patient")
+    return _record(tx, study, verdict, how, actor=actor, reason=reason)
+
+
+def withdraw(
+    tx: WriteTx, study: Study, rule: str, sentence: str, how: Deciding, *, actor: str, reason: str = ""
+) -> Study:
+    """Take a study's binding away and put it before a person, with the earlier binding named."""
+    candidates = decide(_evidence(tx, study), StoredRegistry(tx), how.rules)
+    verdict = replace(
+        candidates, outcome=Outcome.REVIEW, rule=rule, sentence=sentence, patient_key=None, order_key=None
+    )
+    return _record(tx, study, verdict, how, actor=actor, reason=reason)
+
+
+def close(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> Study:
+    """Take a study out of the queue for good: not ours, a test, discarded. It is never published; a person may reopen it."""
+    verdict = Verdict(Outcome.QUARANTINE, "person", "A person closed the case.", rules_version=how.rules.version)
+    closed = _record(tx, study, verdict, how, actor=actor, reason=reason)
+    studies.close_mismatch(tx, study.key, actor, "closed", how.at)
+    return studies.save(tx, replace(closed, closed_reason=reason or "closed"))
+
+
+def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: StoredRegistry, how: Deciding) -> Study:
+    found = reconsider(_binding(tx, study), evidence, registry, how.rules)
+    if found.step == Step.KEEP:
+        return study
+    if found.step == Step.HOLD:
+        return withdraw(tx, study, found.verdict.rule, found.verdict.sentence, how, actor=found.verdict.rule)
+    return _record(tx, study, found.verdict, how, actor=study.decided_by or found.verdict.rule)
+
+
+def _binding(tx: WriteTx, study: Study) -> Binding:
+    """Return a bound study's binding with what was known when it was made."""
+    assert study.patient_key is not None
+    made = studies.decisions_of(tx, study.key)[0]
+    return Binding(
+        study.patient_key,
+        study.order_key,
+        linked_order_keys=tuple(made.snapshot["linked_order_keys"]),
+        rule=study.rule,
+        by_person=study.decided_by.startswith("user:"),
+        decided_at=made.decided_at,
+        accepted=tuple(made.snapshot["concerns"]),
+        differences=tuple(Difference(**one) for one in made.differences),
+    )
+
+
+def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
+    held_from = study.held_from_patient_key
+    if held_from is not None and (not verdict.binds or study.decided_by.startswith("user:")):
+        return study
+    said = (study.rule, study.sentence, study.state)
+    if not verdict.binds and said == (verdict.rule, verdict.sentence, _STATES[verdict.outcome]):
+        return study
+    return _record(tx, study, verdict, how, actor=verdict.rule)
+
+
+def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor: str, reason: str = "") -> Study:
+    """Append the decision, bring the study in line with it, and announce what follows."""
+    state = _STATES[verdict.outcome]
+    held_from: tuple[int | None, int | None] = (None, None)
+    if not verdict.binds and state == StudyState.REVIEW:
+        held_from = (
+            (study.patient_key, study.order_key)
+            if study.is_bound
+            else (study.held_from_patient_key, study.held_from_order_key)
+        )
+    changed = (state, verdict.patient_key, verdict.order_key) != (study.state, study.patient_key, study.order_key)
+    after = studies.save(
+        tx,
+        replace(
+            study,
+            state=state,
+            patient_key=verdict.patient_key if verdict.binds else None,
+            order_key=verdict.order_key if verdict.binds else None,
+            rule=verdict.rule,
+            sentence=verdict.sentence,
+            decided_by=actor,
+            binding_version=study.binding_version + (1 if changed or verdict.binds else 0),
+            held_from_patient_key=held_from[0],
+            held_from_order_key=held_from[1],
+            closed_reason="",
+        ),
+    )
+    decision_key = studies.add_decision(tx, _decision(tx, after, verdict, actor, reason, how.at))
+    if verdict.binds:
+        studies.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
+        announce.study_changed(tx, after, how.destinations, how.at)
+    else:
+        studies.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at)
+        announce.study_withdrawn(tx, after, how.at)
+    _log(tx, after, verdict, actor, decision_key, how)
+    return after
+
+
+def _decision(tx: WriteTx, study: Study, verdict: Verdict, actor: str, reason: str, at: datetime) -> Decision:
+    before = studies.decisions_of(tx, study.key)
+    return Decision(
+        study_key=study.key,
+        decided_at=at,
+        actor=actor,
+        outcome=verdict.outcome.value,
+        rule=verdict.rule,
+        sentence=verdict.sentence,
+        patient_key=verdict.patient_key,
+        order_key=verdict.order_key,
+        evidence=[asdict(row) for row in verdict.evidence],
+        differences=[asdict(one) for one in verdict.differences],
+        candidates=[asdict(one) for one in verdict.candidates],
+        snapshot=_snapshot(verdict),
+        reason=reason,
+        supersedes=before[0].key if before else None,
+        binding_version=study.binding_version,
+    )
+
+
+def _snapshot(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "values": {part: dict(values) for part, values in verdict.snapshot.items()},
+        "vetoes_tried": list(verdict.vetoes_tried),
+        "linked_order_keys": list(verdict.linked_order_keys),
+        "notes": list(verdict.notes),
+        "release": verdict.release,
+        "preselect": verdict.preselect,
+        "two_person": verdict.two_person,
+        "concerns": list(verdict.concerns),
+        "rules_version": verdict.rules_version,
+    }
+
+
+def _log(tx: WriteTx, study: Study, verdict: Verdict, actor: str, decision_key: int, how: Deciding) -> None:
+    words = {
+        StudyState.BOUND: "Images bound to the patient",
+        StudyState.BOUND_WITH_CORRECTION: "Images bound to the patient, with corrections",
+        StudyState.REVIEW: "Held for a person",
+        StudyState.QUARANTINE: "Set aside",
+    }[study.state]
+    events.add(
+        tx,
+        Event(
+            how.at,
+            Station.RECONCILED,
+            f"{words} ({verdict.rule}). {verdict.sentence}".strip(),
+            by=actor,
+            source_kind="decision",
+            source_id=str(decision_key),
+            study_key=study.key,
+            order_key=study.order_key,
+        ),
+    )
+
+
+def _evidence(tx: WriteTx, study: Study) -> StudyEvidence:
+    return StudyEvidence(
+        header=study.received,
+        other_identities=tuple(NamedIdentity(**one) for one in studies.other_identities(tx, study.key)),
+        source_ae_title=study.source_ae_title,
+        from_foreign_source=study.foreign,
+        received_at=study.first_instance_at,
+    )

@@ -1,0 +1,177 @@
+"""One received object is kept, tied to its study and decided about; 0x0000 only after the commit. Source: PS3.4 B.2.3.
+
+Bytes before row: a crash leaves at worst a file that nothing names, never a row without its file. A doubtful identity
+never refuses an object: it is kept, and what would leave is held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.codecs.dicom import datasets
+from bridge.codecs.dicom.content import same_content
+from bridge.domain.evidence import identity_of
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.study import Header, Instance, Spooled, Study
+from bridge.errors import BridgeError, Conflict
+from bridge.flows import announce
+from bridge.flows.announce import Destinations
+from bridge.flows.decide_study import Deciding, decide_by_rule
+from bridge.store import audit, events, orders, studies
+from bridge.store.blobs import FolderBlobs
+from bridge.store.db import Store, WriteTx, lock
+from bridge.store.events import Event, Station
+
+_log = structlog.get_logger(__name__)
+
+
+class IsForeign(Protocol):
+    """Says whether what comes from an AE title is another hospital's until proven ours: a referrer's, for one."""
+
+    def __call__(self, ae_title: str) -> bool: ...
+
+
+class InstanceReceiver:
+    """Keeps what the DICOM listener, a disc or an upload brings. Thread-safe."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: FolderBlobs,
+        clock: Clock,
+        rules: ReconcileRules,
+        destinations: Destinations,
+        is_foreign: IsForeign,
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._rules = rules
+        self._destinations = destinations
+        self._is_foreign = is_foreign
+
+    def receive(self, spooled: Spooled) -> None:
+        """
+        Keep *spooled*; returning means committed and on disk.
+
+        Raises: Malformed, Incomplete for what is no such object; Conflict, if its UID is taken by other content (it is
+        kept for a person all the same); Unavailable, if it could not be stored.
+        """
+        header = datasets.read_header(spooled.path)
+        datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
+        blob = self._blobs.keep(spooled.path, spooled.digest)
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, f"study:{header.study_instance_uid}", f"instance:{header.sop_instance_uid}")
+            conflict = self._file(tx, header, _instance(header, spooled, blob, now), spooled, now)
+        if conflict is not None:
+            _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
+            raise conflict
+        _log.info("instance_stored", peer=spooled.calling_ae_title, size_bytes=spooled.size_bytes)
+
+    def _file(
+        self, tx: WriteTx, header: Header, instance: Instance, spooled: Spooled, now: datetime
+    ) -> BridgeError | None:
+        """File one object; return why it stays beside its study, None if it became part of it."""
+        held = studies.instance_by_uid(tx, header.sop_instance_uid)
+        study = studies.by_uid(tx, header.study_instance_uid)
+        conflict = self._conflict(tx, header, instance, held, study)
+        if conflict is not None:
+            studies.add_conflict(tx, header, instance, conflict.code, spooled.calling_ae_title)
+            return conflict
+        if held is not None:
+            return None
+        is_new = study is None
+        if study is None:
+            foreign = self._is_foreign(spooled.calling_ae_title)
+            study = studies.add(tx, header, spooled.calling_ae_title, foreign, now)
+        series = studies.find_or_add_series(tx, study.key, header)
+        studies.add_instance(
+            tx,
+            replace(instance, study_key=study.key, series_key=series.key),
+            f"{spooled.calling_ae_title}@{spooled.peer_address}",
+        )
+        self._follow(tx, study, header, spooled, now, is_new=is_new)
+        return None
+
+    def _conflict(
+        self, tx: WriteTx, header: Header, instance: Instance, held: Instance | None, study: Study | None
+    ) -> Conflict | None:
+        series = studies.series_by_uid(tx, header.series_instance_uid)
+        if series is not None and (study is None or series.study_key != study.key):
+            return Conflict("the series belongs to another study", code="series_of_another_study")
+        if held is None:
+            return None
+        if study is None or held.study_key != study.key or (series is not None and held.series_key != series.key):
+            return Conflict("the instance is known under another study or series", code="instance_of_another_study")
+        if held.content_digest == instance.content_digest:
+            return None
+        if same_content(self._blobs.path_of(held.blob), self._blobs.path_of(instance.blob)):
+            return None
+        return Conflict("the SOP Instance UID is taken by other content", code="duplicate_instance")
+
+    def _follow(
+        self, tx: WriteTx, study: Study, header: Header, spooled: Spooled, now: datetime, *, is_new: bool
+    ) -> None:
+        """Decide a new study, check a known one against its new instance, and queue what follows."""
+        how = Deciding(self._rules, self._destinations, now, cause=f"association:{spooled.association_id}")
+        if is_new:
+            lock(tx, "identity")
+            self._log_first(tx, study, spooled, now)
+            study = decide_by_rule(tx, study, how)
+        else:
+            studies.touch(tx, study.key, now)
+            if identity_of(header) != identity_of(study.received):
+                lock(tx, "identity")
+                studies.add_other_identity(tx, study.key, asdict(identity_of(header)))
+                study = decide_by_rule(tx, studies.get(tx, study.key), how)
+        announce.images_came(tx, study, self._destinations, now)
+
+    def _log_first(self, tx: WriteTx, study: Study, spooled: Spooled, now: datetime) -> None:
+        named = orders.by_study_uid(tx, study.study_instance_uid)
+        events.add(
+            tx,
+            Event(
+                now,
+                Station.IMAGES,
+                f"First image received from {spooled.calling_ae_title}",
+                by=spooled.calling_ae_title,
+                source_kind="association",
+                source_id=spooled.association_id,
+                study_key=study.key,
+                order_key=named[0].key if named else None,
+            ),
+        )
+        audit.add(
+            tx,
+            at=now,
+            action="study_received",
+            actor=f"peer:{spooled.calling_ae_title}",
+            origin=spooled.peer_address,
+            study_key=study.key,
+            detail={"association": spooled.association_id},
+        )
+
+
+def _instance(header: Header, spooled: Spooled, blob: str, now: datetime) -> Instance:
+    return Instance(
+        key=0,
+        study_key=0,
+        series_key=0,
+        sop_instance_uid=header.sop_instance_uid,
+        sop_class_uid=header.sop_class_uid,
+        transfer_syntax_uid=spooled.transfer_syntax_uid,
+        blob=blob,
+        digest=spooled.digest,
+        content_digest=spooled.content_digest,
+        size_bytes=spooled.size_bytes,
+        instance_number=header.instance_number,
+        content_label=header.content_label,
+        number_of_frames=header.number_of_frames,
+        received_at=now,
+    )

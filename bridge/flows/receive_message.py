@@ -1,0 +1,280 @@
+"""An HL7 message becomes what it says: journalled, applied, answered, in that order; AA only after the commit.
+
+Messages that arrive together share one commit, each in a savepoint of its own, so that one disk sync carries many and
+one bad message takes nobody else with it. A message that fails is journalled all the same: the journal has no holes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.codecs.hl7 import er7
+from bridge.codecs.hl7.ack import answer_code, build_ack, verdict_of
+from bridge.codecs.hl7.envelope import Envelope, read_envelope
+from bridge.domain.identifiers import digest_of
+from bridge.domain.message import InboundMessage, MessageState, Notice
+from bridge.errors import BridgeError, Incomplete, Refused, Unavailable, Unsupported
+from bridge.flows.apply_message import Applied, MessageApplier
+from bridge.mapping.apply import Mapped, apply
+from bridge.mapping.resolve import MappingSet
+from bridge.mapping.site import Defaults, SiteMapping
+from bridge.store import audit, messages
+from bridge.store.db import Store, WriteTx, lock
+
+_log = structlog.get_logger(__name__)
+
+_STRANGER_ROWS = 1000
+_STRANGER_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message as it came. fault: what the wire already found wrong with it. peer: address it came from."""
+
+    raw: bytes
+    peer: str
+    fault: BridgeError | None = None
+    replay_of: int | None = None
+    actor: str = ""
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A message as far as it could be read before any transaction."""
+
+    received: Received
+    envelope: Envelope
+    digest: str
+    site: SiteMapping | None
+    mapped: Mapped | None = None
+    error: BaseException | None = None
+    charset: str = ""
+    is_test: bool = False
+    notices: list[Notice] = field(default_factory=list)
+
+    @property
+    def is_stranger(self) -> bool:
+        return self.site is None
+
+
+class MessageReceiver:
+    """
+    Reads, applies and journals inbound HL7.
+
+    senders: "known" or "any". Thread-safe as long as one thread at a time calls `receive`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        mappings: MappingSet,
+        defaults: Defaults,
+        applier: MessageApplier,
+        senders: str = "known",
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._mappings = mappings
+        self._defaults = defaults
+        self._applier = applier
+        self._senders = senders
+
+    def receive(self, batch: Sequence[Received]) -> list[bytes]:
+        """
+        Apply *batch* in its order under one commit and return each message's answer, b"" where the sender wants none.
+
+        When the commit fails nothing of the batch was stored and every answer says so (AR 207: send it again).
+        """
+        readings = [self._read(received) for received in batch]
+        try:
+            return self._commit(readings)
+        except Unavailable as fault:
+            _log.warning("messages_not_stored", code=fault.code, count=len(readings))
+            return [self._answer(reading, fault) for reading in readings]
+        except Exception as fault:  # noqa: BLE001 - logged, journalled and answered as our own fault
+            _log.exception("messages_not_stored", code="internal_error", count=len(readings))
+            if len(batch) > 1:
+                # One of them is more than its savepoint could hold: alone, each bears its own fault only.
+                return [answer for received in batch for answer in self.receive([received])]
+            return [self._journal_failure(batch[0], fault)]
+
+    def _commit(self, readings: Sequence[_Reading]) -> list[bytes]:
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            answers = [self._journal(tx, reading) for reading in readings]
+            if any(reading.is_stranger for reading in readings):
+                messages.trim_strangers(tx, _STRANGER_ROWS, _STRANGER_BYTES)
+        for reading in readings:
+            self._summarise(reading)
+        return answers
+
+    def _journal_failure(self, received: Received, fault: Exception) -> bytes:
+        """Journal a message that broke its own transaction: our fault, answered so that the sender keeps it."""
+        reading = self._read(received)
+        reading.error = reading.error or fault
+        try:
+            return self._commit([reading])[0]
+        except Unavailable as away:
+            return self._answer(reading, away)
+
+    def _read(self, received: Received) -> _Reading:
+        """Read and map without a transaction; every fault is kept for the journal."""
+        envelope = read_envelope(received.raw)
+        site = self._mappings.resolve(envelope.sending_application, envelope.sending_facility)
+        reading = _Reading(received, envelope, digest_of(received.raw), site)
+        reading.is_test = envelope.processing_id not in ("", "P")
+        try:
+            self._interpret(reading)
+        except BridgeError as fault:
+            reading.error = fault
+        except Exception as fault:  # noqa: BLE001 - a reader's own fault is journalled and answered like any other
+            _log.exception("message_unreadable", digest=reading.digest)
+            reading.error = fault
+        return reading
+
+    def _interpret(self, reading: _Reading) -> None:
+        if reading.received.fault is not None:
+            raise reading.received.fault
+        if reading.envelope.fault is not None:
+            raise reading.envelope.fault
+        site = reading.site or (self._mappings.base if self._senders == "any" else None)
+        if site is None:
+            raise Refused("sender not known", where="MSH-4")
+        _check_header(reading.envelope, site, self._senders)
+        message = er7.parse(reading.received.raw, site.charset)
+        reading.charset = message.codec
+        reading.mapped = apply(message, site, self._defaults)
+        reading.notices = list(reading.mapped.notices)
+
+    def _journal(self, tx: WriteTx, reading: _Reading) -> bytes:
+        envelope = reading.envelope
+        sender = (envelope.sending_application, envelope.sending_facility, envelope.control_id)
+        same = messages.find_same(tx, *sender, reading.digest)
+        now = self._clock.now()
+        if same is not None and reading.received.replay_of is None:
+            if same.state == MessageState.APPLIED:
+                messages.count_again(tx, same.key, now)
+                return same.answer
+            messages.count_again(tx, same.key, now)
+            same = messages.get(tx, same.key)
+        if same is None and envelope.control_id and messages.control_id_used(tx, *sender, reading.digest):
+            reading.notices.append(Notice("W", "this control id came before with other content", "MSH-10"))
+        applied = self._apply(tx, reading, now)
+        answer = self._answer(reading, reading.error, now)
+        key = self._write_row(tx, reading, answer, now, same)
+        if applied is not None:
+            messages.add_subjects(tx, key, applied.subjects)
+            self._applier.settle(tx, applied, key)
+        audit.add(
+            tx,
+            at=now,
+            action="message_applied" if reading.error is None else "message_refused",
+            actor=reading.received.actor or f"sender:{_sender(reading)}",
+            origin=reading.received.peer,
+            outcome="" if reading.error is None else _slug(reading.error),
+            patient_key=applied.patient_key if applied is not None else None,
+            detail={"message": key, "type": envelope.message_type},
+        )
+        return answer
+
+    def _apply(self, tx: WriteTx, reading: _Reading, now: datetime) -> Applied | None:
+        """Apply inside a savepoint: a refusal rolls back everything of this message and nothing of its neighbours."""
+        if reading.error is not None or reading.mapped is None:
+            return None
+        try:
+            with tx.begin_nested():
+                applied = self._applier.apply(tx, reading.mapped, now, _sender(reading), is_test=reading.is_test)
+        except Unavailable:
+            raise
+        except BridgeError as fault:
+            reading.error = fault
+            return None
+        except Exception as fault:  # noqa: BLE001 - our fault; the savepoint is rolled back, the message journalled
+            _log.exception("message_not_applied", digest=reading.digest)
+            reading.error = fault
+            return None
+        reading.notices += applied.notices
+        return applied
+
+    def _write_row(
+        self, tx: WriteTx, reading: _Reading, answer: bytes, now: datetime, same: InboundMessage | None
+    ) -> int:
+        row = _row(reading, answer, now)
+        if same is None:
+            return messages.add(tx, row, stranger=reading.is_stranger)
+        messages.save(tx, replace(row, key=same.key, received_at=same.received_at, times_received=same.times_received))
+        return same.key
+
+    def _answer(self, reading: _Reading, error: BaseException | None, at: datetime | None = None) -> bytes:
+        return build_ack(
+            reading.envelope,
+            error,
+            reading.notices,
+            control_id=self._clock.new_id()[:20],
+            at=at or self._clock.now(),
+        )
+
+    def _summarise(self, reading: _Reading) -> None:
+        _log.info(
+            "message_received",
+            digest=reading.digest[:16],
+            site=reading.site.name if reading.site else "",
+            type=reading.mapped.event if reading.mapped else "",
+            outcome="applied" if reading.error is None else _slug(reading.error),
+        )
+
+
+def _check_header(envelope: Envelope, site: SiteMapping, senders: str) -> None:
+    """Refuse what the header alone decides. Source: HL7 2.5.1 2.9.2 (accept, reject), table 0103."""
+    if senders != "any" and site.processing_ids and envelope.processing_id not in site.processing_ids:
+        raise Unsupported("processing id not served here", code="unsupported_processing_id", where="MSH-11")
+    for number, wanted in ((5, site.receiving.application), (6, site.receiving.facility)):
+        if wanted and envelope.component(number) != wanted:
+            raise Incomplete("not meant for us", code="not_in_table", where=f"MSH-{number}")
+    if not envelope.control_id:
+        raise Incomplete("no control id", code="missing", where="MSH-10", source="HL7 2.5.1 2.15.9.10")
+
+
+def _row(reading: _Reading, answer: bytes, now: datetime) -> InboundMessage:
+    envelope, error = reading.envelope, reading.error
+    state = MessageState.APPLIED
+    if error is not None:
+        state = MessageState.REFUSED if isinstance(error, BridgeError) else MessageState.FAILED
+    return InboundMessage(
+        key=0,
+        received_at=now,
+        peer=reading.received.peer,
+        sending_application=envelope.sending_application,
+        sending_facility=envelope.sending_facility,
+        control_id=envelope.control_id,
+        message_type=envelope.message_type,
+        message_at=reading.mapped.message_at if reading.mapped else None,
+        processing_id=envelope.processing_id,
+        site=reading.site.name if reading.site else "",
+        charset=reading.charset,
+        digest=reading.digest,
+        raw=reading.received.raw,
+        state=state,
+        answer=answer,
+        answer_code=answer_code(envelope, error) or verdict_of(error).acknowledgment_code,
+        error_code=_slug(error) if error is not None else "",
+        error_where=verdict_of(error).where if error is not None else "",
+        error_detail=error.detail if isinstance(error, BridgeError) else "",
+        is_test=reading.is_test,
+        trace=reading.mapped.trace if reading.mapped else (),
+        notices=tuple(reading.notices),
+    )
+
+
+def _sender(reading: _Reading) -> str:
+    return f"{reading.envelope.sending_application}|{reading.envelope.sending_facility}"
+
+
+def _slug(error: BaseException) -> str:
+    return error.code if isinstance(error, BridgeError) else "internal_error"

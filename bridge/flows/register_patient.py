@@ -1,0 +1,156 @@
+"""What a message says of a patient, applied to the registry. Takes part in its caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.identity_change import becomes_another_person
+from bridge.domain.identity_keys import identity_keys
+from bridge.domain.message import Notice
+from bridge.domain.patient import Patient, PatientDraft
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.errors import Conflict
+from bridge.store import merges, patients
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.registry import record_of
+
+_NEW_PERSON_EVENTS = frozenset({"A01", "A04", "A05", "A28"})
+_DRAFT_FIELDS = (
+    "patient_name",
+    "patient_birth_date",
+    "patient_sex",
+    "other_patient_names",
+    "multiple_birth",
+    "provisional",
+    "patient_address",
+    "patient_telephone",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """When something was said, when we heard it, and by which event. said_at: the sender's clock, UTC; event: "A08", "O01"."""
+
+    event: str
+    said_at: datetime
+    heard_at: datetime
+    is_order: bool = False
+
+
+@dataclass(slots=True)
+class Registered:
+    """The live patient a message is about, what was worth saying, and whether the record became another person's."""
+
+    patient: Patient
+    notices: list[Notice] = field(default_factory=list)
+    changed: bool = False
+    became_another: bool = False
+
+
+def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: ReconcileRules) -> Registered:
+    """
+    Find or make the patient of *draft* and apply what is new in it.
+
+    Older news than what is stored changes nothing. An order's PID fills a record that only orders made so far; it never
+    overwrites what ADT said.
+    Raises: Conflict (AE 204), if the number was merged away and the message is no news of a reissue.
+    """
+    holder = patients.find(tx, draft.identifiers[0])
+    if holder is None:
+        return _add(tx, draft, news)
+    if holder.merged_into is not None:
+        return _of_a_retired_number(tx, holder, draft, news)
+    if holder.as_of is not None and holder.as_of > news.said_at:
+        return Registered(holder, [Notice("I", "older than what is known of the patient, nothing changed", "PID-1")])
+    if news.is_order and not holder.provisional:
+        return Registered(holder)
+    return _update(tx, holder, draft, news, rules)
+
+
+def refresh_keys(tx: WriteTx, patient_key: int) -> None:
+    """Rewrite the indexed values under which reconciliation finds a patient."""
+    patients.set_keys(tx, patient_key, identity_keys(record_of(tx, patients.get(tx, patient_key))))
+
+
+def _add(tx: WriteTx, draft: PatientDraft, news: News) -> Registered:
+    notices: list[Notice] = []
+    identifiers = _unclaimed(tx, draft.identifiers, None, notices)
+    blank = Patient(key=0, identifiers=identifiers, provisional=news.is_order, as_of=news.said_at)
+    patient = patients.add(tx, replace(blank, **_said(draft)), news.heard_at)
+    refresh_keys(tx, patient.key)
+    return Registered(patient, notices, changed=True)
+
+
+def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules: ReconcileRules) -> Registered:
+    notices: list[Notice] = []
+    said = _said(draft)
+    if not news.is_order and holder.provisional and draft.provisional is None:
+        said["provisional"] = False
+    identifiers = _merged_identifiers(tx, holder, draft.identifiers, notices)
+    after = replace(holder, **said, identifiers=identifiers, as_of=news.said_at)
+    if replace(after, as_of=holder.as_of) == holder:
+        patients.save(tx, after, news.heard_at)
+        return Registered(patients.get(tx, holder.key), notices)
+    became_another = becomes_another_person(record_of(tx, holder), after, rules)
+    if became_another:
+        notices.append(Notice("W", "name and birth date are another person's; studies held for a person", "PID-5"))
+    saved = patients.save(tx, after, news.heard_at)
+    refresh_keys(tx, holder.key)
+    return Registered(saved, notices, changed=True, became_another=became_another)
+
+
+def _of_a_retired_number(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News) -> Registered:
+    survivor = patients.survivor(tx, holder.key)
+    merged_at = merges.retired_at(tx, holder.key)
+    later = merged_at is not None and news.said_at > merged_at
+    if later and news.event in _NEW_PERSON_EVENTS and not news.is_order:
+        return _reissue(tx, holder, draft, news)
+    if later or news.event in ("A08", "A31"):
+        number = survivor.primary
+        raise Conflict(
+            "the number was merged into another patient's",
+            where="PID-3",
+            source="HL7 2.5.1 3.3.40",
+            to_caller=f"the number was merged into {number.patient_id}^^^{number.issuer_of_patient_id}",
+        )
+    return Registered(survivor, [Notice("I", "the number was merged meanwhile, nothing changed", "PID-3")])
+
+
+def _reissue(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News) -> Registered:
+    """Give a number that was merged away to the new person it names: its present holder is who it means from now on."""
+    number = draft.identifiers[0]
+    kept = tuple(one for one in holder.identifiers if one.key != number.key)
+    patients.save(tx, replace(holder, identifiers=kept), news.heard_at)
+    registered = _add(tx, draft, news)
+    registered.notices.append(Notice("W", "the number was merged away before and is issued again", "PID-3"))
+    return registered
+
+
+def _unclaimed(
+    tx: ReadTx, wanted: Sequence[PatientIdentifier], own_key: int | None, notices: list[Notice]
+) -> tuple[PatientIdentifier, ...]:
+    """Return the identifiers that nobody else holds. A second number never takes a person from another record."""
+    free = []
+    for identifier in dict.fromkeys(wanted):
+        holder = patients.find(tx, identifier)
+        if holder is None or holder.key == own_key:
+            free.append(identifier)
+        else:
+            notices.append(Notice("W", "one of the numbers is another patient's and was left there", "PID-3"))
+    return tuple(free)
+
+
+def _merged_identifiers(
+    tx: ReadTx, holder: Patient, said: Sequence[PatientIdentifier], notices: list[Notice]
+) -> tuple[PatientIdentifier, ...]:
+    known = {one.key for one in holder.identifiers}
+    new = [one for one in said if one.key not in known]
+    return holder.identifiers + _unclaimed(tx, new, holder.key, notices)
+
+
+def _said(draft: PatientDraft) -> dict[str, Any]:
+    return {name: value for name in _DRAFT_FIELDS if (value := getattr(draft, name)) is not None}

@@ -1,0 +1,117 @@
+"""Reconciliation's look-ups on the database: each one goes by an index, none scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import select
+
+from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord, Signal
+from bridge.domain.order import FINAL, Order, StepStatus
+from bridge.domain.patient import Patient
+from bridge.store import orders, patients
+from bridge.store.db import ReadTx
+from bridge.store.tables import patient_identifiers, signals, studies
+
+
+def record_of(tx: ReadTx, patient: Patient) -> PatientRecord:
+    """Return *patient* with everything that was ever known of them."""
+    retired = patients.merged_into(tx, patient.key)
+    known = patients.aliases(tx, [patient.key, *retired])
+    return PatientRecord(
+        patient=patient,
+        former_names=tuple(dict.fromkeys(name for name, _ in known if name)),
+        former_birth_dates=tuple(dict.fromkeys(date for _, date in known if date)),
+        merged=tuple(patients.get_many(tx, retired)),
+        registered_at=patients.registered_at(tx, patient.key),
+    )
+
+
+class StoredRegistry:
+    """The registry as one open transaction sees it. A record is read once, however often it is asked for."""
+
+    def __init__(self, tx: ReadTx) -> None:
+        self._tx = tx
+        self._records: dict[int, PatientRecord] = {}
+
+    def patients_by_identifier(self, patient_id: str, issuer_of_patient_id: str | None) -> Sequence[PatientRecord]:
+        query = select(patient_identifiers.c.patient_key).where(patient_identifiers.c.patient_id == patient_id)
+        if issuer_of_patient_id is not None:
+            query = query.where(patient_identifiers.c.issuer_of_patient_id == issuer_of_patient_id)
+        return self._live(self._tx.execute(query).scalars())
+
+    def patients_by_keys(
+        self, keys: Iterable[IdentityKey], limit: int
+    ) -> Mapping[IdentityKey, Sequence[PatientRecord]]:
+        return {key: self._live(patients.by_key_value(self._tx, key.kind, key.value, limit)) for key in keys}
+
+    def survivor(self, patient_key: int) -> PatientRecord | None:
+        try:
+            live = patients.survivor(self._tx, patient_key)
+        except LookupError:
+            return None
+        if live.key not in self._records:
+            self._records[live.key] = record_of(self._tx, live)
+        return self._records[live.key]
+
+    def order_by_key(self, order_key: int) -> OrderRecord | None:
+        try:
+            return self._with_steps([orders.get(self._tx, order_key)])[0]
+        except LookupError:
+            return None
+
+    def orders_by_study_uid(self, study_instance_uid: str) -> Sequence[OrderRecord]:
+        return self._with_steps(orders.by_study_uid(self._tx, study_instance_uid))
+
+    def orders_by_accession(self, accession_number: str) -> Sequence[OrderRecord]:
+        return self._with_steps(orders.by_accession(self._tx, accession_number))
+
+    def orders_by_requested_procedure_id(self, requested_procedure_id: str) -> Sequence[OrderRecord]:
+        return self._with_steps(orders.by_requested_procedure(self._tx, requested_procedure_id))
+
+    def orders_by_step_id(self, scheduled_procedure_step_id: str) -> Sequence[OrderRecord]:
+        return self._with_steps(orders.by_step_id(self._tx, scheduled_procedure_step_id))
+
+    def open_orders_of(self, patient_key: int) -> Sequence[OrderRecord]:
+        """An order stays open for its images after its step is completed: MPPS is often faster than the last image."""
+        closed = {StepStatus.CANCELED, StepStatus.DISCONTINUED, StepStatus.HELD}
+        return [one for one in self._orders_of(patient_key) if one.order.status not in closed]
+
+    def waiting_import_orders(self, patient_key: int, modality: str) -> Sequence[OrderRecord]:
+        return [
+            one
+            for one in self._orders_of(patient_key)
+            if one.order.is_import
+            and one.order.status not in FINAL
+            and not one.study_instance_uids
+            and any(step.modality == modality for step in one.steps)
+        ]
+
+    def signals_for(self, study_instance_uid: str) -> Sequence[Signal]:
+        rows = self._tx.execute(
+            select(signals.c.code, signals.c.received_at).where(signals.c.study_instance_uid == study_instance_uid)
+        )
+        return [Signal(row.code, row.received_at) for row in rows]
+
+    def _orders_of(self, patient_key: int) -> list[OrderRecord]:
+        record = self.survivor(patient_key)
+        keys = [patient_key] if record is None else [record.key, *(one.key for one in record.merged)]
+        return self._with_steps(order for key in keys for order in orders.of_patient(self._tx, key))
+
+    def _with_steps(self, found: Iterable[Order]) -> list[OrderRecord]:
+        return [
+            OrderRecord(
+                order,
+                tuple(orders.steps_of(self._tx, order.key)),
+                tuple(
+                    self._tx.execute(
+                        select(studies.c.study_instance_uid).where(studies.c.order_key == order.key)
+                    ).scalars()
+                ),
+            )
+            for order in found
+        ]
+
+    def _live(self, keys: Iterable[int]) -> list[PatientRecord]:
+        found = [record for key in keys if (record := self.survivor(key)) is not None]
+        return list({record.key: record for record in found}.values())
