@@ -50,7 +50,8 @@ class Element(NamedTuple):
     One event of the walk.
 
     at: offset of its tag. value_at: offset of its value. length: as declared, UNDEFINED if so; of an end event 0.
-    vr: as sent, from the dictionary in implicit VR, "" if that has none. depth: open sequences around it.
+    vr: as sent, from the dictionary in implicit VR, "" if that has none. depth: open sequences around it. implicit: how
+    it is written, which inside a sequence of VR UN differs from the transfer syntax.
     """
 
     event: Event
@@ -60,6 +61,7 @@ class Element(NamedTuple):
     value_at: int
     length: int
     depth: int
+    implicit: bool
 
 
 class Syntax(NamedTuple):
@@ -186,7 +188,7 @@ class Walk:
             return self._open(
                 _Frame(False, False, tag, end, end, vr == "UN" or frame.implicit), "SQ", (at, value_at), length
             )
-        return Element(Event.VALUE, tag, vr, at, value_at, length, self._depth)
+        return Element(Event.VALUE, tag, vr, at, value_at, length, self._depth, frame.implicit)
 
     def _long_length(self, at: int, limit: int) -> int:
         if at + 12 > limit:
@@ -210,7 +212,7 @@ class Walk:
         return self._open(_Frame(False, False, tag, None, frame.limit, implicit), "SQ", place, UNDEFINED)
 
     def _open(self, frame: _Frame, vr: str, place: tuple[int, int], length: int) -> Element:
-        element = Element(Event.SEQUENCE, frame.tag, vr, *place, length, self._depth)
+        element = Element(Event.SEQUENCE, frame.tag, vr, *place, length, self._depth, frame.implicit)
         self._depth += 1
         if self._depth > self._limits.depth:
             raise Malformed("sequences nested too deep", code="too_deep")
@@ -241,10 +243,10 @@ class Walk:
         if frame.is_fragments:
             if length == UNDEFINED:
                 raise Malformed("a pixel fragment of undefined length", code="bad_sequence", source="PS3.5 A.4")
-            return Element(Event.FRAGMENT, ITEM, "", at, value_at, length, self._depth)
+            return Element(Event.FRAGMENT, ITEM, "", at, value_at, length, self._depth, frame.implicit)
         end = None if length == UNDEFINED else value_at + length
         self._stack.append(_Frame(True, False, ITEM, end, frame.limit if end is None else end, frame.implicit))
-        return Element(Event.ITEM, ITEM, "", at, value_at, length, self._depth)
+        return Element(Event.ITEM, ITEM, "", at, value_at, length, self._depth, frame.implicit)
 
     def _item_end(self, tag: int, at: int, frame: _Frame) -> Element:
         if tag != ITEM_END or frame.end is not None:
@@ -254,9 +256,9 @@ class Walk:
     def _close(self, at: int, after: int) -> Element:
         frame = self._stack.pop()
         if frame.is_dataset:
-            return Element(Event.ITEM_END, ITEM, "", at, after, 0, self._depth)
+            return Element(Event.ITEM_END, ITEM, "", at, after, 0, self._depth, frame.implicit)
         self._depth -= 1
-        return Element(Event.SEQUENCE_END, frame.tag, "", at, after, 0, self._depth)
+        return Element(Event.SEQUENCE_END, frame.tag, "", at, after, 0, self._depth, frame.implicit)
 
     def _only_padding_left(self, at: int, limit: int) -> bool:
         """Say whether nothing but NULs follows: some writers fill up the last block."""

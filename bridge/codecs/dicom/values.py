@@ -89,9 +89,14 @@ def code(entry: Code) -> list[bytes]:
     ]
 
 
+def is_oid(text: str) -> bool:
+    """Say whether *text* is an object identifier."""
+    return _OID.fullmatch(text) is not None
+
+
 def issuer(namespace: str, universal_id: str = "") -> list[bytes]:
     """Return an issuer sequence (HL7 v2 hierarchic designator), no item if nothing is known. Source: PS3.3 10.14."""
-    if not universal_id and _OID.fullmatch(namespace):
+    if not universal_id and is_oid(namespace):
         namespace, universal_id = "", namespace
     if not (namespace or universal_id):
         return []
