@@ -19,6 +19,7 @@ from bridge.domain.leads import (
     patient_leads,
 )
 from bridge.domain.name_grades import HeaderName, NameGrade, NameMatch, grade_name, read_header_name
+from bridge.domain.order import WAITING
 from bridge.domain.reconcile_rules import ReconcileRules
 
 FITTING_NAMES = frozenset({NameGrade.EQUAL, NameGrade.CLOSE})
@@ -187,6 +188,15 @@ def _import_leads(evidence: StudyEvidence, graded: Iterable[Graded], registry: R
     leads = []
     for one in graded:
         if one.is_namesake and one.birth_date == BirthDateGrade.EQUAL and one.sex != SexGrade.DIFF:
-            waiting = registry.waiting_import_orders(one.key, modality) if modality else ()
-            leads += [OrderLead(Via.IMPORT_ORDER, order, one.patient) for order in waiting]
-    return tuple(sorted(leads, key=lambda lead: lead.order.key))
+            orders = registry.import_orders_of(one.key, modality) if modality else ()
+            leads += [OrderLead(Via.IMPORT_ORDER, order, one.patient) for order in orders]
+    leads.sort(key=lambda lead: lead.order.key)
+    # Once an order took the study in, it waits no more; for this study it stays the only one.
+    uid = evidence.header.study_instance_uid
+    used = [lead for lead in leads if uid in lead.order.study_instance_uids]
+    return tuple(used or [lead for lead in leads if waits_for_import(lead.order)])
+
+
+def waits_for_import(record: OrderRecord) -> bool:
+    """Say whether an import order still waits for its study."""
+    return record.order.status in WAITING and not record.study_instance_uids

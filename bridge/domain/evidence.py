@@ -155,8 +155,8 @@ class Registry(Protocol):
         """Return the orders of this live patient, and of those merged into them, that are not cancelled or stopped."""
         ...
 
-    def waiting_import_orders(self, patient_key: int, modality: str) -> Sequence[OrderRecord]:
-        """Return the import orders of this live patient that wait for a study, of this modality."""
+    def import_orders_of(self, patient_key: int, modality: str) -> Sequence[OrderRecord]:
+        """Return the import orders of this live patient for this modality that are not cancelled, used or not."""
         ...
 
     def signals_for(self, study_instance_uid: str) -> Sequence[Signal]: ...

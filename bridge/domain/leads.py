@@ -26,7 +26,7 @@ class Via(StrEnum):
     PATIENT_ID = "patient ID"
     OTHER_PATIENT_ID = "other patient ID"
     CROSS_REFERENCE = "number at the other hospital"
-    NORMALISED_ID = "patient ID, written differently"
+    NORMALISED_ID = "patient ID in another spelling"
     IMPORT_ORDER = "waiting import order"
 
 

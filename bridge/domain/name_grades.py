@@ -255,8 +255,8 @@ def _is_close(one: NamePart, other: NamePart, nicknames: Nicknames) -> bool:
 
 
 def _is_part_of_compound(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    few, many = (set(words) for words in sorted((one, other), key=len))
-    return len(few) < len(many) and few <= many and any(len(word) > 1 for word in few)
+    few, many = sorted((one, other), key=len)
+    return len(few) < len(many) and set(few) <= set(many) and any(len(word) > 1 for word in few)
 
 
 def _differs_by_a_mark(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

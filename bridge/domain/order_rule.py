@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.domain.case import Case
+from bridge.domain.case import Case, waits_for_import
 from bridge.domain.evidence import OrderRecord, Registry
 from bridge.domain.leads import OrderLead, Via
 from bridge.domain.order import StepStatus
@@ -53,7 +53,11 @@ def _strength(lead: OrderLead) -> tuple[int, int]:
 def _choose_import_order(case: Case, patient_key: int, registry: Registry) -> OrderChoice:
     leads = [lead.order for lead in case.imports if lead.patient.key == patient_key]
     if not leads and case.evidence.header.modality:
-        leads = list(registry.waiting_import_orders(patient_key, case.evidence.header.modality))
+        leads = [
+            order
+            for order in registry.import_orders_of(patient_key, case.evidence.header.modality)
+            if waits_for_import(order)
+        ]
     return OrderChoice(leads[0]) if len(leads) == 1 else OrderChoice()
 
 
