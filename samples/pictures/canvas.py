@@ -91,15 +91,18 @@ class Canvas:
         """Add a curved band, a rib say. angles: from, to, in degrees, 0 to the right, clockwise. stroke: width, value."""
         width, value = stroke
         steps = max(2, int(abs(angles[1] - angles[0]) * max(radii) / 60))
-        seen: set[tuple[int, int]] = set()
+        covered: set[tuple[int, int]] = set()
         for step in range(steps + 1):
             angle = math.radians(angles[0] + (angles[1] - angles[0]) * step / steps)
             x, y = centre[0] + radii[0] * math.cos(angle), centre[1] + radii[1] * math.sin(angle)
-            for py in range(int(y - width / 2), int(y + width / 2) + 1):
-                for px in range(int(x - width / 2), int(x + width / 2) + 1):
-                    if (px, py) not in seen and 0 <= px < self.columns and 0 <= py < self.rows:
-                        seen.add((px, py))
-                        self.grid[py][px] += value
+            covered.update(
+                (px, py)
+                for py in range(int(y - width / 2), int(y + width / 2) + 1)
+                for px in range(int(x - width / 2), int(x + width / 2) + 1)
+            )
+        for px, py in covered:
+            if 0 <= px < self.columns and 0 <= py < self.rows:
+                self.grid[py][px] += value
 
     def blur(self, radius: int = 1) -> None:
         """Soften: every pixel becomes the mean of its square, twice. radius: of the square, in pixels."""
