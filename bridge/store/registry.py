@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import select
 
 from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord, Signal
-from bridge.domain.order import FINAL, Order, StepStatus
+from bridge.domain.order import Order, StepStatus
 from bridge.domain.patient import Patient
 from bridge.store import orders, patients
 from bridge.store.db import ReadTx
@@ -77,13 +77,12 @@ class StoredRegistry:
         closed = {StepStatus.CANCELED, StepStatus.DISCONTINUED, StepStatus.HELD}
         return [one for one in self._orders_of(patient_key) if one.order.status not in closed]
 
-    def waiting_import_orders(self, patient_key: int, modality: str) -> Sequence[OrderRecord]:
+    def import_orders_of(self, patient_key: int, modality: str) -> Sequence[OrderRecord]:
         return [
             one
             for one in self._orders_of(patient_key)
             if one.order.is_import
-            and one.order.status not in FINAL
-            and not one.study_instance_uids
+            and one.order.status != StepStatus.CANCELED
             and any(step.modality == modality for step in one.steps)
         ]
 
