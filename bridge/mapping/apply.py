@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -54,7 +53,7 @@ def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
     zone = _zone(site.time_zone or defaults.time_zone)
     context = Context(message, site, defaults, zone, site.authority or defaults.authority)
     evaluator = Evaluator(context)
-    message_at = _message_at(message, zone)
+    message_at = _message_at(message, context)
     if envelope.message_type == _MERGE:
         drafts = Mapped(_MERGE, message_at, envelope.control_id, merges=read_merges(evaluator, message.segments))
     else:
@@ -74,10 +73,7 @@ def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
 
 
 def _one_patient(evaluator: Evaluator, message: Message, message_at: datetime | None) -> Mapped:
-    scope = _whole(message.segments)
-    for name in ("PID", "PV1"):
-        if len(scope.get(name, ())) > 1:
-            raise Malformed(f"two {name} in a message about one patient", code="segment_sequence", where=f"{name}[2]")
+    scope = _about_one_patient(message)
     patient = read_patient(evaluator, scope)
     visit = read_visit(evaluator, scope)
     envelope = message.envelope
@@ -87,17 +83,38 @@ def _one_patient(evaluator: Evaluator, message: Message, message_at: datetime | 
     return Mapped(envelope.message_type, message_at, envelope.control_id, patient, visit, orders=orders)
 
 
-def _whole(segments: Sequence[Segment]) -> dict[str, list[Segment]]:
+def _about_one_patient(message: Message) -> dict[str, list[Segment]]:
+    """
+    Return the segments by name.
+
+    Of several PV1 the one before the orders counts: the others tell of earlier visits (OMG, prior results).
+    Raises: Malformed (AE 100) for a second PID: whose the rest is would be a guess.
+    """
     scope: dict[str, list[Segment]] = {}
-    for segment in segments:
+    head: dict[str, list[Segment]] = {}
+    for segment in message.segments:
         scope.setdefault(segment.name, []).append(segment)
+        if "ORC" not in scope:
+            head.setdefault(segment.name, []).append(segment)
+    visits = scope.get("PV1", [])
+    if len(visits) > 1:
+        visits = scope["PV1"] = head.get("PV1", visits)
+    for segments in (scope.get("PID", []), visits):
+        if len(segments) > 1:
+            where = f"{segments[1].name}[2]"
+            raise Malformed("twice in a message about one patient", code="segment_sequence", where=where)
     return scope
 
 
-def _message_at(message: Message, zone: tzinfo) -> datetime | None:
+def _message_at(message: Message, context: Context) -> datetime | None:
+    """Return when the sender says it spoke; a time it cannot write leaves arrival as the order."""
     evn = message.first("EVN")
     for value, where in ((message.envelope.component(7), "MSH-7"), (evn.value(2) if evn else "", "EVN-2")):
-        found = read_timestamp(value, zone, where) if value else None
+        try:
+            found = read_timestamp(value, context.zone, where) if value else None
+        except Malformed:
+            context.warn("not a date and time, left out", where)
+            continue
         if found:
             return found[0].at
     return None

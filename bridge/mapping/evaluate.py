@@ -38,7 +38,13 @@ class Evaluator:
         if rule is None:
             return None
         for path in rule.paths:
-            value = self._read(rule, path, scope)
+            try:
+                value = self._read(rule, path, scope)
+            except Malformed as fault:
+                if not TARGETS[target].may_drop:
+                    raise
+                self.context.warn(f"left out: {fault.detail}", fault.where)
+                continue
             if value is not None:
                 self.trace.append(TraceLine(target, path.text, rule.source, shown(value)))
                 return value

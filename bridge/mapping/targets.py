@@ -13,11 +13,13 @@ class Target:
 
     converters: the first is taken where a file names none; the others give the same kind of value. limit: characters of
     the attribute's VR, 0 for none. may_cut: a longer text is cut with a notice; a longer identifier never is.
+    may_drop: a value that cannot be read is left out with a notice, as no message is worth refusing for it.
     """
 
     converters: tuple[str, ...] = ("text",)
     limit: int = 0
     may_cut: bool = False
+    may_drop: bool = False
 
 
 _SH, _LO, _LT, _CS = 16, 64, 10240, 16
@@ -26,6 +28,7 @@ _TEXT_LO = Target(("text", "free_text"), _LO, True)
 _TEXT_SH = Target(("text", "free_text"), _SH, True)
 _ENTITY = Target(("entity", "account"), _LO)
 _DATE = Target(("date", "birth_date"), 8)
+_DROPPABLE_DATE = Target(("date", "birth_date"), 8, may_drop=True)
 
 TARGETS: Mapping[str, Target] = {
     "patient.id": Target(("identifiers",)),
@@ -40,16 +43,16 @@ TARGETS: Mapping[str, Target] = {
     "patient.address": Target(("address", "text"), _LO, True),
     "patient.telephone": Target(("telephone", "text"), _LO, True),
     "visit.admission_id": Target(("account", "entity"), _LO),
-    "visit.patient_class": Target(("text",), _CS),
+    "visit.patient_class": Target(("text",), _CS, may_drop=True),
     "visit.location": Target(("location", "text"), _LO, True),
     "visit.referring_physician": Target(("xcn_name", "cnn_name", "person_name", "text")),
-    "visit.admitted": Target(("local_datetime",)),
+    "visit.admitted": Target(("local_datetime",), may_drop=True),
     "merge.retired_id": Target(("identifiers",)),
     "order.control": Target(("text",)),
     "order.status": Target(("text",)),
     "order.placer_number": _ENTITY,
     "order.filler_number": _ENTITY,
-    "order.transaction_time": Target(("local_datetime",)),
+    "order.transaction_time": Target(("local_datetime",), may_drop=True),
     "requested_procedure.accession": Target(("entity", "account"), _SH),
     "requested_procedure.id": Target(("text",), _SH),
     "requested_procedure.study_instance_uid": Target(("text",), 64),
@@ -78,6 +81,6 @@ TARGETS: Mapping[str, Target] = {
     "authorization.payer_id": Target(("text",), _LO),
     "authorization.payer_name": Target(("text",), _LO, True),
     "authorization.member_id": Target(("text",), _LO),
-    "authorization.effective": _DATE,
-    "authorization.expires": _DATE,
+    "authorization.effective": _DROPPABLE_DATE,
+    "authorization.expires": _DROPPABLE_DATE,
 }

@@ -1,0 +1,73 @@
+"""Drafts as lines of text: what `imaging-bridge map` prints, and what the cases beside a mapping expect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+from bridge.codecs.hl7.ack import verdict_of
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.order import Code
+from bridge.errors import BridgeError
+from bridge.mapping.apply import Mapped
+from bridge.mapping.evaluate import shown
+
+_LISTS = {"merges": "merge", "orders": "order", "steps": "step", "authorizations": "authorization"}
+_LEAVES = (EntityIdentifier, Code)
+
+
+def show(mapped: Mapped) -> str:
+    """Return every value the message gives, one a line, in a fixed order; a value that is erased shows as nothing."""
+    lines = [f"event: {mapped.event}"]
+    for name in ("patient", "visit"):
+        draft = getattr(mapped, name)
+        if draft is not None:
+            lines += _lines(name, draft)
+    lines += _numbered("", "merges", mapped.merges)
+    lines += _numbered("", "orders", mapped.orders)
+    for notice in mapped.notices:
+        place = f" {notice.where}" if notice.where else ""
+        lines.append(f"notice: {notice.severity}{place} {notice.detail}")
+    return "\n".join(lines) + "\n"
+
+
+def show_error(error: BridgeError) -> str:
+    """Return a refusal as its sender is told it."""
+    verdict = verdict_of(error)
+    return f"error: {verdict.acknowledgment_code} {verdict.error_code} {verdict.where} {error.detail}\n"
+
+
+def _lines(prefix: str, draft: Any) -> Iterator[str]:
+    for each in fields(draft):
+        value = getattr(draft, each.name)
+        name = f"{prefix}.{each.name}"
+        if each.name in _LISTS:
+            yield from _numbered(f"{prefix} ", each.name, value)
+        elif is_dataclass(value) and not isinstance(value, (*_LEAVES, PatientIdentifier, type)):
+            yield from _lines(name, value)
+        elif value is not None and value != each.default and (value or not _is_empty_default(each)):
+            yield f"{name}: {_text(value)}".rstrip()
+
+
+def _is_empty_default(each: Any) -> bool:
+    """Whether an empty value only means that nothing was said."""
+    return each.default == "" or each.default_factory in _LEAVES or each.default == () or each.default == frozenset()
+
+
+def _numbered(prefix: str, name: str, drafts: tuple[Any, ...]) -> Iterator[str]:
+    for number, draft in enumerate(drafts, 1):
+        yield from _lines(f"{prefix}{_LISTS[name]} {number}", draft)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value))
+    if isinstance(value, Code):
+        return " | ".join((value.code_value, value.coding_scheme_designator, value.code_meaning))
+    if isinstance(value, tuple) and value and isinstance(value[0], PatientIdentifier):
+        return ", ".join(f"{shown(each)} {each.identifier_type}".rstrip() for each in value)
+    return shown(value).replace("\r\n", " / ")
