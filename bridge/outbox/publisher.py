@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from bridge.errors import BridgeError
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 
@@ -50,9 +51,16 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the other side said. detail: one sentence for the console, without patient data; each publisher adds fields."""
+    """
+    What the other side said; each publisher adds fields.
+
+    detail: one sentence for the console, without patient data. fault: only a part was taken; what was is recorded and
+    the rest is retried, or dead, as the fault says. held: the rest must wait for a person, for this reason.
+    """
 
     detail: str
+    fault: BridgeError | None = field(default=None, kw_only=True)
+    held: str = field(default="", kw_only=True)
 
 
 P = TypeVar("P", bound=Parcel)
@@ -87,7 +95,7 @@ class Publisher(Protocol[P, R]):
         """
 
     def settled(self, tx: WriteTx, parcel: P, receipt: R, at: datetime) -> None:
-        """Record what now stands outside, in the transaction that marks the delivery sent."""
+        """Record what now stands outside, in the transaction that marks the delivery."""
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
         """Record a failure where people look for it, in the transaction that marks the delivery."""

@@ -215,10 +215,16 @@ class Worker:
         self, publisher: Publisher[Any, Any], claimed: Claimed, parcel: Parcel, receipt: Receipt, tx: WriteTx
     ) -> None:
         now = self._clock.now()
-        settle.record(tx, claimed, "sent", receipt.detail, now)
-        settle.sent(tx, claimed, receipt.detail, now)
         publisher.settled(tx, parcel, receipt, now)
-        self._log("delivery_sent", claimed.delivery)
+        if receipt.fault is not None:
+            self._note_failure(publisher, claimed, receipt.fault, tx)
+            return
+        settle.record(tx, claimed, "held" if receipt.held else "sent", receipt.held or receipt.detail, now)
+        if receipt.held:
+            settle.held(tx, claimed, receipt.held, now)
+        else:
+            settle.sent(tx, claimed, receipt.detail, now)
+        self._log("delivery_held" if receipt.held else "delivery_sent", claimed.delivery)
 
     def _note_failure(self, publisher: Publisher[Any, Any], claimed: Claimed, fault: Exception, tx: WriteTx) -> None:
         now = self._clock.now()
@@ -226,13 +232,12 @@ class Worker:
             settle.wait(tx, claimed, now, fault.detail, now)
             return
         decision = retry.decide(claimed.delivery.attempts, fault, self._jitter())
-        said = settle.sentence_of(fault)
-        settle.record(tx, claimed, settle.code_of(fault), said, now)
+        said, code, is_dead = settle.sentence_of(fault), settle.code_of(fault), isinstance(decision, retry.Dead)
+        settle.record(tx, claimed, code, said, now)
         settle.failed(tx, claimed, fault, decision, now)
-        is_dead = isinstance(decision, retry.Dead)
         publisher.failed(tx, claimed.delivery, said, is_dead, now)
         at = "" if isinstance(fault, BridgeError) else _where(fault)
-        self._log("delivery_failed", claimed.delivery, code=settle.code_of(fault), dead=is_dead, at=at)
+        self._log("delivery_failed", claimed.delivery, code=code, dead=is_dead, at=at)
 
     def _settle(self, claimed: Claimed, beat: Callable[[WriteTx], None]) -> None:
         """Write how it ended; a database that is busy just now is asked again, since the outside has already changed."""

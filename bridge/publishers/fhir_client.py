@@ -6,7 +6,7 @@
 | 401 after one new token, 403                         | Refused                                                       |
 | 404, 410 of a resource that is read                  | None                                                          |
 | 405, 501                                             | Unsupported                                                   |
-| 409, 412                                             | Conflict, code "version": look again                          |
+| 409, 412 to a write                                  | Conflict, code "version": look again                          |
 | 408, 425, 429, 5xx, other 4xx, no connection         | Unavailable, with Retry-After                                 |
 | a redirect, HTML, an empty, cut, huge or other body  | Unavailable: nobody knows what happened, so look before writing |
 """
@@ -122,6 +122,17 @@ class FhirClient:
         """Return the server's CapabilityStatement."""
         return self._json(self._ask("GET", "metadata"))
 
+    def own_reference(self, said: str, kind: str) -> str:
+        """
+        Return *said* as a relative reference to a *kind* on this server, without a version.
+
+        Raises: Conflict, if it points elsewhere: a token for this server must not follow it.
+        """
+        plain = said.removeprefix(f"{self._base_url}/").split("/_history/")[0]
+        if not re.fullmatch(rf"{kind}/{_ID.pattern}", plain):
+            raise Conflict("a reference leads out of the server", code="foreign_reference")
+        return plain
+
     def _written(self, answer: _Answer, resource: Json) -> Found:
         if answer.status in (404, 410):
             raise Unavailable(f"the server answers {answer.status} to a write", code="no_such_endpoint")
@@ -216,7 +227,7 @@ def _check(answer: _Answer, method: str, clock: Clock) -> None:
         raise Malformed(f"the server answers {status}{_issues(answer)}", code=f"http_{status}")
     if status in (405, 501):
         raise Unsupported(f"the server answers {status} to {method}", code=f"http_{status}")
-    if status in (409, 412):
+    if status in (409, 412) and method != "GET":
         raise Conflict(f"the server answers {status}", code=VERSION_CONFLICT)
     if 300 <= status < 400:
         raise _unknown(f"the server answers {status}: redirects are not followed")

@@ -1,0 +1,136 @@
+"""Finding on a FHIR server what a resource must point to: the patient, the order, the way to the images.
+
+A patient is only ever found, never made from an image's header. Source: FHIR R4 Patient.link, Patient.active.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.codecs.fhir import r4, r5
+from bridge.codecs.fhir.references import (
+    SystemOf,
+    holds,
+    order_identifiers,
+    patient_identifier,
+    same_target,
+    token,
+)
+from bridge.domain.order import Order
+from bridge.domain.patient import Patient
+from bridge.errors import Conflict, Unavailable, Unsupported
+from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
+
+Json = dict[str, Any]
+
+_PATIENT_WAIT_SECS = 30.0
+_MAX_LINKS = 5
+_NOT_FOR_LOOKUP = frozenset({"SS"})
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAccess:
+    """Where readers get the images. address: base URL of WADO-RS. name: whose they are."""
+
+    address: str
+    name: str
+
+
+class EhrDirectory:
+    """One server's patients, orders and endpoints. Thread-safe."""
+
+    def __init__(self, client: FhirClient, system_of: SystemOf, access: ImageAccess) -> None:
+        self._client = client
+        self._system_of = system_of
+        self._access = access
+        # Two studies published in the same moment must not make two Endpoints.
+        self._endpoint_turn = threading.Lock()
+
+    def patient(self, record: Patient) -> str:
+        """
+        Return the reference to *record*'s Patient: the one that any of its numbers leads to, past merges.
+
+        Raises: Unavailable, if the server does not know them yet; Conflict, if a number leads to several.
+        """
+        for number in record.identifiers:
+            if number.identifier_type in _NOT_FOR_LOOKUP:
+                continue
+            identifier = patient_identifier(number, self._system_of)
+            found = self._holders("Patient", identifier)
+            targets = {live.reference for one in found if (live := self._survivor(one)) is not None}
+            if len(targets) > 1:
+                raise Conflict(
+                    "the server has several patients with one of the patient's numbers", code="patient_twice"
+                )
+            if targets:
+                return targets.pop()
+        raise Unavailable(
+            "the server does not know the patient yet", code="patient_unknown", retry_after_secs=_PATIENT_WAIT_SECS
+        )
+
+    def service_request(self, order: Order, subject: str) -> str:
+        """
+        Return the reference to *order*'s ServiceRequest, "" unless the server has exactly one for this patient.
+
+        Without one the order is named by its number: an image in the right chart must not wait for it.
+        """
+        for identifier in order_identifiers(order, self._system_of):
+            found = self._holders("ServiceRequest", identifier)
+            fitting = [one for one in found if same_target(one.resource.get("subject"), subject)]
+            if len(fitting) == 1:
+                return fitting[0].reference
+            if fitting:
+                return ""
+        return ""
+
+    def endpoint(self) -> str:
+        """Return the reference to our Endpoint, made if it is not there; "" if the server keeps none."""
+        codec = r5 if self._client.version == "R5" else r4
+        ours = codec.endpoint(self._access.address, self._access.name)
+        identifier = ours["identifier"][0]
+        with self._endpoint_turn:
+            standing = sorted(one.reference for one in self._holders("Endpoint", identifier))
+            if standing:
+                return standing[0]
+            try:
+                return put_where(self._client, ours, identifier).reference
+            except Unsupported:
+                return ""
+            except Conflict as fault:
+                if fault.code != VERSION_CONFLICT:
+                    raise
+                raise Unavailable("the server's Endpoint is being changed", code=VERSION_CONFLICT) from None
+
+    def _holders(self, kind: str, identifier: Json) -> list[Found]:
+        """Return the resources that really hold *identifier*: a server may ignore what it was asked for."""
+        found = self._client.search(kind, {"identifier": token(identifier)})
+        return list({one.reference: one for one in found if holds(one.resource, identifier)}.values())
+
+    def _survivor(self, found: Found) -> Found | None:
+        """Return the live Patient at the end of *found*'s links, None if that way ends at an inactive one."""
+        for _ in range(_MAX_LINKS):
+            target = next((link["other"] for link in _links(found.resource) if link.get("type") == "replaced-by"), None)
+            if target is None:
+                return None if found.resource.get("active") is False else found
+            said = str(target.get("reference", "") if isinstance(target, dict) else "")
+            following = self._client.read(self._client.own_reference(said, "Patient"))
+            if following is None:
+                return None
+            found = following
+        raise Conflict("the server's patients replace each other in a circle", code="patient_circle")
+
+
+def put_where(client: FhirClient, resource: Json, identifier: Json) -> Found:
+    """Create *resource*, or replace the one that holds *identifier*; on a server without conditional updates, create it."""
+    where = {"identifier": token(identifier)}
+    try:
+        return client.update_where(resource, where)
+    except Unsupported:
+        return client.create_unless(resource, where)
+
+
+def _links(resource: Json) -> list[Json]:
+    links = resource.get("link")
+    return [one for one in links if isinstance(one, dict) and "other" in one] if isinstance(links, list) else []

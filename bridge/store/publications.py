@@ -1,0 +1,111 @@
+"""What stands outside, at whom, for which binding: ImagingStudies on FHIR servers, objects in archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, insert, or_, select, update
+
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.tables import forwards, instances, publications, studies
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """
+    One resource on one server. subject: the patient's reference there; patient_key: whom we meant by it.
+
+    retired_at: when it was withdrawn, None while it stands.
+    """
+
+    study_key: int
+    server: str
+    resource_type: str
+    reference: str
+    version: str
+    status: str
+    subject: str
+    patient_key: int | None
+    content_digest: str
+    binding_version: int
+    published_at: datetime
+    retired_at: datetime | None = None
+
+
+def of_study(tx: ReadTx, study_key: int, server: str = "") -> list[Publication]:
+    """Return what stands, or stood, of a study; at *server*, or anywhere. Oldest first."""
+    query = select(publications).where(publications.c.study_key == study_key).order_by(publications.c.key)
+    if server:
+        query = query.where(publications.c.server == server)
+    return [_publication(row) for row in tx.execute(query)]
+
+
+def put(tx: WriteTx, publication: Publication) -> None:
+    """Store what stands now, over what was known of the same resource."""
+    values = {name: getattr(publication, name) for name in Publication.__slots__}
+    done = tx.execute(
+        update(publications)
+        .where(publications.c.server == publication.server, publications.c.reference == publication.reference)
+        .values(**values)
+    )
+    if not done.rowcount:
+        tx.execute(insert(publications).values(**values))
+
+
+def retire(tx: WriteTx, server: str, reference: str, status: str, at: datetime) -> None:
+    """Note that a resource was withdrawn."""
+    tx.execute(
+        update(publications)
+        .where(publications.c.server == server, publications.c.reference == reference)
+        .values(status=status, retired_at=at)
+    )
+
+
+def note_complete(tx: WriteTx, study_key: int, at: datetime) -> None:
+    """Note when a study was first published whole, unless an image has come since."""
+    tx.execute(
+        update(studies)
+        .where(studies.c.key == study_key, studies.c.completed_at.is_(None), studies.c.last_instance_at <= at)
+        .values(completed_at=at)
+    )
+
+
+def owed_instances(tx: ReadTx, study_key: int, destination: str, binding_version: int) -> list[int]:
+    """Return the keys of the instances that *destination* has not got with this binding, in the order they came."""
+    done = and_(forwards.c.instance_key == instances.c.key, forwards.c.destination == destination)
+    rows = tx.execute(
+        select(instances.c.key)
+        .outerjoin(forwards, done)
+        .where(
+            instances.c.study_key == study_key,
+            or_(forwards.c.key.is_(None), forwards.c.binding_version != binding_version),
+        )
+        .order_by(instances.c.key)
+    )
+    return list(rows.scalars())
+
+
+def put_forwards(
+    tx: WriteTx, study_key: int, destination: str, binding_version: int, sent: Iterable[tuple[int, str, datetime]]
+) -> None:
+    """Note what an archive took: (instance key, status as four hexadecimal digits, when)."""
+    for instance_key, status, at in sent:
+        values = {"binding_version": binding_version, "status": status, "sent_at": at}
+        done = tx.execute(
+            update(forwards)
+            .where(forwards.c.instance_key == instance_key, forwards.c.destination == destination)
+            .values(**values)
+        )
+        if not done.rowcount:
+            tx.execute(
+                insert(forwards).values(
+                    instance_key=instance_key, study_key=study_key, destination=destination, **values
+                )
+            )
+
+
+def _publication(row: Row[Any]) -> Publication:
+    return Publication(**{name: getattr(row, name) for name in Publication.__slots__})
