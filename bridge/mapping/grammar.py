@@ -28,7 +28,11 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One place in a message. component, subcomponent: 0 where the path does not go so deep."""
+    """
+    One place in a message. component, subcomponent: 0 where the path does not go so deep.
+
+    where: the same place for an error, without selectors.
+    """
 
     text: str
     segment: str
@@ -37,12 +41,7 @@ class Path:
     of_repetitions: Selector | None = None
     component: int = 0
     subcomponent: int = 0
-
-    @property
-    def where(self) -> str:
-        """The same place for an error, without selectors."""
-        deeper = "".join(f".{number}" for number in (self.component, self.subcomponent) if number)
-        return f"{self.segment}-{self.field}{deeper}"
+    where: str = ""
 
     def segments(self, message: Message, scope: Scope) -> Sequence[Segment]:
         """Return the segments it means, in order."""
@@ -78,6 +77,7 @@ def parse_path(text: str) -> Path:
     numbers = [int(n) for n in (seg_number, seg_key, field, number, key, component, subcomponent) if n is not None]
     if 0 in numbers:
         raise ValueError(f"{text!r} counts from 0; fields, repetitions and components begin at 1")
+    deeper = "".join(f".{number}" for number in (component, subcomponent) if number)
     return Path(
         text,
         segment,
@@ -86,6 +86,7 @@ def parse_path(text: str) -> Path:
         _selector(number, key, value),
         int(component or 0),
         int(subcomponent or 0),
+        where=f"{segment}-{field}{deeper}",
     )
 
 

@@ -161,8 +161,11 @@ def _read_steps(evaluator: Evaluator, group: OrderGroup) -> tuple[StepDraft, ...
 def _read_step(evaluator: Evaluator, scope: Scope) -> StepDraft:
     start = evaluator.get("scheduled_step.start", scope)
     modality = evaluator.get("scheduled_step.modality", scope)
-    if not modality:
-        modality = evaluator.get("scheduled_step.modality_of_procedure", scope) or modality
+    modality = modality or evaluator.get("scheduled_step.modality_of_procedure", scope) or None
+    if modality is None:
+        evaluator.context.warn(
+            "no modality: the step is not complete enough for a worklist", "IPC-5" if scope.get("IPC") else "OBR-24"
+        )
     stations = evaluator.get("scheduled_step.station_ae_title", scope)
     return StepDraft(
         evaluator.get("scheduled_step.id", scope, required=False) or "",
