@@ -1,0 +1,164 @@
+"""A study goes onto an authorization, and a person lets go what a payer gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from bridge.clock import Clock
+from bridge.domain.claim import (
+    AttachmentKind,
+    AttachmentState,
+    Authorization,
+    ClaimAttachment,
+    check_attach,
+)
+from bridge.domain.study import Study
+from bridge.errors import Conflict, Incomplete, Unsupported
+from bridge.flows import announce
+from bridge.flows.announce import Destinations
+from bridge.store import audit, authorizations, events, patients, studies
+from bridge.store.db import Store, WriteTx, lock
+from bridge.store.events import Event, Station
+
+# How a study can be attached today; the others are named by the interface and answered as not served.
+_SERVED = frozenset({AttachmentKind.CLAIM, AttachmentKind.NARRATIVE})
+_NEEDS_RELEASE = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
+
+
+class ImageAttacher:
+    """Attaches studies to authorizations."""
+
+    def __init__(self, store: Store, clock: Clock, destinations: Destinations) -> None:
+        self._store = store
+        self._clock = clock
+        self._destinations = destinations
+
+    def attach(
+        self,
+        authorization_key: int,
+        study_instance_uid: str,
+        kinds: Sequence[AttachmentKind],
+        instances: Sequence[str] = (),
+        *,
+        payer: str = "",
+        actor: str,
+    ) -> list[ClaimAttachment]:
+        """
+        Attach a bound study to an authorization of the same patient, in each of *kinds*.
+
+        Raises: LookupError; Conflict for an unbound study or another patient's; Incomplete for an instance that is not
+        the study's; Unsupported for a kind that is not served.
+        """
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            authorization = authorizations.get(tx, authorization_key)
+            study = studies.by_uid(tx, study_instance_uid)
+            if study is None:
+                raise LookupError("no such study")
+            check_attach(authorization, study, patients.survivor(tx, authorization.patient_key).key)
+            self._check(tx, study, kinds, instances)
+            made = [
+                self._put(tx, authorization, study, kind, tuple(instances), payer, actor, now)
+                for kind in dict.fromkeys(kinds)
+            ]
+            audit.add(
+                tx,
+                at=now,
+                action="images_attached",
+                actor=actor,
+                patient_key=study.patient_key,
+                study_key=study.key,
+                detail={"authorization": authorization_key, "as": [kind.value for kind in kinds]},
+            )
+        return made
+
+    def release(self, authorization_key: int, attachment_key: int, reason: str, actor: str) -> ClaimAttachment:
+        """
+        Let a draft go to its payer.
+
+        Raises: LookupError; Conflict, if it is no draft, or its study's binding changed since; Incomplete without reason.
+        """
+        if not reason.strip():
+            raise Incomplete("say why", code="missing", where="reason")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            attachment = authorizations.get_attachment(tx, attachment_key)
+            if attachment.authorization_key != authorization_key:
+                raise LookupError("no such attachment")
+            if attachment.state != AttachmentState.DRAFT:
+                raise Conflict(f"the attachment is {attachment.state.value}, not a draft", code="not_a_draft")
+            study = studies.get(tx, attachment.study_key)
+            if not study.is_bound or study.binding_version != attachment.binding_version:
+                raise Conflict("the study's patient was decided anew since: look again", code="binding_changed")
+            authorizations.set_attachment_state(tx, attachment_key, AttachmentState.RELEASED, now)
+            audit.add(
+                tx,
+                at=now,
+                action="attachment_released",
+                actor=actor,
+                patient_key=study.patient_key,
+                study_key=study.key,
+                detail={"attachment": attachment_key},
+            )
+            return authorizations.get_attachment(tx, attachment_key)
+
+    def _check(self, tx: WriteTx, study: Study, kinds: Sequence[AttachmentKind], instances: Sequence[str]) -> None:
+        if not kinds:
+            raise Incomplete("say how to attach it", code="missing", where="as")
+        for kind in kinds:
+            if kind not in _SERVED:
+                raise Unsupported(f"attaching as {kind.value} is not served here", where="as")
+        foreign = set(instances) - studies.instance_uids(tx, study.key)
+        if foreign:
+            raise Incomplete("not an instance of this study", code="not_in_table", where="instances")
+
+    def _put(
+        self,
+        tx: WriteTx,
+        authorization: Authorization,
+        study: Study,
+        kind: AttachmentKind,
+        instances: tuple[str, ...],
+        payer: str,
+        actor: str,
+        now: datetime,
+    ) -> ClaimAttachment:
+        blank = ClaimAttachment(
+            key=0,
+            authorization_key=authorization.key,
+            study_key=study.key,
+            kind=kind,
+            state=AttachmentState.DRAFT if kind in _NEEDS_RELEASE else AttachmentState.RELEASED,
+            binding_version=study.binding_version,
+            attached_by=actor,
+            instances=instances,
+        )
+        attachment = authorizations.put_attachment(tx, blank, payer, now)
+        if kind == AttachmentKind.CLAIM:
+            announce.attachment_ready(tx, attachment.key, study.key, self._destinations, now)
+        self._log(tx, authorization, study, kind, actor, now)
+        return replace(attachment)
+
+    def _log(
+        self, tx: WriteTx, authorization: Authorization, study: Study, kind: AttachmentKind, actor: str, now: datetime
+    ) -> None:
+        words = {
+            AttachmentKind.CLAIM: "the claim on the clinic's server",
+            AttachmentKind.NARRATIVE: "the claim's narrative",
+        }
+        events.add(
+            tx,
+            Event(
+                now,
+                Station.AUTHORIZATION,
+                f"Images attached to authorization {authorization.number}, for {words[kind]}",
+                by=actor,
+                source_kind="authorization",
+                source_id=str(authorization.key),
+                study_key=study.key,
+                order_key=study.order_key,
+            ),
+        )

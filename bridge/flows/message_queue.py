@@ -1,0 +1,89 @@
+"""Messages from many connections, applied in the order they came by one thread: what waits together shares one commit."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+
+import structlog
+
+from bridge.errors import Unavailable
+from bridge.flows.receive_message import MessageReceiver, Received
+
+_log = structlog.get_logger(__name__)
+
+_BATCH_MESSAGES = 100
+_BATCH_BYTES = 8 << 20
+_WAITING_MAX = 5000
+
+
+class MessageQueue:
+    """
+    One writer in front of a `MessageReceiver`.
+
+    While it commits, what arrives waits; then all of it, up to a bound, goes into the next commit. Nothing waits for
+    company: with one sender every message has a commit of its own.
+    """
+
+    def __init__(self, receiver: MessageReceiver) -> None:
+        self._receiver = receiver
+        self._waiting: queue.Queue[tuple[Received, Future[bytes]] | None] = queue.Queue(_WAITING_MAX)
+        self._thread = threading.Thread(target=self._run, name="hl7-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what waits, then end."""
+        self._waiting.put(None)
+        self._thread.join(timeout=30)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def submit(self, received: Received) -> Future[bytes]:
+        """
+        Queue one message; the future holds its answer once it is committed, or refused.
+
+        Raises: Unavailable, if too much waits already.
+        """
+        answer: Future[bytes] = Future()
+        try:
+            self._waiting.put_nowait((received, answer))
+        except queue.Full:
+            raise Unavailable("too many messages wait", code="overloaded") from None
+        return answer
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._next_batch()
+            if not batch:
+                continue
+            try:
+                answers = self._receiver.receive([received for received, _ in batch])
+            except Exception as fault:  # noqa: BLE001 - the writer must outlive it; every sender hears of it
+                _log.exception("writer_failed")
+                for _, future in batch:
+                    future.set_exception(fault)
+                continue
+            for (_, future), answer in zip(batch, answers, strict=True):
+                future.set_result(answer)
+
+    def _next_batch(self) -> tuple[list[tuple[Received, Future[bytes]]], bool]:
+        """Wait for one message and take what else is there. True: the end was asked for."""
+        batch: list[tuple[Received, Future[bytes]]] = []
+        size = 0
+        entry = self._waiting.get()
+        while entry is not None:
+            batch.append(entry)
+            size += len(entry[0].raw)
+            if len(batch) >= _BATCH_MESSAGES or size >= _BATCH_BYTES:
+                return batch, False
+            try:
+                entry = self._waiting.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True

@@ -1,0 +1,104 @@
+"""A person says whose study it is, that it is nobody's here, or takes a decision back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.clock import Clock
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.reconsider import Binding
+from bridge.domain.study import Study
+from bridge.errors import Conflict, Incomplete
+from bridge.flows.announce import Destinations
+from bridge.flows.decide_study import Deciding, bind_by_person, close, withdraw
+from bridge.store import audit, orders, patients, studies
+from bridge.store.db import Store, WriteTx, lock
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """
+    What a person decided. action: "bind", "unbind" or "reject".
+
+    accession_number or patient (patient_id, issuer) say to whom, for "bind". reason is never empty. actor: "user:maria".
+    """
+
+    action: str
+    reason: str
+    actor: str
+    accession_number: str = ""
+    patient: PatientIdentifier | None = None
+
+
+class MismatchResolver:
+    """Carries out what the intake desk decides."""
+
+    def __init__(self, store: Store, clock: Clock, rules: ReconcileRules, destinations: Destinations) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._destinations = destinations
+
+    def resolve(self, study_instance_uid: str, ruling: Ruling) -> None:
+        """
+        Carry out *ruling*.
+
+        Raises: LookupError, if nothing of the study was received; Incomplete, Conflict, if it cannot be done so.
+        """
+        if not ruling.reason.strip():
+            raise Incomplete("say why", code="missing", where="reason")
+        now = self._clock.now()
+        how = Deciding(self._rules, self._destinations, now, cause=ruling.actor)
+        with self._store.write() as tx:
+            lock(tx, "identity", f"study:{study_instance_uid}")
+            study = studies.by_uid(tx, study_instance_uid)
+            if study is None:
+                raise LookupError("no such study")
+            after = self._carry_out(tx, study, ruling, how)
+            audit.add(
+                tx,
+                at=now,
+                action=f"study_{ruling.action}",
+                actor=ruling.actor,
+                patient_key=after.patient_key or study.patient_key,
+                study_key=study.key,
+                order_key=after.order_key or study.order_key,
+                detail={"state": after.state.value},
+            )
+
+    def _carry_out(self, tx: WriteTx, study: Study, ruling: Ruling, how: Deciding) -> Study:
+        if ruling.action == "bind":
+            return bind_by_person(tx, study, self._target(tx, ruling), ruling.reason, ruling.actor, how)
+        if ruling.action == "unbind":
+            if not study.is_bound:
+                raise Conflict("the study is not bound", code="not_bound", where="action")
+            words = "A person took the binding back."
+            return withdraw(tx, study, "person", words, how, actor=ruling.actor, reason=ruling.reason)
+        if ruling.action == "reject":
+            return close(tx, study, ruling.reason, ruling.actor, how)
+        raise Incomplete("bind, unbind or reject", code="not_in_table", where="action")
+
+    def _target(self, tx: WriteTx, ruling: Ruling) -> Binding:
+        """Find whom the person means; a number and an order of two people are not one target."""
+        patient_key = self._patient(tx, ruling.patient) if ruling.patient is not None else None
+        if not ruling.accession_number:
+            if patient_key is None:
+                raise Incomplete("say to whom: an accession number or a patient", code="missing", where="patient")
+            return Binding(patient_key, by_person=True)
+        found = orders.by_accession(tx, ruling.accession_number)
+        if patient_key is not None:
+            found = [one for one in found if patients.survivor(tx, one.patient_key).key == patient_key]
+        if not found:
+            raise Conflict("no such order", code="unknown", where="accession_number")
+        owners = {patients.survivor(tx, one.patient_key).key for one in found}
+        if len(owners) > 1:
+            raise Conflict("several patients have that number: name the patient", code="ambiguous", where="patient")
+        return Binding(owners.pop(), found[0].key, by_person=True)
+
+    def _patient(self, tx: WriteTx, identifier: PatientIdentifier) -> int:
+        issuer = identifier.issuer_of_patient_id or self._rules.authority
+        holder = patients.find(tx, PatientIdentifier(identifier.patient_id, issuer))
+        if holder is None:
+            raise Conflict("no such patient", code="unknown", where="patient")
+        return patients.survivor(tx, holder.key).key

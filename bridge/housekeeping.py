@@ -1,0 +1,62 @@
+"""Periodic chores, ticked by APScheduler in the one worker that holds the lead; the chores themselves live in flows."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from bridge.errors import BridgeError
+from bridge.flows.keep_house import sweep_spool, take_lead
+from bridge.flows.manage_users import forget_ended_sessions
+from bridge.wiring import House
+
+_log = structlog.get_logger(__name__)
+
+_LEAD_SECS = 60
+_TICK_SECS = 20
+_SWEEP_MINUTES = 15
+_LEFTOVER_SECS = 3600.0
+
+
+class Housekeeping:
+    """Ticks; with several workers, only the holder of the lease "housekeeping" does anything."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._leads = False
+        self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        self._scheduler.add_job(self._take_lead, "interval", seconds=_TICK_SECS, next_run_time=house.clock.now())
+        self._scheduler.add_job(self._sweep, "interval", minutes=_SWEEP_MINUTES)
+        self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=True)
+
+    def _take_lead(self) -> None:
+        lease = timedelta(seconds=_LEAD_SECS)
+        try:
+            self._leads = take_lead(self._house.store, self._house.node, self._house.clock.now(), lease)
+        except BridgeError as fault:
+            self._leads = False
+            _log.warning("lead_not_taken", code=fault.code)
+
+    def _sweep(self) -> None:
+        if self._leads:
+            removed = sweep_spool(self._house.blobs, _LEFTOVER_SECS, time.time())
+            _log.info("spool_swept", removed=removed)
+
+    def _forget_sessions(self) -> None:
+        if not self._leads:
+            return
+        try:
+            forget_ended_sessions(
+                self._house.store, self._house.clock, timedelta(minutes=self._house.settings.http.idle_minutes)
+            )
+        except BridgeError as fault:
+            _log.warning("sessions_not_forgotten", code=fault.code)

@@ -1,0 +1,120 @@
+"""Unsafe starts are refused, every reason at once: what is beyond loopback must be encrypted, known and administered."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+import stat
+from pathlib import Path
+
+from bridge.errors import Misconfigured
+from bridge.settings import Settings, Tls
+
+_GROUP_OR_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether *host* cannot be reached from another machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_start(settings: Settings, *, has_administrator: bool) -> None:
+    """
+    Refuse a start that would be unsafe.
+
+    Raises: Misconfigured, with every reason.
+    """
+    faults = [*_hl7(settings), *_dicom(settings), *_http(settings), *_keys(settings), *_blobs(settings)]
+    if not has_administrator and not all(is_loopback(host) for host in _hosts(settings)):
+        faults.append("a listener beyond loopback needs an administrator: start on loopback first, or run user add")
+    if faults:
+        raise Misconfigured(faults)
+
+
+def server_context(tls: Tls) -> ssl.SSLContext:
+    """
+    Return the TLS context of a listener: TLS 1.2 or newer, AEAD suites, client certificates where a CA is named.
+
+    Raises: Misconfigured, if certificate, key or CA cannot be used. Source: PS3.15 B.12, RFC 9325.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+        if tls.client_ca is not None:
+            context.load_verify_locations(tls.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as fault:
+        raise Misconfigured([f"tls: {tls.certificate}: cannot be used: {fault.strerror or 'no such file'}"]) from None
+    return context
+
+
+def _hl7(settings: Settings) -> list[str]:
+    hl7 = settings.hl7
+    if is_loopback(hl7.host):
+        return []
+    faults = []
+    if (hl7.tls is None or hl7.tls.port is not None) and not hl7.plain_from:
+        faults.append("hl7: plain MLLP beyond loopback needs hl7.plain_from, or TLS on its port")
+    if hl7.senders == "any":
+        faults.append('hl7.senders: "any" is for a trial on loopback')
+    return faults
+
+
+def _dicom(settings: Settings) -> list[str]:
+    dicom = settings.dicom
+    if is_loopback(dicom.host):
+        return []
+    faults = []
+    if (dicom.tls is None or dicom.tls.port is not None) and not dicom.plain_from:
+        faults.append("dicom: plain DICOM beyond loopback needs dicom.plain_from, or TLS on its port")
+    if dicom.callers == "any":
+        faults.append('dicom.callers: "any" is for a trial on loopback')
+    if not dicom.peers:
+        faults.append("dicom: a listener beyond loopback needs known peers")
+    return faults
+
+
+def _http(settings: Settings) -> list[str]:
+    http = settings.http
+    if is_loopback(http.host) or http.tls is not None or http.behind_proxy:
+        return []
+    return ["http: a console beyond loopback needs http.tls or http.behind_proxy"]
+
+
+def _hosts(settings: Settings) -> list[str]:
+    return [settings.hl7.host, settings.dicom.host, settings.http.host]
+
+
+def _keys(settings: Settings) -> list[str]:
+    """A private key that others can read is no secret."""
+    sections = {"hl7": settings.hl7.tls, "dicom": settings.dicom.tls, "http": settings.http.tls}
+    paths = [(f"{name}.tls.key", tls.key) for name, tls in sections.items() if tls is not None]
+    faults = []
+    for place, path in paths:
+        fault = _key_fault(path)
+        if fault:
+            faults.append(f"{place}: {path}: {fault}")
+    return faults
+
+
+def _key_fault(path: Path) -> str:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as fault:
+        return fault.strerror or "cannot be read"
+    return "others can read it; chmod 600" if mode & _GROUP_OR_OTHERS else ""
+
+
+def _blobs(settings: Settings) -> list[str]:
+    if settings.store.blobs.startswith("s3:"):
+        return ["store.blobs: S3 is not served by this version; use a folder"]
+    return []

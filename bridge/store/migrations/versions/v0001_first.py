@@ -1,0 +1,746 @@
+"""Everything the first version keeps."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from bridge.store.tables import Instant
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "conflicting_instances",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("blob", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("received", sa.JSON(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("received_from", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_conflicting_instances")),
+        sa.UniqueConstraint(
+            "sop_instance_uid", "digest", name=op.f("uq_conflicting_instances_sop_instance_uid_digest")
+        ),
+    )
+    op.create_index(op.f("ix_conflicting_instances_blob"), "conflicting_instances", ["blob"], unique=False)
+    op.create_index(
+        op.f("ix_conflicting_instances_sop_instance_uid"), "conflicting_instances", ["sop_instance_uid"], unique=False
+    )
+    op.create_table(
+        "leases",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("until", Instant(), nullable=False),
+        sa.Column("fence", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
+    )
+    op.create_table(
+        "messages",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("peer", sa.Text(), server_default="", nullable=False),
+        sa.Column("sending_application", sa.Text(), server_default="", nullable=False),
+        sa.Column("sending_facility", sa.Text(), server_default="", nullable=False),
+        sa.Column("control_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("message_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("message_at", Instant(), nullable=True),
+        sa.Column("processing_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("site", sa.Text(), server_default="", nullable=False),
+        sa.Column("charset", sa.Text(), server_default="", nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("answer_code", sa.Text(), server_default="", nullable=False),
+        sa.Column("error_code", sa.Text(), server_default="", nullable=False),
+        sa.Column("error_where", sa.Text(), server_default="", nullable=False),
+        sa.Column("error_detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("stranger", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("times_received", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("last_received_at", Instant(), nullable=False),
+        sa.Column("trace", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("notices", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.CheckConstraint("state IN ('applied', 'refused', 'failed')", name=op.f("ck_messages_state")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_messages")),
+        sa.UniqueConstraint(
+            "sending_application",
+            "sending_facility",
+            "control_id",
+            "digest",
+            name=op.f("uq_messages_sending_application_sending_facility_control_id_digest"),
+        ),
+    )
+    op.create_index(op.f("ix_messages_control_id"), "messages", ["control_id"], unique=False)
+    op.create_index(op.f("ix_messages_received_at"), "messages", ["received_at"], unique=False)
+    op.create_index(op.f("ix_messages_state_received_at"), "messages", ["state", "received_at"], unique=False)
+    op.create_table(
+        "patients",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_birth_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_sex", sa.Text(), server_default="", nullable=False),
+        sa.Column("other_patient_names", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("multiple_birth", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("provisional", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("patient_address", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_telephone", sa.Text(), server_default="", nullable=False),
+        sa.Column("as_of", Instant(), nullable=True),
+        sa.Column("merged_into", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["merged_into"], ["patients.key"], name=op.f("fk_patients_merged_into")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patients")),
+    )
+    op.create_index(op.f("ix_patients_merged_into"), "patients", ["merged_into"], unique=False)
+    op.create_table(
+        "performed_steps",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("performed_procedure_step_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("performed_station_ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("modality", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("started_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("ended_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("discontinuation_code", sa.Text(), server_default="", nullable=False),
+        sa.Column("referenced_instances", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("attributes", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('IN PROGRESS', 'COMPLETED', 'DISCONTINUED')", name=op.f("ck_performed_steps_status")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_performed_steps")),
+        sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_performed_steps_sop_instance_uid")),
+    )
+    op.create_index(
+        op.f("ix_performed_steps_study_instance_uid"), "performed_steps", ["study_instance_uid"], unique=False
+    )
+    op.create_table(
+        "signals",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_signals")),
+        sa.UniqueConstraint(
+            "study_instance_uid", "code", "source", name=op.f("uq_signals_study_instance_uid_code_source")
+        ),
+    )
+    op.create_index(op.f("ix_signals_study_instance_uid"), "signals", ["study_instance_uid"], unique=False)
+    op.create_table(
+        "stamps",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_stamps")),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("token_digest", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ends_at", Instant(), nullable=True),
+        sa.Column("revoked_at", Instant(), nullable=True),
+        sa.Column("used_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_tokens_token_digest")),
+    )
+    op.create_table(
+        "users",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("password_hash", sa.Text(), server_default="", nullable=False),
+        sa.Column("disabled", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("failed_sign_ins", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("locked_until", Instant(), nullable=True),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_users")),
+        sa.UniqueConstraint("name", name=op.f("uq_users_name")),
+    )
+    op.create_table(
+        "merges",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("survivor_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("retired_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("merged_at", Instant(), nullable=False),
+        sa.Column("moved", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("undone_at", Instant(), nullable=True),
+        sa.Column("undone_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("undo_reason", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["message_key"], ["messages.key"], name=op.f("fk_merges_message_key")),
+        sa.ForeignKeyConstraint(["retired_key"], ["patients.key"], name=op.f("fk_merges_retired_key")),
+        sa.ForeignKeyConstraint(["survivor_key"], ["patients.key"], name=op.f("fk_merges_survivor_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_merges")),
+    )
+    op.create_index(op.f("ix_merges_message_key"), "merges", ["message_key"], unique=False)
+    op.create_index(op.f("ix_merges_retired_key"), "merges", ["retired_key"], unique=False)
+    op.create_index(op.f("ix_merges_survivor_key"), "merges", ["survivor_key"], unique=False)
+    op.create_table(
+        "orders",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("accession_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_accession_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("placer_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_placer_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("filler_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_filler_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_procedure_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("requested_procedure_description", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_procedure_code", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_procedure_code_scheme", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_procedure_code_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_procedure_priority", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason_for_the_requested_procedure", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_procedure_comments", sa.Text(), server_default="", nullable=False),
+        sa.Column("requesting_physician", sa.Text(), server_default="", nullable=False),
+        sa.Column("referring_physician_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("admission_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_admission_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("current_patient_location", sa.Text(), server_default="", nullable=False),
+        sa.Column("institution_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("is_import", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("transaction_at", Instant(), nullable=True),
+        sa.Column("ordered_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint(
+            "status IN ('SCHEDULED', 'ARRIVED', 'READY', 'STARTED', 'COMPLETED', 'DISCONTINUED', 'CANCELED', 'HELD')",
+            name=op.f("ck_orders_status"),
+        ),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_orders_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_orders")),
+    )
+    op.create_index(op.f("ix_orders_accession_number"), "orders", ["accession_number"], unique=False)
+    op.create_index(op.f("ix_orders_filler_order_number"), "orders", ["filler_order_number"], unique=False)
+    op.create_index(op.f("ix_orders_ordered_at"), "orders", ["ordered_at"], unique=False)
+    op.create_index(op.f("ix_orders_patient_key"), "orders", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_orders_placer_order_number"), "orders", ["placer_order_number"], unique=False)
+    op.create_index(op.f("ix_orders_requested_procedure_id"), "orders", ["requested_procedure_id"], unique=False)
+    op.create_index(op.f("ix_orders_study_instance_uid"), "orders", ["study_instance_uid"], unique=False)
+    op.create_table(
+        "patient_aliases",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("patient_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_birth_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("learned_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_patient_aliases_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patient_aliases")),
+    )
+    op.create_index(op.f("ix_patient_aliases_patient_key"), "patient_aliases", ["patient_key"], unique=False)
+    op.create_table(
+        "patient_identifiers",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), nullable=False),
+        sa.Column("patient_id", sa.Text(), nullable=False),
+        sa.Column("identifier_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("position", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_patient_identifiers_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patient_identifiers")),
+        sa.UniqueConstraint(
+            "issuer_of_patient_id", "patient_id", name=op.f("uq_patient_identifiers_issuer_of_patient_id_patient_id")
+        ),
+    )
+    op.create_index(op.f("ix_patient_identifiers_patient_id"), "patient_identifiers", ["patient_id"], unique=False)
+    op.create_index(op.f("ix_patient_identifiers_patient_key"), "patient_identifiers", ["patient_key"], unique=False)
+    op.create_table(
+        "patient_keys",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_patient_keys_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patient_keys")),
+    )
+    op.create_index(op.f("ix_patient_keys_kind_value"), "patient_keys", ["kind", "value"], unique=False)
+    op.create_index(op.f("ix_patient_keys_patient_key"), "patient_keys", ["patient_key"], unique=False)
+    op.create_table(
+        "sessions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("token_digest", sa.Text(), nullable=False),
+        sa.Column("user_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("seen_at", Instant(), nullable=False),
+        sa.Column("ends_at", Instant(), nullable=False),
+        sa.Column("searches", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.ForeignKeyConstraint(["user_key"], ["users.key"], name=op.f("fk_sessions_user_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_sessions")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_sessions_token_digest")),
+    )
+    op.create_index(op.f("ix_sessions_user_key"), "sessions", ["user_key"], unique=False)
+    op.create_table(
+        "sign_in_links",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("token_digest", sa.Text(), nullable=False),
+        sa.Column("user_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("trusted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ends_at", Instant(), nullable=False),
+        sa.Column("used_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["user_key"], ["users.key"], name=op.f("fk_sign_in_links_user_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_sign_in_links")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_sign_in_links_token_digest")),
+    )
+    op.create_index(op.f("ix_sign_in_links_user_key"), "sign_in_links", ["user_key"], unique=False)
+    op.create_table(
+        "visits",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issuer_of_admission_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("admission_id", sa.Text(), nullable=False),
+        sa.Column("patient_class", sa.Text(), server_default="", nullable=False),
+        sa.Column("current_patient_location", sa.Text(), server_default="", nullable=False),
+        sa.Column("referring_physician_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("admitted_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("as_of", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_visits_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_visits")),
+        sa.UniqueConstraint(
+            "issuer_of_admission_id", "admission_id", name=op.f("uq_visits_issuer_of_admission_id_admission_id")
+        ),
+    )
+    op.create_index(op.f("ix_visits_patient_key"), "visits", ["patient_key"], unique=False)
+    op.create_table(
+        "authorizations",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("payer_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("member_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("lines", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("effective_on", sa.Text(), server_default="", nullable=False),
+        sa.Column("expires_on", sa.Text(), server_default="", nullable=False),
+        sa.Column("policy_level", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("source", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_authorizations_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_authorizations_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_authorizations")),
+        sa.UniqueConstraint("payer_id", "number", name=op.f("uq_authorizations_payer_id_number")),
+    )
+    op.create_index(op.f("ix_authorizations_number"), "authorizations", ["number"], unique=False)
+    op.create_index(op.f("ix_authorizations_order_key"), "authorizations", ["order_key"], unique=False)
+    op.create_index(op.f("ix_authorizations_patient_key"), "authorizations", ["patient_key"], unique=False)
+    op.create_table(
+        "message_subjects",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(["message_key"], ["messages.key"], name=op.f("fk_message_subjects_message_key")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_message_subjects_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_message_subjects_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_message_subjects")),
+    )
+    op.create_index(op.f("ix_message_subjects_message_key"), "message_subjects", ["message_key"], unique=False)
+    op.create_index(op.f("ix_message_subjects_order_key"), "message_subjects", ["order_key"], unique=False)
+    op.create_index(op.f("ix_message_subjects_patient_key"), "message_subjects", ["patient_key"], unique=False)
+    op.create_table(
+        "steps",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scheduled_procedure_step_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("modality", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_start_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_start_at", Instant(), nullable=True),
+        sa.Column("scheduled_procedure_step_description", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_protocol_code", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_protocol_code_scheme", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_protocol_code_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_performing_physician_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_station_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_procedure_step_location", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_contrast_agent", sa.Text(), server_default="", nullable=False),
+        sa.Column("pre_medication", sa.Text(), server_default="", nullable=False),
+        sa.Column("encoded", sa.LargeBinary(), nullable=True),
+        sa.Column("incomplete", sa.Text(), server_default="", nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint(
+            "status IN ('SCHEDULED', 'ARRIVED', 'READY', 'STARTED', 'COMPLETED', 'DISCONTINUED', 'CANCELED', 'HELD')",
+            name=op.f("ck_steps_status"),
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_steps_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_steps")),
+        sa.UniqueConstraint(
+            "order_key", "scheduled_procedure_step_id", name=op.f("uq_steps_order_key_scheduled_procedure_step_id")
+        ),
+    )
+    op.create_index("ix_steps_live", "steps", ["status", "scheduled_start_local"], unique=False)
+    op.create_index(op.f("ix_steps_order_key"), "steps", ["order_key"], unique=False)
+    op.create_index(
+        op.f("ix_steps_scheduled_procedure_step_id"), "steps", ["scheduled_procedure_step_id"], unique=False
+    )
+    op.create_table(
+        "studies",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("received", sa.JSON(), nullable=False),
+        sa.Column("other_identities", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("source_ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("foreign", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("rule", sa.Text(), server_default="", nullable=False),
+        sa.Column("decided_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("sentence", sa.Text(), server_default="", nullable=False),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("held_from_patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("held_from_order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("closed_reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_issuer_of_patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_patient_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_patient_birth_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_accession_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("study_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("study_time", sa.Text(), server_default="", nullable=False),
+        sa.Column("first_instance_at", Instant(), nullable=False),
+        sa.Column("last_instance_at", Instant(), nullable=False),
+        sa.Column("completed_at", Instant(), nullable=True),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint(
+            "state IN ('bound', 'bound_with_correction', 'review', 'quarantine')", name=op.f("ck_studies_state")
+        ),
+        sa.ForeignKeyConstraint(["held_from_order_key"], ["orders.key"], name=op.f("fk_studies_held_from_order_key")),
+        sa.ForeignKeyConstraint(
+            ["held_from_patient_key"], ["patients.key"], name=op.f("fk_studies_held_from_patient_key")
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_studies_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_studies_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_studies")),
+        sa.UniqueConstraint("study_instance_uid", name=op.f("uq_studies_study_instance_uid")),
+    )
+    op.create_index(op.f("ix_studies_last_instance_at"), "studies", ["last_instance_at"], unique=False)
+    op.create_index(op.f("ix_studies_order_key"), "studies", ["order_key"], unique=False)
+    op.create_index(op.f("ix_studies_patient_key"), "studies", ["patient_key"], unique=False)
+    op.create_index(
+        op.f("ix_studies_received_accession_number"), "studies", ["received_accession_number"], unique=False
+    )
+    op.create_index(
+        op.f("ix_studies_received_patient_birth_date"), "studies", ["received_patient_birth_date"], unique=False
+    )
+    op.create_index(op.f("ix_studies_received_patient_id"), "studies", ["received_patient_id"], unique=False)
+    op.create_index(op.f("ix_studies_state_last_instance_at"), "studies", ["state", "last_instance_at"], unique=False)
+    op.create_index(op.f("ix_studies_study_date"), "studies", ["study_date"], unique=False)
+    op.create_table(
+        "attachments",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("instances", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("payer", sa.Text(), server_default="", nullable=False),
+        sa.Column("reference", sa.Text(), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("attached_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("attached_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('claim', 'pdf', 'narrative', 'cdex', 'pas', 'x12-275')", name=op.f("ck_attachments_kind")
+        ),
+        sa.CheckConstraint(
+            "state IN ('draft', 'review', 'released', 'sent', 'failed')", name=op.f("ck_attachments_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_attachments_authorization_key")
+        ),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_attachments_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_attachments")),
+        sa.UniqueConstraint(
+            "authorization_key", "study_key", "kind", name=op.f("uq_attachments_authorization_key_study_key_kind")
+        ),
+    )
+    op.create_index(op.f("ix_attachments_authorization_key"), "attachments", ["authorization_key"], unique=False)
+    op.create_index(op.f("ix_attachments_study_key"), "attachments", ["study_key"], unique=False)
+    op.create_table(
+        "audit_rows",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), server_default="", nullable=False),
+        sa.Column("origin", sa.Text(), server_default="", nullable=False),
+        sa.Column("outcome", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("detail", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("chain", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_audit_rows_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_audit_rows_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_audit_rows_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_audit_rows")),
+    )
+    op.create_index(op.f("ix_audit_rows_at"), "audit_rows", ["at"], unique=False)
+    op.create_index(op.f("ix_audit_rows_order_key"), "audit_rows", ["order_key"], unique=False)
+    op.create_index(op.f("ix_audit_rows_patient_key"), "audit_rows", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_audit_rows_study_key"), "audit_rows", ["study_key"], unique=False)
+    op.create_table(
+        "decisions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("decided_at", Instant(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("rule", sa.Text(), server_default="", nullable=False),
+        sa.Column("sentence", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("evidence", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("differences", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("candidates", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("snapshot", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("supersedes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_decisions_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_decisions_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_decisions_study_key")),
+        sa.ForeignKeyConstraint(["supersedes"], ["decisions.key"], name=op.f("fk_decisions_supersedes")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_decisions")),
+    )
+    op.create_index(op.f("ix_decisions_study_key"), "decisions", ["study_key"], unique=False)
+    op.create_table(
+        "events",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("station", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("by", sa.Text(), server_default="", nullable=False),
+        sa.Column("source_kind", sa.Text(), server_default="", nullable=False),
+        sa.Column("source_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint("order_key IS NOT NULL OR study_key IS NOT NULL", name=op.f("ck_events_subject")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_events_order_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_events_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_events")),
+    )
+    op.create_index(op.f("ix_events_order_key"), "events", ["order_key"], unique=False)
+    op.create_index(op.f("ix_events_study_key"), "events", ["study_key"], unique=False)
+    op.create_table(
+        "mismatches",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("rule", sa.Text(), server_default="", nullable=False),
+        sa.Column("sentence", sa.Text(), server_default="", nullable=False),
+        sa.Column("opened_at", Instant(), nullable=False),
+        sa.Column("closed_at", Instant(), nullable=True),
+        sa.Column("closed_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("outcome", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_mismatches_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_mismatches")),
+    )
+    op.create_index(op.f("ix_mismatches_study_key"), "mismatches", ["study_key"], unique=False)
+    op.create_index(
+        "uq_mismatches_open",
+        "mismatches",
+        ["study_key"],
+        unique=True,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_table(
+        "performed_step_links",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_performed_step_links_performed_step_key")
+        ),
+        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_performed_step_links_step_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_performed_step_links")),
+        sa.UniqueConstraint(
+            "performed_step_key", "step_key", name=op.f("uq_performed_step_links_performed_step_key_step_key")
+        ),
+    )
+    op.create_index(
+        op.f("ix_performed_step_links_performed_step_key"), "performed_step_links", ["performed_step_key"], unique=False
+    )
+    op.create_index(op.f("ix_performed_step_links_step_key"), "performed_step_links", ["step_key"], unique=False)
+    op.create_table(
+        "publications",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("resource_type", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("subject", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("content_digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("published_at", Instant(), nullable=False),
+        sa.Column("retired_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_publications_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_publications_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_publications")),
+        sa.UniqueConstraint("server", "reference", name=op.f("uq_publications_server_reference")),
+    )
+    op.create_index(op.f("ix_publications_study_key"), "publications", ["study_key"], unique=False)
+    op.create_table(
+        "series",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("series_instance_uid", sa.Text(), nullable=False),
+        sa.Column("modality", sa.Text(), server_default="", nullable=False),
+        sa.Column("series_number", sa.BigInteger(), nullable=True),
+        sa.Column("series_description", sa.Text(), server_default="", nullable=False),
+        sa.Column("series_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("series_time", sa.Text(), server_default="", nullable=False),
+        sa.Column("body_part_examined", sa.Text(), server_default="", nullable=False),
+        sa.Column("laterality", sa.Text(), server_default="", nullable=False),
+        sa.Column("station_name", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_series_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_series")),
+        sa.UniqueConstraint("series_instance_uid", name=op.f("uq_series_series_instance_uid")),
+    )
+    op.create_index(op.f("ix_series_study_key"), "series", ["study_key"], unique=False)
+    op.create_table(
+        "step_stations",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scheduled_station_ae_title", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_step_stations_step_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_step_stations")),
+        sa.UniqueConstraint(
+            "step_key", "scheduled_station_ae_title", name=op.f("uq_step_stations_step_key_scheduled_station_ae_title")
+        ),
+    )
+    op.create_index(
+        op.f("ix_step_stations_scheduled_station_ae_title"),
+        "step_stations",
+        ["scheduled_station_ae_title"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_step_stations_step_key"), "step_stations", ["step_key"], unique=False)
+    op.create_table(
+        "deliveries",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("order_of", sa.Text(), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("attachment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("next_at", Instant(), nullable=False),
+        sa.Column("lease_owner", sa.Text(), server_default="", nullable=False),
+        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("fence", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("held_reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("last_error", sa.Text(), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("settled_at", Instant(), nullable=True),
+        sa.CheckConstraint("state IN ('pending', 'sending', 'held', 'sent', 'dead')", name=op.f("ck_deliveries_state")),
+        sa.ForeignKeyConstraint(["attachment_key"], ["attachments.key"], name=op.f("fk_deliveries_attachment_key")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_deliveries_order_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_deliveries_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_deliveries")),
+    )
+    op.create_index(op.f("ix_deliveries_attachment_key"), "deliveries", ["attachment_key"], unique=False)
+    op.create_index("ix_deliveries_due", "deliveries", ["state", "next_at"], unique=False)
+    op.create_index(op.f("ix_deliveries_order_key"), "deliveries", ["order_key"], unique=False)
+    op.create_index(op.f("ix_deliveries_study_key"), "deliveries", ["study_key"], unique=False)
+    op.create_index(
+        "uq_deliveries_sending",
+        "deliveries",
+        ["topic", "destination", "order_of"],
+        unique=True,
+        sqlite_where=sa.text("state = 'sending'"),
+        postgresql_where=sa.text("state = 'sending'"),
+    )
+    op.create_index(
+        "uq_deliveries_waiting",
+        "deliveries",
+        ["topic", "destination", "order_of"],
+        unique=True,
+        sqlite_where=sa.text("state IN ('pending', 'held')"),
+        postgresql_where=sa.text("state IN ('pending', 'held')"),
+    )
+    op.create_table(
+        "instances",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("series_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("sop_class_uid", sa.Text(), nullable=False),
+        sa.Column("transfer_syntax_uid", sa.Text(), nullable=False),
+        sa.Column("blob", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("content_digest", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("instance_number", sa.BigInteger(), nullable=True),
+        sa.Column("content_label", sa.Text(), server_default="", nullable=False),
+        sa.Column("number_of_frames", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("received_from", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["series_key"], ["series.key"], name=op.f("fk_instances_series_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_instances_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_instances")),
+        sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_instances_sop_instance_uid")),
+    )
+    op.create_index(op.f("ix_instances_blob"), "instances", ["blob"], unique=False)
+    op.create_index(op.f("ix_instances_series_key"), "instances", ["series_key"], unique=False)
+    op.create_index(op.f("ix_instances_study_key"), "instances", ["study_key"], unique=False)
+    op.create_table(
+        "delivery_attempts",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("delivery_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("started_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.Column("outcome", sa.Text(), server_default="", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("node", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["delivery_key"], ["deliveries.key"], name=op.f("fk_delivery_attempts_delivery_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_delivery_attempts")),
+    )
+    op.create_index(op.f("ix_delivery_attempts_delivery_key"), "delivery_attempts", ["delivery_key"], unique=False)
+    op.create_table(
+        "forwards",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("instance_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("sent_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["instance_key"], ["instances.key"], name=op.f("fk_forwards_instance_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_forwards_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_forwards")),
+        sa.UniqueConstraint("instance_key", "destination", name=op.f("uq_forwards_instance_key_destination")),
+    )
+    op.create_index(op.f("ix_forwards_instance_key"), "forwards", ["instance_key"], unique=False)
+    op.create_index(op.f("ix_forwards_study_key"), "forwards", ["study_key"], unique=False)

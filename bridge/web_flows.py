@@ -1,0 +1,123 @@
+"""The flows as the web room calls them, joined to one house."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bridge.domain.claim import AttachmentKind, AuthorizationLine, ClaimAttachment
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.message import MessageState
+from bridge.domain.order import OrderDraft
+from bridge.domain.patient import PatientDraft
+from bridge.errors import Incomplete
+from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.change_delivery import drop_delivery, retry_delivery
+from bridge.flows.enter_order import Entry, TypedAuthorization
+from bridge.flows.preview_message import preview_message
+from bridge.flows.receive_message import Received
+from bridge.flows.replay_message import replay_message
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.flows.undo_merge import MergeUndoer
+from bridge.web.services import WebFlows
+from bridge.wiring import House
+
+_ANSWER_SECS = 60
+
+
+def web_flows(house: House) -> WebFlows:
+    """Return every flow that a page or a REST call starts."""
+    calls = _Calls(house)
+    return WebFlows(
+        receive_message=calls.receive_message,
+        map_message=calls.map_message,
+        replay_message=calls.replay_message,
+        decide_study=calls.decide_study,
+        attach_images=calls.attach_images,
+        release_attachment=calls.release_attachment,
+        enter_authorization=calls.enter_authorization,
+        enter_order=calls.enter_order,
+        undo_merge=calls.undo_merge,
+        retry_delivery=calls.retry_delivery,
+        drop_delivery=calls.drop_delivery,
+    )
+
+
+class _Calls:
+    def __init__(self, house: House) -> None:
+        self._house = house
+        parts = (house.store, house.clock, house.rules, house.destinations)
+        self._resolver = MismatchResolver(*parts)
+        self._undoer = MergeUndoer(*parts)
+        self._entry = Entry(*parts, house.stations_for)
+        self._attacher = ImageAttacher(house.store, house.clock, house.destinations)
+
+    def receive_message(self, raw: bytes, peer: str) -> bytes:
+        return self._house.message_queue.submit(Received(raw, peer)).result(_ANSWER_SECS)
+
+    def map_message(self, raw: bytes) -> Mapping[str, Any]:
+        return preview_message(raw, self._house.mappings, self._house.defaults, self._house.stations_for)
+
+    def replay_message(self, *, message_key: int, actor: str) -> MessageState:
+        return MessageState(replay_message(self._house.store, self._house.receiver, message_key, actor))
+
+    def decide_study(
+        self,
+        *,
+        study_instance_uid: str,
+        action: str,
+        accession_number: str | None,
+        patient: tuple[str, str] | None,
+        reason: str,
+        actor: str,
+    ) -> None:
+        whom = PatientIdentifier(*patient) if patient is not None else None
+        self._resolver.resolve(study_instance_uid, Ruling(action, reason, actor, accession_number or "", whom))
+
+    def attach_images(
+        self,
+        *,
+        authorization_key: int,
+        study_instance_uid: str,
+        kinds: Sequence[str],
+        instances: Sequence[str],
+        payer: str,
+        actor: str,
+    ) -> list[ClaimAttachment]:
+        try:
+            chosen = [AttachmentKind(kind) for kind in kinds]
+        except ValueError:
+            known = ", ".join(AttachmentKind)
+            raise Incomplete(f"kinds are {known}", code="not_in_table", where="as") from None
+        return self._attacher.attach(
+            authorization_key, study_instance_uid, chosen, instances, payer=payer, actor=actor
+        )
+
+    def release_attachment(self, *, authorization_key: int, attachment_key: int, reason: str, actor: str) -> None:
+        self._attacher.release(authorization_key, attachment_key, reason, actor)
+
+    def enter_authorization(
+        self,
+        *,
+        number: str,
+        payer: str,
+        patient: tuple[str, str],
+        accession_number: str | None,
+        lines: Sequence[Mapping[str, str]],
+        actor: str,
+    ) -> int:
+        said = tuple(AuthorizationLine(line["code"], line.get("description", "")) for line in lines)
+        typed = TypedAuthorization(number, payer, PatientIdentifier(*patient), accession_number or "", said)
+        return self._entry.enter_authorization(typed, actor)
+
+    def enter_order(self, *, order: OrderDraft, patient: PatientDraft, actor: str) -> str:
+        return self._entry.enter_order(order, patient, actor)
+
+    def undo_merge(self, *, merge_key: int, reason: str, actor: str) -> None:
+        self._undoer.undo(merge_key, reason, actor)
+
+    def retry_delivery(self, *, delivery_key: int, actor: str) -> None:
+        retry_delivery(self._house.store, self._house.clock, delivery_key, actor)
+
+    def drop_delivery(self, *, delivery_key: int, actor: str) -> None:
+        drop_delivery(self._house.store, self._house.clock, delivery_key, actor)

@@ -1,0 +1,197 @@
+"""The one place that builds and joins all rooms: settings in, roles out, each an object with start and stop.
+
+Roles run as processes under the supervisor, or together in one process; nothing here knows which.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from bridge import __version__, safety
+from bridge.clock import Clock
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.errors import Misconfigured
+from bridge.flows.announce import Destinations
+from bridge.flows.apply_message import MessageApplier
+from bridge.flows.message_queue import MessageQueue
+from bridge.flows.receive_instance import InstanceReceiver
+from bridge.flows.receive_message import MessageReceiver
+from bridge.flows.record_performed_step import PerformedStepRecorder
+from bridge.flows.search_studies import StudySearch
+from bridge.mapping.load import load_mappings
+from bridge.mapping.reconcile_rules import load_rules
+from bridge.mapping.resolve import MappingSet
+from bridge.mapping.site import Defaults
+from bridge.settings import Peer, Settings
+from bridge.store import schema, users
+from bridge.store.blobs import FolderBlobs
+from bridge.store.db import Store
+
+ROLES = ("hl7", "dicom", "web", "worker")
+UNASSIGNED_STATION = "UNASSIGNED"
+
+
+class Role(Protocol):
+    """A running part of the product. addresses: what it listens on, by name; {} for none."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    @property
+    def is_alive(self) -> bool: ...
+
+    @property
+    def addresses(self) -> Mapping[str, str]: ...
+
+
+def shipped_mappings() -> Path:
+    """Return the folder of the mappings that came with the program: beside the package in a checkout, inside it in a wheel."""
+    inside = Path(__file__).parent / "_mappings"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "mappings"
+
+
+@dataclass
+class House:
+    """Everything one process needs of the rooms, each built once, when first asked for."""
+
+    settings: Settings
+    clock: Clock
+    is_demo: bool = False
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.settings.database_url)
+
+    @cached_property
+    def blobs(self) -> FolderBlobs:
+        return FolderBlobs(self.settings.blob_folder)
+
+    @cached_property
+    def mappings(self) -> MappingSet:
+        return load_mappings(shipped_mappings(), self.settings.bridge.mappings)
+
+    @cached_property
+    def rules(self) -> ReconcileRules:
+        identity = self.settings.identity
+        return load_rules(
+            shipped_mappings(),
+            self.settings.bridge.mappings,
+            authority=identity.authority,
+            authority_aliases={one.oid: one.name for one in identity.authorities if one.oid},
+        )
+
+    @cached_property
+    def destinations(self) -> Destinations:
+        servers = self.settings.fhir.servers
+        return Destinations(
+            studies=tuple(one.name for one in servers if "ImagingStudy" in one.publish),
+            claims=tuple(one.name for one in servers if "Claim" in one.publish),
+            archives=tuple(one.ae_title for one in self.settings.dicom.peers if "archive" in one.roles),
+            study_quiet=timedelta(seconds=self.settings.publish.study_quiet_secs),
+        )
+
+    @cached_property
+    def defaults(self) -> Defaults:
+        identity = self.settings.identity
+        return Defaults(
+            identity.authority,
+            self.settings.bridge.time_zone,
+            {one.oid: one.name for one in identity.authorities if one.oid},
+        )
+
+    @cached_property
+    def applier(self) -> MessageApplier:
+        return MessageApplier(self.clock, self.rules, self.destinations, self.stations_for)
+
+    @cached_property
+    def receiver(self) -> MessageReceiver:
+        return MessageReceiver(
+            self.store, self.clock, self.mappings, self.defaults, self.applier, self.settings.hl7.senders
+        )
+
+    @cached_property
+    def message_queue(self) -> MessageQueue:
+        return MessageQueue(self.receiver)
+
+    @cached_property
+    def instances(self) -> InstanceReceiver:
+        return InstanceReceiver(
+            self.store, self.blobs, self.clock, self.rules, self.destinations, self._is_foreign
+        )
+
+    @cached_property
+    def performed_steps(self) -> PerformedStepRecorder:
+        return PerformedStepRecorder(self.store, self.clock, self.rules, self.destinations)
+
+    @cached_property
+    def search(self) -> StudySearch:
+        return StudySearch(self.store, self.blobs, self.clock, self.settings.dicom.ae_title)
+
+    @cached_property
+    def node(self) -> str:
+        """This process's name among all: host, process, and a part that no later process repeats."""
+        return f"{socket.gethostname()}:{os.getpid()}:{self.clock.new_id()[:8]}"
+
+    def peer(self, ae_title: str) -> Peer | None:
+        """Return the configured peer of that title."""
+        return next((one for one in self.settings.dicom.peers if one.ae_title == ae_title), None)
+
+    def stations_for(self, modality: str) -> tuple[str, ...]:
+        """Return the devices that may do *modality* where an order names no station."""
+        devices = [one for one in self.settings.dicom.peers if "modality" in one.roles]
+        fitting = [one.ae_title for one in devices if one.modality == modality]
+        anything = [one.ae_title for one in devices if not one.modality]
+        return tuple(fitting or anything) or (UNASSIGNED_STATION,)
+
+    def prepare(self, *, migrate: bool | None = None) -> None:
+        """
+        Make data folder and schema fit, and refuse what would be unsafe, before any port opens.
+
+        migrate: None migrates SQLite and checks PostgreSQL; only `imaging-bridge migrate` migrates that.
+        Raises: Misconfigured, with every fault found.
+        """
+        self._collect_faults()
+        self._make_data_folder()
+        if migrate or (migrate is None and self.store.is_sqlite):
+            schema.migrate(self.store)
+        else:
+            schema.check(self.store)
+        schema.check_durable(self.store)
+        with self.store.read() as tx:
+            has_administrator = users.has_admin(tx)
+        safety.check_start(self.settings, has_administrator=has_administrator)
+
+    def _collect_faults(self) -> None:
+        """Load mappings and rules together, so that a start names the faults of both."""
+        faults: list[str] = []
+        loads: tuple[Callable[[], Any], ...] = (lambda: self.mappings, lambda: self.rules)
+        for load in loads:
+            try:
+                load()
+            except Misconfigured as fault:
+                faults += fault.faults
+        if faults:
+            raise Misconfigured(faults)
+
+    def _make_data_folder(self) -> None:
+        try:
+            self.settings.bridge.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = self.settings.bridge.data / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as fault:
+            raise Misconfigured(
+                [f"bridge.data: {self.settings.bridge.data}: {fault.strerror or 'cannot be written'}"]
+            ) from fault
+
+    def _is_foreign(self, ae_title: str) -> bool:
+        peer = self.peer(ae_title)
+        return peer is not None and "referrer" in peer.roles
