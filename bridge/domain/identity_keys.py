@@ -80,9 +80,9 @@ def same_number(one: str, other: str, rules: ReconcileRules) -> bool:
 
 
 def is_placeholder_id(patient_id: str, rules: ReconcileRules) -> bool:
-    """Say whether *patient_id* names nobody: empty, or a value that stands for "unknown" here."""
+    """Say whether *patient_id* names nobody: empty, zero, or a value that stands for "unknown" here."""
     text = patient_id.strip(" \0").upper()
-    return not text or text in rules.placeholder_ids
+    return not text.strip("0") or text in rules.placeholder_ids
 
 
 def _id_keys(identifier: PatientIdentifier) -> list[IdentityKey]:

@@ -243,8 +243,10 @@ def _is_close(one: NamePart, other: NamePart, nicknames: Nicknames) -> bool:
         return long.startswith(short)
     if _is_part_of_compound(one.words, other.words):
         return True
-    if _differs_by_a_mark(one.words, other.words):
-        return False
+    return _is_alike(short, long, nicknames) and not _differs_by_a_mark(one.words, other.words)
+
+
+def _is_alike(short: str, long: str, nicknames: Nicknames) -> bool:
     if len(short) >= _CUT_FROM and long.startswith(short):
         return True
     if edits_within(short, long, 2 if len(short) >= _TWO_EDITS_FROM else 1):

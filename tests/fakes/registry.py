@@ -22,6 +22,8 @@ class DictRegistry:
         self._patients: dict[int, Patient] = {}
         self._former: dict[int, list[tuple[str, str]]] = defaultdict(list)
         self._registered: dict[int, datetime | None] = {}
+        self._merged: dict[int, dict[int, None]] = defaultdict(dict)
+        self._records: dict[int, PatientRecord] = {}
         self._holders: dict[tuple[str, str], int] = {}
         self._index: dict[IdentityKey, dict[int, None]] = defaultdict(dict)
         self._orders: dict[int, OrderRecord] = {}
@@ -62,11 +64,15 @@ class DictRegistry:
 
     def merge(self, retired: int, survivor: int) -> None:
         self._patients[retired] = replace(self._patients[retired], merged_into=survivor)
-        self._records_changed()
+        self._merged[survivor][retired] = None
+        self._records.clear()
 
     def unmerge(self, retired: int) -> None:
+        survivor = self._patients[retired].merged_into
+        if survivor is not None:
+            self._merged[survivor].pop(retired)
         self._patients[retired] = replace(self._patients[retired], merged_into=None)
-        self._records_changed()
+        self._records.clear()
 
     def holder(self, issuer: str, patient_id: str) -> int | None:
         return self._holders.get((issuer, patient_id))
@@ -136,17 +142,10 @@ class DictRegistry:
         return patient
 
     def _record(self, row: int) -> PatientRecord:
-        cached = self._cache.get(row)
+        cached = self._records.get(row)
         if cached is None:
-            cached = self._cache[row] = self._build(row)
+            cached = self._records[row] = self._build(row)
         return cached
-
-    @property
-    def _cache(self) -> dict[int, PatientRecord]:
-        return self.__dict__.setdefault("_records", {})
-
-    def _records_changed(self) -> None:
-        self._cache.clear()
 
     def _build(self, row: int) -> PatientRecord:
         merged = self._merged_into(row)
@@ -160,14 +159,10 @@ class DictRegistry:
         )
 
     def _merged_into(self, row: int) -> list[Patient]:
-        direct = [patient for patient in self._retired() if patient.merged_into == row]
-        return [one for patient in direct for one in (patient, *self._merged_into(patient.key))]
-
-    def _retired(self) -> list[Patient]:
-        return [patient for patient in self._patients.values() if patient.merged_into is not None]
+        return [one for key in self._merged[row] for one in (self._patients[key], *self._merged_into(key))]
 
     def _reindex(self, row: int) -> None:
-        self._cache.pop(self._live(row).key, None)
+        self._records.pop(self._live(row).key, None)
         for key in identity_keys(self._build_alone(row)):
             self._index[key][row] = None
 

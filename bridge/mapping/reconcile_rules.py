@@ -1,0 +1,287 @@
+"""Reads reconcile.toml and nicknames.csv, the shipped ones and those a site lays over them, into ReconcileRules."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bridge.domain.identifiers import digest_of
+from bridge.domain.names import fold
+from bridge.domain.reconcile_rules import BIND_RULES, VETOES, ReconcileRules, Scores
+from bridge.errors import Misconfigured
+
+FILE_NAME = "reconcile.toml"
+_SCHEMA = 1
+_VERSION_LENGTH = 12
+_DATE = re.compile(r"\d{8}")
+
+Check = Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """
+    Whose numbers are ours, from the settings.
+
+    default: what an identifier without an issuer means. own: further issuers that are ours. aliases: OID or another
+    spelling → name.
+    """
+
+    default: str
+    own: frozenset[str] = frozenset()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_reconcile_rules(folders: Sequence[Path], authorities: Authorities) -> ReconcileRules:
+    """
+    Return the rules of *folders*, a later one laid over an earlier; what no file says has its default.
+
+    Raises: Misconfigured, naming every fault with file, entry and the nearest right word.
+    """
+    faults: list[str] = []
+    entries: dict[tuple[str, str], Any] = {}
+    for folder in folders:
+        entries.update(_read_file(folder / FILE_NAME, faults))
+    nicknames = _read_nicknames(str(entries.get(("names", "nicknames"), "")), folders, faults)
+    if faults:
+        raise Misconfigured(faults)
+    return _build(entries, nicknames, authorities)
+
+
+def _read_file(path: Path, faults: list[str]) -> dict[tuple[str, str], Any]:
+    """Return the sound entries of one file by (section, key), and add what is wrong with the others to *faults*."""
+    if not path.is_file():
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: not TOML: {error}")
+        return {}
+    entries: dict[tuple[str, str], Any] = {}
+    for section, values in content.items():
+        if section == "schema":
+            if values != _SCHEMA:
+                faults.append(f"{path}: schema is {values!r}; this version reads {_SCHEMA}")
+        elif section not in _ENTRIES:
+            faults.append(f"{path}: [{section}] is not known{_nearest(section, _ENTRIES)}")
+        elif not isinstance(values, dict):
+            faults.append(f"{path}: [{section}] must be a table")
+        else:
+            entries |= _check_section(path, section, values, faults)
+    return entries
+
+
+def _check_section(
+    path: Path, section: str, values: Mapping[str, Any], faults: list[str]
+) -> dict[tuple[str, str], Any]:
+    known = _ENTRIES[section]
+    entries: dict[tuple[str, str], Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            faults.append(f"{path}: [{section}] {key} is not known{_nearest(key, known)}")
+            continue
+        fault = known[key](value)
+        if fault:
+            faults.append(f"{path}: [{section}] {key} {fault}")
+        else:
+            entries[section, key] = value
+    return entries
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, str) else "must be a text"
+
+
+def _texts(value: Any) -> str:
+    fits = isinstance(value, list) and all(isinstance(one, str) and one.strip() for one in value)
+    return "" if fits else "must be a list of texts, none of them empty"
+
+
+def _text_table(value: Any) -> str:
+    fits = isinstance(value, dict) and all(isinstance(one, str) and one.strip() for one in value.values())
+    return "" if fits else "must be a table of texts"
+
+
+def _whole_number(value: Any) -> str:
+    return "" if isinstance(value, int) and not isinstance(value, bool) else "must be a whole number"
+
+
+def _positive(value: Any) -> str:
+    return _whole_number(value) or ("" if value > 0 else "must be more than 0")
+
+
+def _pattern(value: Any) -> str:
+    if not isinstance(value, str):
+        return "must be a regular expression"
+    try:
+        re.compile(value)
+    except re.error as error:
+        return f"is no regular expression: {error}"
+    return ""
+
+
+def _dates(value: Any) -> str:
+    return _texts(value) or ("" if all(_DATE.fullmatch(one) for one in value) else "must be dates as YYYYMMDD")
+
+
+def _charsets(value: Any) -> str:
+    fault = _texts(value)
+    if fault:
+        return fault
+    for name in value:
+        try:
+            codecs.lookup(name)
+        except LookupError:
+            return f"names {name!r}, which is no character set{_nearest(name, _COMMON_CHARSETS)}"
+    return ""
+
+
+def _one_of(known: Sequence[str]) -> Check:
+    def check(value: Any) -> str:
+        fault = _texts(value)
+        if fault:
+            return fault
+        for code in value:
+            if code in VETOES and code not in known:
+                return f"names {code}: a veto cannot be switched off"
+            if code not in known:
+                return f"names {code!r}{_nearest(code, known)}"
+        return ""
+
+    return check
+
+
+def _grades(known: Iterable[str]) -> Check:
+    grades = tuple(known)
+
+    def check(value: Any) -> str:
+        if not isinstance(value, dict) or any(_whole_number(one) for one in value.values()):
+            return "must be a table of whole numbers"
+        for grade in value:
+            if grade not in grades:
+                return f"has {grade}, which is no grade{_nearest(grade, grades)}"
+        missing = [grade for grade in grades if grade not in value]
+        return f"lacks {', '.join(missing)}" if missing else ""
+
+    return check
+
+
+_COMMON_CHARSETS = ("gb18030", "gbk", "big5", "iso2022_jp", "shift_jis", "euc_kr", "iso8859_5", "cp1251", "utf_8")
+_DEFAULT_SCORES = Scores()
+_ENTRIES: dict[str, dict[str, Check]] = {
+    "ids": {"mrn_pattern": _pattern, "prefixes": _texts, "suffixes": _texts, "placeholders": _texts},
+    "names": {
+        "placeholder_words": _texts,
+        "test_words": _texts,
+        "nicknames": _text,
+        "charsets": _charsets,
+        "placeholder_dobs": _dates,
+    },
+    "sources": {"import_aes": _texts, "institutions": _text_table, "import_procedures": _texts},
+    "rules": {
+        "accession_stale_days": _positive,
+        "order_window_hours": _positive,
+        "disable": _one_of(BIND_RULES),
+        "two_person": _one_of(VETOES),
+    },
+    "scores": {
+        "name": _grades(_DEFAULT_SCORES.name),
+        "birth_date": _grades(_DEFAULT_SCORES.birth_date),
+        "sex": _grades(_DEFAULT_SCORES.sex),
+        "exact_id": _whole_number,
+        "exact_id_with_equal_name": _whole_number,
+        "cross_reference": _whole_number,
+        "normalised_id": _whole_number,
+        "order_key": _whole_number,
+    },
+}
+
+
+def _read_nicknames(name: str, folders: Sequence[Path], faults: list[str]) -> dict[str, frozenset[int]]:
+    """Return folded name → the rows it stands in; the last folder that has the file decides."""
+    path = next((folder / name for folder in reversed(folders) if name and (folder / name).is_file()), None)
+    if path is None:
+        if name:
+            faults.append(f"{FILE_NAME}: [names] nicknames names {name}, which is in none of the mapping folders")
+        return {}
+    rows: dict[str, set[int]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.reader(file), 1):
+            names = ["".join(fold(cell).split()) for cell in row if cell.strip()]
+            if not names or row[0].lstrip().startswith("#"):
+                continue
+            if len(names) < 2:
+                faults.append(f"{path}: line {number} has one name; a row holds names that stand for one another")
+            for one in names:
+                rows.setdefault(one, set()).add(number)
+    return {one: frozenset(numbers) for one, numbers in rows.items()}
+
+
+def _build(
+    entries: Mapping[tuple[str, str], Any], nicknames: Mapping[str, frozenset[int]], authorities: Authorities
+) -> ReconcileRules:
+    values: dict[str, Any] = {}
+    for place, (attribute, convert) in _TARGETS.items():
+        if place in entries:
+            values[attribute] = convert(entries[place])
+    scores = {key: value for (section, key), value in entries.items() if section == "scores"}
+    return ReconcileRules(
+        authority=authorities.default,
+        own_authorities=authorities.own,
+        authority_aliases=dict(authorities.aliases),
+        nicknames=nicknames,
+        scores=Scores(**scores),
+        version=_version(entries, nicknames, authorities),
+        **values,
+    )
+
+
+def _upper_set(values: list[str]) -> frozenset[str]:
+    return frozenset(" ".join(value.upper().split()) for value in values)
+
+
+def _folded_set(values: list[str]) -> frozenset[str]:
+    return frozenset("".join(fold(value).split()) for value in values)
+
+
+_TARGETS: dict[tuple[str, str], tuple[str, Callable[[Any], Any]]] = {
+    ("ids", "mrn_pattern"): ("mrn_pattern", str),
+    ("ids", "prefixes"): ("id_prefixes", tuple),
+    ("ids", "suffixes"): ("id_suffixes", tuple),
+    ("ids", "placeholders"): ("placeholder_ids", _upper_set),
+    ("names", "placeholder_words"): ("placeholder_words", _folded_set),
+    ("names", "test_words"): ("test_words", _folded_set),
+    ("names", "charsets"): ("charsets", tuple),
+    ("names", "placeholder_dobs"): ("placeholder_birth_dates", frozenset),
+    ("sources", "import_aes"): ("import_ae_titles", lambda titles: frozenset(title.strip() for title in titles)),
+    ("sources", "institutions"): ("institutions", dict),
+    ("sources", "import_procedures"): ("import_procedures", _upper_set),
+    ("rules", "accession_stale_days"): ("accession_stale_days", int),
+    ("rules", "order_window_hours"): ("order_window_hours", int),
+    ("rules", "disable"): ("disable", frozenset),
+    ("rules", "two_person"): ("two_person", frozenset),
+}
+
+
+def _version(
+    entries: Mapping[tuple[str, str], Any], nicknames: Mapping[str, frozenset[int]], authorities: Authorities
+) -> str:
+    content = [
+        sorted((section, key, value) for (section, key), value in entries.items()),
+        sorted((name, sorted(rows)) for name, rows in nicknames.items()),
+        [authorities.default, sorted(authorities.own), sorted(authorities.aliases.items())],
+    ]
+    return digest_of(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())[:_VERSION_LENGTH]
