@@ -18,6 +18,7 @@ from bridge.errors import Malformed
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 
 _DATE = re.compile(r"(\d{4})([.\-/]?)(\d{2})\2(\d{2})")
+_HYPHENATED_RANGE = re.compile(r"(\d{4}-\d{2}-\d{2})?-(\d{4}-\d{2}-\d{2})?")
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?")
 _DAY_START, _DAY_END = "000000", "235959.999999"
 
@@ -59,9 +60,10 @@ def normal_date(text: str) -> str:
     if not found:
         return ""
     try:
-        return date(int(found[1]), int(found[3]), int(found[4])).strftime("%Y%m%d") if found[1] != "0000" else ""
+        date(int(found[1]), int(found[3]), int(found[4]))
     except ValueError:
         return ""
+    return found[1] + found[3] + found[4]
 
 
 def normal_time(text: str) -> str:
@@ -102,15 +104,12 @@ def parse_time_range(key: str) -> TimeRange | None:
 
 
 def _range_ends(key: str) -> tuple[str, str]:
-    """Split a range; a lone value is both ends. "2024-01-31" and "2024-01-31-2024-02-01" have hyphens of their own."""
+    """Split a range; a lone value is both ends. A date may hold hyphens of its own."""
     key = key.strip(" \0")
     if normal_date(key):
         return key, key
-    if key.count("-") in (3, 5):
-        parts = key.split("-")
-        middle = 3 if parts[2] else 0 if not parts[0] else len(parts) // 2
-        low, high = "-".join(parts[:middle]), "-".join(parts[middle:]).lstrip("-")
-        return low, high
+    if hyphenated := _HYPHENATED_RANGE.fullmatch(key):
+        return hyphenated[1] or "", hyphenated[2] or ""
     low, hyphen, high = key.partition("-")
     return (low.strip(), high.strip()) if hyphen else (key, key)
 

