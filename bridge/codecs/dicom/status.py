@@ -94,6 +94,19 @@ _BY_CODE: dict[tuple[Service, str], int] = {
     (Service.PERFORMED_STEP, "unknown"): 0x0112,
     (Service.MOVE, "unknown_destination"): MOVE_DESTINATION_UNKNOWN,
 }
+# A retrieval that found its objects and could not send them. Source: PS3.4 C.4.2.1.5, C.4.3.1.4.
+_UNSENT = frozenset(
+    {
+        "unreachable",
+        "tls_failed",
+        "association_rejected",
+        "association_aborted",
+        "association_lost",
+        "no_answer",
+        "bad_peer",
+        "object_unreadable",
+    }
+)
 _OUR_FAULT: dict[Service, int] = {
     Service.STORAGE: 0xC000,
     Service.WORKLIST: 0xC000,
@@ -114,6 +127,8 @@ def outcome_of(service: Service, fault: Exception) -> Outcome:
     if service == Service.PERFORMED_STEP and fault.code == "performed_step_final":
         return Outcome(PROCESSING_FAILURE, comment_of(fault.detail), MAY_NO_LONGER_BE_UPDATED)
     status = _BY_CODE.get((service, fault.code))
+    if service in (Service.GET, Service.MOVE) and fault.code in _UNSENT:
+        status = SUBOPERATIONS_FAILED
     if status is None:
         table = _TABLE[service]
         status = next((table[kind] for kind in type(fault).__mro__ if kind in table), None)

@@ -179,12 +179,13 @@ class InboundAssociation(Association):
             self.acse.send_abort(0x02)
             return "idle"
         except PeerGone:
-            return "lost"
+            # Perhaps it asked to be released while an answer was on its way.
+            pass
         if self.dul.is_release_asked:
             self.acse.send_release(is_response=True)
             self.is_released = True
             return "released"
-        return "aborted"
+        return "aborted" if self.dul.was_aborted else "lost"
 
     def _dispatch(self, exchange: Exchange, request: Message) -> None:
         context, command = request.context, request.command

@@ -50,6 +50,10 @@ class _Tally:
             self.failed += 1
             self.failed_uids.append(sop_instance_uid)
 
+    def give_up(self) -> None:
+        """Count what is left as failed."""
+        self.failed, self.remaining = self.failed + self.remaining, 0
+
     def numbers(self, *, final: bool) -> dict[int, int | str]:
         counted = {
             commands.COMPLETED_SUBOPERATIONS: self.completed,
@@ -99,11 +103,13 @@ class Retrieval:
             final = carry_out(exchange, request, request.data_set, tally)
         except BridgeError as fault:
             final = outcome_of(request.context.service, fault)
+            tally.give_up()
         except PeerGone:
             raise
         except Exception as fault:  # noqa: BLE001  # The peer is waiting for a final status.
             exchange.report_fault(request.context.service, fault)
             final = outcome_of(request.context.service, fault)
+            tally.give_up()
         numbers = tally.numbers(final=final.status != status.CANCELLED)
         failed = _failed_list(tally, request) if tally.failed_uids else None
         exchange.respond(request, final, numbers, failed)
@@ -175,7 +181,7 @@ class Retrieval:
             raise Unavailable("an object could not be read", code="object_unreadable") from fault
         response = exchange.await_response(message_id, _RESPONSE_SECS)
         if response is None:
-            raise Unavailable("the peer did not answer a sub-operation", code="no_response")
+            raise Unavailable("the peer did not answer a sub-operation", code="no_answer")
         code = response.number(commands.STATUS)
         return status.PROCESSING_FAILURE if code is None else code
 

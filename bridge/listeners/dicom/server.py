@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import pydicom.config
 import pynetdicom._config
 from pydicom.uid import UID
 from pynetdicom.ae import ApplicationEntity
@@ -92,7 +93,7 @@ class DicomServer:
 
         Raises: Misconfigured, if a port stays taken for some seconds or cannot be had.
         """
-        _silence_library()
+        _silence_libraries()
         self._config.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         sweep(self._config.spool, time.time() - _LEFTOVER_SECS)
         for title in self._admission.unresolved:
@@ -166,9 +167,16 @@ def _entity(ae_title: str) -> ApplicationEntity:
     return entity
 
 
-def _silence_library() -> None:
-    """Keep pynetdicom from logging: it writes identifiers, and decoders' complaints with the values in them."""
+def _silence_libraries() -> None:
+    """
+    Keep pynetdicom and pydicom from saying what strangers sent.
+
+    One logs identifiers, and decoders' complaints with the values in them; the other warns on stderr, value and all, of each
+    UID that it does not like. What is wrong with a value is for our own checks to say.
+    """
     pynetdicom._config.LOG_HANDLER_LEVEL = "none"
     pynetdicom._config.LOG_REQUEST_IDENTIFIERS = False
     pynetdicom._config.LOG_RESPONSE_IDENTIFIERS = False
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    for library in ("pynetdicom", "pydicom"):
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)

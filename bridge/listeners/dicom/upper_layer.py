@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import P_DATA_TF as PDataPdu
+from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT
 
 from bridge.listeners.dicom.wire import P_DATA_TF, BadPdu, Wire
 
@@ -17,6 +18,8 @@ _AWAITING_REQUEST: Final = "Sta2"
 _ESTABLISHED: Final = "Sta6"
 _RELEASE_ASKED: Final = "Sta8"
 _AWAITING_CLOSE: Final = "Sta13"
+# A-ABORT by the service provider: invalid PDU parameter value. Source: PS3.8 9.3.8.
+_ABORT: Final = b"\7\0\0\0\0\4\0\0\2\6"
 # What a peer may still send us while it is being shown the door.
 _LINGER_BYTES = 64 << 10
 
@@ -45,6 +48,12 @@ class UpperLayer(DULServiceProvider):
     @property
     def is_awaiting_request(self) -> bool:
         return self.state_machine.current_state == _AWAITING_REQUEST
+
+    @property
+    def was_aborted(self) -> bool:
+        """Say whether the peer or we ended it by an A-ABORT; otherwise the connection broke."""
+        waiting = self.peek_next_pdu()
+        return isinstance(waiting, A_ABORT) or (isinstance(waiting, A_P_ABORT) and waiting.provider_reason != 0)
 
     @property
     def is_release_asked(self) -> bool:
@@ -80,7 +89,8 @@ class UpperLayer(DULServiceProvider):
         """
         Read one PDU; return the values of a P-DATA-TF, None if it was another one or the connection ended.
 
-        The bytes are overwritten by the next call. Raises: TimeoutError, if no PDU began within *patience_secs*.
+        The bytes are overwritten by the next call.
+        Raises: TimeoutError, if no PDU began within *patience_secs*; PeerGone, if one could not be worked with.
         """
         established = self.is_established
         try:
@@ -94,7 +104,12 @@ class UpperLayer(DULServiceProvider):
             self.event_queue.put("Evt17")
         except BadPdu:
             self.event_queue.put("Evt19")
-        self.run_events()
+        try:
+            self.run_events()
+        except Exception as fault:
+            # Some values are looked at by the machine only, and it stops for good when it does not like them.
+            self.socket.send(_ABORT)
+            raise PeerGone from fault
         return None
 
     def _take(self, kind: int, body: memoryview) -> None:
@@ -121,9 +136,7 @@ class UpperLayer(DULServiceProvider):
 
     def linger(self, secs: float) -> None:
         """Give the peer a moment to close first, then close."""
-        if self._kill_thread:
-            return
-        if self.state_machine.current_state == _AWAITING_CLOSE:
+        if self.state_machine.current_state == _AWAITING_CLOSE or self._kill_thread:
             self.socket.discard(secs, _LINGER_BYTES)
         self.socket.close()
         self.run_events()
