@@ -9,7 +9,6 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +25,35 @@ _DATE = re.compile(r"\d{8}")
 Check = Callable[[Any], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Authorities:
+def load_rules(
+    shipped: Path,
+    overlay: Path | str | None = None,
+    *,
+    authority: str,
+    own_authorities: Iterable[str] = (),
+    authority_aliases: Mapping[str, str] | None = None,
+) -> ReconcileRules:
     """
-    Whose numbers are ours, from the settings.
+    Return the rules of the folder *shipped* with those of *overlay* laid over it; what neither says has its default.
 
-    default: what an identifier without an issuer means. own: further issuers that are ours. aliases: OID or another
-    spelling → name.
-    """
-
-    default: str
-    own: frozenset[str] = frozenset()
-    aliases: Mapping[str, str] = field(default_factory=dict)
-
-
-def load_reconcile_rules(folders: Sequence[Path], authorities: Authorities) -> ReconcileRules:
-    """
-    Return the rules of *folders*, a later one laid over an earlier; what no file says has its default.
-
+    authority: what an identifier without an issuer means. own_authorities: further issuers that are ours: those of every
+    site that sends us patients. authority_aliases: an OID or another spelling → the authority's name.
     Raises: Misconfigured, naming every fault with file, entry and the nearest right word.
     """
     faults: list[str] = []
+    folders = [shipped, Path(overlay)] if overlay else [shipped]
     entries: dict[tuple[str, str], Any] = {}
     for folder in folders:
         entries.update(_read_file(folder / FILE_NAME, faults))
     nicknames = _read_nicknames(str(entries.get(("names", "nicknames"), "")), folders, faults)
     if faults:
         raise Misconfigured(faults)
-    return _build(entries, nicknames, authorities)
+    ours = {
+        "authority": authority,
+        "own_authorities": frozenset(own_authorities),
+        "authority_aliases": dict(authority_aliases or {}),
+    }
+    return _build(entries, nicknames, ours)
 
 
 def _read_file(path: Path, faults: list[str]) -> dict[tuple[str, str], Any]:
@@ -61,7 +61,7 @@ def _read_file(path: Path, faults: list[str]) -> dict[tuple[str, str], Any]:
     if not path.is_file():
         return {}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         faults.append(f"{path}: not TOML: {error}")
         return {}
@@ -218,7 +218,7 @@ def _read_nicknames(name: str, folders: Sequence[Path], faults: list[str]) -> di
             faults.append(f"{FILE_NAME}: [names] nicknames names {name}, which is in none of the mapping folders")
         return {}
     rows: dict[str, set[int]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:
         for number, row in enumerate(csv.reader(file), 1):
             names = ["".join(fold(cell).split()) for cell in row if cell.strip()]
             if not names or row[0].lstrip().startswith("#"):
@@ -231,21 +231,15 @@ def _read_nicknames(name: str, folders: Sequence[Path], faults: list[str]) -> di
 
 
 def _build(
-    entries: Mapping[tuple[str, str], Any], nicknames: Mapping[str, frozenset[int]], authorities: Authorities
+    entries: Mapping[tuple[str, str], Any], nicknames: Mapping[str, frozenset[int]], ours: Mapping[str, Any]
 ) -> ReconcileRules:
-    values: dict[str, Any] = {}
+    values = dict(ours)
     for place, (attribute, convert) in _TARGETS.items():
         if place in entries:
             values[attribute] = convert(entries[place])
     scores = {key: value for (section, key), value in entries.items() if section == "scores"}
     return ReconcileRules(
-        authority=authorities.default,
-        own_authorities=authorities.own,
-        authority_aliases=dict(authorities.aliases),
-        nicknames=nicknames,
-        scores=Scores(**scores),
-        version=_version(entries, nicknames, authorities),
-        **values,
+        nicknames=nicknames, scores=Scores(**scores), version=_version(entries, nicknames, ours), **values
     )
 
 
@@ -277,11 +271,11 @@ _TARGETS: dict[tuple[str, str], tuple[str, Callable[[Any], Any]]] = {
 
 
 def _version(
-    entries: Mapping[tuple[str, str], Any], nicknames: Mapping[str, frozenset[int]], authorities: Authorities
+    entries: Mapping[tuple[str, str], Any], nicknames: Mapping[str, frozenset[int]], ours: Mapping[str, Any]
 ) -> str:
     content = [
         sorted((section, key, value) for (section, key), value in entries.items()),
         sorted((name, sorted(rows)) for name, rows in nicknames.items()),
-        [authorities.default, sorted(authorities.own), sorted(authorities.aliases.items())],
+        [ours["authority"], sorted(ours["own_authorities"]), sorted(ours["authority_aliases"].items())],
     ]
     return digest_of(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())[:_VERSION_LENGTH]
