@@ -12,8 +12,8 @@ from bridge.codecs.hl7 import er7
 from bridge.errors import BridgeError
 from bridge.mapping.apply import apply
 from bridge.mapping.load import load_mappings
-from bridge.mapping.site import Defaults
 from bridge.mapping.show import show, show_error
+from bridge.mapping.site import Defaults
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "mappings" / "examples", ROOT / "samples" / "mappings")
