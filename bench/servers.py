@@ -1,0 +1,143 @@
+"""The servers that are compared, each as a child process on a free loopback port, with Nagle's algorithm off."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.machine import processor_secs
+
+HOST = "127.0.0.1"
+ROOT = Path(__file__).resolve().parents[1]
+# dcmtk reads it; without it every peer waits some 40 ms a message for a delayed acknowledgement.
+ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1", "PYTHONUNBUFFERED": "1"}
+STATIONS = ("CT1", "MR1", "US1", "DX1", "XA1")
+
+
+class Missing(Exception):
+    """A program that is compared is not on this machine."""
+
+
+def program(name: str) -> str:
+    """Return where a program is. Raises: Missing."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if not found:
+        raise Missing(f"{name} is not installed")
+    return found
+
+
+def free_port() -> int:
+    with socket.create_server((HOST, 0)) as one:
+        return int(one.getsockname()[1])
+
+
+class Server:
+    """A running server. ae_title, port: how DICOM clients reach it."""
+
+    def __init__(self, name: str, command: Sequence[str], port: int, ae_title: str, folder: Path) -> None:
+        self.name, self.port, self.ae_title, self.folder = name, port, ae_title, folder
+        with (folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, env=ENVIRONMENT, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+        self.wait_for(port)
+
+    def wait_for(self, port: int, limit_secs: float = 60) -> None:
+        """Return when *port* is listened on."""
+        end = time.monotonic() + limit_secs
+        while time.monotonic() < end and self._process.poll() is None:
+            try:
+                socket.create_connection((HOST, port), 0.5).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        self.stop()
+        raise Missing(f"{self.name} did not start; see {self.folder / 'server.log'}")
+
+    @property
+    def processor_secs(self) -> float:
+        return processor_secs(self._process.pid)
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+
+class Product(Server):
+    """The bridge as a clinic runs it: every role, SQLite, fsync. hl7_port: where orders go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.hl7_port, port, http = free_port(), free_port(), free_port()
+        settings = folder / "bench.toml"
+        settings.write_text(_settings(folder, self.hl7_port, port, http), "utf-8")
+        command = [sys.executable, "-m", "bridge", "serve", "-c", str(settings)]
+        super().__init__("imaging-bridge", command, port, "BRIDGE", folder)
+        self.wait_for(self.hl7_port)
+
+
+def storescp(folder: Path) -> Server:
+    """dcmtk's receiver with its defaults: it writes files and never syncs them."""
+    out, port = folder / "out", free_port()
+    out.mkdir()
+    return Server("storescp", [program("storescp"), "-aet", "PEER", "-od", str(out), str(port)], port, "PEER", folder)
+
+
+def orthanc(folder: Path, worklists: Path | None = None) -> Server:
+    """Orthanc with its defaults: SQLite index, files synced."""
+    port = free_port()
+    configuration = {
+        "Name": "bench",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "DicomAet": "ORTHANC",
+        "DicomPort": port,
+        "HttpPort": free_port(),
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomAlwaysAllowEcho": True,
+        "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowFindWorklist": True,
+    }
+    if worklists is not None:
+        plugin = next(iter(sorted(Path("/usr").glob("**/libModalityWorklists.so*"))), None)
+        if plugin is None:
+            raise Missing("Orthanc's worklist plug-in is not installed")
+        configuration["Plugins"] = [str(plugin)]
+        configuration["Worklists"] = {"Enable": True, "Database": str(worklists), "FilterIssuerAet": False}
+    settings = folder / "orthanc.json"
+    settings.write_text(json.dumps(configuration), "utf-8")
+    return Server("Orthanc", [program("Orthanc"), str(settings)], port, "ORTHANC", folder)
+
+
+def wlmscpfs(folder: Path, worklists: Path) -> Server:
+    """dcmtk's worklist server over a folder of files; its AE title is the folder's name."""
+    port = free_port()
+    command = [program("wlmscpfs"), "-dfp", str(worklists.parent), "--single-process", str(port)]
+    return Server("wlmscpfs", command, port, worklists.name, folder)
+
+
+def _settings(folder: Path, hl7: int, dicom: int, http: int) -> str:
+    peers = "".join(
+        f'[[dicom.peers]]\nae_title = "{title}"\nhost = "{HOST}"\nport = 104\nroles = ["modality"]\n\n'
+        for title in (*STATIONS, "SENDER")
+    )
+    return (
+        f'[bridge]\ndata = "{folder / "data"}"\nmappings = "{ROOT / "samples" / "mappings"}"\n\n'
+        f"[hl7]\nport = {hl7}\n\n[dicom]\nport = {dicom}\n\n{peers}[http]\nport = {http}\n\n"
+        '[identity]\nauthority = "RIVERSIDE"\n'
+    )
