@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bridge.domain.birth_dates import BirthDateGrade, SexGrade, grade_birth_date, grade_sex
-from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, Signal, StudyEvidence
+from bridge.domain.evidence import NamedIdentity, OrderRecord, PatientRecord, Registry, Signal, StudyEvidence
 from bridge.domain.identity_keys import header_keys
 from bridge.domain.leads import (
     OrderLead,
@@ -20,6 +20,7 @@ from bridge.domain.leads import (
 )
 from bridge.domain.name_grades import HeaderName, NameGrade, NameMatch, grade_name, read_header_name
 from bridge.domain.order import WAITING
+from bridge.domain.other_people import find_other_people
 from bridge.domain.reconcile_rules import ReconcileRules
 
 FITTING_NAMES = frozenset({NameGrade.EQUAL, NameGrade.CLOSE})
@@ -55,6 +56,7 @@ class Case:
 
     orders: whom K names, empty for a foreign study. identities: whom I names (cross-references for a foreign one).
     imports: waiting import orders of those a foreign study may be. graded: everyone found, by patient key.
+    other_people: whom other instances name instead.
     """
 
     evidence: StudyEvidence
@@ -66,6 +68,7 @@ class Case:
     imports: tuple[OrderLead, ...]
     graded: Mapping[int, Graded]
     signals: tuple[Signal, ...]
+    other_people: tuple[NamedIdentity, ...]
     notes: tuple[str, ...]
 
     @cached_property
@@ -167,7 +170,8 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
     graded = {key: grade(evidence, name, found[key], rules) for key in sorted(found)}
     imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
     signals = tuple(registry.signals_for(header.study_instance_uid))
-    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, notes)
+    others = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
+    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, others, notes)
 
 
 def grade(evidence: StudyEvidence, name: HeaderName, patient: PatientRecord, rules: ReconcileRules) -> Graded:

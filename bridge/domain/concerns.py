@@ -10,7 +10,6 @@ from datetime import datetime
 from bridge.domain.case import Case
 from bridge.domain.evidence import NamedIdentity, PatientRecord, Signal
 from bridge.domain.identifiers import digest_of
-from bridge.domain.vetoes import other_people
 
 NOBODY_NAMES_THEM = "V07"
 
@@ -21,7 +20,7 @@ def concerns_of(case: Case, patient_key: int, decided_at: datetime | None = None
 
     decided_at: patients registered after it are strangers, who may have been given a number again: they are no concern.
     """
-    marks = [_mark_of_identity(other) for other in other_people(case)]
+    marks = [_mark_of_identity(other) for other in case.other_people]
     marks += [_mark_of_signal(signal) for signal in case.signals]
     strangers = {key for key in case.keyed if _is_stranger(case.graded[key].patient, decided_at)}
     marks += [f"V06:{key}" for key in sorted(case.keyed - strangers - {patient_key})]

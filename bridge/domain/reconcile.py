@@ -16,7 +16,7 @@ from bridge.domain.order_rule import OrderChoice, choose_order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.verdict import Candidate, EvidenceRow, Outcome, Verdict
 from bridge.domain.vetoes import Held, first_veto, target_of
-from bridge.domain.wording import compared, fit_of, keys_of, label, release_of, why
+from bridge.domain.wording import compared, fit_of, label, named_by, release_of, why
 
 _ALWAYS_QUARANTINE = frozenset({"V01", "V04"})
 _NEVER_PRESELECTED = frozenset({"V06", "V08", "V09"})
@@ -61,11 +61,10 @@ def bound_verdict(case: Case, target: int, choice: OrderChoice, rule: str, tried
     one = case.graded[target]
     differences = corrections(case.evidence.header, one.patient, choice.order, case.rules)
     corrected = any(corrects(difference, case.rules) for difference in differences)
-    names = "name" if len(case.via(target)) > 1 else "names"
     return Verdict(
         outcome=Outcome.BIND_WITH_CORRECTION if corrected else Outcome.BIND,
         rule=rule,
-        sentence=f"Bound ({rule}): {keys_of(case, target)} {names} {label(one.patient, case.rules)}; {fit_of(one)}.",
+        sentence=f"Bound ({rule}): {named_by(case, target)}; {fit_of(one)}.",
         patient_key=target,
         order_key=choice.order.key if choice.order else None,
         linked_order_keys=tuple(order.key for order in choice.linked),

@@ -19,8 +19,8 @@ from bridge.domain.reconcile import bound_verdict, held_verdict
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Difference
 from bridge.domain.verdict import Verdict
-from bridge.domain.vetoes import Held, other_people
-from bridge.domain.wording import keys_of, label, names_of, short_name, signal_words
+from bridge.domain.vetoes import Held
+from bridge.domain.wording import label, named_by, owner, short_name, signal_words
 
 PERSON = "person"
 
@@ -108,9 +108,9 @@ def _new_contradiction(
     case: Case, binding: Binding, patient: PatientRecord, order: OrderRecord | None, registry: Registry
 ) -> Held | None:
     marks = list(concerns_of(case, patient.key, binding.decided_at))
-    owner = registry.survivor(order.order.patient_key) if order else None
-    if owner is not None and owner.key != patient.key:
-        marks.append(f"V06:{owner.key}")
+    holder = registry.survivor(order.order.patient_key) if order else None
+    if holder is not None and holder.key != patient.key:
+        marks.append(f"V06:{holder.key}")
     if binding.by_person and binding.accepted is None:
         marks = [mark for mark in marks if _is_later_signal(case, mark, binding.decided_at)]
     accepted = {_with_survivor(mark, registry) for mark in binding.accepted or ()}
@@ -118,7 +118,7 @@ def _new_contradiction(
     if not new:
         return None
     code = new[0].partition(":")[0]
-    return Held(code, _reason(case, code, patient, owner))
+    return Held(code, _reason(case, code, patient, holder))
 
 
 def _is_later_signal(case: Case, mark: str, decided_at: datetime | None) -> bool:
@@ -136,20 +136,20 @@ def _with_survivor(mark: str, registry: Registry) -> str:
     return f"V06:{survivor.key}" if survivor is not None else mark
 
 
-def _reason(case: Case, code: str, patient: PatientRecord, owner: PatientRecord | None) -> str:
+def _reason(case: Case, code: str, patient: PatientRecord, holder: PatientRecord | None) -> str:
     bound = f"it was bound to {label(patient, case.rules)}"
     if code == "V02":
-        names = " and ".join(short_name(other.patient_name) for other in list(other_people(case))[:3])
+        names = " and ".join(short_name(other.patient_name) for other in case.other_people[:3])
         return f"{bound}, but images have come that name another patient: {names}."
     if code == "V03":
         words = dict.fromkeys(signal_words(signal.code) for signal in case.signals)
         return f"{bound}, but {' and '.join(words)}."
     if code == NOBODY_NAMES_THEM:
         return f"{bound}, but none of its numbers and orders names that patient any more."
-    others = [case.graded[key].patient for key in sorted(case.keyed - {patient.key})]
-    if owner is not None and owner.key != patient.key:
-        return f"{bound}, but its order is now {label(owner, case.rules)}'s."
-    return f"{bound}, but {keys_of(case, others[0].key)} now names {names_of(others, case.rules)}."
+    if holder is not None and holder.key != patient.key:
+        return f"{bound}, but its order is {owner(holder, case.rules)} now."
+    others = sorted(case.keyed - {patient.key})
+    return f"{bound}, but {', '.join(named_by(case, key) for key in others)}."
 
 
 def _follow(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.domain.bind_rules import shortfall
-from bridge.domain.birth_dates import BirthDateGrade, grade_birth_date
+from bridge.domain.birth_dates import BirthDateGrade
 from bridge.domain.case import Case, Graded
-from bridge.domain.evidence import NamedIdentity
-from bridge.domain.identity_keys import is_placeholder_id, same_number
-from bridge.domain.name_grades import NameGrade, grade_texts, is_better
-from bridge.domain.wording import fit_of, keys_of, label, names_of, short_name, signal_words
+from bridge.domain.name_grades import is_better
+from bridge.domain.wording import belongs_to, fit_of, label, named_by, names_of, short_name, signal_words
 
 _SURE_DATES = frozenset({BirthDateGrade.EQUAL, BirthDateGrade.SWAP})
 
@@ -49,39 +47,18 @@ def _test_words(case: Case) -> str:
 
 
 def _several_patients(case: Case) -> str:
-    others = list(other_people(case))
-    if not others:
+    if not case.other_people:
         return ""
-    names = " and ".join(f"{short_name(other.patient_name)} ({other.patient_id or 'no ID'})" for other in others[:3])
+    names = " and ".join(_written(other.patient_name, other.patient_id) for other in case.other_people[:3])
     header = case.evidence.header
     return (
-        f"images of this study name more than one patient: {short_name(header.patient_name)} "
-        f"({header.patient_id or 'no ID'}), but also {names}."
+        "images of this study name more than one patient: "
+        f"{_written(header.patient_name, header.patient_id)}, but also {names}."
     )
 
 
-def other_people(case: Case) -> Iterator[NamedIdentity]:
-    """Yield whom the study's other instances name, where that is not the header's person written differently."""
-    for other in case.evidence.other_identities:
-        if not _is_same_person(case, other):
-            yield other
-
-
-def _is_same_person(case: Case, other: NamedIdentity) -> bool:
-    header, rules = case.evidence.header, case.rules
-    placeholders = rules.placeholder_birth_dates
-    name = grade_texts(header.patient_name, other.patient_name, rules).grade
-    birth_date = grade_birth_date(header.patient_birth_date, [other.patient_birth_date], placeholders)
-    ids = (header.patient_id, other.patient_id)
-    if is_placeholder_id(ids[0], rules) or is_placeholder_id(ids[1], rules):
-        return name in (NameGrade.EQUAL, NameGrade.CLOSE, NameGrade.NA) and birth_date != BirthDateGrade.DIFF
-    if same_number(*ids, rules):
-        issuers = {rules.authority_of(header.issuer_of_patient_id), rules.authority_of(other.issuer_of_patient_id)}
-        if len(issuers - {""}) > 1:
-            return False
-        fits = name not in (NameGrade.NONE, NameGrade.FAMILY)
-        return fits and (birth_date != BirthDateGrade.DIFF or name == NameGrade.EQUAL)
-    return False
+def _written(patient_name: str, patient_id: str) -> str:
+    return f"{short_name(patient_name)} ({patient_id or 'no ID'})"
 
 
 def _signals(case: Case) -> str:
@@ -118,16 +95,23 @@ def _keys_disagree(case: Case) -> str:
 
 
 def _contradiction(case: Case, by_order: int, by_identity: list[int]) -> str:
-    ordered = case.graded[by_order]
-    identified = [case.graded[key] for key in by_identity]
-    order_keys = keys_of(case, by_order)
-    names = names_of([one.patient for one in identified], case.rules)
-    best = max((ordered, *identified), key=lambda one: (one.demographics, -one.key))
-    fit = f"Of name and birth date: {fit_of(best)} with {short_name(best.patient.patient.patient_name)}'s record."
-    return (
-        f"{order_keys} is {label(ordered.patient, case.rules)}'s, but {keys_of(case, by_identity[0])} is {names}'s. "
-        f"{fit} Someone may have picked the wrong worklist entry, or typed the ID."
-    )
+    sides = [case.graded[key] for key in (by_order, *by_identity)]
+    claims = ", ".join(belongs_to(case, one.key) for one in sides)
+    return f"{claims}. {_whom_it_fits(sides)} Someone may have picked the wrong worklist entry, or typed the ID."
+
+
+def _whom_it_fits(sides: list[Graded]) -> str:
+    names = [one for one in sides if one.is_namesake]
+    dates = [one for one in sides if one.birth_date in _SURE_DATES]
+    both = [one for one in names if one in dates]
+    if both:
+        return f"Name and birth date fit {_short(both)}."
+    name = f"The name fits {_short(names)}." if names else "The name fits neither."
+    return f"{name} The birth date fits {_short(dates)}." if dates else name
+
+
+def _short(patients: list[Graded]) -> str:
+    return " and ".join(short_name(one.patient.patient.patient_name) for one in patients)
 
 
 def _demographics_alone(case: Case) -> str:
@@ -148,8 +132,8 @@ def _better_fit(case: Case) -> str:
     for other in _namesakes(case, target, _SURE_DATES):
         if is_better(other.name.grade, target.name.grade) or other.demographics > target.demographics:
             return (
-                f"{keys_of(case, target.key)} names {label(target.patient, case.rules)} ({fit_of(target)}), but another "
-                f"patient fits better: {label(other.patient, case.rules)} ({fit_of(other)})."
+                f"{named_by(case, target.key)} ({fit_of(target)}), but another patient fits better: "
+                f"{label(other.patient, case.rules)} ({fit_of(other)})."
             )
     return ""
 
@@ -160,8 +144,8 @@ def _namesake_with_the_date(case: Case) -> str:
         return ""
     for other in _namesakes(case, target, frozenset({BirthDateGrade.EQUAL})):
         return (
-            f"{keys_of(case, target.key)} names {label(target.patient, case.rules)} ({fit_of(target)}), but a namesake, "
-            f"{label(other.patient, case.rules)}, has exactly the birth date of the header."
+            f"{named_by(case, target.key)} ({fit_of(target)}), but a namesake, {label(other.patient, case.rules)}, has "
+            "exactly the birth date of the header."
         )
     return ""
 
@@ -181,7 +165,7 @@ def _grades_fall_short(case: Case) -> str:
     reason = shortfall(case, target)
     if not reason:
         return ""
-    return f"{keys_of(case, target.key)} names {label(target.patient, case.rules)}, but {reason}."
+    return f"{named_by(case, target.key)}, but {reason}."
 
 
 def _target(case: Case) -> Graded | None:

@@ -52,6 +52,11 @@ def label(patient: PatientRecord, rules: ReconcileRules) -> str:
     return f"{short_name(patient.patient.patient_name)} ({published_identifier(patient, rules).patient_id})"
 
 
+def owner(patient: PatientRecord, rules: ReconcileRules) -> str:
+    """Return "JONES Mary's (00012345)"."""
+    return f"{short_name(patient.patient.patient_name)}'s ({published_identifier(patient, rules).patient_id})"
+
+
 def short_name(patient_name: str) -> str:
     """Return family and given name of the first group that has any."""
     group = next((group for group in patient_name.split("=") if group.strip("^ ")), "")
@@ -81,6 +86,18 @@ def keys_of(case: Case, patient_key: int) -> str:
     if not via:
         return "nothing but name and birth date"
     return via[0] if len(via) == 1 else ", ".join(via[:-1]) + " and " + via[-1]
+
+
+def named_by(case: Case, patient_key: int) -> str:
+    """Return "the patient ID names JONES Mary (00012345)"."""
+    verb = "name" if len(case.via(patient_key)) > 1 else "names"
+    return f"{keys_of(case, patient_key)} {verb} {label(case.graded[patient_key].patient, case.rules)}"
+
+
+def belongs_to(case: Case, patient_key: int) -> str:
+    """Return "the patient ID is JONES Mary's (00012345)"."""
+    verb = "are" if len(case.via(patient_key)) > 1 else "is"
+    return f"{keys_of(case, patient_key)} {verb} {owner(case.graded[patient_key].patient, case.rules)}"
 
 
 def why(case: Case, patient_key: int) -> str:
