@@ -1,0 +1,255 @@
+"""Corrections on the way out."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from bridge.codecs.dicom import part10
+from bridge.codecs.dicom.datasets import read_header
+from bridge.codecs.dicom.overlay import corrected_copy, corrected_dataset
+from bridge.errors import BridgeError, Malformed, Unsupported
+from tests.unit.codecs.dicom.objects import (
+    BIG,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    JPEG,
+    corpus,
+    ct,
+    element,
+    encoded,
+    save,
+    wrap,
+)
+
+_AT = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
+_RECORD = {
+    "PatientName": "ARBOR^WILLA",
+    "PatientID": "RI-2002",
+    "IssuerOfPatientID": "RIVERSIDE",
+    "PatientBirthDate": "19620715",
+    "PatientSex": "M",
+    "AccessionNumber": "A-78",
+    "IssuerOfAccessionNumberSequence": "1.2.3.4",
+}
+
+
+def correct(source: Path, corrections: dict[str, str], reason: str = "COERCE") -> Path:
+    target = source.with_suffix(".out")
+    corrected_copy(source, target, corrections, at=_AT, modifying_system="BRIDGE", reason=reason)
+    return target
+
+
+def item(**attributes: Any) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, JPEG])
+def test_the_copy_carries_the_record_and_nothing_else_changes(tmp_path: Path, syntax: str) -> None:
+    source = save(ct(), tmp_path / "x.dcm", syntax)
+    before = hashlib.sha256(source.read_bytes()).hexdigest()
+    corrected = pydicom.dcmread(correct(source, _RECORD))
+    original = pydicom.dcmread(source)
+    assert hashlib.sha256(source.read_bytes()).hexdigest() == before
+    assert corrected.file_meta.TransferSyntaxUID == syntax
+    assert (str(corrected.PatientName), corrected.PatientID) == ("ARBOR^WILLA", "RI-2002")
+    assert (corrected.PatientBirthDate, corrected.PatientSex, corrected.AccessionNumber) == ("19620715", "M", "A-78")
+    assert corrected.IssuerOfAccessionNumberSequence[0].UniversalEntityID == "1.2.3.4"
+    assert corrected.PixelData == original.PixelData
+    assert "SpecificCharacterSet" not in corrected
+    touched = {*_RECORD, "OriginalAttributesSequence"}
+    assert {e.keyword for e in corrected} - {e.keyword for e in original} == touched - {e.keyword for e in original}
+    assert all(corrected[e.tag].value == e.value for e in original if e.keyword not in touched)
+
+
+def test_what_was_replaced_is_recorded(tmp_path: Path) -> None:
+    source = save(ct(), tmp_path / "x.dcm")
+    corrected = pydicom.dcmread(correct(source, {"PatientID": "RI-2002", "AccessionNumber": "A-77"}, "CORRECT"))
+    (record,) = corrected.OriginalAttributesSequence
+    assert record.AttributeModificationDateTime == "20260105093000.000000+0000"
+    assert (record.ModifyingSystem, record.SourceOfPreviousValues) == ("BRIDGE", "")
+    assert record.ReasonForTheAttributeModification == "CORRECT"
+    (old,) = record.ModifiedAttributesSequence
+    assert [(e.keyword, e.value) for e in old] == [("PatientID", "RI-1001"), ("IssuerOfPatientID", "RIVERSIDE")]
+
+
+def test_an_attribute_that_was_not_there_is_recorded_with_zero_length(tmp_path: Path) -> None:
+    dataset = ct()
+    del dataset.AccessionNumber
+    corrected = pydicom.dcmread(correct(save(dataset, tmp_path / "x.dcm"), {"AccessionNumber": "A-78"}))
+    assert corrected.AccessionNumber == "A-78"
+    assert corrected.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].AccessionNumber == ""
+    assert [e.tag for e in corrected] == sorted(e.tag for e in corrected)
+
+
+def test_nothing_to_correct_is_a_plain_copy(tmp_path: Path) -> None:
+    source = save(ct(), tmp_path / "x.dcm")
+    target = correct(source, {"PatientName": "ARBOR^WILMA^^^", "PatientID": "RI-1001", "PatientBirthDate": "19620714"})
+    assert target.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("undefined_length", [False, True])
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_an_earlier_modification_stays(tmp_path: Path, syntax: str, undefined_length: bool) -> None:
+    earlier = item(
+        ModifiedAttributesSequence=[item(PatientID="RI-0001", PatientName="ARBOR^WILMA")], ModifyingSystem="RIS"
+    )
+    dataset = ct(OriginalAttributesSequence=[earlier])
+    dataset["OriginalAttributesSequence"].is_undefined_length = undefined_length
+    corrected = pydicom.dcmread(correct(save(dataset, tmp_path / "x.dcm", syntax), _RECORD))
+    assert [record.ModifyingSystem for record in corrected.OriginalAttributesSequence] == ["RIS", "BRIDGE"]
+    assert corrected.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].PatientName == "ARBOR^WILMA"
+    assert corrected.PixelData == pydicom.dcmread(tmp_path / "x.dcm").PixelData
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+@pytest.mark.parametrize("undefined_length", [False, True])
+def test_copies_of_the_identity_in_sequences_follow(tmp_path: Path, syntax: str, undefined_length: bool) -> None:
+    dataset = ct(
+        RequestAttributesSequence=[item(AccessionNumber="WRONG", RequestedProcedureID="RP-1")],
+        ReferencedRequestSequence=[item(AccessionNumber="A-77"), item(AccessionNumber="A-5")],
+        OtherPatientIDsSequence=[item(PatientID="RI-1001", IssuerOfPatientID="OTHER")],
+        ContentSequence=[
+            item(ContentSequence=[item(PersonName="ARBOR^WILMA"), item(PersonName="QUILL^NORA")]),
+            item(PatientName="ARBOR^WILMA", PatientID="RI-1001", PatientBirthDate="19620714", PatientSex="F"),
+            item(PatientName="ELM^OTTO", PatientID="RI-5", PatientBirthDate="19620714"),
+        ],
+    )
+    for sequence in ("RequestAttributesSequence", "ContentSequence"):
+        dataset[sequence].is_undefined_length = undefined_length
+    corrected = pydicom.dcmread(correct(save(dataset, tmp_path / "x.dcm", syntax), _RECORD))
+    assert corrected.RequestAttributesSequence[0].AccessionNumber == "A-78"
+    assert corrected.RequestAttributesSequence[0].RequestedProcedureID == "RP-1"
+    assert [r.AccessionNumber for r in corrected.ReferencedRequestSequence] == ["A-78", "A-5"]
+    assert corrected.OtherPatientIDsSequence[0].PatientID == "RI-1001"
+    nested, same, other = corrected.ContentSequence
+    assert [str(c.PersonName) for c in nested.ContentSequence] == ["ARBOR^WILLA", "QUILL^NORA"]
+    assert (str(same.PatientName), same.PatientID, same.PatientBirthDate, same.PatientSex) == (
+        "ARBOR^WILLA",
+        "RI-2002",
+        "19620715",
+        "M",
+    )
+    assert (str(other.PatientName), other.PatientID, other.PatientBirthDate) == ("ELM^OTTO", "RI-5", "19620714")
+    old = corrected.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
+    assert old.RequestAttributesSequence[0].AccessionNumber == "WRONG"
+    assert str(old.ContentSequence[0].ContentSequence[0].PersonName) == "ARBOR^WILMA"
+    assert "OtherPatientIDsSequence" not in old
+
+
+def test_a_new_number_takes_the_old_issuers_qualifiers_away(tmp_path: Path) -> None:
+    dataset = ct(IssuerOfPatientIDQualifiersSequence=[item(UniversalEntityID="9.9", UniversalEntityIDType="ISO")])
+    source = save(dataset, tmp_path / "x.dcm")
+    corrected = pydicom.dcmread(correct(source, {"PatientID": "RI-2002"}))
+    assert "IssuerOfPatientIDQualifiersSequence" not in corrected
+    old = corrected.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
+    assert old.IssuerOfPatientIDQualifiersSequence[0].UniversalEntityID == "9.9"
+    given = pydicom.dcmread(correct(source, {"PatientID": "RI-2002", "IssuerOfPatientIDQualifiersSequence": "1.2.3"}))
+    assert given.IssuerOfPatientIDQualifiersSequence[0].UniversalEntityID == "1.2.3"
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
+def test_a_name_that_does_not_fit_turns_every_text_into_utf8(tmp_path: Path, syntax: str) -> None:
+    dataset = ct(
+        SpecificCharacterSet="ISO_IR 100",
+        PatientName="NÚÑEZ^JOSÉ",
+        StudyDescription="Tête",
+        ContentSequence=[item(SpecificCharacterSet="ISO_IR 144", TextValue="Пётр"), item(TextValue="é")],
+    )
+    corrected = pydicom.dcmread(correct(save(dataset, tmp_path / "x.dcm", syntax), {"PatientName": "山田^太郎"}))
+    assert corrected.SpecificCharacterSet == "ISO_IR 192"
+    assert str(corrected.PatientName) == "山田^太郎"
+    assert corrected.StudyDescription == "Tête"
+    assert [c.TextValue for c in corrected.ContentSequence] == ["Пётр", "é"]
+    old = corrected.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
+    assert old.SpecificCharacterSet == "ISO_IR 100"
+    assert str(old.PatientName) == "NÚÑEZ^JOSÉ"
+
+
+def test_a_name_that_fits_keeps_the_character_set(tmp_path: Path) -> None:
+    dataset = ct(SpecificCharacterSet="ISO_IR 100", PatientName="NÚÑEZ^JOSÉ")
+    corrected = pydicom.dcmread(correct(save(dataset, tmp_path / "x.dcm"), {"PatientName": "ÑANDÚ^EVA"}))
+    assert corrected.SpecificCharacterSet == "ISO_IR 100"
+    assert str(corrected.PatientName) == "ÑANDÚ^EVA"
+
+
+def test_old_values_that_break_their_vr_are_kept_as_bytes(tmp_path: Path) -> None:
+    data = encoded(ct())
+    data = data.replace(element(0x00100030, b"19620714"), element(0x00100030, b"1962.07.14"))
+    data = data.replace(b"ARBOR^WILMA ", "ARBÓR^WILMÁ ".encode("latin_1"))
+    corrected = pydicom.dcmread(correct(wrap(data, tmp_path / "x.dcm"), _RECORD))
+    (record,) = corrected.OriginalAttributesSequence
+    odd = {o.SelectorAttribute: o.NonconformingDataElementValue for o in record.NonconformingModifiedAttributesSequence}
+    assert odd == {0x00100010: "ARBÓR^WILMÁ ".encode("latin_1"), 0x00100030: b"1962.07.14"}
+    assert record.ModifiedAttributesSequence[0].PatientBirthDate == ""
+
+
+def test_group_lengths_go_since_they_would_be_wrong(tmp_path: Path) -> None:
+    data = element(0x00080000, (999).to_bytes(4, "little")) + encoded(ct())
+    corrected = pydicom.dcmread(correct(wrap(data, tmp_path / "x.dcm"), _RECORD))
+    assert 0x00080000 not in corrected
+
+
+def test_what_is_never_corrected_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
+    source = save(ct(), tmp_path / "x.dcm")
+    with pytest.raises(Unsupported) as refused:
+        correct(source, {"StudyInstanceUID": "1.2.3"})
+    assert (refused.value.code, refused.value.where) == ("not_correctable", "StudyInstanceUID")
+    with pytest.raises(Malformed):
+        correct(source, {"PatientID": "X" * 65})
+    source.write_bytes(source.read_bytes()[:-10])
+    with pytest.raises(Malformed):
+        correct(source, _RECORD)
+    assert not source.with_suffix(".out").exists()
+
+
+def test_a_data_set_in_memory_is_corrected_the_same_way() -> None:
+    dataset = ct(RequestAttributesSequence=[item(AccessionNumber="A-77")])
+    corrected = corrected_dataset(dataset, _RECORD, at=_AT, modifying_system="BRIDGE")
+    assert corrected.PatientID == "RI-2002"
+    assert corrected.RequestAttributesSequence[0].AccessionNumber == "A-78"
+    assert corrected.PixelData == dataset.PixelData
+    assert corrected.OriginalAttributesSequence[0].ModifyingSystem == "BRIDGE"
+    assert dataset.PatientID == "RI-1001"
+
+
+def test_every_readable_corpus_file_takes_a_correction(tmp_path: Path) -> None:
+    done = 0
+    for source in sorted(p for p in corpus("dicom").rglob("*") if p.is_file()):
+        try:
+            header = read_header(source)
+        except BridgeError:
+            continue
+        target = tmp_path / "x.out"
+        record = {**_RECORD, "PatientName": "Žižka^Jan"}
+        corrected_copy(source, target, record, at=_AT, modifying_system="BRIDGE")
+        after = read_header(target)
+        assert (after.patient_name, after.patient_id, after.accession_number) == ("Žižka^Jan", "RI-2002", "A-78"), (
+            source
+        )
+        assert after.issuer_of_accession_number == "1.2.3.4"
+        assert (after.series_description, after.rows, after.study_date) == (
+            header.series_description,
+            header.rows,
+            header.study_date,
+        )
+        if header.transfer_syntax_uid != DEFLATED:
+            assert _pixels(target) == _pixels(source), source
+        done += 1
+    assert done == 183
+
+
+def _pixels(path: Path) -> bytes:
+    """Return what begins at the pixels, without a group length, which a correction takes away."""
+    pixels = path.read_bytes()[part10.pixel_offset(path) :]
+    return pixels[12:] if pixels[:4] == b"\xe0\x7f\0\0" else pixels
