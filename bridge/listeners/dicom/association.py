@@ -38,7 +38,6 @@ _APPLICATION_CONTEXT_NOT_SUPPORTED: Final = 2
 # A header of six bytes and room for something behind it.
 _SMALLEST_MAXIMUM: Final = 128
 
-_LINGER_SECS: Final = 3.0
 _KNOWN_FIELDS = frozenset({0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0100, 0x0110, 0x0120, 0x0130, 0x0140, 0x0150})
 
 
@@ -94,7 +93,7 @@ class InboundAssociation(Association):
             if request is not None and caller is not None:
                 self._associate(request, caller)
         finally:
-            self.dul.linger(_LINGER_SECS)
+            self.dul.linger(self._door.limits.linger_secs)
 
     def _await_request(self) -> A_ASSOCIATE | None:
         deadline = time.monotonic() + self._door.limits.artim_secs

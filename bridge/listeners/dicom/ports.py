@@ -37,8 +37,8 @@ class Limits:
     What one stranger, and all of them together, may cost.
 
     Seconds: pdu_secs from a PDU's first byte to its last; artim_secs for a connection's first PDU (PS3.8 9.1.5);
-    idle_secs between messages, message_secs between the PDUs of one message. waiting: connections that have not
-    negotiated yet.
+    idle_secs between messages, message_secs between the PDUs of one message; linger_secs for a peer to close after our
+    last word. waiting: connections that have not negotiated yet.
     """
 
     associations: int = 60
@@ -57,6 +57,7 @@ class Limits:
     idle_secs: float = 600
     message_secs: float = 60
     send_secs: float = 30
+    linger_secs: float = 3
     stop_secs: float = 10
 
 
@@ -150,9 +151,10 @@ class OnEvent(Protocol):
     """
     Hears what happened at the door, for log, audit and metrics; no field holds patient data.
 
-    Kinds: listener_started, connection_refused, connection_evicted, association_rejected, association_opened,
-    association_closed, instance_received, query_answered, retrieval_answered, performed_step_answered, handler_failed,
-    listener_failed.
+    Kinds: listener_started, peer_unresolved, connection_refused, connection_evicted, connection_lost,
+    association_rejected, association_opened, association_violated, association_closed, instance_received, query_answered,
+    retrieval_answered, performed_step_answered, handler_failed. Fields of all that belong to an association: association,
+    peer, address.
     """
 
     def __call__(self, kind: str, /, **fields: str | int | float | bool) -> None: ...

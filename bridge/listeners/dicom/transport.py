@@ -19,6 +19,8 @@ from bridge.listeners.dicom.exchange import origin
 from bridge.listeners.dicom.upper_layer import PeerGone
 
 _BREATH_SECS: Final = 0.1
+# How often the accepting thread looks whether it shall stop.
+_STOP_LOOK_SECS: Final = 0.1
 _NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -51,7 +53,9 @@ class DicomTransport(socketserver.ThreadingMixIn, socketserver.TCPServer):
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, socketserver.BaseRequestHandler)
-        self._thread = threading.Thread(target=self.serve_forever, name=f"dicom-{self.port}", daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(_STOP_LOOK_SECS,), name=f"dicom-{self.port}", daemon=True
+        )
 
     @property
     def port(self) -> int:
