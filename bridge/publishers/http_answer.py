@@ -1,0 +1,61 @@
+"""One HTTP exchange with a server that may be slow, endless or hostile: capped in bytes and in time, never redirected."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx2
+
+from bridge.errors import Unavailable
+
+UNKNOWN_OUTCOME = "unknown_outcome"
+NO_ANSWER = "no_answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said. headers: names in any case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of an answer is read, and for how long."""
+
+    max_bytes: int
+    deadline_secs: float
+
+
+def exchange(http: httpx2.Client, request: httpx2.Request, limits: Limits) -> Answer:
+    """
+    Send *request* and return the whole answer.
+
+    Raises: Unavailable: code "no_answer", or "unknown_outcome" if the answer is too large or comes too slowly. Either
+    way the request may have been carried out.
+    """
+    try:
+        response = http.send(request, stream=True)
+        try:
+            body = b"".join(_within(response.iter_bytes(), limits))
+        finally:
+            response.close()
+    except httpx2.HTTPError as fault:
+        raise Unavailable(f"no answer ({type(fault).__name__})", code=NO_ANSWER) from None
+    return Answer(response.status_code, body, response.headers)
+
+
+def _within(chunks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:
+    ends_at = time.monotonic() + limits.deadline_secs
+    left = limits.max_bytes
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise Unavailable("the answer is too large to be one", code=UNKNOWN_OUTCOME)
+        if time.monotonic() > ends_at:
+            raise Unavailable("the answer came too slowly", code=UNKNOWN_OUTCOME)
+        yield chunk
