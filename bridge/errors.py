@@ -100,3 +100,6 @@ class Misconfigured(BridgeError):
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))
         self.faults = tuple(faults)
+
+    def __reduce__(self) -> tuple[type[Misconfigured], tuple[tuple[str, ...]]]:
+        return (type(self), (self.faults,))

@@ -47,7 +47,11 @@ class _LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
         structlog.get_logger(record.name).warning(
-            "library_message", logger=record.name, severity=record.levelname, place=f"{record.module}:{record.lineno}", kind=kind
+            "library_message",
+            logger=record.name,
+            severity=record.levelname,
+            place=f"{record.module}:{record.lineno}",
+            kind=kind,
         )
 
 
@@ -63,7 +67,9 @@ def _name_exception(_logger: Any, _method: str, event: MutableMapping[str, Any])
         frame = info[2]
         while frame is not None:
             code = frame.tb_frame.f_code
-            places.append(f"{code.co_filename.rpartition('/bridge/')[2].rpartition('site-packages/')[2]}:{frame.tb_lineno}")
+            places.append(
+                f"{code.co_filename.rpartition('/bridge/')[2].rpartition('site-packages/')[2]}:{frame.tb_lineno}"
+            )
             frame = frame.tb_next
         event["kind"] = info[0].__name__
         event["trace"] = places[-12:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,8 +14,9 @@ from pydicom.dataset import Dataset
 from bridge import __version__, safety
 from bridge.codecs.hl7 import framing
 from bridge.codecs.hl7.framing import Frame
+from bridge.destinations import archive_target, publishers
 from bridge.domain.study import OutgoingObject, Spooled
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Unavailable
 from bridge.flows.answer_worklist import Answer, answer_worklist
 from bridge.flows.receive_message import Received
 from bridge.flows.search_studies import Asker
@@ -25,7 +26,6 @@ from bridge.listeners.dicom.server import DicomServer
 from bridge.listeners.mllp import MllpLimits, MllpListener
 from bridge.outbox.worker import Worker
 from bridge.publishers import dicom_client
-from bridge.publishers.factory import publishers
 from bridge.settings import Peer as PeerSettings
 from bridge.web.app import create_app
 from bridge.web.server import HttpServer
@@ -35,6 +35,8 @@ from bridge.wiring import House, Role
 
 _log = structlog.get_logger(__name__)
 
+# No answer came for an object of a C-MOVE: a processing failure to whoever asked. Source: PS3.7 C.5.16.
+_NO_ANSWER = 0x0110
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
@@ -140,7 +142,7 @@ class DicomRole:
             _DicomServices(house),
             self._on_event,
             clock=house.clock,
-            send=dicom_client.mover(house.settings.dicom.ae_title),
+            send=self._send,
         )
 
     def start(self) -> None:
@@ -176,6 +178,25 @@ class DicomRole:
             plain_from=dicom.plain_from,
             private_sop_classes=dicom.private_sop_classes,
             limits=Limits(associations=dicom.max_associations, instance_bytes=dicom.max_instance_mb << 20),
+        )
+
+    def _send(
+        self,
+        destination: Peer,
+        objects: Iterable[OutgoingObject],
+        on_result: Callable[[str, int], bool],
+        move_originator: tuple[str, int],
+    ) -> None:
+        peer = self._house.peer(destination.ae_title)
+        if peer is None:
+            raise Unavailable("the destination is no longer configured")
+        target = archive_target(self._house.settings, peer)
+        dicom_client.store_files(
+            target,
+            self._house.settings.dicom.ae_title,
+            objects,
+            on_result=lambda one: on_result(one.sop_instance_uid, _NO_ANSWER if one.status is None else one.status),
+            move_originator=move_originator,
         )
 
     def _on_event(self, kind: str, /, **fields: str | int | float | bool) -> None:
@@ -243,7 +264,12 @@ class WorkerRole:
 
 def make_role(name: str, house: House) -> Role:
     """Build the role called *name* over *house*."""
-    makers = {"hl7": Hl7Role, "dicom": DicomRole, "web": WebRole, "worker": WorkerRole}
+    makers: dict[str, Callable[[House], Role]] = {
+        "hl7": Hl7Role,
+        "dicom": DicomRole,
+        "web": WebRole,
+        "worker": WorkerRole,
+    }
     return makers[name](house)
 
 

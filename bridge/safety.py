@@ -57,6 +57,22 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
+def client_context(tls: Tls | None) -> ssl.SSLContext:
+    """
+    Return the context we call a remote with: its certificate is verified, by our CA where one is named, and ours is shown.
+
+    Raises: Misconfigured, if a file cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=tls.client_ca if tls is not None else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as fault:
+        raise Misconfigured([f"tls: cannot be used: {fault.strerror or 'no such file'}"]) from None
+    return context
+
+
 def _hl7(settings: Settings) -> list[str]:
     hl7 = settings.hl7
     if is_loopback(hl7.host):

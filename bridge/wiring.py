@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from bridge import __version__, safety
+from bridge import safety
 from bridge.clock import Clock
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
@@ -85,6 +85,7 @@ class House:
             shipped_mappings(),
             self.settings.bridge.mappings,
             authority=identity.authority,
+            own_authorities=self._authorities_of_sites(),
             authority_aliases={one.oid: one.name for one in identity.authorities if one.oid},
         )
 
@@ -123,9 +124,7 @@ class House:
 
     @cached_property
     def instances(self) -> InstanceReceiver:
-        return InstanceReceiver(
-            self.store, self.blobs, self.clock, self.rules, self.destinations, self._is_foreign
-        )
+        return InstanceReceiver(self.store, self.blobs, self.clock, self.rules, self.destinations, self._is_foreign)
 
     @cached_property
     def performed_steps(self) -> PerformedStepRecorder:
@@ -140,6 +139,13 @@ class House:
         """This process's name among all: host, process, and a part that no later process repeats."""
         return f"{socket.gethostname()}:{os.getpid()}:{self.clock.new_id()[:8]}"
 
+    @property
+    def public_url(self) -> str:
+        """The address that others reach the web role by, without a slash at its end."""
+        http = self.settings.http
+        scheme = "https" if http.tls is not None else "http"
+        return (http.public_url or f"{scheme}://{http.host}:{http.port}").rstrip("/")
+
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer of that title."""
         return next((one for one in self.settings.dicom.peers if one.ae_title == ae_title), None)
@@ -151,23 +157,30 @@ class House:
         anything = [one.ae_title for one in devices if not one.modality]
         return tuple(fitting or anything) or (UNASSIGNED_STATION,)
 
-    def prepare(self, *, migrate: bool | None = None) -> None:
+    def prepare(self) -> None:
         """
         Make data folder and schema fit, and refuse what would be unsafe, before any port opens.
 
-        migrate: None migrates SQLite and checks PostgreSQL; only `imaging-bridge migrate` migrates that.
         Raises: Misconfigured, with every fault found.
         """
         self._collect_faults()
-        self._make_data_folder()
-        if migrate or (migrate is None and self.store.is_sqlite):
-            schema.migrate(self.store)
-        else:
-            schema.check(self.store)
+        self.prepare_store()
         schema.check_durable(self.store)
         with self.store.read() as tx:
             has_administrator = users.has_admin(tx)
         safety.check_start(self.settings, has_administrator=has_administrator)
+
+    def prepare_store(self) -> None:
+        """
+        Make the data folder, and migrate SQLite; PostgreSQL is migrated by `imaging-bridge migrate` alone, and checked here.
+
+        Raises: Misconfigured.
+        """
+        self._make_data_folder()
+        if self.store.is_sqlite:
+            schema.migrate(self.store)
+        else:
+            schema.check(self.store)
 
     def _collect_faults(self) -> None:
         """Load mappings and rules together, so that a start names the faults of both."""
@@ -191,6 +204,14 @@ class House:
             raise Misconfigured(
                 [f"bridge.data: {self.settings.bridge.data}: {fault.strerror or 'cannot be written'}"]
             ) from fault
+
+    def _authorities_of_sites(self) -> set[str]:
+        """Return the authorities of the senders this clinic set up itself: their numbers are ours, too."""
+        overlay = self.settings.bridge.mappings
+        if overlay is None:
+            return set()
+        own = {path.parent.name for path in overlay.glob("sites/*/site.toml")}
+        return {site.authority for site in self.mappings.sites if site.name in own and site.authority}
 
     def _is_foreign(self, ae_title: str) -> bool:
         peer = self.peer(ae_title)

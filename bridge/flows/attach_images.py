@@ -22,8 +22,8 @@ from bridge.store import audit, authorizations, events, patients, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
-# How a study can be attached today; the others are named by the interface and answered as not served.
-_SERVED = frozenset({AttachmentKind.CLAIM, AttachmentKind.NARRATIVE})
+# The clinic's own server; every other way is answered as not served.
+_SERVED = frozenset({AttachmentKind.CLAIM})
 _NEEDS_RELEASE = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
 
 
@@ -145,16 +145,12 @@ class ImageAttacher:
     def _log(
         self, tx: WriteTx, authorization: Authorization, study: Study, kind: AttachmentKind, actor: str, now: datetime
     ) -> None:
-        words = {
-            AttachmentKind.CLAIM: "the claim on the clinic's server",
-            AttachmentKind.NARRATIVE: "the claim's narrative",
-        }
         events.add(
             tx,
             Event(
                 now,
                 Station.AUTHORIZATION,
-                f"Images attached to authorization {authorization.number}, for {words[kind]}",
+                f"Images attached to authorization {authorization.number} ({kind.value})",
                 by=actor,
                 source_kind="authorization",
                 source_id=str(authorization.key),

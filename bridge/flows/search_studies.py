@@ -102,7 +102,7 @@ class StudySearch:
 
 
 class _Objects(Collection[OutgoingObject]):
-    """The objects of one retrieval; a corrected copy exists only from its turn to the next one's."""
+    """The objects of one retrieval; a corrected copy exists from its turn to the end of the retrieval."""
 
     def __init__(self, search: StudySearch, chosen: Sequence[tuple[Instance, dict[str, str]]], folder: Path) -> None:
         self._search = search
@@ -114,10 +114,7 @@ class _Objects(Collection[OutgoingObject]):
 
     def __iter__(self) -> Iterator[OutgoingObject]:
         for instance, corrections in self._chosen:
-            one = self._search.object_of(instance, corrections, self._folder)
-            yield one
-            if one.path.parent == self._folder:
-                one.path.unlink(missing_ok=True)
+            yield self._search.object_of(instance, corrections, self._folder)
 
     def __contains__(self, item: object) -> bool:
         return any(item == one for one in self)

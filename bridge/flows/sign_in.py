@@ -18,7 +18,7 @@ from bridge.store.db import Store, WriteTx
 
 ABSOLUTE = timedelta(hours=12)
 _SEEN_STEP = timedelta(minutes=1)
-_SEARCHES_KEPT = 30
+_SEARCHES_KEPT = 200
 _HASHER = PasswordHasher()  # argon2id with RFC 9106's low-memory profile
 # 64 MiB each: without a limit, a burst of guesses would take the machine's memory.
 _HASHING = threading.Semaphore(3)
@@ -148,7 +148,8 @@ def sign_out(store: Store, clock: Clock, session_id: str, caller: Caller, origin
 
 def remember_search(store: Store, session: users.Session, text: str) -> int:
     """Keep what was searched for with the session, so that its address is a number. Returns that number."""
-    searches = [*session.searches, text[:200]][-_SEARCHES_KEPT:]
+    kept = session.searches if len(session.searches) < _SEARCHES_KEPT else ()
+    searches = [*kept, text[:200]]
     with store.write() as tx:
         users.keep_searches(tx, session.key, searches)
     return len(searches)

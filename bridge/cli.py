@@ -1,0 +1,32 @@
+"""The command `imaging-bridge`: every command in one group."""
+
+from __future__ import annotations
+
+import click
+
+from bridge import __version__
+from bridge.commands import accounts, clients, records, running
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="imaging-bridge")
+def main() -> None:
+    """The bridge between an EHR's HL7 and FHIR and a clinic's DICOM devices."""
+
+
+for _command in (
+    running.serve,
+    running.check,
+    running.migrate,
+    records.map_command,
+    clients.send,
+    clients.find,
+    records.worklist,
+    records.exam,
+    records.replay,
+    records.deliveries,
+    records.mismatches,
+    accounts.user,
+    accounts.token,
+):
+    main.add_command(_command)

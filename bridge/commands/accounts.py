@@ -1,0 +1,62 @@
+"""user, token: who may come in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bridge.commands.setting_up import actor, open_house, reports_errors, settings_option
+from bridge.domain.accounts import Role, Scope
+from bridge.flows.manage_users import add_user, create_token
+from bridge.wiring import House
+
+
+@click.group()
+def user() -> None:
+    """People who sign in."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", required=True, type=click.Choice([one.value for one in Role if one != Role.SYSTEM]))
+@settings_option
+@reports_errors
+def user_add(name: str, role: str, config: Path | None) -> None:
+    """Add a person and print the link, good once, with which they choose their password.
+
+    Example: imaging-bridge user add maria --role intake -c bridge.toml
+    """
+    house = _ready(config)
+    link = add_user(house.store, house.clock, name, Role(role), actor())
+    click.echo(f"{house.public_url}/sign-in/{link}")
+
+
+@click.group()
+def token() -> None:
+    """Programs that call."""
+
+
+@token.command("create")
+@click.argument("name")
+@click.option("--role", required=True, type=click.Choice([one.value for one in Role]))
+@click.option("--scope", "scopes", multiple=True, help=f"For system: {', '.join(Scope)}; all without it.")
+@click.option("--as", "ae_title", default="", help="What it stores counts as this peer's.")
+@settings_option
+@reports_errors
+def token_create(name: str, role: str, scopes: tuple[str, ...], ae_title: str, config: Path | None) -> None:
+    """Make an API token and print it: it is shown this once.
+
+    Example: imaging-bridge token create ris --role system --scope hl7 -c bridge.toml
+    """
+    house = _ready(config)
+    click.echo(
+        create_token(house.store, house.clock, name, Role(role), scopes=scopes, ae_title=ae_title, actor=actor())
+    )
+
+
+def _ready(config: Path | None) -> House:
+    """Open the house; on a fresh machine accounts may be made before the first start."""
+    house = open_house(config)
+    house.prepare_store()
+    return house

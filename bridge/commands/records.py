@@ -1,0 +1,308 @@
+"""map, replay, exam, worklist, mismatches, deliveries: the queues and records, from a terminal."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge.commands.setting_up import (
+    actor,
+    json_option,
+    open_house,
+    print_json,
+    print_table,
+    reports_errors,
+    settings_option,
+)
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.errors import Incomplete
+from bridge.flows.change_delivery import drop_delivery, retry_delivery
+from bridge.flows.preview_message import preview_message
+from bridge.flows.replay_message import replay_message
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.store import audit, studies
+from bridge.store.listings import exam_detail, queues, search, worklists
+from bridge.store.listings.exam_detail import Exam
+from bridge.wiring import House
+
+_LIMIT = 200
+
+
+@click.command("map")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--site", default="", help="Read it by this site's rules, whoever sent it.")
+@settings_option
+@json_option
+@reports_errors
+def map_command(file: Path, site: str, config: Path | None, as_json: bool) -> None:
+    """Show what an HL7 message would do and where each value came from; nothing is stored.
+
+    Example: imaging-bridge map order.hl7 --site riverside
+    """
+    house = open_house(config)
+    if site and house.mappings.site(site) is None:
+        raise Incomplete(f"no such site; there are {', '.join(s.name for s in house.mappings.sites)}", where="--site")
+    raw = file.read_bytes()
+    preview = preview_message(raw, house.mappings, house.defaults, house.stations_for, site)
+    if as_json:
+        print_json(preview)
+    else:
+        _print_preview(preview)
+    if preview["error"]:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("message_ids", nargs=-1, required=True, type=int)
+@settings_option
+@reports_errors
+def replay(message_ids: tuple[int, ...], config: Path | None) -> None:
+    """Process journalled messages again, with today's mapping.
+
+    Example: imaging-bridge replay 17 18 -c bridge.toml
+    """
+    house = open_house(config)
+    states = [replay_message(house.store, house.receiver, key, actor()) for key in message_ids]
+    for key, state in zip(message_ids, states, strict=True):
+        click.echo(f"{key}: {state}")
+    if any(state != "applied" for state in states):
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("query")
+@settings_option
+@json_option
+@reports_errors
+def exam(query: str, config: Path | None, as_json: bool) -> None:
+    """Show an exam's timeline, by accession number, patient id, control ID or study UID.
+
+    Example: imaging-bridge exam RIV24010001 -c bridge.toml
+    """
+    house = open_house(config)
+    with house.store.read() as tx:
+        found = search.find(tx, query, unbound=True)
+        exams = [exam_detail.find(tx, row.id, unbound=True) for row in found.exams]
+    _note_look(house, exams)
+    if as_json:
+        print_json({"recognised": found.recognised, "exams": [asdict(one) for one in exams]})
+    elif not exams:
+        click.echo("no exam found")
+    for one in exams if not as_json else ():
+        _print_exam(one)
+    if not exams:
+        sys.exit(1)
+
+
+@click.command()
+@click.option("--as", "ae_title", default="", help="As this device would see it; all devices without it.")
+@click.option("--explain", "accession_number", help="Say why this order is, or is not, on the list.")
+@settings_option
+@json_option
+@reports_errors
+def worklist(ae_title: str, accession_number: str | None, config: Path | None, as_json: bool) -> None:
+    """Show what a device would get, or why not.
+
+    Example: imaging-bridge worklist --as CT1 --explain RIV24010001 -c bridge.toml
+    """
+    house = open_house(config)
+    with house.store.read() as tx:
+        if accession_number is not None:
+            shown, reasons = worklists.explain(tx, accession_number, ae_title)
+            rows: list[dict[str, Any]] = []
+        else:
+            shown, reasons = True, []
+            rows = [_worklist_row(row) for row in worklists.items(tx, ae_title, limit=_LIMIT)]
+    if accession_number is not None:
+        if as_json:
+            print_json({"shown": shown, "reasons": reasons})
+        else:
+            click.echo("shown" if shown else "not shown")
+            for reason in reasons:
+                click.echo(f"  {reason}")
+        return
+    if as_json:
+        print_json({"items": rows})
+    else:
+        columns = ("start", "station", "modality", "patient", "accession_number", "procedure", "status", "kept_back")
+        print_table(rows, columns, "nothing is scheduled")
+
+
+@click.group(invoke_without_command=True)
+@settings_option
+@json_option
+@click.pass_context
+@reports_errors
+def mismatches(context: click.Context, config: Path | None, as_json: bool) -> None:
+    """List the studies that wait for a person; `show` and `decide` look at one.
+
+    Example: imaging-bridge mismatches -c bridge.toml
+    """
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        return
+    house = open_house(config)
+    with house.store.read() as tx:
+        rows = [asdict(row) for row in queues.open_mismatches(tx, before=None, limit=_LIMIT)]
+    if as_json:
+        print_json({"mismatches": rows})
+    else:
+        columns = ("key", "opened_at", "rule", "modality", "instance_count", "study_instance_uid", "sentence")
+        print_table(rows, columns, "no study waits for a person")
+
+
+@mismatches.command("show")
+@click.argument("mismatch_id", type=int)
+@click.pass_obj
+@reports_errors
+def show_mismatch(config: Path | None, mismatch_id: int) -> None:
+    """Show one case with its evidence and candidates.
+
+    Example: imaging-bridge mismatches -c bridge.toml show 3
+    """
+    house = open_house(config)
+    with house.store.read() as tx:
+        rows = queues.mismatches_by_key(tx, [mismatch_id])
+        if not rows:
+            raise LookupError(f"no mismatch {mismatch_id}")
+        decision = studies.decisions_of(tx, rows[0].study_key)[0]
+    print_json(
+        {
+            "mismatch": asdict(rows[0]),
+            "evidence": decision.evidence,
+            "candidates": decision.candidates,
+            "release": decision.snapshot.get("release", ""),
+        }
+    )
+
+
+@mismatches.command("decide")
+@click.argument("study_instance_uid")
+@click.argument("action", type=click.Choice(["bind", "unbind", "reject"]))
+@click.option("--accession", default="", help="The order it belongs to.")
+@click.option("--patient", default="", help="Patient ID, as ID^^^ISSUER or ID.")
+@click.option("--reason", required=True, help="Why; it is kept with the decision.")
+@click.pass_obj
+@reports_errors
+def decide_mismatch(
+    config: Path | None, study_instance_uid: str, action: str, accession: str, patient: str, reason: str
+) -> None:
+    """Bind, unbind or reject a study.
+
+    Example: imaging-bridge mismatches decide 2.25.1 bind --accession RIV24010001 --reason "wristband checked"
+    """
+    house = open_house(config)
+    number, _, issuer = patient.partition("^^^")
+    whom = PatientIdentifier(number, issuer) if number else None
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_instance_uid, Ruling(action, reason, f"user:{actor()}", accession, whom))
+    click.echo("done")
+
+
+@click.group(invoke_without_command=True)
+@settings_option
+@click.option("--state", default="", help="pending, sending, held, sent or dead.")
+@json_option
+@click.pass_context
+@reports_errors
+def deliveries(context: click.Context, config: Path | None, state: str, as_json: bool) -> None:
+    """List deliveries; `retry` and `drop` act on one.
+
+    Example: imaging-bridge deliveries --state dead -c bridge.toml
+    """
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        return
+    house = open_house(config)
+    with house.store.read() as tx:
+        rows = [asdict(row.delivery) for row in queues.delivery_rows(tx, state=state, before=None, limit=_LIMIT)]
+    if as_json:
+        print_json({"deliveries": rows})
+    else:
+        columns = ("key", "topic", "destination", "state", "attempts", "next_at", "held_reason", "last_error")
+        print_table(rows, columns, "no deliveries")
+
+
+@deliveries.command("retry")
+@click.argument("delivery_id", type=int)
+@click.pass_obj
+@reports_errors
+def retry_command(config: Path | None, delivery_id: int) -> None:
+    """Send a delivery now.
+
+    Example: imaging-bridge deliveries retry 12
+    """
+    house = open_house(config)
+    click.echo(f"delivery {retry_delivery(house.store, house.clock, delivery_id, actor())} waits to be sent")
+
+
+@deliveries.command("drop")
+@click.argument("delivery_id", type=int)
+@click.pass_obj
+@reports_errors
+def drop_command(config: Path | None, delivery_id: int) -> None:
+    """Give a delivery up; it stays on record.
+
+    Example: imaging-bridge deliveries drop 12
+    """
+    house = open_house(config)
+    drop_delivery(house.store, house.clock, delivery_id, actor())
+    click.echo(f"delivery {delivery_id} was given up")
+
+
+def _note_look(house: House, exams: list[Exam]) -> None:
+    with house.store.write() as tx:
+        for one in exams:
+            audit.add(
+                tx,
+                at=house.clock.now(),
+                action="exam_viewed",
+                actor=actor(),
+                order_key=one.order.key if one.order is not None else None,
+            )
+
+
+def _worklist_row(row: worklists.WorklistRow) -> dict[str, Any]:
+    return {
+        "start": row.scheduled_local,
+        "station": row.station_ae_titles,
+        "modality": row.modality,
+        "patient": row.patient.name if row.patient is not None else "",
+        "accession_number": row.accession_number,
+        "procedure": row.procedure,
+        "status": row.status,
+        "kept_back": row.incomplete,
+    }
+
+
+def _print_preview(preview: dict[str, Any]) -> None:
+    site = preview["site"] or "none: an unknown sender, read by the base rules"
+    click.echo(f"site: {site}")
+    if preview["error"]:
+        error = preview["error"]
+        click.echo(f"refused: {error['code']} {error['error_code']} {error['where']}: {error['detail']}")
+        return
+    click.echo(preview["drafts"])
+    for number, item in enumerate(preview["worklist"], 1):
+        kept_back = f"kept back: {item['incomplete']}" if item["incomplete"] else "complete"
+        click.echo(f"worklist item {number}: {kept_back}")
+        for name, value in item.items():
+            if name != "incomplete" and value:
+                click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+    click.echo()
+    print_table(preview["trace"], ("target", "value", "source", "rule"), "nothing was read")
+    for fault in preview["lint"]:
+        click.echo(f"structure: {fault}")
+
+
+def _print_exam(one: Exam) -> None:
+    person = one.row.patient
+    click.echo(f"{one.row.accession_number or one.row.id}  {person.name if person is not None else 'not bound'}")
+    stations = "  ".join(f"{reached.station.value}:{reached.state}" for reached in one.stations)
+    click.echo(f"  {stations}")
+    for event in one.timeline:
+        click.echo(f"  {event.at:%Y-%m-%d %H:%M:%S}Z  {event.station.value:<13} {event.what}  [{event.by}]")

@@ -1,0 +1,153 @@
+"""serve, check, migrate: a node's life."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import click
+
+from bridge import log, settings
+from bridge.clock import Clock
+from bridge.commands.setting_up import json_option, open_house, print_json, print_table, reports_errors, settings_option
+from bridge.errors import Misconfigured
+from bridge.flows.manage_users import first_sign_in_link
+from bridge.peer_check import check_peers
+from bridge.roles import make_role
+from bridge.store import schema
+from bridge.supervisor import Supervisor
+from bridge.wiring import ROLES, House, Role
+
+
+@click.command()
+@settings_option
+@click.option("--roles", default=",".join(ROLES), help="Which roles this node takes, comma separated.")
+@click.option("--one-process", is_flag=True, help="All roles as threads of this process: less memory, less isolation.")
+@reports_errors
+def serve(config: Path | None, roles: str, one_process: bool) -> None:
+    """Run everything the settings configure.
+
+    Prints one line that begins with "ready" once every listener answers; logs go to stderr.
+
+    Example: imaging-bridge serve -c bridge.toml
+    """
+    chosen = _read_roles(roles)
+    log.configure()
+    house = House(settings.load(config), Clock())
+    house.prepare()
+    if "web" in chosen:
+        _offer_sign_in(house)
+    if one_process or len(chosen) == 1:
+        _serve_here(house, chosen)
+    else:
+        house.store.dispose()
+        supervisor = Supervisor(chosen, functools.partial(_run_role, config))
+        _say_ready(supervisor.start())
+        supervisor.run()
+
+
+@click.command()
+@settings_option
+@click.option("--connect", is_flag=True, help="Also call every peer and server.")
+@json_option
+@reports_errors
+def check(config: Path | None, connect: bool, as_json: bool) -> None:
+    """Check settings, mappings, rules and schema, and say what falls back to a default.
+
+    Example: imaging-bridge check -c bridge.toml --connect
+    """
+    house = open_house(config)
+    house.prepare()
+    falling_back = [site.name for site in house.mappings.sites if not site.authority]
+    calls = check_peers(house) if connect else []
+    if as_json:
+        print_json({"ok": True, "sites_without_authority": falling_back, "peers": calls})
+        return
+    click.echo(f"settings, mappings ({len(house.mappings.sites)} sites), rules and schema {schema.latest()} are sound")
+    for name in falling_back:
+        click.echo(f"site {name}: identifiers without an authority count as {house.settings.identity.authority}'s")
+    if connect:
+        print_table(calls, ("name", "kind", "address", "answer", "milliseconds"), "no peers or servers are configured")
+        if any(not call["ok"] for call in calls):
+            sys.exit(1)
+
+
+@click.command()
+@settings_option
+@reports_errors
+def migrate(config: Path | None) -> None:
+    """Bring the database to this version.
+
+    Example: imaging-bridge migrate -c bridge.toml
+    """
+    house = open_house(config)
+    house.settings.bridge.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    click.echo(f"the database is at version {schema.migrate(house.store)}")
+
+
+def _read_roles(text: str) -> list[str]:
+    wanted = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = sorted(set(wanted) - set(ROLES))
+    if unknown or not wanted:
+        raise Misconfigured([f"--roles: {', '.join(unknown) or 'none'} not known; roles are {', '.join(ROLES)}"])
+    return [name for name in ROLES if name in wanted]
+
+
+def _offer_sign_in(house: House) -> None:
+    """Print the one-time link that makes the first administrator, as long as there is none; there is no default password."""
+    link = first_sign_in_link(house.store, house.clock)
+    if link is not None:
+        click.echo(f"sign in once, within 30 minutes: {house.public_url}/sign-in/{link}")
+
+
+def _serve_here(house: House, names: list[str]) -> None:
+    roles = [make_role(name, house) for name in names]
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    addresses: dict[str, str] = {}
+    for role in roles:
+        role.start()
+        addresses |= role.addresses
+    _say_ready(addresses)
+    alive = _wait(stopping, roles)
+    for role in roles:
+        role.stop()
+    house.store.dispose()
+    if not alive:
+        click.echo("a role ended by itself", err=True)
+        sys.exit(1)
+
+
+def _wait(stopping: threading.Event, roles: list[Role]) -> bool:
+    """Wait for the end; False if a role died: half alive is worse than down."""
+    while not stopping.wait(0.5):
+        if not all(role.is_alive for role in roles):
+            return False
+    return True
+
+
+def _run_role(config: Path | None, name: str, report: Callable[[Mapping[str, str]], None]) -> None:
+    """What one child of the supervisor does."""
+    log.configure()
+    house = House(settings.load(config), Clock())
+    role = make_role(name, house)
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    role.start()
+    report(role.addresses)
+    alive = _wait(stopping, [role])
+    role.stop()
+    house.store.dispose()
+    if not alive:
+        sys.exit(1)
+
+
+def _say_ready(addresses: Mapping[str, str]) -> None:
+    places = " ".join(f"{name}={address}" for name, address in addresses.items())
+    click.echo(f"ready {places or 'worker'}")
+    sys.stdout.flush()
