@@ -222,9 +222,10 @@ class Worker:
         settle.record(tx, claimed, "held" if receipt.held else "sent", receipt.held or receipt.detail, now)
         if receipt.held:
             settle.held(tx, claimed, receipt.held, now)
+            self._log("delivery_held", claimed.delivery)
         else:
             settle.sent(tx, claimed, receipt.detail, now)
-        self._log("delivery_held" if receipt.held else "delivery_sent", claimed.delivery)
+            self._log("delivery_sent", claimed.delivery)
 
     def _note_failure(self, publisher: Publisher[Any, Any], claimed: Claimed, fault: Exception, tx: WriteTx) -> None:
         now = self._clock.now()

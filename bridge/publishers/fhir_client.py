@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -26,6 +25,7 @@ import orjson
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.outbox.retry import THROTTLED
+from bridge.publishers.http_answer import UNKNOWN_OUTCOME, Answer, Limits, exchange
 from bridge.publishers.smart import authorization_for
 from bridge.settings import FhirServer
 
@@ -33,7 +33,6 @@ Json = dict[str, Any]
 
 MEDIA_TYPE = "application/fhir+json"
 VERSION_CONFLICT = "version"
-UNKNOWN_OUTCOME = "unknown_outcome"
 MAX_ANSWER_BYTES = 16 << 20
 _PLACE = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]()]{0,120}")
 _SLUG = re.compile(r"[a-z-]{1,40}")
@@ -65,7 +64,7 @@ class FhirClient:
         self.version = server.version
         self._base_url = server.base_url.rstrip("/")
         self._clock = clock
-        self._deadline_secs = server.timeout_secs * _PATIENCE
+        self._limits = Limits(MAX_ANSWER_BYTES, server.timeout_secs * _PATIENCE)
         self._http = httpx2.Client(
             timeout=server.timeout_secs,
             follow_redirects=False,
@@ -133,20 +132,20 @@ class FhirClient:
             raise Conflict("a reference leads out of the server", code="foreign_reference")
         return plain
 
-    def _written(self, answer: _Answer, resource: Json) -> Found:
+    def _written(self, answer: Answer, resource: Json) -> Found:
         if answer.status in (404, 410):
             raise Unavailable(f"the server answers {answer.status} to a write", code="no_such_endpoint")
         return self._found(answer, resource["resourceType"], resource.get("id"))
 
-    def _found(self, answer: _Answer, kind: str, resource_id: str | None) -> Found:
+    def _found(self, answer: Answer, kind: str, resource_id: str | None) -> Found:
         said = self._json(answer)
         if said.get("resourceType") != kind or not _has_id(said):
             raise _unknown("the answer is another kind of resource")
         if resource_id is not None and said["id"] != resource_id:
             raise _unknown("the answer is another resource")
-        return Found(said, _version_of(said, answer.etag))
+        return Found(said, _version_of(said, answer.headers.get("ETag", "")))
 
-    def _json(self, answer: _Answer) -> Json:
+    def _json(self, answer: Answer) -> Json:
         try:
             said = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
@@ -163,7 +162,7 @@ class FhirClient:
         parameters: Mapping[str, str] | None = None,
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> _Answer:
+    ) -> Answer:
         """Ask once; once more with a new token, if the first was refused."""
         said = dict(headers or {})
         content = None
@@ -180,43 +179,14 @@ class FhirClient:
                 content=content,
                 headers=said | ({"Authorization": value} if value else {}),
             )
-            answer = self._exchange(request)
+            answer = exchange(self._http, request, self._limits)
             if answer.status != 401 or not self._authorization.is_renewable:
                 break
         _check(answer, method, self._clock)
         return answer
 
-    def _exchange(self, request: httpx2.Request) -> _Answer:
-        ends_at = time.monotonic() + self._deadline_secs
-        body = bytearray()
-        try:
-            response = self._http.send(request, stream=True)
-            try:
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise _unknown("the answer is too large to be one")
-                    if time.monotonic() > ends_at:
-                        raise _unknown("the answer came too slowly")
-            finally:
-                response.close()
-        except httpx2.HTTPError as fault:
-            raise Unavailable(f"no answer ({type(fault).__name__})", code="no_answer") from None
-        return _Answer(response.status_code, bytes(body), response.headers)
 
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
-
-    @property
-    def etag(self) -> str:
-        return self.headers.get("ETag", "")
-
-
-def _check(answer: _Answer, method: str, clock: Clock) -> None:
+def _check(answer: Answer, method: str, clock: Clock) -> None:
     """Raise what *answer*'s status means, unless the caller reads it himself (2xx, and 404 or 410)."""
     status = answer.status
     if 200 <= status < 300 or status in (404, 410):
@@ -236,7 +206,7 @@ def _check(answer: _Answer, method: str, clock: Clock) -> None:
     raise Unavailable(f"the server answers {status}", code=code, retry_after_secs=asked)
 
 
-def _issues(answer: _Answer) -> str:
+def _issues(answer: Answer) -> str:
     """Return the codes and places of an OperationOutcome; its words may quote the patient, so they stay out."""
     try:
         outcome = orjson.loads(answer.body)
@@ -253,7 +223,7 @@ def _issues(answer: _Answer) -> str:
     return f": {'; '.join(said)}" if said else ""
 
 
-def _retry_after(answer: _Answer, clock: Clock) -> float | None:
+def _retry_after(answer: Answer, clock: Clock) -> float | None:
     """Return Retry-After in seconds, given as such or as a date. Source: RFC 9110 10.2.3."""
     value = answer.headers.get("Retry-After", "").strip()
     if not value:

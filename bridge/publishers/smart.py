@@ -19,6 +19,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from bridge.clock import Clock
 from bridge.errors import Misconfigured, Refused, Unavailable
+from bridge.publishers.http_answer import Limits, exchange
 from bridge.settings import Auth, BasicAuth, BearerAuth, SmartBackendAuth
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -26,7 +27,7 @@ _ASSERTION_LIFE = timedelta(minutes=4)
 # A token is renewed this long before it ends, so that it does not end on its way.
 _MARGIN = timedelta(seconds=20)
 _DEFAULT_LIFE_SECS = 300
-_MAX_ANSWER_BYTES = 1 << 20
+_LIMITS = Limits(max_bytes=1 << 20, deadline_secs=30)
 
 
 class Authorization(Protocol):
@@ -123,26 +124,15 @@ class SmartToken:
         return endpoint
 
     def _ask(self, request: httpx2.Request) -> dict[str, Any]:
-        body = bytearray()
+        answer = exchange(self._http, request, _LIMITS)
+        if answer.status in (400, 401, 403):
+            raise Refused(f"the token endpoint answers {answer.status}", code="no_token")
         try:
-            response = self._http.send(request, stream=True)
-            try:
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > _MAX_ANSWER_BYTES:
-                        raise Unavailable("the answer is too large to be a token", code="no_token")
-            finally:
-                response.close()
-        except httpx2.HTTPError as fault:
-            raise Unavailable(f"no answer for a token ({type(fault).__name__})", code="no_answer") from None
-        if response.status_code in (400, 401, 403):
-            raise Refused(f"the token endpoint answers {response.status_code}", code="no_token")
-        try:
-            said = orjson.loads(bytes(body))
+            said = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             said = None
-        if response.status_code != 200 or not isinstance(said, dict):
-            raise Unavailable(f"the token endpoint answers {response.status_code}", code="no_token")
+        if answer.status != 200 or not isinstance(said, dict):
+            raise Unavailable(f"the token endpoint answers {answer.status}", code="no_token")
         return said
 
 

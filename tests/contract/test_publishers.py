@@ -1,0 +1,449 @@
+"""What every FHIR server must end with, whatever it does on the way: one resource of a study, in the right chart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bridge.codecs.fhir.imaging_study import House
+from bridge.domain.order import Order
+from bridge.domain.patient import Patient
+from bridge.domain.study import Study
+from bridge.outbox.enqueue import IMAGING_STUDY
+from bridge.outbox.worker import Worker
+from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
+from bridge.publishers.fhir_client import FhirClient
+from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
+from bridge.settings import FhirServer
+from bridge.store import deliveries, events, publications
+from bridge.store.db import Store
+from bridge.store.deliveries import DeliveryState
+from samples.strict_ehr import StrictEhr
+from tests.fakes.clinic import ISSUER, Clinic
+
+Json = dict[str, Any]
+
+SYSTEM = "urn:oid:2.25.834"
+UID = "2.25.1001"
+QUIET = timedelta(seconds=20)
+# Every way in which a server may lose, spoil or withhold an answer and still come back.
+PASSING = [
+    "401", "403", "404", "408", "409", "412", "429", "500", "502", "503", "hang", "drip", "garbage", "empty",
+    "truncated", "redirect", "huge", "commit-then-hang", "commit-then-reset", "commit-then-500", "race-dup",
+    "no-conditional",
+]  # fmt: skip
+
+
+def system_of(issuer: str) -> str:
+    return SYSTEM if issuer == ISSUER else f"urn:imaging-bridge:authority:{issuer}"
+
+
+class Scene:
+    """A clinic, an EHR that knows its first patient, and a worker that is driven by hand."""
+
+    def __init__(self, store: Store, ehr: StrictEhr) -> None:
+        self.clinic = Clinic(store)
+        self.ehr = ehr
+        server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=0.4)
+        self.client = FhirClient(server, self.clinic.clock)
+        access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
+        directory = EhrDirectory(self.client, system_of, access)
+        house = House(ZoneInfo("America/New_York"), system_of)
+        self.ehr_port = Ehr(self.client, directory)
+        self.publisher = ImagingStudyPublisher({"ehr": self.ehr_port}, house, QUIET)
+        self.worker = Worker(store, self.clinic.clock, [self.publisher], owner="test", jitter=lambda: 0.5)
+
+    def in_ehr(self, patient: Patient) -> str:
+        """Let the EHR know somebody."""
+        _, made = self.ehr.books.create(
+            {
+                "resourceType": "Patient",
+                "identifier": [{"system": SYSTEM, "value": patient.primary.patient_id}],
+            }
+        )
+        return f"Patient/{made['id']}"
+
+    def order_in_ehr(self, order: Order, subject: str) -> str:
+        _, made = self.ehr.books.create(
+            {
+                "resourceType": "ServiceRequest",
+                "identifier": [{"system": SYSTEM, "value": order.placer_order_number.value}],
+                "status": "active",
+                "intent": "order",
+                "subject": {"reference": subject},
+            }
+        )
+        return f"ServiceRequest/{made['id']}"
+
+    def bound_study(self, uid: str = UID) -> tuple[Study, Patient]:
+        """A complete CT of somebody whom the EHR knows, queued."""
+        patient = self.clinic.patient("00041001")
+        study = self.clinic.bind(self.clinic.study(uid), patient, self.clinic.order(patient, "A1"))
+        self.clinic.queue(IMAGING_STUDY, "ehr", study)
+        self.pass_time(QUIET)
+        return study, patient
+
+    def pass_time(self, by: timedelta) -> None:
+        self.clinic.clock.at += by
+
+    def run(self) -> None:
+        self.worker.run_due()
+
+    def until_quiet(self, limit: int = 60) -> None:
+        """Let time pass until nothing is pending any more."""
+        for _ in range(limit):
+            self.run()
+            pending = self.deliveries(DeliveryState.PENDING)
+            if not pending:
+                return
+            self.clinic.clock.at = max(one.next_at for one in pending)
+        raise AssertionError(f"still pending: {self.deliveries(DeliveryState.PENDING)}")
+
+    def deliveries(self, state: DeliveryState | None = None) -> list[deliveries.Delivery]:
+        with self.clinic.store.read() as tx:
+            return deliveries.search(tx, state)
+
+    def charted(self, uid: str = UID) -> list[Json]:
+        """Return the EHR's ImagingStudies of a study, whatever their status."""
+        found = self.ehr.state()["resources"].get("ImagingStudy", {}).values()
+        return [one for one in found if any(i["value"] == f"urn:oid:{uid}" for i in one["identifier"])]
+
+    def live(self, uid: str = UID) -> list[Json]:
+        return [one for one in self.charted(uid) if one["status"] != "entered-in-error"]
+
+
+@pytest.fixture(params=["R4", "R5"])
+def ehr(request: pytest.FixtureRequest) -> Iterator[StrictEhr]:
+    server = StrictEhr(version=request.param, slow_secs=2.0).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def scene(store: Store, ehr: StrictEhr) -> Iterator[Scene]:
+    found = Scene(store, ehr)
+    yield found
+    found.client.close()
+
+
+def test_a_complete_bound_study_is_charted_with_its_patient_order_and_endpoint(scene: Scene) -> None:
+    patient = scene.clinic.patient("00041001")
+    order = scene.clinic.order(patient, "A1")
+    subject = scene.in_ehr(patient)
+    request = scene.order_in_ehr(order, subject)
+    study = scene.clinic.bind(scene.clinic.study(UID), patient, order)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET)
+    scene.run()
+
+    (charted,) = scene.charted()
+    assert charted["status"] == "available"
+    assert charted["subject"] == {"reference": subject}
+    assert charted["basedOn"][0]["reference"] == request
+    assert charted["endpoint"][0]["reference"].startswith("Endpoint/")
+    assert (charted["numberOfSeries"], charted["numberOfInstances"]) == (2, 6)
+    assert charted["started"] == "2026-03-02T10:15:30-05:00"
+
+
+def test_nothing_is_charted_before_the_study_is_quiet(scene: Scene) -> None:
+    patient = scene.clinic.patient("00041001")
+    scene.in_ehr(patient)
+    study = scene.clinic.bind(scene.clinic.study(UID), patient)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET - timedelta(seconds=1))
+    scene.run()
+    assert scene.charted() == []
+    (waiting,) = scene.deliveries(DeliveryState.PENDING)
+    assert waiting.attempts == 0
+
+
+def test_an_unbound_study_that_was_never_sent_is_held(scene: Scene) -> None:
+    study = scene.clinic.study(UID)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET)
+    scene.run()
+    assert scene.charted() == []
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.HELD]
+
+
+def test_a_study_sent_again_unchanged_makes_no_new_version(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.run()
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+    assert [one["meta"]["versionId"] for one in scene.charted()] == ["1"]
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.SENT] * 2
+
+
+def test_more_images_update_the_same_resource(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.run()
+    scene.clinic.instance(study, 3, 1)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET)
+    scene.run()
+    (charted,) = scene.charted()
+    assert (charted["meta"]["versionId"], charted["numberOfInstances"]) == ("2", 7)
+
+
+def test_what_others_added_to_the_resource_stays(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.run()
+    (charted,) = scene.charted()
+    scene.ehr.books.update(charted | {"note": [{"text": "seen"}]}, charted["id"])
+    scene.clinic.instance(study, 3, 1)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET)
+    scene.run()
+    (charted,) = scene.charted()
+    assert (charted["note"], charted["numberOfInstances"]) == ([{"text": "seen"}], 7)
+
+
+@pytest.mark.parametrize(("ehr", "count"), [("R4", 1), ("R4", 3), ("R5", 1)], indirect=["ehr"])
+@pytest.mark.parametrize("mode", PASSING)
+def test_a_study_converges_to_one_resource(scene: Scene, mode: str, count: int) -> None:
+    _, patient = scene.bound_study()
+    subject = scene.in_ehr(patient)
+    scene.ehr.misbehave(mode, count)
+    scene.until_quiet()
+    assert [one["subject"]["reference"] for one in scene.live()] == [subject]
+    assert scene.ehr.state()["duplicates"] == {}
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.SENT]
+
+
+@pytest.mark.parametrize("mode", [mode for mode in PASSING if mode not in ("401", "403")])
+def test_a_spoiled_write_converges_to_one_resource(scene: Scene, mode: str) -> None:
+    _, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.ehr.misbehave(mode, 2, ["PUT", "POST"], types=["ImagingStudy"])
+    scene.until_quiet()
+    assert len(scene.charted()) == 1
+
+
+@pytest.mark.parametrize("mode", ["400", "413", "422"])
+def test_what_the_server_will_never_take_is_dead_and_another_patients_study_goes_on(scene: Scene, mode: str) -> None:
+    _, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    scene.in_ehr(patient)
+    scene.in_ehr(other)
+    scene.ehr.misbehave(mode, 1, ["PUT"], types=["ImagingStudy"])
+    scene.run()
+    second = scene.clinic.bind(scene.clinic.study("2.25.1002"), other)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", second)
+    scene.pass_time(QUIET)
+    scene.run()
+    states = {one.order_of: one.state for one in scene.deliveries()}
+    assert states == {UID: DeliveryState.DEAD, "2.25.1002": DeliveryState.SENT}
+
+
+def test_a_patient_the_server_does_not_know_is_never_made_and_is_waited_for(scene: Scene) -> None:
+    _, patient = scene.bound_study()
+    scene.run()
+    assert scene.ehr.state()["counts"].get("Patient", 0) == 0
+    (waiting,) = scene.deliveries(DeliveryState.PENDING)
+    assert "does not know the patient" in waiting.last_error
+    scene.in_ehr(patient)
+    scene.until_quiet()
+    assert len(scene.live()) == 1
+
+
+def test_a_number_of_two_patients_asks_a_person(scene: Scene) -> None:
+    _, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.in_ehr(patient)
+    scene.run()
+    assert scene.charted() == []
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.DEAD]
+
+
+def test_an_inactive_patient_leads_to_the_one_that_replaced_it(scene: Scene) -> None:
+    _, patient = scene.bound_study()
+    _, survivor = scene.ehr.books.create({"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "9"}]})
+    scene.ehr.books.create(
+        {
+            "resourceType": "Patient",
+            "identifier": [{"system": SYSTEM, "value": "00041001"}],
+            "active": False,
+            "link": [{"type": "replaced-by", "other": {"reference": f"Patient/{survivor['id']}"}}],
+        }
+    )
+    scene.run()
+    assert [one["subject"]["reference"] for one in scene.live()] == [f"Patient/{survivor['id']}"]
+
+
+def test_an_order_of_another_patient_is_named_but_not_pointed_to(scene: Scene) -> None:
+    patient = scene.clinic.patient("00041001")
+    order = scene.clinic.order(patient, "A1")
+    scene.in_ehr(patient)
+    stranger = scene.in_ehr(scene.clinic.patient("00041002"))
+    scene.order_in_ehr(order, stranger)
+    study = scene.clinic.bind(scene.clinic.study(UID), patient, order)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET)
+    scene.run()
+    (charted,) = scene.live()
+    assert "reference" not in charted["basedOn"][0]
+    assert charted["basedOn"][0]["identifier"]["value"] == "A1"
+
+
+def test_a_questioned_study_is_withdrawn_and_the_same_resource_comes_back_when_it_is_kept(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    subject = scene.in_ehr(patient)
+    scene.run()
+    (before,) = scene.charted()
+
+    scene.clinic.question(study)
+    scene.run()
+    (withdrawn,) = scene.charted()
+    assert (withdrawn["id"], withdrawn["status"]) == (before["id"], "entered-in-error")
+    assert withdrawn["subject"] == {"reference": subject}
+    assert "endpoint" not in withdrawn
+
+    scene.clinic.bind(study, patient)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+    (kept,) = scene.charted()
+    assert (kept["id"], kept["status"]) == (before["id"], "available")
+    assert kept["endpoint"]
+
+
+def test_a_study_bound_to_another_person_gets_a_new_resource_and_the_old_one_stays_withdrawn(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    first, second = scene.in_ehr(patient), scene.in_ehr(other)
+    scene.run()
+    scene.clinic.question(study)
+    scene.run()
+    scene.clinic.bind(study, other)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+
+    charts = {one["subject"]["reference"]: one["status"] for one in scene.charted()}
+    assert charts == {first: "entered-in-error", second: "available"}
+    with scene.clinic.store.read() as tx:
+        known = publications.of_study(tx, study.key)
+    assert [one.retired_at is None for one in known] == [False, True]
+
+
+def test_a_re_bound_study_leaves_the_wrong_chart_first_even_without_a_hold(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    first, second = scene.in_ehr(patient), scene.in_ehr(other)
+    scene.run()
+    scene.clinic.bind(study, other)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+    charts = {one["subject"]["reference"]: one["status"] for one in scene.charted()}
+    assert charts == {first: "entered-in-error", second: "available"}
+
+
+@pytest.mark.parametrize("mode", ["commit-then-hang", "commit-then-reset", "commit-then-500", "empty"])
+def test_a_study_whose_answer_was_lost_is_withdrawn_when_it_is_questioned(scene: Scene, mode: str) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.ehr.misbehave(mode, 1, ["PUT"], types=["ImagingStudy"])
+    scene.run()
+    assert len(scene.live()) == 1
+    scene.clinic.question(study)
+    scene.until_quiet()
+    assert [one["status"] for one in scene.charted()] == ["entered-in-error"]
+
+
+@pytest.mark.parametrize("mode", ["commit-then-hang", "commit-then-500", "412", "race-dup", "no-conditional"])
+def test_a_re_binding_through_faults_still_makes_one_new_resource(scene: Scene, mode: str) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    first, second = scene.in_ehr(patient), scene.in_ehr(other)
+    scene.run()
+    scene.ehr.misbehave(mode, 3, ["PUT", "POST"])
+    scene.clinic.bind(study, other)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.until_quiet()
+    charts = sorted((one["subject"]["reference"], one["status"]) for one in scene.charted())
+    assert charts == sorted([(first, "entered-in-error"), (second, "available")])
+
+
+def test_a_merge_moves_the_same_resource_to_the_survivor(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    survivor = scene.clinic.patient("00041009")
+    scene.in_ehr(patient)
+    scene.run()
+    (before,) = scene.charted()
+    scene.clinic.merge(patient, survivor)
+    target = scene.in_ehr(survivor)
+    scene.clinic.bind(study, survivor)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+    (after,) = scene.charted()
+    assert (after["id"], after["subject"]["reference"], after["status"]) == (before["id"], target, "available")
+
+
+def test_another_systems_resource_of_the_study_in_another_chart_is_not_touched(scene: Scene) -> None:
+    _, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    stranger = scene.in_ehr(scene.clinic.patient("00041002"))
+    foreign = {
+        "resourceType": "ImagingStudy",
+        "identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{UID}"}],
+        "status": "available",
+        "subject": {"reference": stranger},
+    }
+    scene.ehr.books.create(foreign)
+    scene.run()
+    assert [one["meta"]["versionId"] for one in scene.charted()] == ["1"]
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.DEAD]
+
+
+def test_a_study_that_the_server_lost_is_published_again(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.run()
+    scene.ehr.books.clear()
+    scene.in_ehr(patient)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+    assert len(scene.live()) == 1
+
+
+def test_a_deleted_resource_is_made_anew(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.run()
+    (before,) = scene.charted()
+    scene.ehr.books.delete("ImagingStudy", before["id"])
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+    (after,) = scene.charted()
+    assert after["id"] != before["id"]
+
+
+def test_the_timeline_says_where_the_study_is(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.run()
+    with scene.clinic.store.read() as tx:
+        lines = events.timeline(tx, [], [study.key])
+    assert [line.station for line in lines] == ["chart"]
+    assert lines[0].by == "ehr"
+
+
+def test_a_binding_that_changes_while_it_is_being_sent_stops_the_write(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    find = scene.ehr_port.directory.endpoint
+
+    def change_meanwhile() -> str:
+        scene.clinic.question(study)
+        return find()
+
+    scene.ehr_port.directory.endpoint = change_meanwhile  # type: ignore[method-assign]
+    scene.run()
+    assert scene.charted() == []
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.HELD]
