@@ -120,7 +120,7 @@ def _read_order(
         steps=_read_steps(evaluator, group),
         authorizations=_authorizations(evaluator, group, head),
     )
-    return fill_numbers(evaluator, draft)
+    return fill_numbers(evaluator, draft, scope)
 
 
 def _read_numbers(evaluator: Evaluator, scope: Scope, message_at: datetime | None, where: str) -> OrderDraft:

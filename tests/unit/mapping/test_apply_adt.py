@@ -27,7 +27,7 @@ def test_an_update_gives_the_patient() -> None:
         A08,
         "EVN|A08|20260301115959",
         "PID|1||77^^^MERCY^MR~XX1^^^STATE^NI||DOE^JANE^Q^JR^DR^MD^L||19700101|F|||1 Way^^Town^ST^1||555|||||||||||Y|||||||N",
-        "PV1|1|I|W^2^B||||1^ATT|2^REF^ROB||||||||||V9^^^MERCY^VN",
+        "PV1|1|I|W^2^B||||1^ATT|2^REF^ROB|||||||||||V9^^^MERCY^VN",
     )
 
     assert found.event == "ADT^A08"

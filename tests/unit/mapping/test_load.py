@@ -1,0 +1,174 @@
+"""Mapping files: what they may say, and that everything wrong with them is told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge.errors import Misconfigured
+from bridge.mapping.load import load_mappings
+from bridge.mapping.resolve import MappingSet
+from bridge.mapping.site import Match, Policy, Receiving
+from tests.unit.mapping.senders import SHIPPED
+
+MERCY = """
+schema    = 1
+extends   = "base/order"
+match     = { sending_facility = "MERCYW" }
+authority = "MERCYW"
+time_zone = "America/Chicago"
+policy    = { missing_study_uid = "mint" }
+
+[requested_procedure.accession]
+from      = "ZOR-2"
+required  = true
+because   = "Mercy interface spec 4.2"
+
+[tables.modality]
+CTSCAN    = "CT"
+"""
+
+
+def load(tmp_path: Path, **sites: str) -> MappingSet:
+    for name, content in sites.items():
+        folder = tmp_path / "sites" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "site.toml").write_text(content, "utf-8")
+    return load_mappings(SHIPPED, tmp_path)
+
+
+def faults(tmp_path: Path, **sites: str) -> tuple[str, ...]:
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, **sites)
+    return refused.value.faults
+
+
+def test_the_shipped_rules_are_sound() -> None:
+    base = load_mappings(SHIPPED).base
+
+    assert base.accepts == {"ADT^A01", "ADT^A04", "ADT^A08", "ADT^A40", "ORM^O01", "OMG^O19", "OMI^O23"}
+    assert base.processing_ids == ()
+    assert load_mappings(SHIPPED).sites == ()
+
+
+def test_a_site_replaces_rules_and_merges_tables(tmp_path: Path) -> None:
+    mappings = load(tmp_path, mercy_west=MERCY)
+    site = mappings.site("mercy_west")
+
+    assert site is not None
+    assert site.authority == "MERCYW"
+    assert site.time_zone == "America/Chicago"
+    assert site.policy == Policy(missing_study_uid="mint")
+    assert site.processing_ids == ("P",)
+    rule = site.rules["requested_procedure.accession"]
+    assert ([path.text for path in rule.paths], rule.converter, rule.source) == (
+        ["ZOR-2"],
+        "entity",
+        "sites/mercy_west",
+    )
+    assert (site.tables["modality"]["CTSCAN"], site.tables["modality"]["MR"]) == ("CT", "MR")
+    assert site.rules["patient.id"] is mappings.base.rules["patient.id"]
+    assert "CTSCAN" not in mappings.base.tables["modality"]
+
+
+def test_a_site_may_have_several_senders_receivers_and_processing_ids(tmp_path: Path) -> None:
+    site = load(
+        tmp_path,
+        s="""
+        match = [{ sending_application = "A", sending_facility = "B" }, { sending_application = "C" }]
+        processing_ids = ["P", "T"]
+        receiving = { application = "BRIDGE", facility = "H" }
+        charset = "8859/1"
+        """,
+    ).sites[0]
+
+    assert site.matches == (Match("A", "B"), Match(sending_application="C"))
+    assert site.processing_ids == ("P", "T")
+    assert site.receiving == Receiving("BRIDGE", "H")
+    assert site.charset == "8859/1"
+
+
+def test_the_closest_match_wins(tmp_path: Path) -> None:
+    mappings = load(
+        tmp_path,
+        both='match = { sending_application = "A", sending_facility = "B" }',
+        facility='match = { sending_facility = "B" }',
+        application='match = { sending_application = "A" }',
+    )
+
+    def name(application: str, facility: str) -> str | None:
+        site = mappings.resolve(application, facility)
+        return site.name if site else None
+
+    assert name("A", "B") == "both"
+    assert name("X", "B") == "facility"
+    assert name("A", "X") == "application"
+    assert name("X", "Y") is None
+    assert name("", "") is None
+    assert name("a", "b") is None
+
+
+def test_an_overlay_takes_the_place_of_a_shipped_file_of_its_name(tmp_path: Path) -> None:
+    tables = tmp_path / "base" / "tables"
+    tables.mkdir(parents=True)
+    (tables / "sex.toml").write_text('M = "M"\n"*" = "O"\n')
+
+    assert load(tmp_path).base.tables["sex"] == {"M": "M", "*": "O"}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('match = { sending_facility = "X" }\nautority = "X"', "autority: 'autority' is not known; did you mean 'authority'?"),
+        ('match = { sending_facilty = "X" }', "match.sending_facilty: 'sending_facilty' is not known; did you mean 'sending_facility'?"),
+        ('authority = "X"', "match: names no sender"),
+        ("match = {}", "match: an entry names neither"),
+        ("match = []", "match: names no sender"),
+        ("match = { sending_facility = 7 }", "match.sending_facility: must be a text"),
+        ('match = { sending_facility = "X" }\nschema = 2', "schema: must be 1"),
+        ('match = { sending_facility = "X" }\nextends = "base/oder"', "extends: 'base/oder' is not known; did you mean 'base/order'?"),
+        ('match = { sending_facility = "X" }\ntime_zone = "Amerika/Chicago"', "time_zone: 'Amerika/Chicago' is no time zone"),
+        ('match = { sending_facility = "X" }\ncharset = "KLINGON"', "charset: 'KLINGON' is no character set"),
+        ('match = { sending_facility = "X" }\nprocessing_ids = "P"', "processing_ids: must be a list"),
+        ('match = { sending_facility = "X" }\npolicy = { missing_study_uid = "mnt" }', "policy.missing_study_uid: 'mnt' is not known; did you mean 'mint'?"),
+        ('match = { sending_facility = "X" }\n[patient.nam]\nfrom = "PID-5"', "patient.nam: 'patient.nam' is not known; did you mean 'patient.name'?"),
+        ('match = { sending_facility = "X" }\n[patent.name]\nfrom = "PID-5"', "patent: 'patent' is not known; did you mean 'patient'?"),
+        ('match = { sending_facility = "X" }\n[patient.name]\nfrom = "PID-5"', 'patient.name: takes the place of a base rule and needs a "because"'),
+        ('match = { sending_facility = "X" }\n[patient.name]\nfrom = "PID.5"\nbecause = "x"', "patient.name.from: 'PID.5' is no path"),
+        ('match = { sending_facility = "X" }\n[patient.name]\nbecause = "x"', "patient.name.from: must be a path"),
+        ('match = { sending_facility = "X" }\n[patient.name]\nfrom = "PID-5"\nas = "person_nam"\nbecause = "x"', "patient.name.as: 'person_nam' is not known; did you mean 'person_name'?"),
+        ('match = { sending_facility = "X" }\n[patient.sex]\nfrom = "PID-8"\ntable = "sx"\nbecause = "x"', "patient.sex.table: 'sx' is not known; did you mean 'sex'?"),
+        ('match = { sending_facility = "X" }\n[patient.sex]\nform = "PID-8"\nbecause = "x"', "patient.sex.form: 'form' is not known; did you mean 'from'?"),
+        ('match = { sending_facility = "X" }\n[requested_procedure.id]\nfrom = "OBR-19"\ndefault = "12345678901234567"\nbecause = "x"', "longer than the 16 characters that fit there"),
+        ('match = { sending_facility = "X" }\n[scheduled_step.modality]\nfrom = "OBR-24"\ntable = "m"\nbecause = "x"\n[tables.m]\nA = "12345678901234567"', "table m: '12345678901234567' is longer than the 16"),
+        ('match = { sending_facility = "X" }\n[tables.modality]\nA = 1', "tables.modality.A: must be a text"),
+        ("match = {", "site.toml"),
+    ],
+)  # fmt: skip
+def test_a_fault_names_file_key_and_nearest_word(tmp_path: Path, content: str, told: str) -> None:
+    found = faults(tmp_path, x=content)
+
+    assert len([fault for fault in found if told in fault]) == 1, found
+    assert all("sites/x" in fault for fault in found)
+
+
+def test_every_fault_of_every_file_is_told(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        one='match = { sending_facility = "X" }\nautority = "X"\nschema = 3',
+        two='match = { sending_facility = "X" }\n[patient.nam]\nfrom = "PID-5"',
+    )
+
+    assert [fault.split(":")[0] for fault in found] == ["sites/one", "sites/one", "sites/two", "sites/two"]
+    assert "sites/two: match: */X is already matched by sites/one" in found
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load_mappings(SHIPPED, tmp_path / "nowhere")
+    assert "no such folder" in refused.value.faults[0]
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    assert load(tmp_path, x="\ufeff" + MERCY).site("x") is not None
