@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from bridge.codecs.dicom import datasets, keys
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.errors import Conflict, Incomplete
-from bridge.listeners.dicom.ports import DicomConfig, Limits, Peer
+from bridge.listeners.dicom.ports import DicomConfig, Limits, Peer, SendObjects
 from bridge.listeners.dicom.server import DicomServer
 
 PENDING = 0xFF00
@@ -138,7 +138,12 @@ class Room:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, *, limits: Limits | None = None, peers: tuple[Peer, ...] = PEERS, **config: object
+    folder: Path,
+    *,
+    limits: Limits | None = None,
+    peers: tuple[Peer, ...] = PEERS,
+    send: SendObjects | None = None,
+    **config: object,
 ) -> Iterator[Room]:
     """Run a door on a free loopback port."""
     spool, kept = folder / "spool", folder / "kept"
@@ -150,6 +155,7 @@ def running(
         peers,
         services,
         events,
+        send=send,
     )
     server.start()
     try:
