@@ -13,12 +13,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from datetime import datetime
 from pathlib import Path
 
 from samples.chart import Chart
 from samples.devices import DeviceError
+from samples.exams import draw_all
 from samples.stage import Stage, StageError
 from samples.story import STATIONS, Day, NotHeld
 
@@ -39,10 +41,13 @@ def play(stage: Stage) -> bool:
     started = time.monotonic()
     stage.write_settings()
     archive = stage.start_peers()
+    drawing = threading.Thread(target=draw_all, daemon=True)
+    drawing.start()
     stage.start_bridge()
     say(f"  the bridge, an EHR (FHIR R4) and an archive ({archive}) are up after {time.monotonic() - started:.1f} s")
     say(f"  HL7 127.0.0.1:{stage.ports['hl7']}   DICOM BRIDGE@127.0.0.1:{stage.ports['dicom']}   {stage.console}/")
     say()
+    drawing.join()
     at = datetime.now()
     chart = Chart(stage.ehr)
     chart.open_the_day(at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -218,3 +219,16 @@ EXAMS = {
         (Series("Chest AP", "CHEST", lambda: iter([_radiograph(radiographs.chest(), "AP")])),),
     ),
 }
+
+
+@functools.cache
+def drawn(series: Series) -> tuple[Picture, ...]:
+    """Return the pictures of a series, drawn once."""
+    return tuple(series.draw())
+
+
+def draw_all() -> None:
+    """Draw everything ahead of time, so that a device that stores is not waited for."""
+    for exam in EXAMS.values():
+        for series in exam.series:
+            drawn(series)

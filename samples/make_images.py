@@ -18,7 +18,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-from samples.exams import EXAMS, Exam, Picture, Series
+from samples.exams import EXAMS, Exam, Picture, Series, drawn
 from samples.pictures.canvas import png
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.302315907317206416839361083463170410581")
@@ -69,7 +69,7 @@ def objects(exam: Exam, header: Dataset, performed_step_uid: str = "") -> Iterat
     """Yield every object of *exam*, one at a time. header: from `copied` or `typed`. performed_step_uid: its MPPS."""
     for series_number, series in enumerate(exam.series, 1):
         series_instance_uid = generate_uid(prefix=None)
-        for number, picture in enumerate(series.draw(), 1):
+        for number, picture in enumerate(drawn(series), 1):
             out = Dataset()
             out.update(header)
             _identify(out, exam, series, (series_number, number))
@@ -150,8 +150,8 @@ def main(arguments: list[str]) -> int:
             written += 1
         if "--png" in arguments:
             for number, series in enumerate(exam.series, 1):
-                drawn = list(series.draw())
-                (folder / f"series_{number}.png").write_bytes(preview(drawn[len(drawn) // 2]))
+                pictures = drawn(series)
+                (folder / f"series_{number}.png").write_bytes(preview(pictures[len(pictures) // 2]))
     print(f"{written} objects of {len(EXAMS)} exams in {folders[0]}")
     return 0
 
