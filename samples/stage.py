@@ -133,7 +133,7 @@ class Stage:
         end = time.monotonic() + _START_SECS
         while not any(line.startswith("ready") for line in self.bridge_lines):
             if process.poll() is not None:
-                raise StageError(f"the bridge ended with status {process.returncode}; see {self.folder / 'bridge.log'}")
+                raise StageError(f"the bridge ended with status {process.returncode}: {self._last_words()}")
             if time.monotonic() > end:
                 raise StageError(f"the bridge was not ready in {_START_SECS:.0f} s; see {self.folder / 'bridge.log'}")
             with contextlib.suppress(queue.Empty):
@@ -177,6 +177,10 @@ class Stage:
         if read:
             threading.Thread(target=self._listen, args=(process,), daemon=True).start()
         return process
+
+    def _last_words(self) -> str:
+        lines = (self.folder / "bridge.log").read_text("utf-8", "replace").splitlines()
+        return lines[-1] if lines else "it said nothing"
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         for line in process.stdout or ():
