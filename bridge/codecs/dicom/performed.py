@@ -10,10 +10,11 @@ from pydicom.filewriter import write_dataset
 
 from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
-from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, Limits
+from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE, Limits
 from bridge.codecs.dicom.tree import Node, read_tree, to_json
 from bridge.domain.matching import normal_date, normal_time
 from bridge.domain.performed import PerformedDraft, ScheduledReference
+from bridge.errors import Malformed
 
 _LIMITS = Limits(depth=16, items=100_000)
 _PERFORMED_SERIES = 0x00400340
@@ -50,11 +51,19 @@ def read_performed(
 
 
 def performed_from(dataset: Dataset) -> PerformedDraft:
-    """Return what an attribute list says that pydicom has read already; see `read_performed`."""
+    """
+    Return what an attribute list says that pydicom has read already; see `read_performed`, which needs no detour.
+
+    Raises: Malformed, if its values cannot be written back, as with a character set that is none.
+    """
+    implicit = dataset.original_encoding[0] is True
     buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_dataset(buffer, dataset)
-    return read_performed(buffer.getvalue(), EXPLICIT_LITTLE)
+    buffer.is_little_endian, buffer.is_implicit_VR = True, implicit
+    try:
+        write_dataset(buffer, dataset)
+    except (LookupError, UnicodeError, AttributeError, TypeError, ValueError):
+        raise Malformed("an attribute list that cannot be read", code="bad_attribute_list") from None
+    return read_performed(buffer.getvalue(), IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE)
 
 
 def _scheduled(item: Node) -> ScheduledReference:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
 
 from bridge.codecs.dicom.performed import performed_from, read_performed
 from bridge.domain.performed import ScheduledReference
@@ -99,6 +101,15 @@ def test_an_n_set_that_leaves_things_out_says_so() -> None:
 def test_an_attribute_list_that_cannot_be_read_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed):
         read_performed(data, IMPLICIT)
+
+
+@pytest.mark.parametrize("codec", [b"unicode_escape", b"idna", b"rot13 "])
+def test_a_python_codec_for_a_character_set_reads_as_latin_1(codec: bytes) -> None:
+    named = element(0x00080005, codec) + element(0x00100010, b"A\xe9u41 ") + element(0x00400252, b"IN PROGRESS ")
+    received = read_dataset(BytesIO(named), True, True)
+    received.set_original_encoding(True, True)
+    for draft in (read_performed(named, IMPLICIT), performed_from(received)):
+        assert json.loads(draft.attributes)["00100010"]["Value"] == [{"Alphabetic": "Aéu41"}]
 
 
 def test_numbers_that_json_does_not_have_are_kept_as_text() -> None:
