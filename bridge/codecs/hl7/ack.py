@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.envelope import Envelope
 from bridge.codecs.hl7.escapes import escape
 from bridge.domain.message import Notice
@@ -165,7 +166,9 @@ def _header(envelope: Envelope, control_id: str, at: datetime) -> str:
         envelope.field(11)[:_ECHO_MAX] or "P",
         version or _OUR_VERSION,
     ]
-    if envelope.field(18):
+    first = envelope.declared_charsets[0]
+    # A set that we could not read in is none that we can answer in.
+    if envelope.field(18) and (not first or codec_of(first) == envelope.codec):
         fields += [""] * 5 + [envelope.field(18)[:_ECHO_MAX]]
     return _raw_segment(envelope, fields)
 

@@ -121,6 +121,15 @@ def test_the_answer_speaks_the_senders_character_set() -> None:
     assert ack.split(b"\r")[0].endswith(b"|8859/1")
 
 
+@pytest.mark.parametrize(
+    "raw", [header(charset="KLINGON"), header(charset="UNICODE UTF-8").replace(b"EHR", b"K\xd6LN")]
+)
+def test_a_character_set_that_did_not_read_the_message_is_not_answered_in(raw: bytes) -> None:
+    ack = build_ack(read_envelope(raw), Incomplete("x", code="not_in_table", where="MSH-18"), control_id="A1", at=AT)
+
+    assert parse(ack).envelope.field(18) == ""
+
+
 def test_the_answer_speaks_the_senders_delimiters() -> None:
     raw = b"MSH#*!?%#EHR#MERCYW#B#H#2026##ADT*A08#C1#P#2.5.1\r"
     ack = build_ack(read_envelope(raw), Incomplete("no number", where="PID-3"), control_id="A1", at=AT)
