@@ -55,7 +55,12 @@ class DictRegistry:
         before = self._patients.get(patient.key)
         if before is None:
             self._registered[patient.key] = registered_at
-        elif (before.patient_name, before.patient_birth_date) != (patient.patient_name, patient.patient_birth_date):
+        else:
+            self._forget(before)
+        if before is not None and (before.patient_name, before.patient_birth_date) != (
+            patient.patient_name,
+            patient.patient_birth_date,
+        ):
             self._former[patient.key].append((before.patient_name, before.patient_birth_date))
         self._patients[patient.key] = patient
         for identifier in patient.identifiers:
@@ -160,6 +165,13 @@ class DictRegistry:
 
     def _merged_into(self, row: int) -> list[Patient]:
         return [one for key in self._merged[row] for one in (self._patients[key], *self._merged_into(key))]
+
+    def _forget(self, patient: Patient) -> None:
+        for identifier in patient.identifiers:
+            if self._holders.get(identifier.key) == patient.key:
+                del self._holders[identifier.key]
+        for key in identity_keys(self._build_alone(patient.key)):
+            self._index[key].pop(patient.key, None)
 
     def _reindex(self, row: int) -> None:
         self._records.pop(self._live(row).key, None)
