@@ -75,13 +75,24 @@ def add(tx: WriteTx, *, at: datetime, action: str, actor: str, **about: Unpack[A
 
 def first_broken(tx: ReadTx) -> int | None:
     """Return the key of the first row that was edited, or stands where one is missing; None if the chain is whole."""
-    before = _FIRST
-    for found in tx.execute(select(audit_rows).order_by(_COLUMNS.key)):
+    return _first_broken_after(tx, 0, _FIRST)
+
+
+def _first_broken_after(tx: ReadTx, key: int, before: str) -> int | None:
+    for found in tx.execute(select(audit_rows).where(_COLUMNS.key > key).order_by(_COLUMNS.key)):
         row = {name: getattr(found, name) for name in _CHAINED}
         before = _link(before, row)
         if found.chain != before:
             return int(found.key)
     return None
+
+
+def first_broken_recent(tx: ReadTx, rows: int = 500) -> int | None:
+    """Check the newest *rows* of the chain only: what a page may do each time."""
+    newest = select(_COLUMNS.key).order_by(_COLUMNS.key.desc()).limit(1).offset(rows)
+    start = tx.execute(newest).scalar()
+    before = _FIRST if start is None else tx.execute(select(_COLUMNS.chain).where(_COLUMNS.key == start)).scalar_one()
+    return _first_broken_after(tx, start or 0, before)
 
 
 def recent(

@@ -205,10 +205,10 @@ def _steps(tx: ReadTx, order_keys: Sequence[int]) -> tuple[dict[int, Row[Any]], 
     return first, {key: tuple(dict.fromkeys(value)) for key, value in titles.items()}
 
 
-def _bound_studies(tx: ReadTx, order_keys: Sequence[int]) -> dict[int, Row[Any]]:
+def _bound_studies(tx: ReadTx, order_keys: Sequence[int]) -> dict[int, Any]:
     query = select(studies.c.key, studies.c.order_key, studies.c.state).where(studies.c.order_key.in_(order_keys))
     states = [StudyState.BOUND.value, StudyState.BOUND_WITH_CORRECTION.value]
-    found: dict[int, Row[Any]] = {}
+    found: dict[int, Any] = {}
     for row in tx.execute(query.where(studies.c.state.in_(states))):
         found[row.order_key] = row
     return found

@@ -1,0 +1,60 @@
+"""Exams and the worklist."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, jsonify, request
+
+from bridge.domain.accounts import Permission
+from bridge.store.listings import exams, worklists
+from bridge.web import paging, reads
+from bridge.web.access import needs, services
+from bridge.web.api import shapes
+from bridge.web.bodies import required_argument
+
+blueprint = Blueprint("api_exams", __name__, url_prefix="/api")
+
+
+@blueprint.get("/exams")
+@needs(Permission.READ_EXAMS)
+def list_exams() -> Response:
+    """Find exams by any number or name; without q the newest."""
+    text = request.args.get("q", "").strip()
+    if text:
+        found = reads.find_exams(text)
+        return jsonify(exams=[shapes.exam_row(row) for row in found.exams], next=None, recognised=found.recognised)
+    size = paging.limit()
+    with services().store.read() as tx:
+        rows, more = paging.cut(exams.recent(tx, before=paging.before(), limit=size + 1), size)
+    reads.note("exams_listed", detail={"count": len(rows)})
+    last = rows[-1].order_key if more else None
+    return jsonify(exams=[shapes.exam_row(row) for row in rows], next=paging.next_url(last))
+
+
+@blueprint.get("/exams/<reference>")
+@needs(Permission.READ_EXAMS)
+def read_exam(reference: str) -> Response:
+    """Return one exam with its timeline, by accession number or row id."""
+    return jsonify(shapes.exam(reads.read_exam(reference)))
+
+
+@blueprint.get("/worklist")
+@needs(Permission.READ_WORKLIST)
+def worklist() -> Response:
+    """Return what a device would get (as=AE title), or every live entry."""
+    title, size, start = request.args.get("as", ""), paging.limit(), paging.before() or 0
+    with services().store.read() as tx:
+        rows, more = paging.cut(worklists.items(tx, title, limit=size + 1, after=start), size)
+    reads.note("worklist_viewed", detail={"as": title, "count": len(rows)})
+    following = paging.next_url(start + size if more else None, **{"as": title})
+    return jsonify(items=[shapes.worklist_row(row) for row in rows], next=following)
+
+
+@blueprint.get("/worklist/explain")
+@needs(Permission.EXPLAIN_WORKLIST)
+def explain() -> Response:
+    """Say in words why a device is shown an order, or is not."""
+    accession_number = required_argument("accession_number")
+    with services().store.read() as tx:
+        shown, reasons = worklists.explain(tx, accession_number, request.args.get("as", ""))
+    reads.note("worklist_explained")
+    return jsonify(shown=shown, reasons=reasons)

@@ -1,0 +1,110 @@
+"""The message journal, replay, and HL7 over HTTP."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, Response, jsonify, request
+
+from bridge.domain.accounts import Permission
+from bridge.domain.message import MessageState
+from bridge.errors import Malformed, Unsupported
+from bridge.store import messages
+from bridge.store.listings import journal
+from bridge.web import message_views, paging, reads
+from bridge.web.access import caller, needs, origin, services
+from bridge.web.api import shapes
+
+blueprint = Blueprint("api_messages", __name__, url_prefix="/api")
+
+HL7 = "application/hl7-v2"
+_MSA = re.compile(rb"[\r\n]MSA.(A[AER]|C[AER])")
+# What HTTP says of an answer: AE and CE are the sender's to mend, AR and CR its right to send or ours to be able.
+_STATUS_OF = {b"AA": 200, b"CA": 200, b"AE": 422, b"CE": 422, b"AR": 403, b"CR": 403}
+_LATER = re.compile(rb"[\r\n]ERR[^\r\n]*\|207(\^|\|)")
+
+
+@blueprint.get("/messages")
+@needs(Permission.READ_MESSAGES)
+def list_messages() -> Response:
+    """Find messages by control ID, exam or patient; without q the newest, in one state= or in any."""
+    text, size = request.args.get("q", "").strip(), paging.limit()
+    with services().store.read() as tx:
+        if text:
+            rows, more = journal.search(tx, text, size), False
+        else:
+            state = message_state(request.args.get("state", ""))
+            rows, more = paging.cut(journal.recent(tx, state=state, before=paging.before(), limit=size + 1), size)
+    reads.note("messages_listed", detail={"count": len(rows)})
+    following = paging.next_url(rows[-1].key if more else None, state=request.args.get("state", ""))
+    return jsonify(messages=[shapes.message_row(row) for row in rows], next=following)
+
+
+@blueprint.get("/messages/<int:message_key>")
+@needs(Permission.READ_MESSAGES)
+def read_message(message_key: int) -> Response:
+    """Return one message: raw, parsed, answered, and where each mapped value came from."""
+    with services().store.read() as tx:
+        message = messages.get(tx, message_key)
+        exams, patient_keys = journal.subjects(tx, message_key)
+    reads.note_keys("message_viewed", patient_keys, message_key)
+    row = journal.MessageRow(*(getattr(message, name) for name in journal.MessageRow.__slots__))
+    segments, fault = message_views.parsed(message.raw, message.charset)
+    said = shapes.message_row(row) | {
+        "raw": message_views.raw_text(message.raw, message.charset),
+        "answer": message_views.raw_text(message.answer, message.charset),
+        "unreadable": fault or None,
+        "segments": [
+            {"segment": one.name, "fields": [{"where": f.where, "label": f.label, "text": f.text} for f in one.fields]}
+            for one in segments
+        ],
+        "trace": [
+            {"target": line.target, "source": line.source, "rule": line.rule, "value": line.value}
+            for line in message.trace
+        ],
+        "notices": [{"severity": n.severity, "where": n.where, "detail": n.detail} for n in message.notices],
+        "exams": [row.id for row in exams],
+    }
+    return jsonify(said)
+
+
+@blueprint.post("/messages/<int:message_key>/replay")
+@needs(Permission.READ_MESSAGES)
+def replay_message(message_key: int) -> Response:
+    """Process a journalled message again."""
+    with services().store.read() as tx:
+        messages.get(tx, message_key)
+    state = services().flows.replay_message(message_key=message_key, actor=caller().name)
+    return jsonify(id=message_key, state=str(state))
+
+
+@blueprint.post("/hl7")
+@needs(Permission.SEND_HL7)
+def receive_hl7() -> Response:
+    """Take one HL7 v2 message; the ACK is the body. 200 for AA; 422 for AE; 403, or 503 if later may work, for AR."""
+    if request.mimetype != HL7:
+        raise Unsupported(f"send {HL7}", where="Content-Type")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Unsupported("compressed bodies are not read", where="Content-Encoding")
+    raw = request.get_data(cache=False)
+    if not raw:
+        raise Malformed("the body is empty")
+    answer = services().flows.receive_message(raw, f"{caller().name}@{origin()}")
+    return Response(answer, status_of(answer), content_type=HL7)
+
+
+def status_of(answer: bytes) -> int:
+    """Return the HTTP status for an ACK; a message that wants no answer (MSH-15, MSH-16) was taken."""
+    if not answer:
+        return 204
+    found = _MSA.search(answer)
+    if found is None:
+        return 500
+    return 503 if _LATER.search(answer) else _STATUS_OF[found[1]]
+
+
+def message_state(text: str) -> str:
+    """Return *text* if it is a state of messages, or "". Raises: Malformed."""
+    if text and text not in list(MessageState):
+        raise Malformed(f"one of {', '.join(MessageState)} is wanted", code="not_in_table", where="state")
+    return text

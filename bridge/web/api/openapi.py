@@ -1,0 +1,117 @@
+"""Describe /api as OpenAPI 3.1, from the routes themselves: paths, parameters, permissions, first sentences."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, jsonify
+from werkzeug.routing import Rule
+
+from bridge.domain.accounts import Permission
+from bridge.web.access import needs, permission_of, services
+from bridge.web.api.orders import ORDER_KEYS
+
+blueprint = Blueprint("api_openapi", __name__, url_prefix="/api")
+
+_PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
+# What a route reads from the query, from its body and gives back: kept by hand, compared with the routes by a test.
+QUERIES = {
+    "/exams": ("q", "cursor", "limit"),
+    "/worklist": ("as", "cursor", "limit"),
+    "/worklist/explain": ("accession_number", "as"),
+    "/mismatches": ("cursor", "limit"),
+    "/merges": ("cursor", "limit"),
+    "/messages": ("q", "state", "cursor", "limit"),
+    "/deliveries": ("state", "cursor", "limit"),
+    "/authorizations": ("q", "cursor", "limit"),
+    "/audit": ("patient_id", "since", "cursor", "limit"),
+}
+_BODIES = {
+    "/orders": ORDER_KEYS,
+    "/mismatches/{mismatch_key}/decision": ("action", "accession_number", "patient", "reason"),
+    "/studies/{study_instance_uid}/decision": ("action", "accession_number", "patient", "reason"),
+    "/merges/{merge_key}/undo": ("reason",),
+    "/authorizations": ("number", "payer", "patient", "accession_number", "lines"),
+    "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason",),
+}
+
+
+@blueprint.get("/openapi.json")
+@needs(Permission.SIGNED_IN)
+def openapi() -> Response:
+    """Return this description."""
+    return jsonify(describe(current_app, services().version))
+
+
+def describe(app: Flask, version: str) -> dict[str, Any]:
+    """Return the OpenAPI document of every /api route of *app*. Source: OpenAPI 3.1.0."""
+    paths: dict[str, Any] = {}
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        if rule.rule.startswith("/api/"):
+            path = _PARAMETER.sub(r"{\2}", rule.rule.removeprefix("/api"))
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                paths.setdefault(path, {})[method.lower()] = _operation(app, rule, path, method)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Imaging Bridge", "version": version or "0"},
+        "servers": [{"url": "/api"}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": {"Problem": _PROBLEM},
+        },
+    }
+
+
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457 problem details",
+    "properties": {name: {"type": "string"} for name in ("type", "title", "detail", "code", "where", "source")}
+    | {"status": {"type": "integer"}},
+}
+
+
+def _operation(app: Flask, rule: Rule, path: str, method: str) -> dict[str, Any]:
+    view = app.view_functions[rule.endpoint]
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    operation: dict[str, Any] = {
+        "operationId": view.__name__,
+        "summary": (view.__doc__ or "").strip().partition("\n")[0],
+        "description": f"Needs the permission {permission_of(app, rule.endpoint)}.",
+        "parameters": _parameters(rule, path, method),
+        "responses": {
+            "2XX": {"description": "done", "content": {_answers(path): {}}},
+            "4XX": {"description": "the caller's to mend", "content": problem},
+            "5XX": {"description": "ours; later may work", "content": problem},
+        },
+    }
+    if method == "POST":
+        operation |= _request(path)
+    return operation
+
+
+def _parameters(rule: Rule, path: str, method: str) -> list[dict[str, Any]]:
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if kind == "int" else "string"}}
+        for kind, name in _PARAMETER.findall(rule.rule)
+    ]
+    if method == "GET":
+        found += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in QUERIES.get(path, ())]
+    return found
+
+
+def _request(path: str) -> dict[str, Any]:
+    if path == "/hl7":
+        return {"requestBody": {"required": True, "content": {"application/hl7-v2": {"schema": {"type": "string"}}}}}
+    keys = _BODIES.get(path, ())
+    schema = {"type": "object", "properties": {key: {} for key in keys}, "additionalProperties": False}
+    return (
+        {"requestBody": {"required": bool(keys), "content": {"application/json": {"schema": schema}}}} if keys else {}
+    )
+
+
+def _answers(path: str) -> str:
+    return "application/hl7-v2" if path == "/hl7" else "application/json"

@@ -1,0 +1,16 @@
+"""Every blueprint of the REST interface."""
+
+from __future__ import annotations
+
+from bridge.web.api import audit, authorizations, deliveries, exams, messages, openapi, orders, studies
+
+blueprints = (
+    exams.blueprint,
+    studies.blueprint,
+    messages.blueprint,
+    deliveries.blueprint,
+    authorizations.blueprint,
+    orders.blueprint,
+    audit.blueprint,
+    openapi.blueprint,
+)

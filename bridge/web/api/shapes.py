@@ -1,0 +1,258 @@
+"""Rows as JSON: names are DICOM PN strings, dates and times ISO 8601. Source: contract of the REST interface."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from bridge.domain.claim import ClaimAttachment
+from bridge.store.audit import AuditRow
+from bridge.store.events import Event
+from bridge.store.listings.exam_detail import Exam, Published, ReachedStation, StudyOnExam
+from bridge.store.listings.exams import ExamRow
+from bridge.store.listings.journal import MessageRow
+from bridge.store.listings.people import Person
+from bridge.store.listings.queues import AuthorizationRow, DeliveryRow, MergeRow, MismatchRow
+from bridge.store.listings.worklists import WorklistRow
+
+Json = dict[str, Any]
+
+
+def instant(at: datetime | None) -> str | None:
+    """Return an instant as ISO 8601 in UTC."""
+    return at.isoformat(timespec="milliseconds") if at is not None else None
+
+
+def date(dicom: str) -> str | None:
+    """Return "YYYYMMDD" as "YYYY-MM-DD", None if it is none."""
+    return f"{dicom[:4]}-{dicom[4:6]}-{dicom[6:8]}" if len(dicom) == 8 and dicom.isdecimal() else None
+
+
+def local_time(dicom: str) -> str | None:
+    """Return "YYYYMMDDHHMMSS" as "YYYY-MM-DDTHH:MM:SS" by the hospital's clock, None if there is no date."""
+    day = date(dicom[:8])
+    if day is None or len(dicom) < 12:
+        return day
+    return f"{day}T{dicom[8:10]}:{dicom[10:12]}:{dicom[12:14] or '00'}"
+
+
+def person(one: Person | None) -> Json | None:
+    """Return a patient."""
+    if one is None:
+        return None
+    return {
+        "patient_id": one.patient_id,
+        "issuer_of_patient_id": one.issuer_of_patient_id,
+        "name": one.name,
+        "birth_date": date(one.birth_date),
+        "sex": one.sex or None,
+    }
+
+
+def exam_row(row: ExamRow) -> Json:
+    """Return one exam of a list."""
+    return {
+        "id": row.id,
+        "accession_number": row.accession_number or None,
+        "patient": person(row.patient),
+        "study_instance_uid": row.study_instance_uid or None,
+        "station": row.station.value,
+        "status": row.status or None,
+        "study_state": row.study_state or None,
+        "procedure": row.procedure or None,
+        "modality": row.modality or None,
+        "station_ae_titles": list(row.station_ae_titles),
+        "scheduled": local_time(row.scheduled_local),
+        "at": instant(row.at),
+        "is_test": row.is_test,
+    }
+
+
+def exam(one: Exam) -> Json:
+    """Return one exam whole."""
+    return exam_row(one.row) | {
+        "stations": [_station(each) for each in one.stations],
+        "timeline": [timeline_line(each) for each in one.timeline],
+        "studies": [_study_on_exam(each) for each in one.studies],
+        "authorizations": [{"id": a.key, "number": a.number, "payer": a.payer_name} for a in one.authorizations],
+        "others": list(one.others),
+    }
+
+
+def timeline_line(line: Event) -> Json:
+    """Return one line of a timeline. source: where it can be looked up, else its kind and number."""
+    return {
+        "at": instant(line.at),
+        "station": line.station.value,
+        "what": line.what,
+        "by": line.by,
+        "source": _source(line),
+    }
+
+
+def worklist_row(row: WorklistRow) -> Json:
+    """Return one worklist entry."""
+    return {
+        "id": row.step_key,
+        "accession_number": row.accession_number or None,
+        "patient": person(row.patient),
+        "procedure": row.procedure or None,
+        "modality": row.modality or None,
+        "station_ae_titles": list(row.station_ae_titles),
+        "scheduled": local_time(row.scheduled_local),
+        "status": row.status,
+        "scheduled_procedure_step_id": row.scheduled_procedure_step_id,
+        "requested_procedure_id": row.requested_procedure_id,
+        "study_instance_uid": row.study_instance_uid,
+        "incomplete": row.incomplete or None,
+    }
+
+
+def mismatch_row(row: MismatchRow) -> Json:
+    """Return one case of the queue."""
+    return {
+        "id": row.key,
+        "study_instance_uid": row.study_instance_uid,
+        "state": row.state,
+        "rule": row.rule,
+        "sentence": row.sentence,
+        "opened_at": instant(row.opened_at),
+        "received": person(row.received),
+        "received_accession_number": row.received_accession_number or None,
+        "modality": row.modality or None,
+        "source_ae_title": row.source_ae_title or None,
+        "instances": row.instance_count,
+        "closed_at": instant(row.closed_at),
+    }
+
+
+def merge_row(row: MergeRow) -> Json:
+    """Return one merge."""
+    return {
+        "id": row.key,
+        "survivor": person(row.survivor),
+        "retired": person(row.retired),
+        "merged_at": instant(row.merged_at),
+        "message_id": row.message_key,
+        "undone_at": instant(row.undone_at),
+        "undone_by": row.undone_by or None,
+        "undo_reason": row.undo_reason or None,
+    }
+
+
+def message_row(row: MessageRow) -> Json:
+    """Return one message of the list."""
+    return {
+        "id": row.key,
+        "received_at": instant(row.received_at),
+        "peer": row.peer,
+        "sending_application": row.sending_application,
+        "sending_facility": row.sending_facility,
+        "control_id": row.control_id,
+        "message_type": row.message_type,
+        "site": row.site or None,
+        "state": row.state,
+        "answer_code": row.answer_code,
+        "error": {"code": row.error_code, "where": row.error_where, "detail": row.error_detail}
+        if row.error_code
+        else None,
+        "is_test": row.is_test,
+        "times_received": row.times_received,
+    }
+
+
+def delivery_row(row: DeliveryRow) -> Json:
+    """Return one delivery."""
+    one = row.delivery
+    return {
+        "id": one.key,
+        "topic": one.topic,
+        "destination": one.destination,
+        "state": one.state.value,
+        "study_instance_uid": row.study_instance_uid or None,
+        "exam": row.exam or None,
+        "attempts": one.attempts,
+        "next_at": instant(one.next_at) if one.state == "pending" else None,
+        "held_reason": one.held_reason or None,
+        "last_error": one.last_error or None,
+        "detail": one.detail or None,
+        "created_at": instant(one.created_at),
+        "updated_at": instant(one.updated_at),
+        "settled_at": instant(one.settled_at),
+    }
+
+
+def authorization_row(row: AuthorizationRow) -> Json:
+    """Return one authorization."""
+    one = row.authorization
+    return {
+        "id": one.key,
+        "number": one.number,
+        "payer": one.payer_name or one.payer_id,
+        "payer_id": one.payer_id,
+        "member_id": one.member_id or None,
+        "patient": person(row.patient),
+        "accession_number": row.accession_number or None,
+        "lines": [{"code": line.code, "description": line.description} for line in one.lines],
+        "effective_on": date(one.effective_on),
+        "expires_on": date(one.expires_on),
+        "source": one.source,
+        "attachments": row.attached,
+    }
+
+
+def attachment(one: ClaimAttachment, study_instance_uid: str) -> Json:
+    """Return one attachment of an authorization."""
+    return {
+        "id": one.key,
+        "as": one.kind.value,
+        "state": one.state.value,
+        "study_instance_uid": study_instance_uid,
+        "reference": one.reference or None,
+        "detail": one.detail or None,
+        "attached_by": one.attached_by,
+        "attached_at": instant(one.attached_at),
+        "instances": list(one.instances),
+    }
+
+
+def audit_row(row: AuditRow, patient: Person | None) -> Json:
+    """Return one access. user: who; what: the action; from: the address."""
+    return {
+        "id": row.key,
+        "at": instant(row.at),
+        "user": row.actor,
+        "what": row.action,
+        "from": row.origin,
+        "outcome": row.outcome or "success",
+        "patient": person(patient),
+        "study": row.study_key,
+        "order": row.order_key,
+        "detail": dict(row.detail),
+    }
+
+
+def published(one: Published) -> Json:
+    """Return what stands at a server."""
+    return {"server": one.server, "reference": one.reference, "version": one.version, "at": instant(one.at)}
+
+
+def _station(one: ReachedStation) -> Json:
+    return {"station": one.station.value, "state": one.state, "at": instant(one.at)}
+
+
+def _study_on_exam(one: StudyOnExam) -> Json:
+    return {
+        "study_instance_uid": one.study.study_instance_uid,
+        "state": one.study.state.value,
+        "series": one.series_count,
+        "instances": one.instance_count,
+        "published": [published(each) for each in one.published],
+    }
+
+
+def _source(line: Event) -> str:
+    place = {"message": "messages", "delivery": "deliveries"}.get(line.source_kind)
+    if place and line.source_id:
+        return f"/api/{place}/{line.source_id}"
+    return " ".join(filter(None, (line.source_kind, line.source_id)))

@@ -1,0 +1,156 @@
+"""Studies, the mismatch queue, and merges that can be undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from bridge.domain.accounts import Permission, Role
+from bridge.errors import Malformed
+from bridge.store import studies
+from bridge.store.listings import queues
+from bridge.web import bodies, paging, reads, study_views
+from bridge.web.access import caller, needs, services
+from bridge.web.api import shapes
+from bridge.web.study_views import StudyView
+
+blueprint = Blueprint("api_studies", __name__, url_prefix="/api")
+
+ACTIONS = ("bind", "unbind", "reject")
+
+
+@blueprint.get("/studies/<study_instance_uid>")
+@needs(Permission.READ_STUDIES)
+def read_study(study_instance_uid: str) -> Response:
+    """Return a study's state, evidence, differences, candidates and where it was published."""
+    with services().store.read() as tx:
+        view = study_views.read(tx, study_instance_uid, caller())
+    if caller().role == Role.IT:
+        return jsonify(_counts(view))
+    patient_key = view.patient.key if view.patient is not None else None
+    reads.note("study_viewed", study_key=view.study.key, patient_key=patient_key)
+    return jsonify(_whole(view))
+
+
+@blueprint.post("/studies/<study_instance_uid>/decision")
+@needs(Permission.DECIDE)
+def decide_study(study_instance_uid: str) -> Response:
+    """Bind, unbind or reject a study, in the queue or not."""
+    return _decide(study_instance_uid)
+
+
+@blueprint.get("/mismatches")
+@needs(Permission.DECIDE)
+def list_mismatches() -> Response:
+    """Return the studies that wait for a person."""
+    size = paging.limit()
+    with services().store.read() as tx:
+        rows, more = paging.cut(queues.open_mismatches(tx, before=paging.before(), limit=size + 1), size)
+    reads.note("mismatches_listed", detail={"count": len(rows)})
+    return jsonify(
+        mismatches=[shapes.mismatch_row(row) for row in rows], next=paging.next_url(rows[-1].key if more else None)
+    )
+
+
+@blueprint.post("/mismatches/<int:mismatch_key>/decision")
+@needs(Permission.DECIDE)
+def decide_mismatch(mismatch_key: int) -> Response:
+    """Decide one case of the queue."""
+    with services().store.read() as tx:
+        study = studies.study_of_mismatch(tx, mismatch_key)
+    if study is None:
+        raise LookupError(mismatch_key)
+    return _decide(study.study_instance_uid)
+
+
+@blueprint.get("/merges")
+@needs(Permission.DECIDE)
+def list_merges() -> Response:
+    """Return merges, newest first."""
+    size = paging.limit()
+    with services().store.read() as tx:
+        rows, more = paging.cut(queues.merge_rows(tx, before=paging.before(), limit=size + 1), size)
+    reads.note("merges_listed", detail={"count": len(rows)})
+    return jsonify(merges=[shapes.merge_row(row) for row in rows], next=paging.next_url(rows[-1].key if more else None))
+
+
+@blueprint.post("/merges/<int:merge_key>/undo")
+@needs(Permission.DECIDE)
+def undo_merge(merge_key: int) -> Response:
+    """Part two records again."""
+    body = bodies.only(bodies.json_object(), "reason")
+    reason = bodies.text(body, "reason", required=True)
+    services().flows.undo_merge(merge_key=merge_key, reason=reason, actor=caller().name)
+    return jsonify(id=merge_key, undone=True)
+
+
+def _decide(study_instance_uid: str) -> Response:
+    body = bodies.only(bodies.json_object(), "action", "accession_number", "patient", "reason")
+    action = bodies.text(body, "action", required=True)
+    if action not in ACTIONS:
+        raise Malformed(f"one of {', '.join(ACTIONS)} is wanted", code="not_in_table", where="action")
+    services().flows.decide_study(
+        study_instance_uid=study_instance_uid,
+        action=action,
+        accession_number=bodies.text(body, "accession_number", limit=64) or None,
+        patient=bodies.patient_reference(body),
+        reason=bodies.text(body, "reason", required=True, limit=1000),
+        actor=caller().name,
+    )
+    with services().store.read() as tx:
+        return jsonify(_whole(study_views.read(tx, study_instance_uid, caller())))
+
+
+def _counts(view: StudyView) -> dict[str, Any]:
+    """Return what `it` may see of a study: no patient, no evidence."""
+    with services().store.read() as tx:
+        rows = queues.with_studies(tx, list(view.deliveries))
+    return {
+        "id": view.study.key,
+        "study_instance_uid": view.study.study_instance_uid,
+        "state": view.study.state.value,
+        "patient": None,
+        "accession_number": None,
+        "series": view.on_exam.series_count,
+        "instances": view.on_exam.instance_count,
+        "published": [shapes.published(one) for one in view.published],
+        "deliveries": [shapes.delivery_row(row) for row in rows],
+    }
+
+
+def _whole(view: StudyView) -> dict[str, Any]:
+    latest, study = view.latest, view.study
+    said: dict[str, Any] = {
+        "id": study.key,
+        "study_instance_uid": study.study_instance_uid,
+        "state": study.state.value,
+        "patient": shapes.person(view.patient),
+        "accession_number": view.accession_number or None,
+        "rule": study.rule,
+        "decided_by": study.decided_by,
+        "sentence": latest.sentence if latest is not None else "",
+        "evidence": list(latest.evidence) if latest is not None else [],
+        "differences": list(latest.differences) if latest is not None else [],
+        "candidates": [
+            {
+                "patient": shapes.person(one.patient),
+                "accession_number": one.accession_number or None,
+                "score": one.score,
+                "why": one.why,
+            }
+            for one in view.candidates
+        ],
+        "published": [shapes.published(one) for one in view.published],
+        "series": view.on_exam.series_count,
+        "instances": view.on_exam.instance_count,
+        "source_ae_title": study.source_ae_title,
+        "foreign": study.foreign,
+        "received_at": shapes.instant(study.first_instance_at),
+        "completed_at": shapes.instant(study.completed_at),
+    }
+    if view.held_from is not None:
+        said["held_from"] = {"patient": shapes.person(view.held_from[0]), "accession_number": view.held_from[1] or None}
+    if study.closed_reason:
+        said["closed"] = study.closed_reason
+    return said

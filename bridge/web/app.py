@@ -1,0 +1,62 @@
+"""Build the Flask application: blueprints, the question before every view, headers after it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask, Response, g, request
+
+from bridge.web import access, health, page, problems, sign_in_pages
+from bridge.web.api import routes as api
+from bridge.web.desks import routes as desks
+from bridge.web.dicomweb import blueprint as dicomweb
+from bridge.web.fhir import blueprint as fhir
+from bridge.web.services import WebServices
+
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_MAX_FORM_PARTS = 500
+
+
+def create_app(services: WebServices) -> Flask:
+    """Return the application that serves console, REST, FHIR, DICOMweb, health and metrics."""
+    app = Flask("bridge.web", root_path=str(Path(__file__).parent))
+    app.extensions["bridge"] = services
+    app.config.update(
+        MAX_CONTENT_LENGTH=services.settings.http.max_body_mb << 20,
+        MAX_FORM_MEMORY_SIZE=4 << 20,
+        MAX_FORM_PARTS=_MAX_FORM_PARTS,
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(days=30),
+    )
+    # Redirects that routing makes by itself would carry the Host header that the caller sent.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    for blueprint in (health.blueprint, sign_in_pages.blueprint, *desks.blueprints, *api.blueprints, fhir, dicomweb):
+        app.register_blueprint(blueprint)
+    page.register(app)
+    problems.register(app)
+    access.guard(app)
+    app.after_request(_finish)
+    return app
+
+
+def _finish(response: Response) -> Response:
+    """Lay the headers over every answer. Source: OWASP ASVS 5.0 V3.4."""
+    headers = response.headers
+    headers["Content-Security-Policy"] = _CONTENT_SECURITY_POLICY
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Referrer-Policy"] = "no-referrer"
+    headers["X-Frame-Options"] = "DENY"
+    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    if request.is_secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    if request.endpoint != "static":
+        headers["Cache-Control"] = "no-store"
+    if g.get("form_secret"):
+        access.set_form_cookie(response)
+    health.count(response)
+    return response

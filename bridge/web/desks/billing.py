@@ -1,0 +1,167 @@
+"""The billing desk: authorizations, and the studies that prove what they pay for."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from bridge.domain.accounts import Permission
+from bridge.domain.claim import AttachmentKind, AttachmentState
+from bridge.errors import Conflict, Incomplete, Malformed
+from bridge.flows.sign_in import remember_search
+from bridge.store import authorizations as claims
+from bridge.store import studies
+from bridge.store.listings import exams, queues
+from bridge.store.listings.people import by_key
+from bridge.web import paging, reads
+from bridge.web.access import caller, needs, services, session
+
+blueprint = Blueprint("billing", __name__)
+
+_KIND_WORDS = {
+    AttachmentKind.CLAIM: "Reference on the claim in our own record system",
+    AttachmentKind.PDF: "Packet as PDF",
+    AttachmentKind.NARRATIVE: "Line of text for the claim",
+    AttachmentKind.CDEX: "To the payer, by CDex",
+    AttachmentKind.PAS: "To the payer, with the authorization request",
+    AttachmentKind.X12_275: "To the payer, by clearinghouse (X12 275)",
+}
+
+
+@blueprint.get("/authorizations")
+@needs(Permission.BILL)
+def authorizations() -> str:
+    """Show authorizations, newest first."""
+    return _list("")
+
+
+@blueprint.post("/authorizations/search")
+@needs(Permission.BILL)
+def search() -> Response:
+    """Keep what was typed with the session: the address never holds it."""
+    number = remember_search(services().store, session(), request.form.get("q", "").strip())
+    return redirect(url_for("billing.found", number=number), 303)
+
+
+@blueprint.get("/authorizations/search/<int:number>")
+@needs(Permission.BILL)
+def found(number: int) -> str:
+    """Show the authorizations that a search found."""
+    searches = session().searches
+    return _list(searches[number - 1] if 1 <= number <= len(searches) else "")
+
+
+@blueprint.get("/authorizations/new")
+@needs(Permission.BILL)
+def new() -> str:
+    """Show the form for an authorization that came by phone, fax or portal."""
+    return render_template("billing/new.html", payers=services().settings.payers, form={}, sentence="")
+
+
+@blueprint.post("/authorizations/new")
+@needs(Permission.BILL)
+def enter() -> Response | str:
+    """Write an authorization down."""
+    form = request.form
+    lines = [{"code": code, "description": ""} for code in form.get("codes", "").replace(",", " ").split()]
+    try:
+        issuer = form.get("issuer", "").strip() or services().settings.identity.authority
+        key = services().flows.enter_authorization(
+            number=_said("number"),
+            payer=_said("payer"),
+            patient=(_said("patient_id"), issuer),
+            accession_number=form.get("accession_number", "").strip() or None,
+            lines=lines,
+            actor=caller().name,
+        )
+    except (Malformed, Incomplete, Conflict, LookupError) as fault:
+        sentence = getattr(fault, "detail", "nobody here has that patient number")
+        page = render_template("billing/new.html", payers=services().settings.payers, form=form, sentence=sentence)
+        return make_response(page, 422)
+    return redirect(url_for("billing.authorization", authorization_key=key), 303)
+
+
+@blueprint.get("/authorizations/<int:authorization_key>")
+@needs(Permission.BILL)
+def authorization(authorization_key: int) -> str:
+    """Show one authorization, what is attached, and which studies could be."""
+    return _one(authorization_key, "")
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/attach")
+@needs(Permission.BILL)
+def attach(authorization_key: int) -> Response | str:
+    """Attach a study."""
+    try:
+        services().flows.attach_images(
+            authorization_key=authorization_key,
+            study_instance_uid=_uid(_said("study_key")),
+            kinds=request.form.getlist("kind") or [AttachmentKind.CLAIM.value],
+            instances=(),
+            payer="",
+            actor=caller().name,
+        )
+    except (Malformed, Incomplete, Conflict) as fault:
+        return make_response(_one(authorization_key, fault.detail), 422)
+    return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/attachments/<int:attachment_key>/release")
+@needs(Permission.BILL)
+def release(authorization_key: int, attachment_key: int) -> Response | str:
+    """Let a waiting attachment go to the payer."""
+    try:
+        services().flows.release_attachment(
+            authorization_key=authorization_key,
+            attachment_key=attachment_key,
+            reason=_said("reason"),
+            actor=caller().name,
+        )
+    except (Malformed, Incomplete, Conflict) as fault:
+        return make_response(_one(authorization_key, fault.detail), 422)
+    return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
+
+
+def _list(text: str) -> str:
+    with services().store.read() as tx:
+        found = queues.authorization_rows(tx, text, before=paging.before(), limit=paging.LIMIT + 1)
+    rows, more = paging.cut(found, paging.LIMIT)
+    reads.note("authorizations_listed", detail={"count": len(rows)})
+    following = paging.next_url(rows[-1].authorization.key if more else None)
+    return render_template("billing/authorizations.html", rows=rows, text=text, following=following)
+
+
+def _one(authorization_key: int, sentence: str) -> str:
+    with services().store.read() as tx:
+        row = queues.authorizations_by_key(tx, [authorization_key])[0]
+        attached = claims.attachments_of(tx, authorization_key)
+        bound = queues.bound_studies_of(tx, row.authorization.patient_key)
+        shown = {one.study_key for one in attached} | {key for key, _ in bound}
+        rows = {one.study_key: one for one in exams.of_studies(tx, sorted(shown), unbound=True)}
+        patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
+    reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
+    return render_template(
+        "billing/authorization.html",
+        row=row,
+        patient=patient,
+        attached=attached,
+        exams=rows,
+        candidates=[rows[key] for key, _ in bound if key in rows],
+        kinds=_KIND_WORDS,
+        waiting=AttachmentState.DRAFT,
+        sentence=sentence,
+    )
+
+
+def _said(key: str) -> str:
+    value = request.form.get(key, "").strip()
+    if not value:
+        raise Incomplete("this is needed: " + key.replace("_", " "), where=key)
+    return value
+
+
+def _uid(study_key: str) -> str:
+    if not study_key.isdecimal():
+        raise Malformed("choose a study", where="study_key")
+    with services().store.read() as tx:
+        return studies.get(tx, int(study_key)).study_instance_uid

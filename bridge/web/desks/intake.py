@@ -1,0 +1,120 @@
+"""The intake desk: studies whose patient is in doubt, and merges that can be undone."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from bridge.domain.accounts import Permission
+from bridge.errors import Conflict, Incomplete, Malformed
+from bridge.store import studies
+from bridge.store.listings import queues
+from bridge.web import paging, reads, study_views
+from bridge.web.access import caller, needs, services
+
+blueprint = Blueprint("intake", __name__)
+
+
+@blueprint.get("/mismatches")
+@needs(Permission.DECIDE)
+def mismatches() -> str:
+    """Show the queue, or what was decided."""
+    closed = request.args.get("show", "") == "closed"
+    with services().store.read() as tx:
+        found = queues.open_mismatches(tx, before=paging.before(), limit=paging.LIMIT + 1, closed=closed)
+    rows, more = paging.cut(found, paging.LIMIT)
+    reads.note("mismatches_listed", detail={"count": len(rows)})
+    following = paging.next_url(rows[-1].key if more else None, show="closed" if closed else "")
+    return render_template("intake/mismatches.html", rows=rows, closed=closed, following=following)
+
+
+@blueprint.get("/mismatches/study/<int:study_key>")
+@needs(Permission.DECIDE)
+def study(study_key: int) -> str:
+    """Show one case: what the images say, whom they may belong to, what will happen."""
+    return _case(study_key, "", "")
+
+
+@blueprint.post("/mismatches/study/<int:study_key>")
+@needs(Permission.DECIDE)
+def decide(study_key: int) -> Response | str:
+    """Bind, unbind or reject; a lost race keeps the typed reason."""
+    with services().store.read() as tx:
+        uid = studies.get(tx, study_key).study_instance_uid
+    form = request.form
+    action, _, choice = form.get("action", "").partition(":")
+    reason = form.get("reason", "").strip()
+    try:
+        if not reason:
+            raise Incomplete("say why, in a few words: it stays with the study", where="reason")
+        accession_number, patient = _chosen(choice, study_key)
+        services().flows.decide_study(
+            study_instance_uid=uid,
+            action=action,
+            accession_number=accession_number,
+            patient=patient,
+            reason=reason,
+            actor=caller().name,
+        )
+    except (Incomplete, Malformed, Conflict) as fault:
+        return make_response(_case(study_key, fault.detail, reason), 422)
+    return redirect(url_for("intake.decided", study_key=study_key), 303)
+
+
+@blueprint.get("/mismatches/study/<int:study_key>/decided")
+@needs(Permission.DECIDE)
+def decided(study_key: int) -> str:
+    """Say what was done, offer to undo it, and lead to the next case."""
+    with services().store.read() as tx:
+        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
+        waiting = queues.open_mismatches(tx, before=None, limit=2)
+    reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
+    following = next((row for row in waiting if row.study_key != study_key), None)
+    return render_template("intake/decided.html", view=view, following=following)
+
+
+@blueprint.get("/merges")
+@needs(Permission.DECIDE)
+def merges() -> str:
+    """Show which records were merged, and what can be parted again."""
+    with services().store.read() as tx:
+        found = queues.merge_rows(tx, before=paging.before(), limit=paging.LIMIT + 1)
+    rows, more = paging.cut(found, paging.LIMIT)
+    reads.note("merges_listed", detail={"count": len(rows)})
+    return render_template("intake/merges.html", rows=rows, following=paging.next_url(rows[-1].key if more else None))
+
+
+@blueprint.post("/merges/<int:merge_key>/undo")
+@needs(Permission.DECIDE)
+def undo_merge(merge_key: int) -> Response:
+    """Part two records again."""
+    reason = request.form.get("reason", "").strip()
+    if not reason:
+        raise Incomplete("say why the two records are two people", where="reason")
+    services().flows.undo_merge(merge_key=merge_key, reason=reason, actor=caller().name)
+    return redirect(url_for("intake.merges"), 303)
+
+
+def _case(study_key: int, sentence: str, reason: str) -> str:
+    with services().store.read() as tx:
+        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
+    reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
+    return render_template("intake/case.html", view=view, sentence=sentence, reason=reason)
+
+
+def _chosen(choice: str, study_key: int) -> tuple[str | None, tuple[str, str] | None]:
+    """Return the accession number or patient that a button named: a candidate by its place, or what was typed."""
+    if choice == "typed":
+        number, patient_id = (request.form.get(key, "").strip() for key in ("accession_number", "patient_id"))
+        if not number and not patient_id:
+            raise Incomplete("name an accession number or a patient number", where="accession_number")
+        return number or None, (patient_id, request.form.get("issuer", "").strip()) if patient_id else None
+    if not choice:
+        return None, None
+    with services().store.read() as tx:
+        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
+    known = {str(one.patient.key): one for one in view.candidates}
+    if choice not in known:
+        raise Conflict("the case has changed meanwhile: look again", code="case_changed")
+    one = known[choice]
+    return one.accession_number or None, (one.patient.patient_id, one.patient.issuer_of_patient_id)

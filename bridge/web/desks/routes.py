@@ -1,0 +1,14 @@
+"""Every blueprint of the console."""
+
+from __future__ import annotations
+
+from bridge.web.desks import admin, billing, exams, intake, it, worklist
+
+blueprints = (
+    exams.blueprint,
+    worklist.blueprint,
+    intake.blueprint,
+    billing.blueprint,
+    it.blueprint,
+    admin.blueprint,
+)

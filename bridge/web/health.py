@@ -1,0 +1,107 @@
+"""Is it alive, is it ready, what does it count. None of the three says anything about a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Response, current_app, jsonify, request
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from bridge.domain.accounts import Permission
+from bridge.errors import BridgeError
+from bridge.flows.check_ready import check_ready
+from bridge.store.listings import counts
+from bridge.web.access import needs, services
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+@needs(Permission.OPEN)
+def healthz() -> Response:
+    """Say that this process answers."""
+    return jsonify(status="ok")
+
+
+@blueprint.get("/readyz")
+@needs(Permission.OPEN)
+def readyz() -> tuple[Response, int]:
+    """Say whether work would succeed now: the database takes writes, its schema is ours, listeners are up."""
+    here = services()
+    checks: dict[str, str] = {}
+    try:
+        check_ready(here.store)
+        checks["database"] = "ok"
+    except BridgeError as fault:
+        checks["database"] = fault.code
+    checks |= {name: "ok" if up else "down" for name, up in here.listeners().items()}
+    ready = all(state == "ok" for state in checks.values())
+    return jsonify(status="ready" if ready else "not ready", checks=checks), 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+@needs(Permission.READ_METRICS)
+def metrics() -> Response:
+    """Return the counts in Prometheus' text form; labels hold states, routes and destinations, never names or numbers."""
+    registry = CollectorRegistry()
+    registry.register(_StoreCounts())
+    text = generate_latest(registry) + generate_latest(_requests().registry)
+    return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def count(response: Response) -> None:
+    """Count one answer by route, method and status."""
+    route = str(request.url_rule) if request.url_rule is not None else "none"
+    _requests().counter.labels(route, request.method, str(response.status_code)).inc()
+
+
+class _Requests:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.counter = Counter(
+            "bridge_http_requests", "HTTP requests answered", ("route", "method", "status"), registry=self.registry
+        )
+
+
+def _requests() -> _Requests:
+    found = current_app.extensions.get("bridge_requests")
+    if not isinstance(found, _Requests):
+        found = current_app.extensions["bridge_requests"] = _Requests()
+    return found
+
+
+class _StoreCounts(Collector):
+    """What the tables say at the moment of the scrape, so that every node gives the same answer."""
+
+    def collect(self) -> Iterator[Metric]:
+        here = services()
+        with here.store.read() as tx:
+            tallies = counts.tallies(tx, here.clock.now())
+        for name, help_text, label, rows in (
+            ("bridge_messages", "HL7 messages in the journal, by state", "state", tallies.messages),
+            ("bridge_orders", "Orders, by status", "status", tallies.orders),
+            ("bridge_studies", "Studies, by state", "state", tallies.studies),
+        ):
+            family = GaugeMetricFamily(name, help_text, labels=[label])
+            for value, number in rows.items():
+                family.add_metric([value], number)
+            yield family
+        yield CounterMetricFamily("bridge_instances", "Instances kept", value=tallies.instances)
+        yield GaugeMetricFamily("bridge_mismatches_open", "Studies that wait for a person", value=tallies.mismatches)
+        yield from _of_deliveries(tallies)
+
+
+def _of_deliveries(tallies: counts.Tallies) -> Iterator[Metric]:
+    family = GaugeMetricFamily("bridge_deliveries", "Deliveries, by topic, destination and state", labels=_WHERE)
+    for (topic, destination, state), number in tallies.deliveries.items():
+        family.add_metric([topic, destination, state], number)
+    yield family
+    age = GaugeMetricFamily("bridge_delivery_oldest_seconds", "Age of the oldest unsettled delivery", labels=["state"])
+    for state, seconds in tallies.oldest_secs.items():
+        age.add_metric([state], seconds)
+    yield age
+
+
+_WHERE = ["topic", "destination", "state"]

@@ -1,0 +1,251 @@
+"""What every template may use: names, dates and states in the words of people, and who is looking."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, request, url_for
+from markupsafe import Markup
+
+from bridge.domain.accounts import Permission
+from bridge.store.listings import counts
+from bridge.web import access
+
+_STATIC = Path(__file__).parent / "static"
+
+# The desks in the bar: title, endpoint, permission, which number of open work stands beside it.
+DESKS = (
+    ("Today", "exams.today", Permission.READ_EXAMS, ""),
+    ("Worklist", "worklist.show", Permission.READ_WORKLIST, ""),
+    ("Mismatches", "intake.mismatches", Permission.DECIDE, "mismatches"),
+    ("Authorizations", "billing.authorizations", Permission.BILL, "to_release"),
+    ("Messages", "it.messages", Permission.READ_MESSAGES, "failed_messages"),
+    ("Deliveries", "it.deliveries", Permission.READ_DELIVERIES, "dead"),
+    ("Devices & servers", "it.peers", Permission.READ_PEERS, ""),
+    ("Audit", "admin.audit", Permission.READ_AUDIT, ""),
+    ("People & tokens", "admin.users", Permission.ADMINISTER, ""),
+)
+
+STATE_WORDS = {
+    "bound": ("done", "bound"),
+    "bound_with_correction": ("done", "bound, corrected"),
+    "review": ("person", "needs a decision"),
+    "quarantine": ("person", "set aside"),
+    "SCHEDULED": ("waiting", "scheduled"),
+    "ARRIVED": ("waiting", "arrived"),
+    "READY": ("waiting", "ready"),
+    "STARTED": ("active", "in progress"),
+    "COMPLETED": ("done", "completed"),
+    "DISCONTINUED": ("failed", "stopped"),
+    "CANCELED": ("off", "cancelled"),
+    "HELD": ("person", "on hold"),
+    "IN PROGRESS": ("active", "in progress"),
+    "applied": ("done", "applied"),
+    "refused": ("failed", "refused"),
+    "failed": ("failed", "failed"),
+    "pending": ("waiting", "waiting"),
+    "sending": ("active", "sending"),
+    "held": ("person", "held"),
+    "sent": ("done", "sent"),
+    "dead": ("failed", "given up"),
+    "dropped": ("off", "dropped"),
+    "draft": ("person", "waits for release"),
+    "released": ("waiting", "on its way"),
+    "unbound": ("person", "no patient yet"),
+    "open": ("person", "open"),
+    "closed": ("off", "closed"),
+}
+TOPICS = {
+    "imaging_study": "Chart entry",
+    "imaging-study": "Chart entry",
+    "ImagingStudy": "Chart entry",
+    "archive": "Images to archive",
+    "claim": "Claim attachment",
+    "Claim": "Claim attachment",
+}
+STATIONS = {
+    "order": "Ordered",
+    "scheduled": "On the worklist",
+    "performed": "Performed",
+    "images": "Images in",
+    "reconciled": "Patient confirmed",
+    "chart": "In the chart",
+    "authorization": "On the authorization",
+}
+_ACTIONS = {
+    "exam_viewed": "looked at an exam",
+    "exams_searched": "searched for exams",
+    "exams_listed": "listed exams",
+    "worklist_viewed": "looked at the worklist",
+    "worklist_explained": "asked why an order is on the worklist",
+    "study_viewed": "looked at a study",
+    "message_viewed": "read a message",
+    "messages_listed": "listed messages",
+    "mismatches_listed": "listed mismatches",
+    "merges_listed": "listed merges",
+    "authorizations_listed": "listed authorizations",
+    "authorization_viewed": "looked at an authorization",
+    "attachments_viewed": "looked at attachments",
+    "audit_viewed": "read the audit trail",
+    "sign_in": "signed in",
+    "sign_out": "signed out",
+    "sign_in_link_made": "made a sign-in link",
+    "password_chosen": "chose a password",
+    "user_added": "added a person",
+    "user_changed": "changed a person's role",
+    "token_created": "made a token",
+    "token_revoked": "ended a token",
+}
+
+
+def register(app: Flask) -> None:
+    """Give the templates of *app* their words."""
+    app.jinja_env.filters.update(
+        name=human_name, born=human_date, local=human_local, when=when, ago=ago, actor=human_actor, action=human_action
+    )
+    app.jinja_env.globals.update(
+        asset=asset, state_words=STATE_WORDS, topics=TOPICS, stations=STATIONS, csrf_token=access.csrf_token
+    )
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(_context)
+
+
+def human_name(pn: str) -> str:
+    """
+    Return a DICOM PN for the eye: "JONES, MARY A", other writings in brackets.
+
+    >>> human_name("JONES^MARY^A"), human_name("Yamada^Tarou=山田^太郎"), human_name("")
+    ('JONES, MARY A', 'Yamada, Tarou (山田 太郎)', 'no name')
+    """
+    groups = [group for group in (pn or "").split("=") if group.strip("^ ")]
+    if not groups:
+        return "no name"
+    family, *rest = [part.strip() for part in groups[0].split("^")]
+    text = ", ".join(filter(None, (family, " ".join(filter(None, rest)))))
+    others = [" ".join(filter(None, group.split("^"))) for group in groups[1:]]
+    return f"{text} ({', '.join(others)})" if others else text
+
+
+def human_date(dicom: str) -> str:
+    """
+    Return "YYYYMMDD" as people write it.
+
+    >>> human_date("19610312"), human_date(""), human_date("1961")
+    ('12 Mar 1961', '', '1961')
+    """
+    try:
+        return f"{datetime.strptime(dicom, '%Y%m%d'):%-d %b %Y}"
+    except (ValueError, TypeError):
+        return dicom or ""
+
+
+def human_local(dicom: str) -> str:
+    """
+    Return "YYYYMMDDHHMMSS" by the hospital's clock as people write it.
+
+    >>> human_local("20261121093000"), human_local("20261121")
+    ('21 Nov 2026, 09:30', '21 Nov 2026')
+    """
+    day = human_date((dicom or "")[:8])
+    return f"{day}, {dicom[8:10]}:{dicom[10:12]}" if len(dicom or "") >= 12 else day
+
+
+def when(at: datetime | None, style: str = "full") -> Markup:
+    """Return an instant by the house's clock, with its zone on hover. style: "full", "time" or "relative"."""
+    if at is None:
+        return Markup("")
+    here = access.services()
+    local = at.astimezone(here.settings.time_zone)
+    full = f"{local:%-d %b %Y, %H:%M:%S %Z}"
+    text = f"{local:%-d %b %Y, %H:%M}"
+    if style == "time":
+        now = here.clock.now().astimezone(here.settings.time_zone)
+        text = f"{local:%H:%M}" if local.date() == now.date() else f"{local:%-d %b, %H:%M}"
+    elif style == "relative":
+        text = ago(here.clock.now() - at)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(timespec="seconds"), full, text)
+
+
+def ago(span: timedelta) -> str:
+    """
+    Return how long ago something was.
+
+    >>> ago(timedelta(seconds=5)), ago(timedelta(minutes=90)), ago(timedelta(days=3)), ago(timedelta(seconds=-90))
+    ('just now', '1 h ago', '3 days ago', 'in 1 min')
+    """
+    seconds = int(span.total_seconds())
+    if seconds < 0:
+        return f"in {max(1, -seconds // 60)} min" if seconds > -7200 else f"in {-seconds // 3600} h"
+    if seconds < 45:
+        return "just now"
+    if seconds < 3600:
+        return f"{max(1, seconds // 60)} min ago"
+    if seconds < 86400:
+        return f"{seconds // 3600} h ago"
+    days = seconds // 86400
+    return "1 day ago" if days == 1 else f"{days} days ago"
+
+
+def human_actor(actor: str) -> str:
+    """
+    Return who did something.
+
+    >>> human_actor("user:maria"), human_actor("token:ris"), human_actor("B01"), human_actor("")
+    ('maria', 'ris (program)', 'rule B01', '')
+    """
+    kind, _, rest = (actor or "").partition(":")
+    if kind == "user":
+        return rest
+    if kind == "token":
+        return f"{rest} (program)"
+    if kind in ("peer", "sender") and rest:
+        return rest
+    return f"rule {actor}" if re.fullmatch(r"[A-Z]\d\d", actor or "") else actor
+
+
+def human_action(action: str) -> str:
+    """Return what an audit row says was done."""
+    return _ACTIONS.get(action, action.replace("_", " "))
+
+
+@cache
+def asset(name: str) -> str:
+    """Return a static file's address with its digest: cached for long, yet never stale."""
+    digest = hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:10]
+    return url_for("static", filename=name, v=digest)
+
+
+def _context() -> dict[str, Any]:
+    """Return what the shell of every page shows."""
+    here, caller = access.services(), access.known_caller()
+    shell: dict[str, Any] = {
+        "caller": caller,
+        "organization": here.settings.bridge.organization,
+        "is_demo": here.is_demo,
+        "idle_minutes": here.settings.http.idle_minutes,
+        "today": _today(),
+        "zone": here.settings.bridge.time_zone,
+        "desks": [],
+        "may": lambda permission: caller is not None and caller.may(Permission(permission)),
+        "path": request.path,
+    }
+    if caller is not None and caller.is_person:
+        with here.store.read() as tx:
+            work = counts.open_work(tx)
+        shell["work"] = work
+        shell["desks"] = [
+            {"title": title, "url": url_for(endpoint), "count": getattr(work, number) if number else 0}
+            for title, endpoint, permission, number in DESKS
+            if caller.may(permission)
+        ]
+    return shell
+
+
+def _today() -> date:
+    here = access.services()
+    return here.clock.now().astimezone(here.settings.time_zone).date()

@@ -1,0 +1,135 @@
+"""What the web room is handed by wiring: settings, store, clock, and the flows its views call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bridge.clock import Clock
+from bridge.domain.claim import ClaimAttachment
+from bridge.domain.message import MessageState
+from bridge.domain.order import OrderDraft
+from bridge.domain.patient import PatientDraft
+from bridge.settings import Settings
+from bridge.store.blobs import FolderBlobs
+from bridge.store.db import Store
+
+
+class DecideStudy(Protocol):
+    """Bind, unbind or reject a study by a person. patient: (patient_id, issuer)."""
+
+    def __call__(
+        self,
+        *,
+        study_instance_uid: str,
+        action: str,
+        accession_number: str | None,
+        patient: tuple[str, str] | None,
+        reason: str,
+        actor: str,
+    ) -> None: ...
+
+
+class AttachImages(Protocol):
+    """Attach a study to an authorization in each of *kinds*."""
+
+    def __call__(
+        self,
+        *,
+        authorization_key: int,
+        study_instance_uid: str,
+        kinds: Sequence[str],
+        instances: Sequence[str],
+        payer: str,
+        actor: str,
+    ) -> list[ClaimAttachment]: ...
+
+
+class EnterAuthorization(Protocol):
+    """Write down an authorization by hand; returns its key. patient: (patient_id, issuer)."""
+
+    def __call__(
+        self,
+        *,
+        number: str,
+        payer: str,
+        patient: tuple[str, str],
+        accession_number: str | None,
+        lines: Sequence[Mapping[str, str]],
+        actor: str,
+    ) -> int: ...
+
+
+class ReleaseAttachment(Protocol):
+    """Let a waiting attachment go to the payer."""
+
+    def __call__(self, *, authorization_key: int, attachment_key: int, reason: str, actor: str) -> None: ...
+
+
+class EnterOrder(Protocol):
+    """Take an order without HL7; returns its accession number."""
+
+    def __call__(self, *, order: OrderDraft, patient: PatientDraft, actor: str) -> str: ...
+
+
+class UndoMerge(Protocol):
+    """Part two records that a message had merged."""
+
+    def __call__(self, *, merge_key: int, reason: str, actor: str) -> None: ...
+
+
+class ReplayMessage(Protocol):
+    """Process a journalled message again; returns its new state."""
+
+    def __call__(self, *, message_key: int, actor: str) -> MessageState: ...
+
+
+class ChangeDelivery(Protocol):
+    """Send a delivery again, or give it up."""
+
+    def __call__(self, *, delivery_key: int, actor: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class WebFlows:
+    """
+    What the product does, as callables.
+
+    receive_message: raw bytes and peer in, the ACK's bytes out; it never raises for a bad message. map_message: a dry
+    run; returns sections of plain values ("site", "order", "steps", "trace", "notices" …) and stores nothing.
+    """
+
+    receive_message: Callable[[bytes, str], bytes]
+    map_message: Callable[[bytes], Mapping[str, Any]]
+    replay_message: ReplayMessage
+    decide_study: DecideStudy
+    attach_images: AttachImages
+    release_attachment: ReleaseAttachment
+    enter_authorization: EnterAuthorization
+    enter_order: EnterOrder
+    undo_merge: UndoMerge
+    retry_delivery: ChangeDelivery
+    drop_delivery: ChangeDelivery
+
+
+def _nothing_listens() -> Mapping[str, bool]:
+    return {}
+
+
+@dataclass(frozen=True)
+class WebServices:
+    """
+    Everything views need. blobs: None where no image is ever served. is_demo: pages say so.
+
+    listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
+    """
+
+    settings: Settings
+    store: Store
+    clock: Clock
+    flows: WebFlows
+    blobs: FolderBlobs | None = None
+    is_demo: bool = False
+    version: str = ""
+    listeners: Callable[[], Mapping[str, bool]] = _nothing_listens

@@ -1,0 +1,70 @@
+// Comfort only: every page works without this file. Keys: / search, j k rows, Enter open, a–d decide, ? help.
+"use strict";
+
+(() => {
+  const rows = () => [...document.querySelectorAll("tbody tr[data-href]")];
+  let chosen = -1;
+
+  function typing(target) {
+    return target.matches("input, textarea, select, [contenteditable]");
+  }
+
+  function choose(step) {
+    const all = rows();
+    if (!all.length) return;
+    all.forEach((row) => row.classList.remove("chosen"));
+    chosen = Math.min(Math.max(chosen + step, 0), all.length - 1);
+    const row = all[chosen];
+    row.classList.add("chosen");
+    row.scrollIntoView({ block: "nearest" });
+    const link = row.querySelector("a.row");
+    if (link) link.focus({ preventScroll: true });
+  }
+
+  function help() {
+    const dialog = document.getElementById("keys");
+    if (dialog && !dialog.open) dialog.showModal();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && typing(event.target)) { event.target.blur(); return; }
+    if (typing(event.target)) return;
+    const key = event.key;
+    if (key === "/") {
+      const box = document.getElementById("q");
+      if (box) { event.preventDefault(); box.focus(); box.select(); }
+    } else if (key === "j") { choose(1); }
+    else if (key === "k") { choose(-1); }
+    else if (key === "Enter" && chosen >= 0 && event.target === document.body) { rows()[chosen]?.querySelector("a.row")?.click(); }
+    else if (key === "?") { help(); }
+    else if (/^[a-du]$/.test(key)) {
+      const button = document.querySelector(`[data-key="${key}"]`);
+      if (button) { event.preventDefault(); button.focus(); button.scrollIntoView({ block: "center" }); }
+    }
+  });
+
+  document.addEventListener("click", (event) => {
+    const row = event.target.closest("tr[data-href]");
+    if (row && !event.target.closest("a, button, input, select, label") && !String(getSelection())) {
+      location.assign(row.dataset.href);
+    }
+    if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
+    if (event.target.closest("[data-help]")) help();
+    const copy = event.target.closest("[data-copy]");
+    if (copy) navigator.clipboard?.writeText(document.getElementById(copy.dataset.copy).textContent.trim());
+    if (!event.target.closest(".me")) document.querySelectorAll(".me[open]").forEach((menu) => menu.removeAttribute("open"));
+  });
+
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.confirm;
+    if (question && !confirm(question)) event.preventDefault();
+  });
+
+  // Live parts: never move what is under the pointer or in the hand of the keyboard.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    if (part.matches(":hover") || part.contains(document.activeElement)) event.detail.shouldSwap = false;
+  });
+  document.addEventListener("htmx:afterSwap", () => { chosen = -1; });
+})();

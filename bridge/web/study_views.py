@@ -1,0 +1,99 @@
+"""A study as /api/studies and the decision page show it: state, evidence, differences, candidates, where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.domain.accounts import Caller, Role
+from bridge.domain.study import Study
+from bridge.errors import Refused
+from bridge.store import orders, patients, studies
+from bridge.store.db import ReadTx
+from bridge.store.deliveries import Delivery
+from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
+from bridge.store.listings.people import Person, person_of
+from bridge.store.studies import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Someone the study may belong to. compared: rows of keyword, received, record, grade."""
+
+    patient: Person
+    accession_number: str
+    score: int
+    why: str
+    compared: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """A study with everything that a decision about it rests on. accession_number: the binding's, "" unless bound."""
+
+    on_exam: StudyOnExam
+    patient: Person | None
+    accession_number: str
+    held_from: tuple[Person, str] | None
+    decisions: tuple[Decision, ...]
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def study(self) -> Study:
+        return self.on_exam.study
+
+    @property
+    def latest(self) -> Decision | None:
+        return self.decisions[0] if self.decisions else None
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        return self.on_exam.published
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        return self.on_exam.deliveries
+
+
+def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
+    """
+    Return a study for *caller*.
+
+    Raises: LookupError, if there is none; Refused, if it is unbound and the caller's role does not include those.
+    """
+    study = studies.by_uid(tx, study_instance_uid)
+    if study is None:
+        raise LookupError(study_instance_uid)
+    if not study.is_bound and not caller.sees_unbound and caller.role != Role.IT:
+        raise Refused("nobody has bound this study yet: ask the intake desk", code="unbound")
+    decided = studies.decisions_of(tx, study.key)
+    return StudyView(
+        on_exam=study_on_exam(tx, study),
+        patient=_person(tx, study.patient_key),
+        accession_number=_accession(tx, study.order_key),
+        held_from=_held_from(tx, study),
+        decisions=tuple(decided),
+        candidates=tuple(_candidates(tx, decided[0].candidates if decided and not study.is_bound else ())),
+    )
+
+
+def _person(tx: ReadTx, key: int | None) -> Person | None:
+    return person_of(patients.get(tx, key)) if key is not None else None
+
+
+def _accession(tx: ReadTx, order_key: int | None) -> str:
+    return orders.get(tx, order_key).accession_number if order_key is not None else ""
+
+
+def _held_from(tx: ReadTx, study: Study) -> tuple[Person, str] | None:
+    person = _person(tx, study.held_from_patient_key)
+    return (person, _accession(tx, study.held_from_order_key)) if person is not None else None
+
+
+def _candidates(tx: ReadTx, rows: Any) -> list[Candidate]:
+    found = []
+    for row in rows:
+        person = person_of(patients.survivor(tx, row["patient_key"]))
+        number = _accession(tx, row.get("order_key"))
+        found.append(Candidate(person, number, row["score"], row["why"], tuple(row.get("compared", ()))))
+    return found
