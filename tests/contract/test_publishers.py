@@ -4,116 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.codecs.fhir.imaging_study import House
-from bridge.domain.order import Order
-from bridge.domain.patient import Patient
-from bridge.domain.study import Study
 from bridge.outbox.enqueue import IMAGING_STUDY
-from bridge.outbox.worker import Worker
-from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
-from bridge.publishers.fhir_client import FhirClient
-from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
-from bridge.settings import FhirServer
-from bridge.store import deliveries, events, publications
+from bridge.store import events, publications
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
 from samples.strict_ehr import StrictEhr
-from tests.fakes.clinic import ISSUER, Clinic
+from tests.fakes.chart_scene import QUIET, SYSTEM, UID, Scene
 
-Json = dict[str, Any]
-
-SYSTEM = "urn:oid:2.25.834"
-UID = "2.25.1001"
-QUIET = timedelta(seconds=20)
 # Every way in which a server may lose, spoil or withhold an answer and still come back.
 PASSING = [
     "401", "403", "404", "408", "409", "412", "429", "500", "502", "503", "hang", "drip", "garbage", "empty",
     "truncated", "redirect", "huge", "commit-then-hang", "commit-then-reset", "commit-then-500", "race-dup",
     "no-conditional",
 ]  # fmt: skip
-
-
-def system_of(issuer: str) -> str:
-    return SYSTEM if issuer == ISSUER else f"urn:imaging-bridge:authority:{issuer}"
-
-
-class Scene:
-    """A clinic, an EHR that knows its first patient, and a worker that is driven by hand."""
-
-    def __init__(self, store: Store, ehr: StrictEhr) -> None:
-        self.clinic = Clinic(store)
-        self.ehr = ehr
-        server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=0.4)
-        self.client = FhirClient(server, self.clinic.clock)
-        access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
-        directory = EhrDirectory(self.client, system_of, access)
-        house = House(ZoneInfo("America/New_York"), system_of)
-        self.ehr_port = Ehr(self.client, directory)
-        self.publisher = ImagingStudyPublisher({"ehr": self.ehr_port}, house, QUIET)
-        self.worker = Worker(store, self.clinic.clock, [self.publisher], owner="test", jitter=lambda: 0.5)
-
-    def in_ehr(self, patient: Patient) -> str:
-        """Let the EHR know somebody."""
-        _, made = self.ehr.books.create(
-            {
-                "resourceType": "Patient",
-                "identifier": [{"system": SYSTEM, "value": patient.primary.patient_id}],
-            }
-        )
-        return f"Patient/{made['id']}"
-
-    def order_in_ehr(self, order: Order, subject: str) -> str:
-        _, made = self.ehr.books.create(
-            {
-                "resourceType": "ServiceRequest",
-                "identifier": [{"system": SYSTEM, "value": order.placer_order_number.value}],
-                "status": "active",
-                "intent": "order",
-                "subject": {"reference": subject},
-            }
-        )
-        return f"ServiceRequest/{made['id']}"
-
-    def bound_study(self, uid: str = UID) -> tuple[Study, Patient]:
-        """A complete CT of somebody whom the EHR knows, queued."""
-        patient = self.clinic.patient("00041001")
-        study = self.clinic.bind(self.clinic.study(uid), patient, self.clinic.order(patient, "A1"))
-        self.clinic.queue(IMAGING_STUDY, "ehr", study)
-        self.pass_time(QUIET)
-        return study, patient
-
-    def pass_time(self, by: timedelta) -> None:
-        self.clinic.clock.at += by
-
-    def run(self) -> None:
-        self.worker.run_due()
-
-    def until_quiet(self, limit: int = 60) -> None:
-        """Let time pass until nothing is pending any more."""
-        for _ in range(limit):
-            self.run()
-            pending = self.deliveries(DeliveryState.PENDING)
-            if not pending:
-                return
-            self.clinic.clock.at = max(one.next_at for one in pending)
-        raise AssertionError(f"still pending: {self.deliveries(DeliveryState.PENDING)}")
-
-    def deliveries(self, state: DeliveryState | None = None) -> list[deliveries.Delivery]:
-        with self.clinic.store.read() as tx:
-            return deliveries.search(tx, state)
-
-    def charted(self, uid: str = UID) -> list[Json]:
-        """Return the EHR's ImagingStudies of a study, whatever their status."""
-        found = self.ehr.state()["resources"].get("ImagingStudy", {}).values()
-        return [one for one in found if any(i["value"] == f"urn:oid:{uid}" for i in one["identifier"])]
-
-    def live(self, uid: str = UID) -> list[Json]:
-        return [one for one in self.charted(uid) if one["status"] != "entered-in-error"]
 
 
 @pytest.fixture(params=["R4", "R5"])
@@ -264,7 +170,7 @@ def test_a_number_of_two_patients_asks_a_person(scene: Scene) -> None:
 
 
 def test_an_inactive_patient_leads_to_the_one_that_replaced_it(scene: Scene) -> None:
-    _, patient = scene.bound_study()
+    scene.bound_study()
     _, survivor = scene.ehr.books.create({"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "9"}]})
     scene.ehr.books.create(
         {

@@ -1,0 +1,184 @@
+"""A study on an authorization: the one Claim of its patient names it, once, whatever the server does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bridge.domain.claim import AttachmentKind, AttachmentState, Authorization, AuthorizationLine, ClaimAttachment
+from bridge.domain.patient import Patient
+from bridge.domain.study import Study
+from bridge.outbox import enqueue
+from bridge.outbox.enqueue import CLAIM, Work
+from bridge.store import authorizations
+from bridge.store.db import Store
+from bridge.store.deliveries import DeliveryState
+from samples.strict_ehr import StrictEhr
+from tests.fakes.chart_scene import UID, Scene
+
+Json = dict[str, Any]
+
+NUMBER = "PA-778 120"
+
+
+@pytest.fixture
+def scene(store: Store) -> Iterator[Scene]:
+    ehr = StrictEhr(slow_secs=2.0).start()
+    found = Scene(store, ehr)
+    yield found
+    found.client.close()
+    ehr.stop()
+
+
+def attach(scene: Scene, study: Study, patient: Patient) -> ClaimAttachment:
+    """Put the study on an authorization of *patient* and queue it."""
+    at = scene.clinic.clock.now()
+    lines = (AuthorizationLine("71260"),)
+    with scene.clinic.store.write() as tx:
+        held = authorizations.add(
+            tx, Authorization(0, NUMBER, "60054", "Acme", patient.key, lines=lines, source="test"), at
+        )
+        new = ClaimAttachment(0, held.key, study.key, AttachmentKind.CLAIM, AttachmentState.RELEASED, 1)
+        made = authorizations.put_attachment(tx, new, "", at)
+        work = Work(CLAIM, "ehr", f"attachment:{made.key}", study_key=study.key, attachment_key=made.key)
+        enqueue.enqueue(tx, work, at)
+    return made
+
+
+def claim_in_ehr(scene: Scene, subject: str, **more: Any) -> str:
+    _, coverage = scene.ehr.books.create(
+        {
+            "resourceType": "Coverage",
+            "status": "active",
+            "beneficiary": {"reference": subject},
+            "payor": [{"display": "Acme"}],
+        }
+    )
+    said: Json = {
+        "resourceType": "Claim",
+        "status": "active",
+        "type": {"coding": [{"code": "professional"}]},
+        "use": "preauthorization",
+        "patient": {"reference": subject},
+        "created": "2026-03-01",
+        "provider": {"display": "Riverside"},
+        "priority": {"coding": [{"code": "normal"}]},
+        "insurance": [
+            {
+                "sequence": 1,
+                "focal": True,
+                "coverage": {"reference": f"Coverage/{coverage['id']}"},
+                "preAuthRef": ["PA778120"],
+            }
+        ],
+        "supportingInfo": [{"sequence": 4, "category": {"text": "notes"}, "valueString": "MRI before"}],
+        "item": [
+            {"sequence": 1, "productOrService": {"coding": [{"code": "71260"}]}},
+            {"sequence": 2, "productOrService": {"coding": [{"code": "99213"}]}},
+        ],
+    }
+    _, made = scene.ehr.books.create(said | more)
+    return str(made["id"])
+
+
+def state_of(scene: Scene, attachment: ClaimAttachment) -> ClaimAttachment:
+    with scene.clinic.store.read() as tx:
+        return authorizations.get_attachment(tx, attachment.key)
+
+
+def test_the_claim_names_the_study_once_and_keeps_everything_else(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attachment = attach(scene, study, patient)
+    scene.until_quiet()
+    with scene.clinic.store.write() as tx:
+        work = Work(CLAIM, "ehr", "again", study_key=study.key, attachment_key=attachment.key)
+        enqueue.enqueue(tx, work, scene.clinic.clock.now())
+    scene.until_quiet()
+
+    said = scene.ehr.books.read("Claim", claim)
+    first, ours = said["supportingInfo"]
+    assert first["valueString"] == "MRI before"
+    assert (ours["sequence"], ours["valueReference"]["reference"]) == (5, f"ImagingStudy/{scene.live()[0]['id']}")
+    assert ours["valueReference"]["identifier"]["value"] == f"urn:oid:{UID}"
+    assert [item.get("informationSequence") for item in said["item"]] == [[5], None]
+    assert said["meta"]["versionId"] == "2"
+    assert state_of(scene, attachment).state == AttachmentState.SENT
+    assert state_of(scene, attachment).reference == f"Claim/{claim}"
+
+
+def test_the_claim_waits_for_the_study_to_be_charted(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attach(scene, study, patient)
+    scene.ehr.misbehave("503", None, ["PUT"], types=["ImagingStudy"])
+    scene.run()
+    assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 1
+    scene.ehr.misbehave("ok")
+    scene.until_quiet()
+    assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 2
+
+
+def test_without_a_claim_none_is_made_and_the_attachment_says_so(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    subject = scene.in_ehr(patient)
+    attachment = attach(scene, study, patient)
+    scene.run()
+    assert scene.ehr.state()["counts"].get("Claim", 0) == 0
+    assert "no Claim" in state_of(scene, attachment).detail
+    claim = claim_in_ehr(scene, subject)
+    scene.until_quiet()
+    assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 2
+    assert state_of(scene, attachment).detail == ""
+
+
+def test_two_claims_with_the_number_ask_a_person(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    subject = scene.in_ehr(patient)
+    claims = [claim_in_ehr(scene, subject), claim_in_ehr(scene, subject)]
+    attachment = attach(scene, study, patient)
+    scene.until_quiet()
+    assert [len(scene.ehr.books.read("Claim", one)["supportingInfo"]) for one in claims] == [1, 1]
+    assert state_of(scene, attachment).state == AttachmentState.FAILED
+
+
+@pytest.mark.parametrize("more", [{"use": "claim"}, {"status": "cancelled"}])
+def test_a_claim_that_is_no_open_preauthorization_is_left_alone(scene: Scene, more: Json) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient), **more)
+    attach(scene, study, patient)
+    scene.run()
+    assert scene.ehr.books.read("Claim", claim)["meta"]["versionId"] == "1"
+
+
+def test_another_patients_claim_with_the_same_number_is_left_alone(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    claim = claim_in_ehr(scene, scene.in_ehr(scene.clinic.patient("00041002")))
+    attach(scene, study, patient)
+    scene.run()
+    assert scene.ehr.books.read("Claim", claim)["meta"]["versionId"] == "1"
+
+
+def test_a_study_of_another_patient_is_held(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002")
+    scene.in_ehr(patient)
+    claim = claim_in_ehr(scene, scene.in_ehr(other))
+    attach(scene, study, other)
+    scene.run()
+    assert scene.ehr.books.read("Claim", claim)["meta"]["versionId"] == "1"
+    assert [one.topic for one in scene.deliveries(DeliveryState.HELD)] == [CLAIM]
+
+
+@pytest.mark.parametrize("mode", ["412", "409", "commit-then-hang", "commit-then-reset", "empty", "503", "429"])
+def test_a_spoiled_update_ends_with_one_entry(scene: Scene, mode: str) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attachment = attach(scene, study, patient)
+    scene.ehr.misbehave(mode, 2, ["PUT"], types=["Claim"])
+    scene.until_quiet()
+    assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 2
+    assert state_of(scene, attachment).state == AttachmentState.SENT
