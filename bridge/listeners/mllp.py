@@ -19,6 +19,7 @@ __all__ = ["Handle", "MllpCounts", "MllpLimits", "MllpListener"]
 _BACKLOG = 512
 _BIND_RETRY_SECS = 0.2
 _ACCEPT_PAUSE_SECS = 0.1
+_DOOR_IS_BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
 _OUT_OF_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,11 @@ class MllpListener:
     def port(self) -> int:
         """The port that is listened on, which for port 0 is known only after `start`."""
         return int(self._socket.getsockname()[1]) if self._socket else self._port
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether new senders are let in."""
+        return self._accepting is not None and not self._accepting.done()
 
     @property
     def open_connections(self) -> int:
@@ -108,13 +114,14 @@ class MllpListener:
         while True:
             try:
                 accepted, address = await loop.sock_accept(listening)
+                self._admit(accepted, _plain_address(str(address[0])))
             except OSError as error:
+                if error.errno in _DOOR_IS_BROKEN:
+                    raise
                 if error.errno in _OUT_OF_SOCKETS:
                     log.error("mllp_accept_failed", reason=errno.errorcode.get(error.errno or 0, ""))
                     await asyncio.sleep(_ACCEPT_PAUSE_SECS)
-                # Anything else is the peer's: it was gone before it was accepted.
-                continue
-            self._admit(accepted, str(address[0]))
+                # Anything else is the peer's: it was gone before it was let in.
             # Accepting does not wait while more peers are queued: the others must get their turn all the same.
             await asyncio.sleep(0)
 
@@ -188,6 +195,12 @@ class MllpListener:
     def _count_cut(self, reason: str, address: str) -> None:
         self.counts.cut[reason] = self.counts.cut.get(reason, 0) + 1
         log.info("mllp_connection_cut", reason=reason, peer=address)
+
+
+def _plain_address(address: str) -> str:
+    """Return an IPv4 address that came in over IPv6 as what it is, so that networks and caps see one peer."""
+    mapped = getattr(ip_address(address), "ipv4_mapped", None)
+    return str(mapped) if mapped else address
 
 
 def _bind(host: str, port: int) -> socket.socket:

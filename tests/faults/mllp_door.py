@@ -24,7 +24,7 @@ START, END = b"\x0b", b"\x1c\r"
 class Door:
     """A running listener, and what reached its receiver."""
 
-    def __init__(self, limits: MllpLimits, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, limits: MllpLimits, tls: ssl.SSLContext | None, port: int) -> None:
         self.received: list[bytes] = []
         self.hold = threading.Event()
         self.hold.set()
@@ -33,8 +33,12 @@ class Door:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self.listener = MllpListener("127.0.0.1", 0, self._receive, tls, limits)
-        self._run(self.listener.start())
+        self.listener = MllpListener("127.0.0.1", port, self._receive, tls, limits)
+        try:
+            self._run(self.listener.start())
+        except OSError:
+            self.close()
+            raise
         self.port = self.listener.port
 
     async def _receive(self, frame: framing.Frame, peer: str) -> bytes:
@@ -69,8 +73,8 @@ class Door:
 
 
 @contextmanager
-def open_door(limits: MllpLimits | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Door]:
-    door = Door(limits or MllpLimits(), tls)
+def open_door(limits: MllpLimits | None = None, tls: ssl.SSLContext | None = None, port: int = 0) -> Iterator[Door]:
+    door = Door(limits or MllpLimits(), tls, port)
     try:
         yield door
     finally:

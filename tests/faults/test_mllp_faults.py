@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 
@@ -324,3 +325,19 @@ def test_stopping_answers_what_is_in_work_and_closes_the_rest() -> None:
         idle.close()
         with pytest.raises(OSError):
             door.connect()
+
+
+def test_an_address_still_in_use_is_tried_again_for_a_while() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError), open_door(MllpLimits(bind_secs=0.3), port=port):
+            pass
+        releaser = threading.Timer(0.4, taken.close)
+        releaser.start()
+        with open_door(MllpLimits(bind_secs=10), port=port) as door:
+            assert door.port == port
+            assert door.listener.is_alive
+            assert_well(door)
+        assert not door.listener.is_alive
