@@ -20,6 +20,8 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from bench.servers import STATIONS
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 SIDE = 512
 # As long as every UID that takes its place.
 _SOP_PLACE = UID("2.25." + "9" * 39)
@@ -140,21 +142,37 @@ class Images:
         return target.getvalue()
 
 
-async def send_orders(port: int, lots: Sequence[Iterator[bytes]]) -> list[float]:
-    """Send each lot over a connection of its own, waiting for every answer; return the waits in seconds."""
-    waits: list[float] = []
+async def send_orders(port: int, lots: Sequence[Iterator[bytes]]) -> tuple[list[float], float]:
+    """
+    Send each lot over a connection of its own, waiting for every answer; return the waits and the whole, in seconds.
 
-    async def one(lot: Iterator[bytes]) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    Every connection is open and has had its first answer before the clock starts.
+    """
+    waits: list[float] = []
+    open_lots = []
+    for lot in lots:
+        streams = await asyncio.open_connection("127.0.0.1", port)
+        await _exchange(streams, next(lot))
+        open_lots.append((streams, lot))
+
+    async def one(streams: Streams, lot: Iterator[bytes]) -> None:
         for message in lot:
-            before = time.perf_counter()
-            writer.write(b"\x0b" + message + b"\x1c\r")
-            answer = await reader.readuntil(b"\x1c\r")
-            waits.append(time.perf_counter() - before)
-            if b"MSA|AA" not in answer:
-                raise RuntimeError("an order was not answered AA")
+            waits.append(await _exchange(streams, message))
+
+    before = time.perf_counter()
+    await asyncio.gather(*(one(streams, lot) for streams, lot in open_lots))
+    secs = time.perf_counter() - before
+    for (_, writer), _ in open_lots:
         writer.close()
         await writer.wait_closed()
+    return waits, secs
 
-    await asyncio.gather(*(one(lot) for lot in lots))
-    return waits
+
+async def _exchange(streams: Streams, message: bytes) -> float:
+    reader, writer = streams
+    before = time.perf_counter()
+    writer.write(b"\x0b" + message + b"\x1c\r")
+    answer = await reader.readuntil(b"\x1c\r")
+    if b"MSA|AA" not in answer:
+        raise RuntimeError("an order was not answered AA")
+    return time.perf_counter() - before
