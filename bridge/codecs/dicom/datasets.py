@@ -63,6 +63,7 @@ _WANTED_SEQUENCES = {
     _OTHER_PATIENT_IDS_SEQUENCE: frozenset({0x00100020, 0x00100021, _CHARACTER_SET}),
     _REQUEST_ATTRIBUTES: frozenset({0x00401001, 0x00400009, 0x00080050, 0x0020000D, _CHARACTER_SET}),
 }
+_LOOKED_AT = _WANTED.union(*_WANTED_SEQUENCES.values())
 # Longer than any value of these has a right to be (LT, the longest, has 10,240 characters).
 _MAX_VALUE_BYTES = 16_384
 _MAX_ITEMS_KEPT = 100
@@ -113,13 +114,10 @@ def check_identity(header: Header, affected_sop_class_uid: str, affected_sop_ins
 
 def _collect(dataset: DataSetBytes, meta: FileMeta) -> _Found:
     found = _Found(dataset.syntax.big_endian)
-    walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax)
-    sequence, last_tag = 0, 0
+    walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax, wanted=_LOOKED_AT)
+    sequence = 0
     for element in walk:
         if element.depth == 0 and element.event <= Event.SEQUENCE:
-            if element.tag <= last_tag:
-                found.faults.add("tags_out_of_order")
-            last_tag = element.tag
             if element.event is Event.SEQUENCE:
                 sequence = element.tag
                 _open_sequence(found, element)

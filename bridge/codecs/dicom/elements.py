@@ -32,6 +32,7 @@ _SHORT = tuple("AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".
 _LONG = tuple("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # noqa: SIM905
 _VRS = {vr.encode(): (vr, False) for vr in _SHORT} | {vr.encode(): (vr, True) for vr in _LONG}
 SHORT_LENGTH_VRS = frozenset(_SHORT)
+_PLAIN = frozenset(vr.encode() for vr in _SHORT)
 
 
 class Event(IntEnum):
@@ -74,10 +75,11 @@ class Syntax(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Ceilings of one walk: open sequences, and items in all of them together."""
+    """Ceilings of one walk: open sequences, items in all of them together, and elements."""
 
     depth: int = 64
     items: int = 500_000
+    elements: int = 4_000_000
 
 
 def syntax_of(transfer_syntax_uid: str) -> Syntax:
@@ -117,17 +119,28 @@ class Walk:
     """
     The elements of *data* from *start* to *end*, in order, nested ones where they stand.
 
+    wanted: which values are worth an event; of all others only the length is checked. None: all of them are.
     faults: what was let through, complete once the walk has ended. ended_at: where the data set ended.
-    Raises while walking: Malformed, code "truncated", "garbage", "too_deep", "too_many_items" or "bad_sequence".
+    Raises while walking: Malformed, code "truncated", "garbage", "too_deep", "too_many_items", "too_many_elements" or
+    "bad_sequence".
     """
 
-    def __init__(self, data: Buffer, start: int, end: int, syntax: Syntax, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        data: Buffer,
+        start: int,
+        end: int,
+        syntax: Syntax,
+        limits: Limits | None = None,
+        *,
+        wanted: frozenset[int] | None = None,
+    ) -> None:
         self.faults: set[str] = set()
         self.ended_at = end
         self._data = data
         self._limits = limits or Limits()
-        self._items = 0
-        self._depth = 0
+        self._wanted = wanted
+        self._items = self._elements = self._depth = self._last_root_tag = 0
         order = ">" if syntax.big_endian else "<"
         self._explicit = struct.Struct(order + "HH2sH")
         self._implicit = struct.Struct(order + "HHL")
@@ -140,25 +153,56 @@ class Walk:
         at, stack = self._start, self._stack
         while True:
             frame = stack[-1]
+            if frame.is_dataset and self._wanted is not None:
+                at = self._skip(at, frame, self._wanted)
             if at == frame.end:
                 if len(stack) == 1:
                     return
                 yield self._close(at, at)
                 continue
-            if frame.is_dataset:
-                if (
-                    len(stack) == 1
-                    and not self._data[at : at + 4].strip(b"\0")
-                    and self._only_padding_left(at, frame.limit)
-                ):
-                    return
-                element = self._element(at, frame)
-            else:
-                element = self._item(at, frame)
+            if len(stack) == 1 and self._only_padding_left(at, frame.limit):
+                return
+            element = self._element(at, frame) if frame.is_dataset else self._item(at, frame)
             yield element
             at = element.value_at
             if element.event is Event.VALUE or element.event is Event.FRAGMENT:
                 at += element.length
+
+    def _skip(self, at: int, frame: _Frame, wanted: frozenset[int]) -> int:
+        """Return the offset of the next element that is wanted or needs a closer look: most need neither."""
+        is_root = len(self._stack) == 1
+        skip = self._skip_implicit if frame.implicit else self._skip_explicit
+        at, last, count = skip(at, frame.limit, self._last_root_tag if is_root else 0, wanted)
+        if count:
+            self._count(count)
+        if is_root:
+            self._last_root_tag = last
+        return at
+
+    def _skip_explicit(self, at: int, limit: int, last: int, wanted: frozenset[int]) -> tuple[int, int, int]:
+        unpack, data, count = self._explicit.unpack_from, self._data, 0
+        while at + 8 <= limit:
+            group, number, code, length = unpack(data, at)
+            tag, after = group << 16 | number, at + 8 + length
+            if code not in _PLAIN or tag in wanted or tag <= last or after > limit:
+                break
+            at, last, count = after, tag, count + 1
+        return at, last, count
+
+    def _skip_implicit(self, at: int, limit: int, last: int, wanted: frozenset[int]) -> tuple[int, int, int]:
+        unpack, data, count = self._implicit.unpack_from, self._data, 0
+        while at + 8 <= limit:
+            group, number, length = unpack(data, at)
+            tag, after = group << 16 | number, at + 8 + length
+            if tag in wanted or tag <= last or after > limit or group == 0xFFFE or vr_of(tag) == "SQ":
+                break
+            at, last, count = after, tag, count + 1
+        return at, last, count
+
+    def _count(self, elements: int) -> None:
+        self._elements += elements
+        if self._elements > self._limits.elements:
+            raise Malformed("too many elements", code="too_many_elements")
 
     def _element(self, at: int, frame: _Frame) -> Element:
         """Read the element at *at* of a data set; opens a frame if it is a sequence."""
@@ -178,6 +222,11 @@ class Walk:
                     length, value_at = self._long_length(at, frame.limit), at + 12
         if group == 0xFFFE:
             return self._item_end(tag, at, frame)
+        self._count(1)
+        if len(self._stack) == 1:
+            if tag <= self._last_root_tag:
+                self.faults.add("tags_out_of_order")
+            self._last_root_tag = tag
         if length == UNDEFINED:
             return self._open_undefined(tag, vr, (at, value_at), frame)
         if value_at + length > frame.limit:
@@ -262,7 +311,7 @@ class Walk:
 
     def _only_padding_left(self, at: int, limit: int) -> bool:
         """Say whether nothing but NULs follows: some writers fill up the last block."""
-        if self._data[at : at + 8].strip(b"\0"):
+        if self._data[at : at + 4].strip(b"\0"):
             return False
         for chunk_at in range(at, limit, 1 << 16):
             if self._data[chunk_at : min(chunk_at + (1 << 16), limit)].strip(b"\0"):
