@@ -46,6 +46,7 @@ SHORT = Limits(
     associations=6,
     waiting_per_address=4,
     waiting=8,
+    waiting_grace_secs=0,
     instance_bytes=4 << 20,
 )
 STORE = [(CT_IMAGE, [IMPLICIT])]
@@ -218,8 +219,10 @@ def test_half_open_connections_do_not_keep_a_modality_out(room: Room) -> None:
 
 
 def test_beyond_the_limit_an_association_is_rejected_for_now(room: Room) -> None:
-    held = [Caller(room.port) for _ in range(SHORT.associations)]
-    assert [caller.associate(ECHO) for caller in held] == [2] * SHORT.associations
+    held = []
+    for _ in range(SHORT.associations):
+        held.append(Caller(room.port))
+        assert held[-1].associate(ECHO) == 2
     with Caller(room.port) as late:
         late.send(associate_rq(ECHO))
         kind, body = late.read_pdu()
@@ -228,6 +231,17 @@ def test_beyond_the_limit_an_association_is_rejected_for_now(room: Room) -> None
         caller.release()
         caller.socket.close()
     assert until(lambda: echoes(room.port))
+
+
+def test_many_associations_opened_at_a_stroke_are_all_served(tmp_path: Path) -> None:
+    with running(tmp_path) as room:
+        callers = [Caller(room.port) for _ in range(50)]
+        for caller in callers:
+            caller.send(associate_rq(ECHO))
+        assert [caller.read_pdu()[0] for caller in callers] == [2] * 50
+        assert all(caller.echo() == 0 for caller in callers)
+        for caller in callers:
+            caller.socket.close()
 
 
 def test_a_flood_of_resets_is_survived(room: Room) -> None:

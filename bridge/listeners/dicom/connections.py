@@ -36,7 +36,8 @@ class Connections:
     The open connections of one server, whichever of its doors they came through.
 
     A connection that has not negotiated is cheap to make and holds a thread, so there are few for each address and few
-    in all. When they are used up the oldest one goes, not the newcomer: whoever talks at once is always let in.
+    in all. When they are used up the oldest one goes, not the newcomer: whoever talks at once is always let in. An address
+    that opens many at a stroke, as a gateway does, is given waiting_grace_secs to negotiate them.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -85,13 +86,13 @@ class Connections:
     def _crowded_out(self, address: str) -> Connection | None:
         waiting = [other for other in self._open if not other.established and not other.evicted]
         counts = Counter(other.address for other in waiting)
-        if counts[address] >= self._limits.waiting_per_address:
-            crowded = address
-        elif len(waiting) >= self._limits.waiting:
-            crowded = counts.most_common(1)[0][0]
-        else:
+        is_full = len(waiting) >= self._limits.waiting
+        if not is_full and counts[address] < self._limits.waiting_per_address:
             return None
+        crowded = counts.most_common(1)[0][0] if is_full else address
         oldest = min((other for other in waiting if other.address == crowded), key=lambda other: other.since)
+        if not is_full and time.monotonic() - oldest.since < self._limits.waiting_grace_secs:
+            return None
         oldest.evicted = True
         return oldest
 

@@ -44,6 +44,7 @@ class Limits:
     associations: int = 60
     waiting_per_address: int = 20
     waiting: int = 100
+    waiting_grace_secs: float = 1
     backlog: int = 128
     pdu_bytes: int = 128 << 10
     unassociated_pdu_bytes: int = 64 << 10

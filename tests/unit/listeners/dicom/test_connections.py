@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from bridge.listeners.dicom.connections import Connections
 from bridge.listeners.dicom.ports import Limits
 
-LIMITS = Limits(associations=2, waiting_per_address=3, waiting=5)
+LIMITS = Limits(associations=2, waiting_per_address=3, waiting=5, waiting_grace_secs=0)
 
 
 @pytest.fixture
@@ -31,6 +32,14 @@ def test_the_oldest_of_a_crowded_address_gives_way(sockets: list[socket.socket])
     assert leaving is first
     assert sockets[0].recv(1) == b"", "it sees its end"
     assert not other.evicted
+
+
+def test_a_burst_from_one_address_has_a_moment_to_negotiate(sockets: list[socket.socket]) -> None:
+    connections = Connections(replace(LIMITS, waiting_grace_secs=60))
+    entered = [connections.enter(sockets[place], "192.0.2.1") for place in range(5)]
+    assert [leaving for _, leaving in entered] == [None] * 5
+    _, leaving = connections.enter(sockets[5], "192.0.2.1")
+    assert leaving is entered[0][0], "in all there are only so many places, grace or not"
 
 
 def test_when_all_places_are_taken_the_busiest_address_gives_one(sockets: list[socket.socket]) -> None:
@@ -55,16 +64,18 @@ def test_stopping_ends_idle_connections_at_once_and_busy_ones_at_last(sockets: l
     connections = Connections(LIMITS)
     idle, _ = connections.enter(sockets[0], "192.0.2.1")
     busy, _ = connections.enter(sockets[1], "192.0.2.1")
-    asked = []
+    sockets[1].setblocking(False)
+    looks: list[bool] = []
 
     def is_busy() -> bool:
-        asked.append(sockets[0].recv(1))
-        connections.leave(idle)
+        with pytest.raises(BlockingIOError):
+            sockets[1].recv(1)
+        looks.append(True)
         return True
 
     busy.is_busy = is_busy
-    idle.since = 0
     connections.end_all(0.1)
+    assert looks, "it was asked, and left alone meanwhile"
     assert sockets[0].recv(1) == b""
     assert sockets[1].recv(1) == b""
-    assert asked
+    connections.leave(idle)
