@@ -127,18 +127,25 @@ class Case:
 
     @cached_property
     def ranked(self) -> tuple[int, ...]:
-        """Candidates, best first; whoever a key names is among the first three. Equal scores: the older record first."""
-        scores = {key: self.score(key) for key in self.graded}
-        shown = [key for key in scores if key in self.keyed or self._is_shown(self.graded[key])]
-        shown.sort(key=lambda key: (-scores[key], key))
+        """
+        Return the candidates, best first; whoever a key names is among the first three.
+
+        Equal scores: an equal given name first, then the older record.
+        """
+        places = {key: self._place(key) for key in self.graded}
+        shown = [key for key in places if key in self.keyed or self._is_shown(self.graded[key])]
+        shown.sort(key=places.__getitem__)
         keyed = [key for key in shown if key in self.keyed]
         last = [key for key in keyed if key not in shown[:_KEYED_AMONG_FIRST]]
         if last:
             room = max(0, _KEYED_AMONG_FIRST - len(keyed))
             strangers = [key for key in shown if key not in self.keyed]
-            first = sorted([*keyed, *strangers[:room]], key=lambda key: (-scores[key], key))
+            first = sorted([*keyed, *strangers[:room]], key=places.__getitem__)
             shown = first + strangers[room:]
         return tuple(shown[:_MOST_TO_SHOW])
+
+    def _place(self, patient_key: int) -> tuple[int, bool, int]:
+        return (-self.score(patient_key), not self.graded[patient_key].name.given_is_equal, patient_key)
 
     def _is_shown(self, one: Graded) -> bool:
         return one.demographics >= _LOWEST_SCORE_TO_SHOW

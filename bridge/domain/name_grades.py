@@ -61,12 +61,12 @@ class NameMatch:
 class HeaderName:
     """
     A header's name, parsed. texts: what to look it up by. rereads: its bytes in the site's character sets, only if the
-    name is broken; they count only where they equal a native name of the record.
+    name is broken; they count only where they equal a name of the record.
     """
 
     texts: tuple[str, ...]
     parsed: PersonName
-    rereads: frozenset[str]
+    rereads: tuple[PersonName, ...]
     is_placeholder: bool
 
 
@@ -78,7 +78,7 @@ def read_header_name(header: Header, rules: ReconcileRules) -> HeaderName:
     """Return *header*'s name, read again in the site's character sets if it is broken."""
     parsed = parse_name(header.patient_name)
     again = reread(header.patient_name_bytes, rules.charsets) if parsed.broken else ()
-    rereads = frozenset(native.whole for text in again for native in parse_name(text).natives)
+    rereads = tuple(name for name in map(parse_name, again) if not name.broken)
     return HeaderName((header.patient_name, *again), parsed, rereads, bool(parsed.words & rules.placeholder_words))
 
 
@@ -102,7 +102,7 @@ def grade_name(name: HeaderName, known: Iterable[str], rules: ReconcileRules) ->
 def grade_texts(one: str, other: str, rules: ReconcileRules) -> NameMatch:
     """Compare two decoded names."""
     parsed = parse_name(one)
-    name = HeaderName((one,), parsed, frozenset(), bool(parsed.words & rules.placeholder_words))
+    name = HeaderName((one,), parsed, (), bool(parsed.words & rules.placeholder_words))
     return grade_name(name, (other,), rules)
 
 
@@ -114,7 +114,7 @@ def is_better(one: NameGrade, other: NameGrade) -> bool:
 def _grade(name: HeaderName, record: PersonName, nicknames: Nicknames) -> NameMatch:
     written = _grade_written(name.parsed.readings, record.readings, nicknames)
     native = _grade_natives(name.parsed.natives, record.natives)
-    if name.rereads and any(item.whole in name.rereads for item in record.natives):
+    if any(_equals_when_reread(again, record) for again in name.rereads):
         native = NameMatch(NameGrade.EQUAL, given_is_equal=True)
     if written is None:
         return native or NameMatch(NameGrade.NA)
@@ -127,6 +127,14 @@ def _grade(name: HeaderName, record: PersonName, nicknames: Nicknames) -> NameMa
         # The same in Latin letters and other characters: a namesake, or another form of one character.
         return NameMatch(NameGrade.CLOSE)
     return max(written, native, key=lambda match: _RANK[match.grade])
+
+
+def _equals_when_reread(again: PersonName, record: PersonName) -> bool:
+    natives = {native.whole for native in again.natives}
+    written = {(reading.family.letters, reading.given.letters) for reading in again.readings}
+    return any(native.whole in natives for native in record.natives) or any(
+        (reading.family.letters, reading.given.letters) in written for reading in record.readings
+    )
 
 
 def _grade_natives(header: tuple[NativeName, ...], record: tuple[NativeName, ...]) -> NameMatch | None:

@@ -54,7 +54,7 @@ class ReconcileRules:
     placeholder_words: frozenset[str] = frozenset({"DOE", "UNKNOWN", "TRAUMA"})
     test_words: frozenset[str] = frozenset({"PHANTOM", "ZZTEST"})
     nicknames: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    charsets: tuple[str, ...] = ("gb18030", "iso2022_jp", "euc_kr", "iso8859_5")
+    charsets: tuple[str, ...] = ("utf_8", "gb18030", "iso2022_jp", "euc_kr", "iso8859_5", "iso8859_1")
     placeholder_birth_dates: frozenset[str] = frozenset({"19000101"})
     import_ae_titles: frozenset[str] = frozenset({"CDIMPORT"})
     institutions: Mapping[str, str] = field(default_factory=dict)

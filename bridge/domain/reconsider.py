@@ -21,6 +21,7 @@ from bridge.domain.study import Difference
 from bridge.domain.verdict import Verdict
 from bridge.domain.vetoes import Held
 from bridge.domain.wording import label, named_by, owner, short_name, signal_words
+from bridge.errors import Conflict
 
 PERSON = "person"
 
@@ -85,15 +86,24 @@ def chosen_by_person(
     Return the verdict of a person who picked *binding*'s patient, and perhaps the order; None if the record is gone.
 
     Without an order the order rule looks for one. Its concerns are what the person knew and overruled.
+    Raises: Conflict, if the order is another patient's.
     """
     patient = registry.survivor(binding.patient_key)
     if patient is None:
         return None
     case = with_patient(open_case(evidence, registry, rules), patient)
     order = registry.order_by_key(binding.order_key) if binding.order_key is not None else None
+    if order is not None:
+        _check_owner(order, patient, registry)
     choice = OrderChoice(order) if order else choose_order(case, patient.key, registry)
     verdict = bound_verdict(case, patient.key, choice, PERSON, ())
     return replace(verdict, sentence=f"Bound by a person to {label(patient, rules)}.")
+
+
+def _check_owner(order: OrderRecord, patient: PatientRecord, registry: Registry) -> None:
+    holder = registry.survivor(order.order.patient_key)
+    if holder is None or holder.key != patient.key:
+        raise Conflict("the order is another patient's", code="other_patient", where="accession_number")
 
 
 def with_patient(case: Case, patient: PatientRecord) -> Case:

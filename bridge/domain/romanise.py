@@ -115,6 +115,10 @@ def is_spelled(char: str) -> bool:
     return 0x3040 <= code <= 0x30FF or 0xAC00 <= code <= 0xD7A3 or 0x0370 <= code <= 0x03FF or 0x0400 <= code <= 0x052F
 
 
+# How the same vowels are often written by hand: Jung, Hyun, Joon, Jiwoo.
+_HANGUL_BY_HAND = {"EO": "U", "YEO": "YU", "U": "OO"}
+
+
 def romanise(text: str) -> tuple[str, ...]:
     """
     Return the Latin readings of *text*, the most literal first; empty if it holds a character with no such reading.
@@ -123,10 +127,12 @@ def romanise(text: str) -> tuple[str, ...]:
     """
     if not text or any(is_han(char) for char in text):
         return ()
-    literal = _spell(text)
+    readings = [_spell(text)]
+    if any(_is_hangul(char) for char in text):
+        readings.append("".join(_syllable(char, by_hand=True) if _is_hangul(char) else char for char in text))
     if text in _HANGUL_FAMILIES:
-        return (_HANGUL_FAMILIES[text], literal)
-    return (literal,)
+        readings.insert(0, _HANGUL_FAMILIES[text])
+    return tuple(dict.fromkeys(readings))
 
 
 def _spell(text: str) -> str:
@@ -170,12 +176,24 @@ def _join_small_y(out: list[str], sound: str) -> None:
     out[-1] = head + (sound[1:] if head.endswith(("SH", "CH", "J")) else sound)
 
 
+def _is_hangul(char: str) -> bool:
+    return "\uac00" <= char <= "\ud7a3"
+
+
+def _syllable(char: str, *, by_hand: bool = False) -> str:
+    first, rest = divmod(ord(char) - 0xAC00, 588)
+    vowel, last = divmod(rest, 28)
+    sound = _HANGUL_VOWEL[vowel]
+    if by_hand:
+        sound = _HANGUL_BY_HAND.get(sound, sound)
+        if sound == "OO" and not _HANGUL_FIRST[first]:
+            sound = "WOO"
+    return _HANGUL_FIRST[first] + sound + _HANGUL_LAST[last]
+
+
 def _sound(char: str) -> str:
-    code = ord(char)
-    if 0xAC00 <= code <= 0xD7A3:
-        first, rest = divmod(code - 0xAC00, 588)
-        vowel, last = divmod(rest, 28)
-        return _HANGUL_FIRST[first] + _HANGUL_VOWEL[vowel] + _HANGUL_LAST[last]
+    if _is_hangul(char):
+        return _syllable(char)
     for table in (_KANA, _CYRILLIC, _GREEK):
         if char in table:
             return table[char]

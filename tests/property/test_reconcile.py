@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.domain.evidence import StudyEvidence
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.name_grades import NameGrade, grade_texts
 from bridge.domain.names import parse_name
+from bridge.domain.patient import Patient
 from bridge.domain.phonetics import edits_within
 from bridge.domain.reconsider import Binding, Step, reconsider
 from bridge.domain.study import Header, RequestAttributes
@@ -33,43 +36,64 @@ orders = st.lists(
     st.tuples(st.integers(0, 4), st.sampled_from(ACCESSIONS[:3]), st.sampled_from([DAY, "20250101"]), st.booleans()),
     max_size=4,
 )
-headers = st.builds(
-    lambda name, number, date, sex, more: typed(name, number, date, sex, **more),
-    st.one_of(names, st.sampled_from(["", "PEREZ, LUZ", "LUZ PEREZ", "??^??", "PEREZ", "LUZ^PEREZ"])),
-    st.sampled_from(NUMBERS),
-    st.sampled_from(BIRTH_DATES),
-    st.sampled_from(SEXES),
-    st.fixed_dictionaries(
-        {
-            "accession_number": st.sampled_from(ACCESSIONS),
-            "study_instance_uid": st.sampled_from(["1.2.3.1", "1.2.3.2", "9.9.9"]),
-            "issuer_of_patient_id": st.sampled_from(["", "", "", "HARBOR", THEIRS]),
-            "request_attributes": st.sampled_from(
-                [(), (RequestAttributes("RP1", "SPS1"),), (RequestAttributes("RP2"),)]
-            ),
-        }
-    ),
-)
 merges = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=2)
 
 
-def build(crowd: list, ordered: list, merged: list) -> Hospital:  # type: ignore[type-arg]
-    hospital = Hospital()
-    patients = []
-    for index, (name, date, sex, twin, elsewhere) in enumerate(crowd):
-        others = (PatientIdentifier("771", THEIRS),) if elsewhere and index == 0 else ()
-        number = ["00012345", "00054321", "00054322", "00060001", "00060002"][index]
-        patients.append(hospital.admit(number, name, date, sex, multiple_birth=twin, others=others))
-    for who, accession, day, is_import in ordered:
+OUR_NUMBERS = ["00012345", "00054321", "00054322", "00060001", "00060002"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A hospital, and one header that mostly copies one of its people."""
+
+    hospital: Hospital
+    header: Header
+    foreign: bool
+
+    def decide(self) -> Verdict:
+        return self.hospital.decide(self.header, from_foreign_source=self.foreign)
+
+
+def scene_evidence(scene: Scene) -> StudyEvidence:
+    return evidence(scene.header, from_foreign_source=scene.foreign)
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> Scene:
+    hospital, patients = Hospital(), []
+    for index, (name, date, sex, is_twin, is_known_elsewhere) in enumerate(draw(people)):
+        others = (PatientIdentifier("771", THEIRS),) if is_known_elsewhere and index == 0 else ()
+        patients.append(hospital.admit(OUR_NUMBERS[index], name, date, sex, multiple_birth=is_twin, others=others))
+    for who, accession, day, is_import in draw(orders):
         hospital.order(patients[who % len(patients)], accession, on=day, is_import=is_import)
-    for retired, survivor in merged:
-        one, other = patients[retired % len(patients)], patients[survivor % len(patients)]
-        live = hospital.registry.survivor(other.key)
-        if live is not None and live.key != one.key and hospital.registry.survivor(one.key) is not None:
-            record = hospital.registry.survivor(one.key)
-            if record is not None and record.key == one.key:
-                hospital.merge(one, live.patient)
-    return hospital
+    for retired, survivor in draw(merges):
+        one, other = patients[retired % len(patients)].key, patients[survivor % len(patients)].key
+        ends = [hospital.registry.survivor(key) for key in (one, other)]
+        if ends[0] and ends[1] and ends[0].key == one != ends[1].key:
+            hospital.registry.merge(one, ends[1].key)
+    foreign = draw(st.sampled_from([False, False, True]))
+    return Scene(hospital, _header(draw, draw(st.sampled_from(patients)), foreign), foreign)
+
+
+def _header(draw: st.DrawFn, patient: Patient, foreign: bool) -> Header:
+    def mostly(value: str, others: st.SearchStrategy[str]) -> str:
+        return draw(others) if draw(st.integers(0, 3)) == 0 else value
+
+    number = "771" if foreign else patient.primary.patient_id
+    return typed(
+        mostly(
+            patient.patient_name, st.one_of(names, st.sampled_from(["", "PEREZ, LUZ", "??^??", "PEREZ", "LUZ^PEREZ"]))
+        ),
+        mostly(number, st.sampled_from(NUMBERS)),
+        mostly(patient.patient_birth_date, st.sampled_from(BIRTH_DATES)),
+        mostly(patient.patient_sex, st.sampled_from(SEXES)),
+        accession_number=draw(st.sampled_from(ACCESSIONS)),
+        study_instance_uid=draw(st.sampled_from(["1.2.3.1", "1.2.3.2", "9.9.9", "9.9.9"])),
+        issuer_of_patient_id=draw(st.sampled_from(["", THEIRS] if foreign else ["", "", "HARBOR"])),
+        request_attributes=draw(
+            st.sampled_from([(), (), (RequestAttributes("RP1", "SPS1"),), (RequestAttributes("RP2"),)])
+        ),
+    )
 
 
 def names_the_patient(hospital: Hospital, header: Header, verdict: Verdict) -> bool:
@@ -100,16 +124,11 @@ def names_the_patient(hospital: Hospital, header: Header, verdict: Verdict) -> b
     return verdict.patient_key in live or bool(imports)
 
 
-@settings(max_examples=400, deadline=None)
-@given(people, orders, merges, headers)
-def test_no_study_binds_without_a_key_that_names_its_live_patient(
-    crowd: list,
-    ordered: list,
-    merged: list,
-    header: Header,  # type: ignore[type-arg]
-) -> None:
-    hospital = build(crowd, ordered, merged)
-    verdict = hospital.decide(header)
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_no_study_binds_without_a_key_that_names_its_live_patient(scene: Scene) -> None:
+    hospital, header = scene.hospital, scene.header
+    verdict = scene.decide()
     if verdict.binds:
         assert names_the_patient(hospital, header, verdict)
         assert hospital.registry.survivor(verdict.patient_key or 0).key == verdict.patient_key  # type: ignore[union-attr]
@@ -119,16 +138,11 @@ def test_no_study_binds_without_a_key_that_names_its_live_patient(
         assert verdict.rule.startswith("V")
 
 
-@settings(max_examples=300, deadline=None)
-@given(people, orders, merges, headers)
-def test_a_bound_name_is_never_a_relatives_or_a_strangers(
-    crowd: list,
-    ordered: list,
-    merged: list,
-    header: Header,  # type: ignore[type-arg]
-) -> None:
-    hospital = build(crowd, ordered, merged)
-    verdict = hospital.decide(header)
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_a_bound_name_is_never_a_relatives_or_a_strangers(scene: Scene) -> None:
+    hospital, header = scene.hospital, scene.header
+    verdict = scene.decide()
     if verdict.binds:
         record = hospital.registry.survivor(verdict.patient_key or 0)
         assert record is not None
@@ -136,18 +150,11 @@ def test_a_bound_name_is_never_a_relatives_or_a_strangers(
         assert grades & {NameGrade.EQUAL, NameGrade.CLOSE, NameGrade.GIVEN, NameGrade.NA}
 
 
-@settings(max_examples=300, deadline=None)
-@given(people, orders, merges, headers, st.randoms(use_true_random=False))
-def test_the_order_in_which_the_registry_answers_changes_nothing(
-    crowd: list,
-    ordered: list,
-    merged: list,
-    header: Header,
-    random,  # type: ignore[no-untyped-def, type-arg]
-) -> None:
-    hospital = build(crowd, ordered, merged)
-    before = hospital.decide(header)
-    registry = hospital.registry
+@settings(max_examples=150, deadline=None)
+@given(scenes(), st.randoms(use_true_random=False))
+def test_the_order_in_which_the_registry_answers_changes_nothing(scene: Scene, random: Random) -> None:
+    before = scene.decide()
+    registry = scene.hospital.registry
     answers = registry.patients_by_keys
 
     def shuffled(keys, limit):  # type: ignore[no-untyped-def]
@@ -160,32 +167,21 @@ def test_the_order_in_which_the_registry_answers_changes_nothing(
     registry.orders_by_accession = lambda number: random.sample(  # type: ignore[method-assign]
         found := list(by_accession(number)), len(found)
     )
-    assert hospital.decide(header) == before
+    assert scene.decide() == before
 
 
-@settings(max_examples=300, deadline=None)
-@given(people, orders, merges, headers)
-def test_another_authoritys_number_never_stands_for_ours(
-    crowd: list,
-    ordered: list,
-    merged: list,
-    header: Header,  # type: ignore[type-arg]
-) -> None:
-    hospital = build(crowd, ordered, merged)
-    verdict = hospital.decide(replace(header, issuer_of_patient_id="ELSEWHERE"))
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_another_authoritys_number_never_stands_for_ours(scene: Scene) -> None:
+    verdict = scene.hospital.decide(replace(scene.header, issuer_of_patient_id="ELSEWHERE"))
     assert not verdict.binds or verdict.rule == "B05"
 
 
-@settings(max_examples=300, deadline=None)
-@given(people, orders, merges, headers)
-def test_a_fresh_binding_stands_when_it_is_looked_at_again(
-    crowd: list,
-    ordered: list,
-    merged: list,
-    header: Header,  # type: ignore[type-arg]
-) -> None:
-    hospital = build(crowd, ordered, merged)
-    verdict = hospital.decide(header)
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_a_fresh_binding_stands_when_it_is_looked_at_again(scene: Scene) -> None:
+    hospital, header = scene.hospital, scene.header
+    verdict = scene.decide()
     if verdict.binds and verdict.patient_key is not None:
         keys = [verdict.order_key, *verdict.linked_order_keys]
         for key in keys:
@@ -199,26 +195,20 @@ def test_a_fresh_binding_stands_when_it_is_looked_at_again(
             accepted=verdict.concerns,
             differences=verdict.differences,
         )
-        assert reconsider(binding, evidence(header), hospital.registry, RULES).step == Step.KEEP
+        assert reconsider(binding, scene_evidence(scene), hospital.registry, RULES).step == Step.KEEP
 
 
-@settings(max_examples=300, deadline=None)
-@given(people, orders, merges, headers)
-def test_whoever_a_key_names_is_among_the_first_three_candidates(
-    crowd: list,
-    ordered: list,
-    merged: list,
-    header: Header,  # type: ignore[type-arg]
-) -> None:
-    hospital = build(crowd, ordered, merged)
-    candidates = hospital.decide(header).candidates
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_whoever_a_key_names_is_among_the_first_three_candidates(scene: Scene) -> None:
+    candidates = scene.decide().candidates
     keyed = [index for index, one in enumerate(candidates) if "nothing but" not in one.why]
     assert all(index < max(3, len(keyed)) for index in keyed)
     first = [one.score for one in candidates[:3]]
     assert first == sorted(first, reverse=True)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_can_be_read_as_a_name_and_compared_both_ways(one: str, other: str) -> None:
     parse_name(one)
@@ -226,7 +216,7 @@ def test_any_text_can_be_read_as_a_name_and_compared_both_ways(one: str, other: 
     assert (there.grade == NameGrade.EQUAL) == (back.grade == NameGrade.EQUAL)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(names, st.sampled_from(["upper", "lower", "title"]), st.integers(0, 3))
 def test_case_carets_and_blanks_never_change_a_grade(name: str, case: str, carets: int) -> None:
     written = f" {getattr(name, case)()}{'^' * carets} "
@@ -245,7 +235,7 @@ def slow_edits(one: str, other: str) -> int:
     return table[len(one) - 1, len(other) - 1]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.text("ABC", max_size=8), st.text("ABC", max_size=8), st.integers(0, 4))
 def test_the_number_of_edits_agrees_with_its_definition(one: str, other: str, limit: int) -> None:
     assert edits_within(one, other, limit) == (slow_edits(one, other) <= limit)

@@ -78,6 +78,7 @@ def test_a_written_name_is_graded(received: str, record: str, grade: NameGrade) 
         ("SATOU^HANA", "佐藤^花=佐藤^花=さとう^はな", EQUAL),
         ("Petrov^Yuri", "Петров^Юрий", EQUAL),
         ("Kim^Seoyeon", "김^서연", EQUAL),
+        ("Lee^Jiwoo", "이^지우", EQUAL),
         ("Papadopoulos^Eleni", "Παπαδόπουλος^Ελένη", EQUAL),
         ("Sato^Hana=佐藤^華", "Sato^Hana=佐藤^花", CLOSE),
         ("佐藤^一郎", "Sato^Hana=佐藤^花", FAMILY),
@@ -134,6 +135,16 @@ def test_garbled_bytes_are_read_again_and_count_where_they_equal_the_native_name
     assert received.parsed.broken
     assert grade_name(received, [f"Someone^Else={name}"], RULES).grade == EQUAL
     assert grade_name(received, ["Someone^Else=田中^一"], RULES).grade == NA
+
+
+@pytest.mark.parametrize("charset", ["utf_8", "iso8859_1"])
+def test_an_accented_name_in_a_wrong_character_set_is_read_again(charset: str) -> None:
+    raw = "Núñez^Carmen".encode(charset)
+    text = raw.decode("latin-1") if charset == "utf_8" else raw.decode("ascii", "replace")
+    received = read_header_name(typed(text, raw=raw), RULES)
+    assert received.parsed.broken
+    assert grade_name(received, ["Núñez^Carmen"], RULES).grade == EQUAL
+    assert grade_name(received, ["Núñez^María"], RULES).grade == NA
 
 
 def test_what_is_broken_does_not_spoil_the_group_beside_it() -> None:

@@ -13,6 +13,7 @@ from bridge.domain.patient import Patient
 from bridge.domain.reconsider import Binding, Reconsidered, Step, chosen_by_person, reconsider
 from bridge.domain.study import Header
 from bridge.domain.verdict import Outcome, Verdict
+from bridge.errors import Conflict
 from tests.unit.domain.hospital import NOON, OURS, Hospital, evidence, from_worklist, named, typed
 
 LATER = NOON + timedelta(hours=1)
@@ -242,6 +243,13 @@ def test_a_person_who_picks_a_patient_gets_the_order_that_fits(hospital: Hospita
 def test_a_person_may_pick_somebody_whom_nothing_names(hospital: Hospital, luz: Patient) -> None:
     binding = pick(hospital, typed("OKAFOR^NGOZI"), luz)
     assert binding.patient_key == luz.key
+
+
+def test_a_person_cannot_pick_another_patients_order(hospital: Hospital, luz: Patient, ngozi: Patient) -> None:
+    order = hospital.order(ngozi, "A100")
+    chosen = Binding(luz.key, order.key, by_person=True)
+    with pytest.raises(Conflict):
+        chosen_by_person(chosen, evidence(typed("PEREZ^LUZ")), hospital.registry, hospital.rules)
 
 
 def test_a_person_cannot_pick_a_record_that_is_gone(hospital: Hospital) -> None:
