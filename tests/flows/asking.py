@@ -1,0 +1,42 @@
+"""How a test says a message to a house, and asks for its worklist."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from bridge.flows.answer_worklist import answer_worklist
+from bridge.flows.receive_message import Received
+from bridge.wiring import House
+
+IMPLICIT = "1.2.840.10008.1.2"
+
+
+def say(house: House, *raw: bytes) -> list[bytes]:
+    """Give the house these messages in one batch and return its answers."""
+    return house.receiver.receive([Received(one, "127.0.0.1") for one in raw])
+
+
+def worklist_of(house: House, station: str = "CT1") -> list[Dataset]:
+    """Return what a device is answered."""
+    query = Dataset()
+    for keyword in ("AccessionNumber", "PatientName", "PatientID", "StudyInstanceUID", "RequestedProcedureID"):
+        setattr(query, keyword, "")
+    step = Dataset()
+    step.ScheduledStationAETitle = station
+    step.Modality, step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = "", "", ""
+    query.ScheduledProcedureStepSequence = [step]
+    answers = answer_worklist(house.store, encode_query(query), IMPLICIT)
+    return [read_dataset(BytesIO(answer.identifier), True, True) for answer in answers]
+
+
+def encode_query(query: Dataset) -> bytes:
+    """Return *query* in implicit VR little endian."""
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, True
+    write_dataset(buffer, query)
+    return buffer.getvalue()
