@@ -220,6 +220,19 @@ EXAMS = {
     ),
 }
 
+# The order whose images carry another patient's name: the near twin of its own.
+WRONG_PATIENT = "03"
+# Order number: device, what it makes of it, and the patient number whose chart must end with it.
+PERFORMED = {
+    "01": ("CT1", "ct_chest", "00041001"),
+    "02": ("DX1", "dx_chest", "00041004"),
+    "03": ("DX1", "dx_hand", ""),
+    "04": ("US1", "us_abdomen", "00041003"),
+    "05": ("ENDO1", "es_colonoscopy", "00041002"),
+    "06": ("CT1", "ct_head", "00032210"),
+    "07": ("DX1", "dx_knee", "00041007"),
+}
+
 
 @functools.cache
 def drawn(series: Series) -> tuple[Picture, ...]:

@@ -1,6 +1,6 @@
 """What the clinic's devices would store: DICOM objects with drawn pictures, from the worklist entry they were given.
 
-    python -m samples.make_images FOLDER [--png]     writes every exam of the day (--png: also one picture of each series)
+    python -m samples.make_images FOLDER [--png]     writes today's exams (--png: also one picture of each series)
 
 A device copies the patient and the request from its worklist answer and adds what it did. `copied` may be changed
 before `objects` for the day's accidents: another patient's name typed in, no worklist entry at all.
@@ -18,7 +18,9 @@ from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-from samples.exams import EXAMS, Exam, Picture, Series, drawn
+from samples import day
+from samples.chart import ORDERS, PATIENTS
+from samples.exams import EXAMS, PERFORMED, WRONG_PATIENT, Exam, Picture, Series, drawn
 from samples.pictures.canvas import png
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.302315907317206416839361083463170410581")
@@ -135,16 +137,28 @@ def preview(picture: Picture) -> bytes:
     return png(picture.columns, picture.rows, grey)
 
 
+def by_hand(number: str, at: datetime) -> Dataset:
+    """Return the header of order *number*'s exam as a device would have it, without asking a worklist for it."""
+    patient = next(patient for order, patient, _ in ORDERS if order == number)
+    if number == WRONG_PATIENT:
+        patient = "00041004"
+    _, family, given, born, gender = next(row for row in PATIENTS if row[0] == patient)
+    out = typed(patient, f"{family}^{given}", born.replace("-", ""), gender[:1].upper(), at)
+    out.AccessionNumber, out.StudyInstanceUID = day.accession(number, at), day.study_uid(number, at)
+    return out
+
+
 def main(arguments: list[str]) -> int:
     folders = [argument for argument in arguments if not argument.startswith("--")]
     if len(folders) != 1:
         print("usage: python -m samples.make_images FOLDER [--png]", file=sys.stderr)
         return 2
     now, written = datetime.now(), 0
-    for name, exam in EXAMS.items():
+    exams = [(f"{number}_{exam}", EXAMS[exam], by_hand(number, now)) for number, (_, exam, _) in PERFORMED.items()]
+    walk_in = typed("00041008", "Nowak^Zofia", "20120618", "F", now)
+    for name, exam, header in [*exams, ("us_walk_in", EXAMS["us_walk_in"], walk_in)]:
         folder = Path(folders[0]) / name
         folder.mkdir(parents=True, exist_ok=True)
-        header = typed("00041008", "Nowak^Zofia", "20120618", "F", now)
         for number, found in enumerate(objects(exam, header), 1):
             dcmwrite(folder / f"{number:03}.dcm", found, enforce_file_format=True)
             written += 1
@@ -152,7 +166,7 @@ def main(arguments: list[str]) -> int:
             for number, series in enumerate(exam.series, 1):
                 pictures = drawn(series)
                 (folder / f"series_{number}.png").write_bytes(preview(pictures[len(pictures) // 2]))
-    print(f"{written} objects of {len(EXAMS)} exams in {folders[0]}")
+    print(f"{written} objects of {len(exams) + 1} studies in {folders[0]}")
     return 0
 
 

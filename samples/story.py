@@ -12,24 +12,14 @@ from pydicom.dataset import Dataset
 
 from samples import day
 from samples.chart import AUTHORIZATION, Chart, call
-from samples.exams import EXAMS
+from samples.exams import EXAMS, PERFORMED, WRONG_PATIENT
 from samples.feed import Feed
 from samples.make_images import copied, objects, typed
 from samples.stage import HOST, Stage, StageError, wait_for
 
 Json = dict[str, Any]
 
-# Order number: device, what it makes of it, and the patient number whose chart must end with it.
-PERFORMED = {
-    "01": ("CT1", "ct_chest", "00041001"),
-    "02": ("DX1", "dx_chest", "00041004"),
-    "03": ("DX1", "dx_hand", ""),
-    "04": ("US1", "us_abdomen", "00041003"),
-    "05": ("ENDO1", "es_colonoscopy", "00041002"),
-    "06": ("CT1", "ct_head", "00032210"),
-    "07": ("DX1", "dx_knee", "00041007"),
-}
-WRONG_PATIENT, MERGED, WALK_IN = "03", "06", "walk-in"
+MERGED, WALK_IN = "06", "walk-in"
 _MERGE = "adt/11_a40_ferreira"
 
 
