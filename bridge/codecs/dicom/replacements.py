@@ -40,6 +40,8 @@ KEYWORDS: dict[str, int] = {
     "IssuerOfAccessionNumberSequence": ISSUER_OF_ACCESSION,
 }
 _SEQUENCES = frozenset({QUALIFIERS, ISSUER_OF_ACCESSION})
+_ISSUER_NAMES = frozenset({0x00400031, 0x00400032})
+_WANTED = frozenset({CHARACTER_SET, *KEYWORDS.values()}) - _SEQUENCES
 _FOLLOW_THE_PERSON = frozenset({ISSUER_OF_PATIENT_ID, BIRTH_DATE, SEX})
 
 
@@ -49,12 +51,16 @@ class DoesNotFit(Exception):
 
 @dataclass(slots=True)
 class Survey:
-    """The root of a data set as it stands. spans: offsets of each element, sequences whole."""
+    """
+    The root of a data set as it stands.
+
+    spans: offsets of each element, sequences whole. texts: what an attribute says; an issuer may have two names.
+    """
 
     character_set: CharacterSet = charset.LATIN_1
     is_declared: bool = False
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
-    texts: dict[int, str] = field(default_factory=dict)
+    texts: dict[int, set[str]] = field(default_factory=dict)
     item_counts: dict[int, int] = field(default_factory=dict)
     end: int = 0
 
@@ -80,33 +86,35 @@ class _Open:
 
 def survey(dataset: DataSetBytes) -> Survey:
     """Return what stands at the root of *dataset*. Raises: Malformed."""
-    found, raw = Survey(), dict[int, bytes]()
-    open_tag = opened_at = 0
+    found, raw, nested = Survey(), dict[int, bytes](), list[tuple[int, bytes]]()
+    sequence = opened_at = 0
     walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax)
     for element in walk:
-        if element.event is Event.ITEM and element.depth == 1:
-            found.item_counts[open_tag] = found.item_counts.get(open_tag, 0) + 1
-        if element.depth:
-            continue
-        if element.event is Event.SEQUENCE:
-            open_tag, opened_at = element.tag, element.at
-        elif element.event is Event.SEQUENCE_END:
+        end = element.value_at + element.length
+        if element.depth == 1 and element.event is Event.ITEM:
+            found.item_counts[sequence] = found.item_counts.get(sequence, 0) + 1
+        elif element.depth == 1 and sequence in _SEQUENCES and element.tag in _ISSUER_NAMES:
+            nested.append((sequence, dataset.data[element.value_at : end]))
+        elif element.depth == 0 and element.event is Event.SEQUENCE:
+            sequence, opened_at = element.tag, element.at
+        elif element.depth == 0 and element.event is Event.SEQUENCE_END:
             found.spans[element.tag] = (opened_at, element.value_at)
-        else:
-            end = element.value_at + element.length
+        elif element.depth == 0 and element.event is Event.VALUE:
             found.spans[element.tag] = (element.at, end)
             if element.tag in _WANTED:
                 raw[element.tag] = dataset.data[element.value_at : end]
     found.end = walk.ended_at
-    declared = raw.pop(CHARACTER_SET, b"").strip(b" \0")
-    found.is_declared = bool(declared)
-    found.character_set = charset.parse(declared) if declared else charset.LATIN_1
-    for tag, value in raw.items():
-        found.texts[tag] = found.character_set.decode(value, person_name=tag == PATIENT_NAME)[0].strip(" \0")
+    _decode(found, raw, nested)
     return found
 
 
-_WANTED = frozenset({CHARACTER_SET, *KEYWORDS.values()}) - _SEQUENCES
+def _decode(found: Survey, raw: dict[int, bytes], nested: list[tuple[int, bytes]]) -> None:
+    declared = raw.pop(CHARACTER_SET, b"").strip(b" \0")
+    found.is_declared = bool(declared)
+    found.character_set = charset.parse(declared) if declared else charset.LATIN_1
+    for tag, value in (*raw.items(), *nested):
+        text = found.character_set.decode(value, person_name=tag == PATIENT_NAME)[0].strip(" \0")
+        found.texts.setdefault(tag, set()).add(text)
 
 
 def changes_of(corrections: Mapping[str, str], stands: Survey) -> dict[int, str]:
@@ -119,14 +127,7 @@ def changes_of(corrections: Mapping[str, str], stands: Survey) -> dict[int, str]
     if unknown := sorted(set(corrections) - set(KEYWORDS)):
         raise Unsupported("not an attribute that is corrected", code="not_correctable", where=unknown[0])
     wanted = {KEYWORDS[keyword]: _clean(KEYWORDS[keyword], value) for keyword, value in corrections.items()}
-    changes = {
-        tag: value
-        for tag, value in wanted.items()
-        if (tag in _SEQUENCES and (value or tag in stands.spans))
-        or (tag not in _SEQUENCES and stands.texts.get(tag, "") != value)
-    }
-    if set(changes) <= _SEQUENCES and not set(changes) & set(stands.spans) and not any(changes.values()):
-        return {}
+    changes = {tag: value for tag, value in wanted.items() if value not in stands.texts.get(tag, {""})}
     if changes.keys() & {PATIENT_ID, ISSUER_OF_PATIENT_ID} and QUALIFIERS in stands.spans:
         changes.setdefault(QUALIFIERS, "")
     return changes
@@ -249,7 +250,7 @@ class Replacer:
             return None
         text, _ = self._around().decode(self._raw(element).rstrip(b" \0"), person_name=repeated == PATIENT_NAME)
         text = text.strip(" \0").rstrip("^")
-        is_old = text != "" and text == self._stands.texts.get(repeated, "").rstrip("^")
+        is_old = text != "" and text in {old.rstrip("^") for old in self._stands.texts.get(repeated, ())}
         item.is_the_person |= is_old and tag in (PATIENT_NAME, PATIENT_ID)
         if tag == ACCESSION_NUMBER and ACCESSION_NUMBER in self._changes:
             item.has_new_accession = is_old = is_old or self._is_only_request()

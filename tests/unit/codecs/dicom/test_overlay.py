@@ -98,6 +98,18 @@ def test_nothing_to_correct_is_a_plain_copy(tmp_path: Path) -> None:
     assert target.read_bytes() == source.read_bytes()
 
 
+def test_an_issuer_that_is_there_already_is_no_modification(tmp_path: Path) -> None:
+    issuer = item(LocalNamespaceEntityID="RIVERSIDE", UniversalEntityID="1.2.3.4", UniversalEntityIDType="ISO")
+    source = save(ct(IssuerOfAccessionNumberSequence=[issuer]), tmp_path / "x.dcm")
+    for same in ("RIVERSIDE", "1.2.3.4"):
+        assert correct(source, {"IssuerOfAccessionNumberSequence": same}).read_bytes() == source.read_bytes()
+    other = pydicom.dcmread(correct(source, {"IssuerOfAccessionNumberSequence": "OTHER"}))
+    assert other.IssuerOfAccessionNumberSequence[0].LocalNamespaceEntityID == "OTHER"
+    assert "UniversalEntityID" not in other.IssuerOfAccessionNumberSequence[0]
+    none = pydicom.dcmread(correct(source, {"IssuerOfAccessionNumberSequence": ""}))
+    assert "IssuerOfAccessionNumberSequence" not in none
+
+
 @pytest.mark.parametrize("undefined_length", [False, True])
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
 def test_an_earlier_modification_stays(tmp_path: Path, syntax: str, undefined_length: bool) -> None:
