@@ -20,11 +20,16 @@ _SHOWN_MAX = 200
 
 
 class Evaluator:
-    """Applies a site's rules to one message and keeps the trace."""
+    """
+    Applies a site's rules to one message and keeps the trace.
+
+    numbers: which order group and step is being read, by section, so that the trace tells the second from the first.
+    """
 
     def __init__(self, context: Context) -> None:
         self.context = context
         self.trace: list[TraceLine] = []
+        self.numbers: dict[str, int] = {}
         self._rules = context.site.rules
 
     def get(self, target: str, scope: Scope, *, required: bool = True) -> Any:
@@ -46,10 +51,10 @@ class Evaluator:
                 self.context.warn(f"left out: {fault.detail}", fault.where)
                 continue
             if value is not None:
-                self.trace.append(TraceLine(target, path.text, rule.source, shown(value)))
+                self.trace.append(TraceLine(self._numbered(target), path.text, rule.source, shown(value)))
                 return value
         if rule.default:
-            self.trace.append(TraceLine(target, "default", rule.source, rule.default))
+            self.trace.append(TraceLine(self._numbered(target), "default", rule.source, rule.default))
             return rule.default
         if rule.required and required:
             raise Incomplete("required value missing", code="missing", where=rule.where, source=rule.source)
@@ -57,7 +62,15 @@ class Evaluator:
 
     def derived(self, target: str, source: str, value: str) -> None:
         """Record a value that no field of the message holds as such."""
-        self.trace.append(TraceLine(target, source, "derived", value))
+        self.trace.append(TraceLine(self._numbered(target), source, "derived", value))
+
+    def _numbered(self, target: str) -> str:
+        """Return "scheduled_step[2].modality" for the second step, the target itself for the first."""
+        if not self.numbers:
+            return target
+        section, _, name = target.partition(".")
+        number = self.numbers.get(section, 1)
+        return target if number == 1 else f"{section}[{number}].{name}"
 
     def _read(self, rule: Rule, path: Path, scope: Scope) -> Any:
         context = self.context

@@ -18,6 +18,7 @@ from bridge.mapping.numbers import fill_numbers
 
 # What stands before the first ORC speaks of patient and visit; these speak of an order and hold for their own group only.
 _OF_THE_GROUP = frozenset({"ORC", "OBR", "IPC", "TQ1", "TQ2", "NTE", "OBX", "DG1", "ZDS", "AUT"})
+_SECTIONS = ("order", "requested_procedure", "scheduled_step", "authorization")
 _COMMENTED = frozenset({"ORC", "OBR", "TQ1"})
 
 
@@ -54,6 +55,7 @@ def read_orders(
     _share_last_zds(groups)
     orders = []
     for group in groups:
+        evaluator.numbers = dict.fromkeys(_SECTIONS, group.number) if len(groups) > 1 else {}
         try:
             orders.append(_read_order(evaluator, group, head, message_at))
         except BridgeError as error:
@@ -148,7 +150,8 @@ def _read_steps(evaluator: Evaluator, group: OrderGroup) -> tuple[StepDraft, ...
     if not group.ipcs:
         return (_read_step(evaluator, group.scope),)
     steps = []
-    for ipc in group.ipcs:
+    for number, ipc in enumerate(group.ipcs, 1):
+        evaluator.numbers = {**evaluator.numbers, "scheduled_step": number}
         try:
             steps.append(_read_step(evaluator, {**group.scope, "IPC": [ipc]}))
         except BridgeError as error:

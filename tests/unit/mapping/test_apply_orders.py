@@ -110,6 +110,18 @@ def test_every_order_group_is_an_order() -> None:
     ]
 
 
+def test_the_trace_tells_the_second_order_and_step_from_the_first() -> None:
+    orders = {
+        line.target: line.value for line in mapped(ORM, PID, ORC, obr("A1"), "ORC|NW|P2|F2", obr("A2", "RP2")).trace
+    }
+    ipcs = [f"IPC|A1|RP1|{UID}|S{n}|CT" for n in (1, 2)]
+    steps = {line.target: line.value for line in mapped(OMI, PID, ORC, obr(), *ipcs).trace}
+
+    assert orders["requested_procedure.accession"] == "A1 (HOME)"
+    assert orders["requested_procedure[2].accession"] == "A2 (HOME)"
+    assert (steps["scheduled_step.id"], steps["scheduled_step[2].id"]) == ("S1", "S2")
+
+
 def test_groups_of_one_procedure_with_one_zds_are_its_steps() -> None:
     found = order(ORM, PID, ORC, obr(step_id="S1"), ORC, obr(step_id="S2", f24="US"), f"ZDS|{UID}")
 
