@@ -7,22 +7,10 @@ import hashlib
 import struct
 from pathlib import Path
 
-from bridge.codecs.dicom.elements import (
-    DEFLATED_LITTLE,
-    EXPLICIT_BIG,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    ITEM,
-    UNDEFINED,
-    Element,
-    Event,
-    Walk,
-    vr_of,
-)
+from bridge.codecs.dicom.elements import ITEM, NATIVE, UNDEFINED, Element, Event, Walk, vr_of
 from bridge.codecs.dicom.part10 import DataSetBytes, dataset_bytes, open_buffer, read_file_meta
 from bridge.errors import Malformed
 
-_NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED_LITTLE})
 # A multiple of every word's width, so that no word is cut by a chunk.
 _CHUNK_BYTES = 1 << 20
 _WORDS = {
@@ -46,7 +34,7 @@ def content_digest(path: Path) -> str:
     with open_buffer(path) as data:
         meta = read_file_meta(data)
         digest = _Digest(dataset_bytes(data, meta))
-        if meta.transfer_syntax_uid not in _NATIVE:
+        if meta.transfer_syntax_uid not in NATIVE:
             digest.mark(b"T", 0, meta.transfer_syntax_uid.encode("ascii", "replace"))
         digest.feed_all()
         return digest.result()

@@ -11,7 +11,7 @@ from pydicom.datadict import keyword_for_tag
 
 from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
-from bridge.codecs.dicom.elements import PIXEL_DATA, UNDEFINED, Element, Event, Walk
+from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, UNDEFINED, Element, Event, Walk
 from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, open_buffer, read_file_meta
 from bridge.domain.identifiers import PatientIdentifier, check_uid
 from bridge.domain.matching import normal_date, normal_time
@@ -63,7 +63,7 @@ _WANTED_SEQUENCES = {
     _OTHER_PATIENT_IDS_SEQUENCE: frozenset({0x00100020, 0x00100021, _CHARACTER_SET}),
     _REQUEST_ATTRIBUTES: frozenset({0x00401001, 0x00400009, 0x00080050, 0x0020000D, _CHARACTER_SET}),
 }
-_LOOKED_AT = _WANTED.union(*_WANTED_SEQUENCES.values())
+_LOOKED_AT = _WANTED.union({PIXEL_DATA}, *_WANTED_SEQUENCES.values())
 # Longer than any value of these has a right to be (LT, the longest, has 10,240 characters).
 _MAX_VALUE_BYTES = 16_384
 _MAX_ITEMS_KEPT = 100
@@ -123,6 +123,8 @@ def _collect(dataset: DataSetBytes, meta: FileMeta) -> _Found:
                 _open_sequence(found, element)
             elif element.tag in _WANTED:
                 _keep(found.values, element, dataset)
+            if element.tag == PIXEL_DATA and (element.length == UNDEFINED) == (meta.transfer_syntax_uid in NATIVE):
+                found.faults.add("pixel_data_form")
         elif element.depth == 1 and sequence in _WANTED_SEQUENCES:
             _keep_nested(found.items[sequence], element, dataset, _WANTED_SEQUENCES[sequence])
     found.faults |= walk.faults

@@ -166,6 +166,13 @@ def test_old_and_broken_dates_are_read_or_left_out(tmp_path: Path) -> None:
     assert (header.patient_birth_date, header.faults) == ("", ("bad_date",))
 
 
+def test_pixels_in_the_other_form_than_their_syntax_pass_with_a_fault(tmp_path: Path) -> None:
+    plain = save(ct(), tmp_path / "x.dcm", EXPLICIT).read_bytes()
+    body = plain[part10.read_file_meta(plain).dataset_at :]
+    assert "pixel_data_form" in read_header(wrap(body, tmp_path / "y.dcm", JPEG)).faults
+    assert "pixel_data_form" not in read_header(wrap(body, tmp_path / "y.dcm", EXPLICIT)).faults
+
+
 def test_a_command_for_another_object_is_refused(tmp_path: Path) -> None:
     header = read_header(save(ct(), tmp_path / "x.dcm"))
     check_identity(header, header.sop_class_uid, header.sop_instance_uid)
