@@ -174,6 +174,16 @@ def _grade_native(one: NativeName, other: NativeName) -> NameGrade:
 
 
 def _grade_written(header: tuple[Reading, ...], record: tuple[Reading, ...], nicknames: Nicknames) -> NameMatch | None:
+    """Compare names in Latin letters. What both sides wrote so decides; a romanised reading never contradicts it."""
+    written = [[reading for reading in readings if not reading.is_spelled] for readings in (header, record)]
+    if all(written):
+        match = _best_reading(written[0], written[1], nicknames)
+        if match is not None and match.grade != NameGrade.CLOSE:
+            return match
+    return _best_reading(header, record, nicknames)
+
+
+def _best_reading(header: Iterable[Reading], record: Iterable[Reading], nicknames: Nicknames) -> NameMatch | None:
     best: NameMatch | None = None
     for one in header:
         for other in record:

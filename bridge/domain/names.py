@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bridge.domain.romanise import is_han, is_spelled, romanise
+from bridge.domain.romanise import is_han, is_spelled_script, romanise
 
 _GROUPS, _COMPONENTS, _MOST_WORDS_TO_SPLIT = 3, 5, 6
 # Dropped wherever another word stands beside them; short ones that are names somewhere (MA, DO, LE) are not here.
@@ -57,11 +57,12 @@ class NamePart:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One way to see a name in Latin letters."""
+    """One way to see a name in Latin letters. is_spelled: romanised from another script, not written so."""
 
     family: NamePart
     given: NamePart
     middle: NamePart
+    is_spelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,10 @@ def _readings(parts: tuple[str, str, str]) -> list[Reading]:
     families, givens, middles = (_parts_of(part) for part in parts)
     if not middles:
         middles = (NamePart(),)
-    readings = [Reading(family, given, middles[0]) for family in families for given in givens if family or given]
+    is_spelled = any(is_spelled_script(char) for part in parts for char in part)
+    readings = [
+        Reading(family, given, middles[0], is_spelled) for family in families for given in givens if family or given
+    ]
     if parts[1] or parts[2]:
         return readings
     # One component with several words: which of them is the family name is not said, so every cut is a reading.
@@ -219,7 +223,7 @@ def _readings(parts: tuple[str, str, str]) -> list[Reading]:
         words = family.words
         if 1 < len(words) <= _MOST_WORDS_TO_SPLIT:
             readings += [
-                Reading(_part_of_words(words[:cut]), _part_of_words(words[cut:]), NamePart())
+                Reading(_part_of_words(words[:cut]), _part_of_words(words[cut:]), NamePart(), is_spelled)
                 for cut in range(1, len(words))
             ]
     return readings
@@ -228,7 +232,7 @@ def _readings(parts: tuple[str, str, str]) -> list[Reading]:
 def _natives(parts: tuple[str, str, str]) -> list[NativeName]:
     texts = [_native_text(part) for part in parts[:2]]
     whole = "".join(texts)
-    if not any(is_han(char) or is_spelled(char) for char in whole):
+    if not any(is_han(char) or is_spelled_script(char) for char in whole):
         return []
     has_han = any(is_han(char) for char in whole)
     family, given = texts

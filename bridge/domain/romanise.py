@@ -109,7 +109,7 @@ def is_han(char: str) -> bool:
     return 0x3400 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0x20000 <= code <= 0x3FFFF or char in "々〆"
 
 
-def is_spelled(char: str) -> bool:
+def is_spelled_script(char: str) -> bool:
     """Say whether *char* belongs to a script that this file can romanise."""
     code = ord(char)
     return 0x3040 <= code <= 0x30FF or 0xAC00 <= code <= 0xD7A3 or 0x0370 <= code <= 0x03FF or 0x0400 <= code <= 0x052F

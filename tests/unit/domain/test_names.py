@@ -85,6 +85,8 @@ def test_a_written_name_is_graded(received: str, record: str, grade: NameGrade) 
         ("鈴木^花", "Sato^Hana=佐藤^花", GIVEN),
         ("鈴木^一郎", "Sato^Hana=佐藤^花", NONE),
         ("Sato^Ichiro=佐藤^花", "Sato^Hana=佐藤^花", FAMILY),
+        ("Jung^Donghyun", "Jung^Charles=鄭^東賢=정^동현", FAMILY),
+        ("Oono^Akira", "Ono^Akira=大野^明=おおの^あきら", EQUAL),
     ],
 )
 def test_a_native_name_is_compared_as_written_and_spelled_only_where_its_script_spells(
