@@ -51,7 +51,7 @@ class Limits:
     command_bytes: int = 64 << 10
     data_set_bytes: int = 4 << 20
     instance_bytes: int = 2048 << 20
-    queued_messages: int = 16
+    queued_messages: int = 8
     pdu_secs: float = 10
     artim_secs: float = 30
     handshake_secs: float = 5
