@@ -14,7 +14,7 @@ USER_NAME_MAX = 64
 
 
 class Role(StrEnum):
-    """What a person or a machine is here. Source: contract.md, roles."""
+    """What a person or a machine is here."""
 
     VIEWER = "viewer"
     INTAKE = "intake"
@@ -147,7 +147,7 @@ class Caller:
 
     @property
     def sees_unbound(self) -> bool:
-        """Whether studies that nobody has bound yet are shown whole. Source: contract.md, roles."""
+        """Whether studies that nobody has bound yet are shown whole."""
         return self.role in (Role.INTAKE, Role.ADMIN)
 
     def may(self, permission: Permission) -> bool:

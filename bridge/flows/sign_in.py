@@ -111,15 +111,19 @@ def choose_password(store: Store, clock: Clock, link: str, *, name: str, passwor
 
 
 def recognise_session(
-    store: Store, clock: Clock, session_id: str, idle: timedelta
+    store: Store, clock: Clock, session_id: str, idle: timedelta, *, by_itself: bool = False
 ) -> tuple[Caller, users.Session] | None:
-    """Return who holds *session_id*, None if it is unknown, was idle for *idle*, or is older than 12 hours."""
+    """
+    Return who holds *session_id*, None if it is unknown, was idle for *idle*, or is older than 12 hours.
+
+    by_itself: the page asked, nobody did: that keeps no session awake.
+    """
     now = clock.now()
     with store.read() as tx:
         session = users.find_session(tx, users.digest_of_secret(session_id))
     if session is None or session.user.disabled or session.ends_at <= now or session.seen_at + idle <= now:
         return None
-    if now - session.seen_at >= _SEEN_STEP:
+    if now - session.seen_at >= _SEEN_STEP and not by_itself:
         with store.write() as tx:
             users.touch_session(tx, session.key, now)
     user = session.user

@@ -155,7 +155,7 @@ def _recognise() -> Caller | None:
     if not session_id:
         return None
     idle = timedelta(minutes=here.settings.http.idle_minutes)
-    found = sign_in.recognise_session(here.store, here.clock, session_id, idle)
+    found = sign_in.recognise_session(here.store, here.clock, session_id, idle, by_itself="X-Live" in request.headers)
     if found is None:
         return None
     g.session = found[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from datetime import date, datetime, timedelta
@@ -106,7 +107,14 @@ _ACTIONS = {
 def register(app: Flask) -> None:
     """Give the templates of *app* their words."""
     app.jinja_env.filters.update(
-        name=human_name, born=human_date, local=human_local, when=when, ago=ago, actor=human_actor, action=human_action
+        name=human_name,
+        born=human_date,
+        local=human_local,
+        when=when,
+        ago=ago,
+        actor=human_actor,
+        action=human_action,
+        unlike=unlike,
     )
     app.jinja_env.globals.update(
         asset=asset, state_words=STATE_WORDS, topics=TOPICS, stations=STATIONS, csrf_token=access.csrf_token
@@ -189,6 +197,20 @@ def ago(span: timedelta) -> str:
         return f"{seconds // 3600} h ago"
     days = seconds // 86400
     return "1 day ago" if days == 1 else f"{days} days ago"
+
+
+def unlike(text: str, other: str) -> Markup:
+    """
+    Return *text* with the letters marked that *other* does not have there.
+
+    >>> str(unlike("Mercier, Élise", "Mercier, Élodie")), str(unlike("<b>", "<b>"))
+    ('Mercier, Éli<mark>s</mark>e', '&lt;b&gt;')
+    """
+    marked = Markup("")
+    for kind, _, _, start, end in difflib.SequenceMatcher(None, other or "", text or "", autojunk=False).get_opcodes():
+        part = (text or "")[start:end]
+        marked += Markup("<mark>{}</mark>").format(part) if kind != "equal" and part else part
+    return marked
 
 
 def human_actor(actor: str) -> str:

@@ -79,13 +79,13 @@ def find(tx: ReadTx, reference: str, *, unbound: bool) -> Exam:
     """
     same = _order_keys(tx, reference)
     if same:
-        rows = exams.of_orders(tx, same)
+        rows = exams.of_orders(tx, same, unbound=unbound)
         return replace(_of_order(tx, rows[0], unbound=unbound), others=tuple(row.id for row in rows[1:]))
     kind, _, number = reference.partition("-")
     if not number.isdecimal() or len(number) > 18:
         raise LookupError(reference)
     if kind == exams.ORDER:
-        rows = exams.of_orders(tx, [int(number)])
+        rows = exams.of_orders(tx, [int(number)], unbound=unbound)
     elif kind == exams.STUDY:
         rows = exams.of_studies(tx, [int(number)], unbound=unbound)
     else:
@@ -175,7 +175,12 @@ def _stations(exam: Exam) -> list[ReachedStation]:
     """Return the seven stations by what is so now; the timeline only says since when."""
     since: dict[Station, datetime] = {}
     for line in exam.timeline:
+        # An order may name its authorization long before images stand on it: there the last line counts.
+        if line.station == Station.AUTHORIZATION:
+            since[line.station] = line.at
         since.setdefault(line.station, line.at)
+    if exam.steps and Station.ORDER in since:
+        since.setdefault(Station.SCHEDULED, since[Station.ORDER])
     reached = {
         Station.ORDER: exam.order is not None,
         Station.SCHEDULED: bool(exam.steps),

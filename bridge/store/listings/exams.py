@@ -46,17 +46,15 @@ class ExamRow:
     is_test: bool = False
 
 
-def recent(tx: ReadTx, *, before: int | None, limit: int, status: str = "") -> list[ExamRow]:
-    """Return exams by their orders, newest first."""
+def recent(tx: ReadTx, *, before: int | None, limit: int, unbound: bool = False) -> list[ExamRow]:
+    """Return exams by their orders, newest first. unbound: say where images of theirs wait for a decision."""
     query = select(orders).order_by(orders.c.key.desc()).limit(limit)
     if before is not None:
         query = query.where(orders.c.key < before)
-    if status:
-        query = query.where(orders.c.status == status)
-    return _of_orders(tx, query)
+    return _of_orders(tx, query, unbound=unbound)
 
 
-def on_day(tx: ReadTx, day: str, limit: int) -> list[ExamRow]:
+def on_day(tx: ReadTx, day: str, limit: int, *, unbound: bool = False) -> list[ExamRow]:
     """Return the exams scheduled on *day* ("YYYYMMDD", the hospital's date), by time. Goes by ix_steps_live."""
     wanted: dict[int, None] = {}
     for status in ("SCHEDULED", "ARRIVED", "READY", "STARTED", "COMPLETED", "DISCONTINUED", "CANCELED", "HELD"):
@@ -68,15 +66,15 @@ def on_day(tx: ReadTx, day: str, limit: int) -> list[ExamRow]:
             .limit(limit)
         )
         wanted |= dict.fromkeys(tx.execute(query).scalars())
-    rows = of_orders(tx, list(wanted)[:limit])
+    rows = of_orders(tx, list(wanted)[:limit], unbound=unbound)
     return sorted(rows, key=lambda row: (row.scheduled_local, row.id))
 
 
-def of_orders(tx: ReadTx, keys: Sequence[int]) -> list[ExamRow]:
+def of_orders(tx: ReadTx, keys: Sequence[int], *, unbound: bool = False) -> list[ExamRow]:
     """Return the exams of these orders, newest first."""
     if not keys:
         return []
-    return _of_orders(tx, select(orders).where(orders.c.key.in_(keys)).order_by(orders.c.key.desc()))
+    return _of_orders(tx, select(orders).where(orders.c.key.in_(keys)).order_by(orders.c.key.desc()), unbound=unbound)
 
 
 def of_patients(tx: ReadTx, patient_keys: Sequence[int], *, limit: int, unbound: bool) -> list[ExamRow]:
@@ -90,7 +88,7 @@ def of_patients(tx: ReadTx, patient_keys: Sequence[int], *, limit: int, unbound:
         .order_by(studies.c.key.desc())
         .limit(limit)
     )
-    return (_of_orders(tx, query) + _of_studies(tx, alone, unbound=unbound))[:limit]
+    return (_of_orders(tx, query, unbound=unbound) + _of_studies(tx, alone, unbound=unbound))[:limit]
 
 
 def of_studies(tx: ReadTx, keys: Sequence[int], *, unbound: bool) -> list[ExamRow]:
@@ -102,13 +100,15 @@ def of_studies(tx: ReadTx, keys: Sequence[int], *, unbound: bool) -> list[ExamRo
     )
 
 
-def _of_orders(tx: ReadTx, query: Select[Any]) -> list[ExamRow]:
+def _of_orders(tx: ReadTx, query: Select[Any], *, unbound: bool) -> list[ExamRow]:
     found = list(tx.execute(query))
     keys = [row.key for row in found]
     people = by_key(tx, (row.patient_key for row in found))
     first_steps, stations = _steps(tx, keys)
     bound = _bound_studies(tx, keys)
     reached = _reached(tx, [study.key for study in bound.values()])
+    if unbound:
+        bound = _waiting_studies(tx, [row for row in found if row.key not in bound]) | bound
     return [
         _order_row(
             row, people.get(row.patient_key), first_steps.get(row.key), stations.get(row.key, ()), bound, reached
@@ -130,7 +130,7 @@ def _order_row(
     if step is not None and step.status in _STARTED:
         station = Station.PERFORMED
     if study is not None:
-        station = reached.get(study.key, Station.RECONCILED)
+        station = reached.get(study.key, Station.RECONCILED) if study.state in BOUND_STATES else Station.IMAGES
     return ExamRow(
         id=f"{ORDER}-{row.key}",
         order_key=row.key,
@@ -153,7 +153,7 @@ def _order_row(
 def _of_studies(tx: ReadTx, query: Select[Any], *, unbound: bool) -> list[ExamRow]:
     found = [row for row in tx.execute(query) if unbound or row.state in BOUND_STATES]
     by_order = {row.order_key: row.key for row in found if row.order_key is not None}
-    rows = {row.order_key: row for row in of_orders(tx, list(by_order))}
+    rows = {row.order_key: row for row in of_orders(tx, list(by_order), unbound=unbound)}
     people = by_key(tx, (row.patient_key for row in found))
     reached = _reached(tx, [row.key for row in found])
     exams: list[ExamRow] = []
@@ -212,6 +212,14 @@ def _bound_studies(tx: ReadTx, order_keys: Sequence[int]) -> dict[int, Any]:
     for row in tx.execute(query.where(studies.c.state.in_(states))):
         found[row.order_key] = row
     return found
+
+
+def _waiting_studies(tx: ReadTx, found: Sequence[Row[Any]]) -> dict[int, Any]:
+    """Return, by order, studies with the order's UID that nobody has bound yet, closed ones aside."""
+    order_of = {row.study_instance_uid: row.key for row in found if row.study_instance_uid}
+    columns = select(studies.c.key, studies.c.study_instance_uid, studies.c.state)
+    query = columns.where(studies.c.study_instance_uid.in_(list(order_of)), studies.c.closed_reason == "")
+    return {order_of[row.study_instance_uid]: row for row in tx.execute(query) if row.state not in BOUND_STATES}
 
 
 def _reached(tx: ReadTx, study_keys: Iterable[int]) -> dict[int, Station]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Row, func, or_, select
 
 from bridge.domain.claim import Authorization
 from bridge.domain.study import StudyState
@@ -83,53 +84,51 @@ def open_mismatches(tx: ReadTx, *, before: int | None, limit: int, closed: bool 
 
 def mismatches_by_key(tx: ReadTx, keys: list[int]) -> list[MismatchRow]:
     """Return these rows of the queue, newest first."""
-    query = (
-        select(mismatches, studies)
-        .join(studies, studies.c.key == mismatches.c.study_key)
-        .with_only_columns(
-            mismatches,
-            studies.c.study_instance_uid,
-            studies.c.state,
-            studies.c.received,
-            studies.c.received_patient_id,
-            studies.c.received_issuer_of_patient_id,
-            studies.c.received_patient_name,
-            studies.c.received_patient_birth_date,
-            studies.c.received_accession_number,
-            studies.c.source_ae_title,
-        )
-        .where(mismatches.c.key.in_(keys))
-        .order_by(mismatches.c.key.desc())
-    )
-    found = list(tx.execute(query))
+    query = select(*_SHOWN_OF_MISMATCHES).join(studies, studies.c.key == mismatches.c.study_key)
+    found = list(tx.execute(query.where(mismatches.c.key.in_(keys)).order_by(mismatches.c.key.desc())))
     numbers = _instance_counts(tx, [row.study_key for row in found])
-    return [
-        MismatchRow(
-            key=row.key,
-            study_key=row.study_key,
-            study_instance_uid=row.study_instance_uid,
-            rule=row.rule,
-            sentence=row.sentence,
-            opened_at=row.opened_at,
-            state=row.state,
-            received=Person(
-                0,
-                row.received_patient_name,
-                row.received_patient_id,
-                row.received_issuer_of_patient_id,
-                row.received_patient_birth_date,
-                str(row.received.get("patient_sex", "")),
-            ),
-            received_accession_number=row.received_accession_number,
-            modality=str(row.received.get("modality", "")),
-            source_ae_title=row.source_ae_title,
-            instance_count=numbers.get(row.study_key, 0),
-            closed_at=row.closed_at,
-            closed_by=row.closed_by,
-            outcome=row.outcome,
-        )
-        for row in found
-    ]
+    return [_mismatch_row(row, numbers.get(row.study_key, 0)) for row in found]
+
+
+_SHOWN_OF_MISMATCHES = (
+    *mismatches.c,
+    studies.c.study_instance_uid,
+    studies.c.state,
+    studies.c.received,
+    studies.c.received_patient_id,
+    studies.c.received_issuer_of_patient_id,
+    studies.c.received_patient_name,
+    studies.c.received_patient_birth_date,
+    studies.c.received_accession_number,
+    studies.c.source_ae_title,
+)
+
+
+def _mismatch_row(row: Row[Any], instance_count: int) -> MismatchRow:
+    return MismatchRow(
+        key=row.key,
+        study_key=row.study_key,
+        study_instance_uid=row.study_instance_uid,
+        rule=row.rule,
+        sentence=row.sentence,
+        opened_at=row.opened_at,
+        state=row.state,
+        received=Person(
+            0,
+            row.received_patient_name,
+            row.received_patient_id,
+            row.received_issuer_of_patient_id,
+            row.received_patient_birth_date,
+            str(row.received.get("patient_sex", "")),
+        ),
+        received_accession_number=row.received_accession_number,
+        modality=str(row.received.get("modality", "")),
+        source_ae_title=row.source_ae_title,
+        instance_count=instance_count,
+        closed_at=row.closed_at,
+        closed_by=row.closed_by,
+        outcome=row.outcome,
+    )
 
 
 def merge_rows(tx: ReadTx, *, before: int | None, limit: int) -> list[MergeRow]:

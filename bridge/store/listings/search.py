@@ -69,12 +69,12 @@ def _by_uid(tx: ReadTx, text: str, unbound: bool) -> list[ExamRow]:
     found += tx.execute(select(instances.c.study_key).where(instances.c.sop_instance_uid == text)).scalars()
     performed = select(performed_steps.c.study_instance_uid).where(performed_steps.c.sop_instance_uid == text)
     uids = [text, *tx.execute(performed).scalars()]
-    ordered = _orders(tx, orders.c.study_instance_uid.in_(uids))
+    ordered = _orders(tx, orders.c.study_instance_uid.in_(uids), unbound)
     return _distinct(exams.of_studies(tx, found, unbound=unbound) + ordered)
 
 
 def _by_accession(tx: ReadTx, text: str, unbound: bool) -> list[ExamRow]:
-    found = _orders(tx, orders.c.accession_number == text)
+    found = _orders(tx, orders.c.accession_number == text, unbound)
     if unbound:
         claimed = select(studies.c.key).where(
             studies.c.received_accession_number == text, studies.c.order_key.is_(None)
@@ -85,7 +85,7 @@ def _by_accession(tx: ReadTx, text: str, unbound: bool) -> list[ExamRow]:
 
 def _by_order_number(tx: ReadTx, text: str, unbound: bool) -> list[ExamRow]:
     numbers = (orders.c.placer_order_number, orders.c.filler_order_number, orders.c.requested_procedure_id)
-    return _distinct([row for column in numbers for row in _orders(tx, column == text)])
+    return _distinct([row for column in numbers for row in _orders(tx, column == text, unbound)])
 
 
 def _by_patient_id(tx: ReadTx, text: str, unbound: bool) -> list[ExamRow]:
@@ -134,9 +134,9 @@ _LOOKS = (
 )
 
 
-def _orders(tx: ReadTx, clause: ColumnElement[bool]) -> list[ExamRow]:
+def _orders(tx: ReadTx, clause: ColumnElement[bool], unbound: bool) -> list[ExamRow]:
     query = select(orders.c.key).where(clause).order_by(orders.c.key.desc()).limit(LIMIT)
-    return exams.of_orders(tx, list(tx.execute(query).scalars()))
+    return exams.of_orders(tx, list(tx.execute(query).scalars()), unbound=unbound)
 
 
 def _distinct(rows: Sequence[ExamRow]) -> list[ExamRow]:

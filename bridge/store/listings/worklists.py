@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from bridge.domain.order import LIVE, Order, Step
 from bridge.store import orders as order_store
@@ -42,57 +43,54 @@ def items(tx: ReadTx, ae_title: str, *, limit: int, after: int = 0) -> list[Work
 
     after: how many to leave out; the list is short (live entries only), so an offset does.
     """
-    query = (
-        select(steps, orders.c.patient_key)
-        .join(orders, orders.c.key == steps.c.order_key)
-        .with_only_columns(
-            steps.c.key,
-            steps.c.order_key,
-            steps.c.modality,
-            steps.c.scheduled_start_local,
-            steps.c.scheduled_start_at,
-            steps.c.status,
-            steps.c.scheduled_procedure_step_id,
-            steps.c.scheduled_procedure_step_description,
-            steps.c.incomplete,
-            orders.c.patient_key,
-            orders.c.accession_number,
-            orders.c.requested_procedure_description,
-            orders.c.requested_procedure_id,
-            orders.c.requested_procedure_priority,
-            orders.c.study_instance_uid,
-        )
-        .where(steps.c.status.in_(sorted(LIVE)))
-        .order_by(steps.c.scheduled_start_local, steps.c.key)
-        .limit(limit)
-        .offset(after)
-    )
+    query = select(*_SHOWN).join(orders, orders.c.key == steps.c.order_key).where(steps.c.status.in_(sorted(LIVE)))
     if ae_title:
         stations = select(step_stations.c.step_key).where(step_stations.c.scheduled_station_ae_title == ae_title)
         query = query.where(steps.c.key.in_(stations))
+    query = query.order_by(steps.c.scheduled_start_local, steps.c.key).limit(limit).offset(after)
     found = list(tx.execute(query))
     people = by_key(tx, (row.patient_key for row in found))
     titles = _titles(tx, [row.key for row in found])
-    return [
-        WorklistRow(
-            step_key=row.key,
-            order_key=row.order_key,
-            accession_number=row.accession_number,
-            patient=people.get(row.patient_key),
-            procedure=row.scheduled_procedure_step_description or row.requested_procedure_description,
-            modality=row.modality,
-            station_ae_titles=titles.get(row.key, ()),
-            scheduled_local=row.scheduled_start_local,
-            scheduled_at=row.scheduled_start_at,
-            status=row.status,
-            scheduled_procedure_step_id=row.scheduled_procedure_step_id,
-            requested_procedure_id=row.requested_procedure_id,
-            study_instance_uid=row.study_instance_uid,
-            priority=row.requested_procedure_priority,
-            incomplete=row.incomplete,
-        )
-        for row in found
-    ]
+    return [_row(row, people.get(row.patient_key), titles.get(row.key, ())) for row in found]
+
+
+_SHOWN = (
+    steps.c.key,
+    steps.c.order_key,
+    steps.c.modality,
+    steps.c.scheduled_start_local,
+    steps.c.scheduled_start_at,
+    steps.c.status,
+    steps.c.scheduled_procedure_step_id,
+    steps.c.scheduled_procedure_step_description,
+    steps.c.incomplete,
+    orders.c.patient_key,
+    orders.c.accession_number,
+    orders.c.requested_procedure_description,
+    orders.c.requested_procedure_id,
+    orders.c.requested_procedure_priority,
+    orders.c.study_instance_uid,
+)
+
+
+def _row(row: Row[Any], patient: Person | None, titles: tuple[str, ...]) -> WorklistRow:
+    return WorklistRow(
+        step_key=row.key,
+        order_key=row.order_key,
+        accession_number=row.accession_number,
+        patient=patient,
+        procedure=row.scheduled_procedure_step_description or row.requested_procedure_description,
+        modality=row.modality,
+        station_ae_titles=titles,
+        scheduled_local=row.scheduled_start_local,
+        scheduled_at=row.scheduled_start_at,
+        status=row.status,
+        scheduled_procedure_step_id=row.scheduled_procedure_step_id,
+        requested_procedure_id=row.requested_procedure_id,
+        study_instance_uid=row.study_instance_uid,
+        priority=row.requested_procedure_priority,
+        incomplete=row.incomplete,
+    )
 
 
 def explain(tx: ReadTx, accession_number: str, ae_title: str) -> tuple[bool, list[str]]:

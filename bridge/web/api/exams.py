@@ -7,7 +7,7 @@ from flask import Blueprint, Response, jsonify, request
 from bridge.domain.accounts import Permission
 from bridge.store.listings import exams, worklists
 from bridge.web import paging, reads
-from bridge.web.access import needs, services
+from bridge.web.access import caller, needs, services
 from bridge.web.api import shapes
 from bridge.web.bodies import required_argument
 
@@ -24,7 +24,9 @@ def list_exams() -> Response:
         return jsonify(exams=[shapes.exam_row(row) for row in found.exams], next=None, recognised=found.recognised)
     size = paging.limit()
     with services().store.read() as tx:
-        rows, more = paging.cut(exams.recent(tx, before=paging.before(), limit=size + 1), size)
+        rows, more = paging.cut(
+            exams.recent(tx, before=paging.before(), limit=size + 1, unbound=caller().sees_unbound), size
+        )
     reads.note("exams_listed", detail={"count": len(rows)})
     last = rows[-1].order_key if more else None
     return jsonify(exams=[shapes.exam_row(row) for row in rows], next=paging.next_url(last))

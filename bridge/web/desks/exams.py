@@ -31,8 +31,9 @@ def today() -> str:
     day = _day(request.args.get("day", ""))
     device = request.args.get("device", "")
     with services().store.read() as tx:
-        rows = exams.on_day(tx, day.strftime("%Y%m%d"), _BOARD_MAX)
-        newest = exams.recent(tx, before=None, limit=20) if not rows else []
+        unbound = caller().sees_unbound
+        rows = exams.on_day(tx, day.strftime("%Y%m%d"), _BOARD_MAX, unbound=unbound)
+        newest = exams.recent(tx, before=None, limit=20, unbound=unbound) if not rows else []
     reads.note("exams_listed", detail={"count": len(rows or newest)})
     shown = [row for row in rows if not device or device in row.station_ae_titles]
     return render_template(

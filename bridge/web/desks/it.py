@@ -27,7 +27,6 @@ def messages() -> str:
     with services().store.read() as tx:
         found = journal.recent(tx, state=state, before=paging.before(), limit=paging.LIMIT + 1)
     rows, more = paging.cut(found, paging.LIMIT)
-    reads.note("messages_listed", detail={"count": len(rows)})
     following = paging.next_url(rows[-1].key if more else None, state=state)
     return render_template("it/messages.html", rows=rows, state=state, text="", following=following)
 

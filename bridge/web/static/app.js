@@ -61,6 +61,15 @@
     if (question && !confirm(question)) event.preventDefault();
   });
 
+  // Nobody here: ask the server again, which by then asks for a sign-in and comes back to this place.
+  const lock = Number(document.body.dataset.lockSecs || 0);
+  if (lock) {
+    let timer = 0;
+    const wake = () => { clearTimeout(timer); timer = setTimeout(() => location.replace(document.body.dataset.again), (lock + 5) * 1000); };
+    ["keydown", "pointerdown", "pointermove", "scroll"].forEach((kind) => addEventListener(kind, wake, { passive: true }));
+    wake();
+  }
+
   // Live parts: never move what is under the pointer or in the hand of the keyboard.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const part = event.detail.target;
