@@ -6,12 +6,14 @@ import asyncio
 import errno
 import socket
 import ssl
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address, ip_network
 
 import structlog
 
+from bridge.codecs.hl7.framing import Frame
 from bridge.listeners.mllp_conversation import Conversation, Cut, Handle, MllpCounts, MllpLimits
+from bridge.listeners.mllp_room import Connection, heaviest, room_for
 from bridge.listeners.mllp_wire import Wire
 
 __all__ = ["Handle", "MllpCounts", "MllpLimits", "MllpListener"]
@@ -19,17 +21,10 @@ __all__ = ["Handle", "MllpCounts", "MllpLimits", "MllpListener"]
 _BACKLOG = 512
 _BIND_RETRY_SECS = 0.2
 _ACCEPT_PAUSE_SECS = 0.1
+_CROWD = frozenset({"evicted", "refused"})
 _DOOR_IS_BROKEN = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
 _OUT_OF_SOCKETS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 log = structlog.get_logger(__name__)
-
-
-@dataclass(eq=False, slots=True)
-class _Connection:
-    address: str
-    conversation: Conversation
-    opened: float
-    task: asyncio.Task[None] | None = None
 
 
 class MllpListener:
@@ -49,7 +44,7 @@ class MllpListener:
         self._tls = tls
         self._limits = limits or MllpLimits()
         self._networks = [ip_network(network, strict=False) for network in self._limits.peers]
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self.counts = MllpCounts()
@@ -133,37 +128,43 @@ class MllpListener:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         loop = asyncio.get_running_loop()
-        conversation = Conversation(Wire(), address, self._handle, self._limits, self.counts)
-        connection = _Connection(address, conversation, loop.time())
+        conversation = Conversation(Wire(), self._handle_from(address), self._limits, self.counts, self._relieve)
+        connection = Connection(address, conversation, loop.time())
         self._connections.add(connection)
         self.counts.connections += 1
         connection.task = loop.create_task(self._serve(connection, accepted))
         # A task that is cancelled before its first step never reaches its own clean-up.
         connection.task.add_done_callback(lambda task: accepted.close() if task.cancelled() else None)
 
+    def _handle_from(self, address: str) -> Callable[[Frame], Awaitable[bytes | None]]:
+        return lambda frame: self._handle(frame, address)
+
     def _may_connect(self, address: str) -> bool:
         return not self._networks or any(ip_address(address) in network for network in self._networks)
 
     def _make_room(self, address: str) -> bool:
-        """Close the oldest unproven connection where a cap is reached; say whether there is room for one more."""
-        unproven = [c for c in self._connections if not c.conversation.proven]
-        of_address = [c for c in unproven if c.address == address]
-        if len(of_address) >= self._limits.unproven_per_address:
-            self._evict(of_address)
-        elif len(self._connections) >= self._limits.connections:
-            if not unproven:
-                return False
-            self._evict(unproven)
-        return True
+        """Close a connection where a cap is reached; say whether there is room for one more."""
+        has_room, leaving = room_for(address, self._connections, self._limits)
+        if leaving is not None:
+            self._evict(leaving)
+        return has_room
 
-    def _evict(self, candidates: list[_Connection]) -> None:
-        oldest = min(candidates, key=lambda connection: connection.opened)
-        self._connections.discard(oldest)
-        self._count_cut("evicted", oldest.address)
-        if oldest.task is not None:
-            oldest.task.cancel()
+    def _relieve(self) -> None:
+        """Close the heaviest connections until what unfinished frames hold is within bounds again."""
+        while self.counts.held_bytes > self._limits.held_bytes:
+            leaving = heaviest(self._connections)
+            if leaving is None:
+                return
+            self._evict(leaving)
 
-    async def _serve(self, connection: _Connection, accepted: socket.socket) -> None:
+    def _evict(self, leaving: Connection) -> None:
+        self._connections.discard(leaving)
+        leaving.conversation.let_go()
+        self._count_cut("evicted", leaving.address)
+        if leaving.task is not None:
+            leaving.task.cancel()
+
+    async def _serve(self, connection: Connection, accepted: socket.socket) -> None:
         wire = connection.conversation.wire
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -190,10 +191,14 @@ class MllpListener:
             self._count_cut("our_fault", connection.address)
             wire.abort()
         finally:
+            connection.conversation.let_go()
             self._connections.discard(connection)
 
     def _count_cut(self, reason: str, address: str) -> None:
-        self.counts.cut[reason] = self.counts.cut.get(reason, 0) + 1
+        count = self.counts.cut[reason] = self.counts.cut.get(reason, 0) + 1
+        # A crowd at the door must not fill the log: its first, second, fourth, eighth … is enough.
+        if reason in _CROWD and count & (count - 1):
+            return
         log.info("mllp_connection_cut", reason=reason, peer=address)
 
 

@@ -22,7 +22,7 @@ class MllpLimits:
 
     first_message_secs: until a connection has shown what it is; idle_secs: after that. unproven_per_address: connections
     of one address that have not sent a whole message; one more closes the oldest of them, so that a crowd of silent
-    ones cannot lock out the next. peers: networks that may connect, () for any.
+    ones cannot lock out the next. held_bytes: all unfinished frames together. peers: networks that may connect, () for any.
     """
 
     frame_bytes: int = DEFAULT_MAX_BYTES
@@ -33,6 +33,7 @@ class MllpLimits:
     handshake_secs: float = 10.0
     unproven_per_address: int = 20
     connections: int = 2000
+    held_bytes: int = 512 * 1024 * 1024
     bind_secs: float = 5.0
     drain_secs: float = 10.0
     peers: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class MllpCounts:
     connections: int = 0
     frames: int = 0
     skipped_bytes: int = 0
+    held_bytes: int = 0
     cut: dict[str, int] = field(default_factory=dict)
 
 
@@ -55,21 +57,30 @@ class Cut(Exception):
 class Conversation:
     """
     One connection's frames and answers. proven: it has sent a whole message. busy: one is in work. ending: the listener
-    stops, so it ends after the message in work.
+    stops, so it ends after the message in work. held_bytes: of its unfinished frame. relieve: called when all together
+    hold too much.
     """
 
-    def __init__(self, wire: Wire, address: str, handle: Handle, limits: MllpLimits, counts: MllpCounts) -> None:
+    def __init__(
+        self,
+        wire: Wire,
+        handle: Callable[[Frame], Awaitable[bytes | None]],
+        limits: MllpLimits,
+        counts: MllpCounts,
+        relieve: Callable[[], None],
+    ) -> None:
         self.wire = wire
         self.proven = False
         self.busy = False
         self.ending = False
-        self._address = address
+        self.held_bytes = 0
+        self.last_message: float | None = None
         self._handle = handle
         self._limits = limits
         self._counts = counts
+        self._relieve = relieve
         self._decoder = FrameDecoder(limits.frame_bytes)
         self._frame_began: float | None = None
-        self._last_message: float | None = None
         self._opened = 0.0
 
     async def run(self) -> None:
@@ -91,14 +102,26 @@ class Conversation:
                 raise Cut("frame_too_long") from None
             if self._decoder.has_waiting and await self.wire.settled():
                 events += self._settle()
+            self._hold(self._decoder.pending_bytes)
             await self._take(events)
             self._note_frame_begin()
+
+    def let_go(self) -> None:
+        """Give back what its unfinished frame holds: the connection ends."""
+        self._hold(0)
+
+    def _hold(self, size_bytes: int) -> None:
+        grown = size_bytes - self.held_bytes
+        self.held_bytes = size_bytes
+        self._counts.held_bytes += grown
+        if grown > 0 and self._counts.held_bytes > self._limits.held_bytes:
+            self._relieve()
 
     async def _read(self) -> bytes:
         if self._frame_began is not None:
             allowed, since, reason = self._frame_secs(), self._frame_began, "frame_deadline"
-        elif self._last_message is not None:
-            allowed, since, reason = self._limits.idle_secs, self._last_message, "idle"
+        elif self.last_message is not None:
+            allowed, since, reason = self._limits.idle_secs, self.last_message, "idle"
         else:
             allowed, since, reason = self._limits.first_message_secs, self._opened, "no_message"
         try:
@@ -130,12 +153,12 @@ class Conversation:
             self._counts.frames += 1
             self.proven = self.busy = True
             try:
-                answer = await self._handle(event, self._address)
+                answer = await self._handle(event)
                 if answer:
                     await self._send(wrap(answer))
             finally:
                 self.busy = False
-            self._last_message = asyncio.get_running_loop().time()
+            self.last_message = asyncio.get_running_loop().time()
             if self.ending:
                 return
 

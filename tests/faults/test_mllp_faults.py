@@ -221,19 +221,44 @@ def test_slow_senders_do_not_hold_up_others(door: Door) -> None:
         wire.close()
 
 
-def test_beyond_all_connections_a_newcomer_is_refused_unless_one_is_silent() -> None:
-    with open_door(MllpLimits(connections=2, idle_secs=30)) as door:
-        known = [door.connect() for _ in range(2)]
-        for number, wire in enumerate(known):
-            wire.sendall(frame(update(f"K{number}")))
-            assert answers(wire) == [("AA", f"K{number}")]
+def test_beyond_all_connections_the_longest_silent_of_the_biggest_crowd_gives_way() -> None:
+    with open_door(MllpLimits(connections=3, idle_secs=30)) as door:
+        known = [door.connect() for _ in range(3)]
+        for number in (1, 0, 2):
+            known[number].sendall(frame(update(f"K{number}")))
+            assert answers(known[number]) == [("AA", f"K{number}")]
+
+        assert_well(door)
+        assert is_closed(known[1], 5)
+        assert not is_closed(known[0], 0.1)
+        for wire in known:
+            wire.close()
+
+
+def test_where_everybody_is_at_work_a_newcomer_is_refused() -> None:
+    with open_door(MllpLimits(connections=1)) as door, door.connect() as busy:
+        door.hold.clear()
+        busy.sendall(frame(update("BUSY")))
+        assert until(lambda: len(door.received) == 1)
         with door.connect() as late:
             assert is_closed(late, 5)
+        door.hold.set()
+
+        assert answers(busy) == [("AA", "BUSY")]
         assert door.listener.counts.cut == {"refused": 1}
-        known.pop().close()
-        assert until(lambda: door.listener.open_connections == 1)
+
+
+def test_unfinished_frames_together_stay_within_bounds() -> None:
+    with open_door(MllpLimits(held_bytes=1_000_000)) as door:
+        hoarders = [door.connect() for _ in range(10)]
+        for wire in hoarders:
+            wire.sendall(b"\x0bMSH|" + b"A" * 300_000)
+        assert until(lambda: door.listener.counts.cut.get("evicted", 0) >= 7)
+        assert door.listener.counts.held_bytes <= 1_000_000
         assert_well(door)
-        known.pop().close()
+        for wire in hoarders:
+            wire.close()
+        assert until(lambda: door.listener.counts.held_bytes == 0)
 
 
 def test_only_the_named_networks_may_connect() -> None:
