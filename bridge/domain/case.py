@@ -169,25 +169,65 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
     identities = (cross_references if foreign else patient_leads)(header, registry, rules)
     found = {lead.patient.key: lead.patient for lead in orders}
     found.update({lead.patient.key: lead.patient for lead in identities})
-    lookups = registry.patients_by_keys(header_keys(header, name.texts, rules), rules.lookup_limit)
-    for key, patients in lookups.items():
+    graded = {key: grade(evidence, name, found[key], rules) for key in sorted(found)}
+    signals = tuple(registry.signals_for(header.study_instance_uid))
+    questioned = foreign or bool(signals) or bool(evidence.other_identities)
+    if questioned or not nobody_fits_better(evidence, graded.values()):
+        others, capped = _look_up(evidence, name, registry, rules)
+        graded |= {key: one for key, one in others.items() if key not in graded}
+        notes += capped
+    graded = dict(sorted(graded.items()))
+    imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
+    people = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
+    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, people, notes)
+
+
+def nobody_fits_better(evidence: StudyEvidence, keyed: Iterable[Graded]) -> bool:
+    """Say whether the keys name one patient whose every grade is the best there is, so that no look-up can matter."""
+    patients = list(keyed)
+    if len(patients) != 1:
+        return False
+    one = patients[0]
+    sex_is_said = evidence.header.patient_sex.strip().upper()[:1] in ("M", "F")
+    return _is_equal(one) and one.name.given_is_equal and (one.sex == SexGrade.EQUAL or not sex_is_said)
+
+
+def _look_up(
+    evidence: StudyEvidence, name: HeaderName, registry: Registry, rules: ReconcileRules
+) -> tuple[dict[int, Graded], tuple[str, ...]]:
+    """Return everyone whom name and birth date find and who may matter, and notes on look-ups that hit the cap."""
+    found: dict[int, PatientRecord] = {}
+    notes: tuple[str, ...] = ()
+    for key, patients in registry.patients_by_keys(
+        header_keys(evidence.header, name.texts, rules), rules.lookup_limit
+    ).items():
         found.update({patient.key: patient for patient in patients})
         if len(patients) >= rules.lookup_limit:
             notes += (f"More than {rules.lookup_limit} patients share one value ({key.kind}): not all were compared.",)
-    graded = {key: grade(evidence, name, found[key], rules) for key in sorted(found)}
-    imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
-    signals = tuple(registry.signals_for(header.study_instance_uid))
-    others = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
-    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, others, notes)
+    scores = rules.scores
+    best_name_and_sex = max(scores.name.values()) + max(scores.sex.values())
+    graded: dict[int, Graded] = {}
+    for patient in found.values():
+        birth_date = _grade_birth_date(evidence, patient, rules)
+        # With another birth date nobody is a namesake of the vetoes; without any chance to be listed, not even compared.
+        if (
+            birth_date != BirthDateGrade.DIFF
+            or best_name_and_sex + scores.birth_date[birth_date] >= _LOWEST_SCORE_TO_SHOW
+        ):
+            graded[patient.key] = grade(evidence, name, patient, rules)
+    return graded, notes
+
+
+def _grade_birth_date(evidence: StudyEvidence, patient: PatientRecord, rules: ReconcileRules) -> BirthDateGrade:
+    placeholders = rules.placeholder_birth_dates
+    return grade_birth_date(evidence.header.patient_birth_date, patient.known_birth_dates, placeholders)
 
 
 def grade(evidence: StudyEvidence, name: HeaderName, patient: PatientRecord, rules: ReconcileRules) -> Graded:
     """Compare a header with one patient."""
-    header = evidence.header
     match = grade_name(name, patient.known_names, rules)
-    placeholders = rules.placeholder_birth_dates
-    birth_date = grade_birth_date(header.patient_birth_date, patient.known_birth_dates, placeholders)
-    sex = grade_sex(header.patient_sex, patient.patient.patient_sex)
+    birth_date = _grade_birth_date(evidence, patient, rules)
+    sex = grade_sex(evidence.header.patient_sex, patient.patient.patient_sex)
     scores = rules.scores
     total = scores.name[match.grade] + scores.birth_date[birth_date] + scores.sex[sex]
     return Graded(patient, match, birth_date, sex, total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -168,6 +169,17 @@ def test_the_order_in_which_the_registry_answers_changes_nothing(scene: Scene, r
         found := list(by_accession(number)), len(found)
     )
     assert scene.decide() == before
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes())
+def test_a_look_up_that_is_left_out_would_have_changed_nothing(scene: Scene) -> None:
+    quick = scene.decide()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bridge.domain.case.nobody_fits_better", lambda *_: False)
+        thorough = scene.decide()
+    assert replace(quick, candidates=()) == replace(thorough, candidates=())
+    assert quick.binds or quick.candidates == thorough.candidates
 
 
 @settings(max_examples=150, deadline=None)
