@@ -78,15 +78,25 @@ def postgres_template(postgres_server: str) -> Iterator[tuple[Any, str]]:
     administrator.dispose()
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated, empty SQLite database to copy."""
+    path = tmp_path_factory.mktemp("template") / "bridge.db"
+    store = Store(f"sqlite:///{path}")
+    schema.migrate(store)
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.dispose()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh, migrated database, once on each engine."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'bridge.db'}"
-        store = Store(url)
-        schema.migrate(store)
-        store.dispose()
-        yield url
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "bridge.db")
+        yield f"sqlite:///{tmp_path / 'bridge.db'}"
         return
     administrator, template = request.getfixturevalue("postgres_template")
     name = f"test_{uuid.uuid4().hex[:12]}"

@@ -123,12 +123,22 @@ def _binding(tx: WriteTx, study: Study) -> Binding:
 
 def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
     held_from = study.held_from_patient_key
-    if held_from is not None and (not verdict.binds or study.decided_by.startswith("user:")):
+    if held_from is not None and not _may_free(study, verdict):
         return study
     said = (study.rule, study.sentence, study.state)
     if not verdict.binds and said == (verdict.rule, verdict.sentence, _STATES[verdict.outcome]):
         return study
     return _record(tx, study, verdict, how, actor=verdict.rule)
+
+
+def _may_free(study: Study, verdict: Verdict) -> bool:
+    """
+    Say whether a rule may end a hold: only by finding another patient, and never what a person took back.
+
+    What was bound to the same patient before was held by a contradiction; that it was right all the same, a person says.
+    """
+    by_person = study.decided_by.startswith("user:")
+    return verdict.binds and not by_person and verdict.patient_key != study.held_from_patient_key
 
 
 def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor: str, reason: str = "") -> Study:
