@@ -214,6 +214,7 @@ class WebRole:
             clock=house.clock,
             flows=web_flows(house),
             blobs=house.blobs,
+            search=house.search,
             is_demo=house.is_demo,
             version=__version__,
         )

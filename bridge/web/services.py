@@ -11,6 +11,7 @@ from bridge.domain.claim import ClaimAttachment
 from bridge.domain.message import MessageState
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import PatientDraft
+from bridge.flows.search_studies import StudySearch
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
@@ -120,7 +121,7 @@ def _nothing_listens() -> Mapping[str, bool]:
 @dataclass(frozen=True)
 class WebServices:
     """
-    Everything views need. blobs: None where no image is ever served. is_demo: pages say so.
+    Everything views need. blobs, search: None where no image is served. is_demo: pages say so.
 
     listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
     """
@@ -130,6 +131,7 @@ class WebServices:
     clock: Clock
     flows: WebFlows
     blobs: FolderBlobs | None = None
+    search: StudySearch | None = None
     is_demo: bool = False
     version: str = ""
     listeners: Callable[[], Mapping[str, bool]] = _nothing_listens

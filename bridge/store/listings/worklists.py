@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from bridge.domain.order import LIVE, Order, Step
 from bridge.store import orders as order_store
@@ -73,7 +73,7 @@ _SHOWN = (
 )
 
 
-def _row(row: Row[Any], patient: Person | None, titles: tuple[str, ...]) -> WorklistRow:
+def _row(row: Any, patient: Person | None, titles: tuple[str, ...]) -> WorklistRow:
     return WorklistRow(
         step_key=row.key,
         order_key=row.order_key,
