@@ -100,24 +100,43 @@ def store_files(
     returning False ends the transfer. move_originator: AE title and message id of the C-MOVE behind it.
     Raises: Unavailable, if there is no association; when one is lost on the way, the rest has status None.
     """
-    left = list(files)
-    results: list[StoreResult] = []
-    while left:
-        batch, is_open = _fitting(left), False
+    transfer = _Transfer(list(files), on_result)
+    while transfer.left:
+        batch = _fitting(transfer.left)
         try:
             with Requestor(target, calling_ae_title, _proposals(batch), timeouts) as association:
-                sender, is_open = _Sender(association, move_originator), True
-                for found in batch:
-                    results.append(sender.store(found))
-                    del left[0]
-                    if not on_result(results[-1]):
-                        return results
+                transfer.run(batch, _Sender(association, move_originator))
         except Unavailable as fault:
-            if not results and not is_open:
+            if not transfer.has_begun:
                 raise
-            results.extend(StoreResult(found.sop_instance_uid, None, fault.detail) for found in left)
-            return results
-    return results
+            transfer.give_up(fault)
+    return transfer.results
+
+
+class _Transfer:
+    """What is still to be sent, and what became of the rest."""
+
+    def __init__(self, left: list[OutgoingObject], on_result: Callable[[StoreResult], bool]) -> None:
+        self.left = left
+        self.results: list[StoreResult] = []
+        self.has_begun = False
+        self._on_result = on_result
+
+    def run(self, batch: list[OutgoingObject], sender: _Sender) -> None:
+        """Send *batch*, the start of what is left; nothing is left once the listener has had enough."""
+        self.has_begun = True
+        for found in batch:
+            result = sender.store(found)
+            del self.left[0]
+            self.results.append(result)
+            if not self._on_result(result):
+                self.left.clear()
+                return
+
+    def give_up(self, fault: Unavailable) -> None:
+        """Nobody knows of what is left whether it arrived."""
+        self.results.extend(StoreResult(found.sop_instance_uid, None, fault.detail) for found in self.left)
+        self.left.clear()
 
 
 def echo(target: Target, calling_ae_title: str, timeouts: Timeouts | None = None) -> float:

@@ -109,6 +109,7 @@ class Requestor:
         self._message_id = 0
         self.accepted: tuple[Accepted, ...] = ()
         self.fragment_bytes = _MAXIMUM_LENGTH
+        self._values: Iterator[tuple[int, int, memoryview]] = iter(())
         self._socket = _connect(target, self._timeouts.connect)
         try:
             self._associate(target, calling_ae_title, proposals)
@@ -147,31 +148,23 @@ class Requestor:
 
     def receive(self) -> tuple[Command, bytes]:
         """Return the next message and its data set, b"" if it has none."""
-        encoded, data_set = bytearray(), bytearray()
-        command: Command | None = None
+        reply = _Reply()
         deadline = time.monotonic() + self._timeouts.answer
         with _as_unavailable():
-            while True:
-                for control, fragment in self._fragments(deadline):
-                    if control & commands.IS_COMMAND:
-                        encoded += fragment
-                        if control & commands.IS_LAST:
-                            command = parse_command(encoded)
-                    else:
-                        data_set += fragment
-                    if len(encoded) > _LARGEST_COMMAND or len(data_set) > _LARGEST_DATA_SET:
-                        raise Malformed("an answer that is too large")
-                    if command is not None and (
-                        not command.has_data_set or (control & commands.IS_LAST and not control & commands.IS_COMMAND)
-                    ):
-                        return command, bytes(data_set)
+            while not reply.is_whole:
+                reply.take(*self._next_fragment(deadline))
+        return reply.command, bytes(reply.data_set)
 
-    def _fragments(self, deadline: float) -> Iterator[tuple[int, memoryview]]:
-        kind, body = self._read_pdu(deadline)
-        if kind != _P_DATA:
-            raise ConnectionAbortedError
-        for _, control, fragment in values_of(memoryview(body)):
-            yield control, fragment
+    def _next_fragment(self, deadline: float) -> tuple[int, memoryview]:
+        """Return the next value's control bits and fragment; one PDU may hold the end of a message and the next one."""
+        value = next(self._values, None)
+        while value is None:
+            kind, body = self._read_pdu(deadline)
+            if kind != _P_DATA:
+                raise ConnectionAbortedError
+            self._values = values_of(memoryview(body))
+            value = next(self._values, None)
+        return value[1], value[2]
 
     def _associate(self, target: Target, calling_ae_title: str, proposals: Sequence[Proposal]) -> None:
         request = _request(target, calling_ae_title, proposals)
@@ -232,6 +225,34 @@ class Requestor:
                 raise ConnectionResetError
             got += more
         return data
+
+
+class _Reply:
+    """One message as its fragments come in."""
+
+    def __init__(self) -> None:
+        self.data_set = bytearray()
+        self.is_whole = False
+        self._encoded = bytearray()
+        self._command: Command | None = None
+
+    @property
+    def command(self) -> Command:
+        """The command set, once the message is whole."""
+        if self._command is None:
+            raise Malformed("a data set without its command set", source="PS3.7 6.3")
+        return self._command
+
+    def take(self, control: int, fragment: memoryview) -> None:
+        """Append a fragment. Raises: Malformed, once there is more than an answer may hold."""
+        is_command, is_last = bool(control & commands.IS_COMMAND), bool(control & commands.IS_LAST)
+        kind, most = (self._encoded, _LARGEST_COMMAND) if is_command else (self.data_set, _LARGEST_DATA_SET)
+        kind += fragment
+        if len(kind) > most:
+            raise Malformed("an answer that is too large")
+        if is_command and is_last:
+            self._command = parse_command(self._encoded)
+        self.is_whole = is_last and (not is_command or not self.command.has_data_set)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from bridge.domain.study import OutgoingObject
 from bridge.errors import BridgeError, Unavailable
 from bridge.publishers.dicom_client import Target, Timeouts, echo, find_worklist, store_files
 from tests.fakes.dicom_services import Room, running
-from tests.fakes.dicom_wire import CT_IMAGE, IMPLICIT, Caller, an_object, item, p_data, pdu, pdv
+from tests.fakes.dicom_wire import CT_IMAGE, IMPLICIT, Caller, an_object, element, item, p_data, pdu, pdv
 
 QUICK = Timeouts(connect=1, associate=0.5, answer=0.5, send=0.5)
 
@@ -97,6 +97,15 @@ def test_an_answer_that_is_none_ends_in_an_error_of_ours(words: bytes) -> None:
 def test_a_peer_that_hangs_up_at_once_is_unavailable() -> None:
     with Liar(b"", hang_up) as liar, pytest.raises(Unavailable):
         echo(liar.target, "BRIDGE", QUICK)
+
+
+def test_answers_that_share_a_pdu_are_told_apart() -> None:
+    pending, final = (said(code, data_set=code != 0)[6:] for code in (0xFF00, 0))
+    item_of_one = element(0x10, 0x20, b"LIAR-1")
+    together = pdu(4, (pending + pdv(1, 2, item_of_one)) * 2 + final)
+    with Liar(accepting() + together) as liar:
+        found = find_worklist(liar.target, "BRIDGE", {}, QUICK)
+        assert [item.PatientID for item in found] == ["LIAR-1", "LIAR-1"]
 
 
 def test_an_endless_answer_is_given_up() -> None:

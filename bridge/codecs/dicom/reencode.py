@@ -29,5 +29,5 @@ def reencode(source: Path, target: Path, transfer_syntax_uid: str) -> None:
         dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
         implicit = transfer_syntax_uid == IMPLICIT_LITTLE
         dataset.save_as(target, implicit_vr=implicit, little_endian=True, enforce_file_format=True)
-    except (InvalidDicomError, AttributeError, KeyError, TypeError, ValueError, NotImplementedError) as fault:
+    except (InvalidDicomError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as fault:
         raise Malformed("the object has no form in the other transfer syntax", code="cannot_reencode") from fault
