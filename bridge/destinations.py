@@ -5,16 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from bridge import safety
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
-from bridge.publishers.dicom_client import Target
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
-from bridge.settings import FhirServer, Peer, Settings
+from bridge.settings import FhirServer
+from bridge.targets import archive_target
 from bridge.wiring import House
 
 
@@ -33,12 +32,6 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         ClaimAttachmentPublisher(claims),
         ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, house.clock),
     ]
-
-
-def archive_target(settings: Settings, peer: Peer) -> Target:
-    """Return how *peer* is called."""
-    tls = safety.client_context(settings.dicom.tls) if peer.tls else None
-    return Target(peer.ae_title, peer.host, peer.port, tls)
 
 
 def _ehr(server: FhirServer, house: House) -> Ehr:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from bridge.destinations import archive_target
 from bridge.errors import BridgeError
 from bridge.publishers import dicom_client
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.fhir_client import FhirClient
+from bridge.targets import archive_target
 from bridge.wiring import House
 
 

@@ -5,19 +5,18 @@ Roles run as processes under the supervisor, or together in one process; nothing
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from bridge import safety
 from bridge.clock import Clock
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.message_queue import MessageQueue
@@ -30,7 +29,6 @@ from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
 from bridge.settings import Peer, Settings
-from bridge.store import schema, users
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
 
@@ -50,6 +48,12 @@ class Role(Protocol):
 
     @property
     def addresses(self) -> Mapping[str, str]: ...
+
+
+def make_role(name: str, house: House) -> Role:
+    """Build the role called *name* over *house*, loading its module only now."""
+    role: Role = importlib.import_module(f"bridge.roles.{name}").make(house)
+    return role
 
 
 def shipped_mappings() -> Path:
@@ -156,54 +160,6 @@ class House:
         fitting = [one.ae_title for one in devices if one.modality == modality]
         anything = [one.ae_title for one in devices if not one.modality]
         return tuple(fitting or anything) or (UNASSIGNED_STATION,)
-
-    def prepare(self) -> None:
-        """
-        Make data folder and schema fit, and refuse what would be unsafe, before any port opens.
-
-        Raises: Misconfigured, with every fault found.
-        """
-        self._collect_faults()
-        self.prepare_store()
-        schema.check_durable(self.store)
-        with self.store.read() as tx:
-            has_administrator = users.has_admin(tx)
-        safety.check_start(self.settings, has_administrator=has_administrator)
-
-    def prepare_store(self) -> None:
-        """
-        Make the data folder, and migrate SQLite; PostgreSQL is migrated by `imaging-bridge migrate` alone, and checked here.
-
-        Raises: Misconfigured.
-        """
-        self._make_data_folder()
-        if self.store.is_sqlite:
-            schema.migrate(self.store)
-        else:
-            schema.check(self.store)
-
-    def _collect_faults(self) -> None:
-        """Load mappings and rules together, so that a start names the faults of both."""
-        faults: list[str] = []
-        loads: tuple[Callable[[], Any], ...] = (lambda: self.mappings, lambda: self.rules)
-        for load in loads:
-            try:
-                load()
-            except Misconfigured as fault:
-                faults += fault.faults
-        if faults:
-            raise Misconfigured(faults)
-
-    def _make_data_folder(self) -> None:
-        try:
-            self.settings.bridge.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-            probe = self.settings.bridge.data / ".writable"
-            probe.touch()
-            probe.unlink()
-        except OSError as fault:
-            raise Misconfigured(
-                [f"bridge.data: {self.settings.bridge.data}: {fault.strerror or 'cannot be written'}"]
-            ) from fault
 
     def _authorities_of_sites(self) -> set[str]:
         """Return the authorities of the senders this clinic set up itself: their numbers are ours, too."""

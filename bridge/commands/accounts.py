@@ -9,6 +9,7 @@ import click
 from bridge.commands.setting_up import actor, open_house, reports_errors, settings_option
 from bridge.domain.accounts import Role, Scope
 from bridge.flows.manage_users import add_user, create_token
+from bridge.start import prepare_store
 from bridge.wiring import House
 
 
@@ -58,5 +59,5 @@ def token_create(name: str, role: str, scopes: tuple[str, ...], ae_title: str, c
 def _ready(config: Path | None) -> House:
     """Open the house; on a fresh machine accounts may be made before the first start."""
     house = open_house(config)
-    house.prepare_store()
+    prepare_store(house)
     return house

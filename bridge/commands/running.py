@@ -17,10 +17,10 @@ from bridge.commands.setting_up import json_option, open_house, print_json, prin
 from bridge.errors import Misconfigured
 from bridge.flows.manage_users import first_sign_in_link
 from bridge.peer_check import check_peers
-from bridge.roles import make_role
+from bridge.start import make_data_folder, prepare
 from bridge.store import schema
 from bridge.supervisor import Supervisor
-from bridge.wiring import ROLES, House, Role
+from bridge.wiring import ROLES, House, Role, make_role
 
 
 @click.command()
@@ -38,7 +38,7 @@ def serve(config: Path | None, roles: str, one_process: bool) -> None:
     chosen = _read_roles(roles)
     log.configure()
     house = House(settings.load(config), Clock())
-    house.prepare()
+    prepare(house)
     if "web" in chosen:
         _offer_sign_in(house)
     if one_process or len(chosen) == 1:
@@ -61,7 +61,7 @@ def check(config: Path | None, connect: bool, as_json: bool) -> None:
     Example: imaging-bridge check -c bridge.toml --connect
     """
     house = open_house(config)
-    house.prepare()
+    prepare(house)
     falling_back = [site.name for site in house.mappings.sites if not site.authority]
     calls = check_peers(house) if connect else []
     if as_json:
@@ -85,7 +85,7 @@ def migrate(config: Path | None) -> None:
     Example: imaging-bridge migrate -c bridge.toml
     """
     house = open_house(config)
-    house.settings.bridge.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_data_folder(house)
     click.echo(f"the database is at version {schema.migrate(house.store)}")
 
 

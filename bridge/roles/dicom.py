@@ -1,0 +1,143 @@
+"""The role dicom: the DICOM listener over the flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+
+import structlog
+from pydicom.dataset import Dataset
+
+from bridge import safety
+from bridge.domain.study import OutgoingObject, Spooled
+from bridge.errors import Unavailable
+from bridge.flows.answer_worklist import Answer, answer_worklist
+from bridge.flows.search_studies import Asker
+from bridge.listeners.dicom.ports import DicomConfig, Limits, Peer
+from bridge.listeners.dicom.server import DicomServer
+from bridge.publishers import dicom_client
+from bridge.settings import Peer as PeerSettings
+from bridge.targets import archive_target
+from bridge.wiring import House, Role
+
+_log = structlog.get_logger(__name__)
+
+# No answer came for an object of a C-MOVE: a processing failure to whoever asked. Source: PS3.7 C.5.16.
+_NO_ANSWER = 0x0110
+
+
+class _DicomServices:
+    """The DICOM listener's port on the flows: whoever calls is looked up by AE title."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def check_room(self) -> None:
+        self._house.blobs.check_room()
+
+    def receive_instance(self, spooled: Spooled) -> None:
+        self._house.instances.receive(spooled)
+
+    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> list[Answer]:
+        peer = self._house.peer(calling_ae_title)
+        charset = peer.charset if peer is not None else ""
+        return answer_worklist(self._house.store, identifier, transfer_syntax_uid, charset, calling_ae_title)
+
+    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> list[bytes]:
+        return self._house.search.find(identifier, transfer_syntax_uid, self._asker(calling_ae_title))
+
+    def open_retrieval(
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
+    ) -> AbstractContextManager[Collection[OutgoingObject]]:
+        return self._house.search.open(identifier, transfer_syntax_uid, self._asker(calling_ae_title))
+
+    def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:
+        return self._house.performed_steps.create(uid, attributes, calling_ae_title)
+
+    def set_performed_step(self, uid: str, attributes: Dataset, calling_ae_title: str) -> None:
+        self._house.performed_steps.set(uid, attributes, calling_ae_title)
+
+    def _asker(self, ae_title: str) -> Asker:
+        peer = self._house.peer(ae_title)
+        return Asker(ae_title) if peer is None else Asker(ae_title, peer.charset, peer.unbound)
+
+
+class DicomRole:
+    """The DICOM listener over the flows."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._server = DicomServer(
+            self._config(),
+            [_listener_peer(peer) for peer in house.settings.dicom.peers],
+            _DicomServices(house),
+            self._on_event,
+            clock=house.clock,
+            send=self._send,
+        )
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._server.is_listening
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        dicom = self._house.settings.dicom
+        names = ["dicom", "dicom+tls"] if self._config().port is not None else ["dicom+tls"]
+        return {
+            name: f"{dicom.ae_title}@{dicom.host}:{port}" for name, port in zip(names, self._server.ports, strict=False)
+        }
+
+    def _config(self) -> DicomConfig:
+        dicom = self._house.settings.dicom
+        tls = dicom.tls
+        only_tls = tls is not None and tls.port is None
+        return DicomConfig(
+            ae_title=dicom.ae_title,
+            spool=self._house.blobs.spool,
+            host=dicom.host,
+            port=None if only_tls else dicom.port,
+            tls_port=None if tls is None else (dicom.port if tls.port is None else tls.port),
+            tls_context=None if tls is None else safety.server_context(tls),
+            any_caller=dicom.callers == "any",
+            plain_from=dicom.plain_from,
+            private_sop_classes=dicom.private_sop_classes,
+            limits=Limits(associations=dicom.max_associations, instance_bytes=dicom.max_instance_mb << 20),
+        )
+
+    def _send(
+        self,
+        destination: Peer,
+        objects: Iterable[OutgoingObject],
+        on_result: Callable[[str, int], bool],
+        move_originator: tuple[str, int],
+    ) -> None:
+        peer = self._house.peer(destination.ae_title)
+        if peer is None:
+            raise Unavailable("the destination is no longer configured")
+        target = archive_target(self._house.settings, peer)
+        dicom_client.store_files(
+            target,
+            self._house.settings.dicom.ae_title,
+            objects,
+            on_result=lambda one: on_result(one.sop_instance_uid, _NO_ANSWER if one.status is None else one.status),
+            move_originator=move_originator,
+        )
+
+    def _on_event(self, kind: str, /, **fields: str | int | float | bool) -> None:
+        _log.info(f"dicom_{kind}", **fields)
+
+
+def _listener_peer(peer: PeerSettings) -> Peer:
+    return Peer(peer.ae_title, peer.host, peer.port, peer.roles, peer.from_networks, peer.tls)
+
+
+def make(house: House) -> Role:
+    """Build the role over *house*."""
+    return DicomRole(house)

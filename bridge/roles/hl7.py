@@ -1,0 +1,78 @@
+"""The role hl7: MLLP listeners in front of the one writer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any
+
+from bridge import safety
+from bridge.codecs.hl7 import framing
+from bridge.codecs.hl7.framing import Frame
+from bridge.errors import BridgeError
+from bridge.flows.receive_message import Received
+from bridge.listeners.mllp import MllpLimits, MllpListener
+from bridge.wiring import House, Role
+
+_LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+class Hl7Role:
+    """MLLP listeners on one event loop of their own, in front of the one writer."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="mllp", daemon=True)
+        self._listeners = list(self._make_listeners())
+
+    def start(self) -> None:
+        self._house.message_queue.start()
+        self._thread.start()
+        for _, listener in self._listeners:
+            self._run(listener.start())
+
+    def stop(self) -> None:
+        for _, listener in self._listeners:
+            self._run(listener.stop())
+        self._house.message_queue.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive() and self._house.message_queue.is_alive
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        host = self._house.settings.hl7.host
+        return {name: f"{host}:{listener.port}" for name, listener in self._listeners}
+
+    def _make_listeners(self) -> Iterable[tuple[str, MllpListener]]:
+        hl7 = self._house.settings.hl7
+        frame_bytes = hl7.max_message_mb << 20
+        plain = MllpLimits(frame_bytes=frame_bytes, peers=(*_LOOPBACK, *hl7.plain_from) if hl7.plain_from else ())
+        if hl7.tls is None or hl7.tls.port is not None:
+            yield "hl7", MllpListener(hl7.host, hl7.port, self._handle, None, plain)
+        if hl7.tls is not None:
+            port = hl7.port if hl7.tls.port is None else hl7.tls.port
+            context = safety.server_context(hl7.tls)
+            yield "hl7+tls", MllpListener(hl7.host, port, self._handle, context, MllpLimits(frame_bytes=frame_bytes))
+
+    async def _handle(self, frame: Frame, peer: str) -> bytes | None:
+        fault: BridgeError | None = None
+        try:
+            framing.check(frame)
+        except BridgeError as doubt:
+            fault = doubt
+        received = Received(frame.payload, peer, fault)
+        return await asyncio.wrap_future(self._house.message_queue.submit(received))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+
+def make(house: House) -> Role:
+    """Build the role over *house*."""
+    return Hl7Role(house)

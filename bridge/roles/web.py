@@ -1,0 +1,53 @@
+"""The role web: console, REST, FHIR and DICOMweb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge import __version__
+from bridge.web.app import create_app
+from bridge.web.server import HttpServer
+from bridge.web.services import WebServices
+from bridge.web_flows import web_flows
+from bridge.wiring import House, Role
+
+
+class WebRole:
+    """Console, REST, FHIR and DICOMweb."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        services = WebServices(
+            settings=house.settings,
+            store=house.store,
+            clock=house.clock,
+            flows=web_flows(house),
+            blobs=house.blobs,
+            search=house.search,
+            is_demo=house.is_demo,
+            version=__version__,
+        )
+        self._server = HttpServer(create_app(services), house.settings.http)
+
+    def start(self) -> None:
+        self._house.message_queue.start()
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+        self._house.message_queue.stop()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._server.is_alive and self._house.message_queue.is_alive
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        http = self._house.settings.http
+        scheme = "https" if http.tls is not None else "http"
+        return {"http": f"{scheme}://{http.host}:{self._server.port}/"}
+
+
+def make(house: House) -> Role:
+    """Build the role over *house*."""
+    return WebRole(house)
