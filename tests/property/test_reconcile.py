@@ -18,6 +18,7 @@ from bridge.domain.phonetics import edits_within
 from bridge.domain.reconsider import Binding, Step, reconsider
 from bridge.domain.study import Header, RequestAttributes
 from bridge.domain.verdict import Verdict
+from bridge.domain.waking import fact_keys, study_keys
 from tests.unit.domain.hospital import DAY, RULES, THEIRS, Hospital, evidence, typed
 
 FAMILIES = ["Perez", "Peres", "Pérez Ibáñez", "Okafor", "Doe", "佐藤"]
@@ -218,6 +219,39 @@ def test_whoever_a_key_names_is_among_the_first_three_candidates(scene: Scene) -
     assert all(index < max(3, len(keyed)) for index in keyed)
     first = [one.score for one in candidates[:3]]
     assert first == sorted(first, reverse=True)
+
+
+def decided(scene: Scene) -> tuple[str, int | None, int | None]:
+    verdict = scene.decide()
+    return (verdict.rule, verdict.patient_key, verdict.order_key)
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes(), names, st.sampled_from(BIRTH_DATES), st.sampled_from([*NUMBERS[:4], "MRN-00012345"]))
+def test_a_registration_that_changes_a_decision_shares_a_key_with_the_study(
+    scene: Scene, name: str, date: str, number: str
+) -> None:
+    before = decided(scene)
+    patient = scene.hospital.admit(number, name, date)
+    record = scene.hospital.registry.survivor(patient.key)
+    assert record is not None
+    if decided(scene) != before:
+        assert set(study_keys(scene.header, RULES)) & set(fact_keys([record], []))
+
+
+@settings(max_examples=150, deadline=None)
+@given(scenes(), st.integers(0, 4), st.sampled_from(ACCESSIONS[:3]), st.booleans())
+def test_an_order_that_changes_a_decision_shares_a_key_with_the_study(
+    scene: Scene, who: int, accession: str, is_import: bool
+) -> None:
+    before = decided(scene)
+    registry = scene.hospital.registry
+    owner = registry.survivor(who + 1) or registry.survivor(1)
+    assert owner is not None
+    order = registry.order_by_key(scene.hospital.order(owner.patient, accession, is_import=is_import).key)
+    assert order is not None
+    if decided(scene) != before:
+        assert set(study_keys(scene.header, RULES)) & set(fact_keys([owner], [order]))
 
 
 @settings(max_examples=300, deadline=None)

@@ -11,6 +11,8 @@ from bridge.domain.evidence import IdentityKey, PatientRecord
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_keys import header_keys, identity_keys
 from bridge.domain.patient import Patient
+from bridge.domain.study import Header, RequestAttributes
+from bridge.domain.waking import fact_keys, study_keys
 from tests.unit.domain.hospital import OURS, RULES, THEIRS, Hospital, from_worklist, typed
 
 PLACEHOLDERS = frozenset({"19000101"})
@@ -176,3 +178,31 @@ def test_an_order_gives_its_accession_number_and_issuer() -> None:
     assert [(one.keyword, one.record) for one in corrections(header, found, ordered, RULES)] == [
         ("AccessionNumber", "A100")
     ]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        typed("", "MRN-00012345"),
+        typed("", "12345"),
+        typed("", "00012345^^^HARBOR"),
+        typed("", "", accession_number="A100"),
+        typed("", "", request_attributes=(RequestAttributes("RP1"),)),
+        typed("", "", request_attributes=(RequestAttributes("", "SPS1"),)),
+        typed("", "", other_patient_ids=(PatientIdentifier("00012345"),)),
+        typed("PEREZ^LUZ"),
+        typed("", "", "19801105"),
+    ],
+)
+def test_a_study_that_waits_is_woken_by_the_order_and_patient_it_names(header: Header) -> None:
+    hospital = Hospital()
+    patient = hospital.admit("00012345", "Perez^Luz", "19800511")
+    order = hospital.order(patient, "A100")
+    found, ordered = hospital.registry.survivor(patient.key), hospital.registry.order_by_key(order.key)
+    assert found is not None
+    assert ordered is not None
+    assert set(study_keys(header, RULES)) & set(fact_keys([found], [ordered]))
+
+
+def test_an_empty_header_is_woken_by_its_study_uid_alone() -> None:
+    assert study_keys(typed("", "0", "19000101"), RULES) == (IdentityKey("study_uid", "9.9.9"),)
