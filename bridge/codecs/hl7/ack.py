@@ -39,7 +39,7 @@ _MEANINGS = {
     "207": "Application error",
 }
 _WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+))?(?:\.(\d+))?)?")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
 _ECHO_MAX = 250
 _OUR_VERSION = "2.5.1"
 _OLD_ERROR_FORM = re.compile(r"2\.[1-4](\D|$)")
@@ -166,11 +166,17 @@ def _header(envelope: Envelope, control_id: str, at: datetime) -> str:
         envelope.field(11)[:_ECHO_MAX] or "P",
         version or _OUR_VERSION,
     ]
-    first = envelope.declared_charsets[0]
-    # A set that we could not read in is none that we can answer in.
-    if envelope.field(18) and (not first or codec_of(first) == envelope.codec):
+    if _answers_in_declared_set(envelope):
         fields += [""] * 5 + [envelope.field(18)[:_ECHO_MAX]]
     return _raw_segment(envelope, fields)
+
+
+def _answers_in_declared_set(envelope: Envelope) -> bool:
+    """Whether MSH-18 is true of the answer as well: a set that could not read the header is none to answer in."""
+    first = envelope.declared_charsets[0]
+    if not envelope.field(18):
+        return False
+    return codec_of(first) == envelope.codec if first else all(value.isascii() for value in envelope.header)
 
 
 def _error_segment(envelope: Envelope, verdict: Verdict, severity: str, text: str, old_form: bool) -> str:
