@@ -54,6 +54,8 @@ def test_an_event_has_a_name_that_never_varies(product: list[Source]) -> None:
             if ast.unparse(call.func).endswith(".bind") or call.lineno in inner:
                 continue
             texts = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            # A listener's kind of event, under the listener's own prefix.
+            texts += [f"{a.values[0].value}kind" for a in call.args[:1] if ast.unparse(a).endswith("_{kind}'")]
             if not texts or not EVENT.match(texts[0]):
                 faults.append(f"{source.name}:{call.lineno}: {ast.unparse(call)[:90]}")
     assert not faults, "\n".join(faults)

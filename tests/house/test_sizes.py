@@ -25,6 +25,11 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 _NESTS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
 
 
+def written_once(source: Source) -> bool:
+    """Say whether a file is a migration: generated, never edited again, and no one's reading."""
+    return "/migrations/versions/" in source.name
+
+
 def functions(source: Source) -> Iterator[tuple[str, Function]]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -64,7 +69,11 @@ def depth_of(node: ast.AST, depth: int = 0) -> int:
 
 
 def test_no_file_is_long(own_code: list[Source]) -> None:
-    long = [f"{s.name}: {s.lines}" for s in own_code if s.lines > MAX_FILE_LINES and s.name not in ALLOWED]
+    long = [
+        f"{s.name}: {s.lines}"
+        for s in own_code
+        if s.lines > MAX_FILE_LINES and s.name not in ALLOWED and not written_once(s)
+    ]
     assert not long, "is there more than one reason to change inside?\n" + "\n".join(long)
 
 
@@ -72,7 +81,7 @@ def test_no_function_is_long_wide_or_deep(own_code: list[Source]) -> None:
     faults = []
     for source in own_code:
         for name, function in functions(source):
-            if name in ALLOWED:
+            if name in ALLOWED or written_once(source):
                 continue
             placed, every = parameters_of(function)
             for what, found, limit in (

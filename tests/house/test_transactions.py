@@ -41,7 +41,8 @@ def test_a_store_function_never_commits(product: list[Source]) -> None:
     faults = [
         f"{source.name}:{node.lineno}"
         for source in product
-        if source.name.startswith("bridge/store/") and source.name not in {"bridge/store/db.py"}
+        if source.name.startswith("bridge/store/")
+        and source.name not in {"bridge/store/db.py", "bridge/store/schema.py"}
         if "/migrations/" not in source.name
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"commit", "begin"}
