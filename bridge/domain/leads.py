@@ -13,6 +13,8 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header
 
 _GLUED_ISSUER_AT = 3
+# No study has more; each costs look-ups, and a hostile peer could send thousands.
+MOST_ITEMS = 32
 
 
 class Via(StrEnum):
@@ -95,17 +97,18 @@ def order_leads(
 ) -> tuple[tuple[OrderLead, ...], tuple[str, ...]]:
     """Return the orders that the header names, strongest key first, and notes on keys that were ignored."""
     header = evidence.header
+    requests = header.request_attributes[:MOST_ITEMS]
     found: list[tuple[Via, OrderRecord, bool]] = []
     notes: list[str] = []
     uids = [(header.study_instance_uid, False)]
-    uids += [(item.study_instance_uid, True) for item in header.request_attributes]
+    uids += [(item.study_instance_uid, True) for item in requests]
     for uid, requested in _unique(uids):
         if uid:
             found += [(Via.STUDY_UID, order, requested) for order in registry.orders_by_study_uid(uid)]
-    for item in header.request_attributes:
+    for item in requests:
         found += _by_request(item.scheduled_procedure_step_id, item.requested_procedure_id, registry)
     accessions = [(header.accession_number, False)]
-    accessions += [(item.accession_number, True) for item in header.request_attributes]
+    accessions += [(item.accession_number, True) for item in requests]
     day = study_day(evidence)
     for accession, requested in _unique(accessions):
         if accession:
@@ -230,7 +233,10 @@ def cross_references(header: Header, registry: Registry, rules: ReconcileRules) 
     """Return whom a foreign study's numbers name, by the other hospitals' numbers in our patients' lists."""
     written = read_patient_id(header, rules)
     numbers = [(written.patient_id, written.issuer or institution_authority(header, rules))]
-    numbers += [(item.patient_id, rules.authority_of(item.issuer_of_patient_id)) for item in header.other_patient_ids]
+    numbers += [
+        (item.patient_id, rules.authority_of(item.issuer_of_patient_id))
+        for item in header.other_patient_ids[:MOST_ITEMS]
+    ]
     found: dict[int, PatientLead] = {}
     for patient_id, authority in numbers:
         if not authority or rules.is_ours(authority) or is_placeholder_id(patient_id, rules):
@@ -249,7 +255,7 @@ def _own_authorities(issuer: str, rules: ReconcileRules) -> tuple[str, ...]:
 def _other_leads(header: Header, registry: Registry, rules: ReconcileRules) -> list[tuple[PatientLead, bool]]:
     """Return whom Other Patient IDs name, and whether the number came with its issuer."""
     found = []
-    for item in header.other_patient_ids:
+    for item in header.other_patient_ids[:MOST_ITEMS]:
         if is_placeholder_id(item.patient_id, rules):
             continue
         issuer = rules.authority_of(item.issuer_of_patient_id)

@@ -15,6 +15,8 @@ from functools import lru_cache
 from bridge.domain.romanise import is_han, is_spelled_script, romanise
 
 _GROUPS, _COMPONENTS, _MOST_WORDS_TO_SPLIT = 3, 5, 6
+# Three groups of 64 characters are allowed; what a hostile peer adds is not compared.
+_LONGEST = 512
 # Dropped wherever another word stands beside them; short ones that are names somewhere (MA, DO, LE) are not here.
 _TITLES = frozenset(
     {"DR", "PROF", "MR", "MRS", "MS", "MISS", "SIR", "DAME", "REV", "HERR", "FRAU", "SRA", "MD", "PHD", "MBBS", "DDS",
@@ -123,9 +125,13 @@ def is_broken(component: str) -> bool:
     return accented >= 2 and not any(c.isascii() and c.isalpha() for c in component)
 
 
-@lru_cache(maxsize=50_000)
 def parse_name(patient_name: str) -> PersonName:
     """Read a PN, or what is sent in its place, for comparison. patient_name: decoded, with its groups."""
+    return _parse(patient_name[:_LONGEST])
+
+
+@lru_cache(maxsize=50_000)
+def _parse(patient_name: str) -> PersonName:
     readings: list[Reading] = []
     natives: list[NativeName] = []
     words: set[str] = set()

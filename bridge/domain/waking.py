@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord
 from bridge.domain.identity_keys import header_keys, identity_keys, is_placeholder_id, normalised_id_keys
-from bridge.domain.leads import read_patient_id
+from bridge.domain.leads import MOST_ITEMS, read_patient_id
 from bridge.domain.name_grades import read_header_name
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header
@@ -25,13 +25,13 @@ def study_keys(header: Header, rules: ReconcileRules) -> tuple[IdentityKey, ...]
     """Return everything in *header* that a later patient or order may answer to."""
     keys = list(header_keys(header, read_header_name(header, rules).texts, rules))
     written = read_patient_id(header, rules)
-    numbers = [written.patient_id, *(item.patient_id.strip(" \0") for item in header.other_patient_ids)]
+    numbers = [written.patient_id, *(item.patient_id.strip(" \0") for item in header.other_patient_ids[:MOST_ITEMS])]
     keys += [IdentityKey(PATIENT_ID, number) for number in numbers if not is_placeholder_id(number, rules)]
     if not is_placeholder_id(written.patient_id, rules):
         for authority in sorted({written.issuer or rules.authority, rules.authority, *rules.own_authorities}):
             keys += normalised_id_keys(written.patient_id, authority, rules)
     keys += [IdentityKey(STUDY_UID, header.study_instance_uid), IdentityKey(ACCESSION, header.accession_number)]
-    for item in header.request_attributes:
+    for item in header.request_attributes[:MOST_ITEMS]:
         keys += [
             IdentityKey(STUDY_UID, item.study_instance_uid),
             IdentityKey(ACCESSION, item.accession_number),

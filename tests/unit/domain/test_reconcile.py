@@ -604,3 +604,16 @@ def test_a_study_date_that_is_missing_falls_back_to_the_day_it_came(hospital: Ho
     assert hospital.decide(header).rule == "V07"
     assert hospital.decide(replace(header, study_date=LAST_YEAR)).rule == "B02"
     assert hospital.decide(replace(header, study_date=DAY)).rule == "V07"
+
+
+def test_a_header_with_thousands_of_requests_and_an_endless_name_costs_few_look_ups(hospital: Hospital) -> None:
+    luz = hospital.admit("00012345", "Perez^Luz", "19800511")
+    order = hospital.order(luz, "A100")
+    items = tuple(RequestAttributes(f"X{n}", f"Y{n}", f"Z{n}") for n in range(5000))
+    asked: list[str] = []
+    find = hospital.registry.orders_by_accession
+    hospital.registry.orders_by_accession = lambda number: asked.append(number) or find(number)  # type: ignore[method-assign, func-returns-value]
+    header = from_worklist(order, luz, request_attributes=items, name="PEREZ^LUZ" + " A" * 100_000)
+    verdict = hospital.decide(header)
+    assert verdict.patient_key == luz.key or not verdict.binds
+    assert len(asked) < 50
