@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -192,6 +192,7 @@ class OrderAction(StrEnum):
 
 
 _ACTIONS = {"NW": OrderAction.CREATE, "XO": OrderAction.CHANGE, "XX": OrderAction.CHANGE, "CA": OrderAction.CANCEL}
+_DERIVED_KEYS = ("accession_number", "study_instance_uid", "requested_procedure_id")
 # ORC-5 may carry the state that a change reports. Source: HL7 table 0038, IHE RAD TF-2 4.13.
 _REPORTED = {
     "": None,
@@ -257,3 +258,35 @@ def check_cancel(step: Step) -> StepStatus:
     if step.status == StepStatus.STARTED:
         raise Conflict("the exam has started", code="record_locked", where="ORC-1")
     return step.status if step.status in FINAL else StepStatus.CANCELED
+
+
+def give_way(draft: OrderDraft, order: Order, steps: Sequence[Step]) -> OrderDraft:
+    """
+    Return *draft* with what it does not say of a known order taken from the order, not from what was made up for it.
+
+    A change need not repeat accession number and step ids; those made for a new order would rename this one, and its
+    step would be cancelled for a twin. Steps without a sent id are the order's waiting ones, in order; where their
+    numbers differ nobody can say which is meant, and the steps stay as they are.
+    """
+    known = {name: getattr(order, name) for name in _DERIVED_KEYS if name in draft.derived}
+    if "accession_number" in draft.derived:
+        known["issuer_of_accession_number"] = order.issuer_of_accession_number
+    draft = replace(draft, **known, derived=draft.derived - frozenset(known))
+    if "scheduled_procedure_step_id" not in draft.derived:
+        return draft
+    ids = {step.scheduled_procedure_step_id for step in steps}
+    said = {step.scheduled_procedure_step_id for step in draft.steps}
+    free = [
+        step.scheduled_procedure_step_id
+        for step in steps
+        if step.status not in FINAL and step.scheduled_procedure_step_id not in said
+    ]
+    unnamed = [number for number, step in enumerate(draft.steps) if step.scheduled_procedure_step_id not in ids]
+    if not free or not unnamed:
+        return draft
+    if len(free) != len(unnamed):
+        return replace(draft, steps=())
+    named = list(draft.steps)
+    for number, step_id in zip(unnamed, free, strict=True):
+        named[number] = replace(named[number], scheduled_procedure_step_id=step_id)
+    return replace(draft, steps=tuple(named))

@@ -20,6 +20,7 @@ from bridge.domain.order import (
     StepStatus,
     action_of,
     check_cancel,
+    give_way,
     may_follow,
     reported_status,
     status_of,
@@ -109,7 +110,8 @@ def schedule_order(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: Recon
         return Scheduled(found, [Notice("I", "older than what is known of the order, nothing changed", "ORC-9")])
     if action == OrderAction.CANCEL:
         return _cancel(tx, found, draft, told)
-    return _change(tx, found, draft, told, rules, reported)
+    known = give_way(draft, found, orders.steps_of(tx, found.key))
+    return _change(tx, found, known, told, rules, reported)
 
 
 def refresh_worklist(tx: WriteTx, order_key: int) -> None:
