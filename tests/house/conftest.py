@@ -1,39 +1,15 @@
-"""The source tree as the house rules read it."""
+"""What every house rule looks at: the code, the project file, the lock."""
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Source:
-    """One Python file. name: its path from the root, with slashes."""
-
-    name: str
-    text: str
-    tree: ast.Module
-
-    @property
-    def lines(self) -> int:
-        return self.text.count("\n")
-
-
-def _sources(*folders: str) -> list[Source]:
-    found = []
-    for folder in folders:
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            text = file.read_text("utf-8")
-            found.append(Source(file.relative_to(ROOT).as_posix(), text, ast.parse(text, str(file))))
-    return found
+from tests.house.tree import ROOT, Source, sources
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +20,13 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def product() -> list[Source]:
     """Every file of the product, rooms and shells alike."""
-    return _sources("bridge")
+    return sources("bridge")
 
 
 @pytest.fixture(scope="session")
 def own_code() -> list[Source]:
     """The product and what we ship beside it."""
-    return _sources("bridge", "samples", "bench")
+    return sources("bridge", "samples", "bench")
 
 
 @pytest.fixture(scope="session")

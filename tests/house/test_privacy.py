@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from conftest import Source
+from tests.house.tree import Source
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "bind"}
 LOGGERS = re.compile(r"(^|\.|_)log(ger)?$")

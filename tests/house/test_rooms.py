@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import Source
+from tests.house.tree import Source
 
 MAX_ROOM_LINES = 15
 # What only one place may touch, and where that is. Everything else asks that place.

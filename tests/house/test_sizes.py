@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from conftest import Source
+from tests.house.tree import Source
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40

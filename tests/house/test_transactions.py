@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from conftest import Source
+from tests.house.tree import Source
 
 MAY_WRITE = ("bridge/flows/", "bridge/outbox/", "bridge/store/db.py")
 MIGRATES = re.compile(r"bridge/(cli|commands/).*")

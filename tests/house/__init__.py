@@ -1,0 +1,1 @@
+"""The house rules as tests: what we care about fails the build."""
