@@ -266,7 +266,7 @@ def give_way(draft: OrderDraft, order: Order, steps: Sequence[Step]) -> OrderDra
 
     A change need not repeat accession number and step ids; those made for a new order would rename this one, and its
     step would be cancelled for a twin. Steps without a sent id are the order's waiting ones, in order; where their
-    numbers differ nobody can say which is meant, and the steps stay as they are.
+    numbers differ nobody can say which is meant, and the steps stay as they are: a finished exam does not come back.
     """
     known = {name: getattr(order, name) for name in _DERIVED_KEYS if name in draft.derived}
     if "accession_number" in draft.derived:
@@ -282,7 +282,7 @@ def give_way(draft: OrderDraft, order: Order, steps: Sequence[Step]) -> OrderDra
         if step.status not in FINAL and step.scheduled_procedure_step_id not in said
     ]
     unnamed = [number for number, step in enumerate(draft.steps) if step.scheduled_procedure_step_id not in ids]
-    if not free or not unnamed:
+    if not steps or not unnamed:
         return draft
     if len(free) != len(unnamed):
         return replace(draft, steps=())

@@ -73,6 +73,9 @@ def test_a_step_that_was_made_up_before_is_found_by_that_name() -> None:
     assert ids(give_way(change("F1"), ORDER, [step("F1")])) == ["F1"]
 
 
-def test_an_order_without_waiting_steps_gets_the_new_one() -> None:
+def test_an_order_without_steps_gets_one() -> None:
     assert ids(give_way(change("F1"), ORDER, [])) == ["F1"]
-    assert ids(give_way(change("F1"), ORDER, [step("S1", StepStatus.COMPLETED)])) == ["F1"]
+
+
+def test_a_finished_exam_does_not_come_back_under_another_name() -> None:
+    assert ids(give_way(change("F1"), ORDER, [step("S1", StepStatus.COMPLETED)])) == []
