@@ -45,7 +45,7 @@ bench: $(VENV)/.product ## the product beside dcmtk and Orthanc, into docs/bench
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 campaign: $(VENV)/.dev peers ## the long fault campaigns (kill -9 at every commit point, 200 rounds)
-	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(BIN)/python -m pytest -m slow --timeout 7200
+	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(PYTEST) tests/faults --timeout 7200
 
 lock: $(VENV)/.dev ## pin the newest dependencies that pyproject.toml allows, with hashes
 	@$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip --quiet install 'uv>=0.5'

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 
 from bench import machine, measure, report
-from bench.servers import ROOT, Missing
+from bench.servers import ROOT, Missing, program
 
 BASELINE = "append + fdatasync"
 
@@ -50,8 +50,8 @@ def run(folder: Path, size: measure.Size) -> str:
     after = machine.noise()
     notes = [
         *machine.describe(folder),
-        machine.version(["storescp", "--version"]).lstrip("$ "),
-        machine.version(["Orthanc", "--version"]),
+        machine.version([program("storescp"), "--version"]).lstrip("$ "),
+        machine.version([program("Orthanc"), "--version"]),
         f"noise probe: {before[0]:.1f} ms, spread {before[1]:.0f} % before; {after[0]:.1f} ms, {after[1]:.0f} % after",
         f"{size.rounds} rounds of {size.images} objects, {size.queries} queries, {size.orders_alone} orders on one "
         f"connection and {size.orders_each} on each of 50",

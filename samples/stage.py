@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import socket
 import subprocess
@@ -116,7 +115,7 @@ class Stage:
         """Start the EHR and the archive; return what the archive is."""
         self._start("ehr", [sys.executable, "-m", "samples.strict_ehr", "--port", str(self.ports["ehr"])])
         self.archive_folder.mkdir()
-        port, storescp = str(self.ports["archive"]), shutil.which("storescp")
+        port, storescp = str(self.ports["archive"]), _storescp()
         if storescp:
             command = [storescp, "--aetitle", "PACS", "--output-directory", str(self.archive_folder), port]
         else:
@@ -185,6 +184,15 @@ class Stage:
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         for line in process.stdout or ():
             self._said.put(line.decode("utf-8", "replace").rstrip())
+
+
+def _storescp() -> str:
+    """Return where dcmtk's storescp is, "" if nowhere; pynetdicom puts a script of that name into the environment."""
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        found = Path(folder) / "storescp"
+        if found.is_file() and os.access(found, os.X_OK) and found.read_bytes()[:2] != b"#!":
+            return str(found)
+    return ""
 
 
 def _free_ports(count: int) -> list[int]:

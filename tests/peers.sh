@@ -10,7 +10,8 @@ wanted=${*:-dcmtk orthanc chromium strace}
 
 present() {
     case $1 in
-        dcmtk) command -v storescp && command -v wlmscpfs && command -v findscu ;;
+        # pynetdicom puts scripts named storescp and findscu into an environment; wlmscpfs is dcmtk's alone.
+        dcmtk) command -v wlmscpfs ;;
         orthanc) command -v Orthanc || command -v orthanc || test -x /usr/sbin/Orthanc ;;
         chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
         *) command -v "$1" ;;
