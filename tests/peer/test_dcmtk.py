@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -166,9 +167,13 @@ def a_worklist_item() -> bytes:
     item.PatientName, item.PatientID, item.AccessionNumber = "Larch^Ada", "PEER-1", "A-66"
     step.Modality, step.ScheduledProcedureStepID = "CT", "SPS-1"
     item.ScheduledProcedureStepSequence = [step]
+    return encoded(item)
+
+
+def encoded(dataset: Dataset) -> bytes:
     buffer = pydicom.filebase.DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = True, True
-    pydicom.filewriter.write_dataset(buffer, item)
+    pydicom.filewriter.write_dataset(buffer, dataset)
     return bytes(buffer.getvalue())
 
 
@@ -223,6 +228,14 @@ class TestRetrieve:
         assert sorted(str(found.SOPInstanceUID) for found in got) == sorted(filled.services.kept)
         assert all(found.PixelData == pydicom.dcmread(images[0]).PixelData for found in got)
         assert not list(filled.spool.iterdir())
+
+    def test_findscu_lists_studies(self, room: Room) -> None:
+        study = Dataset()
+        study.QueryRetrieveLevel, study.StudyInstanceUID, study.PatientID = "STUDY", f"{ROOT}.1", "PEER-1"
+        room.services.found = [encoded(study)] * 40
+        ended = self.ask("findscu", room.port, "-aet", "VIEWER")
+        assert ended.returncode == 0
+        assert (ended.stdout + ended.stderr).count("PEER-1") == 40
 
     def test_movescu_sends_the_study_to_a_configured_peer(self, tmp_path: Path, images: list[Path]) -> None:
         with storescp(tmp_path / "archive") as archive:
@@ -288,6 +301,27 @@ def outgoing(path: Path) -> OutgoingObject:
     return OutgoingObject(
         path, str(found.SOPClassUID), str(found.SOPInstanceUID), str(found.file_meta.TransferSyntaxUID)
     )
+
+
+class TestTls:
+    def test_objects_arrive_over_tls(self, tmp_path: Path, images: list[Path]) -> None:
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+             "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        with running(tmp_path / "door", port=None, tls_port=0, tls_context=context) as room:
+            options = ("+tla", "+cf", certificate, "-aec", "BRIDGE", "-aet", "MODALITY", "localhost", room.port)
+            ended = run("storescu", *options, *images)
+            assert ended.returncode == 0, ended.stderr
+            assert len(room.services.kept) == len(images)
+            assert dicom_client.echo(Target("BRIDGE", "localhost", room.port, trusting), "MODALITY") < 5
+            with pytest.raises(Unavailable, match="no TLS"):
+                dicom_client.echo(Target("BRIDGE", "localhost", room.port, ssl.create_default_context()), "MODALITY")
 
 
 class TestClient:

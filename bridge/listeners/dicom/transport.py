@@ -124,9 +124,9 @@ class DicomTransport(socketserver.ThreadingMixIn, socketserver.TCPServer):
         connection = self._by_request[request]
         try:
             self._carry(connection, client_address)
-        except (OSError, PeerGone):
-            # The peer's own affair: it hung up, or could not do TLS with us.
-            self._door.on_event("connection_lost", address=connection.address)
+        except (OSError, PeerGone) as fault:
+            # The peer's own affair: it hung up, could not do TLS with us, or asked for an association in no known way.
+            self._door.on_event("connection_lost", address=connection.address, error=type(fault).__name__)
         except Exception as fault:  # noqa: BLE001  # One connection's fault must not print its data or end the others.
             self._door.on_event(
                 "handler_failed", service="association", error=type(fault).__name__, where=origin(fault)
