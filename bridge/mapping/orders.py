@@ -122,6 +122,9 @@ def _read_order(
         steps=_read_steps(evaluator, group),
         authorizations=_authorizations(evaluator, group, head),
     )
+    if action == OrderAction.CREATE and any(step.modality is None for step in draft.steps):
+        where = "IPC-5" if group.ipcs else "OBR-24"
+        evaluator.context.warn("no modality: the step is not complete enough for a worklist", where)
     return fill_numbers(evaluator, draft, scope)
 
 
@@ -165,10 +168,6 @@ def _read_step(evaluator: Evaluator, scope: Scope) -> StepDraft:
     start = evaluator.get("scheduled_step.start", scope)
     modality = evaluator.get("scheduled_step.modality", scope)
     modality = modality or evaluator.get("scheduled_step.modality_of_procedure", scope) or None
-    if modality is None:
-        evaluator.context.warn(
-            "no modality: the step is not complete enough for a worklist", "IPC-5" if scope.get("IPC") else "OBR-24"
-        )
     stations = evaluator.get("scheduled_step.station_ae_title", scope)
     return StepDraft(
         evaluator.get("scheduled_step.id", scope, required=False) or "",

@@ -345,6 +345,10 @@ def test_what_is_no_modality_is_left_open_and_told(sent: str) -> None:
     assert "OBR-24" in [notice.where for notice in found.notices]
 
 
+def test_a_change_need_not_repeat_the_modality() -> None:
+    assert mapped(ORM, PID, ORC.replace("NW", "XO"), obr(f24="")).notices == ()
+
+
 def test_a_site_may_know_the_modality_of_a_procedure() -> None:
     base = shipped().base
     site = replace(base, tables={**base.tables, "procedure_modality": {"71260": "CT"}})
