@@ -98,6 +98,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_patients")),
     )
     op.create_index(op.f("ix_patients_merged_into"), "patients", ["merged_into"], unique=False)
+    op.create_index(
+        op.f("ix_patients_patient_name"),
+        "patients",
+        [sa.func.lower(sa.column("patient_name")).label("name_in_lower_case")],
+        postgresql_ops={"name_in_lower_case": "text_pattern_ops"},
+    )
     op.create_table(
         "performed_steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
