@@ -22,7 +22,9 @@ def concerns_of(case: Case, patient_key: int, decided_at: datetime | None = None
     """
     marks = [_mark_of_identity(other) for other in case.other_people]
     marks += [_mark_of_signal(signal) for signal in case.signals]
-    strangers = {key for key in case.keyed if _is_stranger(case.graded[key].patient, decided_at)}
+    # An order that newly is somebody's is a concern whoever that is; only a number can have been given again.
+    by_number = case.keyed.difference(case.order_patients, case.import_patients)
+    strangers = {key for key in by_number if _is_stranger(case.graded[key].patient, decided_at)}
     marks += [f"V06:{key}" for key in sorted(case.keyed - strangers - {patient_key})]
     if patient_key not in case.keyed and not strangers:
         marks.append(NOBODY_NAMES_THEM)

@@ -126,6 +126,14 @@ def test_an_order_moved_to_another_patient_holds(hospital: Hospital, luz: Patien
     assert "its order is OKAFOR Ngozi's (00054321) now" in found.verdict.sentence
 
 
+def test_an_order_moved_to_somebody_registered_later_holds(hospital: Hospital, luz: Patient) -> None:
+    order = hospital.order(luz, "A100")
+    header = from_worklist(order, luz)
+    binding = replace(binding_of(hospital.decide(header)), order_key=None)
+    hospital.move(order, hospital.admit("00066666", "Lindström^Astrid", "19990909", registered_at=LATER))
+    assert look_again(hospital, binding, header).verdict.rule == "V06"
+
+
 def test_an_order_that_no_key_named_holds_too_when_it_moves(hospital: Hospital, luz: Patient, ngozi: Patient) -> None:
     order = hospital.order(luz, "A100")
     header = typed("PEREZ^LUZ", "00012345", "19800511", "F")
