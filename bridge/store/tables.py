@@ -656,6 +656,7 @@ attachments = Table(
     Column("attached_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("authorization_key", "study_key", "kind"),
+    Index(None, "state"),
     _one_of("kind", AttachmentKind, "kind"),
     _one_of("state", AttachmentState),
 )

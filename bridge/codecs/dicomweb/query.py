@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any
 
+from pydicom.config import IGNORE
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -94,6 +96,9 @@ def _set(dataset: Dataset, keyword: str, value: str) -> None:
         raise Malformed("sequences are not searched by", where=keyword)
     values = value.split(",") if dictionary_VR(keyword) == "UI" and "," in value else value
     try:
-        setattr(dataset, keyword, values or None)
+        # pydicom's own check would write the value, somebody's name perhaps, into its log; ours refuses what is none.
+        dataset.add(
+            DataElement(tag_for_keyword(keyword) or 0, dictionary_VR(keyword), values or None, validation_mode=IGNORE)
+        )
     except (ValueError, TypeError, OverflowError):
         raise Malformed("a value does not fit its attribute", where=keyword, source="PS3.5 6.2") from None

@@ -75,8 +75,12 @@ class AuthorizationRow:
 
 def open_mismatches(tx: ReadTx, *, before: int | None, limit: int, closed: bool = False) -> list[MismatchRow]:
     """Return the queue, newest first; closed: what was decided instead."""
-    query = select(mismatches.c.key).order_by(mismatches.c.key.desc()).limit(limit)
-    query = query.where(mismatches.c.closed_at.is_not(None) if closed else mismatches.c.closed_at.is_(None))
+    if closed:
+        query = select(mismatches.c.key).where(mismatches.c.closed_at.is_not(None)).order_by(mismatches.c.key.desc())
+    else:
+        # Not the bare key: planners would walk all that was ever closed instead of the index of what is open.
+        query = select(mismatches.c.key).where(mismatches.c.closed_at.is_(None)).order_by((mismatches.c.key + 0).desc())
+    query = query.limit(limit)
     if before is not None:
         query = query.where(mismatches.c.key < before)
     return mismatches_by_key(tx, list(tx.execute(query).scalars()))

@@ -486,6 +486,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_attachments_authorization_key"), "attachments", ["authorization_key"], unique=False)
+    op.create_index(op.f("ix_attachments_state"), "attachments", ["state"], unique=False)
     op.create_index(op.f("ix_attachments_study_key"), "attachments", ["study_key"], unique=False)
     op.create_table(
         "audit_rows",

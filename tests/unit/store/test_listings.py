@@ -1,0 +1,129 @@
+"""What lists show, on both databases; and that none of their statements scans a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, event
+
+from bridge.store import orders, patients
+from bridge.store.db import Store
+from bridge.store.events import Station
+from bridge.store.listings import counts, exam_detail, exams, journal, people, queues, search, served, worklists
+from bridge.wiring import House
+from tests.fakes.console import Console
+
+
+@pytest.fixture
+def console(make_house: Callable[..., House]) -> Console:
+    return Console(make_house())
+
+
+def test_an_exam_says_how_far_it_has_come(console: Console) -> None:
+    console.order()
+    with console.store.read() as tx:
+        before = exam_detail.find(tx, "A1", unbound=False)
+    assert (before.row.station, before.row.study_state) == (Station.SCHEDULED, "")
+    order_key = before.row.order_key
+    assert order_key is not None
+    study = console.clinic.study("1.2.840.99.9")
+    with console.store.read() as tx:
+        order = orders.get(tx, order_key)
+        patient = patients.get(tx, order.patient_key)
+    console.clinic.bind(study, patient, order)
+    with console.store.read() as tx:
+        after = exam_detail.find(tx, "A1", unbound=False)
+        rows = exams.recent(tx, before=None, limit=5)
+    assert rows[0].station == Station.RECONCILED
+    states = {one.station: one.state for one in after.stations}
+    assert states[Station.IMAGES] == states[Station.RECONCILED] == "done"
+    assert states[Station.CHART] == "waiting"
+
+
+@pytest.mark.parametrize("text", ["halv", "Halvorsen Ingrid", "ingrid halvorsen", "HALVORSEN^I", "halvorsen, in"])
+def test_a_name_is_found_by_how_it_begins(console: Console, text: str) -> None:
+    console.clinic.patient("1", "HALVORSEN^INGRID")
+    console.clinic.patient("2", "HOLM^NILS")
+    with console.store.read() as tx:
+        assert len(people.keys_by_name(tx, text)) == 1
+
+
+@pytest.mark.parametrize("text", ["%", "_", "a%", "h_lvorsen", "\\", "'; DROP TABLE patients;--", "x" * 500])
+def test_a_name_is_no_pattern(console: Console, text: str) -> None:
+    console.clinic.patient("1", "HALVORSEN^INGRID")
+    with console.store.read() as tx:
+        assert people.keys_by_name(tx, text) == []
+
+
+def test_whoever_was_merged_away_leads_to_the_survivor(console: Console) -> None:
+    old, new = console.clinic.patient("1", "HALVORSEN^INGRID"), console.clinic.patient("2", "HALVORSEN^INGRID M")
+    console.clinic.order(new, "A2")
+    console.clinic.merge(old, new)
+    with console.store.read() as tx:
+        assert people.keys_by_number(tx, "1")[0] == new.key
+        assert [row.accession_number for row in search.find(tx, "1", unbound=False).exams] == ["A2"]
+
+
+@contextmanager
+def statements(store: Store) -> Iterator[list[tuple[str, object]]]:
+    """Collect the statements of the reads inside."""
+    seen: list[tuple[str, object]] = []
+
+    def note(_c: Connection, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        seen.append((statement, parameters))
+
+    event.listen(store._reader, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(store._reader, "before_cursor_execute", note)
+
+
+def test_no_list_and_no_look_up_scans_a_table(console: Console) -> None:
+    if not console.store.is_sqlite:
+        pytest.skip("plans of small tables are always scans there; the indexes are the same")
+    console.order()
+    with statements(console.store) as seen, console.store.read() as tx:
+        for text in ("A1", "1.2.3.4.5", "nobody", "some one"):
+            search.find(tx, text, unbound=True)
+            search.message_keys(tx, text, 50)
+        exam_detail.find(tx, "A1", unbound=True)
+        exams.recent(tx, before=10, limit=50, unbound=True)
+        exams.on_day(tx, "20260302", 100, unbound=True)
+        journal.recent(tx, state="failed", before=10, limit=50)
+        queues.delivery_rows(tx, state="dead", before=10, limit=50)
+        queues.authorization_rows(tx, "PAA1", before=None, limit=50)
+        queues.open_mismatches(tx, before=None, limit=50)
+        queues.merge_rows(tx, before=None, limit=50)
+        worklists.items(tx, "CT1", limit=50)
+        served.find(tx, served.Wanted(values=("A1",)), before=None, limit=50)
+        counts.open_work(tx)
+    scans = []
+    with console.store.read() as tx:
+        for statement, parameters in seen:
+            if statement.lstrip().upper().startswith("SELECT"):
+                plan = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+                scans += [(row[3], statement) for row in plan if _reads_everything(row[3], statement)]
+    assert not scans, "\n\n".join(f"{step}: {statement}" for step, statement in scans)
+
+
+def _reads_everything(step: str, statement: str) -> bool:
+    """Say whether a step of a plan reads a whole table. A walk down the primary key stops where its page ends."""
+    pages = '."key" DESC' in statement and "LIMIT" in statement
+    harmless = "INDEX" in step or "CONSTANT" in step or "(subquery" in step
+    return step.startswith("SCAN") and not harmless and not pages
+
+
+def test_the_name_index_serves_prefixes_on_both(store: Store) -> None:
+    look_up = (
+        "SELECT sql FROM sqlite_master WHERE name = 'ix_patients_patient_name'"
+        if store.is_sqlite
+        else "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_patients_patient_name'"
+    )
+    with store.read() as tx:
+        definition = tx.exec_driver_sql(look_up).scalar()
+    assert definition is not None
+    assert "lower" in definition
+    assert store.is_sqlite or "text_pattern_ops" in definition
