@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.domain.evidence import StudyEvidence
+from bridge.domain.evidence import OrderRecord, StudyEvidence
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.name_grades import NameGrade, grade_texts
 from bridge.domain.names import parse_name
@@ -166,9 +166,12 @@ def test_the_order_in_which_the_registry_answers_changes_nothing(scene: Scene, r
 
     by_accession = registry.orders_by_accession
     registry.patients_by_keys = shuffled  # type: ignore[method-assign]
-    registry.orders_by_accession = lambda number: random.sample(  # type: ignore[method-assign]
-        found := list(by_accession(number)), len(found)
-    )
+
+    def mixed(accession_number: str) -> list[OrderRecord]:
+        found = list(by_accession(accession_number))
+        return random.sample(found, len(found))
+
+    registry.orders_by_accession = mixed  # type: ignore[method-assign]
     assert scene.decide() == before
 
 

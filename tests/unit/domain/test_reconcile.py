@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from bridge.domain.evidence import NamedIdentity
+from bridge.domain.evidence import NamedIdentity, OrderRecord
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import StepStatus
 from bridge.domain.study import RequestAttributes
@@ -612,7 +613,12 @@ def test_a_header_with_thousands_of_requests_and_an_endless_name_costs_few_look_
     items = tuple(RequestAttributes(f"X{n}", f"Y{n}", f"Z{n}") for n in range(5000))
     asked: list[str] = []
     find = hospital.registry.orders_by_accession
-    hospital.registry.orders_by_accession = lambda number: asked.append(number) or find(number)  # type: ignore[method-assign, func-returns-value]
+
+    def counted(accession_number: str) -> Sequence[OrderRecord]:
+        asked.append(accession_number)
+        return find(accession_number)
+
+    hospital.registry.orders_by_accession = counted  # type: ignore[method-assign]
     header = from_worklist(order, luz, request_attributes=items, name="PEREZ^LUZ" + " A" * 100_000)
     verdict = hospital.decide(header)
     assert verdict.patient_key == luz.key or not verdict.binds

@@ -45,7 +45,7 @@ def binding_of(verdict: Verdict, **more: object) -> Binding:
         decided_at=NOON,
         accepted=verdict.concerns,
         differences=verdict.differences,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
