@@ -13,7 +13,7 @@ from bridge.domain.patient import Patient
 from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header, RequestAttributes
-from bridge.domain.verdict import Verdict
+from bridge.domain.verdict import Outcome, Verdict
 from tests.fakes.registry import DictRegistry
 
 OURS, THEIRS = "HARBOR", "LAKESIDE"
@@ -148,3 +148,18 @@ def named(patient: Patient) -> NamedIdentity:
     return NamedIdentity(
         patient.primary.patient_id, "", patient.patient_name, patient.patient_birth_date, patient.patient_sex
     )
+
+
+def corrected(verdict: Verdict) -> dict[str, tuple[str, str]]:
+    return {one.keyword: (one.received, one.record) for one in verdict.differences}
+
+
+def is_held(verdict: Verdict, rule: str, outcome: Outcome = Outcome.REVIEW) -> bool:
+    assert not verdict.binds
+    assert verdict.patient_key is None
+    assert verdict.order_key is None
+    return (verdict.rule, verdict.outcome) == (rule, outcome)
+
+
+def first(verdict: Verdict, count: int = 1) -> list[int]:
+    return [one.patient_key for one in verdict.candidates[:count]]

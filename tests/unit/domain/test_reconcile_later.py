@@ -20,11 +20,6 @@ LATER = NOON + timedelta(hours=1)
 
 
 @pytest.fixture
-def hospital() -> Hospital:
-    return Hospital()
-
-
-@pytest.fixture
 def luz(hospital: Hospital) -> Patient:
     return hospital.admit("00012345", "Perez^Luz", "19800511")
 
