@@ -17,7 +17,6 @@ from bridge.errors import Misconfigured, Unavailable
 from bridge.settings import HttpSection, Tls
 from bridge.web.gateway import Gateway
 
-_HEADER_SECS = 10.0
 _HEADER_BYTES = 32 << 10
 _CONNECTIONS_MAX = 800
 _STARTED_SECS = 15.0
@@ -26,13 +25,14 @@ _STOP_SECS = 10
 
 class HttpServer:
     """
-    The web role's listener: start, stop, and the port it really has.
+    The web role's listener: start, stop, and the port it really has. header_secs: how long a request's head may take.
 
     Raises on start: Misconfigured, if the address is taken or the certificate cannot be used.
     """
 
-    def __init__(self, app: Flask, http: HttpSection) -> None:
+    def __init__(self, app: Flask, http: HttpSection, *, header_secs: float = 10.0) -> None:
         self._http = http
+        self._header_secs = header_secs
         self._gateway = Gateway(app, max_body_bytes=http.max_body_mb << 20, proxies=http.behind_proxy)
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -42,7 +42,7 @@ class HttpServer:
         """Bind, serve in a thread of its own, and return once requests are answered."""
         listening = _bind(self._http.host, self._http.port)
         self.port = listening.getsockname()[1]
-        config = _config(self._gateway, self._http)
+        config = _config(self._gateway, self._http, self._header_secs)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listening],), name="http", daemon=True)
         self._thread.start()
@@ -75,6 +75,8 @@ class _Protocol(H11Protocol):
     uvicorn cuts idle keep-alive connections only after a first answer, and a header that trickles in never.
     """
 
+    header_secs = 10.0
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
@@ -93,7 +95,7 @@ class _Protocol(H11Protocol):
 
     def _expect_header(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(_HEADER_SECS, self.transport.abort)
+            self._deadline = self.loop.call_later(self.header_secs, self.transport.abort)
 
     def _header_came(self) -> None:
         if self._deadline is not None:
@@ -101,10 +103,11 @@ class _Protocol(H11Protocol):
             self._deadline = None
 
 
-def _config(gateway: Gateway, http: HttpSection) -> uvicorn.Config:
+def _config(gateway: Gateway, http: HttpSection, header_secs: float) -> uvicorn.Config:
+    protocol = type("_TimedProtocol", (_Protocol,), {"header_secs": header_secs})
     config = uvicorn.Config(
         gateway,
-        http=_Protocol,
+        http=protocol,
         ws="none",
         loop="asyncio",
         lifespan="off",
