@@ -131,7 +131,7 @@ class DicomRole:
         )
 
     def _on_event(self, kind: str, /, **fields: str | int | float | bool) -> None:
-        _log.info(f"dicom_{kind}", **fields)
+        _log.info("dicom_event", kind=kind, **fields)
 
 
 def _listener_peer(peer: PeerSettings) -> Peer:

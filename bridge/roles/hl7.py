@@ -10,7 +10,7 @@ from typing import Any
 from bridge import safety
 from bridge.codecs.hl7 import framing
 from bridge.codecs.hl7.framing import Frame
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Misconfigured
 from bridge.flows.receive_message import Received
 from bridge.listeners.mllp import MllpLimits, MllpListener
 from bridge.wiring import House, Role
@@ -30,8 +30,11 @@ class Hl7Role:
     def start(self) -> None:
         self._house.message_queue.start()
         self._thread.start()
-        for _, listener in self._listeners:
-            self._run(listener.start())
+        for name, listener in self._listeners:
+            try:
+                self._run(listener.start())
+            except OSError as fault:
+                raise Misconfigured([f"{name}: cannot listen: {fault.strerror or fault}"]) from fault
 
     def stop(self) -> None:
         for _, listener in self._listeners:
@@ -42,7 +45,8 @@ class Hl7Role:
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive() and self._house.message_queue.is_alive
+        listening = all(listener.is_alive for _, listener in self._listeners)
+        return listening and self._thread.is_alive() and self._house.message_queue.is_alive
 
     @property
     def addresses(self) -> Mapping[str, str]:

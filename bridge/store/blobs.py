@@ -18,7 +18,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 class FolderBlobs:
     """
-    A folder of objects: `objects/ab/cd/<sha-256>` kept, `spool/` still arriving.
+    A folder of objects: `objects/ab/<sha-256>` kept, `spool/` still arriving.
 
     low_water_bytes: with less free than this, nothing new is begun (C-STORE 0xA700) while rows can still be written.
     """
@@ -30,6 +30,7 @@ class FolderBlobs:
         self._low_water_bytes = low_water_bytes
         for place in (self.spool, self._objects):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_fan()
 
     def check_room(self, wanted_bytes: int = 0) -> None:
         """
@@ -51,9 +52,9 @@ class FolderBlobs:
         target = self.path_of(digest)
         try:
             if target.exists():
+                _sync(target.parent)
                 spooled.unlink(missing_ok=True)
                 return digest
-            self._make_folders(target.parent)
             _sync(spooled)
             os.replace(spooled, target)
             _sync(target.parent)
@@ -65,7 +66,7 @@ class FolderBlobs:
         """Return where *blob* lies. Raises: ValueError, if it is no digest: a name from outside never becomes a path."""
         if not _DIGEST.fullmatch(blob):
             raise ValueError("not a blob's name")
-        return self._objects / blob[:2] / blob[2:4] / blob
+        return self._objects / blob[:2] / blob
 
     def remove(self, blob: str) -> None:
         """Remove *blob*: for the sweeper, once no row names it."""
@@ -75,15 +76,14 @@ class FolderBlobs:
         """Return spool files that nobody has written to for *age_secs*; now: seconds since the epoch."""
         return [path for path in self.spool.iterdir() if now - path.stat().st_mtime > age_secs]
 
-    def _make_folders(self, folder: Path) -> None:
-        """Make *folder* and sync each parent that got a new entry."""
-        missing = []
-        while not folder.exists():
-            missing.append(folder)
-            folder = folder.parent
-        for new in reversed(missing):
-            new.mkdir(mode=0o700, exist_ok=True)
-            _sync(new.parent)
+    def _make_fan(self) -> None:
+        """Make all 256 folders at once and durably, so that keeping an object never has to make one."""
+        if (self._objects / "ff").exists():
+            return
+        for number in range(256):
+            (self._objects / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+        for folder in (self._objects, self.folder, self.folder.parent):
+            _sync(folder)
 
 
 def _sync(path: Path) -> None:

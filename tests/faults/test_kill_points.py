@@ -179,7 +179,7 @@ def check(bed: Bed) -> None:
     assert sorted(raws) == sorted(bed.history.acknowledged.values())
     assert set(rows) == set(bed.history.stored)
     for uid, path in bed.history.stored.items():
-        kept = bed.folder / "data" / "blobs" / "objects" / rows[uid].blob[:2] / rows[uid].blob[2:4] / rows[uid].blob
+        kept = bed.folder / "data" / "blobs" / "objects" / rows[uid].blob[:2] / rows[uid].blob
         assert _data_set(kept.read_bytes()) == _data_set(path.read_bytes())
     charted = bed.ehr.state()["resources"]["ImagingStudy"].values()
     by_uid: dict[str, list[int]] = {}
