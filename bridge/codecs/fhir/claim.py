@@ -62,7 +62,7 @@ def holds_number(claim: Json, number: str) -> bool:
     if any(_plain(str(one.get("value", ""))) == wanted for one in _dicts(claim.get("identifier"))):
         return True
     return any(
-        _plain(str(said)) == wanted for one in _dicts(claim.get("insurance")) for said in one.get("preAuthRef", [])
+        _plain(str(said)) == wanted for one in _dicts(claim.get("insurance")) for said in (one.get("preAuthRef") or [])
     )
 
 
