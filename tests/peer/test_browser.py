@@ -1,0 +1,252 @@
+"""The console in a real Chromium: what a coordinator does, by mouse and by keyboard, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.domain.accounts import Role
+from bridge.flows import manage_users
+from bridge.settings import HttpSection
+from bridge.web.server import HttpServer
+from bridge.wiring import House
+from tests.fakes.console import PASSWORD, Console
+
+playwright_api = pytest.importorskip("playwright.sync_api")
+Page = playwright_api.Page
+
+pytestmark = pytest.mark.peer
+
+UID = "1.2.840.99.1"
+HOSTILE = "<img src=x onerror=window.__struck=1>^<script>window.__struck=2</script>"
+
+
+@pytest.fixture
+def database_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """One engine: the browser sees no difference."""
+    shutil.copy(sqlite_template, tmp_path / "bridge.db")
+    return f"sqlite:///{tmp_path / 'bridge.db'}"
+
+
+@pytest.fixture
+def console(make_house: Callable[..., House]) -> Console:
+    return Console(make_house())
+
+
+@pytest.fixture
+def address(console: Console) -> Iterator[str]:
+    server = HttpServer(console.app, HttpSection(port=0))
+    server.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[object]:
+    with playwright_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+        found = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: object, address: str) -> Iterator[Page]:
+    context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 800})  # type: ignore[attr-defined]
+    context.set_default_timeout(10_000)
+    found = context.new_page()
+    found.troubles = []
+    found.on("console", lambda m: found.troubles.append(m.text) if "Content Security Policy" in m.text else None)
+    found.on("pageerror", lambda error: found.troubles.append(str(error)))
+    yield found
+    assert not found.troubles
+    context.close()
+
+
+def enter(page: Page, console: Console, role: Role = Role.ADMIN) -> None:
+    """Sign in by a link, as somebody does who was sent one."""
+    link = manage_users.trusted_sign_in_link(console.store, console.clock, f"some-{role.value}", role)
+    page.goto(f"/sign-in/link/{link}")
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def test_the_first_administrator_chooses_a_name_and_a_password(page: Page, console: Console) -> None:
+    link = manage_users.first_sign_in_link(console.store, console.clock)
+    page.goto(f"/sign-in/link/{link}")
+    page.get_by_label("Your name here").fill("maria")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("The same once more").fill(PASSWORD)
+    page.get_by_role("button", name="Create").click()
+    page.wait_for_url("**/today")
+    page.get_by_text("maria").first.click()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("User name").fill("maria")
+    page.get_by_label("Password").fill("not this one")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.get_by_role("alert").inner_text() == "User name or password is wrong."
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/today")
+
+
+def test_the_search_box_goes_straight_to_the_exam_and_hides_what_was_typed(page: Page, console: Console) -> None:
+    console.order()
+    enter(page, console, Role.VIEWER)
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type("halvorsen")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/exams/order-*")
+    assert "halvorsen" not in page.url.lower()
+    assert page.locator(".stations li").count() == 7
+    assert page.locator(".stations li.done").count() == 2
+    assert "Order received" in page.locator(".timeline").inner_text()
+
+
+def test_rows_are_walked_and_opened_from_the_keyboard(page: Page, console: Console) -> None:
+    for number in ("A1", "A2", "A3"):
+        console.order(number)
+    enter(page, console, Role.VIEWER)
+    page.goto("/worklist")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert page.locator("tr.chosen").count() == 1
+    chosen = page.locator("tr.chosen").get_attribute("data-href")
+    page.keyboard.press("k")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{chosen}")
+    page.keyboard.press("?")
+    assert page.get_by_role("dialog").is_visible()
+
+
+def test_a_mismatch_is_bound_and_taken_back(page: Page, console: Console) -> None:
+    console.order()
+    console.images(UID)
+    enter(page, console, Role.INTAKE)
+    assert page.url.endswith("/mismatches")
+    page.locator("tbody tr").first.click()
+    page.get_by_label("Accession number").fill("A1")
+    page.get_by_role("button", name="Bind to these numbers").click()
+    assert "say why" in page.get_by_role("alert").inner_text().lower()
+    page.get_by_label("Why do you think so?").fill("asked the technologist")
+    page.get_by_label("Accession number").fill("A1")
+    page.get_by_role("button", name="Bind to these numbers").click()
+    page.wait_for_url("**/decided")
+    assert "HALVORSEN, INGRID" in page.locator("main").inner_text()
+    page.get_by_role("link", name="The exam").click()
+    assert page.locator(".stations li.done").count() >= 4
+    page.go_back()
+    page.get_by_role("link", name="Undo").click()
+    page.get_by_label("Why").fill("it was her sister")
+    page.get_by_role("button", name="Undo the binding").click()
+    page.wait_for_url("**/decided")
+    assert "taken back" in page.locator("main").inner_text()
+
+
+def test_a_study_is_attached_to_its_authorization(page: Page, console: Console) -> None:
+    console.order()
+    study = console.images(UID)
+    decide = {"action": "bind", "accession_number": "A1", "reason": "asked"}
+    assert console.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=decide).status_code == 200
+    enter(page, console, Role.BILLING)
+    page.locator("tbody tr").first.click()
+    page.locator(f'input[name="study_key"][value="{study.key}"]').check()
+    page.get_by_role("button", name="Attach").click()
+    page.wait_for_selector("tbody .state")
+    assert "Reference on the claim" in page.locator("tbody").inner_text()
+
+
+def test_a_name_that_is_markup_stays_text(page: Page, console: Console) -> None:
+    assert b"|AA|" in console.order(name=HOSTILE)
+    enter(page, console)
+    for path in ("/today?day=2026-03-02", "/worklist", "/exams/order-1", "/messages/1"):
+        page.goto(path)
+        assert "onerror" in page.locator("main").inner_text(), path
+        assert page.evaluate("window.__struck") is None, path
+        assert page.locator("main img, main script").count() == 0, path
+
+
+def test_a_message_is_read_beside_its_raw_form(page: Page, console: Console) -> None:
+    console.order()
+    enter(page, console, Role.IT)
+    page.locator("tbody tr").first.click()
+    assert page.locator("pre.raw").first.inner_text().startswith("MSH|^~\\&|RIVEHR")
+    assert "Patient numbers" in page.locator("main").inner_text()
+
+
+PAGES = [
+    "/today?day=2026-03-02",
+    "/worklist",
+    "/mismatches",
+    "/mismatches/study/1",
+    "/merges",
+    "/authorizations",
+    "/authorizations/1",
+    "/authorizations/new",
+    "/messages",
+    "/messages/1",
+    "/messages/try",
+    "/deliveries",
+    "/peers",
+    "/audit",
+    "/users",
+    "/exams/order-1",
+    "/nowhere",
+]
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_no_page_is_wider_than_the_screen(page: Page, console: Console, width: int) -> None:
+    console.order(name="VANDERMEULEN-KONSTANTINOPOLSKAYA^ALEXANDRA MARGUERITE^JOSEPHINE")
+    console.images(UID)
+    enter(page, console)
+    page.set_viewport_size({"width": width, "height": 740})
+    for path in PAGES:
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_pages_work_without_scripts(browser: object, address: str, console: Console) -> None:
+    console.order()
+    context = browser.new_context(base_url=address, java_script_enabled=False)  # type: ignore[attr-defined]
+    page = context.new_page()
+    enter(page, console, Role.VIEWER)
+    page.locator("#q").fill("A1")
+    page.locator("#q").press("Enter")
+    page.wait_for_url("**/exams/order-*")
+    page.locator(".me summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+    context.close()
+
+
+def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> None:
+    console.order()
+    enter(page, console)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for path in ("/worklist", "/exams/order-1", "/messages", "/peers"):
+            page.goto(path)
+            assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)
+
+
+# Every text against the nearest background that is not transparent. Source: WCAG 2.2 1.4.3.
+_POOR_CONTRAST = """() => {
+  const lum = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
+    return .2126 * r + .7152 * g + .0722 * b; };
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const back = (node) => { for (; node; node = node.parentElement) { const c = rgb(getComputedStyle(node).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+  const poor = [];
+  for (const node of document.querySelectorAll("body *")) {
+    if (![...node.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !node.checkVisibility() || node.closest("dialog, .hidden, .skip")) continue;
+    const style = getComputedStyle(node), a = lum(rgb(style.color).slice(0, 3)), b = lum(back(node).slice(0, 3));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) poor.push([node.tagName, node.className, node.textContent.trim().slice(0, 30), ratio.toFixed(2)]);
+  }
+  return poor;
+}"""
