@@ -226,7 +226,12 @@ class IdentitySection(_Section):
     authorities: tuple[Authority, ...] = ()
 
     def system_of(self, issuer: str) -> str:
-        """Return the FHIR system of *issuer*; one that is not configured gets a URN of ours, never its bare name."""
+        """
+        Return the FHIR system of *issuer*, "" meaning our own authority.
+
+        One that is not configured gets a URN of ours, never its bare name.
+        """
+        issuer = issuer or self.authority
         for authority in self.authorities:
             if issuer in (authority.name, authority.oid):
                 return authority.system or (f"urn:oid:{authority.oid}" if authority.oid else _own_urn(issuer))
