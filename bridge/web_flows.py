@@ -89,9 +89,7 @@ class _Calls:
         except ValueError:
             known = ", ".join(AttachmentKind)
             raise Incomplete(f"kinds are {known}", code="not_in_table", where="as") from None
-        return self._attacher.attach(
-            authorization_key, study_instance_uid, chosen, instances, payer=payer, actor=actor
-        )
+        return self._attacher.attach(authorization_key, study_instance_uid, chosen, instances, payer=payer, actor=actor)
 
     def release_attachment(self, *, authorization_key: int, attachment_key: int, reason: str, actor: str) -> None:
         self._attacher.release(authorization_key, attachment_key, reason, actor)

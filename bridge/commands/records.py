@@ -22,9 +22,10 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.preview_message import preview_message
+from bridge.flows.record_access import record_access
 from bridge.flows.replay_message import replay_message
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import audit, studies
+from bridge.store import decisions
 from bridge.store.listings import exam_detail, queues, search, worklists
 from bridge.store.listings.exam_detail import Exam
 from bridge.wiring import House
@@ -169,7 +170,7 @@ def show_mismatch(config: Path | None, mismatch_id: int) -> None:
         rows = queues.mismatches_by_key(tx, [mismatch_id])
         if not rows:
             raise LookupError(f"no mismatch {mismatch_id}")
-        decision = studies.decisions_of(tx, rows[0].study_key)[0]
+        decision = decisions.of_study(tx, rows[0].study_key)[0]
     print_json(
         {
             "mismatch": asdict(rows[0]),
@@ -255,15 +256,10 @@ def drop_command(config: Path | None, delivery_id: int) -> None:
 
 
 def _note_look(house: House, exams: list[Exam]) -> None:
-    with house.store.write() as tx:
-        for one in exams:
-            audit.add(
-                tx,
-                at=house.clock.now(),
-                action="exam_viewed",
-                actor=actor(),
-                order_key=one.order.key if one.order is not None else None,
-            )
+    """Audit each exam before it is printed: without the row there is no look."""
+    for one in exams:
+        order_key = one.order.key if one.order is not None else None
+        record_access(house.store, house.clock, action="exam_viewed", actor=actor(), order_key=order_key)
 
 
 def _worklist_row(row: worklists.WorklistRow) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from bridge.errors import Conflict
 
 
 class AttachmentKind(StrEnum):
-    """How a study reaches an authorization. The first three need no release. Source: contract.md, Authorizations."""
+    """How a study reaches an authorization. The first three need no release."""
 
     CLAIM = "claim"
     PDF = "pdf"
@@ -84,7 +84,7 @@ def check_attach(authorization: Authorization, study: Study, survivor_of_authori
     Refuse what must not be attached.
 
     survivor_of_authorization: the live patient at the end of the authorization's patient's merges.
-    Raises: Conflict for an unbound study or another patient's. Source: reference/prior-auth.md 1 (attach rule).
+    Raises: Conflict for an unbound study or another patient's.
     """
     if not study.is_bound:
         raise Conflict("the study is not bound to a patient yet", code="study_unbound", where="study_instance_uid")

@@ -102,7 +102,9 @@ def check_set(now: PerformedStatus, draft: PerformedDraft) -> PerformedStatus:
     """
     if now != PerformedStatus.IN_PROGRESS:
         raise Conflict(
-            "Performed Procedure Step Object may no longer be updated", code="performed_step_final", source="PS3.4 F.7.2.2"
+            "Performed Procedure Step Object may no longer be updated",
+            code="performed_step_final",
+            source="PS3.4 F.7.2.2",
         )
     if not draft.status:
         return now

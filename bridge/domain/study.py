@@ -11,7 +11,7 @@ from bridge.domain.identifiers import PatientIdentifier
 
 
 class StudyState(StrEnum):
-    """Where a study stands. Only the first two may leave the house. Source: contract.md, /api/studies."""
+    """Where a study stands. Only the first two may leave the house. Source: docs/conformance.md."""
 
     BOUND = "bound"
     BOUND_WITH_CORRECTION = "bound_with_correction"

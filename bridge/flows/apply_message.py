@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,9 +11,8 @@ from bridge.domain.message import Notice
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.domain.study import Study
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_touched, withdraw
+from bridge.flows.decide_study import Deciding, decide_after, withdraw
 from bridge.flows.merge_patients import merge_patients
 from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import OrderNews, Scheduled, refresh_worklist_of_patient, schedule_order
@@ -94,7 +93,9 @@ class MessageApplier:
                 withdraw(tx, study, rule, sentence, how, actor=rule)
         for patient_key in dict.fromkeys(applied.touched_patients):
             refresh_worklist_of_patient(tx, patient_key)
-        decide_touched(tx, self._touched(tx, applied), how)
+        patients_of_orders = [order.patient_key for order in applied.touched_orders]
+        order_keys = [order.key for order in applied.touched_orders]
+        decide_after(tx, [*applied.touched_patients, *patients_of_orders], order_keys, how)
 
     def _register(self, tx: WriteTx, mapped: Mapped, news: News, applied: Applied) -> Patient | None:
         if mapped.patient is None:
@@ -124,19 +125,3 @@ class MessageApplier:
                 (study.key, "XO", "The order was moved to another patient.")
                 for study in studies.of_order(tx, scheduled.order.key)
             ]
-
-    def _touched(self, tx: WriteTx, applied: Applied) -> Iterable[Study]:
-        known = patients.get_many(
-            tx, applied.touched_patients + [order.patient_key for order in applied.touched_orders]
-        )
-        retired = [key for patient in known for key in patients.merged_into(tx, patient.key)]
-        everyone = [*known, *patients.get_many(tx, retired)]
-        yield from studies.touched_by(
-            tx,
-            patient_ids=[identifier.patient_id for patient in everyone for identifier in patient.identifiers],
-            birth_dates=[patient.patient_birth_date for patient in everyone],
-            accessions=[order.accession_number for order in applied.touched_orders],
-            study_uids=[order.study_instance_uid for order in applied.touched_orders],
-        )
-        for patient in known:
-            yield from studies.of_patient(tx, patient.key)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.domain.claim import (
@@ -60,10 +58,10 @@ class ImageAttacher:
                 raise LookupError("no such study")
             check_attach(authorization, study, patients.survivor(tx, authorization.patient_key).key)
             self._check(tx, study, kinds, instances)
-            made = [
-                self._put(tx, authorization, study, kind, tuple(instances), payer, actor, now)
-                for kind in dict.fromkeys(kinds)
-            ]
+            made = []
+            for kind in dict.fromkeys(kinds):
+                blank = _blank(authorization, study, kind, tuple(instances), actor)
+                made.append(self._put(tx, authorization, study, blank, payer))
             audit.add(
                 tx,
                 at=now,
@@ -116,45 +114,31 @@ class ImageAttacher:
             raise Incomplete("not an instance of this study", code="not_in_table", where="instances")
 
     def _put(
-        self,
-        tx: WriteTx,
-        authorization: Authorization,
-        study: Study,
-        kind: AttachmentKind,
-        instances: tuple[str, ...],
-        payer: str,
-        actor: str,
-        now: datetime,
+        self, tx: WriteTx, authorization: Authorization, study: Study, blank: ClaimAttachment, payer: str
     ) -> ClaimAttachment:
-        blank = ClaimAttachment(
-            key=0,
-            authorization_key=authorization.key,
-            study_key=study.key,
-            kind=kind,
-            state=AttachmentState.DRAFT if kind in _NEEDS_RELEASE else AttachmentState.RELEASED,
-            binding_version=study.binding_version,
-            attached_by=actor,
-            instances=instances,
-        )
+        now = self._clock.now()
         attachment = authorizations.put_attachment(tx, blank, payer, now)
-        if kind == AttachmentKind.CLAIM:
+        if attachment.kind == AttachmentKind.CLAIM:
             announce.attachment_ready(tx, attachment.key, study.key, self._destinations, now)
-        self._log(tx, authorization, study, kind, actor, now)
-        return replace(attachment)
-
-    def _log(
-        self, tx: WriteTx, authorization: Authorization, study: Study, kind: AttachmentKind, actor: str, now: datetime
-    ) -> None:
+        what = f"Images attached to authorization {authorization.number} ({attachment.kind.value})"
+        source = ("authorization", str(authorization.key))
         events.add(
             tx,
-            Event(
-                now,
-                Station.AUTHORIZATION,
-                f"Images attached to authorization {authorization.number} ({kind.value})",
-                by=actor,
-                source_kind="authorization",
-                source_id=str(authorization.key),
-                study_key=study.key,
-                order_key=study.order_key,
-            ),
+            Event(now, Station.AUTHORIZATION, what, blank.attached_by, *source, study.order_key, study.key),
         )
+        return attachment
+
+
+def _blank(
+    authorization: Authorization, study: Study, kind: AttachmentKind, instances: tuple[str, ...], actor: str
+) -> ClaimAttachment:
+    return ClaimAttachment(
+        key=0,
+        authorization_key=authorization.key,
+        study_key=study.key,
+        kind=kind,
+        state=AttachmentState.DRAFT if kind in _NEEDS_RELEASE else AttachmentState.RELEASED,
+        binding_version=study.binding_version,
+        attached_by=actor,
+        instances=instances,
+    )

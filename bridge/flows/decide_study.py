@@ -17,14 +17,15 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.reconsider import Binding, Step, chosen_by_person, reconsider
 from bridge.domain.study import Difference, Study, StudyState
 from bridge.domain.verdict import Outcome, Verdict
+from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.store import events, studies
+from bridge.store import decisions, events, studies
 from bridge.store.db import WriteTx
+from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
 from bridge.store.registry import StoredRegistry
-from bridge.store.studies import Decision
 
 _STATES = {
     Outcome.BIND: StudyState.BOUND,
@@ -65,6 +66,17 @@ def decide_touched(tx: WriteTx, touched: Iterable[Study], how: Deciding) -> None
         decide_by_rule(tx, studies.get(tx, key), how)
 
 
+def decide_after(tx: WriteTx, patient_keys: Iterable[int], order_keys: Iterable[int], how: Deciding) -> None:
+    """Decide again what patients and orders that just changed may be about: by shared values, and by their bindings."""
+    registry = StoredRegistry(tx)
+    records = [record for key in dict.fromkeys(patient_keys) if (record := registry.survivor(key)) is not None]
+    ordered = [found for key in dict.fromkeys(order_keys) if (found := registry.order_by_key(key)) is not None]
+    touched = studies.answering(tx, fact_keys(records, ordered))
+    for record in records:
+        touched += studies.of_patient(tx, record.key)
+    decide_touched(tx, touched, how)
+
+
 def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor: str, how: Deciding) -> Study:
     """
     Bind *study* because a person says so; rules may follow merges, refresh values or hold it, never re-bind it.
@@ -92,7 +104,7 @@ def close(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> 
     """Take a study out of the queue for good: not ours, a test, discarded. It is never published; a person may reopen it."""
     verdict = Verdict(Outcome.QUARANTINE, "person", "A person closed the case.", rules_version=how.rules.version)
     closed = _record(tx, study, verdict, how, actor=actor, reason=reason)
-    studies.close_mismatch(tx, study.key, actor, "closed", how.at)
+    decisions.close_mismatch(tx, study.key, actor, "closed", how.at)
     return studies.save(tx, replace(closed, closed_reason=reason or "closed"))
 
 
@@ -108,7 +120,7 @@ def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: St
 def _binding(tx: WriteTx, study: Study) -> Binding:
     """Return a bound study's binding with what was known when it was made."""
     assert study.patient_key is not None
-    made = studies.decisions_of(tx, study.key)[0]
+    made = decisions.of_study(tx, study.key)[0]
     return Binding(
         study.patient_key,
         study.order_key,
@@ -168,19 +180,19 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
             closed_reason="",
         ),
     )
-    decision_key = studies.add_decision(tx, _decision(tx, after, verdict, actor, reason, how.at))
+    decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))
     if verdict.binds:
-        studies.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
+        decisions.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
         announce.study_changed(tx, after, how.destinations, how.at)
     else:
-        studies.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at)
+        decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at)
         announce.study_withdrawn(tx, after, how.at)
     _log(tx, after, verdict, actor, decision_key, how)
     return after
 
 
 def _decision(tx: WriteTx, study: Study, verdict: Verdict, actor: str, reason: str, at: datetime) -> Decision:
-    before = studies.decisions_of(tx, study.key)
+    before = decisions.of_study(tx, study.key)
     return Decision(
         study_key=study.key,
         decided_at=at,

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bridge.clock import Clock
 from bridge.domain.claim import Authorization, AuthorizationLine
 from bridge.domain.identifiers import PatientIdentifier, check_accession_number
 from bridge.domain.order import OrderDraft
-from bridge.domain.patient import PatientDraft
+from bridge.domain.patient import Patient, PatientDraft
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_touched
+from bridge.flows.decide_study import Deciding, decide_after
 from bridge.flows.register_patient import News, register_patient
 from bridge.flows.schedule_order import OrderNews, schedule_order
-from bridge.store import audit, authorizations, events, orders, patients, studies
-from bridge.store.db import Store, lock
+from bridge.store import audit, authorizations, events, orders, patients
+from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
 
@@ -65,14 +65,8 @@ class Entry:
                 registered.patient, news, self._clock.new_uid, self._stations_for, by=actor, source_kind="user"
             )
             scheduled = schedule_order(tx, draft, told, self._rules)
-            touched = studies.touched_by(
-                tx,
-                [identifier.patient_id for identifier in registered.patient.identifiers],
-                [registered.patient.patient_birth_date],
-                [scheduled.order.accession_number],
-                [scheduled.order.study_instance_uid],
-            )
-            decide_touched(tx, touched, Deciding(self._rules, self._destinations, now, cause=actor))
+            how = Deciding(self._rules, self._destinations, now, cause=actor)
+            decide_after(tx, [registered.patient.key], [scheduled.order.key], how)
             audit.add(
                 tx,
                 at=now,
@@ -93,37 +87,21 @@ class Entry:
             raise Incomplete("number and payer are needed", code="missing", where="number")
         now = self._clock.now()
         with self._store.write() as tx:
-            issuer = typed.patient.issuer_of_patient_id or self._rules.authority
-            holder = patients.find(tx, PatientIdentifier(typed.patient.patient_id, issuer))
-            if holder is None:
-                raise Conflict("no such patient", code="unknown", where="patient")
-            patient = patients.survivor(tx, holder.key)
-            order_key = None
-            if typed.accession_number:
-                mine = [
-                    one
-                    for one in orders.by_accession(tx, typed.accession_number)
-                    if patients.survivor(tx, one.patient_key).key == patient.key
-                ]
-                if not mine:
-                    raise Conflict("this patient has no such order", code="unknown", where="accession_number")
-                order_key = mine[0].key
+            patient = self._holder(tx, typed.patient)
+            order_key = self._order_of(tx, patient, typed.accession_number) if typed.accession_number else None
             if authorizations.find(tx, typed.payer, typed.number) is not None:
                 raise Conflict("this payer's authorization is known already", code="duplicate", where="number")
-            made = authorizations.add(
-                tx,
-                Authorization(
-                    key=0,
-                    number=typed.number,
-                    payer_id=typed.payer,
-                    payer_name="",
-                    patient_key=patient.key,
-                    order_key=order_key,
-                    lines=typed.lines,
-                    source=actor,
-                ),
-                now,
+            blank = Authorization(
+                key=0,
+                number=typed.number,
+                payer_id=typed.payer,
+                payer_name="",
+                patient_key=patient.key,
+                order_key=order_key,
+                lines=typed.lines,
+                source=actor,
             )
+            made = authorizations.add(tx, blank, now)
             if order_key is not None:
                 what = f"Authorization {typed.number} entered"
                 events.add(
@@ -132,12 +110,24 @@ class Entry:
             audit.add(tx, at=now, action="authorization_entered", actor=actor, patient_key=patient.key)
         return made.key
 
+    def _holder(self, tx: WriteTx, identifier: PatientIdentifier) -> Patient:
+        issuer = identifier.issuer_of_patient_id or self._rules.authority
+        holder = patients.find(tx, PatientIdentifier(identifier.patient_id, issuer))
+        if holder is None:
+            raise Conflict("no such patient", code="unknown", where="patient")
+        return patients.survivor(tx, holder.key)
+
+    def _order_of(self, tx: WriteTx, patient: Patient, accession_number: str) -> int:
+        for one in orders.by_accession(tx, accession_number):
+            if patients.survivor(tx, one.patient_key).key == patient.key:
+                return one.key
+        raise Conflict("this patient has no such order", code="unknown", where="accession_number")
+
     def _numbered(self, draft: OrderDraft) -> OrderDraft:
         """Give an order the numbers it was not typed with: a clinic without an order system has none."""
         accession = draft.accession_number or self._clock.new_id()[:12].upper()
         check_accession_number(accession, "accession_number")
-        steps: Sequence[object] = draft.steps
-        if not steps:
+        if not draft.steps:
             raise Incomplete("no step", code="missing", where="steps")
         numbered = tuple(
             step

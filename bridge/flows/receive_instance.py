@@ -18,6 +18,7 @@ from bridge.codecs.dicom.content import same_content
 from bridge.domain.evidence import identity_of
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header, Instance, Spooled, Study
+from bridge.domain.waking import study_keys
 from bridge.errors import BridgeError, Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
@@ -90,6 +91,7 @@ class InstanceReceiver:
         if study is None:
             foreign = self._is_foreign(spooled.calling_ae_title)
             study = studies.add(tx, header, spooled.calling_ae_title, foreign, now)
+            studies.set_keys(tx, study.key, study_keys(header, self._rules))
         series = studies.find_or_add_series(tx, study.key, header)
         studies.add_instance(
             tx,

@@ -31,7 +31,7 @@ from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.flows.register_patient import News
 from bridge.flows.schedule_order import refresh_worklist, set_order_status
 from bridge.outbox import enqueue
-from bridge.store import audit, events, orders, performed, studies
+from bridge.store import audit, decisions, events, orders, performed, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -161,7 +161,7 @@ class PerformedStepRecorder:
         """A completed exam may be published at once; a wrong worklist entry questions whose images they are."""
         study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
         if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY and mpps.study_instance_uid:
-            studies.add_signal(tx, mpps.study_instance_uid, INCORRECT_WORKLIST_ENTRY, mpps.sop_instance_uid, now)
+            decisions.add_signal(tx, mpps.study_instance_uid, INCORRECT_WORKLIST_ENTRY, mpps.sop_instance_uid, now)
             if study is not None:
                 decide_by_rule(tx, study, Deciding(self._rules, self._destinations, now, cause="mpps"))
         elif study is not None:

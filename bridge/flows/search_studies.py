@@ -17,7 +17,7 @@ from bridge.codecs.dicom.keys import StudyQuery, to_study_query
 from bridge.codecs.dicom.study_answers import StudyEntry
 from bridge.domain.study import Instance, OutgoingObject
 from bridge.errors import Malformed
-from bridge.store import studies, study_search
+from bridge.store import decisions, study_search
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
 from bridge.store.study_search import StudyNarrowing
@@ -53,7 +53,7 @@ class StudySearch:
         query = to_study_query(identifier, transfer_syntax_uid, default_charset=_charset(asker))
         with self._store.read() as tx:
             entries = [
-                StudyEntry(contents, studies.corrections(tx, contents.study), self._ae_title)
+                StudyEntry(contents, decisions.corrections(tx, contents.study), self._ae_title)
                 for contents in study_search.candidates(tx, narrowing(query, asker), MAX_STUDIES)
             ]
         return [
@@ -74,7 +74,7 @@ class StudySearch:
             raise Malformed("no study named", where="StudyInstanceUID", source="PS3.4 C.4.3.1.3.1")
         with self._store.read() as tx:
             chosen = [
-                (instance, studies.corrections(tx, contents.study))
+                (instance, decisions.corrections(tx, contents.study))
                 for contents in study_search.candidates(tx, narrowing(query, asker), MAX_STUDIES)
                 for instance in study_answers.named_instances(contents, query)
             ]

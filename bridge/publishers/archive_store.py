@@ -20,7 +20,7 @@ from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsuppor
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.dicom_client import StoreResult, Target, store_files
-from bridge.store import events, publications, studies
+from bridge.store import decisions, events, publications, studies
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
@@ -84,7 +84,7 @@ class ArchiveStorePublisher:
         instances = tuple(one for group in contents.instances.values() for one in group if one.key in owed)
         if not instances:
             return Nothing("the archive has everything")
-        corrections = studies.corrections(tx, study)
+        corrections = decisions.corrections(tx, study)
         return ArchiveParcel(delivery, study.key, study.binding_version, instances, corrections)
 
     def send(self, parcel: ArchiveParcel, still_wanted: StillWanted) -> ArchiveReceipt:

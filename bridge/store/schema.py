@@ -41,7 +41,9 @@ def check(store: Store) -> None:
         found = version(connection)
     _check_known(found)
     if found != latest():
-        raise Misconfigured([f"store.database: at version {found or 'none'}, this program needs {latest()}; run imaging-bridge migrate"])
+        raise Misconfigured(
+            [f"store.database: at version {found or 'none'}, this program needs {latest()}; run imaging-bridge migrate"]
+        )
 
 
 def latest() -> str:

@@ -1,45 +1,22 @@
-"""Studies, series and instances as received, their bindings, and every decision about them."""
+"""Studies, series and instances as received, and their bindings."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, select, tuple_, update
 
+from bridge.domain.evidence import IdentityKey
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Header, Instance, RequestAttributes, Series, Study, StudyContents, StudyState
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import conflicting_instances, decisions, instances, mismatches, series, signals, studies
+from bridge.store.tables import conflicting_instances, instances, series, studies, study_keys
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """
-    One decision about a study, append-only: it answers "why is this image in this chart" without any other source.
-
-    actor: a rule code or "user:<name>". The JSON-able fields hold what was known when it was taken.
-    """
-
-    study_key: int
-    decided_at: datetime
-    actor: str
-    outcome: str
-    rule: str
-    sentence: str
-    patient_key: int | None = None
-    order_key: int | None = None
-    evidence: Sequence[dict[str, Any]] = ()
-    differences: Sequence[dict[str, Any]] = ()
-    candidates: Sequence[dict[str, Any]] = ()
-    snapshot: dict[str, Any] = field(default_factory=dict)
-    reason: str = ""
-    supersedes: int | None = None
-    binding_version: int = 0
-    key: int = 0
+_KEYS_AT_ONCE = 200
 
 
 def get(tx: ReadTx, key: int) -> Study:
@@ -72,27 +49,14 @@ def of_order(tx: ReadTx, order_key: int) -> list[Study]:
     ]
 
 
-def touched_by(
-    tx: ReadTx,
-    patient_ids: Iterable[str],
-    birth_dates: Iterable[str],
-    accessions: Iterable[str],
-    study_uids: Iterable[str],
-) -> list[Study]:
-    """Return the studies, in any state, whose header names one of these: what a new fact may decide."""
-    rows = tx.execute(
-        select(studies)
-        .where(
-            or_(
-                studies.c.received_patient_id.in_(_said(patient_ids)),
-                studies.c.received_patient_birth_date.in_(_said(birth_dates)),
-                studies.c.received_accession_number.in_(_said(accessions)),
-                studies.c.study_instance_uid.in_(_said(study_uids)),
-            )
-        )
-        .order_by(studies.c.key)
-    )
-    return [_study(row) for row in rows]
+def answering(tx: ReadTx, keys: Iterable[IdentityKey]) -> list[Study]:
+    """Return the studies, in any state, whose header shares one of *keys*: what a new fact may decide."""
+    wanted = sorted(set(keys))
+    found: set[int] = set()
+    for at in range(0, len(wanted), _KEYS_AT_ONCE):
+        pairs = tuple_(study_keys.c.kind, study_keys.c.value).in_(wanted[at : at + _KEYS_AT_ONCE])
+        found |= set(tx.execute(select(study_keys.c.study_key).where(pairs).distinct()).scalars())
+    return [get(tx, key) for key in sorted(found)]
 
 
 def undecided(tx: ReadTx) -> list[Study]:
@@ -106,7 +70,7 @@ def undecided(tx: ReadTx) -> list[Study]:
 
 
 def add(tx: WriteTx, header: Header, source_ae_title: str, foreign: bool, at: datetime) -> Study:
-    """Store a new study, undecided."""
+    """Store a new study, undecided; `set_keys` makes it findable by later facts."""
     key = insert_row(
         tx,
         studies,
@@ -126,6 +90,14 @@ def add(tx: WriteTx, header: Header, source_ae_title: str, foreign: bool, at: da
         last_instance_at=at,
     )
     return get(tx, key)
+
+
+def set_keys(tx: WriteTx, study_key: int, keys: Iterable[IdentityKey]) -> None:
+    """Replace the values under which later patients and orders find a study."""
+    tx.execute(delete(study_keys).where(study_keys.c.study_key == study_key))
+    rows = [{"study_key": study_key, "kind": key.kind, "value": key.value} for key in sorted(set(keys))]
+    if rows:
+        tx.execute(insert(study_keys), rows)
 
 
 def save(tx: WriteTx, study: Study) -> Study:
@@ -275,81 +247,6 @@ def instance_uids(tx: ReadTx, study_key: int) -> set[str]:
 
 def count_instances(tx: ReadTx, study_key: int) -> int:
     return int(tx.execute(select(func.count()).where(instances.c.study_key == study_key)).scalar_one())
-
-
-def add_decision(tx: WriteTx, decision: Decision) -> int:
-    """Append a decision and return its key."""
-    values = {name: getattr(decision, name) for name in Decision.__slots__ if name != "key"}
-    for name in ("evidence", "differences", "candidates"):
-        values[name] = list(values[name])
-    return insert_row(tx, decisions, **values)
-
-
-def decisions_of(tx: ReadTx, study_key: int) -> list[Decision]:
-    """Return every decision about a study, newest first."""
-    rows = tx.execute(select(decisions).where(decisions.c.study_key == study_key).order_by(decisions.c.key.desc()))
-    return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
-
-
-def corrections(tx: ReadTx, study: Study) -> dict[str, str]:
-    """Return what leaves with another value than it came with, keyword to value; {} where nothing does."""
-    if not study.is_bound:
-        return {}
-    said = tx.execute(
-        select(decisions.c.differences)
-        .where(decisions.c.study_key == study.key, decisions.c.binding_version == study.binding_version)
-        .order_by(decisions.c.key.desc())
-    ).scalar()
-    return {one["keyword"]: one["record"] for one in said or () if one["applied"]}
-
-
-def open_mismatch(tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime) -> int:
-    """Put a study in the queue of the intake desk, or refresh why it is there; return the row's key."""
-    row = tx.execute(
-        select(mismatches).where(mismatches.c.study_key == study_key, mismatches.c.closed_at.is_(None))
-    ).first()
-    if row is None:
-        return insert_row(tx, mismatches, study_key=study_key, rule=rule, sentence=sentence, opened_at=at)
-    tx.execute(update(mismatches).where(mismatches.c.key == row.key).values(rule=rule, sentence=sentence))
-    return int(row.key)
-
-
-def close_mismatch(tx: WriteTx, study_key: int, by: str, outcome: str, at: datetime) -> None:
-    """Take a study out of the queue, if it is in it."""
-    tx.execute(
-        update(mismatches)
-        .where(mismatches.c.study_key == study_key, mismatches.c.closed_at.is_(None))
-        .values(closed_at=at, closed_by=by, outcome=outcome)
-    )
-
-
-def study_of_mismatch(tx: ReadTx, mismatch_key: int) -> Study | None:
-    """Return the study that a row of the queue is about."""
-    key = tx.execute(select(mismatches.c.study_key).where(mismatches.c.key == mismatch_key)).scalar()
-    return None if key is None else get(tx, key)
-
-
-def add_signal(tx: WriteTx, study_instance_uid: str, code: str, source: str, at: datetime) -> bool:
-    """Keep a signal that questions a study's patient; False if it was known."""
-    known = tx.execute(
-        select(signals.c.key).where(
-            signals.c.study_instance_uid == study_instance_uid, signals.c.code == code, signals.c.source == source
-        )
-    ).first()
-    if known is None:
-        tx.execute(
-            insert(signals).values(study_instance_uid=study_instance_uid, code=code, source=source, received_at=at)
-        )
-    return known is None
-
-
-def signals_for(tx: ReadTx, study_instance_uid: str) -> list[str]:
-    """Return the codes that question a study's patient."""
-    return list(tx.execute(select(signals.c.code).where(signals.c.study_instance_uid == study_instance_uid)).scalars())
-
-
-def _said(values: Iterable[str]) -> list[str]:
-    return sorted({value for value in values if value})
 
 
 def _header_to_json(header: Header) -> dict[str, Any]:

@@ -357,6 +357,17 @@ studies = Table(
     Index(None, "state", "last_instance_at"),
 )
 
+# The indexed values of a study's header: a patient or order that comes later finds it by them.
+study_keys = Table(
+    "study_keys",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Index(None, "kind", "value"),
+)
+
 series = Table(
     "series",
     metadata,

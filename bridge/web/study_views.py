@@ -8,12 +8,12 @@ from typing import Any
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.study import Study
 from bridge.errors import Refused
-from bridge.store import orders, patients, studies
+from bridge.store import decisions, orders, patients, studies
 from bridge.store.db import ReadTx
+from bridge.store.decisions import Decision
 from bridge.store.deliveries import Delivery
 from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
 from bridge.store.listings.people import Person, person_of
-from bridge.store.studies import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         raise LookupError(study_instance_uid)
     if not study.is_bound and not caller.sees_unbound and caller.role != Role.IT:
         raise Refused("nobody has bound this study yet: ask the intake desk", code="unbound")
-    decided = studies.decisions_of(tx, study.key)
+    decided = decisions.of_study(tx, study.key)
     return StudyView(
         on_exam=study_on_exam(tx, study),
         patient=_person(tx, study.patient_key),

@@ -14,7 +14,7 @@ from bridge.domain.order import Order, Step, StepStatus
 from bridge.domain.patient import MergeDraft, Patient, PatientDraft
 from bridge.flows.merge_patients import merge_patients
 from bridge.flows.register_patient import News, refresh_keys
-from bridge.store import orders, patients, studies
+from bridge.store import decisions, orders, patients, studies
 from bridge.store.db import Store, WriteTx
 from bridge.store.registry import StoredRegistry
 from tests.fakes.registry import DictRegistry
@@ -91,7 +91,7 @@ class InDatabase:
         studies.save(self._tx, replace(study, order_key=order.key))
 
     def signal(self, study_instance_uid: str, code: str) -> None:
-        studies.add_signal(self._tx, study_instance_uid, code, "1.2", NOON)
+        decisions.add_signal(self._tx, study_instance_uid, code, "1.2", NOON)
 
 
 def order_of(key: int, patient: Patient, **more: object) -> tuple[Order, Step]:

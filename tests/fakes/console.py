@@ -10,7 +10,7 @@ from bridge.domain.accounts import Caller, Role
 from bridge.domain.study import Study
 from bridge.flows import manage_users, sign_in
 from bridge.flows.receive_message import Received
-from bridge.store import studies
+from bridge.store import decisions
 from bridge.store.db import Store
 from bridge.web.app import create_app
 from bridge.web.services import WebServices
@@ -90,5 +90,5 @@ class Console:
         """Let a study arrive that nobody has bound, with its case in the queue."""
         study = self.clinic.study(uid)
         with self.store.write() as tx:
-            studies.open_mismatch(tx, study.key, "V07", "Nobody could be found.", self.clock.now())
+            decisions.open_mismatch(tx, study.key, "V07", "Nobody could be found.", self.clock.now())
         return study

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission, Role
 from bridge.errors import Malformed
-from bridge.store import studies
+from bridge.store import decisions
 from bridge.store.listings import queues
 from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
@@ -58,7 +58,7 @@ def list_mismatches() -> Response:
 def decide_mismatch(mismatch_key: int) -> Response:
     """Decide one case of the queue."""
     with services().store.read() as tx:
-        study = studies.study_of_mismatch(tx, mismatch_key)
+        study = decisions.study_of_mismatch(tx, mismatch_key)
     if study is None:
         raise LookupError(mismatch_key)
     return _decide(study.study_instance_uid)

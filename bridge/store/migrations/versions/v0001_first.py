@@ -98,12 +98,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_patients")),
     )
     op.create_index(op.f("ix_patients_merged_into"), "patients", ["merged_into"], unique=False)
-    op.create_index(
-        op.f("ix_patients_patient_name"),
-        "patients",
-        [sa.func.lower(sa.column("patient_name")).label("name_in_lower_case")],
-        postgresql_ops={"name_in_lower_case": "text_pattern_ops"},
-    )
     op.create_table(
         "performed_steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -650,6 +644,17 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_step_stations_step_key"), "step_stations", ["step_key"], unique=False)
+    op.create_table(
+        "study_keys",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_study_keys_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_study_keys")),
+    )
+    op.create_index(op.f("ix_study_keys_kind_value"), "study_keys", ["kind", "value"], unique=False)
+    op.create_index(op.f("ix_study_keys_study_key"), "study_keys", ["study_key"], unique=False)
     op.create_table(
         "deliveries",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,112 @@
+"""Every decision about a study, the queue of those that wait for a person, and the signals that question a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from bridge.domain.study import Study
+from bridge.store import studies
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import decisions, mismatches, signals
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    One decision about a study, append-only: it answers "why is this image in this chart" without any other source.
+
+    actor: a rule code or "user:<name>". The JSON-able fields hold what was known when it was taken.
+    """
+
+    study_key: int
+    decided_at: datetime
+    actor: str
+    outcome: str
+    rule: str
+    sentence: str
+    patient_key: int | None = None
+    order_key: int | None = None
+    evidence: Sequence[dict[str, Any]] = ()
+    differences: Sequence[dict[str, Any]] = ()
+    candidates: Sequence[dict[str, Any]] = ()
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    supersedes: int | None = None
+    binding_version: int = 0
+    key: int = 0
+
+
+def add(tx: WriteTx, decision: Decision) -> int:
+    """Append a decision and return its key."""
+    values = {name: getattr(decision, name) for name in Decision.__slots__ if name != "key"}
+    for name in ("evidence", "differences", "candidates"):
+        values[name] = list(values[name])
+    return insert_row(tx, decisions, **values)
+
+
+def of_study(tx: ReadTx, study_key: int) -> list[Decision]:
+    """Return every decision about a study, newest first."""
+    rows = tx.execute(select(decisions).where(decisions.c.study_key == study_key).order_by(decisions.c.key.desc()))
+    return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
+
+
+def corrections(tx: ReadTx, study: Study) -> dict[str, str]:
+    """Return what leaves with another value than it came with, keyword to value; {} where nothing does."""
+    if not study.is_bound:
+        return {}
+    said = tx.execute(
+        select(decisions.c.differences)
+        .where(decisions.c.study_key == study.key, decisions.c.binding_version == study.binding_version)
+        .order_by(decisions.c.key.desc())
+    ).scalar()
+    return {one["keyword"]: one["record"] for one in said or () if one["applied"]}
+
+
+def open_mismatch(tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime) -> int:
+    """Put a study in the queue of the intake desk, or refresh why it is there; return the row's key."""
+    row = tx.execute(
+        select(mismatches).where(mismatches.c.study_key == study_key, mismatches.c.closed_at.is_(None))
+    ).first()
+    if row is None:
+        return insert_row(tx, mismatches, study_key=study_key, rule=rule, sentence=sentence, opened_at=at)
+    tx.execute(update(mismatches).where(mismatches.c.key == row.key).values(rule=rule, sentence=sentence))
+    return int(row.key)
+
+
+def close_mismatch(tx: WriteTx, study_key: int, by: str, outcome: str, at: datetime) -> None:
+    """Take a study out of the queue, if it is in it."""
+    tx.execute(
+        update(mismatches)
+        .where(mismatches.c.study_key == study_key, mismatches.c.closed_at.is_(None))
+        .values(closed_at=at, closed_by=by, outcome=outcome)
+    )
+
+
+def study_of_mismatch(tx: ReadTx, mismatch_key: int) -> Study | None:
+    """Return the study that a row of the queue is about."""
+    key = tx.execute(select(mismatches.c.study_key).where(mismatches.c.key == mismatch_key)).scalar()
+    return None if key is None else studies.get(tx, key)
+
+
+def add_signal(tx: WriteTx, study_instance_uid: str, code: str, source: str, at: datetime) -> bool:
+    """Keep a signal that questions a study's patient; False if it was known."""
+    known = tx.execute(
+        select(signals.c.key).where(
+            signals.c.study_instance_uid == study_instance_uid, signals.c.code == code, signals.c.source == source
+        )
+    ).first()
+    if known is None:
+        tx.execute(
+            insert(signals).values(study_instance_uid=study_instance_uid, code=code, source=source, received_at=at)
+        )
+    return known is None
+
+
+def signals_for(tx: ReadTx, study_instance_uid: str) -> list[str]:
+    """Return the codes that question a study's patient."""
+    return list(tx.execute(select(signals.c.code).where(signals.c.study_instance_uid == study_instance_uid)).scalars())
