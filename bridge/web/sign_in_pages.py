@@ -76,7 +76,7 @@ def sign_in() -> Response:
     return _enter(found, request.form.get("next", ""))
 
 
-@blueprint.get("/sign-in/link/<link>")
+@blueprint.get("/sign-in/<link>")
 @needs(Permission.OPEN)
 def show_link(link: str) -> Response:
     """Show what a one-time link offers; looking does not use it up, since mail scanners look too."""
@@ -87,7 +87,7 @@ def show_link(link: str) -> Response:
     return _page("shell/link.html", 200, offer=offer, link=link, sentence="", typed="")
 
 
-@blueprint.post("/sign-in/link/<link>")
+@blueprint.post("/sign-in/<link>")
 @needs(Permission.OPEN)
 def use_link(link: str) -> Response:
     """Use a link: sign in, or choose name and password."""

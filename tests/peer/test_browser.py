@@ -69,14 +69,14 @@ def page(browser: object, address: str) -> Iterator[Page]:
 def enter(page: Page, console: Console, role: Role = Role.ADMIN) -> None:
     """Sign in by a link, as somebody does who was sent one."""
     link = manage_users.trusted_sign_in_link(console.store, console.clock, f"some-{role.value}", role)
-    page.goto(f"/sign-in/link/{link}")
+    page.goto(f"/sign-in/{link}")
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url(lambda url: "/sign-in" not in url)
 
 
 def test_the_first_administrator_chooses_a_name_and_a_password(page: Page, console: Console) -> None:
     link = manage_users.first_sign_in_link(console.store, console.clock)
-    page.goto(f"/sign-in/link/{link}")
+    page.goto(f"/sign-in/{link}")
     page.get_by_label("Your name here").fill("maria")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("The same once more").fill(PASSWORD)

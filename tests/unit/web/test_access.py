@@ -18,7 +18,7 @@ OPEN_PAGES = {
     "/healthz",
     "/readyz",
     "/sign-in",
-    "/sign-in/link/<link>",
+    "/sign-in/<link>",
     "/static/<path:filename>",
     "/fhir/<any(r4,r5):release>/metadata",
     "/fhir/<any(r4,r5):release>/.well-known/<path:name>",
@@ -238,9 +238,9 @@ def test_a_password_signs_in_and_a_wrong_one_does_not(console: Console) -> None:
 def test_under_tls_the_cookie_is_bound_to_the_host(console: Console) -> None:
     link = manage_users.trusted_sign_in_link(console.store, console.clock, "demo", Role.VIEWER)
     client = console.app.test_client()
-    html = client.get(f"/sign-in/link/{link}", base_url="https://localhost").get_data(as_text=True)
+    html = client.get(f"/sign-in/{link}", base_url="https://localhost").get_data(as_text=True)
     token = html.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
-    answer = client.post(f"/sign-in/link/{link}", data={"csrf_token": token}, base_url="https://localhost")
+    answer = client.post(f"/sign-in/{link}", data={"csrf_token": token}, base_url="https://localhost")
     cookie = next(c for c in answer.headers.getlist("Set-Cookie") if "session" in c)
     assert cookie.startswith("__Host-ib_session=")
     assert "Secure" in cookie
@@ -287,15 +287,15 @@ def test_after_signing_in_one_stays_here(console: Console, target: str) -> None:
 def test_a_link_works_once_and_looking_does_not_use_it(console: Console) -> None:
     link = manage_users.first_sign_in_link(console.store, console.clock)
     client = console.app.test_client()
-    html = client.get(f"/sign-in/link/{link}").get_data(as_text=True)
-    assert client.get(f"/sign-in/link/{link}").status_code == 200
+    html = client.get(f"/sign-in/{link}").get_data(as_text=True)
+    assert client.get(f"/sign-in/{link}").status_code == 200
     token = html.split('name="csrf_token" value="', 1)[1].split('"', 1)[0]
     form = {"csrf_token": token, "username": "maria", "password": PASSWORD, "again": PASSWORD}
-    weak = client.post(f"/sign-in/link/{link}", data=form | {"password": "password1234", "again": "password1234"})
+    weak = client.post(f"/sign-in/{link}", data=form | {"password": "password1234", "again": "password1234"})
     assert weak.status_code == 422
-    assert client.post(f"/sign-in/link/{link}", data=form).status_code == 303
-    assert client.get(f"/sign-in/link/{link}").status_code == 410
-    assert client.post(f"/sign-in/link/{link}", data=form).status_code in (403, 410)
+    assert client.post(f"/sign-in/{link}", data=form).status_code == 303
+    assert client.get(f"/sign-in/{link}").status_code == 410
+    assert client.post(f"/sign-in/{link}", data=form).status_code in (403, 410)
     assert manage_users.first_sign_in_link(console.store, console.clock) is None
 
 
@@ -304,7 +304,7 @@ def test_a_link_runs_out(console: Console) -> None:
     clock = console.clock
     assert isinstance(clock, FixedClock)
     clock.at += timedelta(minutes=31)
-    assert console.app.test_client().get(f"/sign-in/link/{link}").status_code == 410
+    assert console.app.test_client().get(f"/sign-in/{link}").status_code == 410
 
 
 def test_signing_out_ends_the_session(console: Console) -> None:
