@@ -50,7 +50,7 @@ def run(folder: Path, size: measure.Size) -> str:
     after = machine.noise()
     notes = [
         *machine.describe(folder),
-        machine.version([program("storescp"), "--version"]).lstrip("$ "),
+        machine.version([program("storescp"), "--version"]),
         machine.version([program("Orthanc"), "--version"]),
         f"noise probe: {before[0]:.1f} ms, spread {before[1]:.0f} % before; {after[0]:.1f} ms, {after[1]:.0f} % after",
         f"{size.rounds} rounds of {size.images} objects, {size.queries} queries, {size.orders_alone} orders on one "

@@ -74,7 +74,8 @@ def describe(folder: Path) -> list[str]:
 def version(command: Sequence[str]) -> str:
     """Return the first line that a program prints about its version."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    return next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), "unknown")
+    first = next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), "unknown")
+    return first.strip("$ ").replace(f"{Path(command[0]).parent}/", "")
 
 
 def _lines(path: Path) -> list[str]:

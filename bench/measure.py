@@ -63,7 +63,7 @@ class Size:
     orders_each: int
 
 
-FULL = Size(rounds=5, images=200, lists=(100, 1000), queries=200, orders_alone=300, orders_each=40)
+FULL = Size(rounds=5, images=100, lists=(100, 1000), queries=100, orders_alone=100, orders_each=10)
 QUICK = Size(rounds=2, images=20, lists=(100,), queries=20, orders_alone=30, orders_each=4)
 
 
