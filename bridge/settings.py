@@ -337,7 +337,8 @@ def _sentences(fault: ValidationError) -> list[str]:
             near = _nearest(error["loc"])
             lines.append(f"{place}: unknown key" + (f", did you mean {near!r}?" if near else ""))
         else:
-            lines.append(f"{place}: {error['msg'].removeprefix('Value error, ').lower()}")
+            said = error["msg"].removeprefix("Value error, ")
+            lines.append(f"{place}: {said[:1].lower()}{said[1:]}")
     return lines
 
 

@@ -756,3 +756,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_forwards_instance_key"), "forwards", ["instance_key"], unique=False)
     op.create_index(op.f("ix_forwards_study_key"), "forwards", ["study_key"], unique=False)
+    op.create_index(
+        "ix_patients_patient_name",
+        "patients",
+        [sa.func.lower(sa.column("patient_name")).label("name_in_lower_case")],
+        postgresql_ops={"name_in_lower_case": "text_pattern_ops"},
+    )

@@ -1,0 +1,97 @@
+"""Settings: defaults that are safe, every fault at once, the environment over the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bridge import settings
+from bridge.errors import Misconfigured
+from bridge.safety import check_start, is_loopback
+from bridge.settings import Settings
+
+
+def load(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> Settings:
+    path = tmp_path / "bridge.toml"
+    path.write_text(text, "utf-8")
+    return settings.load(path, environment or {})
+
+
+def test_without_a_file_every_listener_keeps_to_loopback() -> None:
+    found = settings.load(None, {})
+    assert all(is_loopback(host) for host in (found.hl7.host, found.dicom.host, found.http.host))
+    assert (found.hl7.port, found.dicom.port, found.http.port) == (2575, 11112, 8080)
+    assert (found.hl7.senders, found.dicom.callers) == ("known", "known")
+
+
+def test_every_fault_is_named_with_the_nearest_right_word(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(
+            tmp_path,
+            '[hl7]\nprot = 1\n[dicom]\nae_title = "MUCH_TOO_LONG_A_TITLE"\n[[dicom.peers]]\nae_title = "CT1"\n',
+        )
+    said = "\n".join(refused.value.faults)
+    assert "hl7.prot: unknown key, did you mean 'port'?" in said
+    assert "dicom.ae_title" in said
+    assert "dicom.peers.0.host" in said
+
+
+def test_a_fault_never_repeats_a_secret(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, '[[fhir.servers]]\nname = "e"\nbase_url = "u"\nauth = { kind = "bearer", tokn = "s3cret" }\n')
+    assert "s3cret" not in str(refused.value)
+
+
+def test_the_environment_lies_over_the_file(tmp_path: Path) -> None:
+    environment = {"IMAGING_BRIDGE__HL7__PORT": "9999", "IMAGING_BRIDGE__BRIDGE__ORGANIZATION": "Somewhere Else"}
+    found = load(tmp_path, "[hl7]\nport = 1\n", environment)
+    assert (found.hl7.port, found.bridge.organization) == (9999, "Somewhere Else")
+
+
+def test_an_unknown_name_in_the_environment_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured):
+        load(tmp_path, "", {"IMAGING_BRIDGE__HL7__PROT": "9999"})
+
+
+def test_relative_folders_are_the_file_s_own(tmp_path: Path) -> None:
+    found = load(tmp_path, '[bridge]\ndata = "var"\nmappings = "m"\n')
+    assert (found.bridge.data, found.bridge.mappings) == (tmp_path / "var", tmp_path / "m")
+
+
+def test_a_peer_is_listed_once(tmp_path: Path) -> None:
+    peer = '[[dicom.peers]]\nae_title = "CT1"\nhost = "h"\nport = 1\nroles = ["modality"]\n'
+    with pytest.raises(Misconfigured, match="listed twice: CT1"):
+        load(tmp_path, peer + peer)
+
+
+def test_an_issuer_has_one_name_and_one_system(tmp_path: Path) -> None:
+    text = '[[identity.authorities]]\nname = "MERCY"\noid = "1.2.3"\n[[identity.authorities]]\nname = "R"\nsystem = "http://r"\n'
+    identity = load(tmp_path, text).identity
+    assert identity.name_of("1.2.3") == "MERCY"
+    assert identity.system_of("MERCY") == "urn:oid:1.2.3"
+    assert identity.system_of("R") == "http://r"
+    assert "ELSEWHERE" in identity.system_of("ELSEWHERE")
+    assert identity.system_of("ELSEWHERE") != "ELSEWHERE"
+
+
+def test_the_settings_that_everybody_starts_with_are_safe() -> None:
+    check_start(Settings(), has_administrator=False)
+
+
+def test_beyond_loopback_every_reason_is_given_at_once() -> None:
+    found = Settings.model_validate(
+        {"hl7": {"host": "0.0.0.0"}, "dicom": {"host": "0.0.0.0"}, "http": {"host": "0.0.0.0"}}
+    )
+    with pytest.raises(Misconfigured) as refused:
+        check_start(found, has_administrator=False)
+    assert len(refused.value.faults) >= 5
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("k")
+    key.chmod(0o644)
+    found = Settings.model_validate({"hl7": {"tls": {"certificate": tmp_path / "c.pem", "key": key}}})
+    with pytest.raises(Misconfigured, match="others can read it"):
+        check_start(found, has_administrator=True)
