@@ -12,8 +12,9 @@ from bridge.domain.patient import Patient
 from bridge.domain.study import Header, Instance, Study, StudyState
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import Work
-from bridge.store import orders, patients, studies
+from bridge.store import decisions, orders, patients, studies
 from bridge.store.db import Store
+from bridge.store.decisions import Decision
 
 AT = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 ISSUER = "RIVERSIDE"
@@ -70,8 +71,8 @@ class Clinic:
                 self.instance(found, at_series, number)
         return found
 
-    def instance(self, study: Study, series: int, number: int) -> Instance:
-        """Receive one more object of a study, now."""
+    def instance(self, study: Study, series: int, number: int, blob: str = "") -> Instance:
+        """Receive one more object of a study, now. blob: where its file is kept, "" for none."""
         header = header_of(study.study_instance_uid, series, number)
         with self.store.write() as tx:
             found = studies.find_or_add_series(tx, study.key, header)
@@ -82,7 +83,7 @@ class Clinic:
                 sop_instance_uid=header.sop_instance_uid,
                 sop_class_uid=CT_STORAGE,
                 transfer_syntax_uid=EXPLICIT_LITTLE,
-                blob=f"{study.key:032x}{series:016x}{number:016x}",
+                blob=blob or f"{study.key:032x}{series:016x}{number:016x}",
                 digest="0" * 64,
                 content_digest="0" * 64,
                 size_bytes=1000,
@@ -93,11 +94,30 @@ class Clinic:
             studies.touch(tx, study.key, self.clock.now())
         return added
 
-    def bind(self, study: Study, patient: Patient, order: Order | None = None) -> Study:
-        """Decide whose a study is, and free what was held."""
-        bound = self._decide(
-            study, StudyState.BOUND, patient_key=patient.key, order_key=order.key if order else None, rule="B01"
-        )
+    def bind(
+        self, study: Study, patient: Patient, order: Order | None = None, corrections: dict[str, str] | None = None
+    ) -> Study:
+        """Decide whose a study is, and free what was held. corrections: keyword to value, None for none."""
+        state = StudyState.BOUND if corrections is None else StudyState.BOUND_WITH_CORRECTION
+        order_key = order.key if order else None
+        bound = self._decide(study, state, patient_key=patient.key, order_key=order_key, rule="B01")
+        differences = [
+            {"keyword": keyword, "received": "", "record": value, "applied": True}
+            for keyword, value in (corrections or {}).items()
+        ]
+        with self.store.write() as tx:
+            decision = Decision(
+                study.key,
+                self.clock.now(),
+                "B01",
+                state.value,
+                "B01",
+                "",
+                patient.key,
+                differences=differences,
+                binding_version=bound.binding_version,
+            )
+            decisions.add(tx, decision)
         with self.store.write() as tx:
             enqueue.release(tx, study.key, self.clock.now())
         return bound

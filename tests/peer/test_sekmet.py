@@ -1,0 +1,174 @@
+"""sekmet-fhir, a server that is none of ours, in an environment of its own: SMART, conditional writes, one resource."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from bridge.clock import Clock
+from bridge.codecs.fhir.imaging_study import House
+from bridge.domain.identifiers import derive_uid
+from bridge.outbox.enqueue import IMAGING_STUDY
+from bridge.outbox.worker import Worker
+from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
+from bridge.publishers.fhir_client import FhirClient, Found
+from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
+from bridge.settings import FhirServer, SmartBackendAuth
+from bridge.store.db import Store
+from tests.conftest import ROOT, missing_peer
+from tests.fakes.chart_scene import SYSTEM, system_of
+from tests.fakes.clinic import Clinic
+
+pytestmark = pytest.mark.peer
+
+Json = dict[str, Any]
+
+VERSION = "0.1.1"
+START_SECS = 60.0
+QUIET = timedelta(seconds=20)
+
+
+@dataclass
+class Server:
+    """A running server and a client of it, signed in by SMART Backend Services."""
+
+    base_url: str
+    client: FhirClient
+
+
+@pytest.fixture(scope="session")
+def command() -> Path:
+    """The server's command: SEKMET names one, else it is installed once into build/."""
+    named = os.environ.get("SEKMET") or shutil.which("sekmet")
+    if named:
+        return Path(named)
+    environment = ROOT / "build" / f"sekmet-{VERSION}"
+    found = environment / "bin" / "sekmet"
+    if not found.exists():
+        made = subprocess.run([sys.executable, "-m", "venv", environment], check=False, capture_output=True)
+        pip = [environment / "bin" / "pip", "install", "-q", f"sekmet-fhir=={VERSION}"]
+        if made.returncode or subprocess.run(pip, check=False, capture_output=True, timeout=280).returncode:
+            shutil.rmtree(environment, ignore_errors=True)
+            missing_peer("sekmet-fhir", f"pip install sekmet-fhir=={VERSION} into its own environment")
+    return found
+
+
+@pytest.fixture(scope="module")
+def server(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("sekmet")
+    key = RSAKey.generate_key(2048)
+    (folder / "key.pem").write_bytes(key.as_pem(private=True))
+    (folder / "key.pub").write_bytes(key.as_pem(private=False))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    base_url = f"http://127.0.0.1:{port}/fhir"
+    client = f'{{client_id: bridge, public_key_path: {folder}/key.pub, scopes: "system/*.*"}}'
+    (folder / "sekmet.yaml").write_text(
+        f"base_url: {base_url}\nhost: 127.0.0.1\nport: {port}\ndata_dir: {folder}/data\n"
+        f"server_auth: {{types: [smart], smart_clients: [{client}]}}\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [command, "serve", "-c", "sekmet.yaml"], cwd=folder, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        _wait_for(base_url, process)
+        auth = SmartBackendAuth(kind="smart-backend", client_id="bridge", key=folder / "key.pem", scope="system/*.*")
+        yield Server(base_url, FhirClient(FhirServer(name="ehr", base_url=base_url, auth=auth), Clock()))
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(base_url: str, process: subprocess.Popen[bytes]) -> None:
+    ends_at = time.monotonic() + START_SECS
+    while True:
+        try:
+            urllib.request.urlopen(f"{base_url}/metadata", timeout=2).close()
+            return
+        except (urllib.error.URLError, OSError):
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < ends_at, "the server did not come up"
+            time.sleep(0.1)
+
+
+class Scene:
+    def __init__(self, store: Store, server: Server, name: str) -> None:
+        self.clinic = Clinic(store)
+        self.client = server.client
+        access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
+        ehr = Ehr(server.client, EhrDirectory(server.client, system_of, access))
+        publisher = ImagingStudyPublisher({"ehr": ehr}, House(ZoneInfo("UTC"), system_of), QUIET)
+        self.worker = Worker(store, self.clinic.clock, [publisher], owner="test", jitter=lambda: 0.5)
+        self.name = name
+        self.uid = derive_uid(name)
+
+    def patient_in_ehr(self, number: str) -> Found:
+        new: Json = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": number}]}
+        return self.client.create_unless(new, {"identifier": f"{SYSTEM}|{number}"})
+
+    def send(self) -> None:
+        self.clinic.clock.at += QUIET
+        self.worker.run_due()
+
+    def charted(self) -> dict[str, str]:
+        """Return the status of the study's resources by their subject."""
+        found = self.client.search("ImagingStudy", {"identifier": f"urn:dicom:uid|urn:oid:{self.uid}"})
+        assert len({one.reference for one in found}) == len(found)
+        return {one.resource["subject"]["reference"]: one.resource["status"] for one in found}
+
+
+@pytest.fixture
+def scene(store: Store, server: Server, request: pytest.FixtureRequest) -> Scene:
+    return Scene(store, server, request.node.name)
+
+
+def test_a_study_is_one_resource_however_often_it_is_sent(scene: Scene) -> None:
+    subject = scene.patient_in_ehr(f"{scene.name}-1")
+    patient = scene.clinic.patient(f"{scene.name}-1")
+    study = scene.clinic.bind(scene.clinic.study(scene.uid), patient, scene.clinic.order(patient, "A1"))
+    for number in range(3):
+        scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+        scene.send()
+        scene.clinic.instance(study, 9, number)
+    assert scene.charted() == {subject.reference: "available"}
+
+
+def test_a_study_sent_again_unchanged_makes_no_new_version(scene: Scene) -> None:
+    scene.patient_in_ehr(f"{scene.name}-1")
+    study = scene.clinic.bind(scene.clinic.study(scene.uid), scene.clinic.patient(f"{scene.name}-1"))
+    for _ in range(2):
+        scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+        scene.send()
+    (found,) = scene.client.search("ImagingStudy", {"identifier": f"urn:dicom:uid|urn:oid:{scene.uid}"})
+    assert found.version == "1"
+
+
+def test_a_re_bound_study_stands_in_the_right_chart_and_is_withdrawn_from_the_wrong_one(scene: Scene) -> None:
+    wrong, right = scene.patient_in_ehr(f"{scene.name}-1"), scene.patient_in_ehr(f"{scene.name}-2")
+    study = scene.clinic.bind(scene.clinic.study(scene.uid), scene.clinic.patient(f"{scene.name}-1"))
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.send()
+    scene.clinic.question(study)
+    scene.send()
+    assert scene.charted() == {wrong.reference: "entered-in-error"}
+    scene.clinic.bind(study, scene.clinic.patient(f"{scene.name}-2"))
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.send()
+    assert scene.charted() == {wrong.reference: "entered-in-error", right.reference: "available"}
