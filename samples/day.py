@@ -29,14 +29,15 @@ def accession(number: str, at: datetime) -> str:
     return f"R{at:%y%m%d}{number}"
 
 
-def message(name: str, at: datetime) -> bytes:
+def message(name: str, at: datetime, sent_at: datetime | None = None) -> bytes:
     """
     Return the message in file *name* ("orders/04_us_abdomen_yamada"), filled, in its own character set.
 
-    at: the moment of sending, as the clinic's clock says.
+    at: a moment of the day whose numbers it carries. sent_at: the moment of sending, *at* unless said. Both as the clinic's
+    clock says.
     """
     values = {
-        b"now": f"{at:%Y%m%d%H%M%S}",
+        b"now": f"{sent_at or at:%Y%m%d%H%M%S}",
         b"today": f"{at:%Y%m%d}",
         b"day": f"{at:%y%m%d}",
         b"later": f"{at + timedelta(days=60):%Y%m%d}",

@@ -62,7 +62,7 @@ def order(today: Day) -> str:
     names = [name for name in day.names() if name != _MERGE]
     try:
         for name in names:
-            code, remark = feed.send(day.message(name, datetime.now()))
+            code, remark = feed.send(day.message(name, today.at, datetime.now()))
             expect(code == "AA", f"{name} was answered {code}: {remark}")
     finally:
         feed.close()
@@ -138,7 +138,7 @@ def reconciled(today: Day) -> str:
     expect(held["patient"] is None, "a study in review must name no patient")
     expect(walk_in["accession_number"] is None, "the walk-in has no order, and got one")
     feed = Feed(HOST, today.stage.ports["hl7"])
-    code, remark = feed.send(day.message(_MERGE, datetime.now()))
+    code, remark = feed.send(day.message(_MERGE, today.at, datetime.now()))
     feed.close()
     expect(code == "AA", f"the merge was answered {code}: {remark}")
     wait_for(

@@ -1,0 +1,1 @@
+"""The clinic's day, as far as it can be looked at without playing it."""
