@@ -2,49 +2,59 @@
 
 SQLite runs in WAL with synchronous=FULL (NORMAL loses acknowledged commits when the power goes) and begins every write
 with BEGIN IMMEDIATE (a deferred one fails at once, whatever the busy timeout says, when another writer was faster).
+
+Who waits gets an answer within about two seconds, however many wait: the peers behind them resend, and give up sooner
+than a database comes back.
 """
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from bridge.errors import Misconfigured, Unavailable
 
 ReadTx = Connection
 WriteTx = Connection
 
+_BUSY = "database_busy"
 _BUSY_MS = 2000
+_STILL_BUSY_MS = 300
 _WRITER_WAIT_SECS = 10.0
+_POOL_WAIT_SECS = 3.0
+# SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC: what was written is lost, and the next fsync would say that all is well.
+_UNSYNCED = frozenset({1034, 1290})
 
 
 class Store:
     """
     A database, SQLite or PostgreSQL, behind the same two doors.
 
-    Thread-safe. `write()` refuses to nest: one item, one transaction.
+    Thread-safe. `write()` refuses to nest: one item, one transaction. is_failing: the disk lost a write it had taken;
+    nothing more is written, and the process ends.
     """
 
     def __init__(self, url: str) -> None:
         self.is_sqlite = _check_url(url)
+        self.is_failing = False
         self._inside = threading.local()
-        if self.is_sqlite:
-            self._reader, self._writer = _sqlite_engines(url)
-        else:
-            self._reader = self._writer = create_engine(
-                url, pool_size=10, max_overflow=20, pool_pre_ping=True, pool_timeout=_WRITER_WAIT_SECS
-            )
-        # Threads of one process queue here, fairly, instead of sleeping in SQLite's busy loop.
-        self._turn = threading.Lock()
+        self._turns = _Turns()
+        # Apart from each other, so that writers that wait for a lock cannot take the connections that readers need.
+        self._reader, self._writer = (
+            _sqlite_engines(url, self._turns) if self.is_sqlite else (_postgresql_engine(url), _postgresql_engine(url))
+        )
 
     @property
     def engine(self) -> Engine:
@@ -58,7 +68,7 @@ class Store:
 
         Raises: Unavailable, if the database cannot be reached.
         """
-        with _named_faults(), self._reader.connect() as connection:
+        with self.naming_faults(), self._reader.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield connection
@@ -69,33 +79,84 @@ class Store:
         """
         Open a transaction that commits on a clean exit.
 
-        Raises: Unavailable, if the database is locked, full or away; nothing was stored then.
+        Raises: Unavailable, if the database is locked, full or away; nothing was stored then, unless the connection
+        broke during the commit itself, when it may have been: whoever asks again must find that out by its keys.
         """
+        if self.is_failing:
+            raise Unavailable("the disk is failing", code="disk_failing")
         if getattr(self._inside, "write", False):
             raise AssertionError("write() inside write(): one item, one transaction")
         self._inside.write = True
         try:
-            with self._take_turn(), _named_faults(), self._writer.begin() as connection:
+            turn = self._turns.take() if self.is_sqlite else nullcontext()
+            with turn, self.naming_faults(), self._writer.begin() as connection:
                 yield connection
         finally:
             self._inside.write = False
-
-    @contextmanager
-    def _take_turn(self) -> Iterator[None]:
-        if not self.is_sqlite:
-            yield
-            return
-        if not self._turn.acquire(timeout=_WRITER_WAIT_SECS):
-            raise Unavailable("the database is busy", code="database_busy")
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     def dispose(self) -> None:
         """Close every connection."""
         self._reader.dispose()
         self._writer.dispose()
+
+    @contextmanager
+    def naming_faults(self) -> Iterator[None]:
+        """Turn the driver's passing faults into Unavailable; its text may hold values, so none of it is kept."""
+        try:
+            yield
+        except PoolExhausted:
+            raise _busy() from None
+        except (OperationalError, InterfaceError) as fault:
+            if getattr(fault.orig, "sqlite_errorcode", 0) in _UNSYNCED:
+                self.is_failing = True
+            raise _unavailable(fault) from None
+        except DBAPIError as fault:
+            if fault.connection_invalidated:
+                raise Unavailable("the database connection was lost", code="database_away") from None
+            raise
+
+
+class _Turns:
+    """
+    Lets one thread of this process write at a time, in the order they came, instead of sleeping in SQLite's busy loop.
+
+    When one has waited in vain for another process, those who waited behind it have waited as long: they are told at
+    once, and the next one asks more briefly.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._vain_at = -math.inf
+
+    @property
+    def patience_ms(self) -> int:
+        """How long to wait for the writers of other processes."""
+        return _BUSY_MS if self._vain_at == -math.inf else _STILL_BUSY_MS
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Hold the turn. Raises: Unavailable, if it does not come."""
+        came = time.monotonic()
+        if not self._lock.acquire(timeout=_WRITER_WAIT_SECS):
+            raise _busy()
+        try:
+            if self._vain_at > came:
+                raise _busy()
+            with self._noting_vanity():
+                yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _noting_vanity(self) -> Iterator[None]:
+        in_vain = False
+        try:
+            yield
+        except Unavailable as fault:
+            in_vain = fault.code == _BUSY
+            raise
+        finally:
+            self._vain_at = time.monotonic() if in_vain else -math.inf
 
 
 def lock(tx: WriteTx, *names: str) -> None:
@@ -132,20 +193,31 @@ def _check_url(url: str) -> bool:
     return backend == "sqlite"
 
 
-def _sqlite_engines(url: str) -> tuple[Engine, Engine]:
+def _postgresql_engine(url: str) -> Engine:
+    """A lock that is not given in time is a fault that a resend mends; the two pools stay below a server's usual 100."""
+    arguments = {"options": f"-c lock_timeout={_BUSY_MS}", "connect_timeout": 3}
+    return create_engine(
+        url, connect_args=arguments, pool_size=5, max_overflow=10, pool_pre_ping=True, pool_timeout=_POOL_WAIT_SECS
+    )
+
+
+def _sqlite_engines(url: str, turns: _Turns) -> tuple[Engine, Engine]:
     path = make_url(url).database
     if not path or path == ":memory:":
         raise Misconfigured(["store.database: SQLite needs a file"])
     Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    reader = create_engine(
-        url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000}, pool_size=10, max_overflow=30
-    )
-    writer = create_engine(
-        url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000}, pool_size=2, max_overflow=4
-    )
-    for engine, begin in ((reader, "BEGIN"), (writer, "BEGIN IMMEDIATE")):
+    arguments = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
+    reader = create_engine(url, connect_args=arguments, pool_size=10, max_overflow=30, pool_timeout=_POOL_WAIT_SECS)
+    writer = create_engine(url, connect_args=arguments, pool_size=2, max_overflow=4, pool_timeout=_POOL_WAIT_SECS)
+    for engine in (reader, writer):
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _beginner(begin))
+    event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+
+    def begin_writing(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={turns.patience_ms}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(writer, "begin", begin_writing)
     return reader, writer
 
 
@@ -155,30 +227,16 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _beginner(statement: str) -> Any:
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(statement)
-
-    return begin
-
-
-@contextmanager
-def _named_faults() -> Iterator[None]:
-    """Turn the driver's passing faults into Unavailable; its text may hold values, so none of it is kept."""
-    try:
-        yield
-    except (OperationalError, InterfaceError) as fault:
-        raise _unavailable(fault) from None
-    except DBAPIError as fault:
-        if fault.connection_invalidated:
-            raise Unavailable("the database connection was lost", code="database_away") from None
-        raise
+def _busy() -> Unavailable:
+    return Unavailable("the database is busy", code=_BUSY)
 
 
 def _unavailable(fault: DBAPIError) -> Unavailable:
     said = str(fault.orig).lower()
-    if "locked" in said or "busy" in said or "deadlock" in said:
-        return Unavailable("the database is busy", code="database_busy")
+    if any(word in said for word in ("locked", "busy", "deadlock", "lock timeout")):
+        return _busy()
     if "full" in said or "no space" in said:
         return Unavailable("the disk is full", code="disk_full")
+    if "disk i/o" in said:
+        return Unavailable("the disk is failing", code="disk_failing")
     return Unavailable("the database cannot be reached", code="database_away")

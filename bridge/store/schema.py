@@ -20,9 +20,12 @@ def migrate(store: Store) -> str:
     """
     Bring the database to this version and return it; a database of a newer version stays as it is.
 
-    Raises: Misconfigured, if it is newer than this program.
+    Raises: Misconfigured, if it is newer than this program; Unavailable, if the database is locked or away.
     """
-    with store.engine.begin() as connection:
+    with store.naming_faults(), store.engine.begin() as connection:
+        if not store.is_sqlite:
+            # Another node may be migrating: that takes as long as it takes.
+            connection.execute(text("SET LOCAL lock_timeout = 0"))
         lock(connection, "schema")
         found = version(connection)
         _check_known(found)
@@ -37,7 +40,7 @@ def check(store: Store) -> None:
 
     Raises: Misconfigured, saying what to run.
     """
-    with store.engine.connect() as connection:
+    with store.naming_faults(), store.engine.connect() as connection:
         found = version(connection)
     _check_known(found)
     if found != latest():
@@ -69,7 +72,7 @@ def check_durable(store: Store) -> None:
     """
     if store.is_sqlite:
         return
-    with store.engine.connect() as connection:
+    with store.naming_faults(), store.engine.connect() as connection:
         faults = [
             f"store.database: the server runs with {name} = off and would lose what was acknowledged"
             for name in ("fsync", "full_page_writes", "synchronous_commit")
