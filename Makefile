@@ -51,7 +51,7 @@ lock: $(VENV)/.dev ## pin the newest dependencies that pyproject.toml allows, wi
 	@$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip --quiet install 'uv>=0.5'
 	$(VENV)/lock/bin/uv pip compile --upgrade $(LOCK_OPTIONS) pyproject.toml -o requirements.lock
 	$(VENV)/lock/bin/uv pip compile --upgrade $(LOCK_OPTIONS) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
-LOCK_OPTIONS = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+LOCK_OPTIONS = --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate \
                --no-emit-index-url --no-emit-find-links
 
 changelog: ## put the fragments of changelog.d/ into CHANGELOG.md (VERSION=1.2.3)
