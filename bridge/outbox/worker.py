@@ -21,7 +21,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.outbox import claim as claims
-from bridge.outbox import retry, settle
+from bridge.outbox import retry, settle, strays
 from bridge.outbox.claim import Claimed, Lane
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Publisher, Receipt
 from bridge.store.db import Store, WriteTx
@@ -30,7 +30,7 @@ from bridge.store.tables import studies
 
 _LOOK_SECS = 0.2
 _SETTLE_TRIES = 5
-_LEASE_SECS = 30.0
+_LEASE_SECS = 12.0
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +72,13 @@ class Worker:
         self._loops: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """
+        Begin; returns at once.
+
+        What waits for a destination that is no longer configured is held, and freed once it is configured again.
+        """
+        with self._store.write() as tx:
+            strays.settle(tx, set(self._publishers), self._clock.now())
         self._pools = {
             lane: ThreadPoolExecutor(self._threads, thread_name_prefix=f"outbox-{lane[0]}") for lane in self._publishers
         }

@@ -22,9 +22,12 @@ PASSING = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["R4", "R5"])
+BOTH_VERSIONS = pytest.mark.parametrize("ehr", ["R4", "R5"], indirect=True)
+
+
+@pytest.fixture
 def ehr(request: pytest.FixtureRequest) -> Iterator[StrictEhr]:
-    server = StrictEhr(version=request.param, slow_secs=2.0).start()
+    server = StrictEhr(version=getattr(request, "param", "R4"), slow_secs=2.0).start()
     yield server
     server.stop()
 
@@ -36,6 +39,7 @@ def scene(store: Store, ehr: StrictEhr) -> Iterator[Scene]:
     found.client.close()
 
 
+@BOTH_VERSIONS
 def test_a_complete_bound_study_is_charted_with_its_patient_order_and_endpoint(scene: Scene) -> None:
     patient = scene.clinic.patient("00041001")
     order = scene.clinic.order(patient, "A1")
@@ -86,6 +90,7 @@ def test_a_study_sent_again_unchanged_makes_no_new_version(scene: Scene) -> None
     assert [one.state for one in scene.deliveries()] == [DeliveryState.SENT] * 2
 
 
+@BOTH_VERSIONS
 def test_more_images_update_the_same_resource(scene: Scene) -> None:
     study, patient = scene.bound_study()
     scene.in_ehr(patient)
@@ -98,6 +103,7 @@ def test_more_images_update_the_same_resource(scene: Scene) -> None:
     assert (charted["meta"]["versionId"], charted["numberOfInstances"]) == ("2", 7)
 
 
+@BOTH_VERSIONS
 def test_what_others_added_to_the_resource_stays(scene: Scene) -> None:
     study, patient = scene.bound_study()
     scene.in_ehr(patient)
@@ -205,6 +211,7 @@ def test_an_order_of_another_patient_is_named_but_not_pointed_to(scene: Scene) -
     assert charted["basedOn"][0]["identifier"]["value"] == "A1"
 
 
+@BOTH_VERSIONS
 def test_a_questioned_study_is_withdrawn_and_the_same_resource_comes_back_when_it_is_kept(scene: Scene) -> None:
     study, patient = scene.bound_study()
     subject = scene.in_ehr(patient)
@@ -226,6 +233,7 @@ def test_a_questioned_study_is_withdrawn_and_the_same_resource_comes_back_when_i
     assert kept["endpoint"]
 
 
+@BOTH_VERSIONS
 def test_a_study_bound_to_another_person_gets_a_new_resource_and_the_old_one_stays_withdrawn(scene: Scene) -> None:
     study, patient = scene.bound_study()
     other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")

@@ -278,3 +278,13 @@ def test_a_worker_that_dies_in_the_middle_leaves_its_delivery_to_another(store: 
     publisher = Scripted()
     Worker(store, clinic.clock, [publisher], owner="two").run_due()
     assert (publisher.sent, states(store)) == (["2.25.1"], ["sent"])
+
+
+def test_what_waits_for_a_place_that_is_not_configured_is_held_until_it_is(store: Store, running: list[Worker]) -> None:
+    queue(store, "2.25.1", "gone")
+    for destinations, state in ((("ehr",), "held"), (("ehr", "gone"), "sent")):
+        worker = Worker(store, Clinic(store).clock, [Scripted(destinations=destinations)], owner="one")
+        worker.start()
+        running.append(worker)
+        until(lambda state=state: states(store) == [state])
+        worker.stop(5)
