@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.clock import Clock
-from bridge.domain.claim import ClaimAttachment
+from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.domain.message import MessageState
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import PatientDraft
@@ -124,6 +124,7 @@ class WebServices:
     Everything views need. blobs, search: None where no image is served. is_demo: pages say so.
 
     listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
+    attachment_kinds: the ways of attaching that the billing desk offers.
     """
 
     settings: Settings
@@ -134,4 +135,5 @@ class WebServices:
     search: StudySearch | None = None
     is_demo: bool = False
     version: str = ""
+    attachment_kinds: tuple[AttachmentKind, ...] = (AttachmentKind.CLAIM,)
     listeners: Callable[[], Mapping[str, bool]] = _nothing_listens

@@ -49,7 +49,8 @@ def tallies(tx: ReadTx, now: datetime) -> Tallies:
         messages=_by(tx, messages, messages.c.state),
         orders=_by(tx, orders, orders.c.status),
         studies=_by(tx, studies, studies.c.state),
-        instances=int(tx.execute(select(func.count()).select_from(instances)).scalar_one()),
+        # Rows are only ever added, and numbered: the last number counts them without reading five million.
+        instances=int(tx.execute(select(func.max(instances.c.key))).scalar() or 0),
         mismatches=_open_mismatches(tx),
         deliveries=outbox.counts(tx),
         oldest_secs=_oldest(tx, now),
@@ -65,6 +66,16 @@ def open_work(tx: ReadTx) -> OpenWork:
     return OpenWork(
         _open_mismatches(tx), *(int(tx.execute(query).scalar_one()) for query in (dead, held, failed, drafts))
     )
+
+
+def unsettled_deliveries(tx: ReadTx) -> dict[tuple[str, str], int]:
+    """Return how many deliveries are not out, by (destination, state); an index range, however many were sent."""
+    query = (
+        select(deliveries.c.destination, deliveries.c.state, func.count())
+        .where(deliveries.c.state.in_(["pending", "sending", "held", "dead"]), deliveries.c.settled_at.is_(None))
+        .group_by(deliveries.c.destination, deliveries.c.state)
+    )
+    return {(row[0], row[1]): int(row[2]) for row in tx.execute(query)}
 
 
 def _by(tx: ReadTx, table: Table, column: Column[str]) -> dict[str, int]:

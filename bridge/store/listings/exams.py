@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select
 
-from bridge.domain.study import BOUND_STATES, StudyState
+from bridge.domain.study import BOUND_STATES
 from bridge.store.db import ReadTx
 from bridge.store.events import Station
 from bridge.store.listings.people import Person, by_key
@@ -206,12 +206,9 @@ def _steps(tx: ReadTx, order_keys: Sequence[int]) -> tuple[dict[int, Row[Any]], 
 
 
 def _bound_studies(tx: ReadTx, order_keys: Sequence[int]) -> dict[int, Any]:
+    # The state is looked at here: asked for it, SQLite would walk every bound study there is.
     query = select(studies.c.key, studies.c.order_key, studies.c.state).where(studies.c.order_key.in_(order_keys))
-    states = [StudyState.BOUND.value, StudyState.BOUND_WITH_CORRECTION.value]
-    found: dict[int, Any] = {}
-    for row in tx.execute(query.where(studies.c.state.in_(states))):
-        found[row.order_key] = row
-    return found
+    return {row.order_key: row for row in tx.execute(query) if row.state in BOUND_STATES}
 
 
 def _waiting_studies(tx: ReadTx, found: Sequence[Row[Any]]) -> dict[int, Any]:

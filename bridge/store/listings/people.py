@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 
 from bridge.domain.patient import Patient
-from bridge.store import patients as store
 from bridge.store.db import ReadTx
 from bridge.store.tables import patient_identifiers, patients
 
@@ -30,8 +29,32 @@ class Person:
 
 
 def by_key(tx: ReadTx, keys: Iterable[int | None]) -> dict[int, Person]:
-    """Return people by their rows."""
-    return {p.key: person_of(p) for p in store.get_many(tx, [key for key in keys if key is not None])}
+    """Return people by their rows, with what one line shows and no more."""
+    wanted = list({key for key in keys if key is not None})
+    numbers: dict[int, tuple[str, str]] = {}
+    listed = select(patient_identifiers).where(patient_identifiers.c.patient_key.in_(wanted))
+    for row in tx.execute(listed.order_by(patient_identifiers.c.position, patient_identifiers.c.key)):
+        numbers.setdefault(row.patient_key, (row.patient_id, row.issuer_of_patient_id))
+    return {
+        row.key: Person(
+            row.key,
+            row.patient_name,
+            *numbers.get(row.key, ("", "")),
+            row.patient_birth_date,
+            row.patient_sex,
+            row.merged_into,
+        )
+        for row in tx.execute(select(*_LINE).where(patients.c.key.in_(wanted)))
+    }
+
+
+_LINE = (
+    patients.c.key,
+    patients.c.patient_name,
+    patients.c.patient_birth_date,
+    patients.c.patient_sex,
+    patients.c.merged_into,
+)
 
 
 def person_of(patient: Patient) -> Person:
@@ -79,6 +102,13 @@ def _begins(tx: ReadTx, prefix: str) -> ColumnElement[bool]:
 
 
 def _with_survivors(tx: ReadTx, keys: Iterable[int]) -> list[int]:
-    found = list(dict.fromkeys(keys))
-    live = [store.survivor(tx, key).key for key in found]
-    return list(dict.fromkeys([*live, *found]))
+    """Return *keys* with whoever they were merged into, the living first."""
+    found = dict.fromkeys(keys)
+    ring, gone = list(found), dict[int, int]()
+    while ring:
+        merged = select(patients.c.key, patients.c.merged_into).where(patients.c.key.in_(ring))
+        ended = {row.key: row.merged_into for row in tx.execute(merged.where(patients.c.merged_into.is_not(None)))}
+        gone |= ended
+        ring = [key for key in ended.values() if key not in found]
+        found |= dict.fromkeys(ring)
+    return [key for key in found if key not in gone] + [key for key in found if key in gone]

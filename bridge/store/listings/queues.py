@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, func, or_, select
 
 from bridge.domain.claim import Authorization
-from bridge.domain.study import StudyState
+from bridge.domain.study import BOUND_STATES
 from bridge.store import authorizations as claims
 from bridge.store import deliveries as outbox
 from bridge.store.db import ReadTx
@@ -219,10 +219,9 @@ def authorizations_by_key(tx: ReadTx, keys: list[int]) -> list[AuthorizationRow]
 
 def bound_studies_of(tx: ReadTx, patient_key: int, limit: int = 50) -> list[tuple[int, str]]:
     """Return (key, Study Instance UID) of a patient's bound studies, newest first."""
-    states = [StudyState.BOUND.value, StudyState.BOUND_WITH_CORRECTION.value]
-    query = select(studies.c.key, studies.c.study_instance_uid).where(studies.c.patient_key == patient_key)
-    query = query.where(studies.c.state.in_(states)).order_by(studies.c.key.desc()).limit(limit)
-    return [(row.key, row.study_instance_uid) for row in tx.execute(query)]
+    query = select(studies.c.key, studies.c.study_instance_uid, studies.c.state)
+    query = query.where(studies.c.patient_key == patient_key).order_by(studies.c.key.desc()).limit(limit)
+    return [(row.key, row.study_instance_uid) for row in tx.execute(query) if row.state in BOUND_STATES]
 
 
 def _instance_counts(tx: ReadTx, study_keys: list[int]) -> dict[int, int]:

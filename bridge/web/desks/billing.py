@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
 from bridge.domain.claim import AttachmentKind, AttachmentState
-from bridge.errors import Conflict, Incomplete, Malformed
+from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
 from bridge.store import authorizations as claims
 from bridge.store import studies
@@ -101,7 +101,7 @@ def attach(authorization_key: int) -> Response | str:
             payer="",
             actor=caller().name,
         )
-    except (Malformed, Incomplete, Conflict) as fault:
+    except (Malformed, Incomplete, Conflict, Unsupported) as fault:
         return make_response(_one(authorization_key, fault.detail), 422)
     return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
 
@@ -117,7 +117,7 @@ def release(authorization_key: int, attachment_key: int) -> Response | str:
             reason=_said("reason"),
             actor=caller().name,
         )
-    except (Malformed, Incomplete, Conflict) as fault:
+    except (Malformed, Incomplete, Conflict, Unsupported) as fault:
         return make_response(_one(authorization_key, fault.detail), 422)
     return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
 
@@ -148,6 +148,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         exams=rows,
         candidates=[rows[key] for key, _ in bound if key in rows],
         kinds=_KIND_WORDS,
+        offered={kind: _KIND_WORDS[kind] for kind in services().attachment_kinds},
         waiting=AttachmentState.DRAFT,
         sentence=sentence,
     )

@@ -123,7 +123,7 @@ def _day(text: str) -> datetime:
 
 
 def _reached(rows: list[ExamRow]) -> list[tuple[str, int]]:
-    counted = Counter(row.station.value for row in rows)
+    counted = Counter(row.station.value for row in rows if row.status != "CANCELED")
     return [(name, counted[name]) for name in STATIONS]
 
 

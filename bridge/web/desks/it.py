@@ -10,7 +10,7 @@ from bridge.errors import BridgeError
 from bridge.flows.sign_in import remember_search
 from bridge.store import deliveries as outbox
 from bridge.store import messages as journal_store
-from bridge.store.listings import journal, queues
+from bridge.store.listings import counts, journal, queues
 from bridge.web import message_views, paging, reads
 from bridge.web.access import caller, needs, services, session
 from bridge.web.api.deliveries import delivery_state
@@ -110,10 +110,10 @@ def deliveries() -> str:
     state = delivery_state(request.args.get("state", ""))
     with services().store.read() as tx:
         found = queues.delivery_rows(tx, state=state, before=paging.before(), limit=paging.LIMIT + 1)
-        tally = outbox.counts(tx)
+        tally = counts.unsettled_deliveries(tx)
     rows, more = paging.cut(found, paging.LIMIT)
     by_state: dict[str, int] = {}
-    for (_, _, name), number in tally.items():
+    for (_, name), number in tally.items():
         by_state[name] = by_state.get(name, 0) + number
     following = paging.next_url(rows[-1].delivery.key if more else None, state=state)
     return render_template("it/deliveries.html", rows=rows, state=state, counts=by_state, following=following)
@@ -150,9 +150,8 @@ def drop(delivery_key: int) -> Response:
 def peers() -> str:
     """Show devices, servers and payers as the settings name them, and our own listeners."""
     with services().store.read() as tx:
-        tally = outbox.counts(tx)
+        tally = counts.unsettled_deliveries(tx)
     waiting: dict[str, int] = {}
-    for (_, destination, state), number in tally.items():
-        if state in ("pending", "sending", "held", "dead"):
-            waiting[destination] = waiting.get(destination, 0) + number
+    for (destination, _), number in tally.items():
+        waiting[destination] = waiting.get(destination, 0) + number
     return render_template("it/peers.html", settings=services().settings, waiting=waiting)

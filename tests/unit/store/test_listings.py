@@ -113,7 +113,9 @@ def _reads_everything(step: str, statement: str) -> bool:
     """Say whether a step of a plan reads a whole table. A walk down the primary key stops where its page ends."""
     pages = '."key" DESC' in statement and "LIMIT" in statement
     harmless = "INDEX" in step or "CONSTANT" in step or "(subquery" in step
-    return step.startswith("SCAN") and not harmless and not pages
+    # Nearly every study is bound: an index that begins with the state is no help.
+    walks_states = "ix_studies_state" in step and "count(*)" not in statement
+    return walks_states or (step.startswith("SCAN") and not harmless and not pages)
 
 
 def test_the_name_index_serves_prefixes_on_both(store: Store) -> None:
