@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from datetime import datetime
@@ -24,12 +25,21 @@ from samples.exams import draw_all
 from samples.stage import Stage, StageError
 from samples.story import STATIONS, Day, NotHeld
 
+_INDENT = 36
 _COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def paint(text: str, code: str) -> str:
     """Return *text* in a colour, where there is a terminal to show it."""
     return f"\033[{code}m{text}\033[0m" if _COLOUR else text
+
+
+def fitted(text: str, code: str) -> str:
+    """Return *text* in a colour, folded under its beginning where the terminal is narrower; a file gets one line."""
+    if not sys.stdout.isatty():
+        return text
+    room = shutil.get_terminal_size().columns - _INDENT - 1
+    return ("\n" + " " * _INDENT).join(paint(line, code) for line in textwrap.wrap(text, max(30, room)))
 
 
 def say(text: str = "") -> None:
@@ -60,7 +70,7 @@ def play(stage: Stage) -> bool:
         except (NotHeld, StageError, DeviceError, OSError, KeyError) as fault:
             what, held = f"{type(fault).__name__}: {fault}" if isinstance(fault, KeyError) else str(fault), False
         verdict = paint("HELD  ", "1;32") if held else paint("FAILED", "1;31")
-        say(f"  {number} {name:<14}{verdict} {time.monotonic() - before:6.2f} s   {paint(what, '2') if held else what}")
+        say(f"  {number} {name:<14}{verdict} {time.monotonic() - before:6.2f} s   {fitted(what, '2' if held else '0')}")
         if not held:
             for later, (left, _) in enumerate(STATIONS[number:], number + 1):
                 say(f"  {later} {left:<14}{paint('not played', '33')}")
@@ -86,7 +96,8 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"unknown: {' '.join(sorted(unknown))}; usage: python -m samples.demo [--exit] [--keep]", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="imaging-bridge-demo-"))
     say()
     say(paint("  Imaging Bridge: one day at Riverside Imaging", "1") + " (everyone and everything in it is invented)")

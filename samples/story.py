@@ -71,7 +71,7 @@ def order(today: Day) -> str:
     return f"{len(names)} HL7 messages answered AA: 10 registrations and updates, 8 orders, a change, a cancellation"
 
 
-def worklist(today: Day) -> str:
+def scheduled(today: Day) -> str:
     """Station 2: each device asks for its list and gets its own work, and only that."""
     found: dict[str, set[str]] = {}
     for title, device in today.stage.devices().items():
@@ -185,7 +185,7 @@ def authorization(today: Day) -> str:
 
 STATIONS: tuple[tuple[str, Callable[[Day], str]], ...] = (
     ("order", order),
-    ("worklist", worklist),
+    ("scheduled", scheduled),
     ("performed", performed),
     ("images", images),
     ("reconciled", reconciled),

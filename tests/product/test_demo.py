@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STATIONS = ("order", "worklist", "performed", "images", "reconciled", "chart", "authorization")
+STATIONS = ("order", "scheduled", "performed", "images", "reconciled", "chart", "authorization")
 
 
 @pytest.mark.timeout(280)
