@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge import __version__
-from bridge.commands import accounts, clients, records, running
+from bridge.commands import accounts, clients, keeping, records, running
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,5 +28,7 @@ for _command in (
     records.mismatches,
     accounts.user,
     accounts.token,
+    keeping.backup_command,
+    keeping.restore_command,
 ):
     main.add_command(_command)

@@ -39,14 +39,13 @@ def serve(config: Path | None, roles: str, one_process: bool) -> None:
     log.configure()
     house = House(settings.load(config), Clock())
     prepare(house)
-    if "web" in chosen:
-        _offer_sign_in(house)
     if one_process or len(chosen) == 1:
         _serve_here(house, chosen)
     else:
+        # A pool's connections must not be shared with child processes.
         house.store.dispose()
         supervisor = Supervisor(chosen, functools.partial(_run_role, config))
-        _say_ready(supervisor.start())
+        _say_ready(house, supervisor.start())
         supervisor.run()
 
 
@@ -97,13 +96,6 @@ def _read_roles(text: str) -> list[str]:
     return [name for name in ROLES if name in wanted]
 
 
-def _offer_sign_in(house: House) -> None:
-    """Print the one-time link that makes the first administrator, as long as there is none; there is no default password."""
-    link = first_sign_in_link(house.store, house.clock)
-    if link is not None:
-        click.echo(f"sign in once, within 30 minutes: {house.public_url}/sign-in/{link}")
-
-
 def _serve_here(house: House, names: list[str]) -> None:
     roles = [make_role(name, house) for name in names]
     stopping = threading.Event()
@@ -113,7 +105,7 @@ def _serve_here(house: House, names: list[str]) -> None:
     for role in roles:
         role.start()
         addresses |= role.addresses
-    _say_ready(addresses)
+    _say_ready(house, addresses)
     alive = _wait(stopping, roles)
     for role in roles:
         role.stop()
@@ -147,7 +139,13 @@ def _run_role(config: Path | None, name: str, report: Callable[[Mapping[str, str
         sys.exit(1)
 
 
-def _say_ready(addresses: Mapping[str, str]) -> None:
+def _say_ready(house: House, addresses: Mapping[str, str]) -> None:
+    """Print the ready line, and before it the link that makes the first administrator: there is no default password."""
+    console = addresses.get("http")
+    link = first_sign_in_link(house.store, house.clock) if console is not None else None
+    if console is not None and link is not None:
+        address = (house.settings.http.public_url or console).rstrip("/")
+        click.echo(f"sign in once, within 30 minutes: {address}/sign-in/{link}")
     places = " ".join(f"{name}={address}" for name, address in addresses.items())
     click.echo(f"ready {places or 'worker'}")
     sys.stdout.flush()

@@ -5,11 +5,9 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, or_, select, update
-
+from bridge.store import leases
 from bridge.store.blobs import FolderBlobs
-from bridge.store.db import Store, lock
-from bridge.store.tables import leases
+from bridge.store.db import Store
 
 _LEAD = "housekeeping"
 
@@ -17,16 +15,7 @@ _LEAD = "housekeeping"
 def take_lead(store: Store, owner: str, now: datetime, lease: timedelta) -> bool:
     """Take or keep the lead until *now* + *lease*; False while another process holds it."""
     with store.write() as tx:
-        lock(tx, f"lease:{_LEAD}")
-        if tx.execute(select(leases.c.name).where(leases.c.name == _LEAD)).first() is None:
-            tx.execute(insert(leases).values(name=_LEAD, owner=owner, until=now + lease, fence=1))
-            return True
-        done = tx.execute(
-            update(leases)
-            .where(leases.c.name == _LEAD, or_(leases.c.owner == owner, leases.c.until < now))
-            .values(owner=owner, until=now + lease, fence=leases.c.fence + 1)
-        )
-        return bool(done.rowcount)
+        return leases.take(tx, _LEAD, owner, now, lease)
 
 
 def sweep_spool(blobs: FolderBlobs, age_secs: float, now: float) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-
-from sqlalchemy import Table, select, update
 
 from bridge.domain.message import Notice
 from bridge.domain.patient import MergeDraft, Patient, PatientDraft
@@ -14,10 +11,6 @@ from bridge.errors import Conflict
 from bridge.flows.register_patient import News, Registered, refresh_keys
 from bridge.store import merges, patients
 from bridge.store.db import WriteTx
-from bridge.store.tables import authorizations, orders, studies, visits
-
-# What is filed under a patient and follows them; every one has a `patient_key`.
-_FILED: tuple[Table, ...] = (orders, visits, studies, authorizations)
 
 
 def merge_patients(tx: WriteTx, draft: MergeDraft, news: News) -> tuple[Registered, int | None]:
@@ -38,7 +31,7 @@ def merge_patients(tx: WriteTx, draft: MergeDraft, news: News) -> tuple[Register
         return _merged_before(tx, retired, survivor)
     if retired.key == survivor.key:
         raise Conflict("the survivor was merged into this patient before", code="duplicate_key", where="MRG-1")
-    moved = _move_everything(tx, retired.key, survivor.key)
+    moved = merges.move_everything(tx, retired.key, survivor.key)
     patients.save(tx, replace(retired, merged_into=survivor.key), news.heard_at)
     patients.set_keys(tx, retired.key, ())
     key = merges.add(tx, survivor.key, retired.key, news.said_at, moved)
@@ -59,15 +52,7 @@ def part_patients(tx: WriteTx, merge: merges.Merge, at: datetime) -> None:
         raise Conflict("the survivor was merged further; undo that merge first", code="merged_further")
     if not retired.identifiers:
         raise Conflict("the number was issued to another patient meanwhile", code="reissued")
-    for table in _FILED:
-        rows = merge.moved.get(table.name, [])
-        if rows:
-            # Only what is still with the survivor: a person may have moved it elsewhere since.
-            tx.execute(
-                update(table)
-                .where(table.c.key.in_(rows), table.c.patient_key == merge.survivor_key)
-                .values(patient_key=merge.retired_key)
-            )
+    merges.move_back(tx, merge)
     patients.save(tx, replace(retired, merged_into=None), at)
     refresh_keys(tx, merge.retired_key)
     refresh_keys(tx, merge.survivor_key)
@@ -99,18 +84,3 @@ def _merged_before(tx: WriteTx, retired: Patient, survivor: Patient) -> tuple[Re
     if patients.survivor(tx, retired.key).key != survivor.key:
         raise Conflict("the patient was merged into another one before", code="duplicate_key", where="MRG-1")
     return Registered(survivor, [Notice("I", "merged before, nothing changed", "MRG-1")]), None
-
-
-def _move_everything(tx: WriteTx, from_key: int, to_key: int) -> dict[str, list[int]]:
-    moved: dict[str, list[int]] = {}
-    for table in _FILED:
-        keys = _keys_of(tx, table, from_key)
-        if keys:
-            tx.execute(update(table).where(table.c.key.in_(keys)).values(patient_key=to_key))
-            moved[table.name] = keys
-    return moved
-
-
-def _keys_of(tx: WriteTx, table: Table, patient_key: int) -> list[int]:
-    found: Iterable[int] = tx.execute(select(table.c.key).where(table.c.patient_key == patient_key)).scalars()
-    return list(found)

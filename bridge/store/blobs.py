@@ -21,6 +21,8 @@ class FolderBlobs:
     A folder of objects: `objects/ab/<sha-256>` kept, `spool/` still arriving.
 
     low_water_bytes: with less free than this, nothing new is begun (C-STORE 0xA700) while rows can still be written.
+    is_failing: the disk lost a write it had taken; a later fsync would say that all is well, so nothing more is kept and
+    the process ends.
     """
 
     def __init__(self, folder: Path, *, low_water_bytes: int = 64 << 20) -> None:
@@ -28,6 +30,7 @@ class FolderBlobs:
         self.spool = folder / "spool"
         self._objects = folder / "objects"
         self._low_water_bytes = low_water_bytes
+        self.is_failing = False
         for place in (self.spool, self._objects):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_fan()
@@ -38,6 +41,8 @@ class FolderBlobs:
 
         Raises: Unavailable. Source: PS3.4 B.2.3 (A700, out of resources).
         """
+        if self.is_failing:
+            raise Unavailable("the disk is failing", code="disk_failing")
         free = os.statvfs(self.folder)
         if free.f_bavail * free.f_frsize < self._low_water_bytes + wanted_bytes:
             raise Unavailable("the disk is full", code="disk_full")
@@ -52,12 +57,12 @@ class FolderBlobs:
         target = self.path_of(digest)
         try:
             if target.exists():
-                _sync(target.parent)
+                self._sync(target.parent)
                 spooled.unlink(missing_ok=True)
                 return digest
-            _sync(spooled)
+            self._sync(spooled)
             os.replace(spooled, target)
-            _sync(target.parent)
+            self._sync(target.parent)
         except OSError as fault:
             raise _unavailable(fault) from fault
         return digest
@@ -75,6 +80,13 @@ class FolderBlobs:
     def older_than(self, age_secs: float, now: float) -> list[Path]:
         """Return spool files that nobody has written to for *age_secs*; now: seconds since the epoch."""
         return [path for path in self.spool.iterdir() if now - path.stat().st_mtime > age_secs]
+
+    def _sync(self, path: Path) -> None:
+        try:
+            _sync(path)
+        except OSError as fault:
+            self.is_failing = self.is_failing or fault.errno == errno.EIO
+            raise
 
     def _make_fan(self) -> None:
         """Make all 256 folders at once and durably, so that keeping an object never has to make one."""

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Table, select, update
 
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import merges
+from bridge.store.tables import authorizations, merges, orders, studies, visits
+
+# What is filed under a patient and follows them.
+_FILED: tuple[Table, ...] = (orders, visits, studies, authorizations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,29 @@ def get(tx: ReadTx, key: int) -> Merge:
 def add(tx: WriteTx, survivor_key: int, retired_key: int, merged_at: datetime, moved: dict[str, list[int]]) -> int:
     """Append a merge. merged_at: by the sender's clock, UTC."""
     return insert_row(tx, merges, survivor_key=survivor_key, retired_key=retired_key, merged_at=merged_at, moved=moved)
+
+
+def move_everything(tx: WriteTx, from_key: int, to_key: int) -> dict[str, list[int]]:
+    """File everything of one patient under another and return which rows those were, by table."""
+    moved: dict[str, list[int]] = {}
+    for table in _FILED:
+        keys = list(tx.execute(select(table.c.key).where(table.c.patient_key == from_key)).scalars())
+        if keys:
+            tx.execute(update(table).where(table.c.key.in_(keys)).values(patient_key=to_key))
+            moved[table.name] = keys
+    return moved
+
+
+def move_back(tx: WriteTx, merge: Merge) -> None:
+    """File what *merge* moved under the retired record again; only what is still with the survivor: a person may have moved it."""
+    for table in _FILED:
+        rows = merge.moved.get(table.name, [])
+        if rows:
+            tx.execute(
+                update(table)
+                .where(table.c.key.in_(rows), table.c.patient_key == merge.survivor_key)
+                .values(patient_key=merge.retired_key)
+            )
 
 
 def name_message(tx: WriteTx, merge_keys: list[int], message_key: int) -> None:

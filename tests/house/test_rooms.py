@@ -20,9 +20,6 @@ ONLY_HERE = {
     "sqlalchemy": (
         "bridge/store/",
         "bridge/outbox/",
-        # Debts: statements that belong into a function of store/.
-        "bridge/flows/keep_house.py",
-        "bridge/flows/merge_patients.py",
     ),
     "apscheduler": ("bridge/housekeeping.py",),
     "fhir": ("bridge/codecs/fhir/",),

@@ -1,0 +1,100 @@
+"""A copy of everything embedded storage holds, made while the node runs, and the way back from it.
+
+The database first, as it is at one moment, then the objects it names: they are all on disk already, since bytes come
+before rows. What was acknowledged after the copy is not in it, so a restored node sends nothing by itself until a person
+has looked: the other sides may be ahead of it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.clock import Clock
+from bridge.errors import Conflict, Malformed
+from bridge.store import embedded
+from bridge.store.blobs import FolderBlobs
+from bridge.store.db import Store
+
+_DATABASE = "bridge.db"
+_OBJECTS = "objects"
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """What a backup holds."""
+
+    objects: int
+    bytes: int
+
+
+def back_up(database_url: str, blobs: FolderBlobs, folder: Path) -> BackedUp:
+    """
+    Copy the embedded database and its objects into *folder*, which must be new or empty.
+
+    Raises: Unsupported for PostgreSQL, which has its own tools; Conflict, if *folder* holds something.
+    """
+    source = embedded.database_file(database_url)
+    _make_empty(folder)
+    copied = folder / _DATABASE
+    embedded.copy_database(source, copied)
+    target = FolderBlobs(folder / _OBJECTS)
+    count = size = 0
+    for blob in embedded.blobs_named_by(copied):
+        size += _copy(blobs.path_of(blob), target.path_of(blob))
+        count += 1
+    return BackedUp(count, size)
+
+
+def restore(folder: Path, database_url: str, blobs: FolderBlobs, clock: Clock) -> BackedUp:
+    """
+    Lay the backup in *folder* out as an empty node's data; every delivery then waits for a person.
+
+    Raises: Malformed, if *folder* is no whole backup; Conflict, if the node has a database already; Unsupported for
+    PostgreSQL.
+    """
+    target = embedded.database_file(database_url)
+    copied = folder / _DATABASE
+    if not copied.is_file():
+        raise Malformed("no backup there", where="folder")
+    if target.exists():
+        raise Conflict("this node has a database already; restore into an empty data folder", where="bridge.data")
+    stored = FolderBlobs(folder / _OBJECTS)
+    count = size = 0
+    for blob in embedded.blobs_named_by(copied):
+        if not stored.path_of(blob).is_file():
+            raise Malformed("the backup lacks an object that its database names", where="folder")
+        size += _copy(stored.path_of(blob), blobs.path_of(blob))
+        count += 1
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    arriving = target.with_suffix(".arriving")
+    embedded.copy_database(copied, arriving)
+    arriving.rename(target)
+    store = Store(database_url)
+    with store.write() as tx:
+        embedded.hold_every_delivery(tx, clock)
+    store.dispose()
+    return BackedUp(count, size)
+
+
+def _make_empty(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(folder.iterdir()):
+        raise Conflict("the folder holds something already", where="folder")
+
+
+def _copy(source: Path, target: Path) -> int:
+    """Link where both lie on one file system, else copy and sync; an object never changes, so a link is as good."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        _sync(target)
+    return target.stat().st_size
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

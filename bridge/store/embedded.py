@@ -1,0 +1,56 @@
+"""The embedded database as a file: where it lies, a copy of it at one moment, what a restored one must forget."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import select, union, update
+from sqlalchemy.engine import make_url
+
+from bridge.clock import Clock
+from bridge.errors import Unsupported
+from bridge.store import audit
+from bridge.store.db import Store, WriteTx
+from bridge.store.tables import conflicting_instances, deliveries, instances, stamps
+
+_HELD = "restored from a backup: the other side may be ahead, look before sending"
+
+
+def database_file(url: str) -> Path:
+    """Return where the embedded database of *url* lies. Raises: Unsupported for PostgreSQL, which has its own tools."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise Unsupported("for embedded storage only; PostgreSQL has pg_dump", where="store.database")
+    return Path(parsed.database)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Write *source*, which may be in use, to *target* as it is at one moment, durably."""
+    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
+        live.backup(copy)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def blobs_named_by(database: Path) -> list[str]:
+    """Return every object that the rows of *database* name."""
+    store = Store(f"sqlite:///{database}")
+    with store.read() as tx:
+        named = list(tx.execute(union(select(instances.c.blob), select(conflicting_instances.c.blob))).scalars())
+    store.dispose()
+    return named
+
+
+def hold_every_delivery(tx: WriteTx, clock: Clock) -> None:
+    """Let a restored database send nothing by itself, and give it an epoch of its own."""
+    tx.execute(
+        update(deliveries)
+        .where(deliveries.c.state.in_(("pending", "sending")))
+        .values(state="held", held_reason=_HELD, lease_owner="", lease_until=None, fence=deliveries.c.fence + 1)
+    )
+    tx.execute(stamps.delete().where(stamps.c.name == "epoch"))
+    tx.execute(stamps.insert().values(name="epoch", value=clock.new_id()))
+    audit.add(tx, at=clock.now(), action="restored", actor="system")
