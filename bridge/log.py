@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -21,8 +22,9 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
     Send every log line of this process to *stream* (stderr) as JSON.
 
     Libraries are heard from warnings up, by the name of the logger alone: their texts may hold what they were given.
+    A line that cannot be written is counted and told of later: a full disk under the logs must not stop the work.
     """
-    out = stream or sys.stderr
+    out = _Surviving(stream or sys.stderr)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -33,12 +35,37 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, out)),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
+
+
+class _Surviving:
+    """A stream whose faults do not reach whoever logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, text: str) -> None:
+        try:
+            if self._lost:
+                lost = {"event": "log_lines_lost", "level": "error", "count": self._lost}
+                self._stream.write(f"\n{json.dumps(lost)}\n")
+                self._stream.flush()
+                self._lost = 0
+            self._stream.write(text)
+        except OSError:
+            self._lost += 1
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._lost += 1
 
 
 class _LibraryHandler(logging.Handler):

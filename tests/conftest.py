@@ -112,6 +112,25 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
+def durable_url(database_url: str) -> Iterator[str]:
+    """The database as a product takes it: PostgreSQL with fsync on."""
+    if not database_url.startswith("postgresql"):
+        yield database_url
+        return
+    administrator = create_engine(_named(database_url, "postgres"), isolation_level="AUTOCOMMIT")
+
+    def switch(state: str) -> None:
+        with administrator.connect() as connection:
+            connection.execute(text(f"ALTER SYSTEM SET fsync = {state}"))
+            connection.execute(text("SELECT pg_reload_conf()"))
+
+    switch("on")
+    yield database_url
+    switch("off")
+    administrator.dispose()
+
+
+@pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     """A store on a fresh database."""
     found = Store(database_url)

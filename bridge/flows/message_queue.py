@@ -23,19 +23,30 @@ class MessageQueue:
     One writer in front of a `MessageReceiver`.
 
     While it commits, what arrives waits; then all of it, up to a bound, goes into the next commit. Nothing waits for
-    company: with one sender every message has a commit of its own.
+    company: with one sender every message has a commit of its own. Several roles of one process share it: it runs from
+    the first `start` to as many `stop`s.
     """
 
     def __init__(self, receiver: MessageReceiver) -> None:
         self._receiver = receiver
         self._waiting: queue.Queue[tuple[Received, Future[bytes]] | None] = queue.Queue(_WAITING_MAX)
         self._thread = threading.Thread(target=self._run, name="hl7-writer", daemon=True)
+        self._users = 0
+        self._users_lock = threading.Lock()
 
     def start(self) -> None:
-        self._thread.start()
+        """Begin, for whoever is the first to ask."""
+        with self._users_lock:
+            self._users += 1
+            if self._users == 1:
+                self._thread.start()
 
     def stop(self) -> None:
-        """Answer what waits, then end."""
+        """Answer what waits, then end, for whoever is the last to ask."""
+        with self._users_lock:
+            self._users -= 1
+            if self._users:
+                return
         self._waiting.put(None)
         self._thread.join(timeout=30)
 

@@ -33,6 +33,7 @@ class MllpListener:
 
     One message of a connection is in work at a time, and nothing more is read of it meanwhile: answers keep their order
     and a fast sender waits. tls: None for plain; a context with CERT_REQUIRED asks for the sender's certificate.
+    on_cut: hears the reason and the address of every connection that was turned away or cut; it must not wait.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class MllpListener:
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
         self.counts = MllpCounts()
+        self.on_cut: Callable[[str, str], None] | None = None
 
     @property
     def port(self) -> int:
@@ -196,6 +198,8 @@ class MllpListener:
 
     def _count_cut(self, reason: str, address: str) -> None:
         count = self.counts.cut[reason] = self.counts.cut.get(reason, 0) + 1
+        if self.on_cut is not None:
+            self.on_cut(reason, address)
         # A crowd at the door must not fill the log: its first, second, fourth, eighth … is enough.
         if reason in _CROWD and count & (count - 1):
             return

@@ -12,6 +12,7 @@ from bridge import safety
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.errors import Unavailable
 from bridge.flows.answer_worklist import Answer, answer_worklist
+from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.search_studies import Asker
 from bridge.listeners.dicom.ports import DicomConfig, Limits, Peer
 from bridge.listeners.dicom.server import DicomServer
@@ -67,6 +68,7 @@ class DicomRole:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._book = RefusalBook(house.store, house.clock)
         self._server = DicomServer(
             self._config(),
             [_listener_peer(peer) for peer in house.settings.dicom.peers],
@@ -77,14 +79,16 @@ class DicomRole:
         )
 
     def start(self) -> None:
+        self._book.start()
         self._server.start()
 
     def stop(self) -> None:
         self._server.stop()
+        self._book.stop()
 
     @property
     def is_alive(self) -> bool:
-        return self._server.is_listening
+        return self._server.is_listening and not (self._house.store.is_failing or self._house.blobs.is_failing)
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -132,6 +136,29 @@ class DicomRole:
 
     def _on_event(self, kind: str, /, **fields: str | int | float | bool) -> None:
         _log.info("dicom_event", kind=kind, **fields)
+        refusal = _refusal_of(kind, fields)
+        if refusal is not None:
+            self._book.note(refusal)
+
+
+# What is no refusal, or none that a person could do anything about.
+_STORED = frozenset({0x0000, 0xB000, 0xB006, 0xB007})
+_BROKEN = frozenset({"aborted", "lost"})
+_TURNED_AWAY = frozenset({"association_rejected", "association_violated", "connection_refused", "handler_failed"})
+
+
+def _refusal_of(kind: str, fields: Mapping[str, str | int | float | bool]) -> Refusal | None:
+    """Return what the trail says of an event, None if it is none of a refusal."""
+    action, outcome = kind, str(fields.get("reason", fields.get("code", fields.get("error", ""))))
+    if kind == "instance_received" and fields["status"] not in _STORED:
+        action, outcome = "instance_refused", f"{fields['status']:04X}"
+    elif kind == "association_closed" and fields["ended"] in _BROKEN:
+        action, outcome = "association_broken", str(fields["ended"])
+    elif kind not in _TURNED_AWAY:
+        return None
+    title = fields.get("peer", fields.get("calling", ""))
+    said = {name: str(fields[name]) for name in ("association", "called", "sop_class_uid", "comment") if name in fields}
+    return Refusal(action, str(fields.get("address", "")), outcome, f"peer:{title}" if title else "stranger", said)
 
 
 def _listener_peer(peer: PeerSettings) -> Peer:

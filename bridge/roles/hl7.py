@@ -11,11 +11,14 @@ from bridge import safety
 from bridge.codecs.hl7 import framing
 from bridge.codecs.hl7.framing import Frame
 from bridge.errors import BridgeError, Misconfigured
+from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.receive_message import Received
 from bridge.listeners.mllp import MllpLimits, MllpListener
 from bridge.wiring import House, Role
 
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
+# Ends that need nobody: a sender that has gone, or that says nothing for long.
+_ORDINARY = frozenset({"peer_gone", "idle"})
 
 
 class Hl7Role:
@@ -26,8 +29,12 @@ class Hl7Role:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mllp", daemon=True)
         self._listeners = list(self._make_listeners())
+        self._book = RefusalBook(house.store, house.clock)
+        for _, listener in self._listeners:
+            listener.on_cut = self._note_cut
 
     def start(self) -> None:
+        self._book.start()
         self._house.message_queue.start()
         self._thread.start()
         for name, listener in self._listeners:
@@ -40,13 +47,15 @@ class Hl7Role:
         for _, listener in self._listeners:
             self._run(listener.stop())
         self._house.message_queue.stop()
+        self._book.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
 
     @property
     def is_alive(self) -> bool:
         listening = all(listener.is_alive for _, listener in self._listeners)
-        return listening and self._thread.is_alive() and self._house.message_queue.is_alive
+        running = listening and self._thread.is_alive() and self._house.message_queue.is_alive
+        return running and not self._house.store.is_failing
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -72,6 +81,10 @@ class Hl7Role:
             fault = doubt
         received = Received(frame.payload, peer, fault)
         return await asyncio.wrap_future(self._house.message_queue.submit(received))
+
+    def _note_cut(self, reason: str, address: str) -> None:
+        if reason not in _ORDINARY:
+            self._book.note(Refusal("connection_cut", address, reason, "stranger"))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)

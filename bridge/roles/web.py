@@ -39,7 +39,8 @@ class WebRole:
 
     @property
     def is_alive(self) -> bool:
-        return self._server.is_alive and self._house.message_queue.is_alive
+        running = self._server.is_alive and self._house.message_queue.is_alive
+        return running and not self._house.store.is_failing
 
     @property
     def addresses(self) -> Mapping[str, str]:

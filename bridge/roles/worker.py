@@ -16,6 +16,7 @@ class WorkerRole:
     def __init__(self, house: House) -> None:
         self._worker = Worker(house.store, house.clock, publishers(house), owner=house.node)
         self._housekeeping = Housekeeping(house)
+        self._store = house.store
 
     def start(self) -> None:
         self._worker.start()
@@ -27,7 +28,7 @@ class WorkerRole:
 
     @property
     def is_alive(self) -> bool:
-        return self._worker.is_alive
+        return self._worker.is_alive and not self._store.is_failing
 
     @property
     def addresses(self) -> Mapping[str, str]:

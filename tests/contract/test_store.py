@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 import warnings
@@ -159,3 +160,80 @@ def test_what_was_never_kept_is_found_by_age(tmp_path: Path) -> None:
     written_at = path.stat().st_mtime
     assert blobs.older_than(3600, written_at + 10) == []
     assert blobs.older_than(3600, written_at + 4000) == [path]
+
+
+def test_those_who_queue_behind_a_vain_wait_are_told_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "bridge.db"
+    store = Store(f"sqlite:///{path}")
+    schema.migrate(store)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    told: list[str] = []
+
+    def try_to_write() -> None:
+        with pytest.raises(Unavailable) as refused, store.write():
+            pass
+        told.append(refused.value.code)
+
+    threads = [threading.Thread(target=try_to_write) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        # One after another they would need 40 s.
+        thread.join(10)
+    assert told == ["database_busy"] * 20
+    other.execute("ROLLBACK")
+    with store.write() as tx:
+        tx.execute(stamps.insert().values(name="a", value="1"))
+    other.close()
+    store.dispose()
+
+
+def test_a_lock_that_another_session_keeps_is_unavailable_and_readers_go_on(store: Store) -> None:
+    if store.is_sqlite:
+        pytest.skip("SQLite has one lock, which the tests above hold")
+    with store.engine.connect() as other, other.begin():
+        other.execute(text("LOCK TABLE stamps IN EXCLUSIVE MODE"))
+        with pytest.raises(Unavailable) as refused, store.write() as tx:
+            tx.execute(stamps.insert().values(name="a", value="1"))
+        assert refused.value.code == "database_busy"
+        with store.read() as reading:
+            assert reading.execute(stamps.select()).all() == []
+    with store.write() as tx:
+        tx.execute(stamps.insert().values(name="a", value="1"))
+
+
+def test_a_cut_connection_costs_the_transaction_it_carried_and_no_other(store: Store) -> None:
+    if store.is_sqlite:
+        pytest.skip("SQLite has no connection to cut")
+    cut = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    def write_across_the_cut() -> None:
+        with store.write() as tx:
+            tx.execute(stamps.insert().values(name="a", value="1"))
+            with store.engine.connect() as other:
+                other.execute(cut)
+            tx.execute(stamps.insert().values(name="b", value="1"))
+
+    with pytest.raises(Unavailable):
+        write_across_the_cut()
+    with store.write() as tx:
+        assert tx.execute(stamps.select()).all() == []
+
+
+def test_a_disk_that_lost_a_write_is_trusted_with_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = FolderBlobs(tmp_path)
+
+    def lose(_handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    spooled = spool(blobs, b"pixels")
+    monkeypatch.setattr("bridge.store.blobs.os.fsync", lose)
+    with pytest.raises(Unavailable) as refused:
+        blobs.keep(spooled, "a" * 64)
+    assert refused.value.code == "disk_failing"
+    assert blobs.is_failing
+    with pytest.raises(Unavailable):
+        blobs.check_room()

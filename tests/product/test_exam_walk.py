@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 
 from bridge.domain.study import OutgoingObject
 from bridge.publishers.dicom_client import find_worklist
@@ -21,25 +19,6 @@ from tests.flows.test_orders import cast_mpps
 from tests.product.running import EHR_SYSTEM, Product, log_lines, wait_for
 
 MPPS = "1.2.840.10008.3.1.2.3.3"
-
-
-@pytest.fixture
-def durable_url(database_url: str) -> Iterator[str]:
-    """The database as a product takes it: PostgreSQL with fsync on."""
-    if not database_url.startswith("postgresql"):
-        yield database_url
-        return
-    administrator = create_engine(make_url(database_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
-
-    def switch(state: str) -> None:
-        with administrator.connect() as connection:
-            connection.execute(text(f"ALTER SYSTEM SET fsync = {state}"))
-            connection.execute(text("SELECT pg_reload_conf()"))
-
-    switch("on")
-    yield database_url
-    switch("off")
-    administrator.dispose()
 
 
 def seed(ehr: StrictEhr) -> None:

@@ -152,6 +152,7 @@ class Storage:
             size_bytes=spool.size_bytes,
             secs=round(time.monotonic() - started, 6),
             sop_class_uid=request.context.abstract_syntax,
+            comment=outcome.comment,
         )
 
     def _keep(self, exchange: Exchange, spool: Spool) -> Outcome:
