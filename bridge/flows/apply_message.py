@@ -91,8 +91,9 @@ class MessageApplier:
             study = studies.get(tx, study_key)
             if study.is_bound:
                 withdraw(tx, study, rule, sentence, how, actor=rule)
+        done = {order.key for order in applied.touched_orders}
         for patient_key in dict.fromkeys(applied.touched_patients):
-            refresh_worklist_of_patient(tx, patient_key)
+            refresh_worklist_of_patient(tx, patient_key, done)
         patients_of_orders = [order.patient_key for order in applied.touched_orders]
         order_keys = [order.key for order in applied.touched_orders]
         decide_after(tx, [*applied.touched_patients, *patients_of_orders], order_keys, how)

@@ -133,8 +133,7 @@ class PerformedStepRecorder:
             order_keys.append(step.order_key)
         study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
         for order_key in dict.fromkeys(order_keys):
-            set_order_status(tx, orders.get(tx, order_key), News("MPPS", now, now))
-            refresh_worklist(tx, order_key)
+            refresh_worklist(tx, set_order_status(tx, orders.get(tx, order_key), News("MPPS", now, now)))
         for order_key in dict.fromkeys(order_keys):
             self._log(tx, mpps, order_key, study, now, calling_ae_title)
         if not order_keys and study is not None:

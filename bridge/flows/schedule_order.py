@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -114,23 +114,24 @@ def schedule_order(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: Recon
     return _change(tx, found, known, told, rules, reported)
 
 
-def refresh_worklist(tx: WriteTx, order_key: int) -> None:
+def refresh_worklist(tx: WriteTx, order: Order, patient: Patient | None = None) -> None:
     """Encode the worklist answers of an order's steps anew: it, its patient or its visit changed."""
-    order = orders.get(tx, order_key)
-    patient = patients.survivor(tx, order.patient_key)
-    for step in orders.steps_of(tx, order_key):
+    live = patient or patients.survivor(tx, order.patient_key)
+    for step in orders.steps_of(tx, order.key):
         if step.status in FINAL:
             continue
         try:
-            orders.set_encoded(tx, step.key, encode(WorklistEntry(patient, order, step)))
+            orders.set_encoded(tx, step.key, encode(WorklistEntry(live, order, step)))
         except Incomplete as fault:
             orders.set_encoded(tx, step.key, None, f"{fault.where}: {fault.detail}")
 
 
-def refresh_worklist_of_patient(tx: WriteTx, patient_key: int) -> None:
-    """Encode the worklist answers of every live step of a patient anew."""
-    for order_key in dict.fromkeys(step.order_key for step in orders.live_steps_of_patient(tx, patient_key)):
-        refresh_worklist(tx, order_key)
+def refresh_worklist_of_patient(tx: WriteTx, patient_key: int, already: Container[int] = ()) -> None:
+    """Encode the worklist answers of every live step of a patient anew, but for the orders in *already*."""
+    waiting = dict.fromkeys(step.order_key for step in orders.live_steps_of_patient(tx, patient_key))
+    for order_key in waiting:
+        if order_key not in already:
+            refresh_worklist(tx, orders.get(tx, order_key))
 
 
 def set_order_status(tx: WriteTx, order: Order, told_at: News) -> Order:
@@ -203,7 +204,7 @@ def _finish(tx: WriteTx, order: Order, draft: OrderDraft, told: OrderNews, notic
     order = set_order_status(tx, order, told.news)
     for authorization in draft.authorizations:
         notices += _authorize(tx, order, authorization, told)
-    refresh_worklist(tx, order.key)
+    refresh_worklist(tx, order, told.patient)
     return Scheduled(order, notices)
 
 

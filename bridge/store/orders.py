@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -80,8 +81,7 @@ def of_patient(tx: ReadTx, patient_key: int) -> list[Order]:
 
 def add(tx: WriteTx, order: Order, at: datetime) -> Order:
     """Store a new order (its key is ignored)."""
-    key = insert_row(tx, orders, **_order_values(order), updated_at=at)
-    return get(tx, key)
+    return replace(order, key=insert_row(tx, orders, **_order_values(order), updated_at=at), version=1)
 
 
 def save(tx: WriteTx, order: Order, at: datetime) -> Order:
@@ -93,7 +93,7 @@ def save(tx: WriteTx, order: Order, at: datetime) -> Order:
     )
     if done.rowcount != 1:
         raise LookupError(f"order {order.key} changed meanwhile")
-    return get(tx, order.key)
+    return replace(order, version=order.version + 1)
 
 
 def steps_of(tx: ReadTx, order_key: int) -> list[Step]:
@@ -120,8 +120,8 @@ def live_steps_of_patient(tx: ReadTx, patient_key: int) -> list[Step]:
 def add_step(tx: WriteTx, step: Step) -> Step:
     """Store a new step (its key is ignored)."""
     key = insert_row(tx, steps, **_step_values(step))
-    _replace_stations(tx, key, step.scheduled_station_ae_title)
-    return get_steps(tx, [key])[0]
+    _add_stations(tx, key, step.scheduled_station_ae_title)
+    return replace(step, key=key, version=1)
 
 
 def save_step(tx: WriteTx, step: Step) -> Step:
@@ -133,8 +133,9 @@ def save_step(tx: WriteTx, step: Step) -> Step:
     )
     if done.rowcount != 1:
         raise LookupError(f"step {step.key} changed meanwhile")
-    _replace_stations(tx, step.key, step.scheduled_station_ae_title)
-    return get_steps(tx, [step.key])[0]
+    tx.execute(delete(step_stations).where(step_stations.c.step_key == step.key))
+    _add_stations(tx, step.key, step.scheduled_station_ae_title)
+    return replace(step, version=step.version + 1)
 
 
 def set_encoded(tx: WriteTx, step_key: int, encoded: bytes | None, incomplete: str = "") -> None:
@@ -142,8 +143,7 @@ def set_encoded(tx: WriteTx, step_key: int, encoded: bytes | None, incomplete: s
     tx.execute(update(steps).where(steps.c.key == step_key).values(encoded=encoded, incomplete=incomplete))
 
 
-def _replace_stations(tx: WriteTx, step_key: int, titles: Iterable[str]) -> None:
-    tx.execute(delete(step_stations).where(step_stations.c.step_key == step_key))
+def _add_stations(tx: WriteTx, step_key: int, titles: Iterable[str]) -> None:
     rows = [{"step_key": step_key, "scheduled_station_ae_title": title} for title in dict.fromkeys(titles)]
     if rows:
         tx.execute(insert(step_stations), rows)

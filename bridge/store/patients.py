@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -102,8 +103,8 @@ def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[int]:
 def add(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
     """Store a new patient (its key is ignored) with its identifiers."""
     key = insert_row(tx, patients, **_values(patient), created_at=at, updated_at=at)
-    _replace_identifiers(tx, key, patient.identifiers)
-    return get(tx, key)
+    _add_identifiers(tx, key, patient.identifiers)
+    return replace(patient, key=key, version=1)
 
 
 def save(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
@@ -124,7 +125,7 @@ def save(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
         _replace_identifiers(tx, patient.key, patient.identifiers)
     if (before.patient_name, before.patient_birth_date) != (patient.patient_name, patient.patient_birth_date):
         _learn_alias(tx, patient.key, before, at)
-    return get(tx, patient.key)
+    return replace(patient, version=patient.version + 1)
 
 
 def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
@@ -210,6 +211,10 @@ def _learn_alias(tx: WriteTx, key: int, before: Patient, at: datetime) -> None:
 
 def _replace_identifiers(tx: WriteTx, key: int, identifiers: Sequence[PatientIdentifier]) -> None:
     tx.execute(delete(patient_identifiers).where(patient_identifiers.c.patient_key == key))
+    _add_identifiers(tx, key, identifiers)
+
+
+def _add_identifiers(tx: WriteTx, key: int, identifiers: Sequence[PatientIdentifier]) -> None:
     if identifiers:
         tx.execute(
             insert(patient_identifiers),
