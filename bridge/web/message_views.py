@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.codecs.hl7 import er7
+from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.field_names import field_name, segment_name
 from bridge.errors import BridgeError
 
@@ -35,6 +36,17 @@ def raw_text(raw: bytes, charset: str) -> str:
         text = raw.decode("ascii", errors="backslashreplace")
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\x0b\x1c\n")
     return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def raw_of(pasted: str) -> bytes:
+    """Return pasted text as a sender would put it on the wire: segments end in CR, bytes are of the set MSH-18 names."""
+    text = "\r".join(line for line in pasted.splitlines() if line.strip())
+    fields = text.partition("\r")[0].split(text[3:4] or "|")
+    declared = fields[17].partition("~")[0] if len(fields) > 17 else ""
+    try:
+        return text.encode(codec_of(declared) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return text.encode("utf-8")
 
 
 def parsed(raw: bytes, charset: str) -> tuple[list[SegmentView], str]:

@@ -91,7 +91,7 @@ def try_form() -> str:
 def try_message() -> Response | str:
     """Say what a pasted message would do; nothing is stored."""
     pasted = request.form.get("message", "")
-    raw = "\r".join(line for line in pasted.splitlines() if line.strip()).encode("utf-8")
+    raw = message_views.raw_of(pasted)
     segments, fault = message_views.parsed(raw, "utf-8")
     reads.note("message_tried")
     try:

@@ -1,0 +1,123 @@
+"""What the desks' pages say, and that they change what they say they change."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.domain.accounts import Role
+from bridge.outbox.enqueue import IMAGING_STUDY
+from bridge.store import audit, deliveries, users
+from tests.fakes.console import ORDER, Console
+
+UID = "1.2.840.99.1"
+
+
+@pytest.mark.parametrize(
+    ("role", "desk"),
+    [
+        (Role.VIEWER, "/today"),
+        (Role.INTAKE, "/mismatches"),
+        (Role.BILLING, "/authorizations"),
+        (Role.IT, "/messages"),
+        (Role.ADMIN, "/today"),
+    ],
+)
+def test_home_is_the_desk_of_the_role(console: Console, role: Role, desk: str) -> None:
+    browser = console.browser(role)
+    assert browser.get("/").headers["Location"] == desk
+    assert browser.get(desk).status_code == 200
+
+
+def test_the_bar_shows_the_desks_of_the_role_and_no_others(console: Console) -> None:
+    bar = console.browser(Role.VIEWER).get("/today").get_data(as_text=True).split('class="desks"')[1].split("</nav>")[0]
+    assert "/worklist" in bar
+    for closed in ("/mismatches", "/messages", "/deliveries", "/audit", "/users", "/authorizations"):
+        assert f'"{closed}"' not in bar
+
+
+def test_empty_lists_say_what_would_fill_them(console: Console) -> None:
+    browser = console.browser()
+    for path in ("/today", "/worklist", "/mismatches", "/merges", "/authorizations", "/messages", "/deliveries"):
+        assert 'class="empty"' in browser.get(path).get_data(as_text=True), path
+
+
+def test_a_search_keeps_its_text_out_of_the_address(console: Console) -> None:
+    console.order("A1")
+    console.order("A2")
+    browser = console.browser(Role.VIEWER)
+    form = {"q": "halvorsen", "csrf_token": console.form_token(browser)}
+    answer = browser.post("/search", data=form)
+    assert answer.headers["Location"] == "/search/1"
+    page = browser.get("/search/1").get_data(as_text=True)
+    assert "Recognised as name" in page
+    assert "A1" in page
+    assert "A2" in page
+    assert console.browser(Role.INTAKE).get("/search/1").status_code == 410
+
+
+def test_those_who_run_it_search_messages(console: Console) -> None:
+    console.order()
+    browser = console.browser(Role.IT)
+    form = {"q": "CA1", "csrf_token": console.form_token(browser)}
+    page = browser.post("/search", data=form, follow_redirects=True).get_data(as_text=True)
+    assert "OMG O19" in page
+    assert "HALVORSEN" not in page.upper()
+
+
+def test_a_dry_run_says_what_a_message_would_do_and_does_nothing(console: Console) -> None:
+    browser = console.browser(Role.IT)
+    text = ORDER.format(number="A1", name="HALVORSEN^INGRID", patient_id="00041001", control_id="C1")
+    token = console.form_token(browser)
+    page = browser.post("/messages/try", data={"message": text, "csrf_token": token}).get_data(as_text=True)
+    assert "It would be applied by mapping <b>riverside</b>" in page
+    assert "02 Mar" in page or "2 Mar 2026, 16:00" in page
+    wrong = {"message": text.replace("00041001^^^RIVERSIDE^MR", ""), "csrf_token": token}
+    assert "PID-3" in browser.post("/messages/try", data=wrong).get_data(as_text=True)
+    junk = browser.post("/messages/try", data={"message": "hello", "csrf_token": token}).get_data(as_text=True)
+    assert "It would be refused" in junk
+    assert "No messages" in browser.get("/messages").get_data(as_text=True)
+
+
+def test_a_delivery_is_sent_again_or_given_up(console: Console) -> None:
+    study = console.images(UID)
+    console.clinic.queue(IMAGING_STUDY, "ehr", study)
+    browser = console.browser(Role.IT)
+    token = {"csrf_token": console.form_token(browser)}
+    assert browser.post("/deliveries/1/drop", data=token).status_code == 303
+    with console.store.read() as tx:
+        assert deliveries.get(tx, 1).state == "dead"
+        actions = [row.action for row in audit.recent(tx, limit=5)]
+    assert "delivery_dropped" in actions
+    assert "dropped" in browser.get("/deliveries/1").get_data(as_text=True)
+
+
+def test_people_and_tokens_are_made_and_shown_once(console: Console) -> None:
+    browser = console.browser()
+    token = {"csrf_token": console.form_token(browser)}
+    page = browser.post("/users", data={"name": "omar", "role": "intake"} | token).get_data(as_text=True)
+    assert "/sign-in/" in page
+    with console.store.read() as tx:
+        user = users.find(tx, "omar")
+    assert user is not None
+    assert (user.role, user.has_password) == (Role.INTAKE, False)
+    assert browser.post("/users", data={"name": "Omar", "role": "intake"} | token).status_code == 422
+    made = browser.post("/tokens", data={"name": "ris", "role": "system", "scope": "hl7"} | token)
+    assert "ib_" in made.get_data(as_text=True)
+    assert "ib_" not in browser.get("/users").get_data(as_text=True).replace("ib_form", "")
+
+
+def test_a_lost_race_keeps_the_typed_reason(console: Console) -> None:
+    study = console.images(UID)
+    browser = console.browser(Role.INTAKE)
+    form = {"action": "bind:12345", "reason": "asked <the> sister", "csrf_token": console.form_token(browser)}
+    answer = browser.post(f"/mismatches/study/{study.key}", data=form)
+    assert answer.status_code == 422
+    page = answer.get_data(as_text=True)
+    assert "asked &lt;the&gt; sister" in page
+    assert "Nothing was changed" in page
+
+
+def test_a_case_that_does_not_exist_is_a_404_page(console: Console) -> None:
+    answer = console.browser().get("/mismatches/study/99")
+    assert answer.status_code == 404
+    assert "Nothing here" in answer.get_data(as_text=True)
