@@ -1,10 +1,8 @@
-"""A console for each test. What the web says does not depend on the database: one engine; the listings run on both."""
+"""A console for each test; what REST answers is asked on both databases, the rest on one."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,12 +10,6 @@ from bridge.clock import FixedClock
 from bridge.wiring import House
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-
-
-@pytest.fixture
-def database_url(sqlite_template: Path, tmp_path: Path) -> str:
-    shutil.copy(sqlite_template, tmp_path / "bridge.db")
-    return f"sqlite:///{tmp_path / 'bridge.db'}"
 
 
 @pytest.fixture

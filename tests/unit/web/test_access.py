@@ -14,6 +14,9 @@ from bridge.store import users
 from bridge.web.access import CLOSED_ROOTS, permission_of
 from tests.fakes.console import COOKIE, PASSWORD, Console
 
+# What a page says does not depend on the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 OPEN_PAGES = {
     "/healthz",
     "/readyz",

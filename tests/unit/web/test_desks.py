@@ -9,6 +9,9 @@ from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.store import audit, deliveries, users
 from tests.fakes.console import ORDER, Console
 
+# What a page says does not depend on the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 UID = "1.2.840.99.1"
 
 
