@@ -17,7 +17,7 @@ from bridge.flows.merge_patients import merge_patients
 from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import OrderNews, Scheduled, refresh_worklist_of_patient, schedule_order
 from bridge.mapping.apply import Mapped
-from bridge.store import merges, patients, studies
+from bridge.store import events, merges, patients, studies
 from bridge.store.db import WriteTx
 
 
@@ -76,7 +76,6 @@ class MessageApplier:
             mapped.visit,
             is_test=is_test,
             by=sender,
-            source_id=mapped.control_id,
         )
         for order_draft in mapped.orders:
             scheduled = schedule_order(tx, order_draft, told, self._rules)
@@ -86,6 +85,7 @@ class MessageApplier:
     def settle(self, tx: WriteTx, applied: Applied, message_key: int) -> None:
         """Once the message has its row: name it in the merges, refresh the worklist, and decide what it touches."""
         merges.name_message(tx, applied.merge_keys, message_key)
+        events.name_message(tx, [order.key for order in applied.touched_orders], message_key)
         how = Deciding(self._rules, self._destinations, applied.at, cause=f"message:{message_key}")
         for study_key, rule, sentence in applied.in_question:
             study = studies.get(tx, study_key)

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import insert, or_, select, update
 
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.tables import events
@@ -47,6 +47,17 @@ class Event:
 def add(tx: WriteTx, event: Event) -> None:
     """Write one line."""
     tx.execute(insert(events).values(**_values(event)))
+
+
+def name_message(tx: WriteTx, order_keys: Iterable[int], message_key: int) -> None:
+    """Say which message these orders' newest lines come from: it has its row only after what it did."""
+    wanted = list(order_keys)
+    if wanted:
+        tx.execute(
+            update(events)
+            .where(events.c.order_key.in_(wanted), events.c.source_kind == "message", events.c.source_id == "")
+            .values(source_id=str(message_key))
+        )
 
 
 def timeline(tx: ReadTx, order_keys: Iterable[int], study_keys: Iterable[int]) -> list[Event]:

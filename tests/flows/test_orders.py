@@ -12,7 +12,7 @@ from bridge.domain.order import StepStatus
 from bridge.flows.answer_worklist import answer_worklist
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
-from bridge.store import messages, orders, patients
+from bridge.store import events, messages, orders, patients
 from bridge.store.tables import messages as messages_table
 from bridge.wiring import House
 from tests import cast
@@ -209,6 +209,15 @@ def test_no_message_leaves_a_hole_in_the_journal(make_house: MakeHouse) -> None:
     house.receiver.receive([Received(raw, "127.0.0.1") for raw in garbage])
     with house.store.read() as tx:
         assert {row.raw for row in tx.execute(messages_table.select())} == set(garbage)
+
+
+def test_an_order_s_line_on_the_timeline_names_its_message(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, adt(PLAIN), order(PLAIN, "A1"), order(PLAIN, "A1", "XO", at="20260302090000"))
+    with house.store.read() as tx:
+        lines = events.timeline(tx, [1], [])
+        named = [messages.get(tx, int(line.source_id)).control_id for line in lines]
+    assert len(set(named)) == 2
 
 
 def cast_mpps(accession: str, status: str = "IN PROGRESS") -> Dataset:
