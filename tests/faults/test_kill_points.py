@@ -144,6 +144,7 @@ def bed(tmp_path: Path, database_url: str) -> Iterator[Bed]:
     ehr.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_nothing_acknowledged_is_lost_or_doubled_by_a_kill_at_any_commit_point(bed: Bed) -> None:
     chance = random.Random(SEED)
