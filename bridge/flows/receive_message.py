@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -18,7 +18,7 @@ from bridge.codecs.hl7.ack import answer_code, build_ack, verdict_of
 from bridge.codecs.hl7.envelope import Envelope, read_envelope
 from bridge.domain.identifiers import digest_of
 from bridge.domain.message import InboundMessage, MessageState, Notice
-from bridge.errors import BridgeError, Incomplete, Refused, Unavailable, Unsupported
+from bridge.errors import BridgeError, Refused, Unavailable
 from bridge.flows.apply_message import Applied, MessageApplier
 from bridge.mapping.apply import Mapped, apply
 from bridge.mapping.resolve import MappingSet
@@ -30,6 +30,7 @@ _log = structlog.get_logger(__name__)
 
 _STRANGER_ROWS = 1000
 _STRANGER_BYTES = 64 << 20
+_STRANGER_AGE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class _Reading:
 
     @property
     def is_stranger(self) -> bool:
-        return self.site is None
+        """Nobody's message, and nothing rests on it."""
+        return self.site is None and self.error is not None
 
 
 class MessageReceiver:
@@ -109,7 +111,7 @@ class MessageReceiver:
             lock(tx, "identity")
             answers = [self._journal(tx, reading) for reading in readings]
             if any(reading.is_stranger for reading in readings):
-                messages.trim_strangers(tx, _STRANGER_ROWS, _STRANGER_BYTES)
+                messages.trim_strangers(tx, _STRANGER_ROWS, _STRANGER_BYTES, self._clock.now() - _STRANGER_AGE)
         for reading in readings:
             self._summarise(reading)
         return answers
@@ -146,7 +148,8 @@ class MessageReceiver:
         site = reading.site or (self._mappings.base if self._senders == "any" else None)
         if site is None:
             raise Refused("sender not known", where="MSH-4")
-        _check_header(reading.envelope, site, self._senders)
+        if self._senders == "any":
+            site = replace(site, processing_ids=())
         message = er7.parse(reading.received.raw, site.charset)
         reading.charset = message.codec
         reading.mapped = apply(message, site, self._defaults)
@@ -158,11 +161,10 @@ class MessageReceiver:
         same = messages.find_same(tx, *sender, reading.digest)
         now = self._clock.now()
         if same is not None and reading.received.replay_of is None:
-            if same.state == MessageState.APPLIED:
-                messages.count_again(tx, same.key, now)
-                return same.answer
             messages.count_again(tx, same.key, now)
-            same = messages.get(tx, same.key)
+            if same.state == MessageState.APPLIED:
+                return same.answer
+            same = replace(same, times_received=same.times_received + 1)
         if same is None and envelope.control_id and messages.control_id_used(tx, *sender, reading.digest):
             reading.notices.append(Notice("W", "this control id came before with other content", "MSH-10"))
         applied = self._apply(tx, reading, now)
@@ -228,17 +230,6 @@ class MessageReceiver:
             type=reading.mapped.event if reading.mapped else "",
             outcome="applied" if reading.error is None else _slug(reading.error),
         )
-
-
-def _check_header(envelope: Envelope, site: SiteMapping, senders: str) -> None:
-    """Refuse what the header alone decides. Source: HL7 2.5.1 2.9.2 (accept, reject), table 0103."""
-    if senders != "any" and site.processing_ids and envelope.processing_id not in site.processing_ids:
-        raise Unsupported("processing id not served here", code="unsupported_processing_id", where="MSH-11")
-    for number, wanted in ((5, site.receiving.application), (6, site.receiving.facility)):
-        if wanted and envelope.component(number) != wanted:
-            raise Incomplete("not meant for us", code="not_in_table", where=f"MSH-{number}")
-    if not envelope.control_id:
-        raise Incomplete("no control id", code="missing", where="MSH-10", source="HL7 2.5.1 2.15.9.10")
 
 
 def _row(reading: _Reading, answer: bytes, now: datetime) -> InboundMessage:

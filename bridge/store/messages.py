@@ -101,18 +101,18 @@ def add_subjects(tx: WriteTx, message_key: int, subjects: Iterable[tuple[int | N
         tx.execute(insert(message_subjects), rows)
 
 
-def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int) -> int:
+def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int, keep_since: datetime) -> int:
     """
-    Forget the oldest messages of unknown senders beyond a cap of rows and space; return how many went.
+    Forget the oldest messages of unknown senders beyond a cap of rows, space and age; return how many went.
 
     Strangers cannot fill the disk; known senders' messages are never touched.
     """
     running = func.sum(func.length(messages.c.raw)).over(order_by=messages.c.key.desc())
     place = func.row_number().over(order_by=messages.c.key.desc())
-    ranked = select(messages.c.key, running.label("bytes"), place.label("place")).where(messages.c.stranger).subquery()
-    gone = list(
-        tx.execute(select(ranked.c.key).where((ranked.c.place > keep_rows) | (ranked.c.bytes > keep_bytes))).scalars()
-    )
+    columns = (messages.c.key, messages.c.received_at, running.label("bytes"), place.label("place"))
+    ranked = select(*columns).where(messages.c.stranger).subquery()
+    over = (ranked.c.place > keep_rows) | (ranked.c.bytes > keep_bytes) | (ranked.c.received_at < keep_since)
+    gone = list(tx.execute(select(ranked.c.key).where(over)).scalars())
     if gone:
         tx.execute(delete(messages).where(messages.c.key.in_(gone)))
     return len(gone)

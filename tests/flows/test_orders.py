@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from pydicom.dataset import Dataset
@@ -238,3 +239,15 @@ def _mpps(accession: str, status: str) -> Dataset:
         attributes.ScheduledStepAttributesSequence = [scheduled]
         attributes.PerformedProcedureStepID = "1"
     return attributes
+
+
+def test_strangers_cannot_fill_the_journal(make_house: MakeHouse) -> None:
+    house = make_house()
+    flood = [adt(PLAIN, control_id=f"S{n}").replace(b"RIVEHR|RIVERSIDE", b"OTHER|OTHER") for n in range(6)]
+    say(house, adt(PLAIN), *flood)
+    with house.store.write() as tx:
+        long_ago = house.clock.now() - timedelta(days=1)
+        assert messages.trim_strangers(tx, 4, 1 << 20, long_ago) == 2
+        assert messages.trim_strangers(tx, 4, 2 * len(flood[0]), long_ago) == 2
+        assert messages.trim_strangers(tx, 4, 1 << 20, house.clock.now() + timedelta(days=1)) == 2
+        assert len(tx.execute(messages_table.select()).all()) == 1
