@@ -61,8 +61,8 @@ def narrowing(query: WorklistQuery) -> Narrowing:
     return Narrowing(
         scheduled_station_ae_title=_exact(query.scheduled_station_ae_title),
         modality=_exact(query.modality),
-        starts_from=window.low if window is not None else None,
-        starts_until=window.high if window is not None else None,
+        starts_from=(window.low or None) if window is not None else None,
+        starts_until=(window.high or None) if window is not None else None,
         accession_number=_exact(query.accession_number),
         patient_id=_exact(query.patient_id),
         study_instance_uid=tuple(query.study_instance_uid),

@@ -129,8 +129,8 @@ def narrowing(query: StudyQuery, asker: Asker) -> StudyNarrowing:
         sop_instance_uid=query.sop_instance_uid,
         accession_number=_exact(query.accession_number),
         patient_id=_exact(query.patient_id),
-        dates_from=dates.low if dates is not None else None,
-        dates_until=dates.high if dates is not None else None,
+        dates_from=(dates.low or None) if dates is not None else None,
+        dates_until=(dates.high or None) if dates is not None else None,
         unbound=asker.unbound,
     )
 
