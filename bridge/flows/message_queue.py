@@ -8,7 +8,6 @@ from concurrent.futures import Future
 
 import structlog
 
-from bridge.errors import Unavailable
 from bridge.flows.receive_message import MessageReceiver, Received
 
 _log = structlog.get_logger(__name__)
@@ -58,13 +57,14 @@ class MessageQueue:
         """
         Queue one message; the future holds its answer once it is committed, or refused.
 
-        Raises: Unavailable, if too much waits already.
+        Where too much waits already the answer is AR 207 at once, and the sender keeps the message.
         """
         answer: Future[bytes] = Future()
         try:
             self._waiting.put_nowait((received, answer))
         except queue.Full:
-            raise Unavailable("too many messages wait", code="overloaded") from None
+            _log.warning("message_turned_away", waiting=_WAITING_MAX)
+            answer.set_result(self._receiver.turn_away(received))
         return answer
 
     def _run(self) -> None:

@@ -106,6 +106,11 @@ class MessageReceiver:
                 return [answer for received in batch for answer in self.receive([received])]
             return [self._journal_failure(batch[0], fault)]
 
+    def turn_away(self, received: Received) -> bytes:
+        """Return the answer to a message that is not even looked at now: its sender keeps it and sends it again."""
+        fault = Unavailable("too many messages wait", code="overloaded")
+        return build_ack(read_envelope(received.raw), fault, control_id=self._clock.new_id()[:20], at=self._clock.now())
+
     def _commit(self, readings: Sequence[_Reading]) -> list[bytes]:
         with self._store.write() as tx:
             lock(tx, "identity")
