@@ -80,7 +80,7 @@ class Store:
         Open a transaction that commits on a clean exit.
 
         Raises: Unavailable, if the database is locked, full or away; nothing was stored then, unless the connection
-        broke during the commit itself, when it may have been: whoever asks again must find that out by its keys.
+        or the disk failed during the commit itself, when it may have been: whoever asks again finds that out by its keys.
         """
         if self.is_failing:
             raise Unavailable("the disk is failing", code="disk_failing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,9 +15,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
+from bridge.errors import BridgeError
 from bridge.publishers.dicom_client import find_worklist
-from tests.cast import PLAIN, adt, order
-from tests.conftest import ROOT
+from tests.cast import PLAIN, adt, order, study_uid
+from tests.conftest import ROOT, missing_peer
 from tests.faults.running_clinic import Clinic, open_clinic
 from tests.product.running import log_lines
 
@@ -146,3 +148,48 @@ def test_a_full_disk_refuses_what_it_cannot_keep_answers_the_worklist_and_recove
         clinic.audited("instance_refused", "A700")
         assert not list((small_disk / "data" / "blobs" / "spool").iterdir())
         assert not [line for line in log_lines(clinic.product) if line["event"].startswith("role_")]
+
+
+@contextmanager
+def lost_writes(pid: int, call: str) -> Iterator[None]:
+    """Let every *call* of a process fail as a dying disk lets it fail."""
+    strace = shutil.which("strace")
+    if strace is None:
+        missing_peer("strace", "install strace")
+    command = [str(strace), "-f", "-o", os.devnull, "-e", f"inject={call}:error=EIO", "-p", str(pid)]
+    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert tracer.stderr is not None
+    said = tracer.stderr.readline()
+    if "attached" not in said:
+        tracer.wait(10)
+        pytest.skip(f"strace may not attach here: {said.strip()}")
+    yield
+    tracer.terminate()
+    tracer.wait(10)
+
+
+@pytest.mark.peer
+def test_a_lost_fsync_is_no_promise_and_ends_the_process(tmp_path: Path) -> None:
+    with open_clinic(tmp_path, "--one-process") as clinic:
+        product, accession = clinic.product, clinic.works()
+        with lost_writes(product.pid, "fsync"):
+            assert clinic.shoot(accession, 2) == 0xA700
+            assert product.wait() == 1
+        product.start("--one-process")
+        assert clinic.shoot(accession, 2) == 0
+
+        raw = order(PLAIN, "LOST", control_id="LOST")
+        with lost_writes(product.pid, "fdatasync"):
+            # The lead of the housekeeping may be the first to meet the disk, and take the door with it.
+            with contextlib.suppress(BridgeError):
+                (answer,) = product.say(raw)
+                assert b"MSA|AR|LOST" in answer
+            assert product.wait() == 1
+        product.start("--one-process")
+        clinic.api = product.api(product.token())
+        (answer,) = product.say(raw)
+        assert b"MSA|AA|LOST" in answer
+        # What was not promised may be there after all, once.
+        assert clinic.message("LOST")["state"] == "applied"
+        assert clinic.api.get(f"/api/studies/{study_uid(accession)}").json()["instances"] == 2
+        clinic.works()

@@ -79,6 +79,11 @@ class Product:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(40)
 
+    def wait(self, limit_secs: float = 40) -> int:
+        """Return the exit status of a node that ends by itself."""
+        assert self._process is not None
+        return self._process.wait(limit_secs)
+
     @property
     def pid(self) -> int:
         assert self._process is not None
