@@ -7,6 +7,7 @@ import os
 import ssl
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bridge.errors import Misconfigured
 from bridge.settings import Settings, Tls
@@ -35,6 +36,20 @@ def check_start(settings: Settings, *, has_administrator: bool) -> None:
         faults.append("a listener beyond loopback needs an administrator: start on loopback first, or run user add")
     if faults:
         raise Misconfigured(faults)
+
+
+def check_demonstration(settings: Settings) -> None:
+    """
+    Refuse a demonstration that could be reached, or could reach anybody, beyond this machine.
+
+    Raises: Misconfigured.
+    """
+    outside = [host for host in _hosts(settings) if not is_loopback(host)]
+    outside += [peer.host for peer in settings.dicom.peers if not is_loopback(peer.host)]
+    servers = [server.base_url for server in settings.fhir.servers]
+    outside += [url for url in servers if not is_loopback(urlsplit(url).hostname or "")]
+    if outside:
+        raise Misconfigured([f"--demo keeps to this machine, but the settings name {host}" for host in outside])
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:

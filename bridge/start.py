@@ -23,6 +23,8 @@ def prepare(house: House) -> None:
     with house.store.read() as tx:
         has_administrator = users.has_admin(tx)
     safety.check_start(house.settings, has_administrator=has_administrator)
+    if house.is_demo:
+        safety.check_demonstration(house.settings)
 
 
 def prepare_store(house: House) -> None:

@@ -127,7 +127,7 @@ class Stage:
 
     def start_bridge(self) -> None:
         """Run `imaging-bridge serve` and wait for the line that says it is ready."""
-        command = [sys.executable, "-m", "bridge", "serve", "-c", str(self.settings)]
+        command = [sys.executable, "-m", "bridge", "serve", "--demo", "-c", str(self.settings)]
         process = self._start("bridge", command, read=True)
         end = time.monotonic() + _START_SECS
         while not any(line.startswith("ready") for line in self.bridge_lines):

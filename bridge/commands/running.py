@@ -14,21 +14,24 @@ import click
 from bridge import log, settings
 from bridge.clock import Clock
 from bridge.commands.setting_up import json_option, open_house, print_json, print_table, reports_errors, settings_option
+from bridge.domain.accounts import Role
 from bridge.errors import Misconfigured
-from bridge.flows.manage_users import first_sign_in_link
+from bridge.flows.manage_users import first_sign_in_link, trusted_sign_in_link
 from bridge.peer_check import check_peers
 from bridge.start import make_data_folder, prepare
 from bridge.store import schema
 from bridge.supervisor import Supervisor
-from bridge.wiring import ROLES, House, Role, make_role
+from bridge.wiring import ROLES, House, make_role
+from bridge.wiring import Role as RunningRole
 
 
 @click.command()
 @settings_option
 @click.option("--roles", default=",".join(ROLES), help="Which roles this node takes, comma separated.")
 @click.option("--one-process", is_flag=True, help="All roles as threads of this process: less memory, less isolation.")
+@click.option("--demo", is_flag=True, help="Mark every page as a demonstration, and let a link sign in; loopback only.")
 @reports_errors
-def serve(config: Path | None, roles: str, one_process: bool) -> None:
+def serve(config: Path | None, roles: str, one_process: bool, demo: bool) -> None:
     """Run everything the settings configure.
 
     Prints one line that begins with "ready" once every listener answers; logs go to stderr.
@@ -37,14 +40,14 @@ def serve(config: Path | None, roles: str, one_process: bool) -> None:
     """
     chosen = _read_roles(roles)
     log.configure()
-    house = House(settings.load(config), Clock())
+    house = House(settings.load(config), Clock(), is_demo=demo)
     prepare(house)
     if one_process or len(chosen) == 1:
         _serve_here(house, chosen)
     else:
         # A pool's connections must not be shared with child processes.
         house.store.dispose()
-        supervisor = Supervisor(chosen, functools.partial(_run_role, config))
+        supervisor = Supervisor(chosen, functools.partial(_run_role, config, demo))
         _say_ready(house, supervisor.start())
         supervisor.run()
 
@@ -115,7 +118,7 @@ def _serve_here(house: House, names: list[str]) -> None:
         sys.exit(1)
 
 
-def _wait(stopping: threading.Event, roles: list[Role]) -> bool:
+def _wait(stopping: threading.Event, roles: list[RunningRole]) -> bool:
     """Wait for the end; False if a role died: half alive is worse than down."""
     while not stopping.wait(0.5):
         if not all(role.is_alive for role in roles):
@@ -123,10 +126,10 @@ def _wait(stopping: threading.Event, roles: list[Role]) -> bool:
     return True
 
 
-def _run_role(config: Path | None, name: str, report: Callable[[Mapping[str, str]], None]) -> None:
+def _run_role(config: Path | None, demo: bool, name: str, report: Callable[[Mapping[str, str]], None]) -> None:
     """What one child of the supervisor does."""
     log.configure()
-    house = House(settings.load(config), Clock())
+    house = House(settings.load(config), Clock(), is_demo=demo)
     role = make_role(name, house)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
@@ -142,10 +145,16 @@ def _run_role(config: Path | None, name: str, report: Callable[[Mapping[str, str
 def _say_ready(house: House, addresses: Mapping[str, str]) -> None:
     """Print the ready line, and before it the link that makes the first administrator: there is no default password."""
     console = addresses.get("http")
-    link = first_sign_in_link(house.store, house.clock) if console is not None else None
+    link = _sign_in_link(house) if console is not None else None
     if console is not None and link is not None:
         address = (house.settings.http.public_url or console).rstrip("/")
         click.echo(f"sign in once, within 30 minutes: {address}/sign-in/{link}")
     places = " ".join(f"{name}={address}" for name, address in addresses.items())
     click.echo(f"ready {places or 'worker'}")
     sys.stdout.flush()
+
+
+def _sign_in_link(house: House) -> str | None:
+    if house.is_demo:
+        return trusted_sign_in_link(house.store, house.clock, "demo", Role.ADMIN)
+    return first_sign_in_link(house.store, house.clock)

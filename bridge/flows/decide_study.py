@@ -227,18 +227,12 @@ def _snapshot(verdict: Verdict) -> dict[str, Any]:
 
 
 def _log(tx: WriteTx, study: Study, verdict: Verdict, actor: str, decision_key: int, how: Deciding) -> None:
-    words = {
-        StudyState.BOUND: "Images bound to the patient",
-        StudyState.BOUND_WITH_CORRECTION: "Images bound to the patient, with corrections",
-        StudyState.REVIEW: "Held for a person",
-        StudyState.QUARANTINE: "Set aside",
-    }[study.state]
     events.add(
         tx,
         Event(
             how.at,
             Station.RECONCILED,
-            f"{words} ({verdict.rule}). {verdict.sentence}".strip(),
+            verdict.sentence,
             by=actor,
             source_kind="decision",
             source_id=str(decision_key),

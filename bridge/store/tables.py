@@ -682,8 +682,6 @@ users = Table(
     Column("role", Text, nullable=False),
     _text("password_hash"),
     _flag("disabled"),
-    _count("failed_sign_ins"),
-    Column("locked_until", Instant),
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
 )
