@@ -114,16 +114,24 @@ def schedule_order(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: Recon
     return _change(tx, found, known, told, rules, reported)
 
 
-def refresh_worklist(tx: WriteTx, order: Order, patient: Patient | None = None) -> None:
-    """Encode the worklist answers of an order's steps anew: it, its patient or its visit changed."""
+def refresh_worklist(tx: WriteTx, order: Order, patient: Patient | None = None) -> list[str]:
+    """
+    Encode the worklist answers of an order's steps anew: it, its patient or its visit changed.
+
+    Returns where each open step now stands, in words.
+    """
     live = patient or patients.survivor(tx, order.patient_key)
+    places = []
     for step in orders.steps_of(tx, order.key):
         if step.status in FINAL:
             continue
         try:
             orders.set_encoded(tx, step.key, encode(WorklistEntry(live, order, step)))
+            places.append(_place(step))
         except Incomplete as fault:
             orders.set_encoded(tx, step.key, None, f"{fault.where}: {fault.detail}")
+            places.append(f"Kept off the worklist, which needs {fault.where}")
+    return places
 
 
 def refresh_worklist_of_patient(tx: WriteTx, patient_key: int, already: Container[int] = ()) -> None:
@@ -178,12 +186,13 @@ def _change(
         if action_of(draft) == OrderAction.CREATE:
             raise Conflict("the order is another patient's", code="duplicate_key", where="ORC-3")
         moved_from = found.patient_key
+    before = {_place(step) for step in orders.steps_of(tx, found.key)}
     filled = replace(_filled(found, draft, told), patient_key=told.patient.key)
     order = orders.save(tx, replace(filled, is_import=rules.makes_import(filled)), told.news.heard_at)
     notices = _change_steps(tx, order, draft, told, reported)
     what = "Order moved to another patient" if moved_from is not None else "Order changed"
     _log(tx, order, told, Station.ORDER, what)
-    scheduled = _finish(tx, order, draft, told, notices)
+    scheduled = _finish(tx, order, draft, told, notices, before)
     scheduled.moved_from = moved_from
     return scheduled
 
@@ -200,12 +209,28 @@ def _cancel(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews) -> Sc
     return Scheduled(order)
 
 
-def _finish(tx: WriteTx, order: Order, draft: OrderDraft, told: OrderNews, notices: list[Notice]) -> Scheduled:
+def _finish(
+    tx: WriteTx,
+    order: Order,
+    draft: OrderDraft,
+    told: OrderNews,
+    notices: list[Notice],
+    before: Container[str] = (),
+) -> Scheduled:
+    """Bring order, authorizations and worklist in line. before: where its steps stood, so that only news is told."""
     order = set_order_status(tx, order, told.news)
+    for place in refresh_worklist(tx, order, told.patient):
+        if place not in before:
+            _log(tx, order, told, Station.SCHEDULED, place)
     for authorization in draft.authorizations:
         notices += _authorize(tx, order, authorization, told)
-    refresh_worklist(tx, order, told.patient)
     return Scheduled(order, notices)
+
+
+def _place(step: Step) -> str:
+    start = step.scheduled_start_local
+    when = f"{start[:4]}-{start[4:6]}-{start[6:8]} {start[8:10]}:{start[10:12]}" if start else "no time yet"
+    return f"On the worklist of {', '.join(step.scheduled_station_ae_title)} for {when}"
 
 
 def _check_keys(tx: WriteTx, draft: OrderDraft, patient: Patient) -> list[Notice]:

@@ -287,4 +287,4 @@ def test_every_station_writes_its_line(house: House) -> None:
     house.clock.at += timedelta(minutes=1)
     with house.store.read() as tx:
         stations = [row.station for row in tx.execute(events.select().order_by(events.c.key))]
-    assert stations == ["order", "performed", "images", "reconciled"]
+    assert stations == ["order", "scheduled", "performed", "images", "reconciled"]

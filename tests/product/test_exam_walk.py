@@ -72,7 +72,14 @@ def test_one_exam_passes_every_station_and_nobody_s_name_is_in_a_log(
     api = product.api(product.token())
     exam = api.get("/api/exams/A1").json()
     reached = [line["station"] for line in exam["timeline"]]
-    assert list(dict.fromkeys(reached)) == ["order", "performed", "images", "reconciled", "chart"]
+    assert list(dict.fromkeys(reached)) == [
+        "order",
+        "scheduled",
+        "performed",
+        "images",
+        "reconciled",
+        "chart",
+    ]
     assert api.get(f"/api/studies/{study_uid('A1')}").json()["state"] == "bound"
     doubtful = api.get(f"/api/studies/{study_uid('A2')}").json()
     assert (doubtful["state"], doubtful["patient"], doubtful["accession_number"]) == ("review", None, None)
