@@ -6,7 +6,7 @@ one bad message takes nobody else with it. A message that fails is journalled al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -68,7 +68,8 @@ class MessageReceiver:
     """
     Reads, applies and journals inbound HL7.
 
-    senders: "known" or "any". Thread-safe as long as one thread at a time calls `receive`.
+    senders: "known" or "any". on_not_stored: hears the peer, the sender and the fault's code of each message that even
+    the journal could not take. Thread-safe as long as one thread at a time calls `receive`.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class MessageReceiver:
         self._defaults = defaults
         self._applier = applier
         self._senders = senders
+        self.on_not_stored: Callable[[str, str, str], None] | None = None
 
     def receive(self, batch: Sequence[Received]) -> list[bytes]:
         """
@@ -98,7 +100,7 @@ class MessageReceiver:
             return self._commit(readings)
         except Unavailable as fault:
             _log.warning("messages_not_stored", code=fault.code, count=len(readings))
-            return [self._answer(reading, fault) for reading in readings]
+            return [self._turn_away(reading, fault) for reading in readings]
         except Exception as fault:  # noqa: BLE001 - logged, journalled and answered as our own fault
             _log.exception("messages_not_stored", code="internal_error", count=len(readings))
             if len(batch) > 1:
@@ -128,7 +130,12 @@ class MessageReceiver:
         try:
             return self._commit([reading])[0]
         except Unavailable as away:
-            return self._answer(reading, away)
+            return self._turn_away(reading, away)
+
+    def _turn_away(self, reading: _Reading, fault: Unavailable) -> bytes:
+        if self.on_not_stored is not None:
+            self.on_not_stored(reading.received.peer, _sender(reading), fault.code)
+        return self._answer(reading, fault)
 
     def _read(self, received: Received) -> _Reading:
         """Read and map without a transaction; every fault is kept for the journal."""

@@ -32,6 +32,7 @@ class Hl7Role:
         self._book = RefusalBook(house.store, house.clock)
         for _, listener in self._listeners:
             listener.on_cut = self._note_cut
+        house.receiver.on_not_stored = self._note_not_stored
 
     def start(self) -> None:
         self._book.start()
@@ -85,6 +86,9 @@ class Hl7Role:
     def _note_cut(self, reason: str, address: str) -> None:
         if reason not in _ORDINARY:
             self._book.note(Refusal("connection_cut", address, reason, "stranger"))
+
+    def _note_not_stored(self, peer: str, sender: str, code: str) -> None:
+        self._book.note(Refusal("message_not_stored", peer, code, f"sender:{sender[:80]}"))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)

@@ -81,6 +81,7 @@ def test_a_database_that_takes_nothing_is_said_at_once_and_the_same_again_is_tak
         assert clinic.shoot(waiting) == 0
         clinic.works()
         clinic.audited("instance_refused", "A700")
+        clinic.audited("message_not_stored", "database_away" if is_away else "database_busy")
 
 
 @pytest.fixture
@@ -146,6 +147,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_answers_the_worklist_and_recove
         assert clinic.api.get(f"/api/exams/{accession}").status_code == 200
         clinic.works()
         clinic.audited("instance_refused", "A700")
+        clinic.audited("message_not_stored", "disk_full")
         assert not list((small_disk / "data" / "blobs" / "spool").iterdir())
         assert not [line for line in log_lines(clinic.product) if line["event"].startswith("role_")]
 
