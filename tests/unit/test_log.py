@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -59,3 +60,29 @@ def test_fields_that_name_people_are_dropped(stream: io.StringIO) -> None:
 def test_a_line_break_cannot_forge_a_line(stream: io.StringIO) -> None:
     structlog.get_logger().info("seen", peer='x"}\n{"event":"forged"}')
     assert [line["event"] for line in lines(stream)] == ["seen"]
+
+
+class FullDisk(io.StringIO):
+    """Takes nothing while it is full."""
+
+    is_full = False
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_line_that_cannot_be_written_stops_nobody_and_is_told_of_later() -> None:
+    disk, root = FullDisk(), logging.getLogger()
+    handlers, level = root.handlers, root.level
+    log.configure(disk)
+    disk.is_full = True
+    structlog.get_logger().info("first")
+    structlog.get_logger().info("second")
+    disk.is_full = False
+    structlog.get_logger().info("third")
+    structlog.reset_defaults()
+    root.handlers, root.level = handlers, level
+    found = [json.loads(line) for line in disk.getvalue().splitlines() if line]
+    assert [(line["event"], line.get("count")) for line in found] == [("log_lines_lost", 2), ("third", None)]
