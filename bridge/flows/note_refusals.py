@@ -6,6 +6,7 @@ row a minute with a count, so that nobody fills the trail from outside.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -102,12 +103,14 @@ class RefusalBook:
         return True
 
     def _count(self, refusal: Refusal) -> None:
-        _, times = self._open.get(refusal.kind, (refusal, 0))
-        if times or len(self._open) < _KINDS_MAX:
-            self._open[refusal.kind] = (refusal, times + 1)
+        kind = refusal.kind
+        _, times = self._open.get(kind, (refusal, 0))
+        known = self._open.keys() | self._written_at.keys()
+        if kind in known or len(known) < _KINDS_MAX:
+            self._open[kind] = (refusal, times + 1)
 
     def _due_at(self, kind: _Kind) -> float:
-        return self._written_at.get(kind, 0.0) + self._row_every_secs
+        return self._written_at.get(kind, -math.inf) + self._row_every_secs
 
     def _write_safely(self, due: Sequence[_Kind], now: float) -> None:
         try:

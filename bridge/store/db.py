@@ -33,7 +33,7 @@ _BUSY = "database_busy"
 _BUSY_MS = 2000
 _STILL_BUSY_MS = 300
 _WRITER_WAIT_SECS = 10.0
-_POOL_WAIT_SECS = 3.0
+_POOL_WAIT_SECS = 2.0
 # SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC: what was written is lost, and the next fsync would say that all is well.
 _UNSYNCED = frozenset({1034, 1290})
 
