@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
@@ -73,6 +74,9 @@ def test_a_database_that_takes_nothing_is_said_at_once_and_the_same_again_is_tak
             assert b"MSA|AR|WAITS" in answer
             assert b"^207&" in answer
             assert clinic.shoot(waiting) == 0xA700
+            # A look at patients that cannot be audited shows nothing.
+            assert clinic.api.get("/api/exams", params={"q": before}).status_code == 503
+            assert httpx2.get(clinic.product.addresses["http"] + "healthz", trust_env=False).status_code == 200
             if not is_away:
                 assert len(find_worklist(clinic.product.dicom, "CT1", {"AccessionNumber": before})) == 1
         (answer,) = clinic.product.say(raw)
