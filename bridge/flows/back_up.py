@@ -71,11 +71,12 @@ def restore(folder: Path, database_url: str, blobs: FolderBlobs, clock: Clock) -
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     arriving = target.with_suffix(".arriving")
     embedded.copy_database(copied, arriving)
-    arriving.rename(target)
-    store = Store(database_url)
+    # Held before it takes its place: a node that starts after a crash here must not send by itself.
+    store = Store(f"sqlite:///{arriving}")
     with store.write() as tx:
         embedded.hold_every_delivery(tx, clock)
     store.dispose()
+    arriving.rename(target)
     return BackedUp(count, size)
 
 

@@ -87,6 +87,7 @@ class Entry:
             raise Incomplete("number and payer are needed", code="missing", where="number")
         now = self._clock.now()
         with self._store.write() as tx:
+            lock(tx, "identity")
             patient = self._holder(tx, typed.patient)
             order_key = self._order_of(tx, patient, typed.accession_number) if typed.accession_number else None
             if authorizations.find(tx, typed.payer, typed.number) is not None:

@@ -73,10 +73,6 @@ class FolderBlobs:
             raise ValueError("not a blob's name")
         return self._objects / blob[:2] / blob
 
-    def remove(self, blob: str) -> None:
-        """Remove *blob*: for the sweeper, once no row names it."""
-        self.path_of(blob).unlink(missing_ok=True)
-
     def older_than(self, age_secs: float, now: float) -> list[Path]:
         """Return spool files that nobody has written to for *age_secs*; now: seconds since the epoch."""
         return [path for path in self.spool.iterdir() if now - path.stat().st_mtime > age_secs]
