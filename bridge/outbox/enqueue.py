@@ -63,8 +63,9 @@ def hold(tx: WriteTx, study_key: int, reason: str, at: datetime) -> None:
     Whatever may stand outside (published, in flight, or tried with no known end) gets a delivery at once whose
     publisher finds the study unbound and withdraws it.
     """
-    outside = deliveries.may_stand_outside(tx, study_key, IMAGING_STUDY)
+    # Held first: a worker that claims in between is then either kept out or seen in flight.
     deliveries.hold_waiting(tx, reason, at, study_key=study_key)
+    outside = deliveries.may_stand_outside(tx, study_key, IMAGING_STUDY)
     for destination, order_of in outside:
         enqueue(tx, Work(IMAGING_STUDY, destination, order_of, study_key=study_key), at)
     if outside:
@@ -96,6 +97,11 @@ def nudge(tx: WriteTx, study_key: int, topic: str, at: datetime) -> None:
     for delivery in deliveries.in_flight(tx, study_key=study_key):
         if delivery.topic == topic:
             enqueue(tx, _work_of(delivery), at)
+
+
+def look_again(tx: WriteTx, delivery: Delivery, at: datetime) -> None:
+    """Queue the work of *delivery* once more: what it rested on has changed since it was prepared."""
+    enqueue(tx, _work_of(delivery), at)
 
 
 def retry(tx: WriteTx, delivery_key: int, at: datetime) -> int:

@@ -17,11 +17,12 @@ from functools import partial
 from typing import Any
 
 import structlog
+from sqlalchemy import select
 
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.outbox import claim as claims
-from bridge.outbox import retry, settle, strays
+from bridge.outbox import enqueue, retry, settle, strays
 from bridge.outbox.claim import Claimed, Lane
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Publisher, Receipt
 from bridge.store.db import Store, WriteTx
@@ -220,8 +221,15 @@ class Worker:
     def _note_sent(
         self, publisher: Publisher[Any, Any], claimed: Claimed, parcel: Parcel, receipt: Receipt, tx: WriteTx
     ) -> None:
+        # Locked until the end: a decision that is being made now is waited for, a later one sees what is written here.
+        is_stale = parcel.study_key is not None and _binding_version(tx, parcel.study_key) != parcel.binding_version
+        publisher.settled(tx, parcel, receipt, self._clock.now())
+        self._end(publisher, claimed, receipt, tx)
+        if is_stale:
+            enqueue.look_again(tx, claimed.delivery, self._clock.now())
+
+    def _end(self, publisher: Publisher[Any, Any], claimed: Claimed, receipt: Receipt, tx: WriteTx) -> None:
         now = self._clock.now()
-        publisher.settled(tx, parcel, receipt, now)
         if receipt.fault is not None:
             self._note_failure(publisher, claimed, receipt.fault, tx)
             return
@@ -273,6 +281,12 @@ class Worker:
             attempt=delivery.attempts,
             **fields,
         )
+
+
+def _binding_version(tx: WriteTx, study_key: int) -> int:
+    """Return a study's binding version as it stays until *tx* ends."""
+    locked = select(studies.c.binding_version).where(studies.c.key == study_key).with_for_update()
+    return int(tx.execute(locked).scalar_one())
 
 
 def _where(fault: Exception) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from bridge.clock import Clock
+from bridge.domain.study import Study, StudyState
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import Work
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.outbox.worker import Worker
-from bridge.store import deliveries
+from bridge.store import deliveries, studies
 from bridge.store.db import ReadTx, Store, WriteTx
 from bridge.store.deliveries import Delivery, DeliveryState
 from tests.fakes.clinic import AT, Clinic
@@ -288,3 +289,90 @@ def test_what_waits_for_a_place_that_is_not_configured_is_held_until_it_is(store
         running.append(worker)
         until(lambda state=state: states(store) == [state])
         worker.stop(5)
+
+
+def bound_and_queued(store: Store) -> tuple[Clinic, Study]:
+    clinic = Clinic(store)
+    study = clinic.bind(clinic.study("2.25.1"), clinic.patient("00041001"))
+    clinic.queue("imaging_study", "ehr", study)
+    return clinic, study
+
+
+def test_a_study_is_held_before_anybody_looks_what_stands_outside(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.is_sqlite:
+        pytest.skip("on SQLite nobody claims while another writes")
+    clinic, study = bound_and_queued(store)
+    looked, claimed = threading.Event(), threading.Event()
+    look = deliveries.may_stand_outside
+
+    def look_slowly(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, str]]:
+        seen = look(tx, study_key, topic)
+        looked.set()
+        claimed.wait(1.0)
+        return seen
+
+    def prepare(one: Delivery) -> Parcel | Nothing:
+        claimed.set()
+        deciding.join(LIMIT_SECS)
+        return Nothing("claimed between the look and the hold")
+
+    monkeypatch.setattr(deliveries, "may_stand_outside", look_slowly)
+    deciding = threading.Thread(target=clinic.question, args=[study])
+    deciding.start()
+    assert looked.wait(LIMIT_SECS)
+    by_hand(store, Scripted(prepared=prepare)).run_due()
+    deciding.join(LIMIT_SECS)
+    assert states(store) == ["held"]
+
+
+def test_what_left_under_a_binding_that_nobody_saw_change_is_looked_at_again(store: Store) -> None:
+    _, study = bound_and_queued(store)
+
+    def send(parcel: Parcel, still_wanted: StillWanted) -> Receipt:
+        with store.write() as tx:
+            now = studies.get(tx, study.key)
+            studies.save(tx, replace(now, state=StudyState.REVIEW, patient_key=None, binding_version=2))
+        return Receipt("done")
+
+    seen: list[int] = []
+
+    def prepare(one: Delivery) -> Parcel | Nothing:
+        seen.append(one.key)
+        return Parcel(one, study.key, study.binding_version) if len(seen) == 1 else Nothing("seen again")
+
+    by_hand(store, Scripted(prepared=prepare, sending=send)).run_due()
+    assert len(seen) == 2
+    assert states(store) == ["sent", "sent"]
+
+
+def test_a_decision_that_is_being_made_while_a_delivery_ends_is_waited_for(store: Store) -> None:
+    if store.is_sqlite:
+        pytest.skip("on SQLite nobody ends a delivery while another writes")
+    _, study = bound_and_queued(store)
+    deciding, ended = threading.Event(), threading.Event()
+
+    def decide() -> None:
+        with store.write() as tx:
+            studies.save(tx, replace(studies.get(tx, study.key), binding_version=study.binding_version + 1))
+            deciding.set()
+            ended.wait(0.5)
+
+    other = threading.Thread(target=decide)
+
+    def send(parcel: Parcel, still_wanted: StillWanted) -> Receipt:
+        other.start()
+        assert deciding.wait(LIMIT_SECS)
+        return Receipt("done")
+
+    seen: list[int] = []
+
+    def prepare(one: Delivery) -> Parcel | Nothing:
+        seen.append(one.key)
+        return Parcel(one, study.key, study.binding_version) if len(seen) == 1 else Nothing("seen again")
+
+    by_hand(store, Scripted(prepared=prepare, sending=send)).run_due()
+    ended.set()
+    other.join(LIMIT_SECS)
+    assert len(seen) == 2
