@@ -206,11 +206,9 @@ class _Placing:
         digest = digest_of(orjson.dumps(ours, option=orjson.OPT_SORT_KEYS))
         standing = self._standing()
         own = [one for one in standing if self._is_in_chart(one, subject)]
-        strange = [one for one in standing if one not in own and not _is_withdrawn(one)]
-        self._refuse_foreign(strange)
-        for one in strange:
-            self._mark_withdrawn(one)
-        withdrawn = tuple(one.reference for one in strange)
+        strange = [one for one in standing if one not in own]
+        self._refuse_foreign([one for one in strange if not _is_withdrawn(one)])
+        withdrawn = self._take_back(strange)
         target = _the_one(own)
         if target is None:
             written = self._create(ours, is_first=not standing)
@@ -224,11 +222,17 @@ class _Placing:
         return StudyReceipt(f"{written.reference} {what}", written, digest, True, withdrawn)
 
     def withdraw(self) -> tuple[str, ...]:
-        """Mark everything of ours that stands as entered in error; return what was marked."""
-        live = [one for one in self._standing() if self._is_ours(one) and not _is_withdrawn(one)]
+        """Mark everything of ours as entered in error; return what we have not noted as such yet."""
+        return self._take_back(self._standing())
+
+    def _take_back(self, standing: Sequence[Found]) -> tuple[str, ...]:
+        ours = [one for one in standing if self._is_ours(one)]
+        live = [one for one in ours if not _is_withdrawn(one)]
         for one in live:
             self._mark_withdrawn(one)
-        return tuple(one.reference for one in live)
+        # What is marked already may be the work of an attempt that ended before it was noted.
+        not_noted = {one.reference for one in self._parcel.known if one.retired_at is None}
+        return tuple(one.reference for one in ours if one in live or one.reference in not_noted)
 
     def _standing(self) -> list[Found]:
         """Return every resource of the study: what a search finds, and what we know of beyond it."""

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from bridge.outbox import claim
 from bridge.outbox.enqueue import IMAGING_STUDY
+from bridge.publishers.imaging_study import StudyParcel
 from bridge.store import events, publications
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
@@ -250,6 +252,39 @@ def test_a_study_bound_to_another_person_gets_a_new_resource_and_the_old_one_sta
     with scene.clinic.store.read() as tx:
         known = publications.of_study(tx, study.key)
     assert [one.retired_at is None for one in known] == [False, True]
+
+
+@pytest.mark.parametrize("is_bound_again", [False, True])
+def test_a_withdrawal_whose_worker_died_before_noting_it_is_noted_by_the_next(
+    scene: Scene, is_bound_again: bool
+) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    scene.in_ehr(patient)
+    scene.in_ehr(other)
+    scene.run()
+    scene.clinic.question(study)
+    now = scene.clinic.clock.now()
+    with scene.clinic.store.write() as tx:
+        taken = claim.claim(tx, (IMAGING_STUDY, "ehr"), "dead", now, timedelta(seconds=12))
+    assert taken is not None
+    with scene.clinic.store.read() as tx:
+        parcel = scene.publisher.prepare(tx, taken.delivery, now)
+    assert isinstance(parcel, StudyParcel)
+    scene.publisher.send(parcel, lambda: None)
+    assert scene.live() == []
+
+    if is_bound_again:
+        scene.clinic.bind(study, other)
+    scene.pass_time(timedelta(minutes=1))
+    scene.until_quiet()
+    with scene.clinic.store.read() as tx:
+        known = publications.of_study(tx, study.key)
+        lines = [line.what for line in events.timeline(tx, [], [study.key])]
+    assert known[0].retired_at is not None
+    assert known[0].status == "entered-in-error"
+    assert [one.retired_at is None for one in known[1:]] == [True] * is_bound_again
+    assert len([line for line in lines if "withdrawn" in line]) == (not is_bound_again)
 
 
 def test_a_re_bound_study_leaves_the_wrong_chart_first_even_without_a_hold(scene: Scene) -> None:
