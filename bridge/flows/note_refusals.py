@@ -1,7 +1,10 @@
-"""What the doors turned away or lost, written into the audit trail: whoever asks why a device gets nothing finds it there.
+"""What the doors turned away or lost, and who asked for the worklist, written into the audit trail.
+
+Whoever asks why a device gets nothing finds it there.
 
 On a thread of its own, as a door must neither wait for its book nor fail with it. The same from the same address is one
-row a minute with a count, so that nobody fills the trail from outside.
+row a minute with a count, so that nobody fills the trail from outside. The worklist is noted here, as a device must
+get it from a full disk, too: its row is written as soon as there is room.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ _LOOK_SECS = 0.5
 _WAITING_MAX = 1000
 _KINDS_MAX = 500
 
-_Kind = tuple[str, str, str]
+_Kind = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Refusal:
     One thing that was not let in, or did not come through whole.
 
     action: "association_rejected", "instance_refused" …; origin: address; outcome: a slug or a status; actor: who it
-    said it was. detail: flat, without patient data.
+    said it was. detail: flat, without patient data. known: the actor was admitted under a configured name.
     """
 
     action: str
@@ -44,11 +47,12 @@ class Refusal:
     outcome: str
     actor: str
     detail: Mapping[str, str | int] = field(default_factory=dict, compare=False)
+    known: bool = False
 
     @property
     def kind(self) -> _Kind:
         """What it is counted under: nothing that a stranger makes up as he likes."""
-        return self.action, self.origin, self.outcome
+        return self.action, self.origin, self.outcome, self.actor if self.known else ""
 
 
 class RefusalBook:

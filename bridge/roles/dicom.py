@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 import structlog
 from pydicom.dataset import Dataset
 
 from bridge import safety
+from bridge.codecs.dicom.status import Service
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.errors import Unavailable
 from bridge.flows.answer_worklist import Answer, answer_worklist
 from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.search_studies import Asker
-from bridge.listeners.dicom.ports import DicomConfig, Limits, Peer
+from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer
 from bridge.listeners.dicom.server import DicomServer
 from bridge.publishers import dicom_client
 from bridge.settings import Peer as PeerSettings
@@ -44,13 +46,19 @@ class _DicomServices:
         charset = peer.charset if peer is not None else ""
         return answer_worklist(self._house.store, identifier, transfer_syntax_uid, charset, calling_ae_title)
 
-    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> list[bytes]:
-        return self._house.search.find(identifier, transfer_syntax_uid, self._asker(calling_ae_title))
+    def find_studies(
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
+    ) -> list[bytes]:
+        return self._house.search.find(identifier, transfer_syntax_uid, self._asker(calling_ae_title, origin))
 
     def open_retrieval(
-        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
-    ) -> AbstractContextManager[Collection[OutgoingObject]]:
-        return self._house.search.open(identifier, transfer_syntax_uid, self._asker(calling_ae_title))
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str, destination: str = ""
+    ) -> AbstractContextManager[Leaving]:
+        asker = self._asker(calling_ae_title, origin)
+        if destination:
+            unbound = asker.unbound and self._may_get_unbound(destination)
+            asker = replace(asker, unbound=unbound, destination=destination)
+        return self._house.search.open(identifier, transfer_syntax_uid, asker)
 
     def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:
         return self._house.performed_steps.create(uid, attributes, calling_ae_title)
@@ -58,9 +66,16 @@ class _DicomServices:
     def set_performed_step(self, uid: str, attributes: Dataset, calling_ae_title: str) -> None:
         self._house.performed_steps.set(uid, attributes, calling_ae_title)
 
-    def _asker(self, ae_title: str) -> Asker:
+    def _asker(self, ae_title: str, origin: str) -> Asker:
         peer = self._house.peer(ae_title)
-        return Asker(ae_title) if peer is None else Asker(ae_title, peer.charset, peer.unbound)
+        if peer is None:
+            return Asker(ae_title, origin=origin)
+        return Asker(ae_title, peer.charset, peer.unbound, origin)
+
+    def _may_get_unbound(self, ae_title: str) -> bool:
+        """An archive never gets what nobody has bound: what it keeps is no longer ours to hold back."""
+        peer = self._house.peer(ae_title)
+        return peer is not None and peer.unbound and "archive" not in peer.roles
 
 
 class DicomRole:
@@ -136,9 +151,20 @@ class DicomRole:
 
     def _on_event(self, kind: str, /, **fields: str | int | float | bool) -> None:
         _log.info("dicom_event", kind=kind, **fields)
-        refusal = _refusal_of(kind, fields)
+        refusal = self._worklist_look(kind, fields) or _refusal_of(kind, fields)
         if refusal is not None:
             self._book.note(refusal)
+
+    def _worklist_look(self, kind: str, fields: Mapping[str, str | int | float | bool]) -> Refusal | None:
+        """Return what the trail says of a look at the worklist, None for any other event."""
+        if kind != "query_answered" or fields["service"] != Service.WORKLIST:
+            return None
+        title, status = str(fields["peer"]), int(fields["status"])
+        said = {"count": int(fields["matches"])}
+        known = self._house.peer(title) is not None
+        return Refusal(
+            "worklist_answered", str(fields["address"]), f"{status:04X}" if status else "", f"peer:{title}", said, known
+        )
 
 
 # What is no refusal, or none that a person could do anything about.

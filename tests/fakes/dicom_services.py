@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from bridge.codecs.dicom import datasets, keys
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.errors import Conflict, Incomplete
-from bridge.listeners.dicom.ports import DicomConfig, Limits, Peer, SendObjects
+from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer, SendObjects
 from bridge.listeners.dicom.server import DicomServer
 
 PENDING = 0xFF00
@@ -26,6 +26,13 @@ PENDING = 0xFF00
 class Answer:
     status: int
     identifier: bytes
+
+
+class Kept(list[OutgoingObject]):
+    """Objects that may always leave."""
+
+    def check(self, place: int) -> None:
+        assert place < len(self)
 
 
 @dataclass
@@ -68,19 +75,21 @@ class MemoryServices:
         self.before_answer()
         return [Answer(PENDING, encoded) for encoded in self.worklist]
 
-    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Iterable[bytes]:
+    def find_studies(
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
+    ) -> Iterable[bytes]:
         keys.read_identifier(identifier, transfer_syntax_uid)
         return list(self.found)
 
     def open_retrieval(
-        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
-    ) -> AbstractContextManager[Collection[OutgoingObject]]:
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str, destination: str = ""
+    ) -> AbstractContextManager[Leaving]:
         keys.read_identifier(identifier, transfer_syntax_uid)
         return contextlib.nullcontext(
-            [
+            Kept(
                 OutgoingObject(path, kept.affected_sop_class_uid, uid, kept.transfer_syntax_uid)
                 for uid, (kept, path) in self.kept.items()
-            ]
+            )
         )
 
     def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:

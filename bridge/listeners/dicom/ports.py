@@ -94,12 +94,19 @@ class WorklistAnswer(Protocol):
     def identifier(self) -> bytes: ...
 
 
+class Leaving(Collection[OutgoingObject], Protocol):
+    """The objects of one retrieval, walked once, in order; each may be made when its turn comes."""
+
+    def check(self, place: int) -> None:
+        """Ask again whether the object at *place* may leave. Raises: Conflict, if what allowed it has changed."""
+
+
 class DicomServices(Protocol):
     """
     The flows behind the door. Each may raise a BridgeError, which becomes a status by `codecs.dicom.status`.
 
     A query comes as received: *identifier* in *transfer_syntax_uid*, unread and untrusted. Answers are encoded in the
-    same transfer syntax. Called from many threads.
+    same transfer syntax. origin: the address it came from. Called from many threads.
     """
 
     def check_room(self) -> None:
@@ -113,15 +120,18 @@ class DicomServices(Protocol):
     ) -> Iterable[WorklistAnswer]:
         """Return the worklist entries that match, each with its status."""
 
-    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Iterable[bytes]:
+    def find_studies(
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
+    ) -> Iterable[bytes]:
         """Return the identifiers of what matches a Study Root query."""
 
     def open_retrieval(
-        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
-    ) -> AbstractContextManager[Collection[OutgoingObject]]:
+        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str, destination: str = ""
+    ) -> AbstractContextManager[Leaving]:
         """
-        Open what a Study Root retrieval names. Length is asked once, the objects are walked once, each may be made
-        when its turn comes; what was made for the way out goes when the context closes.
+        Open what a Study Root retrieval names; what was made for the way out goes when the context closes.
+
+        destination: the peer that a C-MOVE sends to, "" for the caller itself: both must be allowed to have it.
         """
 
     def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:

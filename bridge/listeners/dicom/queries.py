@@ -57,7 +57,8 @@ class Queries:
         syntax, calling = request.context.transfer_syntax, exchange.caller.ae_title
         if request.context.service == Service.WORKLIST:
             return _worklist(self._services, identifier, syntax, calling)
-        return ((status.PENDING, found) for found in self._services.find_studies(identifier, syntax, calling))
+        found = self._services.find_studies(identifier, syntax, calling, exchange.caller.address)
+        return ((status.PENDING, one) for one in found)
 
 
 def _worklist(services: DicomServices, identifier: bytes, syntax: str, calling: str) -> Iterator[tuple[int, bytes]]:

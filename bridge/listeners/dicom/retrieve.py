@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from bridge.domain.study import OutgoingObject
 from bridge.errors import BridgeError, Malformed, Unavailable, Unsupported
 from bridge.listeners.dicom.exchange import Exchange
 from bridge.listeners.dicom.messages import Context, Message
-from bridge.listeners.dicom.ports import DicomServices, Peer, SendObjects
+from bridge.listeners.dicom.ports import DicomServices, Leaving, Peer, SendObjects
 from bridge.listeners.dicom.storage import SPOOL_SUFFIX
 from bridge.listeners.dicom.upper_layer import PeerGone
 
@@ -139,26 +139,21 @@ class Retrieval:
         destination = self._peer(request.command.text(commands.MOVE_DESTINATION))
         if destination is None or self._send is None:
             raise Unsupported("the destination is not a configured peer", code="unknown_destination")
-        cancelled = False
-
-        def on_result(sop_instance_uid: str, code: int) -> bool:
-            nonlocal cancelled
-            tally.count(sop_instance_uid, code)
-            if tally.remaining:
-                exchange.respond(request, Outcome(status.PENDING), tally.numbers(final=False))
-                exchange.flush()
-            cancelled = exchange.is_cancelled(request)
-            return not cancelled
-
-        with self._open(exchange, request, identifier) as objects:
+        with self._open(exchange, request, identifier, destination.ae_title) as objects:
             tally.remaining = len(objects)
-            if objects:
+            watch = _MoveWatch(exchange, request, tally, objects)
+            if len(objects):
                 originator = (exchange.caller.ae_title, request.command.message_id)
-                self._send(destination, objects, on_result, originator)
-        return Outcome(status.CANCELLED) if cancelled else tally.outcome()
+                self._send(destination, objects, watch, originator)
+        if watch.fault is not None:
+            raise watch.fault
+        return Outcome(status.CANCELLED) if watch.is_cancelled else tally.outcome()
 
-    def _open(self, exchange: Exchange, request: Message, identifier: bytes) -> _Objects:
-        return self._services.open_retrieval(identifier, request.context.transfer_syntax, exchange.caller.ae_title)
+    def _open(
+        self, exchange: Exchange, request: Message, identifier: bytes, destination: str = ""
+    ) -> AbstractContextManager[Leaving]:
+        caller, syntax = exchange.caller, request.context.transfer_syntax
+        return self._services.open_retrieval(identifier, syntax, caller.ae_title, caller.address, destination)
 
     def _store(self, exchange: Exchange, found: OutgoingObject, message_id: int) -> int:
         """Send one object as a C-STORE sub-operation and return its status."""
@@ -194,8 +189,34 @@ class Retrieval:
             _send_object(exchange, context, command, Path(copy.name))
 
 
+class _MoveWatch:
+    """Told each result of a C-MOVE; ends it when it is cancelled, or when what is next may not leave any more."""
+
+    def __init__(self, exchange: Exchange, request: Message, tally: _Tally, objects: Leaving) -> None:
+        self.is_cancelled = False
+        self.fault: BridgeError | None = None
+        self._exchange = exchange
+        self._request = request
+        self._tally = tally
+        self._objects = objects
+        self._told = 0
+
+    def __call__(self, sop_instance_uid: str, code: int) -> bool:
+        self._told += 1
+        self._tally.count(sop_instance_uid, code)
+        if not self._tally.remaining:
+            return True
+        self._exchange.respond(self._request, Outcome(status.PENDING), self._tally.numbers(final=False))
+        self._exchange.flush()
+        self.is_cancelled = self._exchange.is_cancelled(self._request)
+        try:
+            self._objects.check(self._told)
+        except BridgeError as fault:
+            self.fault = fault
+        return self.fault is None and not self.is_cancelled
+
+
 _CarryOut = Callable[[Exchange, Message, bytes, _Tally], Outcome]
-_Objects = AbstractContextManager[Collection[OutgoingObject]]
 
 
 def _context_for(contexts: dict[int, Context], found: OutgoingObject) -> Context | None:
