@@ -119,10 +119,11 @@ class ClaimAttachmentPublisher:
         raise Unavailable("the server's Claim keeps changing", code=VERSION_CONFLICT)
 
     def settled(self, tx: WriteTx, parcel: ClaimParcel, receipt: ClaimReceipt, at: datetime) -> None:
-        """Mark the attachment sent and tell the timeline."""
-        authorizations.set_attachment_state(
-            tx, parcel.attachment.key, AttachmentState.SENT, at, reference=receipt.reference
-        )
+        """Mark the attachment sent, unless it was held meanwhile, and tell the timeline."""
+        now = authorizations.get_attachment(tx, parcel.attachment.key)
+        is_held = now.state in (AttachmentState.DRAFT, AttachmentState.REVIEW)
+        state, detail = (now.state, now.detail) if is_held else (AttachmentState.SENT, "")
+        authorizations.set_attachment_state(tx, now.key, state, at, reference=receipt.reference, detail=detail)
         if receipt.was_written:
             self._tell(tx, parcel.delivery, f"attached: {receipt.detail}", parcel.authorization.order_key, at)
 
@@ -131,7 +132,8 @@ class ClaimAttachmentPublisher:
         if delivery.attachment_key is None:
             return
         attachment = authorizations.get_attachment(tx, delivery.attachment_key)
-        state = AttachmentState.FAILED if is_dead else attachment.state
+        is_held = attachment.state in (AttachmentState.DRAFT, AttachmentState.REVIEW)
+        state = AttachmentState.FAILED if is_dead and not is_held else attachment.state
         authorizations.set_attachment_state(tx, attachment.key, state, at, detail=detail)
         if is_dead:
             self._tell(tx, delivery, f"not attached: {detail}", None, at)

@@ -12,6 +12,7 @@ from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import CLAIM, Work
+from bridge.publishers.fhir_client import Found
 from bridge.store import authorizations
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
@@ -182,3 +183,26 @@ def test_a_spoiled_update_ends_with_one_entry(scene: Scene, mode: str) -> None:
     scene.until_quiet()
     assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 2
     assert state_of(scene, attachment).state == AttachmentState.SENT
+
+
+@pytest.mark.parametrize("mode", ["ok", "422"])
+def test_a_hold_while_the_claim_is_being_written_stays_a_hold(scene: Scene, mode: str) -> None:
+    study, patient = scene.bound_study()
+    claim_in_ehr(scene, scene.in_ehr(patient))
+    attachment = attach(scene, study, patient)
+    scene.ehr.misbehave(mode, 1, ["PUT"], types=["Claim"])
+    write = scene.client.update
+
+    def hold_meanwhile(resource: Json, version: str) -> Found:
+        if resource["resourceType"] == "Claim":
+            scene.clinic.question(study)
+            with scene.clinic.store.write() as tx:
+                at = scene.clinic.clock.now()
+                authorizations.set_attachment_state(
+                    tx, attachment.key, AttachmentState.REVIEW, at, detail="in question"
+                )
+        return write(resource, version)
+
+    scene.client.update = hold_meanwhile  # type: ignore[method-assign]
+    scene.run()
+    assert state_of(scene, attachment).state == AttachmentState.REVIEW
