@@ -175,7 +175,7 @@ _TURNED_AWAY = frozenset({"association_rejected", "association_violated", "conne
 
 def _refusal_of(kind: str, fields: Mapping[str, str | int | float | bool]) -> Refusal | None:
     """Return what the trail says of an event, None if it is none of a refusal."""
-    action, outcome = kind, str(fields.get("reason", fields.get("code", fields.get("error", ""))))
+    action, outcome = kind, str(fields.get("code", fields.get("reason", fields.get("error", ""))))
     if kind == "instance_received" and fields["status"] not in _STORED:
         action, outcome = "instance_refused", f"{fields['status']:04X}"
     elif kind == "association_closed" and fields["ended"] in _BROKEN:
