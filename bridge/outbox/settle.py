@@ -14,7 +14,7 @@ from bridge.outbox.claim import Claimed
 from bridge.outbox.retry import Dead, RetryAt
 from bridge.store import deliveries as store
 from bridge.store.db import WriteTx
-from bridge.store.deliveries import Attempt, DeliveryState
+from bridge.store.deliveries import Attempt, DeliveryState, HoldKind
 from bridge.store.tables import deliveries
 
 LEASE_LOST = "lease_lost"
@@ -47,7 +47,7 @@ def sent(tx: WriteTx, claimed: Claimed, detail: str, at: datetime) -> None:
         state=DeliveryState.SENT.value,
         detail=detail,
         last_error="",
-        held_reason="",
+        **store.NOT_HELD,
         settled_at=at,
         **_no_lease(),
     )
@@ -63,7 +63,7 @@ def wait(tx: WriteTx, claimed: Claimed, until: datetime, why: str, at: datetime)
         attempts=claimed.delivery.attempts - 1,
         next_at=until if twin is None else max(at, min(until, twin.next_at)),
         detail=why,
-        held_reason="",
+        **store.NOT_HELD,
         **_no_lease(),
     )
 
@@ -82,7 +82,7 @@ def held(tx: WriteTx, claimed: Claimed, why: str, at: datetime) -> None:
         state=DeliveryState.PENDING.value if is_free else DeliveryState.HELD.value,
         attempts=claimed.delivery.attempts - 1,
         next_at=twin.next_at if twin is not None else at,
-        held_reason="" if is_free else why,
+        **(store.NOT_HELD if is_free else {"held_reason": why, "hold_kind": HoldKind.IDENTITY.value}),
         **_no_lease(),
     )
 
@@ -100,7 +100,9 @@ def failed(tx: WriteTx, claimed: Claimed, fault: Exception, decision: RetryAt | 
         tx,
         claimed.key,
         state=DeliveryState.HELD.value if is_held else DeliveryState.PENDING.value,
-        held_reason=twin.held_reason if twin is not None else "",
+        **(
+            {"held_reason": twin.held_reason, "hold_kind": twin.hold_kind.value} if twin is not None else store.NOT_HELD
+        ),
         next_at=again_at,
         last_error=said,
         **_no_lease(),

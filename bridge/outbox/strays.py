@@ -9,7 +9,7 @@ from sqlalchemy import select, tuple_, update
 
 from bridge.outbox.claim import Lane
 from bridge.store.db import WriteTx
-from bridge.store.deliveries import DeliveryState
+from bridge.store.deliveries import NOT_HELD, DeliveryState, HoldKind
 from bridge.store.tables import deliveries
 
 REASON = "its destination is not configured"
@@ -25,11 +25,16 @@ def settle(tx: WriteTx, lanes: Set[Lane], at: datetime) -> None:
         tx.execute(
             update(deliveries)
             .where(waiting, lane.in_(strays))
-            .values(state=DeliveryState.HELD.value, held_reason=REASON, updated_at=at)
+            .values(
+                state=DeliveryState.HELD.value,
+                held_reason=REASON,
+                hold_kind=HoldKind.DESTINATION.value,
+                updated_at=at,
+            )
         )
     if served:
         tx.execute(
             update(deliveries)
-            .where(deliveries.c.held_reason == REASON, lane.in_(served))
-            .values(state=DeliveryState.PENDING.value, held_reason="", next_at=at, updated_at=at)
+            .where(deliveries.c.hold_kind == HoldKind.DESTINATION.value, lane.in_(served))
+            .values(state=DeliveryState.PENDING.value, next_at=at, updated_at=at, **NOT_HELD)
         )

@@ -27,6 +27,17 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
+class HoldKind(StrEnum):
+    """What a held delivery waits for: a binding, a person after a restore, a destination; none is not held."""
+
+    NONE = ""
+    IDENTITY = "identity"
+    RESTORE = "restore"
+    DESTINATION = "destination"
+
+
+NOT_HELD = {"held_reason": "", "hold_kind": HoldKind.NONE.value}
+
 _WAITING = (DeliveryState.PENDING.value, DeliveryState.HELD.value)
 
 
@@ -36,7 +47,7 @@ class Delivery:
     One row of the outbox.
 
     attempts: how often it was claimed since it was queued or last sent on by a person. fence: rises with each claim.
-    held_reason, last_error, detail: sentences without patient data.
+    held_reason, last_error, detail: sentences without patient data. hold_kind: what frees it.
     """
 
     key: int
@@ -53,6 +64,7 @@ class Delivery:
     lease_until: datetime | None = None
     fence: int = 0
     held_reason: str = ""
+    hold_kind: HoldKind = HoldKind.NONE
     last_error: str = ""
     detail: str = ""
     created_at: datetime | None = None
@@ -62,7 +74,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What a new waiting row says; held_reason "" makes it pending."""
+    """What a new waiting row says; held_reason "" makes it pending, another one holds it for an identity."""
 
     topic: str
     destination: str
@@ -227,13 +239,15 @@ def add_or_merge(tx: WriteTx, new: Waiting, at: datetime) -> None:
         state=state.value,
         next_at=new.next_at,
         held_reason=new.held_reason,
+        hold_kind=(HoldKind.IDENTITY if new.held_reason else HoldKind.NONE).value,
         created_at=at,
         updated_at=at,
     )
     old, said = deliveries.c, statement.excluded
-    freed = and_(old.state == DeliveryState.HELD.value, said.state == DeliveryState.PENDING.value)
+    for_identity = and_(old.state == DeliveryState.HELD.value, old.hold_kind == HoldKind.IDENTITY.value)
+    freed = and_(for_identity, said.state == DeliveryState.PENDING.value)
     earlier = and_(old.state == DeliveryState.PENDING.value, old.attempts == 0, said.next_at < old.next_at)
-    other_reason = and_(old.state == DeliveryState.HELD.value, said.held_reason != old.held_reason)
+    other_reason = and_(for_identity, said.held_reason != old.held_reason)
     tx.execute(
         statement.on_conflict_do_update(
             index_elements=["topic", "destination", "order_of"],
@@ -241,7 +255,8 @@ def add_or_merge(tx: WriteTx, new: Waiting, at: datetime) -> None:
             set_={
                 "state": case((freed, said.state), else_=old.state),
                 "next_at": case((or_(freed, earlier), said.next_at), else_=old.next_at),
-                "held_reason": case((old.state == DeliveryState.HELD.value, said.held_reason), else_=old.held_reason),
+                "held_reason": case((for_identity, said.held_reason), else_=old.held_reason),
+                "hold_kind": case((for_identity, said.hold_kind), else_=old.hold_kind),
                 "updated_at": said.updated_at,
             },
             where=or_(freed, earlier, other_reason),
@@ -252,20 +267,21 @@ def add_or_merge(tx: WriteTx, new: Waiting, at: datetime) -> None:
 def hold_waiting(
     tx: WriteTx, reason: str, at: datetime, study_key: int | None = None, attachment_key: int | None = None
 ) -> None:
-    """Hold what waits of a study or of an attachment."""
+    """Hold what waits of a study or of an attachment for its identity; what is held for something else stays so."""
     tx.execute(
         update(deliveries)
-        .where(deliveries.c.state.in_(_WAITING), _about(study_key, attachment_key))
-        .values(state=DeliveryState.HELD.value, held_reason=reason, updated_at=at)
+        .where(or_(deliveries.c.state == DeliveryState.PENDING.value, _is_held_for_identity()))
+        .where(_about(study_key, attachment_key))
+        .values(state=DeliveryState.HELD.value, held_reason=reason, hold_kind=HoldKind.IDENTITY.value, updated_at=at)
     )
 
 
 def release_held(tx: WriteTx, at: datetime, study_key: int | None = None, attachment_key: int | None = None) -> None:
-    """Let what is held of a study or of an attachment go now."""
+    """Let what is held of a study or of an attachment for its identity go now."""
     tx.execute(
         update(deliveries)
-        .where(deliveries.c.state == DeliveryState.HELD.value, _about(study_key, attachment_key))
-        .values(state=DeliveryState.PENDING.value, held_reason="", next_at=at, updated_at=at)
+        .where(_is_held_for_identity(), _about(study_key, attachment_key))
+        .values(state=DeliveryState.PENDING.value, next_at=at, updated_at=at, **NOT_HELD)
     )
 
 
@@ -302,14 +318,7 @@ def make_pending(tx: WriteTx, key: int, at: datetime) -> None:
     tx.execute(
         update(deliveries)
         .where(deliveries.c.key == key)
-        .values(
-            state=DeliveryState.PENDING.value,
-            attempts=0,
-            next_at=at,
-            held_reason="",
-            settled_at=None,
-            updated_at=at,
-        )
+        .values(state=DeliveryState.PENDING.value, attempts=0, next_at=at, settled_at=None, updated_at=at, **NOT_HELD)
     )
 
 
@@ -318,7 +327,7 @@ def put_aside(tx: WriteTx, key: int, detail: str, at: datetime) -> None:
     tx.execute(
         update(deliveries)
         .where(deliveries.c.key == key)
-        .values(state=DeliveryState.DEAD.value, held_reason="", detail=detail, settled_at=at, updated_at=at)
+        .values(state=DeliveryState.DEAD.value, detail=detail, settled_at=at, updated_at=at, **NOT_HELD)
     )
 
 
@@ -364,9 +373,14 @@ def _is_sending() -> ColumnElement[bool]:
     return deliveries.c.state == DeliveryState.SENDING.value
 
 
+def _is_held_for_identity() -> ColumnElement[bool]:
+    return and_(deliveries.c.state == DeliveryState.HELD.value, deliveries.c.hold_kind == HoldKind.IDENTITY.value)
+
+
 def _list(tx: ReadTx, query: Select[Any]) -> list[Delivery]:
     return [_delivery(row) for row in tx.execute(query)]
 
 
 def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(**{name: getattr(row, name) for name in Delivery.__slots__} | {"state": DeliveryState(row.state)})
+    said = {"state": DeliveryState(row.state), "hold_kind": HoldKind(row.hold_kind)}
+    return Delivery(**{name: getattr(row, name) for name in Delivery.__slots__} | said)

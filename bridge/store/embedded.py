@@ -7,13 +7,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import select, union, update
+from sqlalchemy import and_, delete, exists, select, union, update
 from sqlalchemy.engine import make_url
 
 from bridge.clock import Clock
 from bridge.errors import Unsupported
 from bridge.store import audit
 from bridge.store.db import Store, WriteTx
+from bridge.store.deliveries import HoldKind
 from bridge.store.tables import conflicting_instances, deliveries, instances, stamps
 
 _HELD = "restored from a backup: the other side may be ahead, look before sending"
@@ -45,11 +46,24 @@ def blobs_named_by(database: Path) -> list[str]:
 
 
 def hold_every_delivery(tx: WriteTx, clock: Clock) -> None:
-    """Let a restored database send nothing by itself, and give it an epoch of its own."""
+    """
+    Let a restored database send nothing by itself, and give it an epoch of its own.
+
+    What was held for an identity is held for the restore too: a release would let it go unseen.
+    """
+    under_way = deliveries.alias("under_way")
+    same_work = and_(*(under_way.c[name] == deliveries.c[name] for name in ("topic", "destination", "order_of")))
+    # One of each work may wait: what was queued behind one in flight becomes one with it.
+    tx.execute(
+        delete(deliveries)
+        .where(deliveries.c.state.in_(("pending", "held")))
+        .where(exists().where(same_work, under_way.c.state == "sending"))
+    )
     tx.execute(
         update(deliveries)
-        .where(deliveries.c.state.in_(("pending", "sending")))
-        .values(state="held", held_reason=_HELD, lease_owner="", lease_until=None, fence=deliveries.c.fence + 1)
+        .where(deliveries.c.state.in_(("pending", "sending", "held")))
+        .values(state="held", held_reason=_HELD, hold_kind=HoldKind.RESTORE.value)
+        .values(lease_owner="", lease_until=None, fence=deliveries.c.fence + 1)
     )
     tx.execute(stamps.delete().where(stamps.c.name == "epoch"))
     tx.execute(stamps.insert().values(name="epoch", value=clock.new_id()))

@@ -130,6 +130,8 @@ patients = Table(
     _text("patient_address"),
     _text("patient_telephone"),
     Column("as_of", Instant),
+    # What the record said before an update made another person of it; null: nobody doubts it.
+    Column("in_question", JSON(none_as_null=True)),
     _to("patient", column="merged_into", nullable=True),
     _count("version", 1),
     Column("created_at", Instant, nullable=False),
@@ -553,6 +555,8 @@ deliveries = Table(
     Column("lease_until", Instant),
     _count("fence"),
     _text("held_reason"),
+    # Why a held one is held, for what may free it: an identity, a restored backup, a place that is not configured.
+    _text("hold_kind"),
     _text("last_error"),
     _text("detail"),
     Column("created_at", Instant, nullable=False),
@@ -658,6 +662,8 @@ attachments = Table(
     _to("study"),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
+    # What a held one was before its study's patient came in question.
+    _text("state_before"),
     _count("binding_version"),
     Column("instances", JSON, nullable=False, server_default=text("'[]'")),
     _text("payer"),

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from bridge.errors import Conflict, Unavailable
-from bridge.outbox import claim, enqueue, retry, settle
+from bridge.outbox import claim, enqueue, retry, settle, strays
 from bridge.outbox.claim import Claimed
 from bridge.outbox.enqueue import Work
 from bridge.store import deliveries
 from bridge.store.db import Store
 from bridge.store.deliveries import Delivery
+from bridge.store.embedded import hold_every_delivery
 from tests.fakes.clinic import AT, Clinic
 
 LANE = ("imaging_study", "ehr")
@@ -270,3 +271,38 @@ def test_many_claimers_never_take_the_same_delivery(store: Store) -> None:
         thread.join(30)
     assert sorted(found) == sorted({one.key for one in rows(store)})
     assert len(found) == 12
+
+
+def test_after_a_restore_only_a_person_lets_go_what_was_queued(store: Store) -> None:
+    clinic = Clinic(store)
+    sending, held = clinic.study("2.25.1"), clinic.study("2.25.2")
+    clinic.queue(*LANE, sending)
+    taken(store)
+    clinic.queue(*LANE, sending)
+    clinic.queue(*LANE, held, held_reason="V06")
+    with store.write() as tx:
+        hold_every_delivery(tx, clinic.clock)
+    assert states(store) == ["held", "held"]
+
+    for study in (sending, held):
+        clinic.question(study)
+        clinic.queue(*LANE, study)
+        with store.write() as tx:
+            enqueue.release(tx, study.key, AT)
+    assert states(store) == ["held", "held"]
+    assert all("restored" in one.held_reason for one in rows(store))
+    assert take(store, 60) is None
+
+    with store.write() as tx:
+        enqueue.retry(tx, rows(store)[0].key, AT)
+    assert states(store) == ["pending", "held"]
+
+
+def test_a_release_does_not_free_what_has_nowhere_to_go(store: Store) -> None:
+    clinic = Clinic(store)
+    study = clinic.study("2.25.1")
+    clinic.queue(*LANE, study)
+    with store.write() as tx:
+        strays.settle(tx, set(), AT)
+        enqueue.release(tx, study.key, AT)
+    assert states(store) == ["held"]
