@@ -108,6 +108,17 @@ class MessageReceiver:
                 return [answer for received in batch for answer in self.receive([received])]
             return [self._journal_failure(batch[0], fault)]
 
+    def read_again(self, message: InboundMessage, actor: str) -> MessageState:
+        """
+        Apply a journalled message again and return what came of it.
+
+        Its row takes the new outcome, unless it was applied before: then the answer that was given stays.
+        Raises: Unavailable, if nothing could be stored.
+        """
+        reading = self._read(Received(message.raw, message.peer, replay_of=message.key, actor=actor))
+        self._commit([reading])
+        return _state_of(reading.error)
+
     def turn_away(self, received: Received) -> bytes:
         """Return the answer to a message that is not even looked at now: its sender keeps it and sends it again."""
         fault = Unavailable("too many messages wait", code="overloaded")
@@ -222,6 +233,8 @@ class MessageReceiver:
         row = _row(reading, answer, now)
         if same is None:
             return messages.add(tx, row, stranger=reading.is_stranger)
+        if same.state == MessageState.APPLIED:
+            return same.key  # its sender was promised this answer, and it tells what was committed
         messages.save(tx, replace(row, key=same.key, received_at=same.received_at, times_received=same.times_received))
         return same.key
 
@@ -246,9 +259,6 @@ class MessageReceiver:
 
 def _row(reading: _Reading, answer: bytes, now: datetime) -> InboundMessage:
     envelope, error = reading.envelope, reading.error
-    state = MessageState.APPLIED
-    if error is not None:
-        state = MessageState.REFUSED if isinstance(error, BridgeError) else MessageState.FAILED
     return InboundMessage(
         key=0,
         received_at=now,
@@ -263,7 +273,7 @@ def _row(reading: _Reading, answer: bytes, now: datetime) -> InboundMessage:
         charset=reading.charset,
         digest=reading.digest,
         raw=reading.received.raw,
-        state=state,
+        state=_state_of(error),
         answer=answer,
         answer_code=answer_code(envelope, error) or verdict_of(error).acknowledgment_code,
         error_code=_slug(error) if error is not None else "",
@@ -273,6 +283,12 @@ def _row(reading: _Reading, answer: bytes, now: datetime) -> InboundMessage:
         trace=reading.mapped.trace if reading.mapped else (),
         notices=tuple(reading.notices),
     )
+
+
+def _state_of(error: BaseException | None) -> MessageState:
+    if error is None:
+        return MessageState.APPLIED
+    return MessageState.REFUSED if isinstance(error, BridgeError) else MessageState.FAILED
 
 
 def _sender(reading: _Reading) -> str:

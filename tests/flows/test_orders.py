@@ -13,7 +13,7 @@ from bridge.domain.order import StepStatus
 from bridge.flows.answer_worklist import answer_worklist
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
-from bridge.store import events, messages, orders, patients
+from bridge.store import audit, events, messages, orders, patients
 from bridge.store.tables import messages as messages_table
 from bridge.wiring import House
 from tests import cast
@@ -84,6 +84,22 @@ def test_a_stranger_is_refused_journalled_and_can_be_replayed(make_house: MakeHo
     with house.store.read() as tx:
         assert messages.get(tx, 1).raw == raw
     assert replay_message(house.store, house.receiver, 1, "user:it") == "refused"
+
+
+def test_an_applied_message_keeps_its_answer_when_a_replay_comes_to_another_end(make_house: MakeHouse) -> None:
+    house = make_house()
+    message = adt(MERGED, "A08")
+    _, _, given = say(house, adt(PLAIN), adt(MERGED), message)
+    say(house, merge(PLAIN, MERGED))
+    with house.store.read() as tx:
+        key = next(row.key for row in tx.execute(messages_table.select()) if row.raw == message)
+    assert replay_message(house.store, house.receiver, key, "user:it") == "refused"
+    assert say(house, message) == [given]
+    with house.store.read() as tx:
+        kept = tx.execute(messages_table.select().where(messages_table.c.key == key)).one()
+        (noted,) = [row for row in audit.recent(tx, limit=50) if row.actor == "user:it"]
+    assert (kept.state, kept.answer, kept.error_code) == ("applied", given, "")
+    assert (noted.action, noted.detail["message"]) == ("message_refused", key)
 
 
 def test_a_cancelled_order_leaves_the_worklist(make_house: MakeHouse) -> None:
