@@ -33,7 +33,9 @@ def check_start(settings: Settings, *, has_administrator: bool) -> None:
     """
     faults = [*_hl7(settings), *_dicom(settings), *_http(settings), *_keys(settings), *_blobs(settings)]
     if not has_administrator and not all(is_loopback(host) for host in _hosts(settings)):
-        faults.append("a listener beyond loopback needs an administrator: start on loopback first, or run user add")
+        faults.append(
+            "a listener beyond loopback needs an administrator: start on loopback first, or run user add NAME --role admin, whose link is good for a day"
+        )
     if faults:
         raise Misconfigured(faults)
 

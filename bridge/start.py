@@ -21,7 +21,7 @@ def prepare(house: House) -> None:
     prepare_store(house)
     schema.check_durable(house.store)
     with house.store.read() as tx:
-        has_administrator = users.has_admin(tx)
+        has_administrator = users.has_admin(tx) or users.awaits_admin(tx, house.clock.now())
     safety.check_start(house.settings, has_administrator=has_administrator)
     if house.is_demo:
         safety.check_demonstration(house.settings)

@@ -71,6 +71,17 @@ def has_admin(tx: ReadTx) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
+def awaits_admin(tx: ReadTx, now: datetime) -> bool:
+    """Say whether an administrator was added who has a link to choose a password with, and has not used it yet."""
+    query = (
+        select(users.c.key)
+        .join(sign_in_links, sign_in_links.c.user_key == users.c.key)
+        .where(users.c.role == Role.ADMIN, users.c.disabled.is_(False))
+        .where(sign_in_links.c.used_at.is_(None), sign_in_links.c.ends_at > now, sign_in_links.c.trusted.is_(False))
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def add(tx: WriteTx, *, name: str, role: Role, password_hash: str, at: datetime) -> User:
     """Add a user; the name must be free (see `find`)."""
     values = {"name": name, "role": role.value, "password_hash": password_hash, "created_at": at, "changed_at": at}
