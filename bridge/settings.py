@@ -321,11 +321,25 @@ def _value(text: str) -> Any:
 
 
 def _anchored(settings: Settings, folder: Path) -> Settings:
-    bridge = settings.bridge
-    changed: dict[str, Path] = {"data": folder / bridge.data}
-    if bridge.mappings is not None:
-        changed["mappings"] = folder / bridge.mappings
-    return settings.model_copy(update={"bridge": bridge.model_copy(update=changed)})
+    """Return *settings* with every path, however deep, taken from *folder*."""
+    anchored: Settings = _anchor(settings, folder)
+    blobs = anchored.store.blobs
+    if not blobs or "://" in blobs or blobs.startswith("s3:"):
+        return anchored
+    store = anchored.store.model_copy(update={"blobs": str(folder / blobs)})
+    return anchored.model_copy(update={"store": store})
+
+
+def _anchor(value: Any, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, tuple):
+        return tuple(_anchor(one, folder) for one in value)
+    if isinstance(value, BaseModel):
+        return value.model_copy(
+            update={name: _anchor(getattr(value, name), folder) for name in type(value).model_fields}
+        )
+    return value
 
 
 def _sentences(fault: ValidationError) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from bridge import settings
 from bridge.errors import Misconfigured
 from bridge.safety import check_start, is_loopback
-from bridge.settings import Settings
+from bridge.settings import Settings, SmartBackendAuth
 
 
 def load(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> Settings:
@@ -57,6 +57,32 @@ def test_an_unknown_name_in_the_environment_stops_the_start(tmp_path: Path) -> N
 def test_relative_folders_are_the_file_s_own(tmp_path: Path) -> None:
     found = load(tmp_path, '[bridge]\ndata = "var"\nmappings = "m"\n')
     assert (found.bridge.data, found.bridge.mappings) == (tmp_path / "var", tmp_path / "m")
+
+
+def test_so_is_every_other_relative_path(tmp_path: Path) -> None:
+    tls = 'tls = { certificate = "c.pem", key = "k.pem", client_ca = "ca.pem" }\n'
+    server = '[[fhir.servers]]\nname = "e"\nbase_url = "https://e"\n'
+    auth = 'auth = { kind = "smart-backend", client_id = "i", key = "ehr.pem" }\n'
+    found = load(tmp_path, f'[store]\nblobs = "b"\n[hl7]\n{tls}[dicom]\n{tls}[http]\n{tls}{server}{auth}')
+    assert found.blob_folder == tmp_path / "b"
+    for one in (found.hl7.tls, found.dicom.tls, found.http.tls):
+        assert one is not None
+        assert (one.certificate, one.key, one.client_ca) == tuple(tmp_path / n for n in ("c.pem", "k.pem", "ca.pem"))
+    (ehr,) = found.fhir.servers
+    assert isinstance(ehr.auth, SmartBackendAuth)
+    assert ehr.auth.key == tmp_path / "ehr.pem"
+
+
+def test_a_path_from_the_root_stays(tmp_path: Path) -> None:
+    found = load(tmp_path, '[store]\nblobs = "/srv/b"\n[http]\ntls = { certificate = "/c.pem", key = "/k.pem" }\n')
+    assert found.blob_folder == Path("/srv/b")
+    assert found.http.tls is not None
+    assert found.http.tls.key == Path("/k.pem")
+
+
+def test_a_place_that_is_no_folder_is_not_made_one(tmp_path: Path) -> None:
+    found = load(tmp_path, '[store]\nblobs = "s3://bucket"\n')
+    assert found.store.blobs == "s3://bucket"
 
 
 def test_a_peer_is_listed_once(tmp_path: Path) -> None:
