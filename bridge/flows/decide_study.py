@@ -21,7 +21,7 @@ from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.store import decisions, events, studies
+from bridge.store import decisions, events, patients, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
@@ -135,7 +135,7 @@ def _binding(tx: WriteTx, study: Study) -> Binding:
 
 def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
     held_from = study.held_from_patient_key
-    if held_from is not None and not _may_free(study, verdict):
+    if held_from is not None and not _may_free(study, patients.survivor(tx, held_from).key, verdict):
         return study
     said = (study.rule, study.sentence, study.state)
     if not verdict.binds and said == (verdict.rule, verdict.sentence, _STATES[verdict.outcome]):
@@ -143,14 +143,15 @@ def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
     return _record(tx, study, verdict, how, actor=verdict.rule)
 
 
-def _may_free(study: Study, verdict: Verdict) -> bool:
+def _may_free(study: Study, held_from: int, verdict: Verdict) -> bool:
     """
     Say whether a rule may end a hold: only by finding another patient, and never what a person took back.
 
+    held_from: the survivor of whom it was bound to; a merge since then makes nobody another patient.
     What was bound to the same patient before was held by a contradiction; that it was right all the same, a person says.
     """
     by_person = study.decided_by.startswith("user:")
-    return verdict.binds and not by_person and verdict.patient_key != study.held_from_patient_key
+    return verdict.binds and not by_person and verdict.patient_key != held_from
 
 
 def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor: str, reason: str = "") -> Study:

@@ -150,6 +150,8 @@ class InstanceReceiver:
             study = decide_by_rule(tx, study, how)
         else:
             studies.touch(tx, study.key, now)
+            # The row is ours from here on: a message may have bound the study since it was read.
+            study = studies.get(tx, study.key)
             if identity_of(header) != identity_of(study.received):
                 studies.add_other_identity(tx, study.key, asdict(identity_of(header)))
                 study = decide_by_rule(tx, studies.get(tx, study.key), how)

@@ -181,6 +181,17 @@ def test_an_update_that_makes_another_person_of_a_record_holds_its_studies(house
     assert study.held_from_patient_key is not None
 
 
+def test_a_merge_of_the_record_in_doubt_does_not_end_a_hold(house: House) -> None:
+    say(house, order(PLAIN, "A1"))
+    receive(house, image(PLAIN, "A1"))
+    other = cast.renamed(PLAIN, "OKONKWO^DANIEL", "19991224")
+    say(house, adt(other, "A08", at="20260302113000"))
+    survivor = cast.Person("00047777", "OKONKWO^DANIEL", "19991224", "F")
+    say(house, merge(survivor, other, at="20260302120000"))
+    assert study_of(house, "A1").state == StudyState.REVIEW
+    assert states(house) == [("imaging_study", "held")]
+
+
 def test_a_wrong_worklist_entry_holds_what_was_bound(house: House) -> None:
     say(house, order(PLAIN, "A1"))
     house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")

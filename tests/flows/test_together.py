@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import studies
+from bridge.store.tables import deliveries
 from bridge.wiring import House
+from tests import cast
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.flows.asking import say
 
@@ -71,3 +76,34 @@ def test_many_senders_at_once_lose_and_double_nothing(make_house: Callable[..., 
         counts = {a: studies.count_instances(tx, study.key) for a, study in found.items() if study is not None}
     assert counts == dict.fromkeys(_ACCESSIONS, _IMAGES)
     assert all(found[accession] is not None and found[accession].is_bound for accession in ("A1", "A3"))  # type: ignore[union-attr]
+
+
+def test_an_image_that_comes_while_a_message_binds_its_study_is_not_left_held(
+    make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house()
+    if house.store.is_sqlite:
+        pytest.skip("SQLite has one writer: nothing comes in between")
+    late = cast.Person("00049999", "LINDQVIST^ASTRID", "19470223", "F")
+    house.instances.receive(spooled(house, image(late, "A5")))
+    read, bound = threading.Event(), threading.Event()
+    find_or_add = studies.find_or_add_series
+
+    def pause(*asked: Any) -> Any:
+        if threading.current_thread().name == "second":
+            read.set()
+            assert bound.wait(30)
+        return find_or_add(*asked)
+
+    monkeypatch.setattr(studies, "find_or_add_series", pause)
+    second = spooled(house, image(late, "A5", 2))
+    sender = threading.Thread(target=house.instances.receive, args=[second], name="second")
+    sender.start()
+    assert read.wait(30)
+    say(house, adt(late, at="20260302110000"), order(late, "A5", at="20260302110100"))
+    with house.store.write() as tx:
+        tx.execute(deliveries.delete())
+    bound.set()
+    sender.join(timeout=60)
+    with house.store.read() as tx:
+        assert [row.state for row in tx.execute(deliveries.select())] == ["pending"]
