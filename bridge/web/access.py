@@ -11,12 +11,13 @@ from typing import TypeVar, cast
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, redirect, request
-from werkzeug.exceptions import Unauthorized
+from werkzeug.exceptions import RequestEntityTooLarge, Unauthorized
 
 from bridge.domain.accounts import Caller, Permission
 from bridge.errors import Refused
 from bridge.flows import sign_in
 from bridge.store import users
+from bridge.web.gateway import BODY_CUT
 from bridge.web.services import WebServices
 
 View = TypeVar("View", bound=Callable[..., object])
@@ -126,15 +127,14 @@ def _check() -> Response | None:
     found = _recognise()
     g.caller = found
     closed = request.path.startswith(CLOSED_ROOTS)
-    if request.endpoint is None:
-        if closed and found is None:
-            raise Unauthorized
-        return None
-    permission = permission_of(current_app, request.endpoint)
-    if permission == Permission.OPEN:
-        return None
-    if found is None:
+    permission = permission_of(current_app, request.endpoint) if request.endpoint is not None else None
+    is_open = permission == Permission.OPEN or (request.endpoint is None and not closed)
+    if found is None and not is_open:
         return _ask_to_sign_in(closed)
+    if BODY_CUT in request.environ:
+        raise RequestEntityTooLarge
+    if is_open or request.endpoint is None or found is None:
+        return None
     if permission is None or not found.may(permission):
         raise Refused("your role does not include this", code="role")
     if not found.is_person and not closed and request.path not in _FOR_MACHINES_TOO:

@@ -7,6 +7,7 @@ chunked bodies (no `wsgi.input_terminated`), and a client that stops reading hol
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from typing import IO, Any
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+# In the environ of a request whose body was cut off as too large: who asks is looked at first, then it is refused.
+BODY_CUT = "bridge.body_cut"
 _IN_MEMORY_BYTES = 256 << 10
 _STRANGER_BYTES = 64 << 10
 _BODY_SECS = 30.0
@@ -24,6 +27,7 @@ _SECS_PER_MB = 1.0
 _SEND_SECS = 30.0
 _WORKERS = 12
 _WAITING_MAX = 400
+_TOO_LARGE = 413
 
 
 class _Cut(Exception):
@@ -38,7 +42,7 @@ class Gateway:
     """
     An ASGI application around a WSGI one.
 
-    max_body_bytes: a larger body is answered 413 while it is still coming. proxies: networks whose X-Forwarded-* count.
+    max_body_bytes: a larger body is answered while it is still coming, 413 to whom the view would answer. proxies: networks whose X-Forwarded-* count.
     """
 
     def __init__(self, app: Any, *, max_body_bytes: int, proxies: Sequence[str] = ()) -> None:
@@ -54,13 +58,20 @@ class Gateway:
         try:
             if self._waiting >= _WAITING_MAX:
                 raise _Cut(503)
-            with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
-                length = await self._read_body(scope, receive, body)
-                await self._answer(self._environ(scope, body, length), receive, send)
+            await self._read_and_answer(scope, receive, send)
         except _Cut as cut:
-            await _send_short(send, cut.status)
+            if cut.status != _TOO_LARGE:
+                await _send_short(send, cut.status)
+                return
+            environ = self._environ(scope, io.BytesIO(), 0) | {BODY_CUT: True}
+            await self._answer(environ, receive, send)
         except ConnectionError:
             return
+
+    async def _read_and_answer(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as body:
+            length = await self._read_body(scope, receive, body)
+            await self._answer(self._environ(scope, body, length), receive, send)
 
     def close(self) -> None:
         """Wait for the threads to end what they are doing."""
@@ -75,7 +86,7 @@ class Gateway:
             raise _Cut(400)  # two lengths: whoever stands before us may believe the other one. RFC 9112 6.3
         announced = headers.get(b"content-length", b"0")
         if int(announced) > limit:
-            raise _Cut(413)
+            raise _Cut(_TOO_LARGE)
         length = 0
         async with asyncio.timeout(_BODY_SECS) as deadline:
             began = asyncio.get_running_loop().time()
@@ -86,7 +97,7 @@ class Gateway:
                         raise ConnectionError
                     length += len(event.get("body", b""))
                     if length > limit:
-                        raise _Cut(413)
+                        raise _Cut(_TOO_LARGE)
                     body.write(event.get("body", b""))
                     deadline.reschedule(began + _BODY_SECS + _SECS_PER_MB * (length >> 20))
                     if not event.get("more_body", False):
@@ -186,6 +197,8 @@ def _run(app: Any, environ: dict[str, Any], send: _Sender) -> None:
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
         head[:] = [int(status[:3]), [(name.lower().encode("latin-1"), v.encode("latin-1")) for name, v in headers]]
+        if BODY_CUT in environ:
+            head[1].append((b"connection", b"close"))  # what is left of the body is not read
         return lambda _: None
 
     chunks: Iterable[bytes] = app(environ, start_response)

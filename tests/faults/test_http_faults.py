@@ -123,8 +123,18 @@ def test_an_endless_chunked_body_is_cut_at_the_ceiling(door: Door) -> None:
     assert door.answers()
 
 
-def test_a_stranger_may_send_little(door: Door) -> None:
-    assert status(door.ask("POST", "/api/hl7", bytes(100_000))) == 413
+def test_a_stranger_may_send_little_and_is_asked_who_he_is_first(door: Door) -> None:
+    assert status(door.ask("POST", "/api/hl7", bytes(200_000))) == 401
+    assert status(door.ask("POST", "/sign-in", bytes(200_000))) == 413
+    assert door.answers()
+
+
+def test_a_token_that_is_none_is_said_before_the_body_s_size(door: Door) -> None:
+    head = f"POST /api/hl7 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer none\r\nContent-Length: {10 << 30}\r\n\r\n"
+    answer = door.send(head.encode())
+    assert status(answer) == 401
+    assert b"www-authenticate: Bearer" in answer
+    assert door.answers()
 
 
 def test_a_chunked_body_arrives_whole(door: Door) -> None:
