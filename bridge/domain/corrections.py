@@ -20,6 +20,27 @@ def published_identifier(patient: PatientRecord, rules: ReconcileRules) -> Patie
     return next((one for one in identifiers if rules.is_ours(one.issuer_of_patient_id)), identifiers[0])
 
 
+def published_identity(patient: PatientRecord, order: OrderRecord | None, rules: ReconcileRules) -> dict[str, str]:
+    """
+    Return what every object of a study leaves with once it is theirs, keyword to value; what is not known is left out.
+
+    A study's objects may name their patient in different spellings: each is held against this when it leaves.
+    """
+    identifier = published_identifier(patient, rules)
+    record = patient.patient
+    identity = {
+        "PatientID": identifier.patient_id,
+        "IssuerOfPatientID": identifier.issuer_of_patient_id,
+        "PatientName": record.patient_name,
+        "PatientBirthDate": record.patient_birth_date,
+        "PatientSex": record.patient_sex,
+    }
+    if order is not None and order.order.accession_number:
+        identity["AccessionNumber"] = order.order.accession_number
+        identity["IssuerOfAccessionNumberSequence"] = order.order.issuer_of_accession_number
+    return {keyword: value for keyword, value in identity.items() if value}
+
+
 def corrections(
     header: Header, patient: PatientRecord, order: OrderRecord | None, rules: ReconcileRules
 ) -> tuple[Difference, ...]:
@@ -28,28 +49,19 @@ def corrections(
 
     What the record doesn't know is not erased. UIDs, dates, modality, body part and institution are never corrected.
     """
-    identifier = published_identifier(patient, rules)
-    record = patient.patient
-    pairs = [
-        ("PatientID", header.patient_id, identifier.patient_id),
-        ("IssuerOfPatientID", header.issuer_of_patient_id, identifier.issuer_of_patient_id),
-        ("PatientName", header.patient_name, record.patient_name),
-        ("PatientBirthDate", header.patient_birth_date, record.patient_birth_date),
-        ("PatientSex", header.patient_sex, record.patient_sex),
-    ]
-    if order is not None and order.order.accession_number:
-        pairs += [
-            ("AccessionNumber", header.accession_number, order.order.accession_number),
-            (
-                "IssuerOfAccessionNumberSequence",
-                header.issuer_of_accession_number,
-                order.order.issuer_of_accession_number,
-            ),
-        ]
+    received = {
+        "PatientID": header.patient_id,
+        "IssuerOfPatientID": header.issuer_of_patient_id,
+        "PatientName": header.patient_name,
+        "PatientBirthDate": header.patient_birth_date,
+        "PatientSex": header.patient_sex,
+        "AccessionNumber": header.accession_number,
+        "IssuerOfAccessionNumberSequence": header.issuer_of_accession_number,
+    }
     return tuple(
-        Difference(keyword, received, published)
-        for keyword, received, published in pairs
-        if published and _bare(keyword, received) != _bare(keyword, published)
+        Difference(keyword, received[keyword], published)
+        for keyword, published in published_identity(patient, order, rules).items()
+        if _bare(keyword, received[keyword]) != _bare(keyword, published)
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bridge.domain.bind_rules import bind_rule_of
 from bridge.domain.case import Case, open_case
 from bridge.domain.concerns import concerns_of
-from bridge.domain.corrections import corrections, corrects, published_identifier
+from bridge.domain.corrections import corrections, corrects, published_identifier, published_identity
 from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, StudyEvidence
 from bridge.domain.leads import Via, institution_authority
 from bridge.domain.order_rule import OrderChoice, choose_order
@@ -75,7 +75,10 @@ def bound_verdict(case: Case, target: int, choice: OrderChoice, rule: str, tried
         concerns=concerns_of(case, target),
         notes=(*case.notes, choice.note) if choice.note else case.notes,
         rules_version=case.rules.version,
-        snapshot=_snapshot(case, one.patient, choice.order),
+        snapshot={
+            **_snapshot(case, one.patient, choice.order),
+            "published": published_identity(one.patient, choice.order, case.rules),
+        },
     )
 
 

@@ -56,15 +56,28 @@ def of_study(tx: ReadTx, study_key: int) -> list[Decision]:
 
 
 def corrections(tx: ReadTx, study: Study) -> dict[str, str]:
-    """Return what leaves with another value than it came with, keyword to value; {} where nothing does."""
+    """
+    Return what every object of a bound study leaves with, keyword to value; {} where it is nobody's.
+
+    It is the whole identity that the decision published, not only where the first object differed from it: the others
+    may name the patient otherwise. What already stands in an object is no correction.
+    """
     if not study.is_bound:
         return {}
-    said = tx.execute(
-        select(decisions.c.differences)
+    row = tx.execute(
+        select(decisions.c.differences, decisions.c.snapshot)
         .where(decisions.c.study_key == study.key, decisions.c.binding_version == study.binding_version)
         .order_by(decisions.c.key.desc())
-    ).scalar()
-    return {one["keyword"]: one["record"] for one in said or () if one["applied"]}
+    ).first()
+    if row is None:
+        return {}
+    published = dict(row.snapshot.get("values", {}).get("published", {}))
+    for one in row.differences:
+        if one["applied"]:
+            published[one["keyword"]] = one["record"]
+        else:
+            published.pop(one["keyword"], None)
+    return published
 
 
 def open_mismatch(tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime) -> int:

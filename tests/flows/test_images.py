@@ -20,7 +20,7 @@ from bridge.flows.enter_order import Entry, TypedAuthorization
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.search_studies import Asker
 from bridge.flows.undo_merge import MergeUndoer
-from bridge.store import authorizations, patients, performed, studies
+from bridge.store import authorizations, orders, patients, performed, studies
 from bridge.store.tables import conflicting_instances, decisions, deliveries, events, mismatches
 from bridge.wiring import House
 from tests import cast
@@ -230,6 +230,53 @@ def test_what_leaves_carries_the_record_s_identity_and_the_original_stays(house:
         kept = studies.instance_by_uid(tx, str(typed.SOPInstanceUID))
     assert kept is not None
     assert pydicom.dcmread(house.blobs.path_of(kept.blob)).PatientID == "41001"
+
+
+_WRITTEN_OTHERWISE = {
+    "no_number": {"PatientID": "UNKNOWN", "IssuerOfPatientID": ""},
+    "another_spelling": {"PatientID": "41001", "IssuerOfPatientID": "", "PatientName": "HALVORSEN^INGRIDA"},
+    "demographics": {"PatientSex": "M", "PatientBirthDate": "19580313"},
+    "no_accession": {"AccessionNumber": ""},
+}
+
+
+def leaving(house: House, accession: str) -> list[tuple[Dataset, bool]]:
+    """Return the objects of a study as a viewer gets them, and whether each is byte for byte as it was received."""
+    query = Dataset()
+    query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", study_uid(accession)
+    found: list[tuple[Dataset, bool]] = []
+    with house.search.open(encode_query(query), "1.2.840.10008.1.2", Asker("WS1")) as objects:
+        for one in objects:
+            with house.store.read() as tx:
+                kept = studies.instance_by_uid(tx, one.sop_instance_uid)
+            assert kept is not None
+            same = one.path.read_bytes() == house.blobs.path_of(kept.blob).read_bytes()
+            found.append((pydicom.dcmread(one.path), same))
+    return found
+
+
+@pytest.mark.parametrize("which", _WRITTEN_OTHERWISE)
+def test_a_later_image_that_names_the_patient_otherwise_leaves_with_the_record_s_identity(
+    house: House, which: str
+) -> None:
+    say(house, order(PLAIN, "A1"))
+    first, second = image(PLAIN, "A1", 1), image(PLAIN, "A1", 2)
+    with house.store.read() as tx:
+        issuer = Dataset()
+        issuer.LocalNamespaceEntityID = orders.by_accession(tx, "A1")[0].issuer_of_accession_number
+    first.IssuerOfAccessionNumberSequence = [issuer]
+    for keyword, value in _WRITTEN_OTHERWISE[which].items():
+        setattr(second, keyword, value)
+    receive(house, first, second)
+    assert study_of(house, "A1").is_bound
+    (first, first_is_same), (later, later_is_same) = leaving(house, "A1")
+    assert (first_is_same, later_is_same) == (True, False)
+    assert "OriginalAttributesSequence" not in first
+    for keyword in ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"):
+        assert str(later.get(keyword)) == str(first.get(keyword)), keyword
+    assert later.AccessionNumber == "A1"
+    replaced = later.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
+    assert all(str(replaced.get(keyword, "")) == value for keyword, value in _WRITTEN_OTHERWISE[which].items())
 
 
 def test_an_unbound_study_is_found_only_by_who_may_see_it(house: House) -> None:

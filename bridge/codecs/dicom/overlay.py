@@ -6,6 +6,8 @@ byte as acquired, in the same transfer syntax. Source: PS3.3 C.12.1.1.9, C.12.1.
 
 from __future__ import annotations
 
+import os
+import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +24,7 @@ from bridge.codecs.dicom.edits import Edit, apply_edits
 from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, syntax_of
 from bridge.codecs.dicom.original_attributes import Modification
 from bridge.codecs.dicom.part10 import DataSetBytes, dataset_bytes, open_buffer, read_file_meta
-from bridge.codecs.dicom.replacements import DoesNotFit, Replacer, changes_of, survey
+from bridge.codecs.dicom.replacements import DoesNotFit, Replacer, changes_of, stands_already, survey
 
 # Keyword to new value. The two issuer sequences take the issuer itself: an OID or a namespace, "" for none.
 Correction = Mapping[str, str]
@@ -42,14 +44,21 @@ def corrected_copy(
     """
     Write *source* to *target* with *corrections* made, at the root and wherever the old identity is repeated.
 
+    A value that stands already is none; where all do, *target* is *source* byte for byte, and no second copy on one disk:
+    it is to be read and removed, never written to.
     at: the instant of the modification, aware. reason: COERCE (brought into line) or CORRECT (was wrong).
     Raises: Malformed, if *source* cannot be read; Unsupported, for a keyword that is never corrected, or a value that
     the file cannot take. *target* is then not there. Source: PS3.3 C.12.1.1.9.
     """
     modification = Modification(at, modifying_system, reason)
+    # An earlier copy may be the original itself under this name.
+    target.unlink(missing_ok=True)
     with open_buffer(source) as data:
         meta = read_file_meta(data)
         dataset = dataset_bytes(data, meta)
+        if stands_already(dataset, corrections):
+            _same(source, target)
+            return
         edits = plan_edits(dataset, corrections, modification)
         with _written(target) as write:
             write(data[: meta.dataset_at])
@@ -93,6 +102,14 @@ def plan_edits(dataset: DataSetBytes, corrections: Correction, modification: Mod
         return Replacer(dataset, stands, changes, to_utf8=False).plan(modification)
     except DoesNotFit:
         return Replacer(dataset, stands, changes, to_utf8=True).plan(modification)
+
+
+def _same(source: Path, target: Path) -> None:
+    """Give *source* the name *target* too, or copy it where the file systems differ or know no second names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _deflated(dataset: DataSetBytes, edits: list[Edit]) -> bytes:

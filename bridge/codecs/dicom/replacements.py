@@ -84,12 +84,23 @@ class _Open:
     has_new_accession: bool = False
 
 
-def survey(dataset: DataSetBytes) -> Survey:
-    """Return what stands at the root of *dataset*. Raises: Malformed."""
+def stands_already(dataset: DataSetBytes, corrections: Mapping[str, str]) -> bool:
+    """
+    Say whether *dataset* carries every value of *corrections* by now; only as much is read as may hold one.
+
+    Raises: Malformed; Unsupported, code "not_correctable".
+    """
+    return not changes_of(corrections, survey(dataset, up_to=max(KEYWORDS.values())))
+
+
+def survey(dataset: DataSetBytes, up_to: int = 0xFFFFFFFF) -> Survey:
+    """Return what stands at the root of *dataset*. up_to: the last tag that is looked at. Raises: Malformed."""
     found, raw, nested = Survey(), dict[int, bytes](), list[tuple[int, bytes]]()
     sequence = opened_at = 0
     walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax)
     for element in walk:
+        if element.depth == 0 and element.tag > up_to:
+            break
         end = element.value_at + element.length
         if element.depth == 1 and element.event is Event.ITEM:
             found.item_counts[sequence] = found.item_counts.get(sequence, 0) + 1
@@ -126,11 +137,22 @@ def changes_of(corrections: Mapping[str, str], stands: Survey) -> dict[int, str]
     """
     if unknown := sorted(set(corrections) - set(KEYWORDS)):
         raise Unsupported("not an attribute that is corrected", code="not_correctable", where=unknown[0])
-    wanted = {KEYWORDS[keyword]: _clean(KEYWORDS[keyword], value) for keyword, value in corrections.items()}
-    changes = {tag: value for tag, value in wanted.items() if value not in stands.texts.get(tag, {""})}
+    changes: dict[int, str] = {}
+    for keyword, value in corrections.items():
+        tag = KEYWORDS[keyword]
+        texts = stands.texts.get(tag, {""})
+        if value not in texts and not _says(texts, tag, cleaned := _clean(tag, value)):
+            changes[tag] = cleaned
     if changes.keys() & {PATIENT_ID, ISSUER_OF_PATIENT_ID} and QUALIFIERS in stands.spans:
         changes.setdefault(QUALIFIERS, "")
     return changes
+
+
+def _says(texts: set[str], tag: int, value: str) -> bool:
+    """Say whether *value* is among *texts*; the empty components that end a name say nothing. Source: PS3.5 6.2.1."""
+    if tag != PATIENT_NAME:
+        return value in texts
+    return value in {"=".join(group.rstrip("^ ") for group in text.split("=")).rstrip("=") for text in texts}
 
 
 def _clean(tag: int, value: str) -> str:
