@@ -27,7 +27,8 @@ Json = dict[str, Any]
 
 _PATIENT_WAIT_SECS = 30.0
 _MAX_LINKS = 5
-_NOT_FOR_LOOKUP = frozenset({"SS"})
+# Numbers of an insurance, a visit or a state: a family shares them. Source: HL7 table 0203.
+_NOT_FOR_LOOKUP = frozenset({"SS", "MA", "MC", "MB", "DL", "PPN", "AN", "VN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +51,20 @@ class EhrDirectory:
 
     def patient(self, record: Patient) -> str:
         """
-        Return the reference to *record*'s Patient: the one that any of its numbers leads to, past merges.
+        Return the reference to *record*'s Patient: the one that all of its numbers lead to that lead anywhere, past merges.
 
-        Raises: Unavailable, if the server does not know them yet; Conflict, if a number leads to several.
+        A number of an insurance or a state may be a relative's, and is not asked for.
+        Raises: Unavailable, if the server does not know them yet; Conflict, if the numbers lead to several.
         """
+        targets: set[str] = set()
         for number in record.identifiers:
-            if number.identifier_type in _NOT_FOR_LOOKUP:
-                continue
-            identifier = patient_identifier(number, self._system_of)
-            found = self._holders("Patient", identifier)
-            targets = {live.reference for one in found if (live := self._survivor(one)) is not None}
-            if len(targets) > 1:
-                raise Conflict(
-                    "the server has several patients with one of the patient's numbers", code="patient_twice"
-                )
-            if targets:
-                return targets.pop()
+            if number.identifier_type not in _NOT_FOR_LOOKUP:
+                found = self._holders("Patient", patient_identifier(number, self._system_of))
+                targets |= {live.reference for one in found if (live := self._survivor(one)) is not None}
+        if len(targets) > 1:
+            raise Conflict("the server has several patients with the patient's numbers", code="patient_twice")
+        if targets:
+            return targets.pop()
         raise Unavailable(
             "the server does not know the patient yet", code="patient_unknown", retry_after_secs=_PATIENT_WAIT_SECS
         )

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.patient import Patient
 from bridge.outbox import claim
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.publishers.imaging_study import StudyParcel
-from bridge.store import events, publications
+from bridge.store import events, patients, publications
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
 from samples.strict_ehr import StrictEhr
 from tests.fakes.chart_scene import QUIET, SYSTEM, UID, Scene
+from tests.fakes.clinic import ISSUER
 
 # Every way in which a server may lose, spoil or withhold an answer and still come back.
 PASSING = [
@@ -178,6 +182,34 @@ def test_a_number_of_two_patients_asks_a_person(scene: Scene) -> None:
     _, patient = scene.bound_study()
     scene.in_ehr(patient)
     scene.in_ehr(patient)
+    scene.run()
+    assert scene.charted() == []
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.DEAD]
+
+
+def with_number(scene: Scene, patient: Patient, patient_id: str, identifier_type: str) -> Patient:
+    """Let *patient* be known by one more number of the same authority."""
+    more = PatientIdentifier(patient_id, ISSUER, identifier_type)
+    with scene.clinic.store.write() as tx:
+        return patients.save(tx, replace(patient, identifiers=(*patient.identifiers, more)), scene.clinic.clock.now())
+
+
+@pytest.mark.parametrize("identifier_type", ["MB", "SS", "MA", "MC", "AN"])
+def test_a_number_that_a_relative_may_have_too_finds_nobody(scene: Scene, identifier_type: str) -> None:
+    _, patient = scene.bound_study()
+    with_number(scene, patient, "FAM123", identifier_type)
+    scene.ehr.books.create({"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "FAM123"}]})
+    scene.run()
+    assert scene.charted() == []
+    (waiting,) = scene.deliveries(DeliveryState.PENDING)
+    assert "does not know the patient" in waiting.last_error
+
+
+def test_numbers_that_lead_to_two_patients_ask_a_person(scene: Scene) -> None:
+    _, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    with_number(scene, patient, "00055555", "PI")
+    scene.ehr.books.create({"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "00055555"}]})
     scene.run()
     assert scene.charted() == []
     assert [one.state for one in scene.deliveries()] == [DeliveryState.DEAD]
