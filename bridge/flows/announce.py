@@ -54,9 +54,7 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     enqueue.hold(tx, study.key, reason, at)
     for attachment in authorizations.attachments_of_study(tx, study.key):
         enqueue.hold_attachment(tx, attachment.key, reason, at)
-        authorizations.set_attachment_state(
-            tx, attachment.key, AttachmentState.REVIEW, at, detail="the study's patient is in question"
-        )
+        authorizations.hold_attachment(tx, attachment.key, "the study's patient is in question", at)
 
 
 def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Destinations, at: datetime) -> None:
@@ -72,13 +70,16 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
         authorization = authorizations.get(tx, attachment.authorization_key)
         if authorization.patient_key != study.patient_key:
             enqueue.hold_attachment(tx, attachment.key, "the study is another patient's now", at)
-            authorizations.set_attachment_state(
-                tx, attachment.key, AttachmentState.REVIEW, at, detail="the study is another patient's now"
-            )
+            authorizations.hold_attachment(tx, attachment.key, "the study is another patient's now", at)
         elif attachment.state == AttachmentState.REVIEW:
-            authorizations.set_attachment_state(tx, attachment.key, AttachmentState.RELEASED, at)
-            enqueue.release_attachment(tx, attachment.key, at)
-            attachment_ready(tx, attachment.key, study.key, to, at)
+            _free_attachment(tx, attachment.key, study, to, at)
+
+
+def _free_attachment(tx: WriteTx, attachment_key: int, study: Study, to: Destinations, at: datetime) -> None:
+    """A draft is a draft again: what a payer gets, a person releases."""
+    if authorizations.free_attachment(tx, attachment_key, at) == AttachmentState.RELEASED:
+        enqueue.release_attachment(tx, attachment_key, at)
+        attachment_ready(tx, attachment_key, study.key, to, at)
 
 
 def _work(topic: str, destination: str, study: Study) -> Work:

@@ -132,6 +132,7 @@ def put_attachment(tx: WriteTx, attachment: ClaimAttachment, payer: str, at: dat
     ).first()
     values: dict[str, Any] = {
         "state": attachment.state.value,
+        "state_before": "",
         "binding_version": attachment.binding_version,
         "instances": list(attachment.instances),
         "payer": payer,
@@ -162,6 +163,29 @@ def set_attachment_state(
     if reference is not None:
         values["reference"] = reference
     tx.execute(update(attachments).where(attachments.c.key == key).values(**values))
+
+
+def hold_attachment(tx: WriteTx, key: int, detail: str, at: datetime) -> None:
+    """Put an attachment before a person, with what it was before."""
+    state = get_attachment(tx, key).state
+    before = {} if state == AttachmentState.REVIEW else {"state_before": state.value}
+    tx.execute(
+        update(attachments)
+        .where(attachments.c.key == key)
+        .values(state=AttachmentState.REVIEW.value, detail=detail, updated_at=at, **before)
+    )
+
+
+def free_attachment(tx: WriteTx, key: int, at: datetime) -> AttachmentState:
+    """End an attachment's review and return what it is now: a draft again if it was one, released to be sent otherwise."""
+    before = tx.execute(select(attachments.c.state_before).where(attachments.c.key == key)).scalar_one()
+    state = AttachmentState.DRAFT if before == AttachmentState.DRAFT.value else AttachmentState.RELEASED
+    tx.execute(
+        update(attachments)
+        .where(attachments.c.key == key)
+        .values(state=state.value, state_before="", detail="", updated_at=at)
+    )
+    return state
 
 
 def _lines(said: Sequence[dict[str, str]]) -> tuple[AuthorizationLine, ...]:

@@ -1,0 +1,79 @@
+"""What an attachment is while its study's patient is in question, and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from bridge.clock import FixedClock
+from bridge.domain.claim import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.enter_order import Entry, TypedAuthorization
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.store import authorizations
+from bridge.store.tables import deliveries
+from bridge.wiring import House
+from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
+from tests.flows.asking import say
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    """A house with one bound study."""
+    found = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)))
+    say(found, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"))
+    found.instances.receive(spooled(found, image(PLAIN, "A1"), "CT1"))
+    return found
+
+
+def attached(house: House, state: AttachmentState) -> ClaimAttachment:
+    """Put the study on an authorization of its patient, and the attachment in *state*."""
+    entry = Entry(house.store, house.clock, house.rules, house.destinations, house.stations_for)
+    typed = TypedAuthorization("PA1", "60054", PatientIdentifier(PLAIN.patient_id), "A1")
+    attacher = ImageAttacher(house.store, house.clock, house.destinations)
+    key = entry.enter_authorization(typed, "user:bill")
+    (made,) = attacher.attach(key, study_uid("A1"), [AttachmentKind.CLAIM], actor="user:bill")
+    with house.store.write() as tx:
+        tx.execute(deliveries.delete().where(deliveries.c.topic == "claim"))
+        authorizations.set_attachment_state(tx, made.key, state, house.clock.now())
+    return made
+
+
+def rule(house: House, action: str, **on: PatientIdentifier | str) -> None:
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("A1"), Ruling(action, "looked again", "user:maria", **on))  # type: ignore[arg-type]
+
+
+def state_of(house: House, made: ClaimAttachment) -> AttachmentState:
+    with house.store.read() as tx:
+        return authorizations.get_attachment(tx, made.key).state
+
+
+def claims_queued(house: House) -> list[str]:
+    with house.store.read() as tx:
+        return [row.state for row in tx.execute(deliveries.select().where(deliveries.c.topic == "claim"))]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "queued"),
+    [
+        (AttachmentState.DRAFT, AttachmentState.DRAFT, []),
+        (AttachmentState.RELEASED, AttachmentState.RELEASED, ["pending"]),
+        (AttachmentState.SENT, AttachmentState.RELEASED, ["pending"]),
+    ],
+)
+def test_a_study_that_keeps_its_patient_gives_an_attachment_back_as_it_was(
+    house: House, before: AttachmentState, after: AttachmentState, queued: list[str]
+) -> None:
+    made = attached(house, before)
+    rule(house, "unbind")
+    assert state_of(house, made) == AttachmentState.REVIEW
+    rule(house, "bind", patient=PatientIdentifier(STRANGER.patient_id))
+    assert state_of(house, made) == AttachmentState.REVIEW
+    rule(house, "unbind")
+    rule(house, "bind", accession_number="A1")
+    assert state_of(house, made) == after
+    assert claims_queued(house) == queued
