@@ -20,6 +20,7 @@ from bridge.domain.leads import (
 )
 from bridge.domain.name_grades import HeaderName, NameGrade, NameMatch, grade_name, read_header_name
 from bridge.domain.order import WAITING
+from bridge.domain.other_orders import other_order_leads
 from bridge.domain.other_people import find_other_people
 from bridge.domain.reconcile_rules import ReconcileRules
 
@@ -56,7 +57,7 @@ class Case:
 
     orders: whom K names, empty for a foreign study. identities: whom I names (cross-references for a foreign one).
     imports: waiting import orders of those a foreign study may be. graded: everyone found, by patient key.
-    other_people: whom other instances name instead.
+    other_people: whom other instances name instead. other_orders: which orders only they name.
     """
 
     evidence: StudyEvidence
@@ -70,6 +71,7 @@ class Case:
     signals: tuple[Signal, ...]
     other_people: tuple[NamedIdentity, ...]
     notes: tuple[str, ...]
+    other_orders: tuple[OrderLead, ...] = ()
 
     @cached_property
     def order_patients(self) -> tuple[int, ...]:
@@ -106,7 +108,12 @@ class Case:
 
     def via(self, patient_key: int) -> tuple[Via, ...]:
         """Return every key that names this patient, strongest first."""
-        leads: tuple[OrderLead | PatientLead, ...] = (*self.orders, *self.identities, *self.imports)
+        leads: tuple[OrderLead | PatientLead, ...] = (
+            *self.orders,
+            *self.identities,
+            *self.imports,
+            *self.other_orders,
+        )
         return tuple(dict.fromkeys(lead.via for lead in leads if lead.patient.key == patient_key))
 
     def score(self, patient_key: int) -> int:
@@ -133,13 +140,14 @@ class Case:
         Equal scores: an equal given name first, then the older record.
         """
         places = {key: self._place(key) for key in self.graded}
-        shown = [key for key in places if key in self.keyed or self._is_shown(self.graded[key])]
+        named = self.keyed.union(lead.patient.key for lead in self.other_orders)
+        shown = [key for key in places if key in named or self._is_shown(self.graded[key])]
         shown.sort(key=places.__getitem__)
-        keyed = [key for key in shown if key in self.keyed]
+        keyed = [key for key in shown if key in named]
         last = [key for key in keyed if key not in shown[:_KEYED_AMONG_FIRST]]
         if last:
             room = max(0, _KEYED_AMONG_FIRST - len(keyed))
-            strangers = [key for key in shown if key not in self.keyed]
+            strangers = [key for key in shown if key not in named]
             first = sorted([*keyed, *strangers[:room]], key=places.__getitem__)
             shown = first + strangers[room:]
         return tuple(shown[:_MOST_TO_SHOW])
@@ -152,7 +160,7 @@ class Case:
 
     def order_named_for(self, patient_key: int) -> OrderRecord | None:
         """Return the first order of this patient that a key names."""
-        leads = (*self.orders, *self.imports)
+        leads = (*self.orders, *self.imports, *self.other_orders)
         return next((lead.order for lead in leads if lead.patient.key == patient_key), None)
 
 
@@ -169,6 +177,8 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
     identities = (cross_references if foreign else patient_leads)(header, registry, rules)
     found = {lead.patient.key: lead.patient for lead in orders}
     found.update({lead.patient.key: lead.patient for lead in identities})
+    elsewhere = () if foreign else other_order_leads(evidence, orders, registry, rules)
+    found.update({lead.patient.key: lead.patient for lead in elsewhere})
     graded = {key: grade(evidence, name, found[key], rules) for key in sorted(found)}
     signals = tuple(registry.signals_for(header.study_instance_uid))
     questioned = foreign or bool(signals) or bool(evidence.other_identities)
@@ -179,7 +189,7 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
     graded = dict(sorted(graded.items()))
     imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
     people = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
-    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, people, notes)
+    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, people, notes, elsewhere)
 
 
 def nobody_fits_better(evidence: StudyEvidence, keyed: Iterable[Graded]) -> bool:

@@ -10,6 +10,7 @@ from datetime import datetime
 from bridge.domain.case import Case
 from bridge.domain.evidence import NamedIdentity, PatientRecord, Signal
 from bridge.domain.identifiers import digest_of
+from bridge.domain.other_orders import of_other_patients
 
 NOBODY_NAMES_THEM = "V07"
 
@@ -26,6 +27,7 @@ def concerns_of(case: Case, patient_key: int, decided_at: datetime | None = None
     by_number = case.keyed.difference(case.order_patients, case.import_patients)
     strangers = {key for key in by_number if _is_stranger(case.graded[key].patient, decided_at)}
     marks += [f"V06:{key}" for key in sorted(case.keyed - strangers - {patient_key})]
+    marks += [f"V06:{lead.patient.key}" for lead in of_other_patients(case.other_orders, patient_key)]
     if patient_key not in case.keyed and not strangers:
         marks.append(NOBODY_NAMES_THEM)
     return tuple(dict.fromkeys(marks))

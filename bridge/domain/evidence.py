@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from bridge.domain.order import Order, Step
 from bridge.domain.patient import Patient
-from bridge.domain.study import Header
+from bridge.domain.study import Header, RequestAttributes
 
 WRONG_WORKLIST_ENTRY_CODES = frozenset({"110514", "113038"})
 PATIENT_SAFETY_CODE = "113037"
@@ -37,12 +37,21 @@ class NamedIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedOrder:
+    """Which order one instance names: its own accession number, and what stands in its Request Attributes."""
+
+    accession_number: str = ""
+    issuer_of_accession_number: str = ""
+    request_attributes: tuple[RequestAttributes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StudyEvidence:
     """
     What is known of a study before its patient is.
 
     header: its first instance's. other_identities: whom its other instances name, where that differs from the header
-    in any way. from_foreign_source: a referrer peer, a disc or an upload sent it. received_at: when it came, UTC.
+    in any way; other_orders: which orders they name, likewise. from_foreign_source: a referrer peer, a disc or an upload sent it. received_at: when it came, UTC.
     """
 
     header: Header
@@ -50,6 +59,7 @@ class StudyEvidence:
     source_ae_title: str = ""
     from_foreign_source: bool = False
     received_at: datetime | None = None
+    other_orders: tuple[NamedOrder, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +181,8 @@ def identity_of(header: Header) -> NamedIdentity:
         header.patient_birth_date,
         header.patient_sex,
     )
+
+
+def order_named_by(header: Header) -> NamedOrder:
+    """Return which order *header* names."""
+    return NamedOrder(header.accession_number, header.issuer_of_accession_number, header.request_attributes)

@@ -20,7 +20,7 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Difference
 from bridge.domain.verdict import Verdict
 from bridge.domain.vetoes import Held
-from bridge.domain.wording import label, named_by, owner, short_name, signal_words
+from bridge.domain.wording import label, named_by, other_orders_words, owner, short_name, signal_words
 from bridge.errors import Conflict
 
 PERSON = "person"
@@ -159,6 +159,8 @@ def _reason(case: Case, code: str, patient: PatientRecord, holder: PatientRecord
     if holder is not None and holder.key != patient.key:
         return f"{bound}, but its order is {owner(holder, case.rules)} now."
     others = sorted(case.keyed - {patient.key})
+    if not others:
+        return f"{bound}, but {other_orders_words(case, patient.key)}"
     return f"{bound}, but {', '.join(named_by(case, key) for key in others)}."
 
 

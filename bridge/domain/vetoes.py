@@ -9,7 +9,16 @@ from bridge.domain.bind_rules import shortfall
 from bridge.domain.birth_dates import BirthDateGrade
 from bridge.domain.case import Case, Graded
 from bridge.domain.name_grades import is_better
-from bridge.domain.wording import belongs_to, fit_of, label, named_by, names_of, short_name, signal_words
+from bridge.domain.wording import (
+    belongs_to,
+    fit_of,
+    label,
+    named_by,
+    names_of,
+    other_orders_words,
+    short_name,
+    signal_words,
+)
 
 _SURE_DATES = frozenset({BirthDateGrade.EQUAL, BirthDateGrade.SWAP})
 
@@ -91,7 +100,7 @@ def _keys_disagree(case: Case) -> str:
     if any(lead.contradicts for lead in case.identities):
         patients = [lead.patient for lead in case.identities]
         return f"its patient numbers belong to different patients: {names_of(patients, case.rules)}."
-    return ""
+    return other_orders_words(case, target_of(case))
 
 
 def _contradiction(case: Case, by_order: int, by_identity: list[int]) -> str:

@@ -9,6 +9,7 @@ from bridge.domain.case import Case, Graded
 from bridge.domain.corrections import published_identifier
 from bridge.domain.evidence import PATIENT_SAFETY_CODE, PatientRecord
 from bridge.domain.name_grades import NameGrade
+from bridge.domain.other_orders import of_other_patients
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.verdict import ComparedValue
 
@@ -98,6 +99,13 @@ def belongs_to(case: Case, patient_key: int) -> str:
     """Return "the patient ID is JONES Mary's (00012345)"."""
     verb = "are" if len(case.via(patient_key)) > 1 else "is"
     return f"{keys_of(case, patient_key)} {verb} {owner(case.graded[patient_key].patient, case.rules)}"
+
+
+def other_orders_words(case: Case, patient_key: int | None) -> str:
+    """Return whose order numbers other images carry, "" where they are this patient's."""
+    leads = of_other_patients(case.other_orders, patient_key)
+    owners = dict.fromkeys(owner(lead.patient, case.rules) for lead in leads)
+    return f"images of this study carry an order number that is {' and '.join(owners)}." if owners else ""
 
 
 def why(case: Case, patient_key: int) -> str:

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from bridge.domain.evidence import NamedIdentity, StudyEvidence
+from bridge.domain.evidence import NamedIdentity, NamedOrder, StudyEvidence, identity_of, order_named_by
 from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.reconsider import Binding, Step, chosen_by_person, reconsider
-from bridge.domain.study import Difference, Study, StudyState
+from bridge.domain.study import Difference, RequestAttributes, Study, StudyState
 from bridge.domain.verdict import Outcome, Verdict
 from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
@@ -244,10 +244,19 @@ def _log(tx: WriteTx, study: Study, verdict: Verdict, actor: str, decision_key: 
 
 
 def _evidence(tx: WriteTx, study: Study) -> StudyEvidence:
+    others = studies.other_identities(tx, study.key)
+    people = dict.fromkeys(NamedIdentity(**other["patient"]) for other in others)
+    named = dict.fromkeys(_named_order(other["order"]) for other in others)
     return StudyEvidence(
         header=study.received,
-        other_identities=tuple(NamedIdentity(**one) for one in studies.other_identities(tx, study.key)),
+        other_identities=tuple(one for one in people if one != identity_of(study.received)),
+        other_orders=tuple(one for one in named if one != order_named_by(study.received)),
         source_ae_title=study.source_ae_title,
         from_foreign_source=study.foreign,
         received_at=study.first_instance_at,
     )
+
+
+def _named_order(kept: dict[str, Any]) -> NamedOrder:
+    items = tuple(RequestAttributes(**item) for item in kept["request_attributes"])
+    return NamedOrder(kept["accession_number"], kept["issuer_of_accession_number"], items)

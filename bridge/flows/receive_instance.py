@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from bridge.clock import Clock
 from bridge.codecs.dicom import datasets
 from bridge.codecs.dicom.content import same_content
-from bridge.domain.evidence import identity_of
+from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header, Instance, Spooled, Study
 from bridge.domain.waking import study_keys
@@ -25,7 +25,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.store import audit, events, orders, studies
 from bridge.store.blobs import FolderBlobs
-from bridge.store.db import Store, WriteTx, lock
+from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
 _log = structlog.get_logger(__name__)
@@ -108,7 +108,7 @@ class InstanceReceiver:
         if held is not None:
             return None
         is_new = study is None
-        if not may_decide and (study is None or identity_of(header) != identity_of(study.received)):
+        if not may_decide and (study is None or _is_news(tx, study, header)):
             raise _DecisionNeededError
         now = self._clock.now()
         if study is None:
@@ -152,8 +152,9 @@ class InstanceReceiver:
             studies.touch(tx, study.key, now)
             # The row is ours from here on: a message may have bound the study since it was read.
             study = studies.get(tx, study.key)
-            if identity_of(header) != identity_of(study.received):
-                studies.add_other_identity(tx, study.key, asdict(identity_of(header)))
+            if _is_news(tx, study, header):
+                studies.add_other_identity(tx, study.key, _named_by(header))
+                studies.add_keys(tx, study.key, study_keys(header, self._rules))
                 study = decide_by_rule(tx, studies.get(tx, study.key), how)
         announce.images_came(tx, study, self._destinations, now)
 
@@ -181,6 +182,20 @@ class InstanceReceiver:
             study_key=study.key,
             detail={"association": spooled.association_id},
         )
+
+
+def _is_news(tx: ReadTx, study: Study, header: Header) -> bool:
+    """Say whether *header* names a patient or an order as no instance of its study did before."""
+    named = _named_by(header)
+    return named != _named_by(study.received) and named not in studies.other_identities(tx, study.key)
+
+
+def _named_by(header: Header) -> dict[str, Any]:
+    order = asdict(order_named_by(header))
+    return {
+        "patient": asdict(identity_of(header)),
+        "order": order | {"request_attributes": [*order["request_attributes"]]},
+    }
 
 
 def _instance(header: Header, spooled: Spooled, blob: str, now: datetime) -> Instance:

@@ -130,13 +130,22 @@ def touch(tx: WriteTx, study_key: int, at: datetime) -> None:
     tx.execute(update(studies).where(studies.c.key == study_key).values(last_instance_at=at, completed_at=None))
 
 
-def other_identities(tx: ReadTx, study_key: int) -> list[dict[str, str]]:
-    """Return the other patients that instances of the study name."""
+def add_keys(tx: WriteTx, study_key: int, keys: Iterable[IdentityKey]) -> None:
+    """Let later patients and orders find a study under *keys* too."""
+    rows = tx.execute(select(study_keys.c.kind, study_keys.c.value).where(study_keys.c.study_key == study_key))
+    known = {IdentityKey(row.kind, row.value) for row in rows}
+    new = [{"study_key": study_key, "kind": key.kind, "value": key.value} for key in sorted(set(keys) - known)]
+    if new:
+        tx.execute(insert(study_keys), new)
+
+
+def other_identities(tx: ReadTx, study_key: int) -> list[dict[str, Any]]:
+    """Return what instances of the study say otherwise than its first: whose they are ("patient"), of which "order"."""
     return list(tx.execute(select(studies.c.other_identities).where(studies.c.key == study_key)).scalar_one())
 
 
-def add_other_identity(tx: WriteTx, study_key: int, identity: dict[str, str]) -> None:
-    """Keep that an instance of the study names another patient."""
+def add_other_identity(tx: WriteTx, study_key: int, identity: dict[str, Any]) -> None:
+    """Keep that an instance of the study names another patient or order."""
     known = other_identities(tx, study_key)
     if identity not in known:
         tx.execute(update(studies).where(studies.c.key == study_key).values(other_identities=[*known, identity]))

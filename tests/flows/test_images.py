@@ -212,6 +212,34 @@ def test_images_of_two_patients_in_one_study_hold_it(house: House) -> None:
     assert study_of(house, "A1").state == StudyState.REVIEW
 
 
+def test_an_image_with_another_patient_s_order_number_holds_its_study(house: House) -> None:
+    say(house, order(PLAIN, "A1"), order(STRANGER, "B1"))
+    wrong = image(PLAIN, "A1", 2)
+    wrong.AccessionNumber = "B1"
+    receive(house, image(PLAIN, "A1", 1), wrong)
+    held = study_of(house, "A1")
+    assert (held.state, held.rule) == (StudyState.REVIEW, "V06")
+    assert "OKAFOR" in held.sentence
+
+
+def test_an_image_whose_other_order_number_turns_out_another_patient_s_holds_its_study(house: House) -> None:
+    say(house, order(PLAIN, "A1"))
+    wrong = image(PLAIN, "A1", 2)
+    wrong.AccessionNumber = "B1"
+    receive(house, image(PLAIN, "A1", 1), wrong)
+    assert study_of(house, "A1").is_bound
+    say(house, order(STRANGER, "B1"))
+    assert study_of(house, "A1").rule == "V06"
+
+
+def test_images_of_two_orders_of_one_patient_stay_bound(house: House) -> None:
+    say(house, order(PLAIN, "A1"), order(PLAIN, "A2"))
+    other = image(PLAIN, "A1", 2)
+    other.AccessionNumber = "A2"
+    receive(house, image(PLAIN, "A1", 1), other)
+    assert study_of(house, "A1").is_bound
+
+
 def test_what_leaves_carries_the_record_s_identity_and_the_original_stays(house: House, tmp_path: Path) -> None:
     say(house, order(PLAIN, "A1"))
     typed = image(PLAIN, "A1")
