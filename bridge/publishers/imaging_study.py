@@ -22,10 +22,10 @@ from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import PLACEMENT_SYSTEM, Links, holds, same_target, study_identifier, token
+from bridge.domain.completeness import complete_at, is_all_here
 from bridge.domain.identifiers import derive_uid, digest_of
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
-from bridge.domain.performed import PerformedStatus
 from bridge.domain.study import StudyContents
 from bridge.errors import Conflict, Unavailable
 from bridge.outbox import enqueue
@@ -171,19 +171,10 @@ class ImagingStudyPublisher:
             )
 
     def _ready_at(self, tx: ReadTx, contents: StudyContents, now: datetime) -> datetime:
-        """
-        Return when the study counts as complete: now, once what its MPPS name is all here, else after the quiet time.
-
-        An MPPS that was completed without naming an instance says nothing about completeness. Source: IHE RAD TF-2 4.7.
-        """
         steps = performed.of_study(tx, contents.study.study_instance_uid)
-        named = {uid for step in steps for uid in step.referenced_instances}
         here = {one.sop_instance_uid for group in contents.instances.values() for one in group}
-        is_done = any(step.status == PerformedStatus.COMPLETED for step in steps)
-        is_running = any(step.status == PerformedStatus.IN_PROGRESS for step in steps)
-        if is_done and not is_running and named and named <= here:
-            return now
-        return (contents.study.last_instance_at or now) + self._study_quiet
+        all_here = is_all_here(steps, here)
+        return complete_at(contents.study.last_instance_at, self._study_quiet, now, all_here=all_here)
 
 
 class _Placing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -56,7 +57,7 @@ def well_known(release: str, name: str) -> Response:
 @blueprint.get("/ImagingStudy")
 @needs(Permission.READ_FHIR)
 def search_studies(release: str) -> Response:
-    """Find bound studies by _id, identifier or patient."""
+    """Find bound and complete studies by _id, identifier or patient."""
     _version(release)
     asked = _parameters("ImagingStudy")
     size = _count()
@@ -72,10 +73,10 @@ def search_studies(release: str) -> Response:
 @blueprint.get("/ImagingStudy/<resource_id>")
 @needs(Permission.READ_FHIR)
 def read_study(release: str, resource_id: str) -> Response:
-    """Return one bound study."""
+    """Return one bound and complete study."""
     _version(release)
     with services().store.read() as tx:
-        keys, _ = served.find(tx, Wanted(study_keys=(_key(resource_id),)), before=None, limit=1)
+        keys, _ = served.find(tx, Wanted(_quiet_since(), study_keys=(_key(resource_id),)), before=None, limit=1)
         if not keys:
             raise LookupError(resource_id)
         resource, patient_key = _study(tx, keys[0], release), studies.get(tx, keys[0]).patient_key
@@ -177,10 +178,16 @@ def _wanted(tx: ReadTx, asked: Mapping[str, str]) -> Wanted:
     ids = asked.get("_id")
     identifier = asked.get("identifier")
     return Wanted(
+        _quiet_since(),
         study_keys=tuple(int(one) for one in ids.split(",") if _ID.fullmatch(one)) if ids else None,
         values=tuple(_value(one) for one in identifier.split(",")) if identifier else None,
         patient_keys=tuple(_subjects(tx, subject)) if subject else None,
     )
+
+
+def _quiet_since() -> datetime:
+    here = services()
+    return here.clock.now() - timedelta(seconds=here.settings.publish.study_quiet_secs)
 
 
 def _subjects(tx: ReadTx, reference: str) -> list[int]:

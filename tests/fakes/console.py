@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from flask.testing import FlaskClient
 
+from bridge.clock import FixedClock
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.study import Study
 from bridge.flows import manage_users, sign_in
@@ -43,6 +44,7 @@ class Console:
         self.house = house
         self.store: Store = house.store
         self.clinic = Clinic(house.store)
+        assert isinstance(house.clock, FixedClock)
         self.clock = house.clock
         self.services = WebServices(
             settings=house.settings,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from bridge.domain.accounts import Role
+from bridge.domain.performed import PerformedDraft, PerformedStatus, ScheduledReference
 from bridge.domain.study import StudyState
 from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY
-from bridge.store import studies
+from bridge.store import performed, studies
 from bridge.web.api.messages import status_of
 from bridge.web.api.openapi import QUERIES, describe
 from tests.fakes.console import Console
@@ -316,6 +318,7 @@ def test_fhir_serves_bound_studies_only(console: Console) -> None:
     console.order()
     bind(console)
     console.images("1.2.840.99.2")
+    console.clock.at += timedelta(minutes=1)
     api = console.machine(Role.SYSTEM)
     for release, version in (("r4", "4.0.1"), ("r5", "5.0.0")):
         assert console.app.test_client().get(f"/fhir/{release}/metadata").json["fhirVersion"] == version
@@ -339,6 +342,37 @@ def test_fhir_serves_bound_studies_only(console: Console) -> None:
     assert api.get("/fhir/r4/Patient?identifier=00041001").json["total"] == 1
     strict = api.get("/fhir/r4/ImagingStudy?colour=red", headers={"Prefer": "handling=strict"})
     assert strict.status_code == 400
+
+
+def test_fhir_serves_no_study_before_it_is_complete(console: Console) -> None:
+    console.order()
+    bind(console)
+    api = console.machine(Role.SYSTEM)
+
+    def served() -> tuple[int, int]:
+        total: int = api.get(f"/fhir/r4/ImagingStudy?identifier={UID}").json["total"]
+        return total, api.get("/fhir/r5/ImagingStudy/1").status_code
+
+    assert served() == (0, 404)
+    console.clock.at += timedelta(seconds=console.services.settings.publish.study_quiet_secs)
+    assert served() == (1, 200)
+
+
+def test_what_the_modality_says_is_all_of_it_is_served_at_once(console: Console) -> None:
+    console.order()
+    bind(console)
+    here = tuple(f"{UID}.{series}.{number}" for series in (1, 2) for number in (1, 2, 3))
+    draft = PerformedDraft(scheduled=(ScheduledReference(study_instance_uid=UID),))
+    with console.store.write() as tx:
+        step = performed.add(tx, "2.25.1", draft, (), console.clock.now())
+    api = console.machine(Role.SYSTEM)
+    answers = []
+    for named in ((*here, f"{UID}.3.1"), here):
+        done = PerformedDraft(referenced_instances=named)
+        with console.store.write() as tx:
+            performed.save(tx, step, PerformedStatus.COMPLETED, done, console.clock.now())
+        answers.append(api.get("/fhir/r4/ImagingStudy/1").status_code)
+    assert answers == [404, 200]
 
 
 def test_dicomweb_finds_bound_studies_with_the_records_identity(console: Console) -> None:
