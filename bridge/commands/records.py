@@ -22,10 +22,10 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.preview_message import preview_message
-from bridge.flows.record_access import record_access
+from bridge.flows.record_access import record_access, record_look_at
 from bridge.flows.replay_message import replay_message
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import decisions
+from bridge.store import audit, decisions, studies
 from bridge.store.listings import exam_detail, queues, search, worklists
 from bridge.store.listings.exam_detail import Exam
 from bridge.wiring import House
@@ -114,10 +114,13 @@ def worklist(ae_title: str, accession_number: str | None, config: Path | None, a
     with house.store.read() as tx:
         if accession_number is not None:
             shown, reasons = worklists.explain(tx, accession_number, ae_title)
-            rows: list[dict[str, Any]] = []
+            found: list[worklists.WorklistRow] = []
         else:
             shown, reasons = True, []
-            rows = [_worklist_row(row) for row in worklists.items(tx, ae_title, limit=_LIMIT)]
+            found = worklists.items(tx, ae_title, limit=_LIMIT)
+    looked = "worklist_viewed" if accession_number is None else "worklist_explained"
+    people = [row.patient.key for row in found if row.patient is not None]
+    record_look_at(house.store, house.clock, people, action=looked, actor=actor(), origin="")
     if accession_number is not None:
         if as_json:
             print_json({"shown": shown, "reasons": reasons})
@@ -127,10 +130,10 @@ def worklist(ae_title: str, accession_number: str | None, config: Path | None, a
                 click.echo(f"  {reason}")
         return
     if as_json:
-        print_json({"items": rows})
+        print_json({"items": [_worklist_row(row) for row in found]})
     else:
         columns = ("start", "station", "modality", "patient", "accession_number", "procedure", "status", "kept_back")
-        print_table(rows, columns, "nothing is scheduled")
+        print_table([_worklist_row(row) for row in found], columns, "nothing is scheduled")
 
 
 @click.group(invoke_without_command=True)
@@ -149,6 +152,8 @@ def mismatches(context: click.Context, config: Path | None, as_json: bool) -> No
     house = open_house(config)
     with house.store.read() as tx:
         rows = [asdict(row) for row in queues.open_mismatches(tx, before=None, limit=_LIMIT)]
+    about: audit.About = {"detail": {"count": len(rows)}}
+    record_access(house.store, house.clock, action="mismatches_listed", actor=actor(), **about)
     if as_json:
         print_json({"mismatches": rows})
     else:
@@ -170,7 +175,10 @@ def show_mismatch(config: Path | None, mismatch_id: int) -> None:
         rows = queues.mismatches_by_key(tx, [mismatch_id])
         if not rows:
             raise LookupError(f"no mismatch {mismatch_id}")
-        decision = decisions.of_study(tx, rows[0].study_key)[0]
+        study = studies.get(tx, rows[0].study_key)
+        decision = decisions.of_study(tx, study.key)[0]
+    about: audit.About = {"study_key": study.key, "patient_key": study.patient_key}
+    record_access(house.store, house.clock, action="mismatch_viewed", actor=actor(), **about)
     print_json(
         {
             "mismatch": asdict(rows[0]),
@@ -258,8 +266,11 @@ def drop_command(config: Path | None, delivery_id: int) -> None:
 def _note_look(house: House, exams: list[Exam]) -> None:
     """Audit each exam before it is printed: without the row there is no look."""
     for one in exams:
-        order_key = one.order.key if one.order is not None else None
-        record_access(house.store, house.clock, action="exam_viewed", actor=actor(), order_key=order_key)
+        row = one.row
+        about: audit.About = {"order_key": row.order_key, "study_key": row.study_key}
+        if row.patient is not None and row.patient.key:
+            about["patient_key"] = row.patient.key
+        record_access(house.store, house.clock, action="exam_viewed", actor=actor(), **about)
 
 
 def _worklist_row(row: worklists.WorklistRow) -> dict[str, Any]:

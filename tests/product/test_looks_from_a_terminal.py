@@ -1,0 +1,43 @@
+"""Whoever looks at patients from a terminal is in the trail as whoever looks in the console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge import settings
+from bridge.clock import Clock
+from bridge.start import prepare_store
+from bridge.store import audit, patients
+from bridge.store.tables import studies as studies_table
+from bridge.wiring import House
+from tests.cast import PLAIN, Person, adt, image, order, spooled
+from tests.flows.asking import say
+from tests.product.running import run_command, settings_text
+
+
+def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
+    config = tmp_path / "bridge.toml"
+    config.write_text(settings_text(tmp_path, {}), "utf-8")
+    house = House(settings.load(config, {}), Clock())
+    prepare_store(house)
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    for dataset in (image(PLAIN, "A1"), image(Person("1", "NOBODY^X", "19111111", "F"), "A7")):
+        house.instances.receive(spooled(house, dataset, "CT1"))
+    with house.store.read() as tx:
+        (person,) = patients.get_many(tx, [1])
+        bound, waiting = [row.key for row in tx.execute(studies_table.select().order_by(studies_table.c.key))]
+    looks = (["exam", "A1"], ["worklist", "--as", "CT1"], ["worklist", "--explain", "A1"], ["mismatches"])
+    for look in looks:
+        done = run_command(*look, "-c", str(config))
+        assert done.returncode == 0, done.stderr
+    assert run_command("mismatches", "-c", str(config), "show", "1").returncode == 0
+    with house.store.read() as tx:
+        rows = [row for row in audit.recent(tx, limit=50) if row.actor.startswith("terminal:")]
+    house.store.dispose()
+    assert [(row.action, row.patient_key, row.study_key) for row in reversed(rows)] == [
+        ("exam_viewed", person.key, bound),
+        ("worklist_viewed", person.key, None),
+        ("worklist_explained", None, None),
+        ("mismatches_listed", None, None),
+        ("mismatch_viewed", None, waiting),
+    ]
