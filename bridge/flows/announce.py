@@ -5,6 +5,7 @@ Whoever changes a binding calls one of these in the same transaction; nothing el
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,8 +13,10 @@ from bridge.domain.claim import AttachmentState
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, Work
-from bridge.store import authorizations
+from bridge.store import authorizations, decisions, events, patients, publications
 from bridge.store.db import WriteTx
+from bridge.store.decisions import Decision
+from bridge.store.events import Event, Station
 
 # A moment for the rest of a burst, so that an archive gets a study in few associations.
 _ARCHIVE_GATHERS = timedelta(seconds=1)
@@ -46,6 +49,7 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
     for archive in to.archives:
         enqueue.enqueue(tx, _work(ARCHIVE, archive, study), at)
     _recheck_attachments(tx, study, to, at)
+    _flag_archived(tx, study, at)
 
 
 def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
@@ -55,6 +59,7 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     for attachment in authorizations.attachments_of_study(tx, study.key):
         enqueue.hold_attachment(tx, attachment.key, reason, at)
         authorizations.hold_attachment(tx, attachment.key, "the study's patient is in question", at)
+    _flag_archived(tx, study, at)
 
 
 def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Destinations, at: datetime) -> None:
@@ -80,6 +85,32 @@ def _free_attachment(tx: WriteTx, attachment_key: int, study: Study, to: Destina
     if authorizations.free_attachment(tx, attachment_key, at) == AttachmentState.RELEASED:
         enqueue.release_attachment(tx, attachment_key, at)
         attachment_ready(tx, attachment_key, study.key, to, at)
+
+
+def _flag_archived(tx: WriteTx, study: Study, at: datetime) -> None:
+    """Say on the timeline what archives have under another patient: it is theirs, and a person must have it taken out."""
+    forwarded = publications.forwarded(tx, study.key)
+    if not forwarded:
+        return
+    made = decisions.of_study(tx, study.key)
+    others = _bindings_to_others(tx, study, made)
+    told = events.timeline(tx, [], [study.key])
+    for one in forwarded:
+        what = f"Archive {one.destination} has {one.count} objects under an earlier binding"
+        is_told = any(line.what == what and line.at >= one.last_at for line in told)
+        if one.binding_version in others and not is_told:
+            source = ("decision", str(made[0].key))
+            events.add(tx, Event(at, Station.IMAGES, what, one.destination, *source, study.order_key, study.key))
+
+
+def _bindings_to_others(tx: WriteTx, study: Study, made: Iterable[Decision]) -> set[int]:
+    """Return the versions of the bindings to another patient than the present one; all of them, if there is none."""
+    owner = None if study.patient_key is None else patients.survivor(tx, study.patient_key).key
+    return {
+        one.binding_version
+        for one in made
+        if one.patient_key is not None and patients.survivor(tx, one.patient_key).key != owner
+    }
 
 
 def _work(topic: str, destination: str, study: Study) -> Work:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from bridge.codecs.dicom import overlay
 from bridge.domain.study import Instance, OutgoingObject
 from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
 from bridge.outbox import enqueue
-from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
+from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.dicom_client import StoreResult, Target, store_files
 from bridge.store import decisions, events, publications, studies
 from bridge.store.blobs import FolderBlobs
@@ -101,10 +101,11 @@ class ArchiveStorePublisher:
                 held = f"the corrections cannot be made: {fault.detail}"
                 break
             if watch.fault is not None:
-                raise watch.fault
+                break
             if len(results) < len(parcel.instances) and any(one.status is None for one in results):
                 break
-        return _receipt(parcel, results, held)
+        receipt = _receipt(parcel, results, held)
+        return receipt if watch.fault is None else replace(receipt, fault=watch.fault)
 
     def settled(self, tx: WriteTx, parcel: ArchiveParcel, receipt: ArchiveReceipt, at: datetime) -> None:
         """Note what the archive has, and tell the timeline once all of it is there."""
@@ -115,6 +116,8 @@ class ArchiveStorePublisher:
         publications.put_forwards(tx, study_key, parcel.delivery.destination, parcel.binding_version, taken)
         if receipt.fault is None and not receipt.held:
             self._tell(tx, parcel.delivery, receipt.detail, at)
+        elif taken and receipt.fault is not None and receipt.fault.code == BINDING_CHANGED:
+            self._tell(tx, parcel.delivery, f"{receipt.detail} before the study's patient came in question", at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
         """Tell the timeline of a delivery that is given up."""

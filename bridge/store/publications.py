@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, or_, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.tables import forwards, instances, publications, studies
@@ -105,6 +105,27 @@ def put_forwards(
                     instance_key=instance_key, study_key=study_key, destination=destination, **values
                 )
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """How many of a study's objects an archive has with one binding, and since when the last."""
+
+    destination: str
+    binding_version: int
+    count: int
+    last_at: datetime
+
+
+def forwarded(tx: ReadTx, study_key: int) -> list[Forwarded]:
+    """Return what archives have of a study."""
+    rows = tx.execute(
+        select(forwards.c.destination, forwards.c.binding_version, func.count(), func.max(forwards.c.sent_at))
+        .where(forwards.c.study_key == study_key)
+        .group_by(forwards.c.destination, forwards.c.binding_version)
+        .order_by(forwards.c.destination, forwards.c.binding_version)
+    )
+    return [Forwarded(*row) for row in rows]
 
 
 def _publication(row: Row[Any]) -> Publication:

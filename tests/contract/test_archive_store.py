@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Archive:
     def __init__(self) -> None:
         self.got: list[Dataset] = []
         self.statuses: dict[int, int] = {}
+        self.on_store: Callable[[int], object] = lambda number: None
         self.associations = 0
         self._ae = AE("PACS")
         self._ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
@@ -51,6 +52,7 @@ class Archive:
     def _store(self, event: evt.Event) -> int:
         dataset = event.dataset
         dataset.file_meta = event.file_meta
+        self.on_store(int(dataset.InstanceNumber))
         status = self.statuses.pop(int(dataset.InstanceNumber), 0)
         if status == 0 or status >> 12 == 0xB:
             self.got.append(dataset)
@@ -195,3 +197,17 @@ def test_corrections_that_cannot_be_made_hold_the_study(scene: Scene) -> None:
     assert scene.archive.got == []
     assert scene.delivery().state == DeliveryState.HELD
     assert "cannot be made" in scene.delivery().held_reason
+
+
+def test_what_an_archive_took_before_the_binding_changed_is_noted_under_the_earlier_one(scene: Scene) -> None:
+    study = scene.study()
+    bound = scene.clinic.bind(study, scene.clinic.patient("00012345"))
+    scene.archive.on_store = lambda number: scene.clinic.question(study) if number == 2 else None
+    scene.send(study)
+    assert sorted(int(one.InstanceNumber) for one in scene.archive.got) == [1, 2]
+    assert scene.delivery().state == DeliveryState.HELD
+    with scene.clinic.store.read() as tx:
+        (noted,) = publications.forwarded(tx, study.key)
+        lines = [line.what for line in events.timeline(tx, [], [study.key])]
+    assert (noted.binding_version, noted.count) == (bound.binding_version, 2)
+    assert lines == ["2 of 3 objects stored before the study's patient came in question"]
