@@ -87,6 +87,11 @@ class PatientRecord:
         return self.patient.multiple_birth or any(patient.multiple_birth for patient in self.merged)
 
     @property
+    def in_question(self) -> bool:
+        """Whether an update made another person of this record, or of one that was merged into it."""
+        return self.patient.in_question or any(patient.in_question for patient in self.merged)
+
+    @property
     def known_names(self) -> tuple[str, ...]:
         """Every name ever known, the present one first."""
         names = [self.patient.patient_name, *self.patient.other_patient_names, *self.former_names]

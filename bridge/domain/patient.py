@@ -19,7 +19,8 @@ class Patient:
     key: our row. identifiers: the primary one first. patient_name: DICOM PN, up to three groups.
     patient_birth_date: "YYYYMMDD" or "". patient_sex: M, F, O or "".
     as_of: the time of the newest news applied, by the sender's clock; None for one made from nothing but a merge.
-    merged_into: the survivor's key, None while live. provisional: known only from an order, or unidentified (PID-31).
+    merged_into: the survivor's key, None while live. in_question: an update made another person of it, and nobody has
+    said yet which is right. provisional: known only from an order, or unidentified (PID-31).
     """
 
     key: int
@@ -35,6 +36,7 @@ class Patient:
     as_of: datetime | None = None
     merged_into: int | None = None
     version: int = 1
+    in_question: bool = False
 
     @property
     def primary(self) -> PatientIdentifier:

@@ -72,9 +72,19 @@ def _written(patient_name: str, patient_id: str) -> str:
 
 def _signals(case: Case) -> str:
     if not case.signals:
-        return ""
+        return _record_in_question(case)
     words = dict.fromkeys(signal_words(signal.code) for signal in case.signals)
     return f"{' and '.join(words)}."
+
+
+def _record_in_question(case: Case) -> str:
+    target = _target(case)
+    if target is None or not target.patient.in_question:
+        return ""
+    return (
+        f"{named_by(case, target.key)}, but name and birth date of that record became another person's, and nobody has "
+        "said yet which person it is."
+    )
 
 
 def _nobody(case: Case) -> str:

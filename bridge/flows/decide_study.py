@@ -21,6 +21,7 @@ from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
+from bridge.flows.register_patient import refresh_keys
 from bridge.store import decisions, events, patients, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
@@ -81,12 +82,37 @@ def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor
     """
     Bind *study* because a person says so; rules may follow merges, refresh values or hold it, never re-bind it.
 
+    It says, too, that the patient's record is who it says by now, if an update had put that in question.
     Raises: Conflict, if the patient is no longer on record.
     """
     verdict = chosen_by_person(bound, _evidence(tx, study), StoredRegistry(tx), how.rules)
     if verdict is None:
         raise Conflict("no such patient", code="unknown", where="patient")
-    return _record(tx, study, verdict, how, actor=actor, reason=reason)
+    after = _record(tx, study, verdict, how, actor=actor, reason=reason)
+    assert after.patient_key is not None
+    doubted = in_question(tx, after.patient_key)
+    for key in doubted:
+        patients.confirm(tx, key)
+    if doubted:
+        refresh_keys(tx, after.patient_key)
+        decide_after(tx, [after.patient_key], [], how)
+    return studies.get(tx, study.key)
+
+
+def in_question(tx: WriteTx, patient_key: int) -> list[int]:
+    """Return the records of a live patient, merged ones too, that an update made another person of."""
+    keys = [patient_key, *patients.merged_into(tx, patient_key)]
+    return [one.key for one in patients.get_many(tx, keys) if one.in_question]
+
+
+def free_by_rule(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> None:
+    """Bind a held study again to whom it was bound to, because a person settled the doubt and a rule says so now."""
+    held_from = study.held_from_patient_key
+    if held_from is None or study.decided_by.startswith("user:"):
+        return
+    verdict = decide(_evidence(tx, study), StoredRegistry(tx), how.rules)
+    if verdict.binds and verdict.patient_key == patients.survivor(tx, held_from).key:
+        _record(tx, study, verdict, how, actor=actor, reason=reason)
 
 
 def withdraw(

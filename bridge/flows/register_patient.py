@@ -97,6 +97,7 @@ def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules
         return Registered(patients.get(tx, holder.key), notices)
     became_another = becomes_another_person(record_of(tx, holder), after, rules)
     if became_another:
+        patients.question(tx, holder)
         notices.append(Notice("W", "name and birth date are another person's; studies held for a person", "PID-5"))
     saved = patients.save(tx, after, news.heard_at)
     refresh_keys(tx, holder.key)

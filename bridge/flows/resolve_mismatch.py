@@ -11,7 +11,17 @@ from bridge.domain.reconsider import Binding
 from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, bind_by_person, close, withdraw
+from bridge.flows.decide_study import (
+    Deciding,
+    bind_by_person,
+    close,
+    decide_after,
+    free_by_rule,
+    in_question,
+    withdraw,
+)
+from bridge.flows.register_patient import refresh_keys
+from bridge.flows.schedule_order import refresh_worklist_of_patient
 from bridge.store import audit, orders, patients, studies
 from bridge.store.db import Store, WriteTx, lock
 
@@ -19,7 +29,8 @@ from bridge.store.db import Store, WriteTx, lock
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """
-    What a person decided. action: "bind", "unbind" or "reject".
+    What a person decided. action: "bind", "unbind", "reject", or "restore": the record that an update made another
+    person of is who it was before.
 
     accession_number or patient (patient_id, issuer) say to whom, for "bind". reason is never empty. actor: "user:maria".
     """
@@ -77,7 +88,31 @@ class MismatchResolver:
             return withdraw(tx, study, "person", words, how, actor=ruling.actor, reason=ruling.reason)
         if ruling.action == "reject":
             return close(tx, study, ruling.reason, ruling.actor, how)
-        raise Incomplete("bind, unbind or reject", code="not_in_table", where="action")
+        if ruling.action == "restore":
+            return self._restore(tx, study, ruling, how)
+        raise Incomplete("bind, unbind, reject or restore", code="not_in_table", where="action")
+
+    def _restore(self, tx: WriteTx, study: Study, ruling: Ruling, how: Deciding) -> Study:
+        """
+        Give the record that *study* was bound to its earlier values back, and its studies to it where a rule agrees.
+
+        Raises: Conflict, if the study was held from nobody, or nobody doubts that record.
+        """
+        if study.held_from_patient_key is None:
+            raise Conflict("the study was not held from a patient", code="not_held", where="action")
+        live = patients.survivor(tx, study.held_from_patient_key).key
+        doubted = in_question(tx, live)
+        if not doubted:
+            raise Conflict("no update put that patient's record in question", code="not_in_question", where="action")
+        for key in doubted:
+            patients.restore(tx, key, how.at)
+            audit.add(tx, at=how.at, action="patient_restored", actor=ruling.actor, patient_key=key)
+        refresh_keys(tx, live)
+        refresh_worklist_of_patient(tx, live)
+        for held in studies.held_from(tx, [live, *patients.merged_into(tx, live)]):
+            free_by_rule(tx, held, ruling.reason, ruling.actor, how)
+        decide_after(tx, [live], [], how)
+        return studies.get(tx, study.key)
 
     def _target(self, tx: WriteTx, ruling: Ruling) -> Binding:
         """Find whom the person means; a number and an order of two people are not one target."""

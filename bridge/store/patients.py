@@ -15,6 +15,14 @@ from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import patient_aliases, patient_identifiers, patient_keys, patients, visits
 
 _MAX_CHAIN = 100
+_QUESTIONED = (
+    "patient_name",
+    "patient_birth_date",
+    "patient_sex",
+    "multiple_birth",
+    "patient_address",
+    "patient_telephone",
+)
 
 
 def get(tx: ReadTx, key: int) -> Patient:
@@ -126,6 +134,44 @@ def save(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
     if (before.patient_name, before.patient_birth_date) != (patient.patient_name, patient.patient_birth_date):
         _learn_alias(tx, patient.key, before, at)
     return replace(patient, version=patient.version + 1)
+
+
+def question(tx: WriteTx, before: Patient) -> None:
+    """Note that another person is made of *before*'s record; what it says now is kept, unless it was in question before."""
+    last_alias = tx.execute(
+        select(func.coalesce(func.max(patient_aliases.c.key), 0)).where(patient_aliases.c.patient_key == before.key)
+    ).scalar_one()
+    values = {name: getattr(before, name) for name in _QUESTIONED} | {
+        "other_patient_names": list(before.other_patient_names),
+        "last_alias": last_alias,
+    }
+    tx.execute(
+        update(patients)
+        .where(patients.c.key == before.key, patients.c.in_question.is_(None))
+        .values(in_question=values)
+    )
+
+
+def confirm(tx: WriteTx, key: int) -> None:
+    """End the doubt about a record: it is who it says. What it said earlier is another person's and is no name of theirs."""
+    tx.execute(delete(patient_aliases).where(patient_aliases.c.patient_key == key))
+    tx.execute(update(patients).where(patients.c.key == key).values(in_question=None))
+
+
+def restore(tx: WriteTx, key: int, at: datetime) -> Patient:
+    """End the doubt about a record: it is who it was. Raises: LookupError, if nobody doubts it."""
+    before = tx.execute(select(patients.c.in_question).where(patients.c.key == key)).scalar()
+    if before is None:
+        raise LookupError(f"patient {key} is not in question")
+    said = {name: before[name] for name in _QUESTIONED} | {"other_patient_names": tuple(before["other_patient_names"])}
+    saved = save(tx, replace(get(tx, key), **said), at)
+    tx.execute(
+        delete(patient_aliases).where(
+            patient_aliases.c.patient_key == key, patient_aliases.c.key > before["last_alias"]
+        )
+    )
+    tx.execute(update(patients).where(patients.c.key == key).values(in_question=None))
+    return replace(saved, in_question=False)
 
 
 def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
@@ -261,4 +307,5 @@ def _patient(row: Row[Any], identifiers: Sequence[PatientIdentifier]) -> Patient
         as_of=row.as_of,
         merged_into=row.merged_into,
         version=row.version,
+        in_question=row.in_question is not None,
     )

@@ -41,6 +41,12 @@ def of_patient(tx: ReadTx, patient_key: int) -> list[Study]:
     ]
 
 
+def held_from(tx: ReadTx, patient_keys: Iterable[int]) -> list[Study]:
+    """Return the studies that were bound to one of these records until they were held."""
+    wanted = studies.c.held_from_patient_key.in_(list(patient_keys))
+    return [_study(row) for row in tx.execute(select(studies).where(wanted).order_by(studies.c.key))]
+
+
 def of_order(tx: ReadTx, order_key: int) -> list[Study]:
     """Return the studies bound to an order."""
     return [
