@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,12 +62,16 @@ def search_studies(release: str) -> Response:
     asked = _parameters("ImagingStudy")
     size = _count()
     with services().store.read() as tx:
-        keys, total = served.find(tx, _wanted(tx, asked), before=paging.before(), limit=size + 1)
+        known = paging.narrowed()
+        wanted = _wanted(tx, asked) if known is None else Wanted(_quiet_since(), study_keys=known)
+        keys, total = served.find(tx, wanted, before=paging.before(), limit=size + 1)
         shown, more = paging.cut(keys, size)
+        if more and known is None and "identifier" in asked:
+            known = tuple(served.find(tx, wanted, before=None, limit=paging.MATCHES_MAX)[0])
         found = [_study(tx, key, release) for key in shown]
         people = [studies.get(tx, key).patient_key for key in shown]
     reads.note_patients("fhir_searched", people)
-    return _bundle(release, found, total, shown[-1] if more else None)
+    return _bundle(release, found, total, shown[-1] if more else None, known or ())
 
 
 @blueprint.get("/ImagingStudy/<resource_id>")
@@ -240,17 +244,19 @@ def _key(resource_id: str) -> int:
     return int(resource_id)
 
 
-def _bundle(release: str, found: Iterable[Json], total: int, last: int | None) -> Response:
-    """Return a searchset; its link to the next page repeats what was searched for."""
+def _bundle(release: str, found: Iterable[Json], total: int, last: int | None, matches: Sequence[int] = ()) -> Response:
+    """Return a searchset; its link to the next page repeats what was searched for, but no identifier: *matches* instead."""
     place = f"{_base(release)}/{request.path.rpartition('/')[2]}"
     links = {"self": place}
-    following = paging.next_url(last, **{name: request.args[name] for name in request.args if name in _REPEATED})
+    following = paging.next_url(
+        last, matches, **{name: request.args[name] for name in request.args if name in _REPEATED}
+    )
     if following:
         links["next"] = f"{addresses.base_url()}{following}"
     return _answer(server.searchset(_base(release), found, total, links))
 
 
-_REPEATED = ("_id", "patient", "subject", "identifier", "_count")
+_REPEATED = ("_id", "patient", "subject", "_count")
 
 
 def _answer(resource: Json) -> Response:

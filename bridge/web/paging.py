@@ -1,4 +1,8 @@
-"""Pages of lists: an opaque cursor in the address, `{"<plural>": [...], "next": url or null}` in the answer."""
+"""Pages of lists: an opaque cursor in the address, `{"<plural>": [...], "next": url or null}` in the answer.
+
+What a caller searched for may be a patient's number or name, and addresses are logged on their way: the cursor of such a
+list holds the rows that it led to instead.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ from bridge.errors import Malformed
 
 LIMIT = 50
 _LIMIT_MAX = 200
+# A search leads to so many rows at most: each is in the cursor, and an address must not outgrow a request line.
+MATCHES_MAX = 500
 
 
 def limit() -> int:
@@ -25,26 +31,46 @@ def limit() -> int:
 
 def before() -> int | None:
     """Return the row key where the page before ended, None on the first page. Raises: Malformed."""
-    text = request.args.get("cursor", "")
-    if not text:
-        return None
-    try:
-        number = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)).decode("ascii")
-    except (ValueError, UnicodeError):
-        number = ""
-    if not number.isdecimal() or len(number) > 18:
-        raise Malformed("not a cursor of ours", where="cursor")
-    return int(number)
+    cursor = _cursor()
+    return cursor[0] if cursor else None
 
 
-def next_url(last_key: int | None, **parameters: str) -> str | None:
-    """Return the address of the next page, None on the last; only *parameters* and the cursor are in it."""
+def narrowed() -> tuple[int, ...] | None:
+    """Return the rows that the search of the first page led to, None where the cursor holds none. Raises: Malformed."""
+    return _cursor()[1:] or None
+
+
+def next_url(last_key: int | None, of: Sequence[int] = (), **parameters: str) -> str | None:
+    """
+    Return the address of the next page, None on the last; only *parameters* and the cursor are in it.
+
+    of: the rows that a search led to, which the next page reads with `narrowed`.
+    """
     if last_key is None:
         return None
-    cursor = base64.urlsafe_b64encode(str(last_key).encode()).decode().rstrip("=")
+    cursor = base64.urlsafe_b64encode(".".join(map(str, (last_key, *of))).encode()).decode().rstrip("=")
     known = {key: value for key, value in parameters.items() if value}
     size = {"limit": request.args["limit"]} if "limit" in request.args else {}
     return f"{request.path}?{urlencode({**known, **size, 'cursor': cursor})}"
+
+
+def after(keys: Sequence[int], size: int) -> list[int]:
+    """Return the first *size* of *keys*, newest first, after the page before."""
+    end = before()
+    return [key for key in sorted(keys, reverse=True) if end is None or key < end][:size]
+
+
+def _cursor() -> tuple[int, ...]:
+    text = request.args.get("cursor", "")
+    if not text:
+        return ()
+    try:
+        numbers = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)).decode("ascii").split(".")
+    except (ValueError, UnicodeError):
+        numbers = [""]
+    if not all(one.isdecimal() and len(one) <= 18 for one in numbers):
+        raise Malformed("not a cursor of ours", where="cursor")
+    return tuple(int(one) for one in numbers)
 
 
 def cut(rows: Sequence[Any], size: int) -> tuple[list[Any], bool]:

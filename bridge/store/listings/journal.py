@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,7 +52,11 @@ def recent(tx: ReadTx, *, state: str = "", before: int | None, limit: int) -> li
 
 def search(tx: ReadTx, text: str, limit: int) -> list[MessageRow]:
     """Return messages with this control ID, or about the exams or the patient that *text* leads to."""
-    keys = message_keys(tx, text, limit)
+    return by_keys(tx, message_keys(tx, text, limit))
+
+
+def by_keys(tx: ReadTx, keys: Sequence[int]) -> list[MessageRow]:
+    """Return these messages, newest first."""
     query = select(*_SHOWN).where(messages.c.key.in_(keys)).order_by(messages.c.key.desc())
     return [MessageRow(*row) for row in tx.execute(query)]
 

@@ -179,21 +179,30 @@ def with_studies(tx: ReadTx, found: list[Delivery]) -> list[DeliveryRow]:
 
 
 def authorization_rows(tx: ReadTx, text: str, *, before: int | None, limit: int) -> list[AuthorizationRow]:
-    """Return authorizations, newest first; text: number, accession number, patient number or beginning of a name."""
+    """Return authorizations, newest first; text: what `authorization_keys` takes, "" for all of them."""
+    if text:
+        return authorizations_by_key(tx, authorization_keys(tx, text, before=before, limit=limit))
     query = select(authorizations.c.key).order_by(authorizations.c.key.desc()).limit(limit)
     if before is not None:
         query = query.where(authorizations.c.key < before)
-    if text:
-        ordered = select(orders.c.key).where(orders.c.accession_number == text)
-        people = keys_by_number(tx, text) or keys_by_name(tx, text)
-        query = query.where(
-            or_(
-                authorizations.c.number == text,
-                authorizations.c.order_key.in_(ordered),
-                authorizations.c.patient_key.in_(people),
-            )
-        )
     return authorizations_by_key(tx, list(tx.execute(query).scalars()))
+
+
+def authorization_keys(tx: ReadTx, text: str, *, before: int | None = None, limit: int) -> list[int]:
+    """Return authorizations, newest first, by number, accession number, patient number or beginning of a name."""
+    ordered = select(orders.c.key).where(orders.c.accession_number == text)
+    people = keys_by_number(tx, text) or keys_by_name(tx, text)
+    query = select(authorizations.c.key).order_by(authorizations.c.key.desc()).limit(limit)
+    if before is not None:
+        query = query.where(authorizations.c.key < before)
+    found = query.where(
+        or_(
+            authorizations.c.number == text,
+            authorizations.c.order_key.in_(ordered),
+            authorizations.c.patient_key.in_(people),
+        )
+    )
+    return list(tx.execute(found).scalars())
 
 
 def authorizations_by_key(tx: ReadTx, keys: list[int]) -> list[AuthorizationRow]:

@@ -24,7 +24,7 @@ def list_audit() -> Response:
     patient_id, size = request.args.get("patient_id", "").strip(), paging.limit()
     since = instant_argument("since")
     with services().store.read() as tx:
-        keys = tuple(keys_by_number(tx, patient_id)) if patient_id else ()
+        keys = paging.narrowed() or (tuple(keys_by_number(tx, patient_id)) if patient_id else ())
         nobody = bool(patient_id) and not keys
         found = [] if nobody else audit.recent(
             tx, patient_keys=keys, since=since, before=paging.before(), limit=size + 1
@@ -32,9 +32,7 @@ def list_audit() -> Response:
         rows, more = paging.cut(found, size)
         people = by_key(tx, (row.patient_key for row in rows))
     reads.note("audit_viewed", patient_key=keys[0] if keys else None)
-    following = paging.next_url(
-        rows[-1].key if more else None, patient_id=patient_id, since=request.args.get("since", "")
-    )
+    following = paging.next_url(rows[-1].key if more else None, keys, since=request.args.get("since", ""))
     return jsonify(audit=[shapes.audit_row(row, people.get(row.patient_key or 0)) for row in rows], next=following)
 
 

@@ -10,6 +10,7 @@ from bridge.domain.accounts import Permission
 from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.errors import Incomplete, Malformed
 from bridge.store import authorizations, studies
+from bridge.store.db import ReadTx
 from bridge.store.listings import queues
 from bridge.web import bodies, paging, reads
 from bridge.web.access import caller, needs, services
@@ -24,11 +25,23 @@ def list_authorizations() -> Response:
     """Find authorizations by number, exam or patient; without q the newest."""
     text, size = request.args.get("q", "").strip(), paging.limit()
     with services().store.read() as tx:
-        found = queues.authorization_rows(tx, text, before=paging.before(), limit=size + 1)
+        matches = _matches(tx, text)
+        if matches:
+            found = queues.authorizations_by_key(tx, paging.after(matches, size + 1))
+        else:
+            found = [] if text else queues.authorization_rows(tx, "", before=paging.before(), limit=size + 1)
     rows, more = paging.cut(found, size)
     reads.note_each("authorizations_listed", (row.patient for row in rows))
-    following = paging.next_url(rows[-1].authorization.key if more else None, q=text)
+    following = paging.next_url(rows[-1].authorization.key if more else None, matches)
     return jsonify(authorizations=[shapes.authorization_row(row) for row in rows], next=following)
+
+
+def _matches(tx: ReadTx, text: str) -> list[int]:
+    """Return what the search leads to, as the first page found it; [] without a search."""
+    known = paging.narrowed()
+    if known is not None:
+        return list(known)
+    return queues.authorization_keys(tx, text, limit=paging.MATCHES_MAX) if text else []
 
 
 @blueprint.post("/authorizations")

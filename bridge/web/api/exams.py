@@ -47,7 +47,7 @@ def worklist() -> Response:
     with services().store.read() as tx:
         rows, more = paging.cut(worklists.items(tx, title, limit=size + 1, after=start), size)
     reads.note("worklist_viewed", detail={"as": title, "count": len(rows)})
-    following = paging.next_url(start + size if more else None, **{"as": title})
+    following = paging.next_url(start + size if more else None, (), **{"as": title})
     return jsonify(items=[shapes.worklist_row(row) for row in rows], next=following)
 
 

@@ -11,6 +11,7 @@ from bridge.domain.message import MessageState
 from bridge.errors import Malformed, Unsupported
 from bridge.store import messages
 from bridge.store.listings import journal
+from bridge.store.listings.search import message_keys
 from bridge.web import message_views, paging, reads
 from bridge.web.access import caller, needs, origin, services
 from bridge.web.api import shapes
@@ -30,13 +31,18 @@ def list_messages() -> Response:
     """Find messages by control ID, exam or patient; without q the newest, in one state= or in any."""
     text, size = request.args.get("q", "").strip(), paging.limit()
     with services().store.read() as tx:
-        if text:
-            rows, more = journal.search(tx, text, size), False
+        matches = list(paging.narrowed() or ())
+        if text and not matches:
+            matches = message_keys(tx, text, paging.MATCHES_MAX)
+        if matches:
+            rows, more = paging.cut(journal.by_keys(tx, paging.after(matches, size + 1)), size)
+        elif text:
+            rows, more = [], False
         else:
             state = message_state(request.args.get("state", ""))
             rows, more = paging.cut(journal.recent(tx, state=state, before=paging.before(), limit=size + 1), size)
     reads.note("messages_listed", detail={"count": len(rows)})
-    following = paging.next_url(rows[-1].key if more else None, state=request.args.get("state", ""))
+    following = paging.next_url(rows[-1].key if more else None, matches, state=request.args.get("state", ""))
     return jsonify(messages=[shapes.message_row(row) for row in rows], next=following)
 
 

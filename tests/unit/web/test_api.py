@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -65,6 +66,33 @@ def test_lists_page_by_a_cursor_without_gaps_or_repeats(console: Console) -> Non
         seen += [row["accession_number"] for row in page["exams"]]
         address = page["next"]
     assert seen == [f"A{number}" for number in reversed(range(7))]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "rows"),
+    [
+        ("/api/audit", {"patient_id": "00041001"}, "audit"),
+        ("/api/authorizations", {"q": "00041001"}, "authorizations"),
+        ("/api/messages", {"q": "00041001"}, "messages"),
+    ],
+)
+def test_the_pages_of_a_search_name_nobody_in_their_addresses(
+    console: Console, path: str, query: dict[str, str], rows: str
+) -> None:
+    for number in range(5):
+        console.order(f"A{number}")
+    console.order("B1", name="OTHER^ONE", patient_id="00041002")
+    api = console.machine(Role.ADMIN)
+    everything = [row["id"] for row in api.get(path, query_string={**query, "limit": 200}).json[rows]]
+    page = api.get(path, query_string={**query, "limit": 2}).json
+    seen = [row["id"] for row in page[rows]]
+    while page["next"]:
+        assert set(parse_qs(urlsplit(page["next"]).query)) == {"limit", "cursor"}
+        page = api.get(page["next"]).json
+        seen += [row["id"] for row in page[rows]]
+    assert len(everything) >= 5
+    assert [one for one in seen if one in everything] == everything
+    assert len(seen) - len(everything) == (path == "/api/audit")  # the first look is in the trail at the second
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=-1", "limit=999999", "cursor=%00", "cursor=abc"])
@@ -425,3 +453,21 @@ def test_a_study_in_the_middle_of_the_day_shows_where_it_waits(console: Console)
         found = studies.get(tx, study.key)
         studies.save(tx, replace(found, state=StudyState.REVIEW))
     assert console.machine(Role.INTAKE).get("/api/exams", query_string={"q": UID}).json["exams"]
+
+
+def test_fhir_s_next_page_names_no_identifier(console: Console) -> None:
+    console.order()
+    for uid in (UID, "1.2.840.99.2", "1.2.840.99.3"):
+        bind(console, uid)
+    console.clock.at += timedelta(minutes=1)
+    api = console.machine(Role.SYSTEM)
+    address, seen = "/fhir/r4/ImagingStudy?identifier=A1&_count=1", []
+    while address:
+        page = api.get(address).json
+        assert page["total"] == 3
+        seen += [one["resource"]["id"] for one in page["entry"]]
+        links = {link["relation"]: link["url"] for link in page["link"]}
+        following = urlsplit(links.get("next", ""))
+        assert "identifier" not in following.query
+        address = f"{following.path}?{following.query}" if following.path else ""
+    assert seen == ["3", "2", "1"]
