@@ -80,8 +80,10 @@ def release(tx: WriteTx, study_key: int, at: datetime) -> None:
 
 
 def hold_attachment(tx: WriteTx, attachment_key: int, reason: str, at: datetime) -> None:
-    """Let nothing more of a claim attachment leave."""
+    """Let nothing more of a claim attachment leave, and take back what did: its publisher finds it held and removes it."""
     deliveries.hold_waiting(tx, reason, at, attachment_key=attachment_key)
+    for delivery in deliveries.tried_of_attachment(tx, attachment_key):
+        enqueue(tx, _work_of(delivery), at)
 
 
 def release_attachment(tx: WriteTx, attachment_key: int, at: datetime) -> None:

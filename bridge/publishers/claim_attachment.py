@@ -23,7 +23,7 @@ from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.fhir_client import VERSION_CONFLICT, Found
 from bridge.publishers.imaging_study import Ehr
-from bridge.store import authorizations, events, patients, publications, studies
+from bridge.store import authorizations, deliveries, events, patients, publications, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -38,18 +38,23 @@ _CHART_WAIT = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class ClaimParcel(Parcel):
-    """An attachment and what it names. reference: the study's ImagingStudy on this server."""
+    """
+    An attachment and what it names. reference: the study's ImagingStudy on this server.
+
+    is_removal: the study may not be this patient's, and is taken off the Claim.
+    """
 
     attachment: ClaimAttachment
     authorization: Authorization
     patient: Patient
     study: Study
     reference: str
+    is_removal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimReceipt(Receipt):
-    """The Claim that now names the study."""
+    """The Claim that now names the study, "" if none is to."""
 
     reference: str
     was_written: bool
@@ -68,34 +73,42 @@ class ClaimAttachmentPublisher:
         return tuple(self._ehrs)
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> ClaimParcel | NotYet | Hold | Nothing:
-        """Collect the attachment, once the study stands in the chart of the authorization's own patient."""
+        """
+        Collect the attachment, once the study stands in the chart of the authorization's own patient.
+
+        One that is held is taken off the Claim if it may stand there.
+        """
         if delivery.attachment_key is None:
             return Nothing("it names no attachment")
         attachment = authorizations.get_attachment(tx, delivery.attachment_key)
         authorization = authorizations.get(tx, attachment.authorization_key)
         study = studies.get(tx, attachment.study_key)
         patient = patients.survivor(tx, authorization.patient_key)
-        if attachment.state in (AttachmentState.DRAFT, AttachmentState.REVIEW):
-            return Hold(f"the attachment is in {attachment.state}")
-        if not study.is_bound or study.patient_key is None:
-            return Hold("the study is not bound to a patient")
-        if patients.survivor(tx, study.patient_key).key != patient.key:
-            return Hold("the study is another patient's now")
-        standing = [
-            one
-            for one in publications.of_study(tx, study.key, delivery.destination)
-            if one.retired_at is None and one.binding_version == study.binding_version
-        ]
-        if not standing:
+        known = publications.of_study(tx, study.key, delivery.destination)
+        why_not = _why_held(tx, attachment, study, patient)
+        if why_not and not deliveries.was_tried(tx, self.topic, delivery.destination, delivery.order_of):
+            return Hold(why_not)
+        standing = [one for one in known if one.retired_at is None and one.binding_version == study.binding_version]
+        if not standing and not why_not:
             return NotYet(now + _CHART_WAIT, "the study is not in the chart yet")
-        reference = standing[-1].reference
+        named = known if why_not else standing
         return ClaimParcel(
-            delivery, study.key, study.binding_version, attachment, authorization, patient, study, reference
+            delivery,
+            study.key,
+            study.binding_version,
+            attachment,
+            authorization,
+            patient,
+            study,
+            named[-1].reference if named else "",
+            is_removal=bool(why_not),
         )
 
     def send(self, parcel: ClaimParcel, still_wanted: StillWanted) -> ClaimReceipt:
-        """Find the Claim and name the study in it."""
+        """Find the Claim and name the study in it, or take it off."""
         ehr = self._ehrs[parcel.delivery.destination]
+        if parcel.is_removal:
+            return _removed(ehr, parcel, still_wanted)
         subject = ehr.directory.patient(parcel.patient)
         entry = StudyOnClaim(
             study_instance_uid=parcel.study.study_instance_uid,
@@ -121,11 +134,12 @@ class ClaimAttachmentPublisher:
     def settled(self, tx: WriteTx, parcel: ClaimParcel, receipt: ClaimReceipt, at: datetime) -> None:
         """Mark the attachment sent, unless it was held meanwhile, and tell the timeline."""
         now = authorizations.get_attachment(tx, parcel.attachment.key)
-        is_held = now.state in (AttachmentState.DRAFT, AttachmentState.REVIEW)
+        is_held = parcel.is_removal or now.state in (AttachmentState.DRAFT, AttachmentState.REVIEW)
         state, detail = (now.state, now.detail) if is_held else (AttachmentState.SENT, "")
         authorizations.set_attachment_state(tx, now.key, state, at, reference=receipt.reference, detail=detail)
         if receipt.was_written:
-            self._tell(tx, parcel.delivery, f"attached: {receipt.detail}", parcel.authorization.order_key, at)
+            what = "taken off" if parcel.is_removal else "attached"
+            self._tell(tx, parcel.delivery, f"{what}: {receipt.detail}", parcel.authorization.order_key, at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
         """Say at the attachment why it is not there; dead, it is failed."""
@@ -177,3 +191,53 @@ class ClaimAttachmentPublisher:
                 study_key=delivery.study_key,
             ),
         )
+
+
+def _why_held(tx: ReadTx, attachment: ClaimAttachment, study: Study, patient: Patient) -> str:
+    """Return why the study must not stand on the Claim, "" if it may."""
+    if attachment.state in (AttachmentState.DRAFT, AttachmentState.REVIEW):
+        return f"the attachment is in {attachment.state}"
+    if not study.is_bound or study.patient_key is None:
+        return "the study is not bound to a patient"
+    if patients.survivor(tx, study.patient_key).key != patient.key:
+        return "the study is another patient's now"
+    return ""
+
+
+def _removed(ehr: Ehr, parcel: ClaimParcel, still_wanted: StillWanted) -> ClaimReceipt:
+    """Take the study off every Claim of the patient with the authorization's number, whatever became of the Claim."""
+    subject = ehr.directory.patient(parcel.patient)
+    cleared: set[str] = set()
+    for _ in range(_TRIES):
+        try:
+            for claim in _that_may_name_it(ehr, subject, parcel):
+                cleared |= _cleared(ehr, claim, parcel, still_wanted)
+        except Conflict as fault:
+            if fault.code != VERSION_CONFLICT:
+                raise
+            continue
+        return ClaimReceipt(f"{', '.join(sorted(cleared)) or 'no Claim'} names it no more", "", bool(cleared))
+    raise Unavailable("the server's Claim keeps changing", code=VERSION_CONFLICT)
+
+
+def _cleared(ehr: Ehr, claim: Found, parcel: ClaimParcel, still_wanted: StillWanted) -> set[str]:
+    """Take the study off *claim* and return its reference, or nothing where it does not stand."""
+    changed = codec.without_study(claim.resource, StudyOnClaim(parcel.study.study_instance_uid, parcel.reference, ""))
+    if changed == claim.resource:
+        return set()
+    still_wanted()
+    return {ehr.client.update(changed, claim.version).reference}
+
+
+def _that_may_name_it(ehr: Ehr, subject: str, parcel: ClaimParcel) -> list[Found]:
+    number = parcel.authorization.number
+    found = [
+        one
+        for parameters in ({"patient": subject, "_count": "100"}, {"identifier": number})
+        for one in ehr.client.search("Claim", parameters)
+        if same_target(one.resource.get("patient"), subject)
+    ]
+    # The Claim may have been filed under another Patient since.
+    known = ehr.client.read(parcel.attachment.reference) if parcel.attachment.reference else None
+    every = {one.reference: one for one in [*found, *([known] if known else [])]}
+    return [one for one in every.values() if codec.holds_number(one.resource, number)]

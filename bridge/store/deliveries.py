@@ -209,6 +209,11 @@ def in_flight(tx: ReadTx, study_key: int | None = None, attachment_key: int | No
     return _list(tx, select(deliveries).where(_is_sending(), _about(study_key, attachment_key)))
 
 
+def tried_of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
+    """Return the deliveries of an attachment that are in flight or were ever tried: what they wrote may stand."""
+    return _list(tx, select(deliveries).where(_about(None, attachment_key), or_(_tried(), _is_sending())))
+
+
 def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, str]]:
     """Return (destination, order_of) of everything of a study that was published, is in flight or was ever tried."""
     tried = tx.execute(

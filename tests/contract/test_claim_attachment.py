@@ -10,6 +10,8 @@ import pytest
 from bridge.domain.claim import AttachmentKind, AttachmentState, Authorization, AuthorizationLine, ClaimAttachment
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
+from bridge.flows import announce
+from bridge.flows.announce import Destinations
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import CLAIM, Work
 from bridge.publishers.fhir_client import Found
@@ -185,16 +187,96 @@ def test_a_spoiled_update_ends_with_one_entry(scene: Scene, mode: str) -> None:
     assert state_of(scene, attachment).state == AttachmentState.SENT
 
 
+def hold(scene: Scene, study: Study) -> None:
+    held = scene.clinic.question(study)
+    with scene.clinic.store.write() as tx:
+        announce.study_withdrawn(tx, held, scene.clinic.clock.now())
+
+
+def bind(scene: Scene, study: Study, patient: Patient) -> None:
+    bound = scene.clinic.bind(study, patient)
+    with scene.clinic.store.write() as tx:
+        to = Destinations(studies=("ehr",), claims=("ehr",))
+        announce.study_changed(tx, bound, to, scene.clinic.clock.now())
+
+
+def named_on(scene: Scene, claim: str) -> int:
+    """Return how many entries of the Claim name the study."""
+    said = scene.ehr.books.read("Claim", claim).get("supportingInfo", [])
+    return sum(1 for entry in said if "valueReference" in entry)
+
+
+def test_a_held_study_leaves_the_claim_and_comes_back_when_it_is_kept(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    before = scene.ehr.books.read("Claim", claim)
+    attachment = attach(scene, study, patient)
+    scene.until_quiet()
+    assert named_on(scene, claim) == 1
+
+    hold(scene, study)
+    scene.until_quiet()
+    after = scene.ehr.books.read("Claim", claim)
+    assert {name: after[name] for name in after if name != "meta"} == {
+        name: before[name] for name in before if name != "meta"
+    }
+    assert (state_of(scene, attachment).state, state_of(scene, attachment).reference) == (AttachmentState.REVIEW, "")
+
+    bind(scene, study, patient)
+    scene.until_quiet()
+    assert named_on(scene, claim) == 1
+    assert state_of(scene, attachment).state == AttachmentState.SENT
+
+
+def test_a_study_of_another_patient_leaves_the_first_one_s_claim(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    scene.in_ehr(other)
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attachment = attach(scene, study, patient)
+    scene.until_quiet()
+    bind(scene, study, other)
+    scene.until_quiet()
+    assert named_on(scene, claim) == 0
+    assert state_of(scene, attachment).state == AttachmentState.REVIEW
+
+
+@pytest.mark.parametrize("mode", ["commit-then-hang", "commit-then-reset"])
+def test_a_claim_whose_answer_was_lost_is_cleared_when_the_study_is_held(scene: Scene, mode: str) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attach(scene, study, patient)
+    scene.ehr.misbehave(mode, 1, ["PUT"], types=["Claim"])
+    scene.run()
+    assert named_on(scene, claim) == 1
+    hold(scene, study)
+    scene.until_quiet()
+    assert named_on(scene, claim) == 0
+
+
+@pytest.mark.parametrize("mode", ["412", "503", "commit-then-hang"])
+def test_a_spoiled_removal_ends_with_no_entry(scene: Scene, mode: str) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attach(scene, study, patient)
+    scene.until_quiet()
+    scene.ehr.misbehave(mode, 2, ["PUT"], types=["Claim"])
+    hold(scene, study)
+    scene.until_quiet()
+    assert named_on(scene, claim) == 0
+
+
 @pytest.mark.parametrize("mode", ["ok", "422"])
 def test_a_hold_while_the_claim_is_being_written_stays_a_hold(scene: Scene, mode: str) -> None:
     study, patient = scene.bound_study()
-    claim_in_ehr(scene, scene.in_ehr(patient))
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
     attachment = attach(scene, study, patient)
     scene.ehr.misbehave(mode, 1, ["PUT"], types=["Claim"])
     write = scene.client.update
 
     def hold_meanwhile(resource: Json, version: str) -> Found:
         if resource["resourceType"] == "Claim":
+            scene.client.update = write  # type: ignore[method-assign]
             scene.clinic.question(study)
             with scene.clinic.store.write() as tx:
                 at = scene.clinic.clock.now()
@@ -206,3 +288,4 @@ def test_a_hold_while_the_claim_is_being_written_stays_a_hold(scene: Scene, mode
     scene.client.update = hold_meanwhile  # type: ignore[method-assign]
     scene.run()
     assert state_of(scene, attachment).state == AttachmentState.REVIEW
+    assert named_on(scene, claim) == 0

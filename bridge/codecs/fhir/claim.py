@@ -1,4 +1,4 @@
-"""A study on a prior authorization: Claim.supportingInfo, added once and found again, everything else untouched.
+"""A study on a prior authorization: Claim.supportingInfo, added once, found again and taken out, all else untouched.
 
 Source: FHIR R4 Claim.supportingInfo, Claim.item.informationSequence; Da Vinci PAS (sequences never change).
 """
@@ -56,6 +56,25 @@ def with_study(claim: Json, study: StudyOnClaim) -> Json:
     return changed
 
 
+def without_study(claim: Json, study: StudyOnClaim) -> Json:
+    """
+    Return *claim* without any entry for the study; the same claim, if it names it nowhere.
+
+    The other entries keep their sequences, and lines that referred to the study do so no more. A list that ends empty is
+    left out, as FHIR has no empty lists.
+    """
+    changed = copy.deepcopy(claim)
+    gone = [entry for entry in _dicts(changed.get("supportingInfo")) if _names(entry, study)]
+    if not gone:
+        return changed
+    _keep(changed, "supportingInfo", [entry for entry in changed["supportingInfo"] if entry not in gone])
+    sequences = {_sequence(entry) for entry in gone}
+    for item in _dicts(changed.get("item")):
+        if "informationSequence" in item:
+            _keep(item, "informationSequence", [one for one in item["informationSequence"] if one not in sequences])
+    return changed
+
+
 def holds_number(claim: Json, number: str) -> bool:
     """Say whether *claim* is the authorization *number*: by an identifier's value, or as an insurance's preAuthRef."""
     wanted = _plain(number)
@@ -79,6 +98,13 @@ def _names(entry: Json, study: StudyOnClaim) -> bool:
     identifier = value.get("identifier") or {}
     by_uid = identifier.get("system") == wanted["system"] and identifier.get("value") == wanted["value"]
     return by_uid or same_target(value, study.reference)
+
+
+def _keep(element: Json, name: str, values: list[Any]) -> None:
+    if values:
+        element[name] = values
+    else:
+        del element[name]
 
 
 def _sequence(entry: Json) -> int:

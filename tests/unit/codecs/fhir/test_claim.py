@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.codecs.fhir.claim import StudyOnClaim, holds_number, with_study
+from bridge.codecs.fhir.claim import StudyOnClaim, holds_number, with_study, without_study
 
 Json = dict[str, Any]
 
@@ -59,3 +59,23 @@ def test_a_number_is_found_however_it_was_typed(said: Json) -> None:
 @pytest.mark.parametrize("said", [{"identifier": "PA1"}, {"insurance": [None, {"preAuthRef": None}]}, {}])
 def test_a_claim_of_odd_shape_has_no_number(said: Json) -> None:
     assert not holds_number(claim(**said), "PA1")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        claim(item=[{"sequence": 1}, {"sequence": 2, "productOrService": {"coding": [{"code": "71260"}]}}]),
+        claim(
+            supportingInfo=[{"sequence": 4, "category": {"text": "notes"}, "valueString": "MRI before"}],
+            item=[{"sequence": 1, "productOrService": {"coding": [{"code": "71260"}]}, "informationSequence": [4]}],
+        ),
+        claim(),
+    ],
+)
+def test_a_study_that_is_taken_off_leaves_the_claim_as_it_was(before: Json) -> None:
+    assert without_study(with_study(before, STUDY), StudyOnClaim("2.25.1", "", "")) == before
+
+
+def test_another_study_stays_on_the_claim() -> None:
+    named = with_study(claim(item=[{"sequence": 1}]), StudyOnClaim("2.25.2", "ImagingStudy/6", "MR"))
+    assert without_study(named, STUDY) == named
