@@ -110,6 +110,17 @@ def test_an_issuer_that_is_there_already_is_no_modification(tmp_path: Path) -> N
     assert "IssuerOfAccessionNumberSequence" not in none
 
 
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, JPEG])
+def test_what_agrees_already_leaves_byte_for_byte(tmp_path: Path, syntax: str) -> None:
+    source = save(ct(), tmp_path / "x.dcm", syntax)
+    target = correct(correct(source, _RECORD).rename(tmp_path / "y.dcm"), _RECORD)
+    assert target.read_bytes() == (tmp_path / "y.dcm").read_bytes()
+    before = source.read_bytes()
+    same = correct(source, {"PatientID": ct().PatientID})
+    correct(source, _RECORD)
+    assert source.read_bytes() == before != same.read_bytes()
+
+
 @pytest.mark.parametrize("undefined_length", [False, True])
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG])
 def test_an_earlier_modification_stays(tmp_path: Path, syntax: str, undefined_length: bool) -> None:
