@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bridge.clock import Clock
+from bridge.domain.claim import AttachmentState
 from bridge.errors import Conflict
 from bridge.outbox import enqueue
-from bridge.store import audit, deliveries, studies
+from bridge.store import audit, authorizations, deliveries, studies
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import Delivery
 
@@ -33,13 +34,24 @@ def drop_delivery(store: Store, clock: Clock, delivery_key: int, actor: str) -> 
 
 
 def _refuse_withdrawal(tx: WriteTx, delivery: Delivery) -> None:
-    if delivery.topic != enqueue.IMAGING_STUDY or delivery.study_key is None or deliveries.has_twin(tx, delivery):
-        return
-    if studies.get(tx, delivery.study_key).is_bound:
-        return
-    outside = deliveries.may_stand_outside(tx, delivery.study_key, delivery.topic)
-    if (delivery.destination, delivery.order_of) in outside:
+    if not deliveries.has_twin(tx, delivery) and (_takes_study_back(tx, delivery) or _clears_claim(tx, delivery)):
         raise Conflict(
-            "it takes a study out of a chart that may not be its patient's; bind the study or send it again",
+            "it takes a study back from where it may not be its patient's; bind the study or send it again",
             code="withdrawal_owed",
         )
+
+
+def _takes_study_back(tx: WriteTx, delivery: Delivery) -> bool:
+    if delivery.topic != enqueue.IMAGING_STUDY or delivery.study_key is None:
+        return False
+    if studies.get(tx, delivery.study_key).is_bound:
+        return False
+    outside = deliveries.may_stand_outside(tx, delivery.study_key, delivery.topic)
+    return (delivery.destination, delivery.order_of) in outside
+
+
+def _clears_claim(tx: WriteTx, delivery: Delivery) -> bool:
+    if delivery.topic != enqueue.CLAIM or delivery.attachment_key is None:
+        return False
+    is_held = authorizations.get_attachment(tx, delivery.attachment_key).state == AttachmentState.REVIEW
+    return is_held and deliveries.was_tried(tx, delivery.topic, delivery.destination, delivery.order_of)

@@ -10,8 +10,10 @@ import pytest
 from bridge.domain.claim import AttachmentKind, AttachmentState, Authorization, AuthorizationLine, ClaimAttachment
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
+from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
+from bridge.flows.change_delivery import drop_delivery
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import CLAIM, Work
 from bridge.publishers.fhir_client import Found
@@ -264,6 +266,18 @@ def test_a_spoiled_removal_ends_with_no_entry(scene: Scene, mode: str) -> None:
     hold(scene, study)
     scene.until_quiet()
     assert named_on(scene, claim) == 0
+
+
+def test_nobody_gives_up_what_takes_a_study_off_a_claim(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    claim_in_ehr(scene, scene.in_ehr(patient))
+    attach(scene, study, patient)
+    scene.until_quiet()
+    hold(scene, study)
+    (owed,) = [one for one in scene.deliveries(DeliveryState.PENDING) if one.topic == CLAIM]
+    with pytest.raises(Conflict) as refused:
+        drop_delivery(scene.clinic.store, scene.clinic.clock, owed.key, "user:ivo")
+    assert refused.value.code == "withdrawal_owed"
 
 
 @pytest.mark.parametrize("mode", ["ok", "422"])
