@@ -12,8 +12,10 @@ from bridge.store import decisions, orders, patients, studies
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
 from bridge.store.deliveries import Delivery
+from bridge.store.listings import set_aside
 from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
 from bridge.store.listings.people import Person, person_of
+from bridge.store.listings.set_aside import SetAside
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class StudyView:
     held_from: tuple[Person, str] | None
     decisions: tuple[Decision, ...]
     candidates: tuple[Candidate, ...]
+    set_aside: tuple[SetAside, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -74,6 +77,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         held_from=_held_from(tx, study),
         decisions=tuple(decided),
         candidates=tuple(_candidates(tx, decided[0].candidates if decided and not study.is_bound else ())),
+        set_aside=tuple(set_aside.of_study(tx, study.key)),
     )
 
 

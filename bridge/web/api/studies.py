@@ -142,6 +142,17 @@ def _whole(view: StudyView) -> dict[str, Any]:
             for one in view.candidates
         ],
         "published": [shapes.published(one) for one in view.published],
+        "set_aside": [
+            {
+                "sop_instance_uid": one.sop_instance_uid,
+                "reason": one.reason,
+                "patient": shapes.person(one.received),
+                "accession_number": one.received_accession_number or None,
+                "received_at": shapes.instant(one.received_at),
+                "from": one.received_from,
+            }
+            for one in view.set_aside
+        ],
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,
         "source_ae_title": study.source_ae_title,
