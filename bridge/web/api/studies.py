@@ -10,6 +10,7 @@ from bridge.domain.accounts import Permission, Role
 from bridge.errors import Malformed
 from bridge.store import decisions
 from bridge.store.listings import queues
+from bridge.store.listings.set_aside import SetAside
 from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.api import shapes
@@ -119,6 +120,17 @@ def _counts(view: StudyView) -> dict[str, Any]:
     }
 
 
+def _set_aside(one: SetAside) -> dict[str, Any]:
+    return {
+        "sop_instance_uid": one.sop_instance_uid,
+        "reason": one.reason,
+        "patient": shapes.person(one.received),
+        "accession_number": one.received_accession_number or None,
+        "received_at": shapes.instant(one.received_at),
+        "from": one.received_from,
+    }
+
+
 def _whole(view: StudyView) -> dict[str, Any]:
     latest, study = view.latest, view.study
     said: dict[str, Any] = {
@@ -142,17 +154,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
             for one in view.candidates
         ],
         "published": [shapes.published(one) for one in view.published],
-        "set_aside": [
-            {
-                "sop_instance_uid": one.sop_instance_uid,
-                "reason": one.reason,
-                "patient": shapes.person(one.received),
-                "accession_number": one.received_accession_number or None,
-                "received_at": shapes.instant(one.received_at),
-                "from": one.received_from,
-            }
-            for one in view.set_aside
-        ],
+        "set_aside": [_set_aside(one) for one in view.set_aside],
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,
         "source_ae_title": study.source_ae_title,
