@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.errors import Misconfigured
 from bridge.flows import manage_users
@@ -20,6 +21,7 @@ from bridge.settings import HttpSection, Tls
 from bridge.store import audit
 from bridge.web.server import HttpServer
 from bridge.wiring import House
+from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.faults.certificates import client_context, make_identity
 
@@ -77,7 +79,7 @@ def status(answer: bytes) -> int:
 
 @pytest.fixture
 def console(make_house: Callable[..., House]) -> Console:
-    return Console(make_house())
+    return Console(make_house(FixedClock(AT)))
 
 
 @pytest.fixture

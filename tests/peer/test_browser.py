@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
 from bridge.settings import HttpSection
 from bridge.web.server import HttpServer
 from bridge.wiring import House
+from tests.fakes.clinic import AT
 from tests.fakes.console import PASSWORD, Console
 
 playwright_api = pytest.importorskip("playwright.sync_api")
@@ -33,7 +35,7 @@ def database_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def console(make_house: Callable[..., House]) -> Console:
-    return Console(make_house())
+    return Console(make_house(FixedClock(AT)))
 
 
 @pytest.fixture

@@ -8,17 +8,19 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import Connection, event
 
+from bridge.clock import FixedClock
 from bridge.store import orders, patients
 from bridge.store.db import Store
 from bridge.store.events import Station
 from bridge.store.listings import counts, exam_detail, exams, journal, people, queues, search, served, worklists
 from bridge.wiring import House
+from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 
 
 @pytest.fixture
 def console(make_house: Callable[..., House]) -> Console:
-    return Console(make_house())
+    return Console(make_house(FixedClock(AT)))
 
 
 def test_an_exam_says_how_far_it_has_come(console: Console) -> None:
