@@ -191,7 +191,7 @@ def show_mismatch(config: Path | None, mismatch_id: int) -> None:
 
 @mismatches.command("decide")
 @click.argument("study_instance_uid")
-@click.argument("action", type=click.Choice(["bind", "unbind", "reject"]))
+@click.argument("action", type=click.Choice(["bind", "unbind", "reject", "restore"]))
 @click.option("--accession", default="", help="The order it belongs to.")
 @click.option("--patient", default="", help="Patient ID, as ID^^^ISSUER or ID.")
 @click.option("--reason", required=True, help="Why; it is kept with the decision.")
@@ -200,7 +200,7 @@ def show_mismatch(config: Path | None, mismatch_id: int) -> None:
 def decide_mismatch(
     config: Path | None, study_instance_uid: str, action: str, accession: str, patient: str, reason: str
 ) -> None:
-    """Bind, unbind or reject a study.
+    """Bind, unbind or reject a study; or restore the record that an update made another person.
 
     Example: imaging-bridge mismatches decide 2.25.1 bind --accession RIV24010001 --reason "wristband checked"
     """

@@ -40,7 +40,7 @@ class Scene:
     def __init__(self, store: Store, ehr: StrictEhr) -> None:
         self.clinic = Clinic(store)
         self.ehr = ehr
-        server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=0.4)
+        server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=1.5)
         self.client = FhirClient(server, self.clinic.clock)
         access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
         directory = EhrDirectory(self.client, system_of, access)

@@ -62,7 +62,7 @@ def _unfinished(tx: ReadTx, quiet_since: datetime) -> list[int]:
     fresh = select(studies.c.key, studies.c.study_instance_uid).where(studies.c.last_instance_at > quiet_since)
     return [
         row.key
-        for row in tx.execute(fresh.where(studies.c.state.in_(_BOUND)))
+        for row in tx.execute(fresh.where(studies.c.state.concat("").in_(_BOUND)))
         if not is_all_here(performed.of_study(tx, row.study_instance_uid), instance_uids(tx, row.key))
     ]
 

@@ -18,7 +18,7 @@ from bridge.web.study_views import StudyView
 
 blueprint = Blueprint("api_studies", __name__, url_prefix="/api")
 
-ACTIONS = ("bind", "unbind", "reject")
+ACTIONS = ("bind", "unbind", "reject", "restore")
 
 
 @blueprint.get("/studies/<study_instance_uid>")
