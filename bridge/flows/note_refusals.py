@@ -29,6 +29,7 @@ _ROW_EVERY_SECS = 60.0
 _LOOK_SECS = 0.5
 _WAITING_MAX = 1000
 _KINDS_MAX = 500
+_END_SECS = 30.0
 
 _Kind = tuple[str, str, str, str]
 
@@ -62,9 +63,10 @@ class RefusalBook:
         self._store = store
         self._clock = clock
         self._row_every_secs = row_every_secs
-        self._waiting: queue.Queue[Refusal | None] = queue.Queue(_WAITING_MAX)
+        self._waiting: queue.Queue[Refusal] = queue.Queue(_WAITING_MAX)
         self._open: dict[_Kind, tuple[Refusal, int]] = {}
         self._written_at: dict[_Kind, float] = {}
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="refusals", daemon=True)
 
     def start(self) -> None:
@@ -73,11 +75,8 @@ class RefusalBook:
 
     def stop(self) -> None:
         """Write what is left, if that is possible, and end."""
-        try:
-            self._waiting.put(None, timeout=1)
-        except queue.Full:
-            return
-        self._thread.join(timeout=10)
+        self._ending.set()
+        self._thread.join(timeout=_END_SECS)
 
     def note(self, refusal: Refusal) -> None:
         """Take one note; in a flood some are let by."""
@@ -97,14 +96,16 @@ class RefusalBook:
 
     def _gather(self) -> bool:
         """Count what has come in a moment; True if the end was asked for."""
+        # Asked first: what was noted before the end was asked for is then surely seen below.
+        ending = self._ending.is_set()
         try:
-            refusal = self._waiting.get(timeout=_LOOK_SECS)
-            while refusal is not None:
-                self._count(refusal)
-                refusal = self._waiting.get_nowait()
+            self._count(self._waiting.get(timeout=_LOOK_SECS))
+            # As many as wait at most: a flood that does not end may not keep the rows from being written.
+            for _ in range(_WAITING_MAX):
+                self._count(self._waiting.get_nowait())
         except queue.Empty:
-            return False
-        return True
+            pass
+        return ending
 
     def _count(self, refusal: Refusal) -> None:
         kind = refusal.kind
