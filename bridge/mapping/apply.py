@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -20,7 +21,6 @@ from bridge.mapping.patients import read_merges, read_patient, read_visit
 from bridge.mapping.site import Defaults, SiteMapping
 
 _MERGE = "ADT^A40"
-_ADT = "ADT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,33 +54,26 @@ def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
     context = Context(message, site, defaults, zone, site.authority or defaults.authority)
     evaluator = Evaluator(context)
     message_at = _message_at(message, context)
-    if envelope.message_type == _MERGE:
-        drafts = Mapped(_MERGE, message_at, envelope.control_id, merges=read_merges(evaluator, message.segments))
-    else:
-        drafts = _one_patient(evaluator, message, message_at)
+    said = Mapped(envelope.message_type, message_at, envelope.control_id)
+    drafts = _READERS[envelope.message_code](evaluator, message, said)
     notices = (*message.all_notices(), *context.notices, *_structure_notice(message))
-    return Mapped(
-        drafts.event,
-        drafts.message_at,
-        drafts.control_id,
-        drafts.patient,
-        drafts.visit,
-        drafts.merges,
-        drafts.orders,
-        tuple(evaluator.trace),
-        notices,
-    )
+    return replace(drafts, trace=tuple(evaluator.trace), notices=notices)
 
 
-def _one_patient(evaluator: Evaluator, message: Message, message_at: datetime | None) -> Mapped:
+def _read_adt(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
+    if said.event == _MERGE:
+        return replace(said, merges=read_merges(evaluator, message.segments))
+    return _read_patient_and_visit(evaluator, message, said)
+
+
+def _read_order_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
+    drafts = _read_patient_and_visit(evaluator, message, said)
+    return replace(drafts, orders=read_orders(evaluator, message.segments, said.message_at))
+
+
+def _read_patient_and_visit(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     scope = _about_one_patient(message)
-    patient = read_patient(evaluator, scope)
-    visit = read_visit(evaluator, scope)
-    envelope = message.envelope
-    orders: tuple[OrderDraft, ...] = ()
-    if envelope.message_code != _ADT:
-        orders = read_orders(evaluator, message.segments, message_at)
-    return Mapped(envelope.message_type, message_at, envelope.control_id, patient, visit, orders=orders)
+    return replace(said, patient=read_patient(evaluator, scope), visit=read_visit(evaluator, scope))
 
 
 def _about_one_patient(message: Message) -> dict[str, list[Segment]]:
@@ -131,3 +124,12 @@ def _structure_notice(message: Message) -> list[Notice]:
     if structure and not structure.startswith(envelope.message_code):
         return [Notice("W", "the message structure contradicts the message type", "MSH-9.3")]
     return []
+
+
+# By message code: each fills in what its kind of message says.
+_READERS: Mapping[str, Callable[[Evaluator, Message, Mapped], Mapped]] = {
+    "ADT": _read_adt,
+    "ORM": _read_order_message,
+    "OMG": _read_order_message,
+    "OMI": _read_order_message,
+}
