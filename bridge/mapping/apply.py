@@ -11,6 +11,7 @@ from bridge.codecs.hl7.er7 import Message, Segment
 from bridge.domain.message import Notice, TraceLine
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import MergeDraft, PatientDraft, VisitDraft
+from bridge.domain.report import ReportDraft
 from bridge.errors import Malformed
 from bridge.mapping.convert import Context
 from bridge.mapping.converters import read_timestamp
@@ -18,6 +19,7 @@ from bridge.mapping.evaluate import Evaluator
 from bridge.mapping.header import check_header
 from bridge.mapping.orders import read_orders
 from bridge.mapping.patients import read_merges, read_patient, read_visit
+from bridge.mapping.reports import read_reports
 from bridge.mapping.site import Defaults, SiteMapping
 
 _MERGE = "ADT^A40"
@@ -28,7 +30,7 @@ class Mapped:
     """
     What a message says, undecided. event: "ADT^A08". message_at: MSH-7 (EVN-2 where it is empty), None if neither.
 
-    patient is None for merges, which carry their own. trace: in the order of reading. notices: what was let through.
+    patient is None for merges and reports, which carry their own. trace: in the order of reading. notices: what was let through.
     """
 
     event: str
@@ -38,6 +40,7 @@ class Mapped:
     visit: VisitDraft | None = None
     merges: tuple[MergeDraft, ...] = ()
     orders: tuple[OrderDraft, ...] = ()
+    reports: tuple[ReportDraft, ...] = ()
     trace: tuple[TraceLine, ...] = ()
     notices: tuple[Notice, ...] = ()
 
@@ -69,6 +72,10 @@ def _read_adt(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
 def _read_order_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     drafts = _read_patient_and_visit(evaluator, message, said)
     return replace(drafts, orders=read_orders(evaluator, message.segments, said.message_at))
+
+
+def _read_result_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
+    return replace(said, reports=read_reports(evaluator, message.segments))
 
 
 def _read_patient_and_visit(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
@@ -132,4 +139,5 @@ _READERS: Mapping[str, Callable[[Evaluator, Message, Mapped], Mapped]] = {
     "ORM": _read_order_message,
     "OMG": _read_order_message,
     "OMI": _read_order_message,
+    "ORU": _read_result_message,
 }

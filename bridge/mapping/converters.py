@@ -189,6 +189,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "all_person_names": Converter(names.all_person_names, ()),
     "xcn_name": Converter(names.xcn_name),
     "cnn_name": Converter(names.cnn_name),
+    "each_cnn_name": Converter(names.each_cnn_name, ()),
     "location": Converter(location),
     "address": Converter(address),
     "telephone": Converter(telephone),

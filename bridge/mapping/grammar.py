@@ -1,4 +1,4 @@
-"""Paths into a message: `PID-3[5=MR].1`, `IPC-1.1`, `ZDS-1`, `OBX[3=113014]-5`, `PID-3[2]`."""
+"""Paths into a message: `PID-3[5=MR].1`, `IPC-1.1`, `ZDS-1`, `OBX[3=113014]-5`, `OBX[3.2=SR Instance UID]-5`, `PID-3[2]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.codecs.hl7.er7 import Message, Segment
 Scope = Mapping[str, Sequence[Segment]]
 """The segments a path may look at, by name: the whole message, one order group, or one step of it."""
 
-_SELECTOR = r"\[(?:(\d{1,3})|(\d{1,2})=([^\]\[]{1,64}))\]"
+_SELECTOR = r"\[(?:(\d{1,3})|(\d{1,2})(?:\.(\d{1,2}))?=([^\]\[]{1,64}))\]"
 _PATH = re.compile(
     rf"([A-Z][A-Z0-9]{{2}})(?:{_SELECTOR})?-(\d{{1,3}})(?:{_SELECTOR})?(?:\.(\d{{1,2}}))?(?:\.(\d{{1,2}}))?"
 )
@@ -19,11 +19,16 @@ _PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which one: by its number (from 1), or by a component (for a segment: a field) that has a value."""
+    """
+    Which one: by its number (from 1), or by a component (for a segment: a field) that has a value.
+
+    part: the subcomponent (for a segment: the field's component) that must have it, the first unless a path says so.
+    """
 
     number: int = 0
     key: int = 0
     value: str = ""
+    part: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class Path:
             return found
         if chosen.number:
             return found[chosen.number - 1 : chosen.number]
-        return [s for s in found if any(message.part(r, 1, 1) == chosen.value for r in s.repetitions(chosen.key))]
+        wanted, part = chosen.value, chosen.part
+        return [s for s in found if any(message.part(r, part, 1) == wanted for r in s.repetitions(chosen.key))]
 
     def repetitions(self, message: Message, segment: Segment) -> list[str]:
         """Return the raw repetitions it means in one segment, [] where there is nothing."""
@@ -61,7 +67,7 @@ class Path:
             return found
         if chosen.number:
             return found[chosen.number - 1 : chosen.number]
-        return [r for r in found if message.part(r, chosen.key, 1) == chosen.value]
+        return [r for r in found if message.part(r, chosen.key, chosen.part) == chosen.value]
 
 
 def parse_path(text: str) -> Path:
@@ -73,8 +79,10 @@ def parse_path(text: str) -> Path:
     found = _PATH.fullmatch(text)
     if not found:
         raise ValueError(f"{text!r} is no path; write it like PID-3[5=MR].1")
-    segment, seg_number, seg_key, seg_value, field, number, key, value, component, subcomponent = found.groups()
-    numbers = [int(n) for n in (seg_number, seg_key, field, number, key, component, subcomponent) if n is not None]
+    segment, *of_segments, field, number, key, part, value, component, subcomponent = found.groups()
+    seg_number, seg_key, seg_part, seg_value = of_segments
+    every = (seg_number, seg_key, seg_part, field, number, key, part, component, subcomponent)
+    numbers = [int(n) for n in every if n is not None]
     if 0 in numbers:
         raise ValueError(f"{text!r} counts from 0; fields, repetitions and components begin at 1")
     deeper = "".join(f".{number}" for number in (component, subcomponent) if number)
@@ -82,15 +90,15 @@ def parse_path(text: str) -> Path:
         text,
         segment,
         int(field),
-        _selector(seg_number, seg_key, seg_value),
-        _selector(number, key, value),
+        _selector(seg_number, seg_key, seg_part, seg_value),
+        _selector(number, key, part, value),
         int(component or 0),
         int(subcomponent or 0),
         where=f"{segment}-{field}{deeper}",
     )
 
 
-def _selector(number: str | None, key: str | None, value: str | None) -> Selector | None:
+def _selector(number: str | None, key: str | None, part: str | None, value: str | None) -> Selector | None:
     if number:
         return Selector(number=int(number))
-    return Selector(key=int(key), value=value or "") if key else None
+    return Selector(key=int(key), value=value or "", part=int(part or 1)) if key else None

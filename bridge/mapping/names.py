@@ -51,6 +51,12 @@ def cnn_name(context: Context, raw: Raw, path: Path) -> str | None:
     return _caregiver(context, [message.decode(c) for c in components], path)
 
 
+def each_cnn_name(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
+    """Return the PN of every NDL, in order: the first is the responsible one."""
+    found = (cnn_name(context, [repetition], path) for repetition in raw if repetition != NULL)
+    return tuple(dict.fromkeys(name for name in found if name)) or None
+
+
 def _caregiver(context: Context, parts: list[str], path: Path) -> str | None:
     name = _pn(context, parts, _XCN, path)
     if name:

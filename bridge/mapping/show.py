@@ -14,7 +14,15 @@ from bridge.errors import BridgeError
 from bridge.mapping.apply import Mapped
 from bridge.mapping.evaluate import shown
 
-_LISTS = {"merges": "merge", "orders": "order", "steps": "step", "authorizations": "authorization"}
+_LISTS = {
+    "merges": "merge",
+    "orders": "order",
+    "steps": "step",
+    "authorizations": "authorization",
+    "reports": "report",
+    "sections": "section",
+    "documents": "document",
+}
 _LEAVES = (EntityIdentifier, Code)
 
 
@@ -27,6 +35,7 @@ def show(mapped: Mapped) -> str:
             lines += _lines(name, draft)
     lines += _numbered("", "merges", mapped.merges)
     lines += _numbered("", "orders", mapped.orders)
+    lines += _numbered("", "reports", mapped.reports)
     for notice in mapped.notices:
         place = f" {notice.where}" if notice.where else ""
         lines.append(f"notice: {notice.severity}{place} {notice.detail}")
@@ -41,6 +50,8 @@ def show_error(error: BridgeError) -> str:
 
 def _lines(prefix: str, draft: Any) -> Iterator[str]:
     for each in fields(draft):
+        if not each.repr:
+            continue
         value = getattr(draft, each.name)
         name = f"{prefix}.{each.name}"
         if each.name in _LISTS:

@@ -54,15 +54,19 @@ class Policy:
 
     missing_study_uid: "from_accession" (the same one every time), "mint" (left empty: whoever creates the order makes
     one), "reject". missing_accession: which order number stands in, "accept" (an order without one), or "reject".
+    report_without_order: "wait_if_imaging" (a report that shows that it is about an exam is kept until its order comes;
+    a laboratory's stays in the journal alone), "wait" (all are kept), "journal" (none is).
     """
 
     missing_study_uid: str = "from_accession"
     missing_accession: str = "filler_order_number"
+    report_without_order: str = "wait_if_imaging"
 
 
 POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
     "missing_study_uid": ("from_accession", "mint", "reject"),
     "missing_accession": ("filler_order_number", "placer_order_number", "accept", "reject"),
+    "report_without_order": ("wait_if_imaging", "wait", "journal"),
 }
 
 

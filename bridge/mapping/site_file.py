@@ -23,7 +23,7 @@ _KEYS = (
     "policy",
     "tables",
 )
-_EXTENDS = ("base", "base/order", "base/adt", "base/patient")
+_EXTENDS = ("base", "base/order", "base/adt", "base/patient", "base/report")
 _MATCH_KEYS = ("sending_application", "sending_facility")
 _RECEIVING_KEYS = ("application", "facility")
 _SECTIONS = frozenset(target.split(".")[0] for target in TARGETS)

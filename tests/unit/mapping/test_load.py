@@ -47,7 +47,7 @@ def faults(tmp_path: Path, **sites: str) -> tuple[str, ...]:
 def test_the_shipped_rules_are_sound() -> None:
     base = load_mappings(SHIPPED).base
 
-    assert base.accepts == {"ADT^A01", "ADT^A04", "ADT^A08", "ADT^A40", "ORM^O01", "OMG^O19", "OMI^O23"}
+    assert base.accepts == {"ADT^A01", "ADT^A04", "ADT^A08", "ADT^A40", "ORM^O01", "OMG^O19", "OMI^O23", "ORU^R01"}
     assert base.processing_ids == ()
     assert load_mappings(SHIPPED).sites == ()
 
