@@ -24,7 +24,7 @@ from bridge.mapping.apply import Mapped, apply
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults, SiteMapping
 from bridge.store import audit, messages
-from bridge.store.db import Store, WriteTx, lock
+from bridge.store.db import Store, WriteTx, lock, savepoint
 
 _log = structlog.get_logger(__name__)
 
@@ -213,7 +213,7 @@ class MessageReceiver:
         if reading.error is not None or reading.mapped is None:
             return None
         try:
-            with tx.begin_nested():
+            with savepoint(tx):
                 applied = self._applier.apply(tx, reading.mapped, now, _sender(reading), is_test=reading.is_test)
         except Unavailable:
             raise

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, select
 
-from bridge.store.db import ReadTx, WriteTx, lock
+from bridge.store.db import ReadTx, WriteTx, insert_row, lock
+from bridge.store.prepared import Prepared
 from bridge.store.tables import audit_rows
 
 _COLUMNS = audit_rows.c
 _FIRST = "0" * 64
+_NEWEST = Prepared(select(_COLUMNS.chain).order_by(_COLUMNS.key.desc()).limit(1))
 
 
 class About(TypedDict, total=False):
@@ -69,8 +71,8 @@ def add(tx: WriteTx, *, at: datetime, action: str, actor: str, **about: Unpack[A
         "order_key": about.get("order_key"),
         "detail": dict(about.get("detail", {})),
     }
-    before = tx.execute(select(_COLUMNS.chain).order_by(_COLUMNS.key.desc()).limit(1)).scalar()
-    tx.execute(insert(audit_rows).values(**row, chain=_link(before or _FIRST, row)))
+    before = _NEWEST.scalar(tx)
+    insert_row(tx, audit_rows, **row, chain=_link(before or _FIRST, row))
 
 
 def first_broken(tx: ReadTx) -> int | None:

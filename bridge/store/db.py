@@ -9,6 +9,7 @@ than a database comes back.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 import threading
@@ -16,24 +17,33 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from bridge.errors import Misconfigured, Unavailable
+from bridge.store.prepared import Prepared
 
 ReadTx = Connection
 WriteTx = Connection
+
+_SAVEPOINT = Prepared(text("SAVEPOINT item"))
+_ROLLBACK_TO = Prepared(text("ROLLBACK TO SAVEPOINT item"))
+_RELEASE = Prepared(text("RELEASE SAVEPOINT item"))
+_LOCK = Prepared(text("SELECT pg_advisory_xact_lock(:space, :name)"))
 
 _BUSY = "database_busy"
 _BUSY_MS = 2000
 _STILL_BUSY_MS = 300
 _WRITER_WAIT_SECS = 10.0
 _POOL_WAIT_SECS = 2.0
+_STATEMENTS_KEPT = 512
 # SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC: what was written is lost, and the next fsync would say that all is well.
 _UNSYNCED = frozenset({1034, 1290})
 
@@ -71,6 +81,8 @@ class Store:
         with self.naming_faults(), self._reader.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            # By name, as a prepared statement begins nothing by itself.
+            connection.begin()
             yield connection
             connection.rollback()
 
@@ -168,15 +180,37 @@ def lock(tx: WriteTx, *names: str) -> None:
     if tx.dialect.name == "sqlite":
         return
     for name in sorted(set(names)):
-        tx.execute(text("SELECT pg_advisory_xact_lock(:space, :name)"), {"space": 0x1B, "name": _signed_crc(name)})
+        _LOCK.run(tx, space=0x1B, name=_signed_crc(name))
 
 
 def insert_row(tx: WriteTx, table: Table, **values: Any) -> int:
     """Insert one row and return its key."""
-    primary_key = tx.execute(insert(table).values(**values)).inserted_primary_key
-    if primary_key is None:
-        raise AssertionError(f"{table.name} has no key of its own")
-    return int(primary_key[0])
+    return _insert_of(table, tuple(values)).key(tx, **values)
+
+
+@contextmanager
+def savepoint(tx: WriteTx) -> Iterator[None]:
+    """
+    Undo what was written inside, and nothing else, when it ends in an exception.
+
+    Raises: Unavailable, if the fault took the whole transaction with it: going on would write outside of any.
+    """
+    _SAVEPOINT.run(tx)
+    try:
+        yield
+    except BaseException:
+        try:
+            _ROLLBACK_TO.run(tx)
+            _RELEASE.run(tx)
+        except DBAPIError as fault:
+            raise _unavailable(fault) from None
+        raise
+    _RELEASE.run(tx)
+
+
+@lru_cache(maxsize=256)
+def _insert_of(table: Table, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(insert(table), columns)
 
 
 def _signed_crc(name: str) -> int:
@@ -196,9 +230,27 @@ def _check_url(url: str) -> bool:
 def _postgresql_engine(url: str) -> Engine:
     """A lock that is not given in time is a fault that a resend mends; the two pools stay below a server's usual 100."""
     arguments = {"options": f"-c lock_timeout={_BUSY_MS}", "connect_timeout": 3}
-    return create_engine(
-        url, connect_args=arguments, pool_size=5, max_overflow=10, pool_pre_ping=True, pool_timeout=_POOL_WAIT_SECS
-    )
+    return _engine(url, arguments, pool_size=5, max_overflow=10, pool_pre_ping=True)
+
+
+def _engine(url: str, arguments: dict[str, Any], **options: Any) -> Engine:
+    json_columns: Any = {"json_serializer": _json_text, "json_deserializer": _json_value}
+    return create_engine(url, connect_args=arguments, pool_timeout=_POOL_WAIT_SECS, **json_columns, **options)
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # A lone surrogate out of a damaged header, or a number beyond 64 bits: the slower one takes what there is.
+        return json.dumps(value)
+
+
+def _json_value(text: str | bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def _sqlite_engines(url: str, turns: _Turns) -> tuple[Engine, Engine]:
@@ -206,9 +258,9 @@ def _sqlite_engines(url: str, turns: _Turns) -> tuple[Engine, Engine]:
     if not path or path == ":memory:":
         raise Misconfigured(["store.database: SQLite needs a file"])
     Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    arguments = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
-    reader = create_engine(url, connect_args=arguments, pool_size=10, max_overflow=30, pool_timeout=_POOL_WAIT_SECS)
-    writer = create_engine(url, connect_args=arguments, pool_size=2, max_overflow=4, pool_timeout=_POOL_WAIT_SECS)
+    arguments = {"check_same_thread": False, "timeout": _BUSY_MS / 1000, "cached_statements": _STATEMENTS_KEPT}
+    reader = _engine(url, arguments, pool_size=10, max_overflow=30)
+    writer = _engine(url, arguments, pool_size=2, max_overflow=4)
     for engine in (reader, writer):
         event.listen(engine, "connect", _prepare_sqlite)
     event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))

@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
-from bridge.store.db import ReadTx, WriteTx
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import events
 
 
@@ -44,20 +45,23 @@ class Event:
     study_key: int | None = None
 
 
+_NAME_MESSAGE = Prepared(
+    update(events).where(
+        events.c.order_key == bindparam("of_order"), events.c.source_kind == "message", events.c.source_id == ""
+    ),
+    ["source_id"],
+)
+
+
 def add(tx: WriteTx, event: Event) -> None:
     """Write one line."""
-    tx.execute(insert(events).values(**_values(event)))
+    insert_row(tx, events, **_values(event))
 
 
 def name_message(tx: WriteTx, order_keys: Iterable[int], message_key: int) -> None:
     """Say which message these orders' newest lines come from: it has its row only after what it did."""
-    wanted = list(order_keys)
-    if wanted:
-        tx.execute(
-            update(events)
-            .where(events.c.order_key.in_(wanted), events.c.source_kind == "message", events.c.source_id == "")
-            .values(source_id=str(message_key))
-        )
+    for order_key in order_keys:
+        _NAME_MESSAGE.run(tx, of_order=order_key, source_id=str(message_key))
 
 
 def timeline(tx: ReadTx, order_keys: Iterable[int], study_keys: Iterable[int]) -> list[Event]:

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from bridge.domain.message import InboundMessage, MessageState, Notice, TraceLine
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import message_subjects, messages
 
 _PLAIN = (
@@ -36,6 +37,17 @@ _PLAIN = (
 )
 
 
+_OF_SENDER = (
+    messages.c.sending_application == bindparam("application"),
+    messages.c.sending_facility == bindparam("facility"),
+    messages.c.control_id == bindparam("control_id"),
+)
+_SAME = Prepared(select(messages).where(*_OF_SENDER, messages.c.digest == bindparam("digest")))
+_OTHER_BYTES = Prepared(select(messages.c.key).where(*_OF_SENDER, messages.c.digest != bindparam("digest")).limit(1))
+_SAVE = Prepared(update(messages).where(messages.c.key == bindparam("at_key")), (*_PLAIN, "state", "trace", "notices"))
+_ADD_SUBJECT = Prepared(insert(message_subjects), ["message_key", "patient_key", "order_key"])
+
+
 def get(tx: ReadTx, key: int) -> InboundMessage:
     """Return the message in row *key*. Raises: LookupError."""
     row = tx.execute(select(messages).where(messages.c.key == key)).first()
@@ -46,30 +58,14 @@ def get(tx: ReadTx, key: int) -> InboundMessage:
 
 def find_same(tx: ReadTx, application: str, facility: str, control_id: str, digest: str) -> InboundMessage | None:
     """Return the message that is this one, byte for byte, from this sender."""
-    row = tx.execute(
-        select(messages).where(
-            messages.c.sending_application == application,
-            messages.c.sending_facility == facility,
-            messages.c.control_id == control_id,
-            messages.c.digest == digest,
-        )
-    ).first()
+    row = _SAME.first(tx, application=application, facility=facility, control_id=control_id, digest=digest)
     return None if row is None else _message(row)
 
 
 def control_id_used(tx: ReadTx, application: str, facility: str, control_id: str, digest: str) -> bool:
     """Say whether this sender used *control_id* for other bytes before."""
-    return (
-        tx.execute(
-            select(messages.c.key).where(
-                messages.c.control_id == control_id,
-                messages.c.sending_application == application,
-                messages.c.sending_facility == facility,
-                messages.c.digest != digest,
-            )
-        ).first()
-        is not None
-    )
+    found = _OTHER_BYTES.first(tx, application=application, facility=facility, control_id=control_id, digest=digest)
+    return found is not None
 
 
 def add(tx: WriteTx, message: InboundMessage, *, stranger: bool = False) -> int:
@@ -79,7 +75,7 @@ def add(tx: WriteTx, message: InboundMessage, *, stranger: bool = False) -> int:
 
 def save(tx: WriteTx, message: InboundMessage) -> None:
     """Store what a second reading of a journalled message came to."""
-    tx.execute(update(messages).where(messages.c.key == message.key).values(**_values(message)))
+    _SAVE.run(tx, at_key=message.key, **_values(message))
 
 
 def count_again(tx: WriteTx, key: int, at: datetime) -> None:
@@ -93,12 +89,13 @@ def count_again(tx: WriteTx, key: int, at: datetime) -> None:
 
 def add_subjects(tx: WriteTx, message_key: int, subjects: Iterable[tuple[int | None, int | None]]) -> None:
     """Keep which (patient, order) rows a message touched."""
-    rows = [
-        {"message_key": message_key, "patient_key": patient, "order_key": order}
-        for patient, order in dict.fromkeys(subjects)
-    ]
-    if rows:
-        tx.execute(insert(message_subjects), rows)
+    _ADD_SUBJECT.each(
+        tx,
+        (
+            {"message_key": message_key, "patient_key": patient, "order_key": order}
+            for patient, order in dict.fromkeys(subjects)
+        ),
+    )
 
 
 def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int, keep_since: datetime) -> int:
@@ -126,7 +123,7 @@ def _values(message: InboundMessage) -> dict[str, Any]:
     }
 
 
-def _message(row: Row[Any]) -> InboundMessage:
+def _message(row: Any) -> InboundMessage:
     return InboundMessage(
         key=row.key,
         state=MessageState(row.state),

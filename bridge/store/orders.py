@@ -5,19 +5,67 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from bridge.domain.identifiers import EntityIdentifier
-from bridge.domain.order import Code, Order, Step, StepStatus
+from bridge.domain.order import LIVE, Code, Order, Step, StepStatus
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps
+
+
+def _newest_first(*where: ColumnElement[bool]) -> Prepared:
+    return Prepared(select(orders).where(*where).order_by(orders.c.key.desc()))
+
+
+def _numbered(number: Column[str], issuer: Column[str]) -> Prepared:
+    return _newest_first(number == bindparam("number"), issuer == bindparam("issuer"))
+
+
+_NUMBER: BindParameter[Any] = bindparam("number")
+_BY_KEY = _newest_first(orders.c.key == bindparam("key"))
+_BY_FILLER = _numbered(orders.c.filler_order_number, orders.c.issuer_of_filler_order_number)
+_BY_PLACER = _numbered(orders.c.placer_order_number, orders.c.issuer_of_placer_order_number)
+_BY_ACCESSION = _numbered(orders.c.accession_number, orders.c.issuer_of_accession_number)
+_BY_ACCESSION_OF_ANYONE = _newest_first(orders.c.accession_number == _NUMBER)
+_BY_STUDY_UID = _newest_first(orders.c.study_instance_uid == _NUMBER)
+_BY_REQUESTED_PROCEDURE = _newest_first(orders.c.requested_procedure_id == _NUMBER)
+_BY_STEP_ID = _newest_first(steps.c.order_key == orders.c.key, steps.c.scheduled_procedure_step_id == _NUMBER)
+_OF_PATIENT = _newest_first(orders.c.patient_key == _NUMBER)
+_STEPS_OF = Prepared(select(steps).where(steps.c.order_key == bindparam("order_key")).order_by(steps.c.key))
+_LIVE_STEPS = Prepared(
+    select(steps)
+    .join(orders, orders.c.key == steps.c.order_key)
+    .where(
+        orders.c.patient_key == bindparam("patient_key"),
+        steps.c.status.in_([literal_column(f"'{status}'") for status in sorted(LIVE)]),
+    )
+    .order_by(steps.c.key)
+)
+_SET_ENCODED = Prepared(update(steps).where(steps.c.key == bindparam("at_key")), ["encoded", "incomplete"])
+_ADD_STATION = Prepared(insert(step_stations), ["step_key", "scheduled_station_ae_title"])
+_OF_STEP = step_stations.c.step_key == bindparam("step_key")
+_DROP_STATIONS = Prepared(delete(step_stations).where(_OF_STEP))
+_STATIONS = Prepared(select(step_stations.c.scheduled_station_ae_title).where(_OF_STEP).order_by(step_stations.c.key))
 
 
 def get(tx: ReadTx, key: int) -> Order:
     """Return the order in row *key*. Raises: LookupError."""
-    row = tx.execute(select(orders).where(orders.c.key == key)).first()
+    row = _BY_KEY.first(tx, key=key)
     if row is None:
         raise LookupError(f"no order {key}")
     return _order(row)
@@ -31,16 +79,12 @@ def find(
 
     accession: (AccessionNumber, issuer). Of several with one number, the newest. Source: IHE RAD TF-2 4.4.
     """
-    for value, issuer, number, number_issuer in (
-        (draft_filler.value, draft_filler.issuer, orders.c.filler_order_number, orders.c.issuer_of_filler_order_number),
-        (draft_placer.value, draft_placer.issuer, orders.c.placer_order_number, orders.c.issuer_of_placer_order_number),
-        (*accession, orders.c.accession_number, orders.c.issuer_of_accession_number),
+    for query, value, issuer in (
+        (_BY_FILLER, draft_filler.value, draft_filler.issuer),
+        (_BY_PLACER, draft_placer.value, draft_placer.issuer),
+        (_BY_ACCESSION, *accession),
     ):
-        if not value:
-            continue
-        row = tx.execute(
-            select(orders).where(number == value, number_issuer == issuer).order_by(orders.c.key.desc())
-        ).first()
+        row = query.first(tx, number=value, issuer=issuer) if value else None
         if row is not None:
             return _order(row)
     return None
@@ -48,35 +92,29 @@ def find(
 
 def by_accession(tx: ReadTx, accession_number: str, issuer: str | None = None) -> list[Order]:
     """Return the orders with *accession_number*, newest first; issuer None: whoever's."""
-    query = select(orders).where(orders.c.accession_number == accession_number)
-    if issuer is not None:
-        query = query.where(orders.c.issuer_of_accession_number == issuer)
-    return _list(tx, query)
+    if issuer is None:
+        return _list(_BY_ACCESSION_OF_ANYONE.all(tx, number=accession_number))
+    return _list(_BY_ACCESSION.all(tx, number=accession_number, issuer=issuer))
 
 
 def by_study_uid(tx: ReadTx, study_instance_uid: str) -> list[Order]:
     """Return the orders whose study has *study_instance_uid*, newest first."""
-    return _list(tx, select(orders).where(orders.c.study_instance_uid == study_instance_uid))
+    return _list(_BY_STUDY_UID.all(tx, number=study_instance_uid))
 
 
 def by_requested_procedure(tx: ReadTx, requested_procedure_id: str) -> list[Order]:
     """Return the orders with *requested_procedure_id*, newest first."""
-    return _list(tx, select(orders).where(orders.c.requested_procedure_id == requested_procedure_id))
+    return _list(_BY_REQUESTED_PROCEDURE.all(tx, number=requested_procedure_id))
 
 
 def by_step_id(tx: ReadTx, scheduled_procedure_step_id: str) -> list[Order]:
     """Return the orders that have a step with *scheduled_procedure_step_id*, newest first."""
-    return _list(
-        tx,
-        select(orders)
-        .join(steps, steps.c.order_key == orders.c.key)
-        .where(steps.c.scheduled_procedure_step_id == scheduled_procedure_step_id),
-    )
+    return _list(_BY_STEP_ID.all(tx, number=scheduled_procedure_step_id))
 
 
 def of_patient(tx: ReadTx, patient_key: int) -> list[Order]:
     """Return a patient's orders, newest first."""
-    return _list(tx, select(orders).where(orders.c.patient_key == patient_key))
+    return _list(_OF_PATIENT.all(tx, number=patient_key))
 
 
 def add(tx: WriteTx, order: Order, at: datetime) -> Order:
@@ -86,35 +124,25 @@ def add(tx: WriteTx, order: Order, at: datetime) -> Order:
 
 def save(tx: WriteTx, order: Order, at: datetime) -> Order:
     """Store *order* over the row of its key. Raises: LookupError, if it changed since it was read."""
-    done = tx.execute(
-        update(orders)
-        .where(orders.c.key == order.key, orders.c.version == order.version)
-        .values(**_order_values(order) | {"version": order.version + 1}, updated_at=at)
-    )
-    if done.rowcount != 1:
+    said = _order_values(order) | {"version": order.version + 1, "updated_at": at}
+    if _save_of(orders, tuple(said)).run(tx, at_key=order.key, seen=order.version, **said) != 1:
         raise LookupError(f"order {order.key} changed meanwhile")
     return replace(order, version=order.version + 1)
 
 
 def steps_of(tx: ReadTx, order_key: int) -> list[Step]:
     """Return the steps of an order in the order they came."""
-    return _steps(tx, select(steps).where(steps.c.order_key == order_key).order_by(steps.c.key))
+    return _steps(tx, _STEPS_OF.all(tx, order_key=order_key))
 
 
 def get_steps(tx: ReadTx, keys: Iterable[int]) -> list[Step]:
     """Return the steps in rows *keys*."""
-    return _steps(tx, select(steps).where(steps.c.key.in_(list(keys))).order_by(steps.c.key))
+    return _steps(tx, tx.execute(select(steps).where(steps.c.key.in_(list(keys))).order_by(steps.c.key)))
 
 
 def live_steps_of_patient(tx: ReadTx, patient_key: int) -> list[Step]:
     """Return the steps of a patient's orders that a worklist may show."""
-    return _steps(
-        tx,
-        select(steps)
-        .join(orders, orders.c.key == steps.c.order_key)
-        .where(orders.c.patient_key == patient_key, steps.c.status.in_(["SCHEDULED", "ARRIVED", "READY", "STARTED"]))
-        .order_by(steps.c.key),
-    )
+    return _steps(tx, _LIVE_STEPS.all(tx, patient_key=patient_key))
 
 
 def add_step(tx: WriteTx, step: Step) -> Step:
@@ -126,41 +154,43 @@ def add_step(tx: WriteTx, step: Step) -> Step:
 
 def save_step(tx: WriteTx, step: Step) -> Step:
     """Store *step* over the row of its key. Raises: LookupError, if it changed since it was read."""
-    done = tx.execute(
-        update(steps)
-        .where(steps.c.key == step.key, steps.c.version == step.version)
-        .values(**_step_values(step) | {"version": step.version + 1})
-    )
-    if done.rowcount != 1:
+    said = _step_values(step) | {"version": step.version + 1}
+    if _save_of(steps, tuple(said)).run(tx, at_key=step.key, seen=step.version, **said) != 1:
         raise LookupError(f"step {step.key} changed meanwhile")
-    tx.execute(delete(step_stations).where(step_stations.c.step_key == step.key))
-    _add_stations(tx, step.key, step.scheduled_station_ae_title)
+    if _stations_of(tx, step.key) != tuple(dict.fromkeys(step.scheduled_station_ae_title)):
+        _DROP_STATIONS.run(tx, step_key=step.key)
+        _add_stations(tx, step.key, step.scheduled_station_ae_title)
     return replace(step, version=step.version + 1)
 
 
 def set_encoded(tx: WriteTx, step_key: int, encoded: bytes | None, incomplete: str = "") -> None:
     """Keep the encoded worklist answer of a step, or why there is none."""
-    tx.execute(update(steps).where(steps.c.key == step_key).values(encoded=encoded, incomplete=incomplete))
+    _SET_ENCODED.run(tx, at_key=step_key, encoded=encoded, incomplete=incomplete)
 
 
 def _add_stations(tx: WriteTx, step_key: int, titles: Iterable[str]) -> None:
-    rows = [{"step_key": step_key, "scheduled_station_ae_title": title} for title in dict.fromkeys(titles)]
-    if rows:
-        tx.execute(insert(step_stations), rows)
+    _ADD_STATION.each(
+        tx, ({"step_key": step_key, "scheduled_station_ae_title": title} for title in dict.fromkeys(titles))
+    )
 
 
-def _list(tx: ReadTx, query: Select[Any]) -> list[Order]:
-    return [_order(row) for row in tx.execute(query.order_by(orders.c.key.desc()))]
+def _stations_of(tx: ReadTx, step_key: int) -> tuple[str, ...]:
+    return tuple(row[0] for row in _STATIONS.all(tx, step_key=step_key))
 
 
-def _steps(tx: ReadTx, query: Select[Any]) -> list[Step]:
-    rows = tx.execute(query).all()
-    stations: dict[int, list[str]] = {row.key: [] for row in rows}
-    for row in tx.execute(
-        select(step_stations).where(step_stations.c.step_key.in_(list(stations))).order_by(step_stations.c.key)
-    ):
-        stations[row.step_key].append(row.scheduled_station_ae_title)
-    return [_step(row, tuple(stations[row.key])) for row in rows]
+def _list(rows: Iterable[Any]) -> list[Order]:
+    return [_order(row) for row in rows]
+
+
+def _steps(tx: ReadTx, rows: Iterable[Any]) -> list[Step]:
+    return [_step(row, _stations_of(tx, row.key)) for row in rows]
+
+
+@lru_cache(maxsize=16)
+def _save_of(table: Table, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(
+        update(table).where(table.c.key == bindparam("at_key"), table.c.version == bindparam("seen")), columns
+    )
 
 
 def _order_values(order: Order) -> dict[str, Any]:
@@ -195,7 +225,7 @@ def _order_values(order: Order) -> dict[str, Any]:
     }
 
 
-def _order(row: Row[Any]) -> Order:
+def _order(row: Any) -> Order:
     return Order(
         key=row.key,
         patient_key=row.patient_key,
@@ -250,7 +280,7 @@ def _step_values(step: Step) -> dict[str, Any]:
     }
 
 
-def _step(row: Row[Any], stations: tuple[str, ...]) -> Step:
+def _step(row: Any, stations: tuple[str, ...]) -> Step:
     return Step(
         key=row.key,
         order_key=row.order_key,

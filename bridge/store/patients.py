@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.patient import Patient, VisitDraft
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import patient_aliases, patient_identifiers, patient_keys, patients, visits
 
 _MAX_CHAIN = 100
@@ -25,17 +26,79 @@ _QUESTIONED = (
 )
 
 
+_SAVED = (
+    "patient_name",
+    "patient_birth_date",
+    "patient_sex",
+    "other_patient_names",
+    "multiple_birth",
+    "provisional",
+    "patient_address",
+    "patient_telephone",
+    "as_of",
+    "merged_into",
+    "version",
+    "updated_at",
+)
+_NUMBER = patient_identifiers.c
+_OF_PATIENT = _NUMBER.patient_key == bindparam("patient_key")
+_BY_KEY = Prepared(select(patients).where(patients.c.key == bindparam("key")))
+_NUMBERS = Prepared(
+    select(_NUMBER.patient_id, _NUMBER.issuer_of_patient_id, _NUMBER.identifier_type)
+    .where(_OF_PATIENT)
+    .order_by(_NUMBER.position, _NUMBER.key)
+)
+_HOLDER = Prepared(
+    select(_NUMBER.patient_key).where(
+        _NUMBER.issuer_of_patient_id == bindparam("issuer"), _NUMBER.patient_id == bindparam("patient_id")
+    )
+)
+_ADD_NUMBER = Prepared(
+    insert(patient_identifiers),
+    ["patient_key", "issuer_of_patient_id", "patient_id", "identifier_type", "position"],
+)
+_DROP_NUMBERS = Prepared(delete(patient_identifiers).where(_OF_PATIENT))
+_MERGED_INTO = Prepared(
+    select(patients.c.key).where(patients.c.merged_into == bindparam("key")).order_by(patients.c.key)
+)
+_CREATED_AT = Prepared(select(patients.c.created_at).where(patients.c.key == bindparam("key")))
+_SAVE = Prepared(
+    update(patients).where(patients.c.key == bindparam("at_key"), patients.c.version == bindparam("seen")), _SAVED
+)
+_ALIASES = Prepared(
+    select(patient_aliases.c.patient_name, patient_aliases.c.patient_birth_date)
+    .where(patient_aliases.c.patient_key == bindparam("patient_key"))
+    .order_by(patient_aliases.c.key)
+)
+_KEYS_OF = patient_keys.c.patient_key == bindparam("patient_key")
+_KEYS = Prepared(select(patient_keys.c.kind, patient_keys.c.value).where(_KEYS_OF))
+_ADD_KEY = Prepared(insert(patient_keys), ["patient_key", "kind", "value"])
+_DROP_KEY = Prepared(
+    delete(patient_keys).where(
+        _KEYS_OF, patient_keys.c.kind == bindparam("kind"), patient_keys.c.value == bindparam("value")
+    )
+)
+_VISIT = Prepared(
+    select(visits.c.key, visits.c.as_of).where(
+        visits.c.issuer_of_admission_id == bindparam("issuer"), visits.c.admission_id == bindparam("admission_id")
+    )
+)
+
+
 def get(tx: ReadTx, key: int) -> Patient:
     """Return the patient in row *key*, merged away or not. Raises: LookupError."""
-    found = get_many(tx, [key])
-    if not found:
+    row = _BY_KEY.first(tx, key=key)
+    if row is None:
         raise LookupError(f"no patient {key}")
-    return found[0]
+    numbers = _NUMBERS.all(tx, patient_key=key)
+    return _patient(row, [PatientIdentifier(*number) for number in numbers])
 
 
 def get_many(tx: ReadTx, keys: Iterable[int]) -> list[Patient]:
     """Return the patients in rows *keys*, in their order; unknown ones are left out."""
     wanted = list(dict.fromkeys(keys))
+    if not wanted:
+        return []
     rows = {row.key: row for row in tx.execute(select(patients).where(patients.c.key.in_(wanted)))}
     numbers: dict[int, list[PatientIdentifier]] = {key: [] for key in rows}
     for row in tx.execute(
@@ -51,12 +114,7 @@ def get_many(tx: ReadTx, keys: Iterable[int]) -> list[Patient]:
 
 def find(tx: ReadTx, identifier: PatientIdentifier) -> Patient | None:
     """Return whose number *identifier* is, merged away or not. Its issuer must be named: bare numbers match nobody."""
-    key = tx.execute(
-        select(patient_identifiers.c.patient_key).where(
-            patient_identifiers.c.issuer_of_patient_id == identifier.issuer_of_patient_id,
-            patient_identifiers.c.patient_id == identifier.patient_id,
-        )
-    ).scalar()
+    key = _HOLDER.scalar(tx, issuer=identifier.issuer_of_patient_id, patient_id=identifier.patient_id)
     return None if key is None else get(tx, key)
 
 
@@ -75,24 +133,20 @@ def merged_into(tx: ReadTx, key: int) -> list[int]:
     found: list[int] = []
     ring = [key]
     while ring:
-        ring = list(tx.execute(select(patients.c.key).where(patients.c.merged_into.in_(ring))).scalars())
+        ring = [row.key for one in ring for row in _MERGED_INTO.all(tx, key=one)]
         found += ring
     return found
 
 
 def aliases(tx: ReadTx, keys: Sequence[int]) -> list[tuple[str, str]]:
     """Return the (patient_name, patient_birth_date) pairs that records *keys* were known by before."""
-    rows = tx.execute(
-        select(patient_aliases.c.patient_name, patient_aliases.c.patient_birth_date).where(
-            patient_aliases.c.patient_key.in_(list(keys))
-        )
-    )
-    return [(row.patient_name, row.patient_birth_date) for row in rows]
+    return [(row.patient_name, row.patient_birth_date) for key in keys for row in _ALIASES.all(tx, patient_key=key)]
 
 
 def registered_at(tx: ReadTx, key: int) -> datetime | None:
     """Return when we first heard of a patient."""
-    return tx.execute(select(patients.c.created_at).where(patients.c.key == key)).scalar()
+    found: datetime | None = _CREATED_AT.scalar(tx, key=key)
+    return found
 
 
 def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[int]:
@@ -122,12 +176,8 @@ def save(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
     Raises: LookupError, if the row changed since it was read (its version says so).
     """
     before = get(tx, patient.key)
-    done = tx.execute(
-        update(patients)
-        .where(patients.c.key == patient.key, patients.c.version == patient.version)
-        .values(**_values(patient) | {"version": patient.version + 1}, updated_at=at)
-    )
-    if done.rowcount != 1:
+    said = _values(patient) | {"version": patient.version + 1, "updated_at": at}
+    if _SAVE.run(tx, at_key=patient.key, seen=patient.version, **said) != 1:
         raise LookupError(f"patient {patient.key} changed meanwhile")
     if before.identifiers != patient.identifiers:
         _replace_identifiers(tx, patient.key, patient.identifiers)
@@ -176,10 +226,13 @@ def restore(tx: WriteTx, key: int, at: datetime) -> Patient:
 
 def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
     """Replace the look-up keys of a patient."""
-    tx.execute(delete(patient_keys).where(patient_keys.c.patient_key == patient_key))
-    rows = [{"patient_key": patient_key, "kind": kind, "value": value} for kind, value in sorted(set(pairs))]
-    if rows:
-        tx.execute(insert(patient_keys), rows)
+    wanted = set(pairs)
+    known = {(row.kind, row.value) for row in _KEYS.all(tx, patient_key=patient_key)}
+    for kind, value in sorted(known - wanted):
+        _DROP_KEY.run(tx, patient_key=patient_key, kind=kind, value=value)
+    _ADD_KEY.each(
+        tx, ({"patient_key": patient_key, "kind": kind, "value": value} for kind, value in sorted(wanted - known))
+    )
 
 
 def move_identifier(tx: WriteTx, identifier: PatientIdentifier, to_key: int) -> None:
@@ -203,25 +256,21 @@ def save_visit(tx: WriteTx, patient_key: int, visit: VisitDraft, as_of: datetime
     """Store or refresh a visit by its admission id; older news than what is stored changes nothing."""
     if not visit.admission_id:
         return
-    where = (
-        visits.c.issuer_of_admission_id == visit.admission_id.issuer,
-        visits.c.admission_id == visit.admission_id.value,
-    )
     said = {
         name: value
         for name in ("patient_class", "current_patient_location", "referring_physician_name", "admitted_local")
         if (value := getattr(visit, name)) is not None
     }
-    row = tx.execute(select(visits).where(*where)).first()
+    row = _VISIT.first(tx, issuer=visit.admission_id.issuer, admission_id=visit.admission_id.value)
     if row is None:
-        tx.execute(
-            insert(visits).values(
-                patient_key=patient_key,
-                issuer_of_admission_id=visit.admission_id.issuer,
-                admission_id=visit.admission_id.value,
-                as_of=as_of,
-                **said,
-            )
+        insert_row(
+            tx,
+            visits,
+            patient_key=patient_key,
+            issuer_of_admission_id=visit.admission_id.issuer,
+            admission_id=visit.admission_id.value,
+            as_of=as_of,
+            **said,
         )
     elif row.as_of is None or row.as_of <= as_of:
         tx.execute(update(visits).where(visits.c.key == row.key).values(patient_key=patient_key, as_of=as_of, **said))
@@ -256,25 +305,24 @@ def _learn_alias(tx: WriteTx, key: int, before: Patient, at: datetime) -> None:
 
 
 def _replace_identifiers(tx: WriteTx, key: int, identifiers: Sequence[PatientIdentifier]) -> None:
-    tx.execute(delete(patient_identifiers).where(patient_identifiers.c.patient_key == key))
+    _DROP_NUMBERS.run(tx, patient_key=key)
     _add_identifiers(tx, key, identifiers)
 
 
 def _add_identifiers(tx: WriteTx, key: int, identifiers: Sequence[PatientIdentifier]) -> None:
-    if identifiers:
-        tx.execute(
-            insert(patient_identifiers),
-            [
-                {
-                    "patient_key": key,
-                    "issuer_of_patient_id": one.issuer_of_patient_id,
-                    "patient_id": one.patient_id,
-                    "identifier_type": one.identifier_type,
-                    "position": position,
-                }
-                for position, one in enumerate(identifiers)
-            ],
-        )
+    _ADD_NUMBER.each(
+        tx,
+        (
+            {
+                "patient_key": key,
+                "issuer_of_patient_id": one.issuer_of_patient_id,
+                "patient_id": one.patient_id,
+                "identifier_type": one.identifier_type,
+                "position": position,
+            }
+            for position, one in enumerate(identifiers)
+        ),
+    )
 
 
 def _values(patient: Patient) -> dict[str, Any]:
@@ -292,7 +340,7 @@ def _values(patient: Patient) -> dict[str, Any]:
     }
 
 
-def _patient(row: Row[Any], identifiers: Sequence[PatientIdentifier]) -> Patient:
+def _patient(row: Any, identifiers: Sequence[PatientIdentifier]) -> Patient:
     return Patient(
         key=row.key,
         identifiers=tuple(identifiers),

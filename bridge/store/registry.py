@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord, Signal
 from bridge.domain.order import Order, StepStatus
 from bridge.domain.patient import Patient
 from bridge.store import orders, patients
 from bridge.store.db import ReadTx
+from bridge.store.prepared import Prepared
 from bridge.store.tables import patient_identifiers, signals, studies
+
+_STUDIES_OF_ORDER = Prepared(select(studies.c.study_instance_uid).where(studies.c.order_key == bindparam("order_key")))
 
 
 def record_of(tx: ReadTx, patient: Patient) -> PatientRecord:
@@ -102,11 +105,7 @@ class StoredRegistry:
             OrderRecord(
                 order,
                 tuple(orders.steps_of(self._tx, order.key)),
-                tuple(
-                    self._tx.execute(
-                        select(studies.c.study_instance_uid).where(studies.c.order_key == order.key)
-                    ).scalars()
-                ),
+                tuple(row.study_instance_uid for row in _STUDIES_OF_ORDER.all(self._tx, order_key=order.key)),
             )
             for order in found
         ]

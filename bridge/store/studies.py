@@ -8,15 +8,30 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
 from bridge.domain.evidence import IdentityKey
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Header, Instance, RequestAttributes, Series, Study, StudyContents, StudyState
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import conflicting_instances, instances, series, studies, study_keys
 
-_KEYS_AT_ONCE = 200
+_KEYS_AT_ONCE = 16
+_OF_PATIENT = Prepared(select(studies).where(studies.c.patient_key == bindparam("patient_key")).order_by(studies.c.key))
+_OF_ORDER = Prepared(select(studies).where(studies.c.order_key == bindparam("order_key")).order_by(studies.c.key))
+_ANSWERING = Prepared(
+    select(study_keys.c.study_key)
+    .where(
+        or_(
+            *(
+                and_(study_keys.c.kind == bindparam(f"kind{place}"), study_keys.c.value == bindparam(f"value{place}"))
+                for place in range(_KEYS_AT_ONCE)
+            )
+        )
+    )
+    .distinct()
+)
 
 
 def get(tx: ReadTx, key: int) -> Study:
@@ -35,10 +50,7 @@ def by_uid(tx: ReadTx, study_instance_uid: str) -> Study | None:
 
 def of_patient(tx: ReadTx, patient_key: int) -> list[Study]:
     """Return the studies bound to a patient."""
-    return [
-        _study(row)
-        for row in tx.execute(select(studies).where(studies.c.patient_key == patient_key).order_by(studies.c.key))
-    ]
+    return [_study(row) for row in _OF_PATIENT.all(tx, patient_key=patient_key)]
 
 
 def held_from(tx: ReadTx, patient_keys: Iterable[int]) -> list[Study]:
@@ -49,10 +61,7 @@ def held_from(tx: ReadTx, patient_keys: Iterable[int]) -> list[Study]:
 
 def of_order(tx: ReadTx, order_key: int) -> list[Study]:
     """Return the studies bound to an order."""
-    return [
-        _study(row)
-        for row in tx.execute(select(studies).where(studies.c.order_key == order_key).order_by(studies.c.key))
-    ]
+    return [_study(row) for row in _OF_ORDER.all(tx, order_key=order_key)]
 
 
 def answering(tx: ReadTx, keys: Iterable[IdentityKey]) -> list[Study]:
@@ -60,8 +69,11 @@ def answering(tx: ReadTx, keys: Iterable[IdentityKey]) -> list[Study]:
     wanted = sorted(set(keys))
     found: set[int] = set()
     for at in range(0, len(wanted), _KEYS_AT_ONCE):
-        pairs = tuple_(study_keys.c.kind, study_keys.c.value).in_(wanted[at : at + _KEYS_AT_ONCE])
-        found |= set(tx.execute(select(study_keys.c.study_key).where(pairs).distinct()).scalars())
+        part = wanted[at : at + _KEYS_AT_ONCE]
+        # The last key stands again in what is left of a place's width.
+        said = {f"kind{place}": part[min(place, len(part) - 1)].kind for place in range(_KEYS_AT_ONCE)}
+        said |= {f"value{place}": part[min(place, len(part) - 1)].value for place in range(_KEYS_AT_ONCE)}
+        found |= {row.study_key for row in _ANSWERING.all(tx, **said)}
     return [get(tx, key) for key in sorted(found)]
 
 
@@ -282,7 +294,7 @@ def header_from_json(said: dict[str, Any]) -> Header:
     )
 
 
-def _study(row: Row[Any]) -> Study:
+def _study(row: Any) -> Study:
     return Study(
         key=row.key,
         study_instance_uid=row.study_instance_uid,
@@ -306,9 +318,9 @@ def _study(row: Row[Any]) -> Study:
     )
 
 
-def _series(row: Row[Any]) -> Series:
+def _series(row: Any) -> Series:
     return Series(**{name: getattr(row, name) for name in Series.__slots__})
 
 
-def _instance(row: Row[Any]) -> Instance:
+def _instance(row: Any) -> Instance:
     return Instance(**{name: getattr(row, name) for name in Instance.__slots__})
