@@ -15,6 +15,7 @@ from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.enter_order import Entry, TypedAuthorization
 from bridge.flows.preview_message import preview_message
+from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
@@ -53,7 +54,7 @@ class _Calls:
         self._attacher = ImageAttacher(house.store, house.clock, house.destinations)
 
     def receive_message(self, raw: bytes, peer: str) -> bytes:
-        return self._house.message_queue.submit(Received(raw, peer)).result(_ANSWER_SECS)
+        return receive_whole(self._house.message_queue, self._house.clock, Received(raw, peer), _ANSWER_SECS)
 
     def map_message(self, raw: bytes) -> Mapping[str, Any]:
         return preview_message(raw, self._house.mappings, self._house.defaults, self._house.stations_for)

@@ -13,6 +13,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from bridge.codecs.hl7 import er7
+from bridge.codecs.hl7.batch import is_batch, messages_in, split_messages
 from bridge.commands.setting_up import json_option, print_json, print_table, reports_errors
 from bridge.domain.study import OutgoingObject
 from bridge.errors import Incomplete, Malformed
@@ -40,18 +41,20 @@ def send_hl7(
 ) -> None:
     """Send messages over one connection and print each answer.
 
-    Line ends in a file may be CR, LF or both; they are sent as CR.
+    A batch (FHS, BHS) is sent as one and its answers are printed one by one; messages that merely stand behind each
+    other in a file are sent one by one. Line ends in a file may be CR, LF or both; they are sent as CR.
 
     Example: imaging-bridge send hl7 samples/orders/*.hl7 --to 127.0.0.1:2575
     """
     host, port = _host_and_port(address)
     context = _tls_context(ca, certificate) if tls else None
-    answers = send_frames(host, port, [_as_sent(file.read_bytes()) for file in files], context)
-    rows = [_answer(file, answer) for file, answer in zip(files, answers, strict=True)]
+    payloads = [(file, payload) for file in files for payload in _payloads(file.read_bytes())]
+    answers = send_frames(host, port, [payload for _, payload in payloads], context)
+    rows = [_answer(file, one) for (file, _), answer in zip(payloads, answers, strict=True) for one in _last(answer)]
     if as_json:
         print_json({"answers": rows})
     else:
-        print_table(rows, ("file", "code", "control_id", "error", "text"), "nothing was sent")
+        print_table(rows, ("file", "code", "control_id", "error", "text"), "nothing was answered")
     if any(row["code"] not in ("AA", "CA") for row in rows):
         sys.exit(1)
 
@@ -131,10 +134,16 @@ def _tls_context(ca: Path | None, certificate: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _as_sent(data: bytes) -> bytes:
-    """Return a file's message as a wire carries it: no byte order mark, CR at the end of each segment."""
-    text = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\r").replace(b"\n", b"\r").strip(b"\r")
-    return text + b"\r"
+def _payloads(data: bytes) -> list[bytes]:
+    """Return what a file holds as a wire carries it: no byte order mark, CR at the end of each segment."""
+    text = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\r").replace(b"\n", b"\r").strip(b"\r") + b"\r"
+    return [text] if is_batch(text) else split_messages(text)
+
+
+def _last(answer: bytes) -> list[bytes]:
+    """Return what is printed of one answer: of two the last, which says what became of the message; of a batch all."""
+    found = messages_in(answer)
+    return found if is_batch(answer) else found[-1:]
 
 
 def _answer(file: Path, raw: bytes) -> dict[str, str]:

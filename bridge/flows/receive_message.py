@@ -152,6 +152,8 @@ class MessageReceiver:
         """Read and map without a transaction; every fault is kept for the journal."""
         envelope = read_envelope(received.raw)
         site = self._mappings.resolve(envelope.sending_application, envelope.sending_facility)
+        if site is not None and site.policy.acknowledgment == "original":
+            envelope = envelope.in_original_mode()
         reading = _Reading(received, envelope, digest_of(received.raw), site)
         reading.is_test = envelope.processing_id not in ("", "P")
         try:

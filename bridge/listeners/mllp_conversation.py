@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from bridge.codecs.hl7.ack import split_answers
 from bridge.codecs.hl7.framing import DEFAULT_MAX_BYTES, Frame, FrameDecoder, Skipped, TooLong, wrap
 from bridge.listeners.mllp_wire import Wire
 
 Handle = Callable[[Frame, str], Awaitable[bytes | None]]
-"""What becomes of one frame from one address: the answer, unframed; None or b"" where the sender wants none."""
+"""What becomes of one frame from one address: the answer, unframed, of one message or two; b"" where none is wanted."""
 
 _MIB = 1024 * 1024
 
@@ -155,7 +156,7 @@ class Conversation:
             try:
                 answer = await self._handle(event)
                 if answer:
-                    await self._send(wrap(answer))
+                    await self._send(b"".join(wrap(one) for one in split_answers(answer)))
             finally:
                 self.busy = False
             self.last_message = asyncio.get_running_loop().time()

@@ -56,17 +56,21 @@ class Policy:
     one), "reject". missing_accession: which order number stands in, "accept" (an order without one), or "reject".
     report_without_order: "wait_if_imaging" (a report that shows that it is about an exam is kept until its order comes;
     a laboratory's stays in the journal alone), "wait" (all are kept), "journal" (none is).
+    acknowledgment: "as_asked" (MSH-15, MSH-16), or "original": one AA, AE or AR whatever they say, for a sender that
+    fills them out of habit.
     """
 
     missing_study_uid: str = "from_accession"
     missing_accession: str = "filler_order_number"
     report_without_order: str = "wait_if_imaging"
+    acknowledgment: str = "as_asked"
 
 
 POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
     "missing_study_uid": ("from_accession", "mint", "reject"),
     "missing_accession": ("filler_order_number", "placer_order_number", "accept", "reject"),
     "report_without_order": ("wait_if_imaging", "wait", "journal"),
+    "acknowledgment": ("as_asked", "original"),
 }
 
 

@@ -7,10 +7,13 @@ import ssl
 import time
 from collections.abc import Iterable
 
-from bridge.codecs.hl7.framing import FrameDecoder, Skipped, wrap
+from bridge.codecs.hl7.ack import is_first_of_two
+from bridge.codecs.hl7.envelope import read_envelope
+from bridge.codecs.hl7.framing import Frame, FrameDecoder, wrap
 from bridge.errors import Unavailable
 
 _CHUNK = 65536
+_BOTH = ("AL", "SU")
 
 
 def send_frames(
@@ -19,7 +22,8 @@ def send_frames(
     """
     Send messages one after the other over one connection and return their answers, unframed, in order.
 
-    Each waits for its answer before the next is sent. tls: a client's context, None for plain; the name is checked if the
+    Each waits for its answer before the next is sent; where it asks for two (MSH-15, MSH-16) they stand behind each other,
+    where it asks for none there is b"". tls: a client's context, None for plain; the name is checked if the
     context says so. timeout_secs: for connecting, and for each answer.
     Raises: Unavailable, when the other side is not there, is silent, or closes; what was answered before is lost with it.
     """
@@ -40,16 +44,17 @@ def send_frames(
 def _exchange(wire: socket.socket, payload: bytes, timeout_secs: float) -> bytes:
     wire.settimeout(timeout_secs)
     wire.sendall(wrap(payload))
-    decoder = FrameDecoder()
+    asked = read_envelope(payload)
+    if not asked.is_batch and {asked.field(15).strip(), asked.field(16).strip()} == {"NE"}:
+        return b""
+    decoder, found = FrameDecoder(), b""
     give_up = time.monotonic() + timeout_secs
     while True:
         wire.settimeout(max(0.001, give_up - time.monotonic()))
         data = wire.recv(_CHUNK)
         if not data:
             raise Unavailable("the connection was closed without an answer", code="connection_closed")
-        found = [event for event in decoder.feed(data) if not isinstance(event, Skipped)]
-        settled = decoder.settle()
-        if settled is not None:
-            found.append(settled)
-        if found:
-            return found[0].payload
+        events = [*decoder.feed(data), decoder.settle()]
+        found += b"".join(event.payload for event in events if isinstance(event, Frame))
+        if found and not (asked.field(16).strip() in _BOTH and is_first_of_two(found)):
+            return found

@@ -9,9 +9,11 @@ from typing import Any
 
 from bridge import safety
 from bridge.codecs.hl7 import framing
+from bridge.codecs.hl7.batch import is_batch
 from bridge.codecs.hl7.framing import Frame
 from bridge.errors import BridgeError, Misconfigured
 from bridge.flows.note_refusals import Refusal, RefusalBook
+from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
 from bridge.listeners.mllp import MllpLimits, MllpListener
 from bridge.wiring import House, Role
@@ -74,14 +76,17 @@ class Hl7Role:
             context = safety.server_context(hl7.tls)
             yield "hl7+tls", MllpListener(hl7.host, port, self._handle, context, MllpLimits(frame_bytes=frame_bytes))
 
-    async def _handle(self, frame: Frame, peer: str) -> bytes | None:
+    async def _handle(self, frame: Frame, peer: str) -> bytes:
         fault: BridgeError | None = None
         try:
             framing.check(frame)
         except BridgeError as doubt:
             fault = doubt
         received = Received(frame.payload, peer, fault)
-        return await asyncio.wrap_future(self._house.message_queue.submit(received))
+        queue = self._house.message_queue
+        if is_batch(frame.payload):
+            return await self._loop.run_in_executor(None, receive_whole, queue, self._house.clock, received)
+        return await asyncio.wrap_future(queue.submit(received))
 
     def _note_cut(self, reason: str, address: str) -> None:
         if reason not in _ORDINARY:

@@ -89,21 +89,27 @@ def verdict_of(error: BaseException | None) -> Verdict:
     return _OUR_FAULT
 
 
-def answer_code(envelope: Envelope, error: BaseException | None) -> str:
+def answer_codes(envelope: Envelope, error: BaseException | None) -> tuple[str, ...]:
     """
-    Return MSA-1: AA, AE, AR; CA, CE, CR where the sender wants accept acknowledgements; "" if it wants no answer.
+    Return MSA-1 of each answer the sender wants, in order; () if it wants none.
 
-    We answer when everything is committed, so one answer serves for both of enhanced mode, and only one is ever sent:
-    a second one would be taken for the answer to the next message. Source: HL7 2.5.1 2.9.3, table 0155.
+    Original mode (MSH-15 and MSH-16 empty): AA, AE or AR. Enhanced mode: what MSH-15 asks for, CA, CE or CR, then what
+    MSH-16 asks for; after CE and CR nothing follows. Source: HL7 2.5.1 2.9.2, 2.9.3, table 0155.
     """
     code = verdict_of(error).acknowledgment_code
     accept, application = envelope.field(15).strip(), envelope.field(16).strip()
     if not accept and not application:
-        return code
+        return (code,)
     wanted = _WANTED_IN_SUCCESS if error is None else _WANTED_IN_ERROR
-    if accept in wanted:
-        return "C" + code[1]
-    return code if application in wanted else ""
+    if accept not in wanted:
+        return (code,) if application in wanted else ()
+    accepted = "C" + code[1]
+    return (accepted, code) if error is None and application in wanted else (accepted,)
+
+
+def answer_code(envelope: Envelope, error: BaseException | None) -> str:
+    """Return MSA-1 of the last answer, which says what became of the message; "" if the sender wants none."""
+    return (answer_codes(envelope, error) or ("",))[-1]
 
 
 def build_ack(
@@ -115,19 +121,61 @@ def build_ack(
     at: datetime,
 ) -> bytes:
     """
-    Return the answer to one message, b"" if its sender wants none.
+    Return the answer to one message: one ACK, or two behind each other (see `split_answers`); b"" if none is wanted.
 
     error: what stopped it, None if it is committed. notices: told beside a success. control_id: the answer's own.
     at: aware. The answer speaks the sender's delimiters, character set and version.
     """
-    code = answer_code(envelope, error)
-    if not code:
-        return b""
+    codes = answer_codes(envelope, error)
+    if len(codes) < 2:
+        return b"".join(_build(envelope, code, error, notices, (control_id, at)) for code in codes)
+    first = _build(envelope, codes[0], None, (), (control_id[:19] + "C", at))
+    return first + _build(envelope, codes[1], error, notices, (control_id, at))
+
+
+def split_answers(answer: bytes) -> list[bytes]:
+    """Return the messages of one answer, each for a frame of its own: one, two in enhanced mode, or a batch whole."""
+    if not answer.startswith(b"MSH"):
+        return [answer] if answer else []
+    first, *more = answer.split(b"\rMSH")
+    return [first + b"\r", *(b"MSH" + one.removesuffix(b"\r") + b"\r" for one in more)] if more else [answer]
+
+
+def is_first_of_two(answer: bytes) -> bool:
+    """Say whether *answer* is an accept acknowledgment alone, so that another one follows where MSH-16 asks for it."""
+    return b"\rMSA" in answer and answer[answer.index(b"\rMSA") + 5 :].startswith(b"CA") and b"\rMSH" not in answer
+
+
+def batch_header(name: str, asked: Envelope, control_id: str, at: datetime) -> bytes:
+    """Return the FHS or BHS of an answer to *asked*, the header of what was received. Source: HL7 2.5.1 2.14.2, 2.14.6."""
+    fields = [
+        name,
+        asked.delimiters.encoding_characters,
+        *(asked.field(number)[:_ECHO_MAX] for number in (5, 6, 3, 4)),
+        at.strftime("%Y%m%d%H%M%S%z"),
+        *("", "", "", control_id, asked.control_id),
+    ]
+    return _raw_segment(asked, fields).encode(asked.codec, errors="replace")
+
+
+def trailer(name: str, asked: Envelope, count: int) -> bytes:
+    """Return the BTS or FTS behind *count* messages or batches."""
+    return _raw_segment(asked, [name, str(count)]).encode(asked.codec, errors="replace")
+
+
+def _build(
+    envelope: Envelope,
+    code: str,
+    error: BaseException | None,
+    notices: Sequence[Notice],
+    stamp: tuple[str, datetime],
+) -> bytes:
+    """Return one ACK. stamp: its own control id, and when."""
     verdict = verdict_of(error)
     old_form = bool(_OLD_ERROR_FORM.match(envelope.version))
     text = _text_of(verdict, error, notices)
     segments = [
-        _header(envelope, control_id, at),
+        _header(envelope, *stamp),
         _raw_segment(envelope, ["MSA", code, envelope.control_id, _escaped(envelope, text)]),
     ]
     if error is not None:

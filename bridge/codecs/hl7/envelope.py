@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.escapes import STANDARD, Delimiters, read_delimiters, unescape
@@ -49,6 +49,13 @@ class Envelope:
             value = value.split(self.delimiters.repetition, 1)[0]
         parts = value.split(self.delimiters.component)
         return unescape(parts[component - 1], self.delimiters, self.codec).strip() if component <= len(parts) else ""
+
+    def in_original_mode(self) -> Envelope:
+        """Return it as if MSH-15 and MSH-16 were empty: its sender wants one answer, whatever they say."""
+        if not self.field(15) and not self.field(16):
+            return self
+        header = tuple("" if place in (14, 15) else value for place, value in enumerate(self.header))
+        return replace(self, header=header)
 
     @property
     def message_code(self) -> str:

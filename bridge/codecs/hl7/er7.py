@@ -152,7 +152,7 @@ def parse(raw: bytes, default_charset: str | None = None) -> Message:
         raise envelope.fault
     if envelope.is_batch:
         raise Unsupported(
-            "batches are not served here", code="unsupported_type", where="MSH-9", source="HL7 2.5.1 2.10.3"
+            "a batch is not one message", code="unsupported_type", where="MSH-9", source="HL7 2.5.1 2.10.3"
         )
     text, codec, notices = decode(body_of(raw), envelope.declared_charsets, default_charset)
     message = Message(envelope, envelope.delimiters, codec, notices=notices)

@@ -6,6 +6,8 @@ import re
 
 from flask import Blueprint, Response, jsonify, request
 
+from bridge.codecs.hl7.ack import split_answers
+from bridge.codecs.hl7.batch import is_batch
 from bridge.domain.accounts import Permission
 from bridge.domain.message import MessageState
 from bridge.errors import Malformed, Unsupported
@@ -87,7 +89,7 @@ def replay_message(message_key: int) -> Response:
 @blueprint.post("/hl7")
 @needs(Permission.SEND_HL7)
 def receive_hl7() -> Response:
-    """Take one HL7 v2 message; the ACK is the body. 200 for AA; 422 for AE; 403, or 503 if later may work, for AR."""
+    """Take one HL7 v2 message or batch; the ACK is the body. 200 for AA; 422 for AE; 403, or 503 if later may work, for AR."""
     if request.mimetype != HL7:
         raise Unsupported(f"send {HL7}", where="Content-Type")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -96,17 +98,26 @@ def receive_hl7() -> Response:
     if not raw:
         raise Malformed("the body is empty")
     answer = services().flows.receive_message(raw, f"{caller().name}@{origin()}")
+    if not is_batch(answer):
+        # One request has one body: of two answers the last says what became of the message.
+        answer = b"".join(split_answers(answer)[-1:])
     return Response(answer, status_of(answer), content_type=HL7)
 
 
 def status_of(answer: bytes) -> int:
-    """Return the HTTP status for an ACK; a message that wants no answer (MSH-15, MSH-16) was taken."""
+    """
+    Return the HTTP status for an ACK, or for the worst of a batch of them.
+
+    A message that wants no answer (MSH-15, MSH-16) was taken.
+    """
     if not answer:
         return 204
-    found = _MSA.search(answer)
-    if found is None:
-        return 500
-    return 503 if _LATER.search(answer) else _STATUS_OF[found[1]]
+    codes = set(_MSA.findall(answer))
+    if not codes:
+        return 200 if is_batch(answer) else 500
+    if _LATER.search(answer):
+        return 503
+    return max(_STATUS_OF[code] for code in codes)
 
 
 def message_state(text: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.codecs.hl7.ack import answer_code, build_ack, verdict_of
+from bridge.codecs.hl7.ack import answer_code, answer_codes, build_ack, split_answers, verdict_of
 from bridge.codecs.hl7.er7 import parse, read_envelope
 from bridge.codecs.hl7.framing import FrameDecoder, wrap
 from bridge.domain.message import Notice
@@ -90,27 +90,50 @@ def test_the_older_form_has_no_severity_so_a_notice_is_text_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accept", "application", "error", "code"),
+    ("accept", "application", "error", "codes"),
     [
-        ("AL", "NE", None, "CA"),
-        ("AL", "NE", Malformed("x"), "CE"),
-        ("AL", "AL", Unsupported("x"), "CR"),
-        ("NE", "AL", None, "AA"),
-        ("NE", "NE", None, ""),
-        ("ER", "NE", None, ""),
-        ("ER", "NE", Malformed("x"), "CE"),
-        ("SU", "ER", Malformed("x"), "AE"),
-        ("SU", "ER", None, "CA"),
-        ("", "SU", None, "AA"),
+        ("", "", None, ["AA"]),
+        ("AL", "NE", None, ["CA"]),
+        ("AL", "NE", Malformed("x"), ["CE"]),
+        ("AL", "AL", None, ["CA", "AA"]),
+        ("SU", "SU", None, ["CA", "AA"]),
+        ("AL", "ER", None, ["CA"]),
+        ("AL", "AL", Unsupported("x"), ["CR"]),
+        ("NE", "AL", None, ["AA"]),
+        ("ER", "AL", None, ["AA"]),
+        ("NE", "AL", Unsupported("x"), ["AR"]),
+        ("NE", "NE", None, []),
+        ("NE", "NE", Malformed("x"), []),
+        ("ER", "NE", None, []),
+        ("ER", "NE", Malformed("x"), ["CE"]),
+        ("SU", "ER", Malformed("x"), ["AE"]),
+        ("SU", "ER", None, ["CA"]),
+        ("", "SU", None, ["AA"]),
     ],
 )
-def test_enhanced_mode_gets_the_one_answer_it_asks_for(
-    accept: str, application: str, error: BaseException | None, code: str
+def test_enhanced_mode_gets_the_answers_it_asks_for(
+    accept: str, application: str, error: BaseException | None, codes: list[str]
 ) -> None:
     envelope = read_envelope(header(accept=accept, application=application))
+    sent = [parse(one) for one in split_answers(build_ack(envelope, error, control_id="A" * 20, at=AT))]
 
-    assert answer_code(envelope, error) == code
-    assert bool(build_ack(envelope, error, control_id="A1", at=AT)) is bool(code)
+    assert [one.segments[1].text.split("|")[1:3] for one in sent] == [[code, "C1"] for code in codes]
+    assert len({one.envelope.control_id for one in sent}) == len(codes)
+    assert answer_code(envelope, error) == (codes[-1] if codes else "")
+
+
+def test_of_two_answers_only_the_second_tells_what_was_let_through() -> None:
+    envelope = read_envelope(header(accept="AL", application="AL"))
+    first, second = split_answers(build_ack(envelope, None, [Notice("W", "stale", "EVN-2")], control_id="A", at=AT))
+
+    assert b"ERR" not in first
+    assert b"ERR||EVN^1^2^1|0^Message accepted^HL70357|W" in second
+
+
+def test_a_sender_in_original_mode_gets_one_answer_whatever_its_header_says() -> None:
+    envelope = read_envelope(header(accept="NE", application="NE")).in_original_mode()
+
+    assert answer_codes(envelope, None) == ("AA",)
 
 
 def test_the_answer_speaks_the_senders_character_set() -> None:
