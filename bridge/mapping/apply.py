@@ -15,6 +15,7 @@ from bridge.domain.report import ReportDraft
 from bridge.errors import Malformed
 from bridge.mapping.convert import Context
 from bridge.mapping.converters import read_timestamp
+from bridge.mapping.dates import in_hl7_form
 from bridge.mapping.evaluate import Evaluator
 from bridge.mapping.header import check_header
 from bridge.mapping.orders import read_orders
@@ -111,7 +112,8 @@ def _message_at(message: Message, context: Context) -> datetime | None:
     evn = message.first("EVN")
     for value, where in ((message.envelope.component(7), "MSH-7"), (evn.value(2) if evn else "", "EVN-2")):
         try:
-            found = read_timestamp(value, context.zone, where) if value else None
+            written = in_hl7_form(value, context.site.policy)
+            found = read_timestamp(written, context.zone, where) if value else None
         except Malformed:
             context.warn("not a date and time, left out", where)
             continue

@@ -12,6 +12,7 @@ from bridge.domain.order import Code
 from bridge.errors import Malformed
 from bridge.mapping import names
 from bridge.mapping.convert import Context, Converter, Moment, Raw
+from bridge.mapping.dates import in_hl7_form
 from bridge.mapping.grammar import Path
 
 _TIMESTAMP = re.compile(
@@ -79,7 +80,7 @@ def read_timestamp(value: str, zone: tzinfo, where: str) -> tuple[Moment, int] |
 
 def local_datetime(context: Context, raw: Raw, path: Path) -> Moment | None:
     """Return a moment by the hospital's clock; a day without a time begins at midnight, with a notice."""
-    value = context.text(raw[0], path)
+    value = in_hl7_form(context.text(raw[0], path), context.site.policy)
     found = read_timestamp(value, context.zone, path.where) if value else None
     if found is None:
         return None
@@ -94,7 +95,7 @@ def local_datetime(context: Context, raw: Raw, path: Path) -> Moment | None:
 
 def date(context: Context, raw: Raw, path: Path) -> str | None:
     """Return "YYYYMMDD"; less than a day is left out with a notice, as half a date would be a wrong one."""
-    value = context.text(raw[0], path)
+    value = in_hl7_form(context.text(raw[0], path), context.site.policy)
     found = read_timestamp(value, UTC, path.where) if value else None
     if found is None:
         return None
@@ -151,9 +152,11 @@ def location(context: Context, raw: Raw, path: Path) -> str | None:
 
 
 def address(context: Context, raw: Raw, path: Path) -> str | None:
-    """Return an XAD as one line. Source: HL7 2.5.1 2.A.83."""
+    """Return an XAD as one line; where a sender has the whole address in XAD.8 (Japan), that. Source: HL7 2.5.1 2.A.83."""
     message = context.message
     parts = [message.part(raw[0], n, 1) for n in (1, 2, 3, 4, 5, 6)]
+    if not any(parts[:4]):
+        parts.append(message.part(raw[0], 8))
     return ", ".join(part for part in parts if part) or None
 
 

@@ -8,7 +8,7 @@ from bridge.errors import Misconfigured
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_table, read_toml
 from bridge.mapping.site import Match, Rule, SiteMapping
-from bridge.mapping.site_file import read_site
+from bridge.mapping.site_file import read_preset, read_site
 
 _BASE_FILES = ("patient", "adt", "order", "report")
 _BASE_KEYS = ("schema", "accepts", "each")
@@ -16,7 +16,7 @@ _BASE_KEYS = ("schema", "accepts", "each")
 
 def load_mappings(shipped: Path, overlay: Path | None = None) -> MappingSet:
     """
-    Return the base rules and every site.
+    Return the base rules, every preset and every site.
 
     shipped: the product's mappings/. overlay: a folder whose files take the place of shipped ones of the same name, and
     whose sites come on top. Raises: Misconfigured, with every fault that was found, each with file, key and nearest word.
@@ -28,16 +28,21 @@ def load_mappings(shipped: Path, overlay: Path | None = None) -> MappingSet:
             faults.add(str(layer), "", "no such folder")
     tables = _read_tables(layers, faults)
     base = _read_base(layers, tables, faults)
-    sites: list[SiteMapping] = []
-    for name, file in _site_files(layers).items():
-        content = read_toml(file, faults)
-        if content is not None:
-            site = read_site(name, content, base, faults)
-            sites.append(site)
+    presets = [
+        read_preset(name, content, base, faults)
+        for name, file in _files(layers, "preset.toml").items()
+        if (content := read_toml(file, faults)) is not None
+    ]
+    sites = [
+        read_site(name, content, base, faults, presets)
+        for name, file in _files(layers, "site.toml").items()
+        if (content := read_toml(file, faults)) is not None
+    ]
+    _check_names(sites, presets, faults)
     _check_one_site_for_each_sender(sites, faults)
     if faults.found:
         raise Misconfigured(faults.found)
-    return MappingSet(base, tuple(sites))
+    return MappingSet(base, tuple(sites), tuple(presets))
 
 
 def _read_tables(layers: list[Path], faults: Faults) -> dict[str, dict[str, str]]:
@@ -70,8 +75,15 @@ def _read_base(layers: list[Path], tables: dict[str, dict[str, str]], faults: Fa
     return SiteMapping("", processing_ids=(), accepts=frozenset(accepts), rules=rules, tables=tables)
 
 
-def _site_files(layers: list[Path]) -> dict[str, Path]:
-    return {file.parent.name: file for layer in layers for file in sorted((layer / "sites").glob("*/site.toml"))}
+def _files(layers: list[Path], file_name: str) -> dict[str, Path]:
+    return {file.parent.name: file for layer in layers for file in sorted((layer / "sites").glob(f"*/{file_name}"))}
+
+
+def _check_names(sites: list[SiteMapping], presets: list[SiteMapping], faults: Faults) -> None:
+    """Report a site that has a preset's name: whoever reads "sites/x" in a trace must know which of the two is meant."""
+    shared = {site.name for site in sites} & {preset.name for preset in presets}
+    for name in sorted(shared):
+        faults.add(f"sites/{name}", "", "is a preset's name; give the site's folder another")
 
 
 def _check_one_site_for_each_sender(sites: list[SiteMapping], faults: Faults) -> None:

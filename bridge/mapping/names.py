@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from bridge.codecs.hl7.er7 import NULL
+from bridge.domain.romanise import is_han
 from bridge.mapping.convert import Context, Raw
 from bridge.mapping.grammar import Path
 
@@ -36,9 +38,25 @@ def all_person_names(context: Context, raw: Raw, path: Path) -> tuple[str, ...] 
 
 
 def xcn_name(context: Context, raw: Raw, path: Path) -> str | None:
-    """Return the PN of a caregiver (XCN); a lone text is a family name, a lone number none at all."""
-    components = context.message.components(raw[0])
-    return _caregiver(context, [_first_part(context, c) for c in components], path)
+    """
+    Return the PN of the first caregiver (XCN); a lone text is a family name, a lone number none at all.
+
+    Further repetitions count only as the same person's name in another representation (XCN.15).
+    """
+    groups: dict[str, str] = {}
+    number = ""
+    for repetition in raw:
+        parts = [_first_part(context, c) for c in context.message.components(repetition)]
+        if groups and parts[0] != number:
+            break
+        representation = parts[14] if len(parts) > 14 else ""
+        name = _caregiver(context, parts, path) if repetition != NULL else None
+        if name:
+            number = number or parts[0]
+            groups.setdefault(representation if representation in _GROUPS else "A", name)
+        if not representation:
+            break
+    return _join_groups(groups) or None
 
 
 def cnn_name(context: Context, raw: Raw, path: Path) -> str | None:
@@ -77,13 +95,25 @@ def _patient_names(context: Context, raw: Raw, path: Path) -> list[str]:
         if not name:
             continue
         kind, representation = [*parts, *[""] * 8][6:8]
-        group = representation if representation in _GROUPS else "A"
+        group = representation if representation in _GROUPS else _group_by_script(name, len(raw))
+        if group != "A" and not kind and "L" in by_type:
+            kind = "L"
         same = by_type.setdefault(kind, [])
         if not same or group in same[-1]:
             same.append({})
         same[-1][group] = name
     ordered = sorted(by_type, key=lambda kind: (kind in _FORMER_OR_OTHER, kind != "L"))
     return [_join_groups(groups) for kind in ordered for groups in by_type[kind]]
+
+
+def _group_by_script(name: str, repetitions: int) -> str:
+    """Return the group of a name whose sender gives no XPN.8 but the same name in several scripts: kanji, kana, Latin."""
+    if repetitions == 1 or name.isascii():
+        return "A"
+    letters = [char for char in unicodedata.normalize("NFKC", name) if char.isalpha()]
+    if any(is_han(char) for char in letters):
+        return "I"
+    return "P" if letters and all("\u3040" <= char <= "\u30ff" for char in letters) else "A"
 
 
 def _join_groups(groups: dict[str, str]) -> str:
@@ -102,9 +132,18 @@ def _pn(context: Context, parts: Sequence[str], order: tuple[int, ...], path: Pa
 
 
 def _first_part(context: Context, component: str) -> str:
-    """Return the first subcomponent, decoded: of a family name (FN) the own surname follows, which PN has no place for."""
+    """
+    Return the surname of a component (FN), decoded; what follows are its parts, which PN has no place for.
+
+    Where the surname stands without the prefix of its own (`Eichen&von&Eichen`), the prefix goes before it.
+    Source: HL7 2.5.1 2.A.30.
+    """
+    decode = context.message.decode
     mark = context.message.delimiters.subcomponent
-    return context.message.decode(component.split(mark, 1)[0] if mark and mark in component else component)
+    if not mark or mark not in component:
+        return decode(component)
+    surname, prefix, own = [*(decode(part) for part in component.split(mark, 3)[:3]), ""][:3]
+    return f"{prefix} {surname}" if prefix and own and surname == own else surname or f"{prefix} {own}".strip()
 
 
 def _clean(text: str) -> str:

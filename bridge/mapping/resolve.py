@@ -10,10 +10,15 @@ from bridge.mapping.site import Match, SiteMapping
 
 @dataclass(frozen=True)
 class MappingSet:
-    """Everything that was loaded; replaced whole on a reload. base: for senders = "any", where no site matches."""
+    """
+    Everything that was loaded; replaced whole on a reload. base: for senders = "any", where no site matches.
+
+    presets: dialects that sites extend; no sender ever comes to be one.
+    """
 
     base: SiteMapping
     sites: tuple[SiteMapping, ...] = ()
+    presets: tuple[SiteMapping, ...] = ()
 
     @cached_property
     def _by_match(self) -> dict[Match, SiteMapping]:
@@ -22,6 +27,11 @@ class MappingSet:
     def site(self, name: str) -> SiteMapping | None:
         """Return the site of that name."""
         return next((site for site in self.sites if site.name == name), None)
+
+    def rules_named(self, name: str) -> SiteMapping | None:
+        """Return the site or the preset of that name ("sites/us_ehr" or "us_ehr"): to try a message by its rules."""
+        wanted = name.removeprefix("sites/")
+        return self.site(wanted) or next((preset for preset in self.presets if preset.name == wanted), None)
 
     def resolve(self, sending_application: str, sending_facility: str) -> SiteMapping | None:
         """

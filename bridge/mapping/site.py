@@ -58,12 +58,14 @@ class Policy:
     a laboratory's stays in the journal alone), "wait" (all are kept), "journal" (none is).
     acknowledgment: "as_asked" (MSH-15, MSH-16), or "original": one AA, AE or AR whatever they say, for a sender that
     fills them out of habit.
+    date_format: how a sender writes days that are not as HL7 has them; HL7's own form is read in any case.
     """
 
     missing_study_uid: str = "from_accession"
     missing_accession: str = "filler_order_number"
     report_without_order: str = "wait_if_imaging"
     acknowledgment: str = "as_asked"
+    date_format: str = "hl7"
 
 
 POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -71,16 +73,17 @@ POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
     "missing_accession": ("filler_order_number", "placer_order_number", "accept", "reject"),
     "report_without_order": ("wait_if_imaging", "wait", "journal"),
     "acknowledgment": ("as_asked", "original"),
+    "date_format": ("hl7", "iso", "month_first", "day_first"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SiteMapping:
     """
-    One sender and its rules, or the base ones (name "").
+    One sender and its rules, a preset that sites extend (it matches nobody), or the base rules (name "").
 
     authority, time_zone: "" falls back to the settings'. charset: what its bytes are when MSH-18 does not say, None for
-    a guess. processing_ids: the MSH-11 values that pass, () for all. accepts: "ORM^O01" and the like.
+    a guess. processing_ids: the MSH-11 values that pass, () for all. accepts: "ORM^O01" and the like. about: one sentence.
     """
 
     name: str
@@ -94,6 +97,7 @@ class SiteMapping:
     accepts: frozenset[str] = frozenset()
     rules: Mapping[str, Rule] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

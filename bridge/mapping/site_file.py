@@ -1,8 +1,9 @@
-"""One sites/<facility>/site.toml: what it may say, checked against the base rules it stands on."""
+"""One sites/<facility>/site.toml, or a preset.toml beside it: what it may say, checked against the rules it stands on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,54 +12,76 @@ from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_tab
 from bridge.mapping.site import POLICY_CHOICES, Match, Policy, Receiving, SiteMapping
 from bridge.mapping.targets import TARGETS
 
-_KEYS = (
-    "schema",
-    "extends",
-    "match",
-    "authority",
-    "time_zone",
-    "charset",
-    "processing_ids",
-    "receiving",
-    "policy",
-    "tables",
-)
-_EXTENDS = ("base", "base/order", "base/adt", "base/patient", "base/report")
+_PRESET_KEYS = ("schema", "extends", "about", "time_zone", "charset", "policy", "tables")
+_KEYS = (*_PRESET_KEYS, "match", "authority", "processing_ids", "receiving")
+_BASE = ("base", "base/order", "base/adt", "base/patient", "base/report")
 _MATCH_KEYS = ("sending_application", "sending_facility")
 _RECEIVING_KEYS = ("application", "facility")
 _SECTIONS = frozenset(target.split(".")[0] for target in TARGETS)
 
 
-def read_site(name: str, content: Mapping[str, Any], base: SiteMapping, faults: Faults) -> SiteMapping:
+def read_site(
+    name: str, content: Mapping[str, Any], base: SiteMapping, faults: Faults, presets: Sequence[SiteMapping] = ()
+) -> SiteMapping:
     """Return the site that a file describes; what is wrong with it goes to *faults*."""
     source = f"sites/{name}"
-    for key in content:
-        if key not in _KEYS and key not in _SECTIONS:
-            faults.unknown(source, key, key, [*_KEYS, *_SECTIONS])
-    check_schema(content, source, faults)
-    if content.get("extends", "base") not in _EXTENDS:
-        faults.unknown(source, "extends", str(content["extends"]), _EXTENDS)
-    tables = _merge_tables(content.get("tables", {}), base, source, faults)
-    sections = {key: value for key, value in content.items() if key in _SECTIONS}
-    rules = read_rules(sections, source, tables, faults)
-    _check_because(sections, base, source, faults)
-    return SiteMapping(
-        name,
+    _check_keys(content, _KEYS, source, faults)
+    standing_on = base
+    chosen = content.get("extends", "base")
+    if chosen not in _BASE:
+        standing_on = next((preset for preset in presets if f"sites/{preset.name}" == chosen), base)
+        if standing_on is base:
+            faults.unknown(source, "extends", str(chosen), [*_BASE, *(f"sites/{preset.name}" for preset in presets)])
+    return replace(
+        _lay_over(name, content, standing_on, faults),
         authority=_text(content, "authority", source, faults),
-        time_zone=_time_zone(content, source, faults),
-        charset=_charset(content, source, faults),
         processing_ids=_processing_ids(content, source, faults),
         receiving=_receiving(content.get("receiving", {}), source, faults),
-        policy=_policy(content.get("policy", {}), source, faults),
         matches=_matches(content.get("match"), source, faults),
-        accepts=base.accepts,
-        rules={**base.rules, **rules},
+    )
+
+
+def read_preset(name: str, content: Mapping[str, Any], base: SiteMapping, faults: Faults) -> SiteMapping:
+    """Return the dialect that a preset.toml describes: it has no `match`, so that no sender is ever taken for it."""
+    source = f"sites/{name}"
+    if "match" in content:
+        faults.add(source, "match", "a preset names no sender; the site that extends it does, in its own site.toml")
+    _check_keys({key: value for key, value in content.items() if key != "match"}, _PRESET_KEYS, source, faults)
+    if content.get("extends", "base") not in _BASE:
+        faults.unknown(source, "extends", str(content["extends"]), _BASE)
+    if not _text(content, "about", source, faults):
+        faults.add(source, "about", "missing; say in one sentence which senders speak like this")
+    return _lay_over(name, content, base, faults)
+
+
+def _check_keys(content: Mapping[str, Any], keys: tuple[str, ...], source: str, faults: Faults) -> None:
+    for key in content:
+        if key not in keys and key not in _SECTIONS:
+            faults.unknown(source, key, key, [*keys, *_SECTIONS])
+    check_schema(content, source, faults)
+
+
+def _lay_over(name: str, content: Mapping[str, Any], below: SiteMapping, faults: Faults) -> SiteMapping:
+    """Return *below* with what a file says over it: whole rules, tables code by code, choices one by one."""
+    source = f"sites/{name}"
+    tables = _merge_tables(content.get("tables", {}), below, source, faults)
+    sections = {key: value for key, value in content.items() if key in _SECTIONS}
+    rules = read_rules(sections, source, tables, faults)
+    _check_because(sections, below, source, faults)
+    return replace(
+        below,
+        name=name,
+        time_zone=_time_zone(content, source, faults) or below.time_zone,
+        charset=_charset(content, source, faults) or below.charset,
+        policy=_policy(content.get("policy", {}), below.policy, source, faults),
+        rules={**below.rules, **rules},
         tables=tables,
+        about=_text(content, "about", source, faults),
     )
 
 
 def _merge_tables(content: Any, base: SiteMapping, source: str, faults: Faults) -> dict[str, Mapping[str, str]]:
-    """Return the base tables with the site's codes over them, code by code; a table of its own is added."""
+    """Return the tables below with the file's codes over them, code by code; a table of its own is added."""
     tables = dict(base.tables)
     if not isinstance(content, dict):
         faults.add(source, "tables", "must be tables")
@@ -78,7 +101,7 @@ def _check_because(sections: Mapping[str, Any], base: SiteMapping, source: str, 
             target = f"{section}.{name}"
             reason = entry.get("because", "") if isinstance(entry, dict) else ""
             if target in base.rules and not (isinstance(reason, str) and reason.strip()):
-                faults.add(source, target, 'takes the place of a base rule and needs a "because"')
+                faults.add(source, target, 'takes the place of another rule and needs a "because"')
 
 
 def _text(content: Mapping[str, Any], key: str, source: str, faults: Faults) -> str:
@@ -120,13 +143,13 @@ def _receiving(content: Any, source: str, faults: Faults) -> Receiving:
     return Receiving(**_texts(content, _RECEIVING_KEYS, "receiving", source, faults))
 
 
-def _policy(content: Any, source: str, faults: Faults) -> Policy:
+def _policy(content: Any, below: Policy, source: str, faults: Faults) -> Policy:
     chosen = _texts(content, tuple(POLICY_CHOICES), "policy", source, faults)
     for key, value in list(chosen.items()):
         if value not in POLICY_CHOICES[key]:
             faults.unknown(source, f"policy.{key}", value, POLICY_CHOICES[key])
             del chosen[key]
-    return Policy(**chosen)
+    return replace(below, **chosen)
 
 
 def _matches(content: Any, source: str, faults: Faults) -> tuple[Match, ...]:

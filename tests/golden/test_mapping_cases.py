@@ -16,7 +16,7 @@ from bridge.mapping.show import show, show_error
 from bridge.mapping.site import Defaults
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "mappings" / "examples", ROOT / "samples" / "mappings")
+FOLDERS = (ROOT / "mappings", ROOT / "mappings" / "examples", ROOT / "samples" / "mappings")
 CASES = sorted(case for folder in FOLDERS for case in folder.glob("sites/*/examples/*.case"))
 DEFAULTS = Defaults("HOME", "America/New_York")
 
@@ -34,7 +34,13 @@ def read_case(case: Path) -> tuple[bytes, str]:
 def outcome(raw: bytes, folder: Path, site_name: str) -> str:
     mappings = load_mappings(ROOT / "mappings", folder)
     envelope = er7.read_envelope(raw)
-    site = mappings.resolve(envelope.sending_application, envelope.sending_facility)
+    is_preset = (folder / "sites" / site_name / "preset.toml").is_file()
+    if is_preset:
+        # A preset names no sender: what extends it does.
+        assert mappings.resolve(envelope.sending_application, envelope.sending_facility) is None
+        site = mappings.rules_named(site_name)
+    else:
+        site = mappings.resolve(envelope.sending_application, envelope.sending_facility)
     assert site is not None
     assert site.name == site_name
     try:
@@ -54,7 +60,9 @@ def test_a_case_gives_what_it_expects(case: Path) -> None:
     assert found == expected
 
 
-def test_the_examples_have_cases() -> None:
+def test_every_preset_and_every_example_has_a_case() -> None:
     sites = {site.parent.name for site in (ROOT / "mappings" / "examples" / "sites").glob("*/site.toml")}
+    presets = {preset.name for preset in load_mappings(ROOT / "mappings").presets}
 
-    assert sites <= {case.parents[1].name for case in CASES}
+    assert presets
+    assert presets | sites <= {case.parents[1].name for case in CASES}

@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from bridge.domain.romanise import romanise
+
 DEFAULT_TERM = "ISO_IR 100"
 UTF8_TERM = "ISO_IR 192"
 ESC = b"\x1b"
@@ -209,24 +211,38 @@ _LATIN_LETTERS = (
 _LATIN: dict[str, str] = dict(zip(_LETTERS, _LATIN_LETTERS.split(" "), strict=True))
 
 
+# Kana and hangul spell sounds, and a run of them is read as one.
+_SPELLED = re.compile("[\u3041-\u30ff\uff66-\uff9f\uac00-\ud7a3]+")
+
+
+def _spelled(run: re.Match[str]) -> str:
+    return next(iter(romanise(run[0])), run[0]).capitalize()
+
+
 def transliterate(text: str, into: CharacterSet, *, person_name: bool = False) -> str:
     """
     Return *text* written with characters that *into* has: a name that a device can show beats none.
 
-    A PN group in another script is left out if another group remains; what has no transliteration becomes "?".
+    A PN group in another script is left out if another group remains; one that remains takes the empty first group's
+    place, as such devices show no other. What has no transliteration becomes "?".
     """
     if into.fits(text, person_name=person_name):
         return text
     if not person_name:
         return _transliterated(text, into)
-    groups = [_transliterated(group, into) for group in text.split("=")]
-    if any(group and "?" not in group for group in groups):
-        groups = ["" if "?" in group else group for group in groups]
-    return "=".join(groups).rstrip("=")
+    first, *others = text.split("=")
+    readable = [name for group in (first, *others) if group and "?" not in (name := _transliterated(group, into))]
+    if not readable or not first:
+        return readable[0] if readable else "=".join(_transliterated(group, into) for group in (first, *others))
+    shown = _transliterated(first, into)
+    kept = [shown if shown in readable else "", *(group if into.fits(group) else "" for group in others)]
+    return "=".join(kept).rstrip("=") or readable[0]
 
 
 def _transliterated(text: str, into: CharacterSet) -> str:
     out = []
+    if _SPELLED.search(text):
+        text = _SPELLED.sub(_spelled, unicodedata.normalize("NFKC", text))
     for character in text:
         if into.fits(character):
             out.append(character)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bridge.codecs.hl7 import iso2022
 from bridge.domain.message import Notice
 from bridge.errors import Incomplete, Malformed
 
@@ -28,12 +29,20 @@ _CODECS = {
     "GBK": "gb18030",
     "BIG5": "big5",
     "UNICODEUTF8": "utf-8",
+    # Such bytes begin with a mark, or nobody would find the header: `body_of` brings them to UTF-8.
+    "UNICODEUTF16": "utf-8",
+    "UNICODEUTF32": "utf-8",
     "UNICODE": "utf-8",
     "UTF8": "utf-8",
     "ISOIR192": "utf-8",
-    **{f"8859{part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 15)},
+    **{f"8859{part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)},
     "88591": "latin-1",
 }
+_JAPANESE = "iso2022_jp_ext"
+# What a sender on Windows means by these names: the same set, and some characters more.
+_WIDER = {"shift_jis": "cp932", "euc_kr": "cp949", "big5": "cp950"}
+# Korean and simplified Chinese as DICOM announces them: the set is in force from the first byte, the escape says nothing.
+_ANNOUNCED = {"euc_kr": b"\x1b$)C", "gb18030": b"\x1b$)A"}
 _PUNCTUATION = re.compile(r"[^A-Z0-9]")
 _C1 = re.compile(rb"[\x80-\x9f]")
 # Tab and line ends are text. C1 controls have no place in a name, and are what a message encoded twice is full of.
@@ -76,22 +85,30 @@ def _read(raw: bytes, declared: tuple[str, ...], site_default: str | None) -> tu
     if codec == "latin-1" and _C1.search(raw):
         return _strict(raw, "cp1252"), "cp1252", [Notice("I", "declared 8859/1, read as Windows-1252", "MSH-18")]
     try:
-        return raw.decode(codec), codec, []
+        return _text(raw, codec), codec, []
     except UnicodeDecodeError:
+        wider = _wider(raw, codec)
+        if wider is not None:
+            return wider, _WIDER[codec], [Notice("I", "read as the set that Windows has under this name", "MSH-18")]
         if fallback is None or fallback == codec:
             raise _not_in_set() from None
     return _strict(raw, fallback), fallback, [_notice("bytes not in the declared set, read as the site's")]
 
 
 def _read_undeclared(raw: bytes, fallback: str | None) -> tuple[str, str, list[Notice]]:
-    if raw.isascii() and fallback != "iso2022_jp_ext":
+    if raw.isascii() and fallback != _JAPANESE:
+        if iso2022.SWITCHED.search(raw):
+            return _strict(raw, _JAPANESE), _JAPANESE, [_notice("no character set declared, read as ISO-2022-JP")]
         return raw.decode("ascii"), "ascii", []
     for codec in (fallback, "utf-8"):
         if codec:
             try:
-                return raw.decode(codec), codec, []
+                return _text(raw, codec), codec, []
             except UnicodeDecodeError:
                 continue
+    wider = _wider(raw, fallback or "")
+    if wider is not None:
+        return wider, _WIDER[fallback or ""], []
     codec = "cp1252" if _C1.search(raw) else "latin-1"
     return _strict(raw, codec), codec, [_notice("no character set declared, read as Latin-1")]
 
@@ -99,14 +116,33 @@ def _read_undeclared(raw: bytes, fallback: str | None) -> tuple[str, str, list[N
 def _declared_codec(declared: tuple[str, ...]) -> str | None:
     """Return the codec of the whole message; a Japanese second repetition is switched to by escapes inside the text."""
     codecs = [codec_of(name) if name else "ascii" for name in declared]
-    if None not in codecs and "iso2022_jp_ext" in codecs[1:] and codecs[0] in ("ascii", "shift_jis"):
-        return "iso2022_jp_ext"
+    if None not in codecs and _JAPANESE in codecs[1:] and codecs[0] in ("ascii", "shift_jis"):
+        return _JAPANESE
     return codecs[0]
+
+
+def _text(raw: bytes, codec: str) -> str:
+    """Return the text of *raw*, with what stands for other sets inside it. Raises: UnicodeDecodeError."""
+    if codec == _JAPANESE:
+        return iso2022.decode(raw)
+    announced = _ANNOUNCED.get(codec)
+    if announced and announced in raw:
+        raw = raw.replace(announced, b"")
+    if b"\\C" in raw or b"\\M" in raw:
+        return iso2022.decode_switched(raw, codec)
+    return raw.decode(codec)
+
+
+def _wider(raw: bytes, codec: str) -> str | None:
+    try:
+        return raw.decode(_WIDER[codec]) if codec in _WIDER else None
+    except UnicodeDecodeError:
+        return None
 
 
 def _strict(raw: bytes, codec: str) -> str:
     try:
-        return raw.decode(codec)
+        return _text(raw, codec)
     except UnicodeDecodeError:
         raise _not_in_set() from None
 

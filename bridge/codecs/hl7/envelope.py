@@ -10,6 +10,13 @@ from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.escapes import STANDARD, Delimiters, read_delimiters, unescape
 from bridge.errors import BridgeError, Malformed
 
+# Longer marks first: UTF-32 in little endian begins as UTF-16 does.
+_WIDE_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _HEADERS = (b"MSH", b"FHS", b"BHS")
 _BATCH = ("FHS", "BHS")
 _PADDING = b"\r\n\x00 \t"
@@ -87,8 +94,18 @@ class Envelope:
 
 
 def body_of(raw: bytes) -> bytes:
-    """Return *raw* without byte order mark and padding."""
+    """Return *raw* without byte order mark and padding; UTF-16 and UTF-32 that say so by a mark come back as UTF-8."""
+    if raw[:1] in (b"\xff", b"\xfe", b"\x00"):
+        raw = _narrow(raw)
     return raw.strip(_PADDING).removeprefix(codecs.BOM_UTF8).lstrip(_PADDING)
+
+
+def _narrow(raw: bytes) -> bytes:
+    codec = next((codec for mark, codec in _WIDE_MARKS if raw.startswith(mark)), "")
+    try:
+        return raw.decode(codec).encode("utf-8") if codec else raw
+    except UnicodeError:
+        return raw
 
 
 def read_envelope(raw: bytes) -> Envelope:

@@ -38,6 +38,11 @@ def load(tmp_path: Path, **sites: str) -> MappingSet:
     return load_mappings(SHIPPED, tmp_path)
 
 
+def preset(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / "sites" / name).mkdir(parents=True)
+    (tmp_path / "sites" / name / "preset.toml").write_text(content, "utf-8")
+
+
 def faults(tmp_path: Path, **sites: str) -> tuple[str, ...]:
     with pytest.raises(Misconfigured) as refused:
         load(tmp_path, **sites)
@@ -134,7 +139,7 @@ def test_an_overlay_takes_the_place_of_a_shipped_file_of_its_name(tmp_path: Path
         ('match = { sending_facility = "X" }\npolicy = { missing_study_uid = "mnt" }', "policy.missing_study_uid: 'mnt' is not known; did you mean 'mint'?"),
         ('match = { sending_facility = "X" }\n[patient.nam]\nfrom = "PID-5"', "patient.nam: 'patient.nam' is not known; did you mean 'patient.name'?"),
         ('match = { sending_facility = "X" }\n[patent.name]\nfrom = "PID-5"', "patent: 'patent' is not known; did you mean 'patient'?"),
-        ('match = { sending_facility = "X" }\n[patient.name]\nfrom = "PID-5"', 'patient.name: takes the place of a base rule and needs a "because"'),
+        ('match = { sending_facility = "X" }\n[patient.name]\nfrom = "PID-5"', 'patient.name: takes the place of another rule and needs a "because"'),
         ('match = { sending_facility = "X" }\n[patient.name]\nfrom = "PID.5"\nbecause = "x"', "patient.name.from: 'PID.5' is no path"),
         ('match = { sending_facility = "X" }\n[patient.name]\nbecause = "x"', "patient.name.from: must be a path"),
         ('match = { sending_facility = "X" }\n[patient.name]\nfrom = "PID-5"\nas = "person_nam"\nbecause = "x"', "patient.name.as: 'person_nam' is not known; did you mean 'person_name'?"),
@@ -172,3 +177,86 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert load(tmp_path, x="\ufeff" + MERCY).site("x") is not None
+
+
+def test_a_shipped_preset_is_nobodys_site() -> None:
+    mappings = load_mappings(SHIPPED)
+
+    assert {"us_ehr", "ihe_omi", "z_segments", "german", "swiss", "french", "japanese"} <= {
+        one.name for one in mappings.presets
+    }
+    assert all(one.matches == () and one.about for one in mappings.presets)
+    assert mappings.site("us_ehr") is None
+    assert mappings.resolve("", "us_ehr") is None
+
+
+def test_a_site_that_extends_a_preset_has_its_choices_and_its_own_over_them(tmp_path: Path) -> None:
+    preset(
+        tmp_path,
+        "valley",
+        """
+        about     = "the valley's practices"
+        charset   = "8859/1"
+        time_zone = "Europe/Zurich"
+        policy    = { date_format = "day_first", missing_accession = "reject" }
+        [patient.name]
+        from      = "PID-9"
+        because   = "they use it so"
+        [tables.modality]
+        SONO = "US"
+        """,
+    )
+    site = load(
+        tmp_path,
+        x="""
+        extends = "sites/valley"
+        match   = { sending_facility = "X" }
+        policy  = { missing_accession = "accept" }
+        charset = "UNICODE UTF-8"
+        [tables.modality]
+        ROE = "DX"
+        """,
+    ).resolve("", "X")
+
+    assert site is not None
+    assert (site.charset, site.time_zone) == ("UNICODE UTF-8", "Europe/Zurich")
+    assert site.policy == Policy(date_format="day_first", missing_accession="accept")
+    assert (site.rules["patient.name"].where, site.rules["patient.name"].source) == ("PID-9", "sites/valley")
+    assert (site.tables["modality"]["SONO"], site.tables["modality"]["ROE"]) == ("US", "DX")
+
+
+def test_a_rule_over_a_presets_rule_needs_its_reason_too(tmp_path: Path) -> None:
+    found = faults(
+        tmp_path,
+        x='extends = "sites/z_segments"\nmatch = { sending_facility = "X" }\n[scheduled_step.modality]\nfrom = "ZXX-1"',
+    )
+
+    assert found == ('sites/x: scheduled_step.modality: takes the place of another rule and needs a "because"',)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ('about = "x"\nmatch = { sending_facility = "A" }', "match: a preset names no sender; the site that extends it does, in its own site.toml"),
+        ('about = "x"\nauthority = "A"', "authority: 'authority' is not known"),
+        ("schema = 1", "about: missing; say in one sentence which senders speak like this"),
+        ('about = "x"\nextends = "base/ordr"', "extends: 'base/ordr' is not known; did you mean 'base/order'?"),
+        ('about = "x"\npolicy = { date_format = "day_frist" }', "policy.date_format: 'day_frist' is not known; did you mean 'day_first'?"),
+    ],
+)  # fmt: skip
+def test_a_presets_faults_are_told(tmp_path: Path, content: str, fault: str) -> None:
+    preset(tmp_path, "p", content)
+
+    assert any(one.startswith(f"sites/p: {fault}") for one in faults(tmp_path))
+
+
+def test_a_preset_that_nobody_knows_has_a_nearest_name(tmp_path: Path) -> None:
+    found = faults(tmp_path, x='extends = "sites/germn"\nmatch = { sending_facility = "X" }')
+
+    assert found == ("sites/x: extends: 'sites/germn' is not known; did you mean 'sites/german'?",)
+
+
+def test_a_site_may_not_take_a_presets_name(tmp_path: Path) -> None:
+    assert faults(tmp_path, german='match = { sending_facility = "X" }') == (
+        "sites/german: is a preset's name; give the site's folder another",
+    )

@@ -22,7 +22,7 @@ from bridge.errors import Incomplete, Malformed
         ("GB 18030-2000", "gb18030"),
         ("KS X 1001", "euc_kr"),
         ("KLINGON", None),
-        ("UNICODE UTF-16", None),
+        ("UNICODE UTF-16", "utf-8"),
         ("CNS 11643-1992", None),
     ],
 )
