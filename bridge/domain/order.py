@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.domain.identifiers import EntityIdentifier
-from bridge.errors import Conflict, Incomplete
 
 
 class StepStatus(StrEnum):
@@ -34,7 +33,8 @@ _MAY_FOLLOW: dict[StepStatus, frozenset[StepStatus]] = {
     StepStatus.READY: frozenset(StepStatus) - {StepStatus.READY, StepStatus.SCHEDULED, StepStatus.ARRIVED},
     # Wrong worklist entry (110514) puts the step back on the list; see domain/performed.py.
     StepStatus.STARTED: frozenset({StepStatus.COMPLETED, StepStatus.DISCONTINUED, StepStatus.SCHEDULED}),
-    StepStatus.HELD: frozenset({StepStatus.SCHEDULED, StepStatus.ARRIVED, StepStatus.READY, StepStatus.CANCELED}),
+    # A device that had read its list before may perform what is on hold: what was done was done.
+    StepStatus.HELD: frozenset(StepStatus) - {StepStatus.HELD},
     # An exam whose first attempt was stopped may be finished by a second one (append, PS3.17 K).
     StepStatus.DISCONTINUED: frozenset({StepStatus.STARTED, StepStatus.COMPLETED}),
     StepStatus.COMPLETED: frozenset(),
@@ -66,6 +66,8 @@ class Step:
 
     scheduled_start_local: "YYYYMMDDHHMMSS" as the hospital's clock says (what C-FIND matches); "" while unscheduled.
     scheduled_start_at: the same as an instant. scheduled_station_ae_title: every station that may do it.
+    held_from: the state before HELD. appointment_key, booked_at: the appointment that says when and where, and its own
+    time. withheld: why no device is shown it though it waits ("the appointment was cancelled"), "" if one may be.
     """
 
     key: int
@@ -83,6 +85,10 @@ class Step:
     scheduled_procedure_step_location: str = ""
     requested_contrast_agent: str = ""
     pre_medication: str = ""
+    held_from: StepStatus | None = None
+    appointment_key: int | None = None
+    booked_at: datetime | None = None
+    withheld: str = ""
     version: int = 1
 
 
@@ -122,7 +128,9 @@ class Order:
     """
     One requested procedure of one patient.
 
-    status: the furthest of its steps, or HELD/CANCELED as ordered. transaction_at: the newest ORC-9 (else MSH-7) applied.
+    status: the furthest of its steps, or HELD/CANCELED as ordered. transaction_at: the newest ORC-9 (else MSH-7) of what
+    was said about it; status_at: of what was said about its state, None while only its steps were.
+    replaced_by: the order that took its place; parent_key: the order it is a part of.
     """
 
     key: int
@@ -147,8 +155,30 @@ class Order:
     is_import: bool = False
     is_test: bool = False
     transaction_at: datetime | None = None
+    status_at: datetime | None = None
+    replaced_by: int | None = None
+    parent_key: int | None = None
     ordered_at: datetime | None = None
     version: int = 1
+
+
+class OrderAction(StrEnum):
+    """What an order control does here; each is explained where it first stands in order_control.toml."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    CANCEL = "cancel"
+    DISCONTINUE = "discontinue"
+    HOLD = "hold"
+    RELEASE = "release"
+    REPLACE = "replace"
+    REPLACEMENT = "replacement"
+    PARENT = "parent"
+    CHILD = "child"
+    REPORT = "report"
+    NUMBER = "number"
+    STATUS = "status"
+    NOTE = "note"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +186,18 @@ class OrderDraft:
     """
     What one order group (ORC/OBR, ORC/OBR/IPC…) says. None keeps, "" erases.
 
-    derived: the fields among accession_number, study_instance_uid, requested_procedure_id, scheduled_procedure_step_id
-    that the message does not hold and that were made from others: good for a new order, no news about a known one.
+    action, reported: what its order control and status mean by its site's table. by_filler: whoever performs the order
+    says so, not whoever placed it. parent_placer_number, parent_filler_number: the order it is a part of (ORC-8).
+    where: its ORC; joined: those of further groups that are steps of the same procedure. derived: the fields among
+    accession_number, study_instance_uid, requested_procedure_id, scheduled_procedure_step_id that the message does not
+    hold and that were made from others: good for a new order, no news about a known one.
     """
 
     order_control: str
+    action: OrderAction = OrderAction.CREATE
     order_status: str = ""
+    reported: StepStatus | None = None
+    by_filler: bool = False
     accession_number: str = ""
     issuer_of_accession_number: str = ""
     placer_order_number: EntityIdentifier = field(default_factory=EntityIdentifier)
@@ -179,56 +215,11 @@ class OrderDraft:
     transaction_at: datetime | None = None
     steps: tuple[StepDraft, ...] = ()
     authorizations: tuple[AuthorizationDraft, ...] = ()
+    parent_placer_number: EntityIdentifier = field(default_factory=EntityIdentifier)
+    parent_filler_number: EntityIdentifier = field(default_factory=EntityIdentifier)
     where: str = "ORC[1]"
+    joined: tuple[str, ...] = ()
     derived: frozenset[str] = frozenset()
-
-
-class OrderAction(StrEnum):
-    """What an order control means for us."""
-
-    CREATE = "create"
-    CHANGE = "change"
-    CANCEL = "cancel"
-
-
-_ACTIONS = {"NW": OrderAction.CREATE, "XO": OrderAction.CHANGE, "XX": OrderAction.CHANGE, "CA": OrderAction.CANCEL}
-_DERIVED_KEYS = ("accession_number", "study_instance_uid", "requested_procedure_id")
-# ORC-5 may carry the state that a change reports. Source: HL7 table 0038, IHE RAD TF-2 4.13.
-_REPORTED = {
-    "": None,
-    "SC": None,
-    "IP": StepStatus.STARTED,
-    "CM": StepStatus.COMPLETED,
-    "A": StepStatus.COMPLETED,
-    "CA": StepStatus.CANCELED,
-    "DC": StepStatus.DISCONTINUED,
-    "HD": StepStatus.HELD,
-}
-
-
-def action_of(draft: OrderDraft) -> OrderAction:
-    """
-    Return what *draft*'s order control asks for.
-
-    Raises: Incomplete (AE 103 at ORC-1), for a code outside the table. Source: HL7 table 0119.
-    """
-    if not draft.order_control:
-        raise Incomplete("no order control", code="missing", where="ORC-1", source="HL7 2.5.1 4.5.1.1")
-    action = _ACTIONS.get(draft.order_control)
-    if action is None:
-        raise Incomplete("order control not served", code="not_in_table", where="ORC-1", source="HL7 table 0119")
-    return action
-
-
-def reported_status(draft: OrderDraft) -> StepStatus | None:
-    """
-    Return the state that a new or changed order reports in ORC-5, None if it reports none.
-
-    Raises: Incomplete (AE 103 at ORC-5). Source: HL7 table 0038.
-    """
-    if draft.order_status not in _REPORTED:
-        raise Incomplete("order status not served", code="not_in_table", where="ORC-5", source="HL7 table 0038")
-    return _REPORTED[draft.order_status]
 
 
 def status_of(steps: Sequence[Step], now: StepStatus) -> StepStatus:
@@ -248,16 +239,7 @@ def status_of(steps: Sequence[Step], now: StepStatus) -> StepStatus:
     )
 
 
-def check_cancel(step: Step) -> StepStatus:
-    """
-    Return the state a step comes to be in when its order is cancelled.
-
-    A step that has started cannot be unmade by an order: the scanner is running.
-    Raises: Conflict (AE 206). Source: IHE RAD TF-2 4.3.4.2 (cancel before the procedure starts).
-    """
-    if step.status == StepStatus.STARTED:
-        raise Conflict("the exam has started", code="record_locked", where="ORC-1")
-    return step.status if step.status in FINAL else StepStatus.CANCELED
+_DERIVED_KEYS = ("accession_number", "study_instance_uid", "requested_procedure_id")
 
 
 def give_way(draft: OrderDraft, order: Order, steps: Sequence[Step]) -> OrderDraft:

@@ -14,8 +14,9 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_after, withdraw
 from bridge.flows.merge_patients import merge_patients
+from bridge.flows.refresh_worklist import OrderNews, Scheduled, refresh_worklist_of_patient
 from bridge.flows.register_patient import News, Registered, register_patient
-from bridge.flows.schedule_order import OrderNews, Scheduled, refresh_worklist_of_patient, schedule_order
+from bridge.flows.schedule_order import schedule_orders
 from bridge.mapping.apply import Mapped
 from bridge.store import events, merges, patients, studies
 from bridge.store.db import WriteTx
@@ -77,8 +78,7 @@ class MessageApplier:
             is_test=is_test,
             by=sender,
         )
-        for order_draft in mapped.orders:
-            scheduled = schedule_order(tx, order_draft, told, self._rules)
+        for scheduled in schedule_orders(tx, mapped.orders, told, self._rules):
             self._note_order(tx, applied, scheduled)
         return applied
 
@@ -119,6 +119,8 @@ class MessageApplier:
 
     def _note_order(self, tx: WriteTx, applied: Applied, scheduled: Scheduled) -> None:
         applied.notices += scheduled.notices
+        if scheduled.order is None:
+            return
         applied.subjects.append((scheduled.order.patient_key, scheduled.order.key))
         applied.touched_orders.append(scheduled.order)
         if scheduled.moved_from is not None:

@@ -14,8 +14,9 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_after
+from bridge.flows.refresh_worklist import OrderNews
 from bridge.flows.register_patient import News, register_patient
-from bridge.flows.schedule_order import OrderNews, schedule_order
+from bridge.flows.schedule_order import schedule_order
 from bridge.store import audit, authorizations, events, orders, patients
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -64,18 +65,19 @@ class Entry:
             told = OrderNews(
                 registered.patient, news, self._clock.new_uid, self._stations_for, by=actor, source_kind="user"
             )
-            scheduled = schedule_order(tx, draft, told, self._rules)
+            order = schedule_order(tx, draft, told, self._rules).order
+            assert order is not None
             how = Deciding(self._rules, self._destinations, now, cause=actor)
-            decide_after(tx, [registered.patient.key], [scheduled.order.key], how)
+            decide_after(tx, [registered.patient.key], [order.key], how)
             audit.add(
                 tx,
                 at=now,
                 action="order_entered",
                 actor=actor,
                 patient_key=registered.patient.key,
-                order_key=scheduled.order.key,
+                order_key=order.key,
             )
-        return scheduled.order.accession_number
+        return order.accession_number
 
     def enter_authorization(self, typed: TypedAuthorization, actor: str) -> int:
         """

@@ -28,8 +28,8 @@ from bridge.domain.study import Study
 from bridge.errors import Conflict
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
+from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
-from bridge.flows.schedule_order import refresh_worklist, set_order_status
 from bridge.outbox import enqueue
 from bridge.store import audit, decisions, events, orders, performed, studies
 from bridge.store.db import Store, WriteTx, lock

@@ -20,8 +20,8 @@ from bridge.flows.decide_study import (
     in_question,
     withdraw,
 )
+from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import refresh_keys
-from bridge.flows.schedule_order import refresh_worklist_of_patient
 from bridge.store import audit, orders, patients, studies
 from bridge.store.db import Store, WriteTx, lock
 

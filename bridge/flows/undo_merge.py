@@ -8,7 +8,7 @@ from bridge.errors import Incomplete
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_touched
 from bridge.flows.merge_patients import part_patients
-from bridge.flows.schedule_order import refresh_worklist_of_patient
+from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.store import audit, merges, studies
 from bridge.store.db import Store, lock
 

@@ -139,6 +139,16 @@ def entity(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
     return EntityIdentifier(value, issuer or message.part(raw[0], 3) or context.authority)
 
 
+def entity_in_parts(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
+    """Return an EI that is a component, its parts subcomponents (EIP, ORC-8). Source: HL7 2.5.1 2.A.29."""
+    message, component = context.message, path.component or 1
+    value, namespace, universal = (message.part(raw[0], component, part) for part in (1, 2, 3))
+    if not value:
+        return None
+    issuer = namespace or context.defaults.authority_names.get(universal, "")
+    return EntityIdentifier(value, issuer or universal or context.authority)
+
+
 def account(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
     """Return a CX as a number with its authority (PV1-19, PID-18)."""
     value = context.message.part(raw[0], 1)
@@ -186,6 +196,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "code": Converter(coded, Code()),
     "identifiers": Converter(identifiers, ()),
     "entity": Converter(entity, EntityIdentifier()),
+    "entity_in_parts": Converter(entity_in_parts, EntityIdentifier()),
     "account": Converter(account, EntityIdentifier()),
     "person_name": Converter(names.person_name),
     "other_person_names": Converter(names.other_person_names, ()),

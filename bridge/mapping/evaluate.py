@@ -60,6 +60,13 @@ class Evaluator:
             raise Incomplete("required value missing", code="missing", where=rule.where, source=rule.source)
         return None
 
+    def has(self, target: str, scope: Scope) -> bool:
+        """Say whether the message holds anything where *target* is looked for, without reading it."""
+        rule, message = self._rules.get(target), self.context.message
+        return rule is not None and any(
+            path.repetitions(message, segment) for path in rule.paths for segment in path.segments(message, scope)
+        )
+
     def derived(self, target: str, source: str, value: str) -> None:
         """Record a value that no field of the message holds as such."""
         self.trace.append(TraceLine(self._numbered(target), source, "derived", value))

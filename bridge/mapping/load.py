@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from bridge.domain.order_control import OrderControl
 from bridge.errors import Misconfigured
+from bridge.mapping.order_controls import read_order_controls
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_table, read_toml
 from bridge.mapping.site import Match, Rule, SiteMapping
@@ -59,11 +62,7 @@ def _read_base(layers: list[Path], tables: dict[str, dict[str, str]], faults: Fa
     rules: dict[str, Rule] = {}
     accepts: set[str] = set()
     for name in _BASE_FILES:
-        file = next((f for layer in reversed(layers) if (f := layer / "base" / f"{name}.toml").is_file()), None)
-        if file is None:
-            faults.add(f"base/{name}.toml", "", "missing")
-            continue
-        content = read_toml(file, faults)
+        content = _read_base_file(name, layers, faults)
         if content is None:
             continue
         check_schema(content, f"base/{name}", faults)
@@ -72,7 +71,30 @@ def _read_base(layers: list[Path], tables: dict[str, dict[str, str]], faults: Fa
             faults.unknown(f"base/{name}", "each", str(content["each"]), ("ORC",))
         sections = {key: value for key, value in content.items() if key not in _BASE_KEYS}
         rules.update(read_rules(sections, f"base/{name}", tables, faults))
-    return SiteMapping("", processing_ids=(), accepts=frozenset(accepts), rules=rules, tables=tables)
+    return SiteMapping(
+        "",
+        processing_ids=(),
+        accepts=frozenset(accepts),
+        rules=rules,
+        order_control=_read_order_controls(layers, faults),
+        tables=tables,
+    )
+
+
+def _read_order_controls(layers: list[Path], faults: Faults) -> dict[str, OrderControl]:
+    content = _read_base_file("order_control", layers, faults)
+    if content is None:
+        return {}
+    check_schema(content, "base/order_control", faults)
+    return read_order_controls(content.get("order_control"), "base/order_control", faults)
+
+
+def _read_base_file(name: str, layers: list[Path], faults: Faults) -> dict[str, Any] | None:
+    file = next((f for layer in reversed(layers) if (f := layer / "base" / f"{name}.toml").is_file()), None)
+    if file is None:
+        faults.add(f"base/{name}.toml", "", "missing")
+        return None
+    return read_toml(file, faults)
 
 
 def _files(layers: list[Path], file_name: str) -> dict[str, Path]:

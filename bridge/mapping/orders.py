@@ -8,7 +8,8 @@ from datetime import datetime
 
 from bridge.codecs.hl7.er7 import Segment
 from bridge.domain.identifiers import EntityIdentifier, check_ae_title, check_uid
-from bridge.domain.order import AuthorizationDraft, OrderAction, OrderDraft, StepDraft, action_of
+from bridge.domain.order import AuthorizationDraft, OrderAction, OrderDraft, StepDraft
+from bridge.domain.order_control import look_up
 from bridge.errors import BridgeError, Incomplete, Malformed
 from bridge.mapping.authorizations import read_authorizations
 from bridge.mapping.convert import Moment
@@ -20,6 +21,9 @@ from bridge.mapping.numbers import fill_numbers
 _OF_THE_GROUP = frozenset({"ORC", "OBR", "IPC", "TQ1", "TQ2", "NTE", "OBX", "DG1", "ZDS", "AUT"})
 _SECTIONS = ("order", "requested_procedure", "scheduled_step", "authorization")
 _COMMENTED = frozenset({"ORC", "OBR", "TQ1"})
+# These speak of what is to be done; the others of an order's numbers and state, and need not repeat the rest.
+_DESCRIBING = frozenset({OrderAction.CREATE, OrderAction.CHANGE, OrderAction.REPLACEMENT, OrderAction.CHILD})
+_DESCRIBING_IF_THEY_CAN = frozenset({OrderAction.NUMBER, OrderAction.PARENT})
 
 
 @dataclass(slots=True)
@@ -103,9 +107,14 @@ def _read_order(
     evaluator: Evaluator, group: OrderGroup, head: dict[str, list[Segment]], message_at: datetime | None
 ) -> OrderDraft:
     scope: Scope = group.scope
-    draft = _read_numbers(evaluator, scope, message_at, f"ORC[{group.number}]")
-    action = action_of(draft)
-    if action == OrderAction.CANCEL:
+    draft = _read_control(evaluator, group)
+    if draft.action == OrderAction.NOTE:
+        return draft
+    draft = _read_numbers(evaluator, draft, scope, message_at)
+    describes = draft.action in _DESCRIBING_IF_THEY_CAN and evaluator.has(
+        "requested_procedure.universal_service", scope
+    )
+    if draft.action not in _DESCRIBING and not describes:
         return draft
     _check_same_procedure(group)
     evaluator.get("requested_procedure.universal_service", scope)
@@ -119,34 +128,60 @@ def _read_order(
         requesting_physician=evaluator.get("requested_procedure.requesting_physician", scope),
         referring_physician_name=evaluator.get("requested_procedure.referring_physician", scope),
         institution_name=evaluator.get("requested_procedure.institution", scope),
-        steps=_read_steps(evaluator, group),
+        steps=_read_steps(evaluator, group) if draft.action != OrderAction.PARENT else (),
         authorizations=_authorizations(evaluator, group, head),
     )
-    if action == OrderAction.CREATE and any(step.modality is None for step in draft.steps):
+    if draft.action != OrderAction.CHANGE and any(step.modality is None for step in draft.steps):
         where = "IPC-5" if group.ipcs else "OBR-24"
         evaluator.context.warn("no modality: the step is not complete enough for a worklist", where)
     return fill_numbers(evaluator, draft, scope)
 
 
-def _read_numbers(evaluator: Evaluator, scope: Scope, message_at: datetime | None, where: str) -> OrderDraft:
-    """Return a draft with what every order control says: which order it is about."""
+def _read_control(evaluator: Evaluator, group: OrderGroup) -> OrderDraft:
+    """Return a draft with what the site's table says of the group's order control and status."""
+    control = evaluator.get("order.control", group.scope) or ""
+    status = evaluator.get("order.status", group.scope) or ""
+    row, reported = look_up(evaluator.context.site.order_control, control, status)
+    return OrderDraft(
+        control,
+        action=row.action,
+        order_status=status,
+        reported=reported,
+        by_filler=row.by_filler,
+        where=f"ORC[{group.number}]",
+    )
+
+
+def _read_numbers(evaluator: Evaluator, draft: OrderDraft, scope: Scope, message_at: datetime | None) -> OrderDraft:
+    """Return *draft* with what every order control says: which order it is about, and when."""
     accession = evaluator.get("requested_procedure.accession", scope, required=False) or EntityIdentifier()
     transaction = evaluator.get("order.transaction_time", scope)
     study = evaluator.get("requested_procedure.study_instance_uid", scope, required=False) or ""
     if study:
         check_uid(study, "IPC-3" if scope.get("IPC") else "ZDS-1")
-    return OrderDraft(
-        evaluator.get("order.control", scope) or "",
-        order_status=evaluator.get("order.status", scope) or "",
+    filler = evaluator.get("order.filler_number", scope) or EntityIdentifier()
+    return replace(
+        draft,
+        by_filler=draft.by_filler or _is_filler(evaluator, filler),
         accession_number=accession.value,
         issuer_of_accession_number=accession.issuer,
         placer_order_number=evaluator.get("order.placer_number", scope) or EntityIdentifier(),
-        filler_order_number=evaluator.get("order.filler_number", scope) or EntityIdentifier(),
+        filler_order_number=filler,
         requested_procedure_id=evaluator.get("requested_procedure.id", scope, required=False) or "",
         study_instance_uid=study,
         transaction_at=transaction.at if isinstance(transaction, Moment) else message_at,
-        where=where,
+        parent_placer_number=evaluator.get("order.parent_placer_number", scope) or EntityIdentifier(),
+        parent_filler_number=evaluator.get("order.parent_filler_number", scope) or EntityIdentifier(),
     )
+
+
+def _is_filler(evaluator: Evaluator, filler_order_number: EntityIdentifier) -> bool:
+    """Say whether whoever performs the order speaks: the site says so, or the filler number is the sender's own."""
+    sender_is = evaluator.context.site.policy.sender_is
+    if sender_is != "by_number":
+        return sender_is == "filler"
+    application = evaluator.context.message.envelope.sending_application
+    return bool(application) and filler_order_number.issuer == application
 
 
 def _read_steps(evaluator: Evaluator, group: OrderGroup) -> tuple[StepDraft, ...]:
@@ -212,7 +247,8 @@ def _join_steps(orders: Sequence[OrderDraft]) -> list[OrderDraft]:
         if same is None:
             joined.append(order)
         else:
-            joined[same] = replace(joined[same], steps=(*joined[same].steps, *order.steps))
+            first = joined[same]
+            joined[same] = replace(first, steps=(*first.steps, *order.steps), joined=(*first.joined, order.where))
     return joined
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bridge.domain.order_control import OrderControl
 from bridge.mapping.grammar import Path
 
 
@@ -59,6 +60,8 @@ class Policy:
     acknowledgment: "as_asked" (MSH-15, MSH-16), or "original": one AA, AE or AR whatever they say, for a sender that
     fills them out of habit.
     date_format: how a sender writes days that are not as HL7 has them; HL7's own form is read in any case.
+    sender_is: "filler" (whoever performs the orders), "placer", or "by_number": the filler, if the filler number's issuer
+    is the sending application.
     """
 
     missing_study_uid: str = "from_accession"
@@ -66,6 +69,7 @@ class Policy:
     report_without_order: str = "wait_if_imaging"
     acknowledgment: str = "as_asked"
     date_format: str = "hl7"
+    sender_is: str = "by_number"
 
 
 POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -74,6 +78,7 @@ POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
     "report_without_order": ("wait_if_imaging", "wait", "journal"),
     "acknowledgment": ("as_asked", "original"),
     "date_format": ("hl7", "iso", "month_first", "day_first"),
+    "sender_is": ("by_number", "filler", "placer"),
 }
 
 
@@ -83,7 +88,8 @@ class SiteMapping:
     One sender and its rules, a preset that sites extend (it matches nobody), or the base rules (name "").
 
     authority, time_zone: "" falls back to the settings'. charset: what its bytes are when MSH-18 does not say, None for
-    a guess. processing_ids: the MSH-11 values that pass, () for all. accepts: "ORM^O01" and the like. about: one sentence.
+    a guess. processing_ids: the MSH-11 values that pass, () for all. accepts: "ORM^O01" and the like. order_control: by
+    ORC-1. about: one sentence.
     """
 
     name: str
@@ -96,6 +102,7 @@ class SiteMapping:
     matches: tuple[Match, ...] = ()
     accepts: frozenset[str] = frozenset()
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    order_control: Mapping[str, OrderControl] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     about: str = ""
 

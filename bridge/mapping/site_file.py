@@ -8,11 +8,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.codecs.hl7.charset import codec_of
+from bridge.domain.order_control import OrderControl
+from bridge.mapping.order_controls import read_order_controls
 from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_table
 from bridge.mapping.site import POLICY_CHOICES, Match, Policy, Receiving, SiteMapping
 from bridge.mapping.targets import TARGETS
 
-_PRESET_KEYS = ("schema", "extends", "about", "time_zone", "charset", "policy", "tables")
+_PRESET_KEYS = ("schema", "extends", "about", "time_zone", "charset", "policy", "order_control", "tables")
 _KEYS = (*_PRESET_KEYS, "match", "authority", "processing_ids", "receiving")
 _BASE = ("base", "base/order", "base/adt", "base/patient", "base/report")
 _MATCH_KEYS = ("sending_application", "sending_facility")
@@ -75,6 +77,7 @@ def _lay_over(name: str, content: Mapping[str, Any], below: SiteMapping, faults:
         charset=_charset(content, source, faults) or below.charset,
         policy=_policy(content.get("policy", {}), below.policy, source, faults),
         rules={**below.rules, **rules},
+        order_control={**below.order_control, **_order_controls(content.get("order_control", {}), source, faults)},
         tables=tables,
         about=_text(content, "about", source, faults),
     )
@@ -102,6 +105,14 @@ def _check_because(sections: Mapping[str, Any], base: SiteMapping, source: str, 
             reason = entry.get("because", "") if isinstance(entry, dict) else ""
             if target in base.rules and not (isinstance(reason, str) and reason.strip()):
                 faults.add(source, target, 'takes the place of another rule and needs a "because"')
+
+
+def _order_controls(content: Any, source: str, faults: Faults) -> dict[str, OrderControl]:
+    for control, entry in content.items() if isinstance(content, dict) else ():
+        reason = entry.get("because", "") if isinstance(entry, dict) else ""
+        if not (isinstance(reason, str) and reason.strip()):
+            faults.add(source, f"order_control.{control}", 'needs a "because"')
+    return read_order_controls(content, source, faults)
 
 
 def _text(content: Mapping[str, Any], key: str, source: str, faults: Faults) -> str:

@@ -52,6 +52,8 @@ TARGETS: Mapping[str, Target] = {
     "order.status": Target(("text",)),
     "order.placer_number": _ENTITY,
     "order.filler_number": _ENTITY,
+    "order.parent_placer_number": Target(("entity_in_parts",), _LO, may_drop=True),
+    "order.parent_filler_number": Target(("entity_in_parts",), _LO, may_drop=True),
     "order.transaction_time": Target(("local_datetime",), may_drop=True),
     "requested_procedure.accession": Target(("entity", "account"), _SH),
     "requested_procedure.id": Target(("text",), _SH),

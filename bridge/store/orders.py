@@ -45,6 +45,7 @@ _BY_ACCESSION_OF_ANYONE = _newest_first(orders.c.accession_number == _NUMBER)
 _BY_STUDY_UID = _newest_first(orders.c.study_instance_uid == _NUMBER)
 _BY_REQUESTED_PROCEDURE = _newest_first(orders.c.requested_procedure_id == _NUMBER)
 _BY_STEP_ID = _newest_first(steps.c.order_key == orders.c.key, steps.c.scheduled_procedure_step_id == _NUMBER)
+_BY_HEIR = _newest_first(orders.c.replaced_by == _NUMBER)
 _OF_PATIENT = _newest_first(orders.c.patient_key == _NUMBER)
 _STEPS_OF = Prepared(select(steps).where(steps.c.order_key == bindparam("order_key")).order_by(steps.c.key))
 _LIVE_STEPS = Prepared(
@@ -77,17 +78,32 @@ def find(
     """
     Return the order that a message means: by filler number, else placer number, else accession, each with its issuer.
 
-    accession: (AccessionNumber, issuer). Of several with one number, the newest. Source: IHE RAD TF-2 4.4.
+    accession: (AccessionNumber, issuer). Of several with one number, the newest; one whose own order numbers are others
+    is another order, as two procedures may share an accession number. Source: IHE RAD TF-2 4.4.
     """
     for query, value, issuer in (
         (_BY_FILLER, draft_filler.value, draft_filler.issuer),
         (_BY_PLACER, draft_placer.value, draft_placer.issuer),
         (_BY_ACCESSION, *accession),
     ):
-        row = query.first(tx, number=value, issuer=issuer) if value else None
-        if row is not None:
-            return _order(row)
+        for row in query.all(tx, number=value, issuer=issuer) if value else ():
+            order = _order(row)
+            if not _is_another(order, draft_filler, draft_placer):
+                return order
     return None
+
+
+def _is_another(order: Order, filler: EntityIdentifier, placer: EntityIdentifier) -> bool:
+    if filler and filler == order.filler_order_number:
+        return False
+    pairs = ((filler, order.filler_order_number), (placer, order.placer_order_number))
+    return any(said and known and said != known for said, known in pairs)
+
+
+def replaced_by(tx: ReadTx, order_key: int) -> Order | None:
+    """Return the order whose place the one in row *order_key* took, None if it took none."""
+    row = _BY_HEIR.first(tx, number=order_key)
+    return None if row is None else _order(row)
 
 
 def by_accession(tx: ReadTx, accession_number: str, issuer: str | None = None) -> list[Order]:
@@ -221,6 +237,9 @@ def _order_values(order: Order) -> dict[str, Any]:
         "is_import": order.is_import,
         "is_test": order.is_test,
         "transaction_at": order.transaction_at,
+        "status_at": order.status_at,
+        "replaced_by": order.replaced_by,
+        "parent_key": order.parent_key,
         "ordered_at": order.ordered_at,
     }
 
@@ -251,6 +270,9 @@ def _order(row: Any) -> Order:
         is_import=row.is_import,
         is_test=row.is_test,
         transaction_at=row.transaction_at,
+        status_at=row.status_at,
+        replaced_by=row.replaced_by,
+        parent_key=row.parent_key,
         ordered_at=row.ordered_at,
         version=row.version,
     )
@@ -274,6 +296,10 @@ def _step_values(step: Step) -> dict[str, Any]:
         "order_key": step.order_key,
         "status": step.status.value,
         "scheduled_start_at": step.scheduled_start_at,
+        "held_from": step.held_from.value if step.held_from is not None else "",
+        "appointment_key": step.appointment_key,
+        "booked_at": step.booked_at,
+        "withheld": step.withheld,
         "scheduled_protocol_code": step.scheduled_protocol_code.code_value,
         "scheduled_protocol_code_scheme": step.scheduled_protocol_code.coding_scheme_designator,
         "scheduled_protocol_code_meaning": step.scheduled_protocol_code.code_meaning,
@@ -287,6 +313,10 @@ def _step(row: Any, stations: tuple[str, ...]) -> Step:
         status=StepStatus(row.status),
         scheduled_station_ae_title=stations,
         scheduled_start_at=row.scheduled_start_at,
+        held_from=StepStatus(row.held_from) if row.held_from else None,
+        appointment_key=row.appointment_key,
+        booked_at=row.booked_at,
+        withheld=row.withheld,
         scheduled_protocol_code=Code(
             row.scheduled_protocol_code, row.scheduled_protocol_code_scheme, row.scheduled_protocol_code_meaning
         ),

@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from bridge.domain.appointment import AppointmentState
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.message import MessageState
 from bridge.domain.order import StepStatus
@@ -111,6 +112,7 @@ def _one_of(column: str, values: type[StrEnum] | Iterable[str], name: str = "sta
 _PLURALS = {
     "patient": "patients",
     "order": "orders",
+    "appointment": "appointments",
     "step": "steps",
     "performed_step": "performed_steps",
     "study": "studies",
@@ -251,6 +253,10 @@ orders = Table(
     _flag("is_import"),
     _flag("is_test"),
     Column("transaction_at", Instant),
+    # The newest word on its state, by the sender's clock; what it is about has a time of its own (transaction_at).
+    Column("status_at", Instant),
+    _to("order", column="replaced_by", nullable=True),
+    _to("order", column="parent_key", nullable=True),
     Column("ordered_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     _count("version", 1),
@@ -282,6 +288,12 @@ steps = Table(
     _text("scheduled_procedure_step_location"),
     _text("requested_contrast_agent"),
     _text("pre_medication"),
+    # The state before HELD, to which a release returns.
+    _text("held_from"),
+    # The appointment that says when and where, since when it does, and why no device is shown a step that waits for another.
+    _to("appointment", nullable=True),
+    Column("booked_at", Instant),
+    _text("withheld"),
     # The worklist answer as it was encoded in the transaction that wrote the step; null: a required value is missing.
     Column("encoded", LargeBinary),
     _text("incomplete"),
@@ -300,6 +312,39 @@ step_stations = Table(
     Column("scheduled_station_ae_title", Text, nullable=False),
     UniqueConstraint("step_key", "scheduled_station_ae_title"),
     Index(None, "scheduled_station_ae_title"),
+)
+
+appointments = Table(
+    "appointments",
+    metadata,
+    _key(),
+    _to("patient"),
+    _to("order", nullable=True),
+    _text("placer_appointment_id"),
+    _text("issuer_of_placer_appointment_id"),
+    _text("filler_appointment_id"),
+    _text("issuer_of_filler_appointment_id"),
+    Column("state", Text, nullable=False),
+    # When and where, one for each service booked.
+    Column("slots", JSON, nullable=False),
+    Column("said_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    _one_of("state", AppointmentState),
+    Index(None, "filler_appointment_id"),
+    Index(None, "placer_appointment_id"),
+)
+
+# What came before its order: an appointment, or an exam that a device performed. A new order looks here, once.
+awaited_orders = Table(
+    "awaited_orders",
+    metadata,
+    _key(),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    _text("issuer"),
+    _to("appointment", nullable=True),
+    _to("performed_step", nullable=True),
+    Index(None, "value"),
 )
 
 performed_steps = Table(

@@ -220,6 +220,9 @@ def upgrade() -> None:
         sa.Column("is_import", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("transaction_at", Instant(), nullable=True),
+        sa.Column("status_at", Instant(), nullable=True),
+        sa.Column("replaced_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("parent_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("ordered_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
@@ -227,14 +230,18 @@ def upgrade() -> None:
             "status IN ('SCHEDULED', 'ARRIVED', 'READY', 'STARTED', 'COMPLETED', 'DISCONTINUED', 'CANCELED', 'HELD')",
             name=op.f("ck_orders_status"),
         ),
+        sa.ForeignKeyConstraint(["parent_key"], ["orders.key"], name=op.f("fk_orders_parent_key")),
         sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_orders_patient_key")),
+        sa.ForeignKeyConstraint(["replaced_by"], ["orders.key"], name=op.f("fk_orders_replaced_by")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_orders")),
     )
     op.create_index(op.f("ix_orders_accession_number"), "orders", ["accession_number"], unique=False)
     op.create_index(op.f("ix_orders_filler_order_number"), "orders", ["filler_order_number"], unique=False)
     op.create_index(op.f("ix_orders_ordered_at"), "orders", ["ordered_at"], unique=False)
+    op.create_index(op.f("ix_orders_parent_key"), "orders", ["parent_key"], unique=False)
     op.create_index(op.f("ix_orders_patient_key"), "orders", ["patient_key"], unique=False)
     op.create_index(op.f("ix_orders_placer_order_number"), "orders", ["placer_order_number"], unique=False)
+    op.create_index(op.f("ix_orders_replaced_by"), "orders", ["replaced_by"], unique=False)
     op.create_index(op.f("ix_orders_requested_procedure_id"), "orders", ["requested_procedure_id"], unique=False)
     op.create_index(op.f("ix_orders_study_instance_uid"), "orders", ["study_instance_uid"], unique=False)
     op.create_table(
@@ -322,6 +329,34 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_visits_patient_key"), "visits", ["patient_key"], unique=False)
     op.create_table(
+        "appointments",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("placer_appointment_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_placer_appointment_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("filler_appointment_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_filler_appointment_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("slots", sa.JSON(), nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('pending', 'booked', 'arrived', 'cancelled', 'no-show')", name=op.f("ck_appointments_state")
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_appointments_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_appointments_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_appointments")),
+    )
+    op.create_index(
+        op.f("ix_appointments_filler_appointment_id"), "appointments", ["filler_appointment_id"], unique=False
+    )
+    op.create_index(op.f("ix_appointments_order_key"), "appointments", ["order_key"], unique=False)
+    op.create_index(op.f("ix_appointments_patient_key"), "appointments", ["patient_key"], unique=False)
+    op.create_index(
+        op.f("ix_appointments_placer_appointment_id"), "appointments", ["placer_appointment_id"], unique=False
+    )
+    op.create_table(
         "authorizations",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("number", sa.Text(), nullable=False),
@@ -359,42 +394,6 @@ def upgrade() -> None:
     op.create_index(op.f("ix_message_subjects_message_key"), "message_subjects", ["message_key"], unique=False)
     op.create_index(op.f("ix_message_subjects_order_key"), "message_subjects", ["order_key"], unique=False)
     op.create_index(op.f("ix_message_subjects_patient_key"), "message_subjects", ["patient_key"], unique=False)
-    op.create_table(
-        "steps",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("scheduled_procedure_step_id", sa.Text(), nullable=False),
-        sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("modality", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_start_local", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_start_at", Instant(), nullable=True),
-        sa.Column("scheduled_procedure_step_description", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_protocol_code", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_protocol_code_scheme", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_protocol_code_meaning", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_performing_physician_name", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_station_name", sa.Text(), server_default="", nullable=False),
-        sa.Column("scheduled_procedure_step_location", sa.Text(), server_default="", nullable=False),
-        sa.Column("requested_contrast_agent", sa.Text(), server_default="", nullable=False),
-        sa.Column("pre_medication", sa.Text(), server_default="", nullable=False),
-        sa.Column("encoded", sa.LargeBinary(), nullable=True),
-        sa.Column("incomplete", sa.Text(), server_default="", nullable=False),
-        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
-        sa.CheckConstraint(
-            "status IN ('SCHEDULED', 'ARRIVED', 'READY', 'STARTED', 'COMPLETED', 'DISCONTINUED', 'CANCELED', 'HELD')",
-            name=op.f("ck_steps_status"),
-        ),
-        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_steps_order_key")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_steps")),
-        sa.UniqueConstraint(
-            "order_key", "scheduled_procedure_step_id", name=op.f("uq_steps_order_key_scheduled_procedure_step_id")
-        ),
-    )
-    op.create_index("ix_steps_live", "steps", ["status", "scheduled_start_local"], unique=False)
-    op.create_index(op.f("ix_steps_order_key"), "steps", ["order_key"], unique=False)
-    op.create_index(
-        op.f("ix_steps_scheduled_procedure_step_id"), "steps", ["scheduled_procedure_step_id"], unique=False
-    )
     op.create_table(
         "studies",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -505,6 +504,27 @@ def upgrade() -> None:
     op.create_index(op.f("ix_audit_rows_patient_key"), "audit_rows", ["patient_key"], unique=False)
     op.create_index(op.f("ix_audit_rows_study_key"), "audit_rows", ["study_key"], unique=False)
     op.create_table(
+        "awaited_orders",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("issuer", sa.Text(), server_default="", nullable=False),
+        sa.Column("appointment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["appointment_key"], ["appointments.key"], name=op.f("fk_awaited_orders_appointment_key")
+        ),
+        sa.ForeignKeyConstraint(
+            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_awaited_orders_performed_step_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_awaited_orders")),
+    )
+    op.create_index(op.f("ix_awaited_orders_appointment_key"), "awaited_orders", ["appointment_key"], unique=False)
+    op.create_index(
+        op.f("ix_awaited_orders_performed_step_key"), "awaited_orders", ["performed_step_key"], unique=False
+    )
+    op.create_index(op.f("ix_awaited_orders_value"), "awaited_orders", ["value"], unique=False)
+    op.create_table(
         "decisions",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -570,24 +590,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
-        "performed_step_links",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_performed_step_links_performed_step_key")
-        ),
-        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_performed_step_links_step_key")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_performed_step_links")),
-        sa.UniqueConstraint(
-            "performed_step_key", "step_key", name=op.f("uq_performed_step_links_performed_step_key_step_key")
-        ),
-    )
-    op.create_index(
-        op.f("ix_performed_step_links_performed_step_key"), "performed_step_links", ["performed_step_key"], unique=False
-    )
-    op.create_index(op.f("ix_performed_step_links_step_key"), "performed_step_links", ["step_key"], unique=False)
-    op.create_table(
         "publications",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -627,23 +629,47 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_series_study_key"), "series", ["study_key"], unique=False)
     op.create_table(
-        "step_stations",
+        "steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("scheduled_station_ae_title", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_step_stations_step_key")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_step_stations")),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scheduled_procedure_step_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("modality", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_start_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_start_at", Instant(), nullable=True),
+        sa.Column("scheduled_procedure_step_description", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_protocol_code", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_protocol_code_scheme", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_protocol_code_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_performing_physician_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_station_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_procedure_step_location", sa.Text(), server_default="", nullable=False),
+        sa.Column("requested_contrast_agent", sa.Text(), server_default="", nullable=False),
+        sa.Column("pre_medication", sa.Text(), server_default="", nullable=False),
+        sa.Column("held_from", sa.Text(), server_default="", nullable=False),
+        sa.Column("appointment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("booked_at", Instant(), nullable=True),
+        sa.Column("withheld", sa.Text(), server_default="", nullable=False),
+        sa.Column("encoded", sa.LargeBinary(), nullable=True),
+        sa.Column("incomplete", sa.Text(), server_default="", nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint(
+            "status IN ('SCHEDULED', 'ARRIVED', 'READY', 'STARTED', 'COMPLETED', 'DISCONTINUED', 'CANCELED', 'HELD')",
+            name=op.f("ck_steps_status"),
+        ),
+        sa.ForeignKeyConstraint(["appointment_key"], ["appointments.key"], name=op.f("fk_steps_appointment_key")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_steps_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_steps")),
         sa.UniqueConstraint(
-            "step_key", "scheduled_station_ae_title", name=op.f("uq_step_stations_step_key_scheduled_station_ae_title")
+            "order_key", "scheduled_procedure_step_id", name=op.f("uq_steps_order_key_scheduled_procedure_step_id")
         ),
     )
+    op.create_index(op.f("ix_steps_appointment_key"), "steps", ["appointment_key"], unique=False)
+    op.create_index("ix_steps_live", "steps", ["status", "scheduled_start_local"], unique=False)
+    op.create_index(op.f("ix_steps_order_key"), "steps", ["order_key"], unique=False)
     op.create_index(
-        op.f("ix_step_stations_scheduled_station_ae_title"),
-        "step_stations",
-        ["scheduled_station_ae_title"],
-        unique=False,
+        op.f("ix_steps_scheduled_procedure_step_id"), "steps", ["scheduled_procedure_step_id"], unique=False
     )
-    op.create_index(op.f("ix_step_stations_step_key"), "step_stations", ["step_key"], unique=False)
     op.create_table(
         "study_keys",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -728,6 +754,42 @@ def upgrade() -> None:
     op.create_index(op.f("ix_instances_blob"), "instances", ["blob"], unique=False)
     op.create_index(op.f("ix_instances_series_key"), "instances", ["series_key"], unique=False)
     op.create_index(op.f("ix_instances_study_key"), "instances", ["study_key"], unique=False)
+    op.create_table(
+        "performed_step_links",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_performed_step_links_performed_step_key")
+        ),
+        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_performed_step_links_step_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_performed_step_links")),
+        sa.UniqueConstraint(
+            "performed_step_key", "step_key", name=op.f("uq_performed_step_links_performed_step_key_step_key")
+        ),
+    )
+    op.create_index(
+        op.f("ix_performed_step_links_performed_step_key"), "performed_step_links", ["performed_step_key"], unique=False
+    )
+    op.create_index(op.f("ix_performed_step_links_step_key"), "performed_step_links", ["step_key"], unique=False)
+    op.create_table(
+        "step_stations",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("scheduled_station_ae_title", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_step_stations_step_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_step_stations")),
+        sa.UniqueConstraint(
+            "step_key", "scheduled_station_ae_title", name=op.f("uq_step_stations_step_key_scheduled_station_ae_title")
+        ),
+    )
+    op.create_index(
+        op.f("ix_step_stations_scheduled_station_ae_title"),
+        "step_stations",
+        ["scheduled_station_ae_title"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_step_stations_step_key"), "step_stations", ["step_key"], unique=False)
     op.create_table(
         "delivery_attempts",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,130 @@
+"""What moves an order without describing it: cancelled, held, released, reported on, closed by its report or its images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridge.domain.message import Notice
+from bridge.domain.order import Order, OrderAction, OrderDraft, Step, StepStatus, status_of
+from bridge.domain.order_control import after, code_of, report
+from bridge.flows.refresh_worklist import OrderNews, Scheduled, log_on_timeline, refresh_worklist
+from bridge.store import orders, patients
+from bridge.store.db import WriteTx
+from bridge.store.events import Station
+
+_WORDS = {
+    OrderAction.CANCEL: "Order cancelled",
+    OrderAction.REPLACE: "Order replaced by another one",
+    OrderAction.DISCONTINUE: "Order discontinued",
+    OrderAction.HOLD: "Order put on hold",
+    OrderAction.RELEASE: "Order released from hold",
+}
+_REPORTED_WORDS = {
+    StepStatus.SCHEDULED: "Reported as scheduled",
+    StepStatus.STARTED: "Reported as started",
+    StepStatus.COMPLETED: "Reported as completed",
+    StepStatus.DISCONTINUED: "Reported as discontinued",
+    StepStatus.CANCELED: "Reported as cancelled",
+    StepStatus.HELD: "Reported as on hold",
+}
+STALE = "older than what is known of the order, nothing changed"
+
+
+def move_order(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews) -> Scheduled:
+    """
+    Bring *found* to the state that *draft*'s order control asks for or reports.
+
+    Older news on its state than what is known changes nothing.
+    Raises: Conflict (AE 206), for a request that comes after the exam has started. Source: HL7 2.5.1 4.5.1.1.
+    """
+    said_at = draft.transaction_at or told.news.said_at
+    if found.status_at is not None and found.status_at > said_at:
+        return Scheduled(found, "nothing changed", [Notice("I", STALE, "ORC-9")])
+    notices = _another_patient(tx, found, told)
+    steps = orders.steps_of(tx, found.key)
+    # An order without a step stands for itself.
+    before = steps or [Step(0, found.key, "", found.status)]
+    now = after(before, draft.action, draft.reported, by_filler=draft.by_filler)
+    moved = [one for one, was in zip(now, before, strict=True) if one != was]
+    for step in moved if steps else ():
+        orders.save_step(tx, step)
+    order = orders.save(tx, replace(found, status_at=said_at, status=_status(steps, now)), told.news.heard_at)
+    if draft.order_status == "ER":
+        notices.append(Notice("W", "an error is reported of the order; nothing was changed", "ORC-5"))
+        log_on_timeline(tx, order, told, Station.ORDER, "An error was reported of the order")
+        return Scheduled(order, "an error was noted", notices)
+    if not moved:
+        notices.append(Notice("I", f"the order is {order.status.lower()} and stays so", "ORC-1"))
+        return Scheduled(order, "nothing changed", notices)
+    what = _what(draft)
+    log_on_timeline(tx, order, told, Station.ORDER, what)
+    refresh_worklist(tx, order)
+    return Scheduled(order, what.lower(), notices)
+
+
+def tell_status(found: Order) -> Scheduled:
+    """Say how an order stands, and change nothing. Source: HL7 2.5.1 4.5.1.1 (SS, SR)."""
+    return Scheduled(
+        found,
+        "status told",
+        [Notice("I", f"order status {code_of(found.status)}: {found.status.lower()}", "ORC-5")],
+    )
+
+
+def complete_by_report(tx: WriteTx, found: Order, told: OrderNews) -> Order:
+    """
+    Close an order whose final report has come: what waits, is held or has started is completed.
+
+    What was cancelled or discontinued stays so: a report does not undo it.
+    """
+    return _report_all(tx, found, StepStatus.COMPLETED, told, "Completed: the final report has come")
+
+
+def start_by_images(tx: WriteTx, found: Order, step_ids: Sequence[str], told: OrderNews) -> Order:
+    """
+    Note that an order's exam has begun, as images of it have come: the steps they name, or its only one.
+
+    Source: PS3.3 C.7.6.1 (Request Attributes); a device that sends no performed step says so by its images alone.
+    """
+    steps = orders.steps_of(tx, found.key)
+    named = [step for step in steps if step.scheduled_procedure_step_id in step_ids]
+    begun = named or (steps if len(steps) == 1 else [])
+    return _report_all(tx, found, StepStatus.STARTED, told, "Exam started: its first image has come", begun)
+
+
+def _report_all(
+    tx: WriteTx, found: Order, reported: StepStatus, told: OrderNews, what: str, steps: Sequence[Step] | None = None
+) -> Order:
+    before = orders.steps_of(tx, found.key) if steps is None else steps
+    moved = [now for step in before if (now := _forward(step, reported)) != step]
+    if not moved:
+        return found
+    for step in moved:
+        orders.save_step(tx, step)
+    status = status_of(orders.steps_of(tx, found.key), found.status)
+    order = orders.save(tx, replace(found, status=status), told.news.heard_at)
+    log_on_timeline(tx, order, told, Station.PERFORMED, what)
+    refresh_worklist(tx, order)
+    return order
+
+
+def _forward(step: Step, reported: StepStatus) -> Step:
+    """Return *step* as a fact about it leaves it; what was stopped is not taken up again by what comes of it."""
+    return step if step.status == StepStatus.DISCONTINUED else report(step, reported, by_filler=True)
+
+
+def _status(steps: Sequence[Step], now: Sequence[Step]) -> StepStatus:
+    return status_of(now, now[0].status) if steps else now[0].status
+
+
+def _another_patient(tx: WriteTx, found: Order, told: OrderNews) -> list[Notice]:
+    if patients.survivor(tx, found.patient_key).key == told.patient.key:
+        return []
+    return [Notice("W", "the order is another patient's than the message names", "PID-3")]
+
+
+def _what(draft: OrderDraft) -> str:
+    if draft.action in _WORDS:
+        return _WORDS[draft.action]
+    return _REPORTED_WORDS.get(draft.reported or StepStatus.SCHEDULED, "Reported on")

@@ -1,0 +1,112 @@
+"""The worklist as devices will read it, and an order's state and timeline, brought in line with what just changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field, replace
+
+from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
+from bridge.domain.message import Notice
+from bridge.domain.order import FINAL, Order, Step, StepStatus, status_of
+from bridge.domain.patient import Patient, VisitDraft
+from bridge.errors import Incomplete
+from bridge.flows.register_patient import News
+from bridge.store import events, orders, patients
+from bridge.store.db import WriteTx
+from bridge.store.events import Event, Station
+
+
+@dataclass(slots=True)
+class Scheduled:
+    """
+    One order as it stands now, None if the message changed none.
+
+    what: what became of it, in words. moved_from: the patient an XO took it from.
+    """
+
+    order: Order | None
+    what: str = ""
+    notices: list[Notice] = field(default_factory=list)
+    moved_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNews:
+    """
+    What comes with an order: its patient, the visit, who said it. mint: makes a Study Instance UID where none is named.
+
+    stations_for: the AE titles that may do a modality's exams where the order names none.
+    """
+
+    patient: Patient
+    news: News
+    mint: Callable[[], str]
+    stations_for: Callable[[str], tuple[str, ...]]
+    visit: VisitDraft | None = None
+    is_test: bool = False
+    by: str = ""
+    source_kind: str = "message"
+    source_id: str = ""
+
+
+def refresh_worklist(tx: WriteTx, order: Order, patient: Patient | None = None) -> list[str]:
+    """
+    Encode the worklist answers of an order's steps anew: it, its patient or its visit changed.
+
+    Returns where each open step now stands, in words.
+    """
+    live = patient or patients.survivor(tx, order.patient_key)
+    places = []
+    for step in orders.steps_of(tx, order.key):
+        if step.status in FINAL:
+            continue
+        if step.withheld and step.status != StepStatus.STARTED:
+            orders.set_encoded(tx, step.key, None, step.withheld)
+            places.append(place_of(step))
+            continue
+        try:
+            orders.set_encoded(tx, step.key, encode(WorklistEntry(live, order, step)))
+            places.append(place_of(step))
+        except Incomplete as fault:
+            orders.set_encoded(tx, step.key, None, f"{fault.where}: {fault.detail}")
+            places.append(f"Kept off the worklist, which needs {fault.where}")
+    return places
+
+
+def refresh_worklist_of_patient(tx: WriteTx, patient_key: int, already: Container[int] = ()) -> None:
+    """Encode the worklist answers of every live step of a patient anew, but for the orders in *already*."""
+    waiting = dict.fromkeys(step.order_key for step in orders.live_steps_of_patient(tx, patient_key))
+    for order_key in waiting:
+        if order_key not in already:
+            refresh_worklist(tx, orders.get(tx, order_key))
+
+
+def set_order_status(tx: WriteTx, order: Order, told_at: News) -> Order:
+    """Bring an order's state in line with its steps."""
+    status = status_of(orders.steps_of(tx, order.key), order.status)
+    return order if status == order.status else orders.save(tx, replace(order, status=status), told_at.heard_at)
+
+
+def place_of(step: Step) -> str:
+    """Return where a step stands on the worklist, in words."""
+    if step.withheld:
+        return f"Kept off the worklist: {step.withheld}"
+    start = step.scheduled_start_local
+    when = f"{start[:4]}-{start[4:6]}-{start[6:8]} {start[8:10]}:{start[10:12]}" if start else "no time yet"
+    return f"On the worklist of {', '.join(step.scheduled_station_ae_title)} for {when}"
+
+
+def log_on_timeline(tx: WriteTx, order: Order, told: OrderNews, station: Station, what: str) -> None:
+    """Write one line about an order."""
+    events.add(
+        tx,
+        Event(
+            told.news.heard_at,
+            station,
+            what,
+            by=told.by,
+            source_kind=told.source_kind,
+            source_id=told.source_id,
+            order_key=order.key,
+        ),
+    )
