@@ -13,7 +13,7 @@ PEERS   ?= required
 PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check format bench campaign lock changelog clean
+.PHONY: help demo test peers check format bench campaign fuzz conformance lock changelog clean
 
 help: ## list the chores
 	@echo "Imaging Bridge. The two to know: make demo, make test."
@@ -46,6 +46,12 @@ bench: $(VENV)/.product ## the product beside dcmtk and Orthanc, into docs/bench
 
 campaign: $(VENV)/.dev peers ## the long fault campaigns (kill -9 at every commit point, 200 rounds)
 	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(PYTEST) tests/faults --timeout 7200
+
+fuzz: $(VENV)/.dev ## a million inputs for each reader of HL7 bytes (RUNS=n; what breaks one lies in var/fuzz)
+	@$(BIN)/python -m tests.fuzz --runs $(or $(RUNS),1000000)
+
+conformance: $(VENV)/.dev ## write docs/hl7-conformance.md: the code's tables, and a running product's answers to the corpus
+	@$(BIN)/python -m tests.conformance
 
 lock: $(VENV)/.dev ## pin the newest dependencies that pyproject.toml allows, with hashes
 	@$(BIN)/python -m venv $(VENV)/lock && $(VENV)/lock/bin/pip --quiet install 'uv>=0.5'

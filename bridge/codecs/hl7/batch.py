@@ -90,7 +90,8 @@ def build_batch_answer(asked: BatchFile, answers: Sequence[bytes], *, control_id
     waiting = iter(answers)
     out: list[bytes] = []
     for number, batch in enumerate(asked.batches, 1):
-        given = [split_answers(answer)[-1] for answer, _ in zip(waiting, batch.messages, strict=False) if answer]
+        own = [next(waiting) for _ in batch.messages]
+        given = [split_answers(answer)[-1] for answer in own if answer]
         header = batch.header or asked.header
         assert header is not None
         out += [

@@ -122,12 +122,12 @@ def test_the_answer_is_a_batch_that_names_the_one_it_answers() -> None:
 
 def test_a_file_is_answered_by_a_file_batch_by_batch() -> None:
     asked = split(FHS + BHS + A + b"BTS|1\r" + BHS + B + C + b"BTS|2\rFTS|2\r")
-    found = build_batch_answer(asked, [answer("A"), b"", answer("C")], control_id="OURS", at=AT)
+    found = build_batch_answer(asked, [answer("A"), answer("B"), b""], control_id="OURS", at=AT)
 
     assert [[len(batch.messages)] for batch in split(found).batches] == [[1], [1]]
     assert split(found).header is not None
     assert found.split(b"\r")[0].endswith(b"|OURS|F1")
-    assert messages_in(found) == [answer("A"), answer("C")]
+    assert messages_in(found) == [answer("A"), answer("B")]
 
 
 def test_of_two_answers_to_one_message_the_batch_holds_the_last() -> None:
