@@ -114,7 +114,7 @@ class House:
 
     @cached_property
     def applier(self) -> MessageApplier:
-        return MessageApplier(self.clock, self.rules, self.destinations, self.stations_for)
+        return MessageApplier(self.clock, self.rules, self.destinations, self.stations_for, self.blobs)
 
     @cached_property
     def receiver(self) -> MessageReceiver:

@@ -72,6 +72,31 @@ def order(
     return _message("ORM^O01", control_id or f"O{_mark(body)}", at, body)
 
 
+def report(
+    person: Person,
+    accession: str,
+    status: str = "F",
+    *,
+    at: str = "20260302120000",
+    issued: str = "",
+    text: str = "No acute finding.",
+    extra: str = "",
+    numbered: bool = True,
+    processing_id: str = "P",
+) -> bytes:
+    """Return an ORU^R01 about *person*'s exam, read by one radiologist. numbered: with its order's numbers."""
+    placer, filler = (f"P{accession}^RIVEHR", f"F{accession}^RIVRIS") if numbered else ("", "")
+    body = (
+        f"{person.pid}\rORC|RE|{placer}|{filler}||CM\r"
+        f"OBR|1|{placer}|{filler}|71260^CT CHEST WITH CONTRAST^C4|||20260302101500|||||||||||{accession}||||{issued or at}"
+        f"||CT|{status}|||||||77&BRANDT&EVA&&&DR\r"
+        f"OBX|1|TX|71260&GDT^CT CHEST^C4||Lungs clear.||||||{status}\r"
+        f"OBX|2|TX|71260&IMP^CT CHEST^C4||{text}||||||{status}\r{extra}"
+    )
+    message = _message("ORU^R01", f"R{_mark(body + at)}", at, body)
+    return message.replace(b"|P|2.3.1", f"|{processing_id}|2.5.1".encode(), 1)
+
+
 def study_uid(accession: str) -> str:
     """Return the study UID that an order of ours names."""
     return f"2.25.{int(_mark(accession), 16)}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.order import Code
@@ -43,14 +44,21 @@ _MAY_FOLLOW: Mapping[ReportStatus, frozenset[ReportStatus]] = {
 }
 
 
-def takes_over(now: ReportStatus, said_at: datetime, then: ReportStatus, then_said_at: datetime) -> bool:
+class Said(NamedTuple):
+    """When a version was issued (OBR-22, else MSH-7), and when it was sent (MSH-7): what tells the newer of two."""
+
+    issued_at: datetime
+    sent_at: datetime
+
+
+def takes_over(now: ReportStatus, said: Said, then: ReportStatus, then_said: Said) -> bool:
     """
     Say whether a version that comes takes the place of the one that stands.
 
-    now, said_at: of the one that stands; then, then_said_at: of the one that comes. Of two that were said at the same
-    moment the later to arrive wins, but a draft never takes over from what was signed.
+    now, said: of the one that stands; then, then_said: of the one that comes. Of two that were said at the same moment
+    the later to arrive wins, but a draft never takes over from what was signed.
     """
-    return then_said_at >= said_at and then in _MAY_FOLLOW[now]
+    return then_said >= said and then in _MAY_FOLLOW[now]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +153,10 @@ class ReportDraft:
 @dataclass(frozen=True, slots=True)
 class Report:
     """
-    A report as it stands. patient_key, order_key: None while it waits for its exam.
+    A report as it stands. patient_key, order_key: None while it waits for its exam; waits_for: why, in words.
 
-    content: of the version that stands, which is number `current`; versions may go on behind it, where older news came
-    later. said_at: when that version was issued, by the sender's clock.
+    content: of its version number `current`; others may have come after it, with older news. patient: whom its sender
+    named. updated_at: when we last heard something about it.
     """
 
     key: int
@@ -156,8 +164,7 @@ class Report:
     patient: PatientDraft
     content: ReportContent
     current: int
-    said_at: datetime
-    version_key: int
+    said: Said
     patient_key: int | None = None
     order_key: int | None = None
     waits_for: str = ""
@@ -172,3 +179,14 @@ class Report:
     @property
     def is_signed(self) -> bool:
         return self.content.status in SIGNED
+
+
+@dataclass(frozen=True, slots=True)
+class ReportVersion:
+    """One thing that was said of a report. heard_at: when we heard it; message_key: where it was said."""
+
+    number: int
+    content: ReportContent
+    said_at: datetime
+    heard_at: datetime
+    message_key: int | None = None

@@ -13,12 +13,14 @@ from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_after, withdraw
+from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
 from bridge.flows.merge_patients import merge_patients
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, refresh_worklist_of_patient
 from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import schedule_orders
 from bridge.mapping.apply import Mapped
-from bridge.store import events, merges, patients, studies
+from bridge.store import events, merges, patients, reports, studies
+from bridge.store.blobs import FolderBlobs
 from bridge.store.db import WriteTx
 
 
@@ -34,6 +36,8 @@ class Applied:
     touched_orders: list[Order] = field(default_factory=list)
     merge_keys: list[int] = field(default_factory=list)
     in_question: list[tuple[int, str, str]] = field(default_factory=list)
+    reported_orders: list[int] = field(default_factory=list)
+    report_versions: list[int] = field(default_factory=list)
 
 
 class MessageApplier:
@@ -45,11 +49,13 @@ class MessageApplier:
         rules: ReconcileRules,
         destinations: Destinations,
         stations_for: Callable[[str], tuple[str, ...]],
+        blobs: FolderBlobs,
     ) -> None:
         self._clock = clock
         self._rules = rules
         self._destinations = destinations
         self._stations_for = stations_for
+        self._blobs = blobs
 
     def apply(self, tx: WriteTx, mapped: Mapped, now: datetime, sender: str, *, is_test: bool = False) -> Applied:
         """
@@ -64,6 +70,8 @@ class MessageApplier:
             registered, merge_key = merge_patients(tx, draft, news)
             applied.merge_keys += [merge_key] if merge_key is not None else []
             self._note(applied, registered)
+        reported = ReportNews(news, self._rules, sender, is_test)
+        self._file_reports(tx, mapped, reported, applied)
         patient = self._register(tx, mapped, news, applied)
         if patient is None:
             return applied
@@ -80,12 +88,15 @@ class MessageApplier:
         )
         for scheduled in schedule_orders(tx, mapped.orders, told, self._rules):
             self._note_order(tx, applied, scheduled)
+            self._find_reports(tx, scheduled, reported, applied)
         return applied
 
     def settle(self, tx: WriteTx, applied: Applied, message_key: int) -> None:
         """Once the message has its row: name it in the merges, refresh the worklist, and decide what it touches."""
         merges.name_message(tx, applied.merge_keys, message_key)
-        events.name_message(tx, [order.key for order in applied.touched_orders], message_key)
+        touched = [order.key for order in applied.touched_orders]
+        events.name_message(tx, dict.fromkeys([*touched, *applied.reported_orders]), message_key)
+        reports.name_message(tx, applied.report_versions, message_key)
         how = Deciding(self._rules, self._destinations, applied.at, cause=f"message:{message_key}")
         for study_key, rule, sentence in applied.in_question:
             study = studies.get(tx, study_key)
@@ -109,6 +120,36 @@ class MessageApplier:
                 for study in studies.of_patient(tx, registered.patient.key)
             ]
         return registered.patient
+
+    def _file_reports(self, tx: WriteTx, mapped: Mapped, told: ReportNews, applied: Applied) -> None:
+        for draft in mapped.reports:
+            self._note_report(applied, file_report(tx, draft, told, self._blobs))
+        for survivor_key in applied.touched_patients if mapped.merges else ():
+            same = patients.get_many(tx, [survivor_key, *patients.merged_into(tx, survivor_key)])
+            about = reports.waiting_about(tx, [number for one in same for number in one.identifiers])
+            for filed in look_again(tx, about, told):
+                self._note_report(applied, filed)
+
+    def _find_reports(self, tx: WriteTx, scheduled: Scheduled, told: ReportNews, applied: Applied) -> None:
+        """A new order may be the one that reports wait for; one that was moved leaves its reports with their patient."""
+        order = scheduled.order
+        if order is None:
+            return
+        found = reports.waiting_for(tx, order) if order.ordered_at == applied.at else []
+        if scheduled.moved_from is not None:
+            found += reports.of_orders(tx, [order.key])
+        for filed in look_again(tx, found, told) if found else ():
+            self._note_report(applied, filed)
+
+    def _note_report(self, applied: Applied, filed: Filed) -> None:
+        applied.notices += filed.notices
+        applied.report_versions += [filed.version_key] if filed.version_key is not None else []
+        if filed.report is None or filed.report.patient_key is None:
+            return
+        applied.patient_key = filed.report.patient_key
+        applied.subjects.append((filed.report.patient_key, filed.report.order_key))
+        if filed.report.order_key is not None:
+            applied.reported_orders.append(filed.report.order_key)
 
     def _note(self, applied: Applied, registered: Registered) -> None:
         applied.patient_key = registered.patient.key

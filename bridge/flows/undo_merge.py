@@ -7,9 +7,11 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Incomplete
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_touched
+from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.merge_patients import part_patients
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
-from bridge.store import audit, merges, studies
+from bridge.flows.register_patient import News
+from bridge.store import audit, merges, reports, studies
 from bridge.store.db import Store, lock
 
 
@@ -36,8 +38,11 @@ class MergeUndoer:
             merge = merges.get(tx, merge_key)
             part_patients(tx, merge, now)
             merges.mark_undone(tx, merge_key, now, actor, reason)
+            both = (merge.retired_key, merge.survivor_key)
+            filed = [report for key in both for report in reports.of_patient(tx, key)]
+            look_again(tx, filed, ReportNews(News("undo", now, now), self._rules, actor, source_kind="user"))
             how = Deciding(self._rules, self._destinations, now, cause=actor)
-            for patient_key in (merge.retired_key, merge.survivor_key):
+            for patient_key in both:
                 refresh_worklist_of_patient(tx, patient_key)
                 decide_touched(tx, studies.of_patient(tx, patient_key), how)
             audit.add(

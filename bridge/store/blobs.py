@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from bridge.errors import Unavailable
@@ -66,6 +67,16 @@ class FolderBlobs:
         except OSError as fault:
             raise _unavailable(fault) from fault
         return digest
+
+    def keep_bytes(self, content: bytes, digest: str) -> str:
+        """Make *content* durable under its digest and return the blob's name. Raises: Unavailable; nothing is kept then."""
+        self.check_room(len(content))
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as spooled:
+                spooled.write(content)
+        except OSError as fault:
+            raise _unavailable(fault) from fault
+        return self.keep(Path(spooled.name), digest)
 
     def path_of(self, blob: str) -> Path:
         """Return where *blob* lies. Raises: ValueError, if it is no digest: a name from outside never becomes a path."""

@@ -15,7 +15,7 @@ from bridge.errors import Unsupported
 from bridge.store import audit
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import HoldKind
-from bridge.store.tables import conflicting_instances, deliveries, instances, stamps
+from bridge.store.tables import conflicting_instances, deliveries, instances, report_documents, stamps
 
 _HELD = "restored from a backup: the other side may be ahead, look before sending"
 
@@ -40,7 +40,8 @@ def blobs_named_by(database: Path) -> list[str]:
     """Return every object that the rows of *database* name."""
     store = Store(f"sqlite:///{database}")
     with store.read() as tx:
-        named = list(tx.execute(union(select(instances.c.blob), select(conflicting_instances.c.blob))).scalars())
+        kept = (instances.c.blob, conflicting_instances.c.blob, report_documents.c.digest)
+        named = list(tx.execute(union(*(select(column) for column in kept))).scalars())
     store.dispose()
     return named
 

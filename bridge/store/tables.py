@@ -38,6 +38,7 @@ from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.message import MessageState
 from bridge.domain.order import StepStatus
 from bridge.domain.performed import PerformedStatus
+from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
 
 metadata = MetaData(
@@ -126,6 +127,8 @@ _PLURALS = {
     "merge": "merges",
     "decision": "decisions",
     "visit": "visits",
+    "report": "reports",
+    "version": "report_versions",
 }
 
 # ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -575,6 +578,76 @@ message_subjects = Table(
     _to("message"),
     _to("order", nullable=True),
     _to("patient", nullable=True),
+)
+
+# A report on an exam, as it stands; what it says is its version number `current`. Without an order it waits for one.
+reports = Table(
+    "reports",
+    metadata,
+    _key(),
+    Column("identity", Text, nullable=False, unique=True),
+    _to("patient", nullable=True),
+    _to("order", nullable=True),
+    _text("waits_for"),
+    _text("accession_number", index=True),
+    _text("issuer_of_accession_number"),
+    _text("placer_order_number", index=True),
+    _text("issuer_of_placer_order_number"),
+    _text("filler_order_number", index=True),
+    _text("issuer_of_filler_order_number"),
+    _text("study_instance_uid", index=True),
+    _text("sr_instance_uid"),
+    # Whom its sender named: nobody is registered for that, but it must be the exam's patient.
+    _text("patient_id"),
+    _text("issuer_of_patient_id"),
+    Column("other_patient_ids", JSON, nullable=False, server_default=text("'[]'")),
+    _text("patient_name"),
+    _text("patient_birth_date"),
+    Column("status", Text, nullable=False),
+    _count("current"),
+    Column("said_at", Instant, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    _flag("is_test"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False, index=True),
+    _count("version", 1),
+    _one_of("status", ReportStatus, "status"),
+    Index(None, "patient_id", "issuer_of_patient_id"),
+)
+
+report_versions = Table(
+    "report_versions",
+    metadata,
+    _key(),
+    _to("report", index=False),
+    Column("number", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    _text("code_value"),
+    _text("coding_scheme_designator"),
+    _text("code_meaning"),
+    _text("title"),
+    Column("issued_at", Instant),
+    _text("observed_local"),
+    Column("observed_at", Instant),
+    Column("interpreters", JSON, nullable=False, server_default=text("'[]'")),
+    Column("sections", JSON, nullable=False, server_default=text("'[]'")),
+    Column("links", JSON, nullable=False, server_default=text("'[]'")),
+    Column("said_at", Instant, nullable=False),
+    Column("heard_at", Instant, nullable=False),
+    _to("message", nullable=True, index=False),
+    UniqueConstraint("report_key", "number"),
+    _one_of("status", ReportStatus, "status"),
+)
+
+report_documents = Table(
+    "report_documents",
+    metadata,
+    _key(),
+    _to("version"),
+    _text("title"),
+    Column("content_type", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False, index=True),
 )
 
 # One line for each thing that happened to an exam. station: order, scheduled, performed, images, reconciled, chart, authorization.

@@ -395,6 +395,56 @@ def upgrade() -> None:
     op.create_index(op.f("ix_message_subjects_order_key"), "message_subjects", ["order_key"], unique=False)
     op.create_index(op.f("ix_message_subjects_patient_key"), "message_subjects", ["patient_key"], unique=False)
     op.create_table(
+        "reports",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("waits_for", sa.Text(), server_default="", nullable=False),
+        sa.Column("accession_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_accession_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("placer_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_placer_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("filler_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_filler_order_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("sr_instance_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("other_patient_ids", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("patient_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_birth_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("current", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.Column("sent_at", Instant(), nullable=False),
+        sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint(
+            "status IN ('registered', 'partial', 'preliminary', 'final', 'amended', 'corrected', 'appended', 'cancelled', 'entered-in-error', 'unknown')",
+            name=op.f("ck_reports_status"),
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_reports_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_reports_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_reports")),
+        sa.UniqueConstraint("identity", name=op.f("uq_reports_identity")),
+    )
+    op.create_index(op.f("ix_reports_accession_number"), "reports", ["accession_number"], unique=False)
+    op.create_index(op.f("ix_reports_filler_order_number"), "reports", ["filler_order_number"], unique=False)
+    op.create_index(op.f("ix_reports_order_key"), "reports", ["order_key"], unique=False)
+    op.create_index(
+        op.f("ix_reports_patient_id_issuer_of_patient_id"),
+        "reports",
+        ["patient_id", "issuer_of_patient_id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_reports_patient_key"), "reports", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_reports_placer_order_number"), "reports", ["placer_order_number"], unique=False)
+    op.create_index(op.f("ix_reports_study_instance_uid"), "reports", ["study_instance_uid"], unique=False)
+    op.create_index(op.f("ix_reports_updated_at"), "reports", ["updated_at"], unique=False)
+    op.create_table(
         "studies",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_instance_uid", sa.Text(), nullable=False),
@@ -611,6 +661,34 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_publications_study_key"), "publications", ["study_key"], unique=False)
     op.create_table(
+        "report_versions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("report_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("code_value", sa.Text(), server_default="", nullable=False),
+        sa.Column("coding_scheme_designator", sa.Text(), server_default="", nullable=False),
+        sa.Column("code_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("title", sa.Text(), server_default="", nullable=False),
+        sa.Column("issued_at", Instant(), nullable=True),
+        sa.Column("observed_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("observed_at", Instant(), nullable=True),
+        sa.Column("interpreters", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("sections", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("links", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('registered', 'partial', 'preliminary', 'final', 'amended', 'corrected', 'appended', 'cancelled', 'entered-in-error', 'unknown')",
+            name=op.f("ck_report_versions_status"),
+        ),
+        sa.ForeignKeyConstraint(["message_key"], ["messages.key"], name=op.f("fk_report_versions_message_key")),
+        sa.ForeignKeyConstraint(["report_key"], ["reports.key"], name=op.f("fk_report_versions_report_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_report_versions")),
+        sa.UniqueConstraint("report_key", "number", name=op.f("uq_report_versions_report_key_number")),
+    )
+    op.create_table(
         "series",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -772,6 +850,19 @@ def upgrade() -> None:
         op.f("ix_performed_step_links_performed_step_key"), "performed_step_links", ["performed_step_key"], unique=False
     )
     op.create_index(op.f("ix_performed_step_links_step_key"), "performed_step_links", ["step_key"], unique=False)
+    op.create_table(
+        "report_documents",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("version_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("title", sa.Text(), server_default="", nullable=False),
+        sa.Column("content_type", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["version_key"], ["report_versions.key"], name=op.f("fk_report_documents_version_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_report_documents")),
+    )
+    op.create_index(op.f("ix_report_documents_digest"), "report_documents", ["digest"], unique=False)
+    op.create_index(op.f("ix_report_documents_version_key"), "report_documents", ["version_key"], unique=False)
     op.create_table(
         "step_stations",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
