@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class MessageState(StrEnum):
@@ -15,8 +16,7 @@ class MessageState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class TraceLine:
+class TraceLine(NamedTuple):
     """Where one value came from: target "requested_procedure.accession", source "OBR-18", rule file "base/order.toml"."""
 
     target: str

@@ -59,7 +59,7 @@ def preview_message(
         preview["error"] = _error(fault)
         return preview
     preview["drafts"] = show(mapped)
-    preview["trace"] = [asdict(line) for line in mapped.trace]
+    preview["trace"] = [line._asdict() for line in mapped.trace]
     preview["notices"] = [asdict(notice) for notice in mapped.notices]
     preview["worklist"] = [_item(mapped, order, step, stations_for) for order in mapped.orders for step in order.steps]
     return preview

@@ -61,7 +61,7 @@ def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
     said = Mapped(envelope.message_type, message_at, envelope.control_id)
     drafts = _READERS[envelope.message_code](evaluator, message, said)
     notices = (*message.all_notices(), *context.notices, *_structure_notice(message))
-    return replace(drafts, trace=tuple(evaluator.trace), notices=notices)
+    return replace(drafts, trace=evaluator.trace, notices=notices)
 
 
 def _read_adt(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:

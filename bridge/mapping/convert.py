@@ -8,6 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from bridge.codecs.hl7.er7 import Message
+from bridge.codecs.hl7.escapes import STANDARD
 from bridge.domain.message import Notice
 from bridge.mapping.grammar import Path
 from bridge.mapping.site import Defaults, SiteMapping
@@ -23,7 +24,11 @@ class Moment:
 
 @dataclass(slots=True)
 class Context:
-    """One message on its way through the rules. zone: the site's; authority: of identifiers that name none."""
+    """
+    One message on its way through the rules. zone: the site's; authority: of identifiers that name none.
+
+    is_plain: the usual delimiters separate it. warned: how often something was let through.
+    """
 
     message: Message
     site: SiteMapping
@@ -31,9 +36,15 @@ class Context:
     zone: tzinfo
     authority: str
     notices: list[Notice] = field(default_factory=list)
+    warned: int = 0
+    is_plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_plain = self.message.delimiters is STANDARD
 
     def warn(self, detail: str, where: str, severity: str = "W") -> None:
         """Record something that was let through, once."""
+        self.warned += 1
         notice = Notice(severity, detail, where)
         if notice not in self.notices:
             self.notices.append(notice)

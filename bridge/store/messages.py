@@ -118,7 +118,7 @@ def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int, keep_since: dat
 def _values(message: InboundMessage) -> dict[str, Any]:
     return {name: getattr(message, name) for name in _PLAIN} | {
         "state": message.state.value,
-        "trace": [asdict(line) for line in message.trace],
+        "trace": [list(line) for line in message.trace],
         "notices": [asdict(notice) for notice in message.notices],
     }
 
@@ -127,7 +127,7 @@ def _message(row: Any) -> InboundMessage:
     return InboundMessage(
         key=row.key,
         state=MessageState(row.state),
-        trace=tuple(TraceLine(**line) for line in row.trace),
+        trace=tuple(TraceLine(*line) for line in row.trace),
         notices=tuple(Notice(**notice) for notice in row.notices),
         **{name: getattr(row, name) for name in _PLAIN},
     )

@@ -33,14 +33,17 @@ class Delimiters:
 
 
 STANDARD = Delimiters()
+_USUAL = "|^~\\&|"
 
 
 def read_delimiters(header: str) -> Delimiters:
     """
-    Return the delimiters that an MSH (FHS, BHS) segment declares.
+    Return the delimiters that an MSH (FHS, BHS) segment declares; STANDARD itself for the usual ones.
 
     Raises: Malformed, where two are the same, or one could be text: every value behind it would be guesswork.
     """
+    if header[3:9] == _USUAL:
+        return STANDARD
     separator = header[3:4]
     characters = header[4:].split(separator, 1)[0] if separator else ""
     # From 2.7 on a fifth character announces truncation; it separates nothing. Source: HL7 2.7 2.5.5.2.
@@ -52,7 +55,8 @@ def read_delimiters(header: str) -> Delimiters:
     ):
         raise Malformed("delimiters that are not distinct punctuation", where="MSH-2", source="HL7 2.5.1 2.14.9.2")
     padded = [*characters[:4], "", "", ""]
-    return Delimiters(separator, padded[0], padded[1], padded[2], padded[3])
+    found = Delimiters(separator, padded[0], padded[1], padded[2], padded[3])
+    return STANDARD if found == STANDARD else found
 
 
 def unescape(text: str, delimiters: Delimiters, codec: str, unknown: list[str] | None = None) -> str:

@@ -1,0 +1,184 @@
+"""A site's rules made ready once: each path of a rule as one function from the segments of its name to a value.
+
+What a rule can look up only by name (converter, table, limits) is looked up here. Two things make the path of every
+message short: a plain text is cut where it stands, and a field that was read before with nothing to remark (a doctor, a
+procedure, an hour) is not read again. Whatever is out of the ordinary goes the long way, which alone decides what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bridge.codecs.hl7.er7 import NULL, Segment
+from bridge.domain.identifiers import EntityIdentifier
+from bridge.errors import Malformed
+from bridge.mapping.convert import Context
+from bridge.mapping.converters import CONVERTERS
+from bridge.mapping.grammar import Path
+from bridge.mapping.site import Defaults, Rule, SiteMapping
+from bridge.mapping.targets import TARGETS
+
+ANY_OTHER = "*"
+_REMEMBERED = 1000
+
+Head = tuple[str, str, str]
+"""Target, path and the file that says so: what a line of the trace begins with."""
+
+Read = Callable[[Context, Sequence[Segment]], Any]
+"""From the segments of a path's name to the value, None where they say nothing. Raises: Malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A rule as it is applied. sources: for each path its segment's name, its function, its head of the trace."""
+
+    rule: Rule
+    sources: tuple[tuple[str, Read, Head], ...]
+    may_drop: bool
+    default_head: Head
+
+
+def readers_of(site: SiteMapping, defaults: Defaults) -> Mapping[str, Reader]:
+    """Return the readers of *site* by target, made at the first call."""
+    known: tuple[Defaults, Mapping[str, Reader]] | None = site.worked_out.get("readers")
+    if known is None or known[0] is not defaults:
+        shared: dict[tuple[str, str, str, int], Read] = {}
+        known = defaults, {target: _reader(rule, site, shared) for target, rule in site.rules.items()}
+        site.worked_out["readers"] = known
+    return known[1]
+
+
+def _reader(rule: Rule, site: SiteMapping, shared: dict[tuple[str, str, str, int], Read]) -> Reader:
+    target = TARGETS[rule.target]
+    sources = []
+    for path in rule.paths:
+        # Two targets may be read alike; what one has read the other need not.
+        alike = (path.text, rule.converter, rule.table, id(target))
+        if alike not in shared:
+            shared[alike] = _read_of(rule, path, site)
+        sources.append((path.segment, shared[alike], (rule.target, path.text, rule.source)))
+    return Reader(rule, tuple(sources), target.may_drop, (rule.target, "default", rule.source))
+
+
+def _read_of(rule: Rule, path: Path, site: SiteMapping) -> Read:
+    whole = _long_way(rule, path, site.tables.get(rule.table, {}))
+    if path.of_segments or path.of_repetitions or path.segment == "MSH" or CONVERTERS[rule.converter].gathers:
+        return whole
+    if rule.converter == "text" and not path.subcomponent:
+        return _text(rule, path, site.tables.get(rule.table), whole)
+    return _remembering(path, whole)
+
+
+def _text(rule: Rule, path: Path, table: Mapping[str, str] | None, whole: Read) -> Read:
+    """Return a function that cuts a text in the usual delimiters out of its field and hands everything else on."""
+    number, component, limit = path.field, path.component or 1, TARGETS[rule.target].limit or 1 << 31
+
+    def read(context: Context, segments: Sequence[Segment]) -> Any:
+        fields = segments[0].fields
+        raw = fields[number] if number < len(fields) else ""
+        if not raw:
+            return None
+        if not context.is_plain or "\\" in raw or "~" in raw or raw == NULL:
+            return whole(context, segments)
+        if "^" in raw:
+            parts = raw.split("^", component)
+            raw = parts[component - 1] if component <= len(parts) else ""
+        elif component > 1:
+            return None
+        value: str | None = raw.strip()
+        if not value or value == NULL:
+            return None
+        if table is not None:
+            value = table.get(value)
+        if value is None or len(value) > limit or not value.isprintable():
+            return whole(context, segments)
+        return value
+
+    return read
+
+
+def _remembering(path: Path, whole: Read) -> Read:
+    """Return a function that reads the same field only once, as long as there is nothing to say about it."""
+    number = path.field
+    remembered: dict[str, Any] = {}
+
+    def read(context: Context, segments: Sequence[Segment]) -> Any:
+        fields = segments[0].fields
+        raw = fields[number] if number < len(fields) else ""
+        if not raw:
+            return None
+        if not context.is_plain or "\\" in raw:
+            return whole(context, segments)
+        value = remembered.get(raw)
+        if value is None:
+            warned = context.warned
+            value = whole(context, segments)
+            if value is not None and context.warned == warned:
+                if len(remembered) >= _REMEMBERED:
+                    remembered.clear()
+                remembered[raw] = value
+        return value
+
+    return read
+
+
+def _long_way(rule: Rule, path: Path, table: Mapping[str, str]) -> Read:
+    """Return the function that knows every case."""
+    converter = CONVERTERS[rule.converter]
+
+    def read(context: Context, segments: Sequence[Segment]) -> Any:
+        raw: list[str] = []
+        for segment in path.segments(context.message, {path.segment: segments}):
+            raw += path.repetitions(context.message, segment)
+            if not converter.gathers:
+                break
+        if not raw:
+            return None
+        if raw[0] == NULL:
+            return converter.empty
+        value = converter.convert(context, raw, path)
+        if value is None:
+            return None
+        if rule.table:
+            value = _look_up(context, rule.table, table, path, value)
+        return fit(context, rule.target, path.where, value)
+
+    return read
+
+
+def _look_up(context: Context, name: str, table: Mapping[str, str], path: Path, value: str) -> str | None:
+    found = table.get(value)
+    if found is None:
+        found = table.get(ANY_OTHER)
+    if found is None:
+        context.warn(f"a value that is not in table {name} was left out", path.where)
+    return found
+
+
+def fit(context: Context, target: str, where: str, value: Any) -> Any:
+    """
+    Return *value* if it fits its target, or the part that does.
+
+    Raises: Malformed ("too_long", AE 104) for an identifier that does not: cut, it would be another one.
+    """
+    limit = TARGETS[target].limit
+    if not limit:
+        return value
+    if isinstance(value, EntityIdentifier):
+        if len(value.value) > limit:
+            raise _too_long(where, limit)
+        if "\\" in value.value:
+            raise Malformed("holds a backslash", where=where, source="PS3.5 6.2")
+        return value
+    if not isinstance(value, str) or len(value) <= limit:
+        return value
+    if not TARGETS[target].may_cut:
+        raise _too_long(where, limit)
+    context.warn(f"a text longer than {limit} characters was cut", where)
+    return value[: limit - 3].rstrip() + "..."
+
+
+def _too_long(where: str, limit: int) -> Malformed:
+    return Malformed(f"longer than {limit} characters", code="too_long", where=where, source="PS3.5 6.2")
