@@ -175,7 +175,7 @@ class MessageReceiver:
             raise Refused("sender not known", where="MSH-4")
         if self._senders == "any":
             site = replace(site, processing_ids=())
-        message = er7.parse(reading.received.raw, site.charset)
+        message = er7.parse(reading.received.raw, site.charset, reading.envelope)
         reading.charset = message.codec
         reading.mapped = apply(message, site, self._defaults)
         reading.notices = list(reading.mapped.notices)

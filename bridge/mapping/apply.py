@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from bridge.errors import Malformed
 from bridge.mapping.convert import Context
 from bridge.mapping.converters import read_timestamp
 from bridge.mapping.dates import in_hl7_form
-from bridge.mapping.evaluate import Evaluator
+from bridge.mapping.evaluate import Evaluator, Found, shown
 from bridge.mapping.header import check_header
 from bridge.mapping.orders import read_orders
 from bridge.mapping.patients import read_merges, read_patient, read_visit
@@ -26,12 +26,12 @@ from bridge.mapping.site import Defaults, SiteMapping
 _MERGE = "ADT^A40"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mapped:
     """
     What a message says, undecided. event: "ADT^A08". message_at: MSH-7 (EVN-2 where it is empty), None if neither.
 
-    patient is None for merges and reports, which carry their own. trace: in the order of reading. notices: what was let through.
+    patient is None for merges and reports, which carry their own. found: in the order of reading. notices: what was let through.
     """
 
     event: str
@@ -42,8 +42,13 @@ class Mapped:
     merges: tuple[MergeDraft, ...] = ()
     orders: tuple[OrderDraft, ...] = ()
     reports: tuple[ReportDraft, ...] = ()
-    trace: tuple[TraceLine, ...] = ()
+    found: Sequence[Found] = ()
     notices: tuple[Notice, ...] = ()
+
+    @property
+    def trace(self) -> tuple[TraceLine, ...]:
+        """Where each value came from, as people read it."""
+        return tuple(TraceLine(*head, shown(value)) for head, value in self.found)
 
 
 def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
@@ -60,8 +65,9 @@ def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
     message_at = _message_at(message, context)
     said = Mapped(envelope.message_type, message_at, envelope.control_id)
     drafts = _READERS[envelope.message_code](evaluator, message, said)
-    notices = (*message.all_notices(), *context.notices, *_structure_notice(message))
-    return replace(drafts, trace=evaluator.trace, notices=notices)
+    drafts.found = evaluator.found
+    drafts.notices = (*message.all_notices(), *context.notices, *_structure_notice(message))
+    return drafts
 
 
 def _read_adt(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
@@ -81,7 +87,8 @@ def _read_result_message(evaluator: Evaluator, message: Message, said: Mapped) -
 
 def _read_patient_and_visit(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     scope = _about_one_patient(message)
-    return replace(said, patient=read_patient(evaluator, scope), visit=read_visit(evaluator, scope))
+    said.patient, said.visit = read_patient(evaluator, scope), read_visit(evaluator, scope)
+    return said
 
 
 def _about_one_patient(message: Message) -> dict[str, list[Segment]]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
-from bridge.domain.message import TraceLine
 from bridge.domain.order import Code
 from bridge.errors import Incomplete, Malformed
 from bridge.mapping.convert import Context, Moment
 from bridge.mapping.grammar import Scope
 from bridge.mapping.readers import Head, readers_of
 
+Found = tuple[Head, Any]
+"""A value and where it came from."""
+
 _SHOWN_MAX = 200
 
 
 class Evaluator:
     """
-    Applies a site's rules to one message and keeps the trace.
+    Applies a site's rules to one message and keeps what it found.
 
     numbers: which order group and step is being read, by section, so that the trace tells the second from the first.
     """
@@ -26,12 +28,7 @@ class Evaluator:
         self.context = context
         self.numbers: dict[str, int] = {}
         self._readers = readers_of(context.site, context.defaults)
-        self._found: list[tuple[Head, Any]] = []
-
-    @property
-    def trace(self) -> tuple[TraceLine, ...]:
-        """Where each value came from, in the order of reading."""
-        return tuple(TraceLine(*head, shown(value)) for head, value in self._found)
+        self.found: list[Found] = []
 
     def get(self, target: str, scope: Scope, *, required: bool = True) -> Any:
         """
@@ -79,7 +76,7 @@ class Evaluator:
     def _note(self, head: Head, value: Any) -> None:
         if self.numbers:
             head = (self._numbered(head[0]), head[1], head[2])
-        self._found.append((head, value))
+        self.found.append((head, value))
 
     def _numbered(self, target: str) -> str:
         """Return "scheduled_step[2].modality" for the second step, the target itself for the first."""

@@ -46,6 +46,7 @@ _ANNOUNCED = {"euc_kr": b"\x1b$)C", "gb18030": b"\x1b$)A"}
 _PUNCTUATION = re.compile(r"[^A-Z0-9]")
 _C1 = re.compile(rb"[\x80-\x9f]")
 # Tab and line ends are text. C1 controls have no place in a name, and are what a message encoded twice is full of.
+_ASCII_CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -65,6 +66,8 @@ def decode(raw: bytes, declared: tuple[str, ...], site_default: str | None) -> t
     control characters and for U+FFFD, whose character is lost already.
     """
     text, codec, notices = _read(raw, declared, site_default)
+    if text.isascii() and len(raw.translate(None, _ASCII_CONTROLS)) == len(text):
+        return text, codec, notices
     found = _CONTROL.search(text)
     if found:
         raise Malformed(f"control character 0x{ord(found[0]):02X} in the message", code="control_character")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.escapes import STANDARD, Delimiters, read_delimiters, unescape
@@ -27,7 +28,7 @@ _HEADER_MAX_BYTES = 16384
 _ECHO_MAX = 199
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Envelope:
     """
     What MSH says, raw fields (escapes and components as sent), "" where it says nothing.
@@ -52,10 +53,15 @@ class Envelope:
     def component(self, number: int, component: int = 1) -> str:
         """Return one component of the first repetition of MSH-*number*, decoded."""
         value = self.field(number)
-        if self.delimiters.repetition:
-            value = value.split(self.delimiters.repetition, 1)[0]
-        parts = value.split(self.delimiters.component)
-        return unescape(parts[component - 1], self.delimiters, self.codec).strip() if component <= len(parts) else ""
+        delimiters = self.delimiters
+        if delimiters.repetition and delimiters.repetition in value:
+            value = value.split(delimiters.repetition, 1)[0]
+        if delimiters.component in value:
+            parts = value.split(delimiters.component)
+            value = parts[component - 1] if component <= len(parts) else ""
+        elif component > 1:
+            return ""
+        return unescape(value, delimiters, self.codec).strip() if value else ""
 
     def in_original_mode(self) -> Envelope:
         """Return it as if MSH-15 and MSH-16 were empty: its sender wants one answer, whatever they say."""
@@ -64,28 +70,28 @@ class Envelope:
         header = tuple("" if place in (14, 15) else value for place, value in enumerate(self.header))
         return replace(self, header=header)
 
-    @property
+    @cached_property
     def message_code(self) -> str:
         return self.component(9)
 
-    @property
+    @cached_property
     def trigger(self) -> str:
         return self.component(9, 2)
 
-    @property
+    @cached_property
     def message_type(self) -> str:
         """Code and trigger, "ADT^A08"."""
         return f"{self.message_code}^{self.trigger}" if self.trigger else self.message_code
 
-    @property
+    @cached_property
     def processing_id(self) -> str:
         return self.component(11)
 
-    @property
+    @cached_property
     def version(self) -> str:
         return self.component(12)
 
-    @property
+    @cached_property
     def declared_charsets(self) -> tuple[str, ...]:
         """The repetitions of MSH-18."""
         value = self.field(18)

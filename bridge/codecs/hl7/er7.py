@@ -139,15 +139,15 @@ class Message:
         return [*self.notices, Notice("W", "an escape without a meaning was kept as text")]
 
 
-def parse(raw: bytes, default_charset: str | None = None) -> Message:
+def parse(raw: bytes, default_charset: str | None = None, envelope: Envelope | None = None) -> Message:
     """
     Return the message in *raw*.
 
-    default_charset: the site's, see `charset.decode`.
+    default_charset: the site's, see `charset.decode`. envelope: its own, where the caller has read it already.
     Raises: Malformed for what cannot be read without doubt, Incomplete for a character set without meaning,
     Unsupported for a batch.
     """
-    envelope = read_envelope(raw)
+    envelope = envelope or read_envelope(raw)
     if envelope.fault:
         raise envelope.fault
     if envelope.is_batch:
