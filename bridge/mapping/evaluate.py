@@ -64,7 +64,7 @@ class Evaluator:
 
     def has(self, target: str, scope: Scope) -> bool:
         """Say whether the message holds anything where *target* is looked for, without reading it."""
-        rule, message = self._rules.get(target), self.context.message
+        rule, message = self.context.site.rules.get(target), self.context.message
         return rule is not None and any(
             path.repetitions(message, segment) for path in rule.paths for segment in path.segments(message, scope)
         )
