@@ -68,10 +68,45 @@ def server_context(tls: Tls) -> ssl.SSLContext:
         context.load_cert_chain(tls.certificate, tls.key)
         if tls.client_ca is not None:
             context.load_verify_locations(tls.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
+            asked = tls.client_certificates == "required"
+            context.verify_mode = ssl.CERT_REQUIRED if asked else ssl.CERT_OPTIONAL
     except (OSError, ssl.SSLError) as fault:
         raise Misconfigured([f"tls: {tls.certificate}: cannot be used: {fault.strerror or 'no such file'}"]) from None
     return context
+
+
+class ServerTls:
+    """
+    A listener's TLS context, made anew when one of its files changes.
+
+    Whoever is connected stays so; files that cannot be used leave the context as it was.
+    """
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._seen = self._look()
+        self.context = server_context(tls)
+
+    def renew(self) -> bool:
+        """
+        Look at the files and say whether there is a new context.
+
+        Raises: Misconfigured, once for each change that cannot be used.
+        """
+        found = self._look()
+        if found == self._seen:
+            return False
+        # Noted before they are read: what changes meanwhile is seen the next time.
+        self._seen = found
+        fault = _key_fault(self._tls.key)
+        if fault:
+            raise Misconfigured([f"tls: {self._tls.key}: {fault}"])
+        self.context = server_context(self._tls)
+        return True
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        files = (self._tls.certificate, self._tls.key, self._tls.client_ca)
+        return [_stamp(file) for file in files if file is not None]
 
 
 def client_context(tls: Tls | None) -> ssl.SSLContext:
@@ -145,6 +180,15 @@ def _key_fault(path: Path) -> str:
     except OSError as fault:
         return fault.strerror or "cannot be read"
     return "others can read it; chmod 600" if mode & _GROUP_OR_OTHERS else ""
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file does; None for one that is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _blobs(settings: Settings) -> list[str]:

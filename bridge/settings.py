@@ -45,11 +45,15 @@ class _Section(BaseModel):
 
 
 class Tls(_Section):
-    """Certificate and key as PEM files. client_ca: whoever has no certificate of it cannot connect. port: TLS there, plain on the section's port."""
+    """
+    Certificate and key as PEM files. client_ca: whoever has no certificate of it cannot connect; where client_certificates
+    is "optional" whoever shows none can, but a wrong one is refused. port: TLS there, plain on the section's port.
+    """
 
     certificate: Path
     key: Path
     client_ca: Path | None = None
+    client_certificates: Literal["required", "optional"] = "required"
     port: Port | None = None
 
 
@@ -84,11 +88,15 @@ class StoreSection(_Section):
 
 
 class Hl7Section(_Section):
-    """The MLLP listener. senders: "known" refuses who is in no site's match list; "any" is for a trial on loopback."""
+    """
+    The MLLP listener. senders: "known" refuses who is in no site's match list; "any" is for a trial on loopback.
+    from_networks: where senders may connect from, () for anywhere; plain_from says it for those without TLS.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 2575
     tls: Tls | None = None
+    from_networks: tuple[Network, ...] = Field(default=(), alias="from")
     plain_from: tuple[Network, ...] = ()
     senders: Literal["known", "any"] = "known"
     max_message_mb: int = Field(default=16, ge=1, le=256)

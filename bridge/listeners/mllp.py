@@ -32,7 +32,8 @@ class MllpListener:
     Listens for HL7 senders until it is stopped.
 
     One message of a connection is in work at a time, and nothing more is read of it meanwhile: answers keep their order
-    and a fast sender waits. tls: None for plain; a context with CERT_REQUIRED asks for the sender's certificate.
+    and a fast sender waits. tls: None for plain; a context with CERT_REQUIRED asks for the sender's certificate; another
+    one counts for whoever connects from then on.
     on_cut: hears the reason and the address of every connection that was turned away or cut; it must not wait.
     """
 
@@ -42,7 +43,7 @@ class MllpListener:
         self._host = host
         self._port = port
         self._handle = handle
-        self._tls = tls
+        self.tls = tls
         self._limits = limits or MllpLimits()
         self._networks = [ip_network(network, strict=False) for network in self._limits.peers]
         self._connections: set[Connection] = set()
@@ -172,8 +173,8 @@ class MllpListener:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: wire,
                 accepted,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._limits.handshake_secs if self._tls else None,
+                ssl=self.tls,
+                ssl_handshake_timeout=self._limits.handshake_secs if self.tls else None,
             )
             await connection.conversation.run()
             wire.close()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
+
+import structlog
 
 from bridge import safety
 from bridge.codecs.hl7 import framing
@@ -18,6 +21,10 @@ from bridge.flows.receive_message import Received
 from bridge.listeners.mllp import MllpLimits, MllpListener
 from bridge.wiring import House, Role
 
+log = structlog.get_logger(__name__)
+
+_TLS = "hl7+tls"
+_LOOK_SECS = 2.0
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 # Ends that need nobody: a sender that has gone, or that says nothing for long.
 _ORDINARY = frozenset({"peer_gone", "idle"})
@@ -30,9 +37,12 @@ class Hl7Role:
         self._house = house
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mllp", daemon=True)
-        self._listeners = list(self._make_listeners())
+        tls = house.settings.hl7.tls
+        self._tls = safety.ServerTls(tls) if tls is not None else None
+        self._renewing: Future[None] | None = None
+        self._listeners = dict(self._make_listeners())
         self._book = RefusalBook(house.store, house.clock)
-        for _, listener in self._listeners:
+        for listener in self._listeners.values():
             listener.on_cut = self._note_cut
         house.receiver.on_not_stored = self._note_not_stored
 
@@ -40,14 +50,19 @@ class Hl7Role:
         self._book.start()
         self._house.message_queue.start()
         self._thread.start()
-        for name, listener in self._listeners:
+        for name, listener in self._listeners.items():
             try:
                 self._run(listener.start())
             except OSError as fault:
                 raise Misconfigured([f"{name}: cannot listen: {fault.strerror or fault}"]) from fault
+        if self._tls is not None:
+            renewing = self._renew(self._tls, self._listeners[_TLS])
+            self._renewing = asyncio.run_coroutine_threadsafe(renewing, self._loop)
 
     def stop(self) -> None:
-        for _, listener in self._listeners:
+        if self._renewing is not None:
+            self._renewing.cancel()
+        for listener in self._listeners.values():
             self._run(listener.stop())
         self._house.message_queue.stop()
         self._book.stop()
@@ -56,25 +71,40 @@ class Hl7Role:
 
     @property
     def is_alive(self) -> bool:
-        listening = all(listener.is_alive for _, listener in self._listeners)
+        listening = all(listener.is_alive for listener in self._listeners.values())
+        if self._renewing is not None and self._renewing.done():
+            return False
         running = listening and self._thread.is_alive() and self._house.message_queue.is_alive
         return running and not self._house.store.is_failing
 
     @property
     def addresses(self) -> Mapping[str, str]:
         host = self._house.settings.hl7.host
-        return {name: f"{host}:{listener.port}" for name, listener in self._listeners}
+        return {name: f"{host}:{listener.port}" for name, listener in self._listeners.items()}
 
     def _make_listeners(self) -> Iterable[tuple[str, MllpListener]]:
         hl7 = self._house.settings.hl7
         frame_bytes = hl7.max_message_mb << 20
-        plain = MllpLimits(frame_bytes=frame_bytes, peers=(*_LOOPBACK, *hl7.plain_from) if hl7.plain_from else ())
+        plain = MllpLimits(
+            frame_bytes=frame_bytes, peers=(*_LOOPBACK, *hl7.plain_from) if hl7.plain_from else hl7.from_networks
+        )
         if hl7.tls is None or hl7.tls.port is not None:
             yield "hl7", MllpListener(hl7.host, hl7.port, self._handle, None, plain)
-        if hl7.tls is not None:
+        if hl7.tls is not None and self._tls is not None:
             port = hl7.port if hl7.tls.port is None else hl7.tls.port
-            context = safety.server_context(hl7.tls)
-            yield "hl7+tls", MllpListener(hl7.host, port, self._handle, context, MllpLimits(frame_bytes=frame_bytes))
+            limits = MllpLimits(frame_bytes=frame_bytes, peers=hl7.from_networks)
+            yield _TLS, MllpListener(hl7.host, port, self._handle, self._tls.context, limits)
+
+    async def _renew(self, tls: safety.ServerTls, listener: MllpListener) -> None:
+        """Take over certificates that were replaced, for whoever connects from then on."""
+        while True:
+            await asyncio.sleep(_LOOK_SECS)
+            try:
+                if tls.renew():
+                    listener.tls = tls.context
+                    log.info("tls_renewed", listener=_TLS)
+            except Misconfigured as fault:
+                log.error("tls_not_renewed", listener=_TLS, reason="; ".join(fault.faults))
 
     async def _handle(self, frame: Frame, peer: str) -> bytes:
         fault: BridgeError | None = None

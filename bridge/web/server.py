@@ -137,7 +137,8 @@ def _certificate(tls: Tls | None) -> dict[str, Any]:
         return {}
     files: dict[str, Any] = {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key)}
     if tls.client_ca is not None:
-        files |= {"ssl_ca_certs": str(tls.client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        asked = ssl.CERT_REQUIRED if tls.client_certificates == "required" else ssl.CERT_OPTIONAL
+        files |= {"ssl_ca_certs": str(tls.client_ca), "ssl_cert_reqs": asked}
     return files
 
 
