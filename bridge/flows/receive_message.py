@@ -20,6 +20,7 @@ from bridge.domain.identifiers import digest_of
 from bridge.domain.message import InboundMessage, MessageState, Notice
 from bridge.errors import BridgeError, Refused, Unavailable
 from bridge.flows.apply_message import Applied, MessageApplier
+from bridge.flows.message_terms import terms_of
 from bridge.mapping.apply import Mapped, apply
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults, SiteMapping
@@ -52,6 +53,7 @@ class _Reading:
     envelope: Envelope
     digest: str
     site: SiteMapping | None
+    message: er7.Message | None = None
     mapped: Mapped | None = None
     error: BaseException | None = None
     charset: str = ""
@@ -176,7 +178,7 @@ class MessageReceiver:
         if self._senders == "any":
             site = replace(site, processing_ids=())
         message = er7.parse(reading.received.raw, site.charset, reading.envelope)
-        reading.charset = message.codec
+        reading.message, reading.charset = message, message.codec
         reading.mapped = apply(message, site, self._defaults)
         reading.notices = list(reading.mapped.notices)
 
@@ -233,8 +235,13 @@ class MessageReceiver:
         self, tx: WriteTx, reading: _Reading, answer: bytes, now: datetime, same: InboundMessage | None
     ) -> int:
         row = _row(reading, answer, now)
+        authority = reading.site.authority if reading.site is not None else ""
+        terms = terms_of(row.raw, reading.message, reading.mapped, authority or self._defaults.authority)
         if same is None:
-            return messages.add(tx, row, stranger=reading.is_stranger)
+            key = messages.add(tx, row, stranger=reading.is_stranger)
+            messages.add_terms(tx, key, terms)
+            return key
+        messages.replace_terms(tx, same.key, terms)
         if same.state == MessageState.APPLIED:
             return same.key  # its sender was promised this answer, and it tells what was committed
         messages.save(tx, replace(row, key=same.key, received_at=same.received_at, times_received=same.times_received))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from bridge.domain.message import InboundMessage, MessageState, Notice, TraceLine
+from bridge.domain.message import InboundMessage, MessageState, Notice, Term, TraceLine
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
-from bridge.store.tables import message_subjects, messages
+from bridge.store.tables import message_subjects, message_terms, messages
 
 _PLAIN = (
     "received_at",
@@ -34,6 +34,7 @@ _PLAIN = (
     "error_detail",
     "is_test",
     "times_received",
+    "edited_from",
 )
 
 
@@ -46,6 +47,7 @@ _SAME = Prepared(select(messages).where(*_OF_SENDER, messages.c.digest == bindpa
 _OTHER_BYTES = Prepared(select(messages.c.key).where(*_OF_SENDER, messages.c.digest != bindparam("digest")).limit(1))
 _SAVE = Prepared(update(messages).where(messages.c.key == bindparam("at_key")), (*_PLAIN, "state", "trace", "notices"))
 _ADD_SUBJECT = Prepared(insert(message_subjects), ["message_key", "patient_key", "order_key"])
+_ADD_TERM = Prepared(insert(message_terms), ["value", "message_key", "kind", "issuer"])
 
 
 def get(tx: ReadTx, key: int) -> InboundMessage:
@@ -98,6 +100,23 @@ def add_subjects(tx: WriteTx, message_key: int, subjects: Iterable[tuple[int | N
     )
 
 
+def add_terms(tx: WriteTx, message_key: int, terms: Sequence[Term]) -> None:
+    """Keep the numbers by which a message is found."""
+    _ADD_TERM.each(
+        tx,
+        (
+            {"value": term.value, "message_key": message_key, "kind": term.kind.value, "issuer": term.issuer}
+            for term in terms
+        ),
+    )
+
+
+def replace_terms(tx: WriteTx, message_key: int, terms: Sequence[Term]) -> None:
+    """Keep these numbers instead of those that an earlier reading found."""
+    tx.execute(delete(message_terms).where(message_terms.c.message_key == message_key))
+    add_terms(tx, message_key, terms)
+
+
 def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int, keep_since: datetime) -> int:
     """
     Forget the oldest messages of unknown senders beyond a cap of rows, space and age; return how many went.
@@ -111,6 +130,8 @@ def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int, keep_since: dat
     over = (ranked.c.place > keep_rows) | (ranked.c.bytes > keep_bytes) | (ranked.c.received_at < keep_since)
     gone = list(tx.execute(select(ranked.c.key).where(over)).scalars())
     if gone:
+        tx.execute(delete(message_terms).where(message_terms.c.message_key.in_(gone)))
+        tx.execute(update(messages).where(messages.c.edited_from.in_(gone)).values(edited_from=None))
         tx.execute(delete(messages).where(messages.c.key.in_(gone)))
     return len(gone)
 

@@ -537,6 +537,7 @@ signals = Table(
 
 # ── what was said, what happened ─────────────────────────────────────────────────────────────────────────────────────
 
+# The long columns stand last: whoever reads a state or a type need not pass over ten megabytes of report.
 messages = Table(
     "messages",
     metadata,
@@ -552,9 +553,7 @@ messages = Table(
     _text("site"),
     _text("charset"),
     Column("digest", Text, nullable=False),
-    Column("raw", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
-    Column("answer", LargeBinary, nullable=False),
     _text("answer_code"),
     _text("error_code"),
     _text("error_where"),
@@ -563,14 +562,36 @@ messages = Table(
     _flag("stranger"),
     _count("times_received", 1),
     Column("last_received_at", Instant, nullable=False),
+    # The message that a person edited to make this one.
+    _to("message", column="edited_from", nullable=True, index=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
     Column("trace", JSON, nullable=False, server_default=text("'[]'")),
     Column("notices", JSON, nullable=False, server_default=text("'[]'")),
     UniqueConstraint("sending_application", "sending_facility", "control_id", "digest"),
     _one_of("state", MessageState),
-    Index(None, "state", "received_at"),
+    # What the desk filters by: few different values, so that a search jumps from one to the next and pages by the key.
+    Index("ix_messages_facets", "state", "site", "message_type", "error_code", "is_test", "key"),
+    Index(
+        "ix_messages_edited_from",
+        "edited_from",
+        sqlite_where=text("edited_from IS NOT NULL"),
+        postgresql_where=text("edited_from IS NOT NULL"),
+    ),
 )
 
-# Which exams, patients a message touched: the search box finds it by them.
+# The numbers a message goes by, refused ones included; the table is its own index, newest last within a value.
+message_terms = Table(
+    "message_terms",
+    metadata,
+    Column("value", Text, primary_key=True),
+    Column("message_key", Key, ForeignKey("messages.key"), primary_key=True, autoincrement=False, index=True),
+    Column("kind", Text, primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# Which exams, patients a message touched: its page leads to them.
 message_subjects = Table(
     "message_subjects",
     metadata,

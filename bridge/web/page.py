@@ -25,7 +25,7 @@ DESKS = (
     ("Worklist", "worklist.show", Permission.READ_WORKLIST, ""),
     ("Mismatches", "intake.mismatches", Permission.DECIDE, "mismatches"),
     ("Authorizations", "billing.authorizations", Permission.BILL, "to_release"),
-    ("Messages", "it.messages", Permission.READ_MESSAGES, "failed_messages"),
+    ("Messages", "messages.listed", Permission.READ_MESSAGES, "failed_messages"),
     ("Deliveries", "it.deliveries", Permission.READ_DELIVERIES, "dead"),
     ("Devices & servers", "it.peers", Permission.READ_PEERS, ""),
     ("Audit", "admin.audit", Permission.READ_AUDIT, ""),

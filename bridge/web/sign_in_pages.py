@@ -34,7 +34,7 @@ _PAGE_OF_OURS = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*")
 _HOME = {
     Role.INTAKE: "intake.mismatches",
     Role.BILLING: "billing.authorizations",
-    Role.IT: "it.messages",
+    Role.IT: "messages.listed",
 }
 
 

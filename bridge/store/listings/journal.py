@@ -8,11 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from bridge.domain.message import MessageState
 from bridge.store.db import ReadTx
 from bridge.store.listings import exams
 from bridge.store.listings.exams import ExamRow
-from bridge.store.listings.search import message_keys
 from bridge.store.tables import message_subjects, messages
 
 
@@ -38,21 +36,6 @@ class MessageRow:
 
 
 _SHOWN = [messages.c[name] for name in MessageRow.__slots__]
-
-
-def recent(tx: ReadTx, *, state: str = "", before: int | None, limit: int) -> list[MessageRow]:
-    """Return messages, newest first. Raises: ValueError, for a state that is none."""
-    query = select(*_SHOWN).order_by(messages.c.key.desc()).limit(limit)
-    if state:
-        query = query.where(messages.c.state == MessageState(state).value)
-    if before is not None:
-        query = query.where(messages.c.key < before)
-    return [MessageRow(*row) for row in tx.execute(query)]
-
-
-def search(tx: ReadTx, text: str, limit: int) -> list[MessageRow]:
-    """Return messages with this control ID, or about the exams or the patient that *text* leads to."""
-    return by_keys(tx, message_keys(tx, text, limit))
 
 
 def by_keys(tx: ReadTx, keys: Sequence[int]) -> list[MessageRow]:

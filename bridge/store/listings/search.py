@@ -48,13 +48,8 @@ def find(tx: ReadTx, text: str, *, unbound: bool) -> Found:
     return Found("")
 
 
-def message_keys(tx: ReadTx, text: str, limit: int) -> list[int]:
-    """Return messages, newest first, with this control ID, or about the exams that *text* leads to."""
-    text = text.strip()[:200]
-    query = select(messages.c.key).where(messages.c.control_id == text).order_by(messages.c.key.desc()).limit(limit)
-    found = list(tx.execute(query).scalars())
-    if found:
-        return found
+def subject_keys(tx: ReadTx, text: str, limit: int) -> list[int]:
+    """Return the messages about the exams or the patient that *text* leads to, newest first."""
     order_keys = [row.order_key for row in find(tx, text, unbound=False).exams if row.order_key is not None]
     about = [message_subjects.c.order_key.in_(order_keys), message_subjects.c.patient_key.in_(keys_by_number(tx, text))]
     query = select(message_subjects.c.message_key).where(or_(*about)).distinct()

@@ -9,12 +9,11 @@ from flask import Blueprint, Response, jsonify, request
 from bridge.codecs.hl7.ack import split_answers
 from bridge.codecs.hl7.batch import is_batch
 from bridge.domain.accounts import Permission
-from bridge.domain.message import MessageState
 from bridge.errors import Malformed, Unsupported
 from bridge.store import messages
 from bridge.store.listings import journal
-from bridge.store.listings.search import message_keys
-from bridge.web import message_views, paging, reads
+from bridge.store.listings.message_search import MessageSearch
+from bridge.web import message_filters, message_views, paging, reads
 from bridge.web.access import caller, needs, origin, services
 from bridge.web.api import shapes
 
@@ -30,21 +29,22 @@ _LATER = re.compile(rb"[\r\n]ERR[^\r\n]*\|207(\^|\|)")
 @blueprint.get("/messages")
 @needs(Permission.READ_MESSAGES)
 def list_messages() -> Response:
-    """Find messages by control ID, exam or patient; without q the newest, in one state= or in any."""
-    text, size = request.args.get("q", "").strip(), paging.limit()
+    """Find messages by any of their numbers, type, outcome, sender and time; without any of them the newest."""
+    wanted, size = message_filters.of_query(request.args), paging.limit()
     with services().store.read() as tx:
         matches = list(paging.narrowed() or ())
-        if text and not matches:
-            matches = message_keys(tx, text, paging.MATCHES_MAX)
+        if wanted.holds_patient_data and not matches:
+            matches = MessageSearch(tx, wanted).page(limit=paging.MATCHES_MAX)
         if matches:
-            rows, more = paging.cut(journal.by_keys(tx, paging.after(matches, size + 1)), size)
-        elif text:
-            rows, more = [], False
+            keys = paging.after(matches, size + 1)
+        elif wanted.holds_patient_data:
+            keys = []
         else:
-            state = message_state(request.args.get("state", ""))
-            rows, more = paging.cut(journal.recent(tx, state=state, before=paging.before(), limit=size + 1), size)
+            keys = MessageSearch(tx, wanted).page(after=paging.before(), limit=size + 1)
+        rows, more = paging.cut(journal.by_keys(tx, keys), size)
     reads.note("messages_listed", detail={"count": len(rows)})
-    following = paging.next_url(rows[-1].key if more else None, matches, state=request.args.get("state", ""))
+    parameters = {} if matches else message_filters.in_address(request.args)
+    following = paging.next_url(rows[-1].key if more else None, matches, **parameters)
     return jsonify(messages=[shapes.message_row(row) for row in rows], next=following)
 
 
@@ -118,10 +118,3 @@ def status_of(answer: bytes) -> int:
     if _LATER.search(answer):
         return 503
     return max(_STATUS_OF[code] for code in codes)
-
-
-def message_state(text: str) -> str:
-    """Return *text* if it is a state of messages, or "". Raises: Malformed."""
-    if text and text not in list(MessageState):
-        raise Malformed(f"one of {', '.join(MessageState)} is wanted", code="not_in_table", where="state")
-    return text

@@ -11,6 +11,7 @@ from werkzeug.routing import Rule
 from bridge.domain.accounts import Permission
 from bridge.web.access import needs, permission_of, services
 from bridge.web.api.orders import ORDER_KEYS
+from bridge.web.message_filters import PARAMETERS as MESSAGE_PARAMETERS
 
 blueprint = Blueprint("api_openapi", __name__, url_prefix="/api")
 
@@ -22,7 +23,7 @@ QUERIES = {
     "/worklist/explain": ("accession_number", "as"),
     "/mismatches": ("cursor", "limit"),
     "/merges": ("cursor", "limit"),
-    "/messages": ("q", "state", "cursor", "limit"),
+    "/messages": (*MESSAGE_PARAMETERS, "cursor", "limit"),
     "/deliveries": ("state", "cursor", "limit"),
     "/authorizations": ("q", "cursor", "limit"),
     "/audit": ("patient_id", "since", "cursor", "limit"),

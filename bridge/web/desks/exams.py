@@ -14,7 +14,6 @@ from bridge.flows.sign_in import remember_search
 from bridge.store.listings import exams
 from bridge.store.listings.exam_detail import Exam
 from bridge.store.listings.exams import ExamRow
-from bridge.store.listings.journal import search as search_messages
 from bridge.web import reads
 from bridge.web.access import caller, needs, services, session
 from bridge.web.page import STATIONS
@@ -70,7 +69,7 @@ def found(number: int) -> Response | str:
         return make_response(render_template("exams/search_gone.html"), 410)
     text = searches[number - 1]
     if not caller().may(Permission.READ_EXAMS):
-        return _found_messages(text)
+        return redirect(url_for("messages.found", number=number), 303)
     result = reads.find_exams(text)
     if len(result.exams) == 1:
         return redirect(url_for("exams.exam", reference=result.exams[0].id), 303)
@@ -83,14 +82,6 @@ def exam(reference: str) -> str:
     """Show one exam: its head, the seven stations, its timeline."""
     one = reads.read_exam(reference)
     return render_template("exams/exam.html", exam=one, problems=_problems(one), names=STATIONS)
-
-
-def _found_messages(text: str) -> str:
-    with services().store.read() as tx:
-        rows = search_messages(tx, text, 50)
-    reads.note("messages_listed", detail={"count": len(rows)})
-    recognised = "message" if rows else ""
-    return render_template("exams/search.html", text=text, recognised=recognised, rows=[], messages=rows)
 
 
 def _problems(one: Exam) -> list[dict[str, str]]:

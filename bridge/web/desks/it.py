@@ -1,4 +1,4 @@
-"""The desk of those who run it: messages, deliveries, devices and servers."""
+"""The desk of those who run it: a dry run of a message, deliveries, devices and servers."""
 
 from __future__ import annotations
 
@@ -7,76 +7,13 @@ from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
 from bridge.errors import BridgeError
-from bridge.flows.sign_in import remember_search
 from bridge.store import deliveries as outbox
-from bridge.store import messages as journal_store
-from bridge.store.listings import counts, journal, queues
+from bridge.store.listings import counts, queues
 from bridge.web import message_views, paging, reads
-from bridge.web.access import caller, needs, services, session
+from bridge.web.access import caller, needs, services
 from bridge.web.api.deliveries import delivery_state
-from bridge.web.api.messages import message_state
 
 blueprint = Blueprint("it", __name__)
-
-
-@blueprint.get("/messages")
-@needs(Permission.READ_MESSAGES)
-def messages() -> str:
-    """Show the message journal, newest first."""
-    state = message_state(request.args.get("state", ""))
-    with services().store.read() as tx:
-        found = journal.recent(tx, state=state, before=paging.before(), limit=paging.LIMIT + 1)
-    rows, more = paging.cut(found, paging.LIMIT)
-    following = paging.next_url(rows[-1].key if more else None, state=state)
-    return render_template("it/messages.html", rows=rows, state=state, text="", following=following)
-
-
-@blueprint.post("/messages/search")
-@needs(Permission.READ_MESSAGES)
-def search() -> Response:
-    """Keep what was typed with the session: the address never holds it."""
-    number = remember_search(services().store, session(), request.form.get("q", "").strip())
-    return redirect(url_for("it.found", number=number), 303)
-
-
-@blueprint.get("/messages/search/<int:number>")
-@needs(Permission.READ_MESSAGES)
-def found(number: int) -> str:
-    """Show the messages that a search found."""
-    searches = session().searches
-    text = searches[number - 1] if 1 <= number <= len(searches) else ""
-    with services().store.read() as tx:
-        rows = journal.search(tx, text, paging.LIMIT)
-    reads.note("messages_listed", detail={"count": len(rows)})
-    return render_template("it/messages.html", rows=rows, state="", text=text, following=None)
-
-
-@blueprint.get("/messages/<int:message_key>")
-@needs(Permission.READ_MESSAGES)
-def message(message_key: int) -> str:
-    """Show one message: raw and parsed side by side, the answer, and where each value came from."""
-    with services().store.read() as tx:
-        one = journal_store.get(tx, message_key)
-        exams, patient_keys = journal.subjects(tx, message_key)
-    reads.note_keys("message_viewed", patient_keys, message_key)
-    segments, fault = message_views.parsed(one.raw, one.charset)
-    return render_template(
-        "it/message.html",
-        message=one,
-        raw=message_views.raw_text(one.raw, one.charset),
-        answer=message_views.raw_text(one.answer, one.charset),
-        segments=segments,
-        fault=fault,
-        exams=exams,
-    )
-
-
-@blueprint.post("/messages/<int:message_key>/replay")
-@needs(Permission.READ_MESSAGES)
-def replay(message_key: int) -> Response:
-    """Process a message again."""
-    services().flows.replay_message(message_key=message_key, actor=caller().name)
-    return redirect(url_for("it.message", message_key=message_key), 303)
 
 
 @blueprint.get("/messages/try")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bridge.web.desks import admin, billing, exams, intake, it, worklist
+from bridge.web.desks import admin, billing, exams, intake, it, messages, worklist
 
 blueprints = (
     exams.blueprint,
     worklist.blueprint,
     intake.blueprint,
     billing.blueprint,
+    messages.blueprint,
     it.blueprint,
     admin.blueprint,
 )

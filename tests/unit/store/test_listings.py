@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection, event
 
 from bridge.clock import FixedClock
+from bridge.domain.message import MessageFilter
 from bridge.store import orders, patients
 from bridge.store.db import Store
 from bridge.store.events import Station
 from bridge.store.listings import counts, exam_detail, exams, journal, people, queues, search, served, worklists
+from bridge.store.listings.message_search import MessageSearch
 from bridge.wiring import House
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
@@ -68,6 +71,20 @@ def test_whoever_was_merged_away_leads_to_the_survivor(console: Console) -> None
         assert [row.accession_number for row in search.find(tx, "1", unbound=False).exams] == ["A2"]
 
 
+FILTERS = (
+    MessageFilter(),
+    MessageFilter(state="refused"),
+    MessageFilter(message_type="ADT", site="riverside", is_test=False),
+    MessageFilter(error_code="missing", since=AT, until=AT + timedelta(days=1)),
+    MessageFilter(patient_id="00041001^^^RIVERSIDE", state="applied"),
+    MessageFilter(accession_number="A1", order_number="PA1", control_id="CA1", text="A1"),
+)
+
+
+# What statements name that is no table.
+DERIVED = {"every", "counted", "states", "by_site", "by_message_type", "by_error_code", "tests"}
+
+
 @contextmanager
 def statements(store: Store) -> Iterator[list[tuple[str, object]]]:
     """Collect the statements of the reads inside."""
@@ -90,11 +107,17 @@ def test_no_list_and_no_look_up_scans_a_table(console: Console) -> None:
     with statements(console.store) as seen, console.store.read() as tx:
         for text in ("A1", "1.2.3.4.5", "nobody", "some one"):
             search.find(tx, text, unbound=True)
-            search.message_keys(tx, text, 50)
+            for wanted in (MessageFilter(text=text), MessageFilter(text=text, state="refused")):
+                MessageSearch(tx, wanted).page(after=10, limit=50)
         exam_detail.find(tx, "A1", unbound=True)
         exams.recent(tx, before=10, limit=50, unbound=True)
         exams.on_day(tx, "20260302", 100, unbound=True)
-        journal.recent(tx, state="failed", before=10, limit=50)
+        for wanted in FILTERS:
+            lookup = MessageSearch(tx, wanted)
+            journal.by_keys(tx, lookup.page(after=10, limit=50))
+            lookup.page(after=1, limit=50, oldest_first=True)
+            lookup.tally()
+            lookup.count()
         queues.delivery_rows(tx, state="dead", before=10, limit=50)
         queues.authorization_rows(tx, "PAA1", before=None, limit=50)
         queues.open_mismatches(tx, before=None, limit=50)
@@ -105,7 +128,7 @@ def test_no_list_and_no_look_up_scans_a_table(console: Console) -> None:
     scans = []
     with console.store.read() as tx:
         for statement, parameters in seen:
-            if statement.lstrip().upper().startswith("SELECT"):
+            if statement.lstrip().upper().startswith(("SELECT", "WITH")):
                 plan = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
                 scans += [(row[3], statement) for row in plan if _reads_everything(row[3], statement)]
     assert not scans, "\n\n".join(f"{step}: {statement}" for step, statement in scans)
@@ -114,7 +137,7 @@ def test_no_list_and_no_look_up_scans_a_table(console: Console) -> None:
 def _reads_everything(step: str, statement: str) -> bool:
     """Say whether a step of a plan reads a whole table. A walk down the primary key stops where its page ends."""
     pages = '."key" DESC' in statement and "LIMIT" in statement
-    harmless = "INDEX" in step or "CONSTANT" in step or "(subquery" in step
+    harmless = "INDEX" in step or "CONSTANT" in step or "(subquery" in step or step.split()[-1] in DERIVED
     # Nearly every study is bound: an index that begins with the state is no help.
     walks_states = "ix_studies_state" in step and "count(*)" not in statement
     return walks_states or (step.startswith("SCAN") and not harmless and not pages)

@@ -52,9 +52,7 @@ def upgrade() -> None:
         sa.Column("site", sa.Text(), server_default="", nullable=False),
         sa.Column("charset", sa.Text(), server_default="", nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("answer", sa.LargeBinary(), nullable=False),
         sa.Column("answer_code", sa.Text(), server_default="", nullable=False),
         sa.Column("error_code", sa.Text(), server_default="", nullable=False),
         sa.Column("error_where", sa.Text(), server_default="", nullable=False),
@@ -63,9 +61,13 @@ def upgrade() -> None:
         sa.Column("stranger", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("times_received", sa.Integer(), server_default="1", nullable=False),
         sa.Column("last_received_at", Instant(), nullable=False),
+        sa.Column("edited_from", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
         sa.Column("trace", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("notices", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.CheckConstraint("state IN ('applied', 'refused', 'failed')", name=op.f("ck_messages_state")),
+        sa.ForeignKeyConstraint(["edited_from"], ["messages.key"], name=op.f("fk_messages_edited_from")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_messages")),
         sa.UniqueConstraint(
             "sending_application",
@@ -76,8 +78,21 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_messages_control_id"), "messages", ["control_id"], unique=False)
+    op.create_index(
+        "ix_messages_edited_from",
+        "messages",
+        ["edited_from"],
+        unique=False,
+        sqlite_where=sa.text("edited_from IS NOT NULL"),
+        postgresql_where=sa.text("edited_from IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_messages_facets",
+        "messages",
+        ["state", "site", "message_type", "error_code", "is_test", "key"],
+        unique=False,
+    )
     op.create_index(op.f("ix_messages_received_at"), "messages", ["received_at"], unique=False)
-    op.create_index(op.f("ix_messages_state_received_at"), "messages", ["state", "received_at"], unique=False)
     op.create_table(
         "patients",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -191,6 +206,19 @@ def upgrade() -> None:
     op.create_index(op.f("ix_merges_message_key"), "merges", ["message_key"], unique=False)
     op.create_index(op.f("ix_merges_retired_key"), "merges", ["retired_key"], unique=False)
     op.create_index(op.f("ix_merges_survivor_key"), "merges", ["survivor_key"], unique=False)
+    op.create_table(
+        "message_terms",
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column(
+            "message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["message_key"], ["messages.key"], name=op.f("fk_message_terms_message_key")),
+        sa.PrimaryKeyConstraint("value", "message_key", "kind", "issuer", name=op.f("pk_message_terms")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_message_terms_message_key"), "message_terms", ["message_key"], unique=False)
     op.create_table(
         "orders",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
