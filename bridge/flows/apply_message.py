@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.clock import Clock
+from bridge.domain.evidence import OrderRecord
 from bridge.domain.message import Notice
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_after, withdraw
+from bridge.flows.decide_study import Deciding, Known, decide_after, withdraw
 from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
 from bridge.flows.merge_patients import merge_patients
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, refresh_worklist_of_patient
@@ -36,6 +37,7 @@ class Applied:
     touched_orders: list[Order] = field(default_factory=list)
     merge_keys: list[int] = field(default_factory=list)
     in_question: list[tuple[int, str, str]] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
     reported_orders: list[int] = field(default_factory=list)
     report_versions: list[int] = field(default_factory=list)
 
@@ -103,17 +105,21 @@ class MessageApplier:
             if study.is_bound:
                 withdraw(tx, study, rule, sentence, how, actor=rule)
         done = {order.key for order in applied.touched_orders}
+        new = {record.key for record in applied.known.patients}
         for patient_key in dict.fromkeys(applied.touched_patients):
-            refresh_worklist_of_patient(tx, patient_key, done)
+            if patient_key not in new:
+                refresh_worklist_of_patient(tx, patient_key, done)
         patients_of_orders = [order.patient_key for order in applied.touched_orders]
         order_keys = [order.key for order in applied.touched_orders]
-        decide_after(tx, [*applied.touched_patients, *patients_of_orders], order_keys, how)
+        decide_after(tx, [*applied.touched_patients, *patients_of_orders], order_keys, how, applied.known)
 
     def _register(self, tx: WriteTx, mapped: Mapped, news: News, applied: Applied) -> Patient | None:
         if mapped.patient is None:
             return None
         registered = register_patient(tx, mapped.patient, news, self._rules)
         self._note(applied, registered)
+        if registered.record is not None and not mapped.merges:
+            applied.known.patients.append(registered.record)
         if registered.became_another:
             applied.in_question += [
                 (study.key, "A08", "The record's name and birth date became another person's.")
@@ -164,6 +170,8 @@ class MessageApplier:
             return
         applied.subjects.append((scheduled.order.patient_key, scheduled.order.key))
         applied.touched_orders.append(scheduled.order)
+        if scheduled.steps is not None:
+            applied.known.orders.append(OrderRecord(scheduled.order, scheduled.steps))
         if scheduled.moved_from is not None:
             applied.in_question += [
                 (study.key, "XO", "The order was moved to another patient.")

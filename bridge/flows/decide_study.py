@@ -7,11 +7,19 @@ carries the version it was prepared under.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from bridge.domain.evidence import NamedIdentity, NamedOrder, StudyEvidence, identity_of, order_named_by
+from bridge.domain.evidence import (
+    NamedIdentity,
+    NamedOrder,
+    OrderRecord,
+    PatientRecord,
+    StudyEvidence,
+    identity_of,
+    order_named_by,
+)
 from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.reconsider import Binding, Step, chosen_by_person, reconsider
@@ -67,14 +75,33 @@ def decide_touched(tx: WriteTx, touched: Iterable[Study], how: Deciding) -> None
         decide_by_rule(tx, studies.get(tx, key), how)
 
 
-def decide_after(tx: WriteTx, patient_keys: Iterable[int], order_keys: Iterable[int], how: Deciding) -> None:
-    """Decide again what patients and orders that just changed may be about: by shared values, and by their bindings."""
-    registry = StoredRegistry(tx)
+@dataclass(slots=True)
+class Known:
+    """What a message made, as it would be read again. patients: new ones, to whom nothing is bound."""
+
+    patients: list[PatientRecord] = field(default_factory=list)
+    orders: list[OrderRecord] = field(default_factory=list)
+
+
+def decide_after(
+    tx: WriteTx, patient_keys: Iterable[int], order_keys: Iterable[int], how: Deciding, known: Known | None = None
+) -> None:
+    """
+    Decide again what patients and orders that just changed may be about: by shared values, and by their bindings.
+
+    known: what need not be read again.
+    """
+    known = known or Known()
+    registry = StoredRegistry(tx, known.patients)
+    made = {record.key: record for record in known.orders}
+    new = {record.key for record in known.patients}
     records = [record for key in dict.fromkeys(patient_keys) if (record := registry.survivor(key)) is not None]
-    ordered = [found for key in dict.fromkeys(order_keys) if (found := registry.order_by_key(key)) is not None]
+    ordered = [
+        found for key in dict.fromkeys(order_keys) if (found := made.get(key) or registry.order_by_key(key)) is not None
+    ]
     touched = studies.answering(tx, fact_keys(records, ordered))
     for record in records:
-        touched += studies.of_patient(tx, record.key)
+        touched += studies.of_patient(tx, record.key) if record.key not in new else []
     decide_touched(tx, touched, how)
 
 

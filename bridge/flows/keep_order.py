@@ -152,13 +152,14 @@ def _finish(
     before: Container[str] = (),
 ) -> Scheduled:
     """Bring order, authorizations and worklist in line. before: where its steps stood, so that only news is told."""
-    order = set_order_status(tx, order, told.news)
-    for place in refresh_worklist(tx, order, told.patient):
+    steps = orders.steps_of(tx, order.key)
+    order = set_order_status(tx, order, told.news, steps)
+    for place in refresh_worklist(tx, order, told.patient, steps):
         if place not in before:
             log_on_timeline(tx, order, told, Station.SCHEDULED, place)
     for authorization in draft.authorizations:
         notices += _authorize(tx, order, authorization, told)
-    return Scheduled(order, notices=notices)
+    return Scheduled(order, notices=notices, steps=tuple(steps))
 
 
 def _number_used_again(tx: WriteTx, draft: OrderDraft, patient: Patient) -> list[Notice]:

@@ -47,7 +47,7 @@ class Received:
 
 @dataclass(slots=True)
 class _Reading:
-    """A message as far as it could be read before any transaction."""
+    """A message as far as it could be read before any transaction. audited: the row that the end of the batch writes."""
 
     received: Received
     envelope: Envelope
@@ -59,6 +59,7 @@ class _Reading:
     charset: str = ""
     is_test: bool = False
     notices: list[Notice] = field(default_factory=list)
+    audited: audit.Entry | None = None
 
     @property
     def is_stranger(self) -> bool:
@@ -130,6 +131,7 @@ class MessageReceiver:
         with self._store.write() as tx:
             lock(tx, "identity")
             answers = [self._journal(tx, reading) for reading in readings]
+            audit.add_all(tx, [reading.audited for reading in readings if reading.audited is not None])
             if any(reading.is_stranger for reading in readings):
                 messages.trim_strangers(tx, _STRANGER_ROWS, _STRANGER_BYTES, self._clock.now() - _STRANGER_AGE)
         for reading in readings:
@@ -184,15 +186,15 @@ class MessageReceiver:
 
     def _journal(self, tx: WriteTx, reading: _Reading) -> bytes:
         envelope = reading.envelope
-        sender = (envelope.sending_application, envelope.sending_facility, envelope.control_id)
-        same = messages.find_same(tx, *sender, reading.digest)
+        sender = (envelope.sending_application, envelope.sending_facility)
+        same, has_other_bytes = messages.heard_before(tx, sender, envelope.control_id, reading.digest)
         now = self._clock.now()
         if same is not None and reading.received.replay_of is None:
             messages.count_again(tx, same.key, now)
             if same.state == MessageState.APPLIED:
                 return same.answer
             same = replace(same, times_received=same.times_received + 1)
-        if same is None and envelope.control_id and messages.control_id_used(tx, *sender, reading.digest):
+        if has_other_bytes:
             reading.notices.append(Notice("W", "this control id came before with other content", "MSH-10"))
         applied = self._apply(tx, reading, now)
         answer = self._answer(reading, reading.error, now)
@@ -200,16 +202,15 @@ class MessageReceiver:
         if applied is not None:
             messages.add_subjects(tx, key, applied.subjects)
             self._applier.settle(tx, applied, key)
-        audit.add(
-            tx,
-            at=now,
-            action="message_applied" if reading.error is None else "message_refused",
-            actor=reading.received.actor or f"sender:{_sender(reading)}",
-            origin=reading.received.peer,
-            outcome="" if reading.error is None else _slug(reading.error),
-            patient_key=applied.patient_key if applied is not None else None,
-            detail={"message": key, "type": envelope.message_type},
-        )
+        about: audit.About = {
+            "origin": reading.received.peer,
+            "outcome": "" if reading.error is None else _slug(reading.error),
+            "patient_key": applied.patient_key if applied is not None else None,
+            "detail": {"message": key, "type": envelope.message_type},
+        }
+        actor = reading.received.actor or f"sender:{_sender(reading)}"
+        action = "message_applied" if reading.error is None else "message_refused"
+        reading.audited = audit.Entry(now, action, actor, about)
         return answer
 
     def _apply(self, tx: WriteTx, reading: _Reading, now: datetime) -> Applied | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
@@ -21,13 +21,14 @@ class Scheduled:
     """
     One order as it stands now, None if the message changed none.
 
-    what: what became of it, in words. moved_from: the patient an XO took it from.
+    what: what became of it, in words. moved_from: the patient an XO took it from. steps: the order's, where they are known.
     """
 
     order: Order | None
     what: str = ""
     notices: list[Notice] = field(default_factory=list)
     moved_from: int | None = None
+    steps: tuple[Step, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,17 @@ class OrderNews:
     source_id: str = ""
 
 
-def refresh_worklist(tx: WriteTx, order: Order, patient: Patient | None = None) -> list[str]:
+def refresh_worklist(
+    tx: WriteTx, order: Order, patient: Patient | None = None, steps: Sequence[Step] | None = None
+) -> list[str]:
     """
     Encode the worklist answers of an order's steps anew: it, its patient or its visit changed.
 
-    Returns where each open step now stands, in words.
+    steps: as they are stored, where the caller has just read them. Returns where each open step now stands, in words.
     """
     live = patient or patients.survivor(tx, order.patient_key)
     places = []
-    for step in orders.steps_of(tx, order.key):
+    for step in orders.steps_of(tx, order.key) if steps is None else steps:
         if step.status in FINAL:
             continue
         if step.withheld and step.status != StepStatus.STARTED:
@@ -81,9 +84,9 @@ def refresh_worklist_of_patient(tx: WriteTx, patient_key: int, already: Containe
             refresh_worklist(tx, orders.get(tx, order_key))
 
 
-def set_order_status(tx: WriteTx, order: Order, told_at: News) -> Order:
-    """Bring an order's state in line with its steps."""
-    status = status_of(orders.steps_of(tx, order.key), order.status)
+def set_order_status(tx: WriteTx, order: Order, told_at: News, steps: Sequence[Step] | None = None) -> Order:
+    """Bring an order's state in line with its steps. steps: as they are stored, where the caller has just read them."""
+    status = status_of(orders.steps_of(tx, order.key) if steps is None else steps, order.status)
     return order if status == order.status else orders.save(tx, replace(order, status=status), told_at.heard_at)
 
 

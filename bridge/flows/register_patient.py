@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from bridge.domain.evidence import PatientRecord
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_change import becomes_another_person
 from bridge.domain.identity_keys import identity_keys
@@ -43,12 +44,17 @@ class News:
 
 @dataclass(slots=True)
 class Registered:
-    """The live patient a message is about, what was worth saying, and whether the record became another person's."""
+    """
+    The live patient a message is about, what was worth saying, and whether the record became another person's.
+
+    record: all there is of a patient who was heard of for the first time.
+    """
 
     patient: Patient
     notices: list[Notice] = field(default_factory=list)
     changed: bool = False
     became_another: bool = False
+    record: PatientRecord | None = None
 
 
 def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: ReconcileRules) -> Registered:
@@ -61,7 +67,7 @@ def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: Reconc
     """
     holder = patients.find(tx, draft.identifiers[0])
     if holder is None:
-        return _add(tx, draft, news)
+        return _add(tx, draft, news, own=draft.identifiers[:1])
     if holder.merged_into is not None:
         return _of_a_retired_number(tx, holder, draft, news)
     if holder.as_of is not None and holder.as_of > news.said_at:
@@ -76,13 +82,16 @@ def refresh_keys(tx: WriteTx, patient_key: int) -> None:
     patients.set_keys(tx, patient_key, identity_keys(record_of(tx, patients.get(tx, patient_key))))
 
 
-def _add(tx: WriteTx, draft: PatientDraft, news: News) -> Registered:
+def _add(tx: WriteTx, draft: PatientDraft, news: News, own: tuple[PatientIdentifier, ...] = ()) -> Registered:
+    """Store a new patient. own: identifiers that nobody holds, as the caller knows."""
     notices: list[Notice] = []
-    identifiers = _unclaimed(tx, draft.identifiers, None, notices)
+    others = [one for one in draft.identifiers if one not in own]
+    identifiers = own + _unclaimed(tx, others, None, notices)
     blank = Patient(key=0, identifiers=identifiers, provisional=news.is_order, as_of=news.said_at)
     patient = patients.add(tx, replace(blank, **_said(draft)), news.heard_at)
-    refresh_keys(tx, patient.key)
-    return Registered(patient, notices, changed=True)
+    record = PatientRecord(patient, registered_at=news.heard_at)
+    patients.add_keys(tx, patient.key, identity_keys(record))
+    return Registered(patient, notices, changed=True, record=record)
 
 
 def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules: ReconcileRules) -> Registered:

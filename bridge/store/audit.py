@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, insert, select
 
-from bridge.store.db import ReadTx, WriteTx, insert_row, lock
+from bridge.store.db import ReadTx, WriteTx, lock
 from bridge.store.prepared import Prepared
 from bridge.store.tables import audit_rows
 
 _COLUMNS = audit_rows.c
 _FIRST = "0" * 64
+_CHAINED = ("at", "action", "actor", "origin", "outcome", "patient_key", "study_key", "order_key", "detail")
+_APPEND = Prepared(insert(audit_rows), (*_CHAINED, "chain"))
 _NEWEST = Prepared(select(_COLUMNS.chain).order_by(_COLUMNS.key.desc()).limit(1))
 
 
@@ -51,6 +53,16 @@ class AuditRow:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row to be written. actor: as `add` takes it."""
+
+    at: datetime
+    action: str
+    actor: str
+    about: About
+
+
 def add(tx: WriteTx, *, at: datetime, action: str, actor: str, **about: Unpack[About]) -> None:
     """
     Append one row to the trail.
@@ -59,11 +71,27 @@ def add(tx: WriteTx, *, at: datetime, action: str, actor: str, **about: Unpack[A
     PostgreSQL everybody who audits waits here for the one before, as the chain has one end.
     Source: PS3.15 A.5 (what a row must be able to say), 45 CFR 164.312(b).
     """
+    add_all(tx, [Entry(at, action, actor, about)])
+
+
+def add_all(tx: WriteTx, entries: Iterable[Entry]) -> None:
+    """Append rows to the trail in their order, as `add` does."""
     lock(tx, "audit")
-    row = {
-        "at": at.astimezone(UTC),
-        "action": action,
-        "actor": actor,
+    chain = _NEWEST.scalar(tx) or _FIRST
+    rows = []
+    for entry in entries:
+        row = _said(entry)
+        chain = _link(chain, row)
+        rows.append({**row, "chain": chain})
+    _APPEND.each(tx, rows)
+
+
+def _said(entry: Entry) -> dict[str, Any]:
+    about = entry.about
+    return {
+        "at": entry.at.astimezone(UTC),
+        "action": entry.action,
+        "actor": entry.actor,
         "origin": about.get("origin", ""),
         "outcome": about.get("outcome", ""),
         "patient_key": about.get("patient_key"),
@@ -71,8 +99,6 @@ def add(tx: WriteTx, *, at: datetime, action: str, actor: str, **about: Unpack[A
         "order_key": about.get("order_key"),
         "detail": dict(about.get("detail", {})),
     }
-    before = _NEWEST.scalar(tx)
-    insert_row(tx, audit_rows, **row, chain=_link(before or _FIRST, row))
 
 
 def first_broken(tx: ReadTx) -> int | None:
@@ -114,9 +140,6 @@ def recent(
     if before is not None:
         query = query.where(_COLUMNS.key < before)
     return [_row(found) for found in tx.execute(query)]
-
-
-_CHAINED = ("at", "action", "actor", "origin", "outcome", "patient_key", "study_key", "order_key", "detail")
 
 
 def _link(before: str, row: Mapping[str, Any]) -> str:

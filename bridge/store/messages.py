@@ -44,7 +44,7 @@ _OF_SENDER = (
     messages.c.control_id == bindparam("control_id"),
 )
 _SAME = Prepared(select(messages).where(*_OF_SENDER, messages.c.digest == bindparam("digest")))
-_OTHER_BYTES = Prepared(select(messages.c.key).where(*_OF_SENDER, messages.c.digest != bindparam("digest")).limit(1))
+_ANY = Prepared(select(messages.c.key).where(*_OF_SENDER).limit(1))
 _SAVE = Prepared(update(messages).where(messages.c.key == bindparam("at_key")), (*_PLAIN, "state", "trace", "notices"))
 _ADD_SUBJECT = Prepared(insert(message_subjects), ["message_key", "patient_key", "order_key"])
 _ADD_TERM = Prepared(insert(message_terms), ["value", "message_key", "kind", "issuer"])
@@ -58,16 +58,19 @@ def get(tx: ReadTx, key: int) -> InboundMessage:
     return _message(row)
 
 
-def find_same(tx: ReadTx, application: str, facility: str, control_id: str, digest: str) -> InboundMessage | None:
-    """Return the message that is this one, byte for byte, from this sender."""
-    row = _SAME.first(tx, application=application, facility=facility, control_id=control_id, digest=digest)
-    return None if row is None else _message(row)
+def heard_before(
+    tx: ReadTx, sender: tuple[str, str], control_id: str, digest: str
+) -> tuple[InboundMessage | None, bool]:
+    """
+    Return the message that is this one, byte for byte, from this sender, and whether its control id came with other bytes.
 
-
-def control_id_used(tx: ReadTx, application: str, facility: str, control_id: str, digest: str) -> bool:
-    """Say whether this sender used *control_id* for other bytes before."""
-    found = _OTHER_BYTES.first(tx, application=application, facility=facility, control_id=control_id, digest=digest)
-    return found is not None
+    sender: application, facility. Another message's bytes are not looked for once the same ones are found.
+    """
+    said = {"application": sender[0], "facility": sender[1], "control_id": control_id}
+    if _ANY.first(tx, **said) is None:
+        return None, False
+    row = _SAME.first(tx, **said, digest=digest)
+    return (None, bool(control_id)) if row is None else (_message(row), False)
 
 
 def add(tx: WriteTx, message: InboundMessage, *, stranger: bool = False) -> int:

@@ -13,10 +13,12 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Table,
+    and_,
     bindparam,
     delete,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -38,8 +40,19 @@ def _numbered(number: Column[str], issuer: Column[str]) -> Prepared:
 
 _NUMBER: BindParameter[Any] = bindparam("number")
 _BY_KEY = _newest_first(orders.c.key == bindparam("key"))
-_BY_FILLER = _numbered(orders.c.filler_order_number, orders.c.issuer_of_filler_order_number)
-_BY_PLACER = _numbered(orders.c.placer_order_number, orders.c.issuer_of_placer_order_number)
+_IDENTIFYING = (
+    (orders.c.filler_order_number, orders.c.issuer_of_filler_order_number),
+    (orders.c.placer_order_number, orders.c.issuer_of_placer_order_number),
+    (orders.c.accession_number, orders.c.issuer_of_accession_number),
+)
+_MEANT = _newest_first(
+    or_(
+        *(
+            and_(number == bindparam(f"number{place}"), issuer == bindparam(f"issuer{place}"))
+            for place, (number, issuer) in enumerate(_IDENTIFYING)
+        )
+    )
+)
 _BY_ACCESSION = _numbered(orders.c.accession_number, orders.c.issuer_of_accession_number)
 _BY_ACCESSION_OF_ANYONE = _newest_first(orders.c.accession_number == _NUMBER)
 _BY_STUDY_UID = _newest_first(orders.c.study_instance_uid == _NUMBER)
@@ -81,14 +94,15 @@ def find(
     accession: (AccessionNumber, issuer). Of several with one number, the newest; one whose own order numbers are others
     is another order, as two procedures may share an accession number. Source: IHE RAD TF-2 4.4.
     """
-    for query, value, issuer in (
-        (_BY_FILLER, draft_filler.value, draft_filler.issuer),
-        (_BY_PLACER, draft_placer.value, draft_placer.issuer),
-        (_BY_ACCESSION, *accession),
-    ):
-        for row in query.all(tx, number=value, issuer=issuer) if value else ():
-            order = _order(row)
-            if not _is_another(order, draft_filler, draft_placer):
+    numbers = ((draft_filler.value, draft_filler.issuer), (draft_placer.value, draft_placer.issuer), accession)
+    said: dict[str, str | None] = {}
+    for place, (value, issuer) in enumerate(numbers):
+        # Null equals nothing: an absent number finds no order that has none either.
+        said[f"number{place}"], said[f"issuer{place}"] = value or None, issuer
+    found = _list(_MEANT.all(tx, **said))
+    for place, number in enumerate(numbers):
+        for order in found if number[0] else ():
+            if _numbers_of(order)[place] == number and not _is_another(order, draft_filler, draft_placer):
                 return order
     return None
 
@@ -192,6 +206,14 @@ def _add_stations(tx: WriteTx, step_key: int, titles: Iterable[str]) -> None:
 
 def _stations_of(tx: ReadTx, step_key: int) -> tuple[str, ...]:
     return tuple(row[0] for row in _STATIONS.all(tx, step_key=step_key))
+
+
+def _numbers_of(order: Order) -> tuple[tuple[str, str], ...]:
+    return (
+        (order.filler_order_number.value, order.filler_order_number.issuer),
+        (order.placer_order_number.value, order.placer_order_number.issuer),
+        (order.accession_number, order.issuer_of_accession_number),
+    )
 
 
 def _list(rows: Iterable[Any]) -> list[Order]:

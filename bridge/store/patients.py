@@ -224,6 +224,13 @@ def restore(tx: WriteTx, key: int, at: datetime) -> Patient:
     return replace(saved, in_question=False)
 
 
+def add_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
+    """Store the look-up keys of a patient who has none yet."""
+    _ADD_KEY.each(
+        tx, ({"patient_key": patient_key, "kind": kind, "value": value} for kind, value in sorted(set(pairs)))
+    )
+
+
 def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
     """Replace the look-up keys of a patient."""
     wanted = set(pairs)

@@ -31,11 +31,15 @@ def record_of(tx: ReadTx, patient: Patient) -> PatientRecord:
 
 
 class StoredRegistry:
-    """The registry as one open transaction sees it. A record is read once, however often it is asked for."""
+    """
+    The registry as one open transaction sees it. A record is read once, however often it is asked for.
 
-    def __init__(self, tx: ReadTx) -> None:
+    known: records of live patients that are as they would be read.
+    """
+
+    def __init__(self, tx: ReadTx, known: Iterable[PatientRecord] = ()) -> None:
         self._tx = tx
-        self._records: dict[int, PatientRecord] = {}
+        self._records = {record.key: record for record in known}
 
     def patients_by_identifier(self, patient_id: str, issuer_of_patient_id: str | None) -> Sequence[PatientRecord]:
         query = select(patient_identifiers.c.patient_key).where(patient_identifiers.c.patient_id == patient_id)
@@ -49,6 +53,8 @@ class StoredRegistry:
         return {key: self._live(patients.by_key_value(self._tx, key.kind, key.value, limit)) for key in keys}
 
     def survivor(self, patient_key: int) -> PatientRecord | None:
+        if patient_key in self._records:
+            return self._records[patient_key]
         try:
             live = patients.survivor(self._tx, patient_key)
         except LookupError:
