@@ -77,7 +77,7 @@ def split(raw: bytes) -> BatchFile:
 
 def split_messages(raw: bytes) -> list[bytes]:
     """Return the messages that stand one behind the other in *raw* without a batch around them, each as sent."""
-    return [line for _, line in _parts(raw)]
+    return [message for _, message in _parts(raw, (b"MSH",))]
 
 
 def build_batch_answer(asked: BatchFile, answers: Sequence[bytes], *, control_id: str, at: datetime) -> bytes:
@@ -110,12 +110,12 @@ def messages_in(answer: bytes) -> list[bytes]:
     return split(answer).messages if is_batch(answer) else split_answers(answer)
 
 
-def _parts(raw: bytes) -> list[tuple[str, bytes]]:
-    """Cut *raw* before each segment that frames; a message keeps its own segments and line ends as sent."""
+def _parts(raw: bytes, names: tuple[bytes, ...] = _FRAME_OF_BATCH) -> list[tuple[str, bytes]]:
+    """Cut *raw* before each segment of those names; a message keeps its own segments and line ends as sent."""
     body = raw[raw.index(found) :] if (found := body_of(raw)) else b""
     cuts = [0]
     for end in _LINE_END.finditer(body):
-        if body[end.end() : end.end() + 3] in _FRAME_OF_BATCH and not body[end.end() + 3 : end.end() + 4].isalnum():
+        if body[end.end() : end.end() + 3] in names and not body[end.end() + 3 : end.end() + 4].isalnum():
             cuts.append(end.end())
     return [
         (body[begin : begin + 3].decode("latin-1"), body[begin:end])
