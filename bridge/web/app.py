@@ -12,6 +12,7 @@ from bridge.web.api import routes as api
 from bridge.web.desks import routes as desks
 from bridge.web.dicomweb import blueprint as dicomweb
 from bridge.web.fhir import blueprint as fhir
+from bridge.web.fhir_reports import blueprint as fhir_reports
 from bridge.web.services import WebServices
 
 _CONTENT_SECURITY_POLICY = (
@@ -34,7 +35,8 @@ def create_app(services: WebServices) -> Flask:
     # Redirects that routing makes by itself would carry the Host header that the caller sent.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    for blueprint in (health.blueprint, sign_in_pages.blueprint, *desks.blueprints, *api.blueprints, fhir, dicomweb):
+    served = (fhir, fhir_reports, dicomweb)
+    for blueprint in (health.blueprint, sign_in_pages.blueprint, *desks.blueprints, *api.blueprints, *served):
         app.register_blueprint(blueprint)
     page.register(app)
     problems.register(app)

@@ -19,7 +19,7 @@ from bridge.mapping.converters import CONVERTERS
 from bridge.mapping.site import POLICY_CHOICES
 from bridge.mapping.targets import TARGETS
 from bridge.settings import Settings
-from bridge.web.fhir import _SEARCH as SERVED_BY_FHIR
+from bridge.web.fhir_search import SEARCH as SERVED_BY_FHIR
 
 Rows = list[list[str]]
 
@@ -138,7 +138,7 @@ def test_the_documented_site_is_a_site(root: Path, tmp_path: Path) -> None:
 
 def test_the_readme_lists_the_messages_that_are_taken(root: Path) -> None:
     accepted = set()
-    for name in ("adt", "order"):
+    for name in ("adt", "order", "report"):
         accepted.update(tomllib.loads(text_of(root, f"mappings/base/{name}.toml"))["accepts"])
     listed = set(re.findall(r"\b[A-Z]{3}\^[A-Z]\d\d\b", section(text_of(root, "README.md"), "What it speaks")))
     assert listed == accepted
@@ -193,7 +193,7 @@ def _keywords() -> set[str]:
 
 def test_the_fhir_table_is_what_is_served(root: Path) -> None:
     rows = tables(section(text_of(root, "docs/conformance.md"), "FHIR"))
-    served = {row[0]: set(re.findall(r"[_a-z]+", row[2])) for row in rows if len(row) == 3 and row[0] != "resource"}
+    served = {row[0]: set(re.findall(r"[_.a-zA-Z]+", row[2])) for row in rows if len(row) == 3 and row[0] != "resource"}
     assert served == {name: set(parameters) for name, parameters in SERVED_BY_FHIR.items()}
 
 

@@ -1,10 +1,11 @@
-"""ImagingStudy, Endpoint and Patient as FHIR R4 (4.0.1) writes them; R4B writes them alike."""
+"""ImagingStudy, DiagnosticReport and Endpoint as FHIR R4 (4.0.1) writes them; R4B writes them alike."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bridge.codecs.fhir.codings import DCM
+from bridge.codecs.fhir.diagnostic_report import RADIOLOGY, DiagnosticReportContent
 from bridge.codecs.fhir.imaging_study import ImagingStudyContent, SeriesEntry
 
 Json = dict[str, Any]
@@ -51,6 +52,31 @@ def series_frame(one: SeriesEntry) -> Json:
                 without_empty({"uid": each.uid, "sopClass": each.sop_class, "number": each.number, "title": each.title})
                 for each in one.instances
             ],
+        }
+    )
+
+
+def diagnostic_report(content: DiagnosticReportContent) -> Json:
+    """Return *content* as an R4 DiagnosticReport."""
+    return report_frame(content) | without_empty({"imagingStudy": [{"reference": one} for one in content.studies]})
+
+
+def report_frame(content: DiagnosticReportContent) -> Json:
+    """Return the elements of a report that R4 and R5 write alike."""
+    return without_empty(
+        {
+            "resourceType": "DiagnosticReport",
+            "identifier": list(content.identifiers),
+            "basedOn": [content.based_on] if content.based_on else [],
+            "status": content.status,
+            "category": [RADIOLOGY],
+            "code": content.code,
+            "subject": {"reference": content.subject},
+            "effectiveDateTime": content.effective,
+            "issued": content.issued,
+            "resultsInterpreter": [{"display": name} for name in content.interpreters],
+            "conclusion": content.conclusion,
+            "presentedForm": list(content.presented),
         }
     )
 

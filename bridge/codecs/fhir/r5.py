@@ -1,4 +1,4 @@
-"""ImagingStudy and Endpoint as FHIR R5 (5.0.0) writes them: concepts where R4 has codings."""
+"""ImagingStudy, DiagnosticReport and Endpoint as FHIR R5 (5.0.0) writes them: concepts where R4 has codings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.codecs.fhir import r4
 from bridge.codecs.fhir.codings import DCM
+from bridge.codecs.fhir.diagnostic_report import DiagnosticReportContent
 from bridge.codecs.fhir.imaging_study import ImagingStudyContent, SeriesEntry
 
 Json = dict[str, Any]
@@ -17,6 +18,11 @@ def imaging_study(content: ImagingStudyContent) -> Json:
         "modality": [_concept(one) for one in content.modalities],
         "series": [_series(one) for one in content.series],
     }
+
+
+def diagnostic_report(content: DiagnosticReportContent) -> Json:
+    """Return *content* as an R5 DiagnosticReport; studies of any kind stand in one element."""
+    return r4.report_frame(content) | r4.without_empty({"study": [{"reference": one} for one in content.studies]})
 
 
 def endpoint(address: str, name: str) -> Json:

@@ -28,7 +28,7 @@ def capability_statement(
     Return what a read-only server offers.
 
     version: "R4" or "R5". search: resource type to its search parameters, each with its type ("token", "reference",
-    "date"). Source: FHIR R4 CapabilityStatement, 3.1.0.9.
+    "date"); without any it is only read. Source: FHIR R4 CapabilityStatement, 3.1.0.9.
     """
     return {
         "resourceType": "CapabilityStatement",
@@ -95,9 +95,11 @@ def _entry(base_url: str, resource: Json, mode: str) -> Json:
 
 
 def _served(name: str, parameters: Mapping[str, str]) -> Json:
+    # A chained parameter is the reference's, not one of its own.
+    searched = [{"name": parameter, "type": kind} for parameter, kind in parameters.items() if "." not in parameter]
     return {
         "type": name,
-        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "interaction": [{"code": code} for code in ("read", *(("search-type",) if parameters else ()))],
         "versioning": "versioned",
-        "searchParam": [{"name": parameter, "type": kind} for parameter, kind in parameters.items()],
+        **({"searchParam": searched} if searched else {}),
     }

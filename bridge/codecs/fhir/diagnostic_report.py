@@ -1,0 +1,135 @@
+"""A DiagnosticReport before it is written in a version of FHIR. Source: FHIR R4 and R5 DiagnosticReport, HL7 v2-to-FHIR."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from bridge.codecs.fhir.imaging_study import House, clean, display_name
+from bridge.codecs.fhir.references import Links, order_reference, study_identifier, typed_identifier
+from bridge.domain.order import Code, Order
+from bridge.domain.report import IMAGING_REPORT, Report, ReportContent, ReportDocument, ReportSection
+
+Json = dict[str, Any]
+
+_LOINC = "http://loinc.org"
+# The names under which HL7 v2 senders mean a code system. Source: HL7 table 0396.
+_SYSTEMS = {
+    "LN": _LOINC,
+    "C4": "http://www.ama-assn.org/go/cpt",
+    "CPT": "http://www.ama-assn.org/go/cpt",
+    "SCT": "http://snomed.info/sct",
+    "DCM": "http://dicom.nema.org/resources/ontology/DCM",
+    "RADLEX": "http://radlex.org",
+}
+RADIOLOGY: Json = {
+    "coding": [
+        {"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD", "display": "Radiology"},
+    ]
+}
+_MIDNIGHT = "000000"
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticReportContent:
+    """What both versions say. studies: references to studies that are bound to the same patient."""
+
+    status: str
+    identifiers: tuple[Json, ...]
+    subject: str
+    based_on: Json | None
+    code: Json
+    effective: str
+    issued: str
+    interpreters: tuple[str, ...]
+    studies: tuple[str, ...]
+    conclusion: str
+    presented: tuple[Json, ...]
+
+
+def build(
+    report: Report, order: Order | None, links: Links, studies: Sequence[str], house: House, documents_at: str = ""
+) -> DiagnosticReportContent:
+    """
+    Return what is said of a report that is filed with its exam.
+
+    studies: "ImagingStudy/5". documents_at: the address under which a document's row is read. One that was taken back
+    keeps its status and numbers and loses its text: who has read it must learn so, and nobody reads it anew.
+    """
+    said = report.content
+    told = not report.is_withdrawn
+    return DiagnosticReportContent(
+        status=said.status.value,
+        identifiers=_identifiers(report, house),
+        subject=links.subject,
+        based_on=None if order is None else order_reference(order, links, house.system_of),
+        code=_concept(said.code, clean(said.title)),
+        effective=_effective(said, house.zone),
+        issued=(said.issued_at or report.said.issued_at).astimezone(UTC).isoformat(),
+        interpreters=tuple(name for one in said.interpreters if (name := display_name(one))),
+        studies=tuple(studies),
+        conclusion=_lines(said.impression) if told else "",
+        presented=_presented(said, documents_at) if told else (),
+    )
+
+
+def binary(document: ReportDocument, content: bytes) -> Json:
+    """Return a document as a resource. Source: FHIR R4 and R5 Binary."""
+    return {
+        "resourceType": "Binary",
+        "id": str(document.key),
+        "contentType": document.content_type,
+        "data": base64.b64encode(content).decode("ascii"),
+    }
+
+
+def plain_text(sections: Sequence[ReportSection]) -> str:
+    """Return a report's text with its headings in capitals, lines ended by LF."""
+    parts = [f"{one.title.upper()}\n{_lines(one.text)}".strip() for one in sections]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _identifiers(report: Report, house: House) -> tuple[Json, ...]:
+    filler = report.numbers.filler_order_number
+    found = [typed_identifier("FILL", house.system_of(filler.issuer), filler.value)] if filler else []
+    if report.numbers.sr_instance_uid:
+        found.append(study_identifier(report.numbers.sr_instance_uid))
+    return tuple(found)
+
+
+def _concept(code: Code, title: str) -> Json:
+    """Return the code with its system; one of a system that nobody knows is an imaging report by another name."""
+    system = _SYSTEMS.get(code.coding_scheme_designator.upper())
+    known = code if system and code.code_value else IMAGING_REPORT
+    coding = {"system": _SYSTEMS[known.coding_scheme_designator.upper()], "code": known.code_value}
+    display = clean(known.code_meaning)
+    return {"coding": [coding | ({"display": display} if display else {})]} | ({"text": title} if title else {})
+
+
+def _effective(said: ReportContent, zone: tzinfo) -> str:
+    """Return when the exam was; a midnight is a day whose time nobody said."""
+    if said.observed_at is None:
+        return ""
+    if said.observed_local.endswith(_MIDNIGHT):
+        return datetime.strptime(said.observed_local[:8], "%Y%m%d").strftime("%Y-%m-%d")
+    return said.observed_at.astimezone(zone).isoformat()
+
+
+def _presented(said: ReportContent, documents_at: str) -> tuple[Json, ...]:
+    text = plain_text(said.sections)
+    forms: list[Json] = []
+    if text:
+        data = base64.b64encode(text.encode()).decode("ascii")
+        forms.append({"contentType": "text/plain; charset=utf-8", "data": data, "title": "Report text"})
+    forms += [
+        {"contentType": one.content_type, "url": f"{documents_at}/{one.key}", "title": clean(one.title) or "Report"}
+        for one in said.documents
+    ]
+    return tuple(forms)
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").strip("\n")
