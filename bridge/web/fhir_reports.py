@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from bridge.codecs.fhir import diagnostic_report, r4, r5
+from bridge.codecs.fhir.diagnostic_report import ReportLinks
 from bridge.codecs.fhir.imaging_study import House
-from bridge.codecs.fhir.references import Links
 from bridge.domain.accounts import Permission
 from bridge.domain.report import Report
 from bridge.errors import Malformed
@@ -93,10 +93,12 @@ def _resource(tx: ReadTx, report: Report, release: str) -> Json:
     content = diagnostic_report.build(
         report,
         order,
-        Links(subject=f"Patient/{report.patient_key}"),
-        [f"ImagingStudy/{key}" for key in sorted(complete)],
+        ReportLinks(
+            f"Patient/{report.patient_key}",
+            tuple(f"ImagingStudy/{key}" for key in sorted(complete)),
+            f"{fhir_search.base(release)}/Binary",
+        ),
         House(settings.time_zone, settings.identity.system_of),
-        f"{fhir_search.base(release)}/Binary",
     )
     resource = r4.diagnostic_report(content) if release == "r4" else r5.diagnostic_report(content)
     changed = report.updated_at

@@ -50,14 +50,21 @@ class DiagnosticReportContent:
     presented: tuple[Json, ...]
 
 
-def build(
-    report: Report, order: Order | None, links: Links, studies: Sequence[str], house: House, documents_at: str = ""
-) -> DiagnosticReportContent:
+@dataclass(frozen=True, slots=True)
+class ReportLinks:
+    """What a report points to. subject: "Patient/7". studies: "ImagingStudy/5". documents: the address of Binary."""
+
+    subject: str
+    studies: tuple[str, ...] = ()
+    documents: str = ""
+
+
+def build(report: Report, order: Order | None, links: ReportLinks, house: House) -> DiagnosticReportContent:
     """
     Return what is said of a report that is filed with its exam.
 
-    studies: "ImagingStudy/5". documents_at: the address under which a document's row is read. One that was taken back
-    keeps its status and numbers and loses its text: who has read it must learn so, and nobody reads it anew.
+    One that was taken back keeps its status and numbers and loses its text: who has read it must learn so, and nobody
+    reads it anew.
     """
     said = report.content
     told = not report.is_withdrawn
@@ -65,14 +72,14 @@ def build(
         status=said.status.value,
         identifiers=_identifiers(report, house),
         subject=links.subject,
-        based_on=None if order is None else order_reference(order, links, house.system_of),
+        based_on=None if order is None else order_reference(order, Links(links.subject), house.system_of),
         code=_concept(said.code, clean(said.title)),
         effective=_effective(said, house.zone),
         issued=(said.issued_at or report.said.issued_at).astimezone(UTC).isoformat(),
         interpreters=tuple(name for one in said.interpreters if (name := display_name(one))),
-        studies=tuple(studies),
+        studies=links.studies,
         conclusion=_lines(said.impression) if told else "",
-        presented=_presented(said, documents_at) if told else (),
+        presented=_presented(said, links.documents) if told else (),
     )
 
 

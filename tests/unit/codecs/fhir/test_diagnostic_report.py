@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.codecs.fhir.diagnostic_report import binary, build, plain_text
-from bridge.codecs.fhir.references import Links
+from bridge.codecs.fhir.diagnostic_report import ReportLinks, binary, build, plain_text
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Code
 from bridge.domain.patient import PatientDraft
@@ -51,7 +50,7 @@ REPORT = Report(
 
 
 def written(report: Report, version: str, studies: tuple[str, ...] = ("ImagingStudy/5",)) -> Json:
-    content = build(report, ORDER, Links("Patient/7"), studies, HOUSE, "https://bridge.example/fhir/r4/Binary")
+    content = build(report, ORDER, ReportLinks("Patient/7", studies, "https://bridge.example/fhir/r4/Binary"), HOUSE)
     resource: Json = CODECS[version].diagnostic_report(content)
     MODELS[version].get_fhir_model_class("DiagnosticReport").model_validate(resource)
     return resource
