@@ -40,6 +40,7 @@ _MEANINGS = {
 }
 _WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+))?(?:\.(\d+))?)?")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufffd]")
+_ORDER_GROUP = re.compile(r"ORC\[\d+\]")
 _ECHO_MAX = 250
 _OUR_VERSION = "2.5.1"
 _OLD_ERROR_FORM = re.compile(r"2\.[1-4](\D|$)")
@@ -174,6 +175,10 @@ def _build(
     verdict = verdict_of(error)
     old_form = bool(_OLD_ERROR_FORM.match(envelope.version))
     text = _text_of(verdict, error, notices)
+    if error is None and old_form:
+        # Without an ERR for each, what became of the order groups of one message stands in the one text there is.
+        groups = [f"{notice.where} {notice.detail}" for notice in notices if _ORDER_GROUP.fullmatch(notice.where)]
+        text = "; ".join(groups) or text
     segments = [
         _header(envelope, *stamp),
         _raw_segment(envelope, ["MSA", code, envelope.control_id, _escaped(envelope, text)]),
