@@ -87,8 +87,8 @@ def share_out(slots: Sequence[Slot], steps: Sequence[Step], appointment_key: int
     By the service's code first, then in order. Steps of this appointment before those that have none; what has started,
     has ended, or is another appointment's is left alone.
     """
-    mine = [step for step in steps if _is_open(step) and step.appointment_key == appointment_key]
-    free = mine + [step for step in steps if _is_open(step) and step.appointment_key is None]
+    mine = [step for step in steps if is_open(step) and step.appointment_key == appointment_key]
+    free = mine + [step for step in steps if is_open(step) and step.appointment_key is None]
     found: dict[int, Slot] = {}
     unmatched = []
     for slot in slots:
@@ -107,5 +107,6 @@ def why_withheld(state: AppointmentState) -> str:
     return _WORDS.get(state, "")
 
 
-def _is_open(step: Step) -> bool:
+def is_open(step: Step) -> bool:
+    """Say whether a step still waits to be done, on hold or not: what an appointment may move."""
     return step.status in WAITING or step.status == StepStatus.HELD

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bridge.domain.order import StepStatus
+from bridge.domain.order import StepStatus, may_follow
 from bridge.errors import Conflict, Incomplete, Malformed
 
 INCORRECT_WORKLIST_ENTRY = "110514"
@@ -123,3 +124,16 @@ def step_status_after(status: PerformedStatus, discontinuation_code: str) -> Ste
     if status == PerformedStatus.COMPLETED:
         return StepStatus.COMPLETED
     return StepStatus.SCHEDULED if discontinuation_code in _BACK_ON_THE_LIST else StepStatus.DISCONTINUED
+
+
+def next_status(now: StepStatus, wanted: StepStatus, attempts: Sequence[PerformedStep]) -> StepStatus:
+    """
+    Return the state of a step in state *now* whose performed step asks for *wanted*.
+
+    attempts: all its performed steps. One under way keeps it started, one completed completes it.
+    """
+    if wanted != StepStatus.STARTED and any(one.status == PerformedStatus.IN_PROGRESS for one in attempts):
+        return now
+    if wanted == StepStatus.DISCONTINUED and any(one.status == PerformedStatus.COMPLETED for one in attempts):
+        return StepStatus.COMPLETED
+    return wanted if may_follow(now, wanted) else now

@@ -13,6 +13,7 @@ from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
+from bridge.flows.book_appointment import book_appointment
 from bridge.flows.decide_study import Deciding, Known, decide_after, withdraw
 from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
 from bridge.flows.merge_patients import merge_patients
@@ -67,7 +68,7 @@ class MessageApplier:
         """
         applied = Applied(now)
         event = mapped.event.partition("^")[2]
-        news = News(event, mapped.message_at or now, now, is_order=bool(mapped.orders))
+        news = News(event, mapped.message_at or now, now, is_order=bool(mapped.orders or mapped.appointments))
         for draft in mapped.merges:
             registered, merge_key = merge_patients(tx, draft, news)
             applied.merge_keys += [merge_key] if merge_key is not None else []
@@ -91,6 +92,8 @@ class MessageApplier:
         for scheduled in schedule_orders(tx, mapped.orders, told, self._rules):
             self._note_order(tx, applied, scheduled)
             self._find_reports(tx, scheduled, reported, applied)
+        for appointment in mapped.appointments:
+            self._note_order(tx, applied, book_appointment(tx, appointment, told, self._rules))
         return applied
 
     def settle(self, tx: WriteTx, applied: Applied, message_key: int) -> None:

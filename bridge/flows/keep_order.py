@@ -23,6 +23,7 @@ from bridge.domain.order_control import report
 from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Conflict
+from bridge.flows.meet_order import meet_order
 from bridge.flows.move_order import STALE, move_order
 from bridge.flows.refresh_worklist import (
     OrderNews,
@@ -59,7 +60,7 @@ _STEP_FIELDS = (
     "requested_contrast_agent",
     "pre_medication",
 )
-# What an appointment says; while its word is the newer one, an order's own is not taken.
+# What an appointment says; while it stands, an order's own word on it is not taken.
 _BOOKED_FIELDS = frozenset(
     {
         "scheduled_station_ae_title",
@@ -120,6 +121,7 @@ def _create(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: ReconcileRul
     for step_draft in draft.steps:
         _add_step(tx, order, step_draft, told, draft)
     log_on_timeline(tx, order, told, Station.ORDER, f"Order received: {_title(order)}")
+    notices += meet_order(tx, order, told)
     scheduled = _finish(tx, order, draft, told, notices)
     scheduled.what = "order created"
     return scheduled
@@ -222,12 +224,19 @@ def _changed(step: Step, said_of: StepDraft, told: OrderNews, draft: OrderDraft,
     said: dict[str, Any] = {name: value for name in _STEP_FIELDS if (value := getattr(said_of, name)) is not None}
     if said_of.scheduled_start_local == "":
         said["scheduled_start_at"] = None
-    if step.booked_at is not None and step.booked_at > (draft.transaction_at or told.news.said_at):
+    if step.appointment_key is not None and _appointment_stands(step, said_of, told, draft):
         said = {name: value for name, value in said.items() if name not in _BOOKED_FIELDS}
     elif said_of.scheduled_start_local:
         said["withheld"] = ""
     changed = replace(step, **said)
     return report(changed, draft.reported, by_filler=draft.by_filler) if is_news else changed
+
+
+def _appointment_stands(step: Step, said_of: StepDraft, told: OrderNews, draft: OrderDraft) -> bool:
+    """Say whether a step's appointment says when and where: until it ends, and then until an order's later news does."""
+    if not step.withheld or step.booked_at is None:
+        return True
+    return not said_of.scheduled_start_local or step.booked_at >= (draft.transaction_at or told.news.said_at)
 
 
 def _filled(order: Order, draft: OrderDraft, told: OrderNews) -> Order:

@@ -72,15 +72,6 @@ def tell_status(found: Order) -> Scheduled:
     )
 
 
-def complete_by_report(tx: WriteTx, found: Order, told: OrderNews) -> Order:
-    """
-    Close an order whose final report has come: what waits, is held or has started is completed.
-
-    What was cancelled or discontinued stays so: a report does not undo it.
-    """
-    return _report_all(tx, found, StepStatus.COMPLETED, told, "Completed: the final report has come")
-
-
 def start_by_images(tx: WriteTx, found: Order, step_ids: Sequence[str], told: OrderNews) -> Order:
     """
     Note that an order's exam has begun, as images of it have come: the steps they name, or its only one.

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from bridge.clock import Clock
 from bridge.codecs.dicom.performed import performed_from
 from bridge.domain.identifiers import check_uid
-from bridge.domain.order import Step, StepStatus, may_follow
+from bridge.domain.order import Step
 from bridge.domain.performed import (
     INCORRECT_WORKLIST_ENTRY,
     PerformedDraft,
@@ -21,6 +21,7 @@ from bridge.domain.performed import (
     ScheduledReference,
     check_create,
     check_set,
+    next_status,
     step_status_after,
 )
 from bridge.domain.reconcile_rules import ReconcileRules
@@ -31,7 +32,8 @@ from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
 from bridge.outbox import enqueue
-from bridge.store import audit, decisions, events, orders, performed, studies
+from bridge.store import audit, awaited, decisions, events, orders, performed, studies
+from bridge.store.awaited import Awaited
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -71,6 +73,8 @@ class PerformedStepRecorder:
                 raise Conflict("the performed step exists", code="duplicate", source="PS3.7 C.5.7")
             steps = self._steps_of(tx, draft.scheduled)
             created = performed.add(tx, assigned, draft, [step.key for step in steps], now)
+            if not steps:
+                awaited.wait_for_order(tx, _waiting(created, draft))
             self._move(tx, created, steps, now, calling_ae_title)
         _log.info("performed_step_created", peer=calling_ae_title, scheduled=len(steps))
         return assigned
@@ -127,7 +131,7 @@ class PerformedStepRecorder:
         wanted = step_status_after(mpps.status, mpps.discontinuation_code)
         order_keys = []
         for step in steps:
-            status = self._next(tx, step, wanted)
+            status = next_status(step.status, wanted, performed.of_step(tx, step.key))
             if status != step.status:
                 orders.save_step(tx, replace(step, status=status))
             order_keys.append(step.order_key)
@@ -146,15 +150,6 @@ class PerformedStepRecorder:
             order_key=order_keys[0] if order_keys else None,
             detail={"status": mpps.status.value},
         )
-
-    def _next(self, tx: WriteTx, step: Step, wanted: StepStatus) -> StepStatus:
-        """Return the step's next state; one of several attempts under way keeps it started."""
-        others = performed.of_step(tx, step.key)
-        if wanted != StepStatus.STARTED and any(one.status == PerformedStatus.IN_PROGRESS for one in others):
-            return step.status
-        if wanted == StepStatus.DISCONTINUED and any(one.status == PerformedStatus.COMPLETED for one in others):
-            return step.status if step.status == StepStatus.COMPLETED else StepStatus.COMPLETED
-        return wanted if may_follow(step.status, wanted) else step.status
 
     def _follow(self, tx: WriteTx, mpps: PerformedStep, draft: PerformedDraft, now: datetime) -> None:
         """A completed exam may be published at once; a wrong worklist entry questions whose images they are."""
@@ -189,3 +184,17 @@ class PerformedStepRecorder:
                 study_key=study.key if study is not None else None,
             ),
         )
+
+
+def _waiting(created: PerformedStep, draft: PerformedDraft) -> list[Awaited]:
+    """Return by what the order will be known that a device was quicker than."""
+    return [
+        Awaited(
+            "study",
+            one.study_instance_uid,
+            scheduled_procedure_step_id=one.scheduled_procedure_step_id,
+            performed_step_key=created.key,
+        )
+        for one in draft.scheduled
+        if one.study_instance_uid
+    ]

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from bridge.codecs.hl7.er7 import Message, Segment
+from bridge.domain.appointment import AppointmentDraft
+from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.message import Notice, TraceLine
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import MergeDraft, PatientDraft, VisitDraft
 from bridge.domain.report import ReportDraft
 from bridge.errors import Malformed
+from bridge.mapping.appointments import read_appointment
 from bridge.mapping.convert import Context
 from bridge.mapping.converters import read_timestamp
 from bridge.mapping.dates import in_hl7_form
@@ -41,6 +44,7 @@ class Mapped:
     visit: VisitDraft | None = None
     merges: tuple[MergeDraft, ...] = ()
     orders: tuple[OrderDraft, ...] = ()
+    appointments: tuple[AppointmentDraft, ...] = ()
     reports: tuple[ReportDraft, ...] = ()
     found: Sequence[Found] = ()
     notices: tuple[Notice, ...] = ()
@@ -83,6 +87,13 @@ def _read_order_message(evaluator: Evaluator, message: Message, said: Mapped) ->
 
 def _read_result_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     return replace(said, reports=read_reports(evaluator, message.segments))
+
+
+def _read_scheduling_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
+    drafts = _read_patient_and_visit(evaluator, message, said)
+    visit = drafts.visit.admission_id if drafts.visit is not None else None
+    draft = read_appointment(evaluator, message.segments, visit or EntityIdentifier(), said.message_at)
+    return replace(drafts, appointments=(draft,))
 
 
 def _read_patient_and_visit(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
@@ -148,5 +159,6 @@ _READERS: Mapping[str, Callable[[Evaluator, Message, Mapped], Mapped]] = {
     "ORM": _read_order_message,
     "OMG": _read_order_message,
     "OMI": _read_order_message,
+    "SIU": _read_scheduling_message,
     "ORU": _read_result_message,
 }

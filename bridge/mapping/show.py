@@ -18,6 +18,8 @@ _LISTS = {
     "merges": "merge",
     "orders": "order",
     "steps": "step",
+    "appointments": "appointment",
+    "slots": "slot",
     "authorizations": "authorization",
     "reports": "report",
     "sections": "section",
@@ -35,6 +37,7 @@ def show(mapped: Mapped) -> str:
             lines += _lines(name, draft)
     lines += _numbered("", "merges", mapped.merges)
     lines += _numbered("", "orders", mapped.orders)
+    lines += _numbered("", "appointments", mapped.appointments)
     lines += _numbered("", "reports", mapped.reports)
     for notice in mapped.notices:
         place = f" {notice.where}" if notice.where else ""

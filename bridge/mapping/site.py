@@ -64,6 +64,9 @@ class Policy:
     date_format: how a sender writes days that are not as HL7 has them; HL7's own form is read in any case.
     sender_is: "filler" (whoever performs the orders), "placer", or "by_number": the filler, if the filler number's issuer
     is the sending application.
+    appointment_order: how an appointment finds its order, by its "numbers", or else by "visit_and_service".
+    appointment_without_order: "wait" for it, or "make_order". cancelled_appointment: "keep_order" (off the worklist until
+    there is another appointment), or "cancel_order".
     """
 
     missing_study_uid: str = "from_accession"
@@ -72,6 +75,9 @@ class Policy:
     acknowledgment: str = "as_asked"
     date_format: str = "hl7"
     sender_is: str = "by_number"
+    appointment_order: str = "numbers"
+    appointment_without_order: str = "wait"
+    cancelled_appointment: str = "keep_order"
 
 
 POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -81,6 +87,9 @@ POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
     "acknowledgment": ("as_asked", "original"),
     "date_format": ("hl7", "iso", "month_first", "day_first"),
     "sender_is": ("by_number", "filler", "placer"),
+    "appointment_order": ("numbers", "visit_and_service"),
+    "appointment_without_order": ("wait", "make_order"),
+    "cancelled_appointment": ("keep_order", "cancel_order"),
 }
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Row, Table, select, update
 
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import authorizations, merges, orders, reports, studies, visits
+from bridge.store.tables import appointments, authorizations, merges, orders, reports, studies, visits
 
 # What is filed under a patient and follows them.
-_FILED: tuple[Table, ...] = (orders, visits, studies, authorizations, reports)
+_FILED: tuple[Table, ...] = (orders, visits, studies, authorizations, reports, appointments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,13 @@ def add(
     return _performed(tx, tx.execute(select(performed_steps).where(performed_steps.c.key == key)).one())
 
 
+def link(tx: WriteTx, performed_step_key: int, step_keys: Iterable[int]) -> None:
+    """Note that a performed step was of these scheduled ones, which came after it."""
+    links = [{"performed_step_key": performed_step_key, "step_key": step_key} for step_key in dict.fromkeys(step_keys)]
+    if links:
+        tx.execute(insert(performed_step_links), links)
+
+
 def save(
     tx: WriteTx, step: PerformedStep, status: PerformedStatus, draft: PerformedDraft, at: datetime
 ) -> PerformedStep:

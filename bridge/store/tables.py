@@ -345,6 +345,7 @@ awaited_orders = Table(
     Column("kind", Text, nullable=False),
     Column("value", Text, nullable=False),
     _text("issuer"),
+    _text("scheduled_procedure_step_id"),
     _to("appointment", nullable=True),
     _to("performed_step", nullable=True),
     Index(None, "value"),

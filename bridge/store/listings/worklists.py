@@ -135,6 +135,8 @@ def _why_not(step: Step) -> list[str]:
 
 
 def _missing(tx: ReadTx, step: Step) -> list[str]:
+    if step.withheld and step.status != "STARTED":
+        return [f"It is kept off the worklist: {step.withheld}."]
     missing = tx.execute(select(steps.c.incomplete).where(steps.c.key == step.key)).scalar()
     return [f"The entry lacks what devices require: {missing}."] if missing else []
 

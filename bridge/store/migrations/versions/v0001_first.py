@@ -587,6 +587,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("issuer", sa.Text(), server_default="", nullable=False),
+        sa.Column("scheduled_procedure_step_id", sa.Text(), server_default="", nullable=False),
         sa.Column("appointment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(
