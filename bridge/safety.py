@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.errors import Misconfigured
-from bridge.settings import Settings, Tls
+from bridge.sections import ClientTls, Tls
+from bridge.settings import Settings
 
 _GROUP_OR_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 
@@ -31,7 +32,8 @@ def check_start(settings: Settings, *, has_administrator: bool) -> None:
 
     Raises: Misconfigured, with every reason.
     """
-    faults = [*_hl7(settings), *_dicom(settings), *_http(settings), *_keys(settings), *_blobs(settings)]
+    faults = [*_hl7(settings), *_dicom(settings), *_http(settings), *_destinations(settings)]
+    faults += [*_keys(settings), *_blobs(settings)]
     if not has_administrator and not all(is_loopback(host) for host in _hosts(settings)):
         faults.append(
             "a listener beyond loopback needs an administrator: start on loopback first, or run user add NAME --role admin, whose link is good for a day"
@@ -48,6 +50,7 @@ def check_demonstration(settings: Settings) -> None:
     """
     outside = [host for host in _hosts(settings) if not is_loopback(host)]
     outside += [peer.host for peer in settings.dicom.peers if not is_loopback(peer.host)]
+    outside += [one.host for one in settings.hl7.destinations if not is_loopback(one.host)]
     servers = [server.base_url for server in settings.fhir.servers]
     outside += [url for url in servers if not is_loopback(urlsplit(url).hostname or "")]
     if outside:
@@ -125,6 +128,22 @@ def client_context(tls: Tls | None) -> ssl.SSLContext:
     return context
 
 
+def caller_context(tls: ClientTls) -> ssl.SSLContext:
+    """
+    Return the context we call an HL7 destination with; certificate and host name are always verified.
+
+    Raises: Misconfigured, if a file cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=tls.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as fault:
+        raise Misconfigured([f"tls: cannot be used: {fault.strerror or 'no such file'}"]) from None
+    return context
+
+
 def _hl7(settings: Settings) -> list[str]:
     hl7 = settings.hl7
     if is_loopback(hl7.host):
@@ -158,6 +177,14 @@ def _http(settings: Settings) -> list[str]:
     return ["http: a console beyond loopback needs http.tls or http.behind_proxy"]
 
 
+def _destinations(settings: Settings) -> list[str]:
+    return [
+        f"hl7.destinations: {one.name}: plain MLLP beyond loopback needs tls, or plain = true"
+        for one in settings.hl7.destinations
+        if one.tls is None and not one.plain and not is_loopback(one.host)
+    ]
+
+
 def _hosts(settings: Settings) -> list[str]:
     return [settings.hl7.host, settings.dicom.host, settings.http.host]
 
@@ -166,6 +193,9 @@ def _keys(settings: Settings) -> list[str]:
     """A private key that others can read is no secret."""
     sections = {"hl7": settings.hl7.tls, "dicom": settings.dicom.tls, "http": settings.http.tls}
     paths = [(f"{name}.tls.key", tls.key) for name, tls in sections.items() if tls is not None]
+    for one in settings.hl7.destinations:
+        if one.tls is not None and one.tls.key is not None:
+            paths.append((f"hl7.destinations: {one.name}: tls.key", one.tls.key))
     faults = []
     for place, path in paths:
         fault = _key_fault(path)

@@ -6,7 +6,6 @@ Every value has a safe default. What an unsafe start is, and why it is refused, 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,50 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
-from bridge.domain.identifiers import check_ae_title
-from bridge.errors import BridgeError, Misconfigured
+from bridge.errors import Misconfigured
+from bridge.sections import AETitle, Hl7Section, Network, Port, Section, Tls, each_once
 
 ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 
-
-def _ae_title(value: str) -> str:
-    try:
-        return check_ae_title(value, "ae_title")
-    except BridgeError as fault:
-        raise ValueError(fault.detail) from fault
-
-
-def _network(value: str) -> str:
-    ipaddress.ip_network(value, strict=False)
-    return value
-
-
-AETitle = Annotated[str, AfterValidator(_ae_title)]
-Network = Annotated[str, AfterValidator(_network)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Tls(_Section):
-    """
-    Certificate and key as PEM files. client_ca: whoever has no certificate of it cannot connect; where client_certificates
-    is "optional" whoever shows none can, but a wrong one is refused. port: TLS there, plain on the section's port.
-    """
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-    client_certificates: Literal["required", "optional"] = "required"
-    port: Port | None = None
-
-
-class BridgeSection(_Section):
+class BridgeSection(Section):
     """Where things lie and what house this is. mappings: a folder laid over the shipped mappings/."""
 
     data: Path = Path("var")
@@ -80,32 +44,17 @@ class BridgeSection(_Section):
         return value
 
 
-class StoreSection(_Section):
+class StoreSection(Section):
     """database: a SQLAlchemy URL, "" for SQLite in data. blobs: "" for a folder in data."""
 
     database: str = ""
     blobs: str = ""
 
 
-class Hl7Section(_Section):
-    """
-    The MLLP listener. senders: "known" refuses who is in no site's match list; "any" is for a trial on loopback.
-    from_networks: where senders may connect from, () for anywhere; plain_from says it for those without TLS.
-    """
-
-    host: str = "127.0.0.1"
-    port: Port = 2575
-    tls: Tls | None = None
-    from_networks: tuple[Network, ...] = Field(default=(), alias="from")
-    plain_from: tuple[Network, ...] = ()
-    senders: Literal["known", "any"] = "known"
-    max_message_mb: int = Field(default=16, ge=1, le=256)
-
-
 PeerRole = Literal["modality", "archive", "viewer", "referrer"]
 
 
-class Peer(_Section):
+class Peer(Section):
     """
     A configured DICOM remote. host, port: where it listens; its own calls must come from host, or from one of the
     networks in from. charset: what the device can read, "" to follow its query. unbound: may also see unbound studies.
@@ -122,7 +71,7 @@ class Peer(_Section):
     from_networks: tuple[Network, ...] = Field(default=(), alias="from")
 
 
-class DicomSection(_Section):
+class DicomSection(Section):
     """The DICOM listener. max_instance_mb: a larger object is cut off and refused."""
 
     host: str = "127.0.0.1"
@@ -139,14 +88,10 @@ class DicomSection(_Section):
     @field_validator("peers")
     @classmethod
     def _one_entry_each(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
-        titles = [peer.ae_title for peer in value]
-        twice = sorted({title for title in titles if titles.count(title) > 1})
-        if twice:
-            raise ValueError(f"listed twice: {', '.join(twice)}")
-        return value
+        return each_once(value, lambda peer: peer.ae_title)
 
 
-class HttpSection(_Section):
+class HttpSection(Section):
     """Console, REST, FHIR and DICOMweb. public_url: what links say, "" for the listener's own address."""
 
     host: str = "127.0.0.1"
@@ -158,22 +103,22 @@ class HttpSection(_Section):
     idle_minutes: int = Field(default=15, ge=1)
 
 
-class NoAuth(_Section):
+class NoAuth(Section):
     kind: Literal["none"] = "none"
 
 
-class BasicAuth(_Section):
+class BasicAuth(Section):
     kind: Literal["basic"]
     username: str
     password: SecretStr
 
 
-class BearerAuth(_Section):
+class BearerAuth(Section):
     kind: Literal["bearer"]
     token: SecretStr
 
 
-class SmartBackendAuth(_Section):
+class SmartBackendAuth(Section):
     """SMART Backend Services. key: a PEM file with the private key. Source: HL7 SMART App Launch 2, backend services."""
 
     kind: Literal["smart-backend"]
@@ -187,7 +132,7 @@ class SmartBackendAuth(_Section):
 Auth = Annotated[NoAuth | BasicAuth | BearerAuth | SmartBackendAuth, Field(discriminator="kind")]
 
 
-class FhirServer(_Section):
+class FhirServer(Section):
     """A FHIR server that we publish to. version R4 serves R4B too."""
 
     name: str
@@ -198,12 +143,12 @@ class FhirServer(_Section):
     timeout_secs: float = Field(default=20, gt=0, le=300)
 
 
-class FhirSection(_Section):
+class FhirSection(Section):
     serve: tuple[Literal["R4", "R5"], ...] = ("R4", "R5")
     servers: tuple[FhirServer, ...] = ()
 
 
-class Payer(_Section):
+class Payer(Section):
     """A payer's endpoint. id: its number on claims (X12 NM109)."""
 
     name: str
@@ -213,13 +158,13 @@ class Payer(_Section):
     auth: Auth = NoAuth()
 
 
-class PublishSection(_Section):
+class PublishSection(Section):
     """study_quiet_secs: without an MPPS, no new image for this long means complete."""
 
     study_quiet_secs: float = Field(default=20, ge=0)
 
 
-class Authority(_Section):
+class Authority(Section):
     """One assigning authority under its three names. name: HL7 CX.4.1; oid: CX.4.2; system: FHIR Identifier.system."""
 
     name: str
@@ -227,7 +172,7 @@ class Authority(_Section):
     system: str = ""
 
 
-class IdentitySection(_Section):
+class IdentitySection(Section):
     """authority: what an identifier without an assigning authority means here."""
 
     authority: str = "LOCAL"
@@ -258,7 +203,7 @@ def _own_urn(issuer: str) -> str:
     return f"urn:imaging-bridge:authority:{issuer}"
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything a node needs to know, checked as a whole."""
 
     bridge: BridgeSection = BridgeSection()

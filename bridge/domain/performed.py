@@ -72,6 +72,7 @@ class PerformedStep:
     ended_local: str = ""
     discontinuation_code: str = ""
     referenced_instances: tuple[str, ...] = ()
+    created_at: datetime | None = None
     updated_at: datetime | None = None
 
 

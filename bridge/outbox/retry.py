@@ -4,6 +4,7 @@
 |----------------------------------------------|----------------------------------------------------------------|
 | Unavailable                                  | again, 1 s doubling to 15 min, for seven days                  |
 | Unavailable that names a time (Retry-After)  | again, not before it; the whole destination waits              |
+| Unavailable, nobody there (destination_down) | again as above; the whole destination waits                    |
 | Refused                                      | again, 15 s doubling to 15 min; the whole destination waits    |
 | Malformed, Unsupported, Incomplete, Conflict | dead: the same bytes will fail again                           |
 | anything else (our bug)                      | again four times, then dead                                    |
@@ -24,6 +25,8 @@ _UNAVAILABLE_ATTEMPTS = 10 + 7 * 24 * 4 * 4 // 3
 _BUG_ATTEMPTS = 5
 # The other side slows everybody down, not this delivery alone.
 THROTTLED = "throttled"
+# Nobody could be reached at all: the next delivery would not reach anybody either.
+DESTINATION_DOWN = "destination_down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def decide(attempts: int, fault: Exception, jitter: float) -> RetryAt | Dead:
             return Dead()
         asked = min(fault.retry_after_secs or 0.0, _ASKED_CAP_SECS)
         delay = max(_step(_FIRST_SECS, attempts, jitter), asked * (1 + jitter / 10))
-        return RetryAt(delay, whole_destination=fault.code == THROTTLED)
+        return RetryAt(delay, whole_destination=fault.code in (THROTTLED, DESTINATION_DOWN))
     if isinstance(fault, BridgeError) or attempts >= _BUG_ATTEMPTS:
         return Dead()
     return RetryAt(_step(_FIRST_SECS, attempts, jitter))

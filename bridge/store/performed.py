@@ -117,5 +117,6 @@ def _performed(tx: ReadTx, row: Row[Any]) -> PerformedStep:
         ended_local=row.ended_local,
         discontinuation_code=row.discontinuation_code,
         referenced_instances=tuple(row.referenced_instances),
+        created_at=row.created_at,
         updated_at=row.updated_at,
     )

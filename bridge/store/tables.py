@@ -37,6 +37,7 @@ from bridge.domain.appointment import AppointmentState
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.message import MessageState
 from bridge.domain.order import StepStatus
+from bridge.domain.order_status import NoticeOutcome
 from bridge.domain.performed import PerformedStatus
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
@@ -780,6 +781,27 @@ forwards = Table(
     _text("status"),
     Column("sent_at", Instant, nullable=False),
     UniqueConstraint("instance_key", "destination"),
+)
+
+# What each HL7 destination was told last of an order, under subject "status", and of each of its studies, under its UID.
+order_notices = Table(
+    "order_notices",
+    metadata,
+    _key(),
+    _to("order"),
+    Column("destination", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("said", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    _to("study", nullable=True),
+    # Whose chart it was about when it was told: a withdrawal must reach the same one.
+    _to("patient", nullable=True, index=False),
+    Column("control_id", Text, nullable=False),
+    _to("delivery", index=False),
+    _count("times_taken"),
+    Column("told_at", Instant, nullable=False),
+    UniqueConstraint("order_key", "destination", "subject"),
+    _one_of("outcome", NoticeOutcome, "outcome"),
 )
 
 # ── authorizations ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -53,7 +53,7 @@ def keys_of(model: type[BaseModel], place: str) -> list[tuple[str, str]]:
             m for m in (field.annotation, *walk(field.annotation)) if isinstance(m, type) and issubclass(m, BaseModel)
         ]
         found.append((place, key))
-        if len(inner) == 1 and inner[0].__name__ not in {"Tls", "NoAuth"}:
+        if len(inner) == 1 and inner[0].__name__ not in {"Tls", "ClientTls", "NoAuth"}:
             found += keys_of(inner[0], f"[[{place}.{key}]]")
     return found
 

@@ -8,7 +8,7 @@ import pytest
 
 from bridge import settings
 from bridge.errors import Misconfigured
-from bridge.safety import check_start, is_loopback
+from bridge.safety import check_demonstration, check_start, is_loopback
 from bridge.settings import Settings, SmartBackendAuth
 
 
@@ -121,3 +121,45 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     found = Settings.model_validate({"hl7": {"tls": {"certificate": tmp_path / "c.pem", "key": key}}})
     with pytest.raises(Misconfigured, match="others can read it"):
         check_start(found, has_administrator=True)
+
+
+RIS = '[[hl7.destinations]]\nname = "ris"\nport = 2576\n'
+
+
+def test_what_a_destination_cannot_be_told_stops_the_start(tmp_path: Path) -> None:
+    host = 'host = "127.0.0.1"\n'
+    for bad, said in (
+        ('messages = ["ORM^O01", "OMG^O19"]', "not both"),
+        ('messages = ["OMG^O19"]\nversion = "2.3.1"', "needs version 2.5.1"),
+        ('messages = ["ADT^A08"]', "messages"),
+        ('charset = "KLINGON"', "charset"),
+        ('tls = { certificate = "a.pem" }', "certificate and key go together"),
+        (f"{RIS}{host}", "listed twice: ris"),
+    ):
+        with pytest.raises(Misconfigured) as refused:
+            load(tmp_path, f"{RIS}{host}{bad}\n")
+        assert said in str(refused.value), bad
+
+
+def test_messages_leave_this_machine_encrypted_or_by_a_word(tmp_path: Path) -> None:
+    beyond = f'{RIS}host = "ris.example.org"\n'
+    with pytest.raises(Misconfigured) as refused:
+        check_start(load(tmp_path, beyond), has_administrator=True)
+    assert "ris: plain MLLP beyond loopback" in str(refused.value)
+    for allowed in (f"{beyond}plain = true\n", f"{beyond}tls = {{}}\n", f'{RIS}host = "127.0.0.1"\n'):
+        check_start(load(tmp_path, allowed), has_administrator=True)
+
+
+def test_a_destination_s_key_is_a_secret(tmp_path: Path) -> None:
+    key = tmp_path / "ours.key"
+    key.write_text("secret", "utf-8")
+    key.chmod(0o644)
+    text = f'{RIS}host = "ris.example.org"\ntls = {{ certificate = "ours.pem", key = "ours.key" }}\n'
+    with pytest.raises(Misconfigured) as refused:
+        check_start(load(tmp_path, text), has_administrator=True)
+    assert "others can read it" in str(refused.value)
+
+
+def test_a_demonstration_tells_nobody_beyond_this_machine(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured):
+        check_demonstration(load(tmp_path, f'{RIS}host = "ris.example.org"\nplain = true\n'))

@@ -21,7 +21,7 @@ from bridge.errors import (
     Unsupported,
 )
 
-_MEANINGS = {
+MEANINGS = {
     "0": "Message accepted",
     "100": "Segment sequence error",
     "101": "Required field missing",
@@ -233,7 +233,7 @@ def _answers_in_declared_set(envelope: Envelope) -> bool:
 
 
 def _error_segment(envelope: Envelope, verdict: Verdict, severity: str, text: str, old_form: bool) -> str:
-    meaning = _MEANINGS.get(verdict.error_code, "")
+    meaning = MEANINGS.get(verdict.error_code, "")
     d = envelope.delimiters
     if old_form:
         segment, sequence, field, *_ = [*_location(verdict.where), "", "", ""]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import BridgeError, Conflict, Incomplete, Malformed, Refused, Unavailable, Unsupported
-from bridge.outbox.retry import THROTTLED, Dead, RetryAt, decide
+from bridge.outbox.retry import DESTINATION_DOWN, THROTTLED, Dead, RetryAt, decide
 
 WEEK_SECS = 7 * 24 * 3600
 
@@ -44,6 +44,10 @@ def test_jitter_spreads_each_step_over_its_upper_half() -> None:
 def test_what_the_other_side_asks_is_waited_and_the_destination_with_it() -> None:
     decision = decide(1, Unavailable("slow down", code=THROTTLED, retry_after_secs=120), 0.0)
     assert decision == RetryAt(120.0, whole_destination=True)
+
+
+def test_where_nobody_can_be_reached_everything_waits() -> None:
+    assert decide(1, Unavailable("no connection", code=DESTINATION_DOWN), 1.0) == RetryAt(1.0, whole_destination=True)
 
 
 def test_nobody_makes_us_wait_longer_than_an_hour() -> None:

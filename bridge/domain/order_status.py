@@ -1,0 +1,90 @@
+"""What our devices made of an order, as other systems are told it. Source: HL7 table 0038, IHE RAD TF-2 4.3, 4.13."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.domain.order import WAITING, Order, Step, StepStatus
+from bridge.domain.performed import PerformedStatus, PerformedStep
+
+SCHEDULED = "SC"
+IN_PROCESS = "IP"
+SOME_RESULTS = "A"
+COMPLETED = "CM"
+DISCONTINUED = "DC"
+
+WORDS = {
+    SCHEDULED: "back on the list",
+    IN_PROCESS: "in progress",
+    SOME_RESULTS: "partly done",
+    COMPLETED: "completed",
+    DISCONTINUED: "discontinued",
+}
+_CODES = {
+    StepStatus.STARTED: IN_PROCESS,
+    StepStatus.COMPLETED: COMPLETED,
+    StepStatus.DISCONTINUED: DISCONTINUED,
+    StepStatus.CANCELED: "CA",
+    StepStatus.HELD: "HD",
+}
+
+
+class NoticeOutcome(StrEnum):
+    """What became of a notice: taken, refused for good, or sent with no known end: then it may stand outside."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFact:
+    """code: ORC-5. at: when it came to be so, the same however often it is asked for."""
+
+    code: str
+    at: datetime
+
+
+def code_of(order: Order, *, has_images: bool) -> str:
+    """Return ORC-5 of an order as it stands, whoever said so; one that only waits has some results where images are in."""
+    return _CODES.get(order.status, SOME_RESULTS if has_images else SCHEDULED)
+
+
+def status_fact(order: Order, steps: Sequence[Step], performed: Iterable[PerformedStep]) -> StatusFact | None:
+    """
+    Return what the performed steps made of *order*; None where its state is none of their doing.
+
+    Then whoever sent the order said so, and is not told its own news.
+    performed: what performs any of *steps*, oldest first.
+    """
+    by_status: dict[PerformedStatus, list[PerformedStep]] = {}
+    newest = None
+    for newest in performed:
+        by_status.setdefault(newest.status, []).append(newest)
+    done = by_status.get(PerformedStatus.COMPLETED)
+    if order.status == StepStatus.STARTED:
+        return _began(by_status.get(PerformedStatus.IN_PROGRESS))
+    if order.status == StepStatus.COMPLETED:
+        return _ended(COMPLETED, done)
+    if order.status == StepStatus.DISCONTINUED:
+        return _ended(DISCONTINUED, by_status.get(PerformedStatus.DISCONTINUED))
+    if order.status not in WAITING:
+        return None
+    if any(step.status == StepStatus.COMPLETED for step in steps):
+        return _ended(SOME_RESULTS, done)
+    if newest is not None and newest.status == PerformedStatus.DISCONTINUED:
+        return _ended(SCHEDULED, [newest])
+    return None
+
+
+def _began(steps: Sequence[PerformedStep] | None) -> StatusFact | None:
+    began = [step.created_at for step in steps or () if step.created_at is not None]
+    return StatusFact(IN_PROCESS, max(began)) if began else None
+
+
+def _ended(code: str, steps: Sequence[PerformedStep] | None) -> StatusFact | None:
+    ended = [step.updated_at for step in steps or () if step.updated_at is not None]
+    return StatusFact(code, max(ended)) if ended else None
