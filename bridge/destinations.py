@@ -6,14 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
+from bridge.codecs.hl7.order_notice import Route
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
-from bridge.settings import FhirServer
-from bridge.targets import archive_target
+from bridge.publishers.mllp_link import MllpLink
+from bridge.publishers.order_owed import Answerable
+from bridge.publishers.order_status import Destination, OrderStatusPublisher
+from bridge.sections import Hl7Destination
+from bridge.settings import FhirServer, Settings
+from bridge.targets import archive_target, mllp_target
 from bridge.wiring import House
 
 
@@ -27,11 +32,28 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if "archive" in peer.roles
     }
     publishing = PublishingHouse(settings.time_zone, settings.identity.system_of)
+    quiet = timedelta(seconds=settings.publish.study_quiet_secs)
+    told = {one.name: _told(one, settings) for one in settings.hl7.destinations}
     return [
-        ImagingStudyPublisher(chart, publishing, timedelta(seconds=settings.publish.study_quiet_secs)),
+        ImagingStudyPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
         ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, house.clock),
+        OrderStatusPublisher(told, quiet),
     ]
+
+
+def _told(one: Hl7Destination, settings: Settings) -> Destination:
+    route = Route(
+        one.sending_application,
+        one.sending_facility,
+        one.receiving_application,
+        one.receiving_facility,
+        one.version,
+        one.charset,
+        settings.time_zone,
+        settings.identity.oid_of,
+    )
+    return Destination(MllpLink(mllp_target(one)), Answerable(route, frozenset(one.messages)), one.max_attempts)
 
 
 def _ehr(server: FhirServer, house: House) -> Ehr:

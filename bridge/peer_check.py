@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,20 @@ from bridge.errors import BridgeError
 from bridge.publishers import dicom_client
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.fhir_client import FhirClient
-from bridge.targets import archive_target
+from bridge.publishers.mllp_link import MllpLink
+from bridge.sections import Hl7Destination
+from bridge.targets import archive_target, mllp_target
 from bridge.wiring import House
+
+_PATIENCE_SECS = 5.0
 
 
 def check_peers(house: House) -> list[dict[str, Any]]:
-    """Return one row for each DICOM peer (C-ECHO) and FHIR server (capabilities); nothing is changed anywhere."""
+    """
+    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities) and HL7 destination (a connection).
+
+    Nothing is changed anywhere, and no message is sent.
+    """
     rows = []
     ours = house.settings.dicom.ae_title
     for peer in house.settings.dicom.peers:
@@ -40,11 +49,17 @@ def check_peers(house: House) -> list[dict[str, Any]]:
                 partial(_fhir_version, client),
             )
         )
-    return rows
+    return rows + [_destination(one) for one in house.settings.hl7.destinations]
+
+
+def _destination(one: Hl7Destination) -> dict[str, Any]:
+    target = replace(mllp_target(one), timeout_secs=min(one.timeout_secs, _PATIENCE_SECS))
+    tls = " tls" if one.tls is not None else ""
+    return _call(one.name, f"hl7{tls}", f"{one.host}:{one.port}", MllpLink(target).probe)
 
 
 def _echo(target: dicom_client.Target, calling: str) -> str:
-    dicom_client.echo(target, calling, Timeouts(connect=5, associate=5))
+    dicom_client.echo(target, calling, Timeouts(connect=_PATIENCE_SECS, associate=_PATIENCE_SECS))
     return ""
 
 

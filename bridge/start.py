@@ -53,7 +53,7 @@ def make_data_folder(house: House) -> None:
 
 
 def _collect_faults(house: House) -> None:
-    """Load mappings and rules together, so that a start names the faults of both."""
+    """Load mappings and rules together, so that a start names the faults of both; then what the settings say of them."""
     faults: list[str] = []
     loads: tuple[Callable[[], Any], ...] = (lambda: house.mappings, lambda: house.rules)
     for load in loads:
@@ -63,3 +63,4 @@ def _collect_faults(house: House) -> None:
             faults += fault.faults
     if faults:
         raise Misconfigured(faults)
+    _ = house.destinations

@@ -1,9 +1,13 @@
-"""How a configured DICOM peer is called."""
+"""How a configured DICOM peer, and an HL7 destination, is called."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from bridge import safety
 from bridge.publishers.dicom_client import Target
+from bridge.publishers.mllp_link import MllpTarget
+from bridge.sections import Hl7Destination
 from bridge.settings import Peer, Settings
 
 
@@ -11,3 +15,12 @@ def archive_target(settings: Settings, peer: Peer) -> Target:
     """Return how *peer* is called."""
     tls = safety.client_context(settings.dicom.tls) if peer.tls else None
     return Target(peer.ae_title, peer.host, peer.port, tls)
+
+
+def mllp_target(one: Hl7Destination) -> MllpTarget:
+    """Return how a destination is called; its certificate files are read for each connection."""
+    if one.tls is None:
+        return MllpTarget(one.host, one.port, one.timeout_secs)
+    return MllpTarget(
+        one.host, one.port, one.timeout_secs, partial(safety.caller_context, one.tls), one.tls.server_name
+    )

@@ -17,7 +17,8 @@ from typing import Protocol
 
 from bridge.clock import Clock
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.flows.announce import Destinations
+from bridge.errors import Misconfigured
+from bridge.flows.announce import Destinations, NoticeDestination
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.receive_instance import InstanceReceiver
@@ -95,11 +96,17 @@ class House:
 
     @cached_property
     def destinations(self) -> Destinations:
+        """Who gets what. Raises: Misconfigured, for an HL7 destination of a site that no mapping knows."""
+        sites = {site.name for site in self.mappings.sites}
+        named = [(one.name, site) for one in self.settings.hl7.destinations for site in one.sites]
+        if unknown := [f"hl7.destinations: {name}: no site {site!r}" for name, site in named if site not in sites]:
+            raise Misconfigured(unknown)
         servers = self.settings.fhir.servers
         return Destinations(
             studies=tuple(one.name for one in servers if "ImagingStudy" in one.publish),
             claims=tuple(one.name for one in servers if "Claim" in one.publish),
             archives=tuple(one.ae_title for one in self.settings.dicom.peers if "archive" in one.roles),
+            notices=tuple(NoticeDestination(one.name, one.sites) for one in self.settings.hl7.destinations),
             study_quiet=timedelta(seconds=self.settings.publish.study_quiet_secs),
         )
 

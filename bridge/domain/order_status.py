@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from bridge.domain.order import WAITING, Order, Step, StepStatus
 from bridge.domain.performed import PerformedStatus, PerformedStep
@@ -30,14 +29,6 @@ _CODES = {
     StepStatus.CANCELED: "CA",
     StepStatus.HELD: "HD",
 }
-
-
-class NoticeOutcome(StrEnum):
-    """What became of a notice: taken, refused for good, or sent with no known end: then it may stand outside."""
-
-    TAKEN = "taken"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

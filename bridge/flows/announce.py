@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from bridge.domain.claim import AttachmentState
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
-from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, Work
-from bridge.store import authorizations, decisions, events, patients, publications
+from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, ORDER_STATUS, Work
+from bridge.store import authorizations, decisions, events, messages, order_notices, patients, publications
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
@@ -23,12 +23,21 @@ _ARCHIVE_GATHERS = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeDestination:
+    """Who is told of orders over MLLP. sites: whose orders, () for everybody's."""
+
+    name: str
+    sites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Destinations:
-    """Who gets what, by name. studies, claims: FHIR servers; archives: AE titles."""
+    """Who gets what, by name. studies, claims: FHIR servers; archives: AE titles; notices: HL7 destinations."""
 
     studies: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
+    notices: tuple[NoticeDestination, ...] = ()
     study_quiet: timedelta = timedelta(seconds=20)
 
 
@@ -39,6 +48,8 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at, at + to.study_quiet, held_reason)
     for archive in to.archives:
         enqueue.enqueue(tx, _work(ARCHIVE, archive, study), at, at + _ARCHIVE_GATHERS, held_reason)
+    if study.order_key is not None:
+        order_moved(tx, study.order_key, to, at, at + to.study_quiet)
 
 
 def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
@@ -48,6 +59,9 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at)
     for archive in to.archives:
         enqueue.enqueue(tx, _work(ARCHIVE, archive, study), at)
+    if study.order_key is not None:
+        order_moved(tx, study.order_key, to, at)
+    _correct_notices(tx, study, at)
     _recheck_attachments(tx, study, to, at)
     _flag_archived(tx, study, at)
 
@@ -56,10 +70,21 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     """A study is no longer bound: nothing more leaves, and what stands outside is taken back."""
     reason = _why_held(study)
     enqueue.hold(tx, study.key, reason, at)
+    _correct_notices(tx, study, at)
     for attachment in authorizations.attachments_of_study(tx, study.key):
         enqueue.hold_attachment(tx, attachment.key, reason, at)
         authorizations.hold_attachment(tx, attachment.key, "the study's patient is in question", at)
     _flag_archived(tx, study, at)
+
+
+def order_moved(tx: WriteTx, order_key: int, to: Destinations, at: datetime, next_at: datetime | None = None) -> None:
+    """A device moved an order, or images of it are here: whoever is told of its sender's orders is told what is new."""
+    if not to.notices:
+        return
+    site = messages.site_of_order(tx, order_key) if any(one.sites for one in to.notices) else ""
+    for one in to.notices:
+        if not one.sites or site in one.sites:
+            enqueue.enqueue(tx, _notice(one.name, order_key), at, next_at)
 
 
 def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Destinations, at: datetime) -> None:
@@ -67,6 +92,12 @@ def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Desti
     for server in to.claims:
         work = Work(CLAIM, server, f"attachment:{attachment_key}", study_key=study_key, attachment_key=attachment_key)
         enqueue.enqueue(tx, work, at)
+
+
+def _correct_notices(tx: WriteTx, study: Study, at: datetime) -> None:
+    """Whoever may believe that a study is an order's is told what is so now."""
+    for order_key, destination in order_notices.naming_study(tx, study.key):
+        enqueue.enqueue(tx, _notice(destination, order_key), at)
 
 
 def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
@@ -115,6 +146,10 @@ def _bindings_to_others(tx: WriteTx, study: Study, made: Iterable[Decision]) -> 
 
 def _work(topic: str, destination: str, study: Study) -> Work:
     return Work(topic, destination, study.study_instance_uid, study_key=study.key)
+
+
+def _notice(destination: str, order_key: int) -> Work:
+    return Work(ORDER_STATUS, destination, f"order:{order_key}", order_key=order_key)
 
 
 def _why_held(study: Study) -> str:

@@ -6,7 +6,7 @@ from bridge.clock import Clock
 from bridge.domain.claim import AttachmentState
 from bridge.errors import Conflict
 from bridge.outbox import enqueue
-from bridge.store import audit, authorizations, deliveries, studies
+from bridge.store import audit, authorizations, deliveries, order_notices, studies
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import Delivery
 
@@ -34,7 +34,8 @@ def drop_delivery(store: Store, clock: Clock, delivery_key: int, actor: str) -> 
 
 
 def _refuse_withdrawal(tx: WriteTx, delivery: Delivery) -> None:
-    if not deliveries.has_twin(tx, delivery) and (_takes_study_back(tx, delivery) or _clears_claim(tx, delivery)):
+    owed = (_takes_study_back, _clears_claim, _withdraws_images)
+    if not deliveries.has_twin(tx, delivery) and any(is_owed(tx, delivery) for is_owed in owed):
         raise Conflict(
             "it takes a study back from where it may not be its patient's; bind the study or send it again",
             code="withdrawal_owed",
@@ -55,3 +56,11 @@ def _clears_claim(tx: WriteTx, delivery: Delivery) -> bool:
         return False
     is_held = authorizations.get_attachment(tx, delivery.attachment_key).state == AttachmentState.REVIEW
     return is_held and deliveries.was_tried(tx, delivery.topic, delivery.destination, delivery.order_of)
+
+
+def _withdraws_images(tx: WriteTx, delivery: Delivery) -> bool:
+    if delivery.topic != enqueue.ORDER_STATUS or delivery.order_key is None:
+        return False
+    told = order_notices.of_order(tx, delivery.order_key, delivery.destination).values()
+    named = [studies.get(tx, one.study_key) for one in told if one.study_key is not None and one.may_hold_images]
+    return any(not study.is_bound or study.order_key != delivery.order_key for study in named)

@@ -27,6 +27,7 @@ from bridge.domain.performed import (
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
 from bridge.errors import Conflict
+from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
@@ -140,6 +141,7 @@ class PerformedStepRecorder:
             refresh_worklist(tx, set_order_status(tx, orders.get(tx, order_key), News("MPPS", now, now)))
         for order_key in dict.fromkeys(order_keys):
             self._log(tx, mpps, order_key, study, now, calling_ae_title)
+            announce.order_moved(tx, order_key, self._destinations, now)
         if not order_keys and study is not None:
             self._log(tx, mpps, None, study, now, calling_ae_title)
         audit.add(

@@ -13,6 +13,7 @@ from bridge.store.deliveries import Delivery, DeliveryState
 IMAGING_STUDY = "imaging_study"
 CLAIM = "claim"
 ARCHIVE = "archive"
+ORDER_STATUS = "order_status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Work:
     Something that must reach *destination*.
 
     topic: which publisher. destination: the server's name or the archive's AE title. order_of: work with the same one
-    never overtakes itself (a Study Instance UID, "attachment:7"). The keys say what it is about.
+    never overtakes itself (a Study Instance UID, "attachment:7", "order:7"). The keys say what it is about.
     """
 
     topic: str
@@ -101,9 +102,9 @@ def nudge(tx: WriteTx, study_key: int, topic: str, at: datetime) -> None:
             enqueue(tx, _work_of(delivery), at)
 
 
-def look_again(tx: WriteTx, delivery: Delivery, at: datetime) -> None:
-    """Queue the work of *delivery* once more: what it rested on has changed since it was prepared."""
-    enqueue(tx, _work_of(delivery), at)
+def look_again(tx: WriteTx, delivery: Delivery, at: datetime, next_at: datetime | None = None) -> None:
+    """Queue the work of *delivery* once more: what it rested on has changed since it was prepared, or not all was sent."""
+    enqueue(tx, _work_of(delivery), at, next_at)
 
 
 def retry(tx: WriteTx, delivery_key: int, at: datetime) -> int:

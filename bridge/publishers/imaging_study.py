@@ -22,7 +22,6 @@ from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import PLACEMENT_SYSTEM, Links, holds, same_target, study_identifier, token
-from bridge.domain.completeness import complete_at, is_all_here
 from bridge.domain.identifiers import derive_uid, digest_of
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
@@ -30,9 +29,10 @@ from bridge.domain.study import StudyContents
 from bridge.errors import Conflict, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
+from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import EhrDirectory, put_where
 from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
-from bridge.store import deliveries, events, orders, patients, performed, publications, studies
+from bridge.store import deliveries, events, orders, patients, publications, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -104,7 +104,7 @@ class ImagingStudyPublisher:
             if known or deliveries.was_tried(tx, self.topic, delivery.destination, delivery.order_of):
                 return StudyParcel(delivery, study.key, study.binding_version, contents, None, None, known, frozenset())
             return Hold("the study is not bound to a patient")
-        ready_at = self._ready_at(tx, contents, now)
+        ready_at = study_complete_at(tx, study, self._study_quiet, now)
         if ready_at > now:
             return NotYet(ready_at, "the study is not complete yet")
         patient = patients.survivor(tx, study.patient_key)
@@ -169,12 +169,6 @@ class ImagingStudyPublisher:
                     at, Station.CHART, what, delivery.destination, "delivery", source_id, study_key=delivery.study_key
                 ),
             )
-
-    def _ready_at(self, tx: ReadTx, contents: StudyContents, now: datetime) -> datetime:
-        steps = performed.of_study(tx, contents.study.study_instance_uid)
-        here = {one.sop_instance_uid for group in contents.instances.values() for one in group}
-        all_here = is_all_here(steps, here)
-        return complete_at(contents.study.last_instance_at, self._study_quiet, now, all_here=all_here)
 
 
 class _Placing:

@@ -155,3 +155,15 @@ def _message(row: Any) -> InboundMessage:
         notices=tuple(Notice(**notice) for notice in row.notices),
         **{name: getattr(row, name) for name in _PLAIN},
     )
+
+
+def site_of_order(tx: ReadTx, order_key: int) -> str:
+    """Return the site of the message that an order came with, "" for one that was typed in."""
+    query = (
+        select(messages.c.site)
+        .join(message_subjects, message_subjects.c.message_key == messages.c.key)
+        .where(message_subjects.c.order_key == order_key)
+        .order_by(messages.c.key)
+        .limit(1)
+    )
+    return str(tx.execute(query).scalar() or "")

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, not_, select, update
 
-from bridge.domain.order_status import NoticeOutcome
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.tables import order_notices
 
@@ -20,48 +19,51 @@ WITHDRAWN = "W"
 @dataclass(frozen=True, slots=True)
 class Told:
     """
-    The last notice of one subject to one destination.
+    Where one destination stands with one subject of an order.
 
-    subject: STATUS or a Study Instance UID. said: ORC-5, or OBX-11 (HAS_IMAGES, WITHDRAWN). patient_key: whose chart it
-    was about. times_taken: how many notices of the subject were taken before and with it.
+    subject: STATUS or a Study Instance UID. said: what it was told last, ORC-5 or OBX-11 (HAS_IMAGES, WITHDRAWN), "" if
+    nothing. is_certain: it took that; else nobody knows. control_id: that message's. times_taken: how many messages of
+    the subject it took. patient_key: whose chart that was about. refused_control_id: the message that it will never
+    take, and the delivery which brought it.
     """
 
     order_key: int
     destination: str
     subject: str
-    said: str
-    outcome: NoticeOutcome
-    study_key: int | None
-    patient_key: int | None
-    control_id: str
-    delivery_key: int
-    times_taken: int
-    told_at: datetime
+    said: str = ""
+    is_certain: bool = False
+    control_id: str = ""
+    times_taken: int = 0
+    study_key: int | None = None
+    patient_key: int | None = None
+    refused_control_id: str = ""
+    refused_delivery_key: int | None = None
+    told_at: datetime | None = None
 
     @property
-    def may_stand(self) -> bool:
-        """Whether the other side may have taken it."""
-        return self.outcome != NoticeOutcome.REFUSED
+    def may_hold_images(self) -> bool:
+        """Whether the other side may believe that the study is the order's."""
+        return self.said == HAS_IMAGES or (self.said == WITHDRAWN and not self.is_certain)
 
 
 def of_order(tx: ReadTx, order_key: int, destination: str) -> dict[str, Told]:
-    """Return what *destination* was told of an order, by subject."""
+    """Return where *destination* stands with an order, by subject."""
     mine = (order_notices.c.order_key == order_key, order_notices.c.destination == destination)
-    return {row.subject: _told(row) for row in tx.execute(select(order_notices).where(*mine))}
+    rows = tx.execute(select(order_notices).where(*mine).order_by(order_notices.c.key))
+    return {row.subject: _told(row) for row in rows}
 
 
 def naming_study(tx: ReadTx, study_key: int) -> list[tuple[int, str]]:
     """Return (order key, destination) of everybody who may believe that a study is an order's."""
+    is_gone = and_(order_notices.c.said == WITHDRAWN, order_notices.c.is_certain)
     query = select(order_notices.c.order_key, order_notices.c.destination).where(
-        order_notices.c.study_key == study_key,
-        order_notices.c.said == HAS_IMAGES,
-        order_notices.c.outcome != NoticeOutcome.REFUSED.value,
+        order_notices.c.study_key == study_key, order_notices.c.said != "", not_(is_gone)
     )
     return [(row[0], row[1]) for row in tx.execute(query.order_by(order_notices.c.key))]
 
 
 def put(tx: WriteTx, told: Told) -> None:
-    """Store what was told last over what was told before."""
+    """Store where a destination stands now."""
     values = {name: getattr(told, name) for name in Told.__slots__}
     same = (
         order_notices.c.order_key == told.order_key,
@@ -73,4 +75,4 @@ def put(tx: WriteTx, told: Told) -> None:
 
 
 def _told(row: Any) -> Told:
-    return Told(**{name: getattr(row, name) for name in Told.__slots__} | {"outcome": NoticeOutcome(row.outcome)})
+    return Told(**{name: getattr(row, name) for name in Told.__slots__})

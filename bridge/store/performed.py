@@ -11,7 +11,7 @@ from sqlalchemy import Row, insert, select, update
 
 from bridge.domain.performed import PerformedDraft, PerformedStatus, PerformedStep
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import performed_step_links, performed_steps
+from bridge.store.tables import performed_step_links, performed_steps, steps
 
 
 def by_uid(tx: ReadTx, sop_instance_uid: str) -> PerformedStep | None:
@@ -39,6 +39,17 @@ def of_step(tx: ReadTx, step_key: int) -> list[PerformedStep]:
         .order_by(performed_steps.c.key)
     ).all()
     return [_performed(tx, row) for row in rows]
+
+
+def of_order(tx: ReadTx, order_key: int) -> list[PerformedStep]:
+    """Return the performed steps of an order's scheduled steps, oldest first."""
+    mine = (
+        select(performed_step_links.c.performed_step_key)
+        .join(steps, steps.c.key == performed_step_links.c.step_key)
+        .where(steps.c.order_key == order_key)
+    )
+    rows = tx.execute(select(performed_steps).where(performed_steps.c.key.in_(mine)).order_by(performed_steps.c.key))
+    return [_performed(tx, row) for row in rows.all()]
 
 
 def add(

@@ -37,7 +37,6 @@ from bridge.domain.appointment import AppointmentState
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.message import MessageState
 from bridge.domain.order import StepStatus
-from bridge.domain.order_status import NoticeOutcome
 from bridge.domain.performed import PerformedStatus
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
@@ -791,17 +790,17 @@ order_notices = Table(
     _to("order"),
     Column("destination", Text, nullable=False),
     Column("subject", Text, nullable=False),
-    Column("said", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
+    _text("said"),
+    _flag("is_certain"),
+    _text("control_id"),
+    _count("times_taken"),
     _to("study", nullable=True),
     # Whose chart it was about when it was told: a withdrawal must reach the same one.
     _to("patient", nullable=True, index=False),
-    Column("control_id", Text, nullable=False),
-    _to("delivery", index=False),
-    _count("times_taken"),
+    _text("refused_control_id"),
+    _to("delivery", column="refused_delivery_key", nullable=True, index=False),
     Column("told_at", Instant, nullable=False),
     UniqueConstraint("order_key", "destination", "subject"),
-    _one_of("outcome", NoticeOutcome, "outcome"),
 )
 
 # ── authorizations ───────────────────────────────────────────────────────────────────────────────────────────────────

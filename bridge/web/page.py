@@ -66,6 +66,7 @@ TOPICS = {
     "imaging-study": "Chart entry",
     "ImagingStudy": "Chart entry",
     "archive": "Images to archive",
+    "order_status": "Order status",
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
 }

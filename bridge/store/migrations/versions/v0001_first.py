@@ -939,6 +939,34 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_forwards_instance_key"), "forwards", ["instance_key"], unique=False)
     op.create_index(op.f("ix_forwards_study_key"), "forwards", ["study_key"], unique=False)
+    op.create_table(
+        "order_notices",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("said", sa.Text(), server_default="", nullable=False),
+        sa.Column("is_certain", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("control_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("times_taken", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("refused_control_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("refused_delivery_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("told_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_order_notices_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_order_notices_patient_key")),
+        sa.ForeignKeyConstraint(
+            ["refused_delivery_key"], ["deliveries.key"], name=op.f("fk_order_notices_refused_delivery_key")
+        ),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_order_notices_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_order_notices")),
+        sa.UniqueConstraint(
+            "order_key", "destination", "subject", name=op.f("uq_order_notices_order_key_destination_subject")
+        ),
+    )
+    op.create_index(op.f("ix_order_notices_order_key"), "order_notices", ["order_key"], unique=False)
+    op.create_index(op.f("ix_order_notices_study_key"), "order_notices", ["study_key"], unique=False)
     op.create_index(
         "ix_patients_patient_name",
         "patients",
