@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge import __version__
-from bridge.commands import accounts, clients, keeping, records, running
+from bridge.commands import accounts, clients, keeping, mapping, records, running
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,7 +18,7 @@ for _command in (
     running.serve,
     running.check,
     running.migrate,
-    records.map_command,
+    mapping.map_command,
     clients.send,
     clients.find,
     records.worklist,

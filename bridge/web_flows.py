@@ -14,7 +14,7 @@ from bridge.errors import Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.enter_order import Entry, TypedAuthorization
-from bridge.flows.preview_message import preview_message
+from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
@@ -31,7 +31,8 @@ def web_flows(house: House) -> WebFlows:
     calls = _Calls(house)
     return WebFlows(
         receive_message=calls.receive_message,
-        map_message=calls.map_message,
+        map_messages=calls.map_messages,
+        site_names=calls.site_names,
         replay_message=calls.replay_message,
         decide_study=calls.decide_study,
         attach_images=calls.attach_images,
@@ -56,8 +57,15 @@ class _Calls:
     def receive_message(self, raw: bytes, peer: str) -> bytes:
         return receive_whole(self._house.message_queue, self._house.clock, Received(raw, peer), _ANSWER_SECS)
 
-    def map_message(self, raw: bytes) -> Mapping[str, Any]:
-        return preview_message(raw, self._house.mappings, self._house.defaults, self._house.stations_for)
+    def map_messages(self, raw: bytes, site: str, *, is_text: bool) -> Sequence[Mapping[str, Any]]:
+        house = self._house
+        ground = Ground(house.mappings, house.defaults, house.stations_for, house.settings.identity.system_of)
+        return preview_messages(raw, ground, site, is_text=is_text)
+
+    def site_names(self) -> Mapping[str, str]:
+        mappings = self._house.mappings
+        sites = {site.name: site.about for site in mappings.sites}
+        return sites | {f"sites/{preset.name}": preset.about for preset in mappings.presets}
 
     def replay_message(self, *, message_key: int, actor: str) -> MessageState:
         return MessageState(replay_message(self._house.store, self._house.receiver, message_key, actor))

@@ -1,4 +1,4 @@
-"""map, replay, exam, worklist, mismatches, deliveries: the queues and records, from a terminal."""
+"""replay, exam, worklist, mismatches, deliveries: the queues and records, from a terminal."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from bridge.commands.setting_up import (
     settings_option,
 )
 from bridge.domain.identifiers import PatientIdentifier
-from bridge.errors import Incomplete
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
-from bridge.flows.preview_message import preview_message
 from bridge.flows.record_access import record_access, record_look_at
 from bridge.flows.replay_message import replay_message
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
@@ -31,30 +29,6 @@ from bridge.store.listings.exam_detail import Exam
 from bridge.wiring import House
 
 _LIMIT = 200
-
-
-@click.command("map")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--site", default="", help="Read it by this site's rules, whoever sent it.")
-@settings_option
-@json_option
-@reports_errors
-def map_command(file: Path, site: str, config: Path | None, as_json: bool) -> None:
-    """Show what an HL7 message would do and where each value came from; nothing is stored.
-
-    Example: imaging-bridge map order.hl7 --site riverside
-    """
-    house = open_house(config)
-    if site and house.mappings.site(site) is None:
-        raise Incomplete(f"no such site; there are {', '.join(s.name for s in house.mappings.sites)}", where="--site")
-    raw = file.read_bytes()
-    preview = preview_message(raw, house.mappings, house.defaults, house.stations_for, site)
-    if as_json:
-        print_json(preview)
-    else:
-        _print_preview(preview)
-    if preview["error"]:
-        sys.exit(1)
 
 
 @click.command()
@@ -284,26 +258,6 @@ def _worklist_row(row: worklists.WorklistRow) -> dict[str, Any]:
         "status": row.status,
         "kept_back": row.incomplete,
     }
-
-
-def _print_preview(preview: dict[str, Any]) -> None:
-    site = preview["site"] or "none: an unknown sender, read by the base rules"
-    click.echo(f"site: {site}")
-    if preview["error"]:
-        error = preview["error"]
-        click.echo(f"refused: {error['code']} {error['error_code']} {error['where']}: {error['detail']}")
-        return
-    click.echo(preview["drafts"])
-    for number, item in enumerate(preview["worklist"], 1):
-        kept_back = f"kept back: {item['incomplete']}" if item["incomplete"] else "complete"
-        click.echo(f"worklist item {number}: {kept_back}")
-        for name, value in item.items():
-            if name != "incomplete" and value:
-                click.echo(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
-    click.echo()
-    print_table(preview["trace"], ("target", "value", "source", "rule"), "nothing was read")
-    for fault in preview["lint"]:
-        click.echo(f"structure: {fault}")
 
 
 def _print_exam(one: Exam) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import re
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -105,6 +106,11 @@ _ACTIONS = {
 }
 
 
+def readable_json(value: object) -> str:
+    """Return JSON as people read it, characters as they are."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 def register(app: Flask) -> None:
     """Give the templates of *app* their words."""
     app.jinja_env.filters.update(
@@ -116,6 +122,7 @@ def register(app: Flask) -> None:
         actor=human_actor,
         action=human_action,
         unlike=unlike,
+        readable_json=readable_json,
     )
     app.jinja_env.globals.update(
         asset=asset, state_words=STATE_WORDS, topics=TOPICS, stations=STATIONS, csrf_token=access.csrf_token

@@ -92,17 +92,26 @@ class ChangeDelivery(Protocol):
     def __call__(self, *, delivery_key: int, actor: str) -> None: ...
 
 
+class MapMessages(Protocol):
+    """Say what messages would do."""
+
+    def __call__(self, raw: bytes, site: str, *, is_text: bool) -> Sequence[Mapping[str, Any]]: ...
+
+
 @dataclass(frozen=True)
 class WebFlows:
     """
     What the product does, as callables.
 
-    receive_message: raw bytes and peer in, the ACK's bytes out; it never raises for a bad message. map_message: a dry
-    run; returns sections of plain values ("site", "order", "steps", "trace", "notices" …) and stores nothing.
+    receive_message: raw bytes and peer in, the ACK's bytes out; it never raises for a bad message. map_messages: a
+    dry run of bytes (or of a clipboard's text, in UTF-8) by its sender's site or the one named; returns, for each message,
+    sections of plain values ("site", "worklist", "trace", "missing", "ignored" …) and stores nothing. site_names: every
+    site, then every preset, with what is said about it.
     """
 
     receive_message: Callable[[bytes, str], bytes]
-    map_message: Callable[[bytes], Mapping[str, Any]]
+    map_messages: MapMessages
+    site_names: Callable[[], Mapping[str, str]]
     replay_message: ReplayMessage
     decide_study: DecideStudy
     attach_images: AttachImages

@@ -76,6 +76,19 @@ def decode(raw: bytes, declared: tuple[str, ...], site_default: str | None) -> t
     return text, codec, notices
 
 
+def encode(text: str, declared: tuple[str, ...], site_default: str | None) -> bytes:
+    """
+    Return *text* as its sender would have sent it: in the declared set, else the site's, else UTF-8.
+
+    For text out of a clipboard, which has no bytes any more. A character that the set does not have makes it UTF-8.
+    """
+    codec = _declared_codec(declared) if any(declared) else codec_of(site_default) if site_default else None
+    try:
+        return text.encode(codec or "utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8")
+
+
 def _read(raw: bytes, declared: tuple[str, ...], site_default: str | None) -> tuple[str, str, list[Notice]]:
     fallback = codec_of(site_default) if site_default else None
     if not any(declared):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.errors import BridgeError
 from bridge.store import deliveries as outbox
 from bridge.store.listings import counts, queues
-from bridge.web import message_views, paging, reads
+from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.api.deliveries import delivery_state
 
@@ -20,24 +22,28 @@ blueprint = Blueprint("it", __name__)
 @needs(Permission.READ_MESSAGES)
 def try_form() -> str:
     """Show the form for a dry run."""
-    return render_template("it/try.html", pasted="", result=None, segments=[], sentence="")
+    return _trial("", "", [])
 
 
 @blueprint.post("/messages/try")
 @needs(Permission.READ_MESSAGES)
 def try_message() -> Response | str:
-    """Say what a pasted message would do; nothing is stored."""
-    pasted = request.form.get("message", "")
-    raw = message_views.raw_of(pasted)
-    segments, fault = message_views.parsed(raw, "utf-8")
+    """Say what a pasted message or a file of messages would do; nothing is stored."""
+    pasted, site = request.form.get("message", ""), request.form.get("site", "")
+    sent = request.files.get("file")
+    raw = sent.read() if sent is not None else b""
+    names = services().flows.site_names()
     reads.note("message_tried")
-    try:
-        result = services().flows.map_message(raw)
-    except BridgeError as error:
-        sentence = f"{error.detail}{f' ({error.where})' if error.where else ''}"
-        page = render_template("it/try.html", pasted=pasted, result=None, segments=segments, sentence=sentence)
-        return make_response(page, 422)
-    return render_template("it/try.html", pasted=pasted, result=result, segments=segments, sentence=fault)
+    results = services().flows.map_messages(
+        raw or pasted.encode("utf-8", "replace"), site if site in names else "", is_text=not raw
+    )
+    page = _trial(pasted, site, results)
+    return make_response(page, 422) if all(result["error"] for result in results) else page
+
+
+def _trial(pasted: str, site: str, results: Sequence[Mapping[str, Any]]) -> str:
+    names = services().flows.site_names()
+    return render_template("it/try.html", pasted=pasted, site=site, names=names, results=results)
 
 
 @blueprint.get("/deliveries")

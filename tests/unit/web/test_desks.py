@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from bridge.domain.accounts import Role
@@ -76,9 +78,57 @@ def test_a_dry_run_says_what_a_message_would_do_and_does_nothing(console: Consol
     assert "02 Mar" in page or "2 Mar 2026, 16:00" in page
     wrong = {"message": text.replace("00041001^^^RIVERSIDE^MR", ""), "csrf_token": token}
     assert "PID-3" in browser.post("/messages/try", data=wrong).get_data(as_text=True)
-    junk = browser.post("/messages/try", data={"message": "hello", "csrf_token": token}).get_data(as_text=True)
-    assert "It would be refused" in junk
+    junk = browser.post("/messages/try", data={"message": "hello", "csrf_token": token})
+    assert "It would be refused" in junk.get_data(as_text=True)
+    assert junk.status_code == 422
     assert "No messages" in browser.get("/messages").get_data(as_text=True)
+
+
+def tried(console: Console, **form: object) -> str:
+    browser = console.browser(Role.IT)
+    form["csrf_token"] = console.form_token(browser)
+    return browser.post("/messages/try", data=form, content_type="multipart/form-data").get_data(as_text=True)
+
+
+def test_a_dry_run_says_why_there_is_no_accession_number(console: Console) -> None:
+    text = ORDER.format(number="A1", name="HALVORSEN^INGRID", patient_id="00041001", control_id="C1")
+    text = text.replace("|A1|RPA1|", "||RPA1|").replace("|FA1^RIVRIS|", "||")
+    page = tried(console, message=text, site="sites/filler_accession")
+    assert "refused with AE 101" in page
+    assert "not found" in page
+    assert ">ORC-3</span> empty" in page
+    assert "ZOR" not in page
+
+
+def test_a_dry_run_names_what_no_rule_reads_and_shows_fhir(console: Console) -> None:
+    text = ORDER.format(number="A1", name="HALVORSEN^INGRID", patient_id="00041001", control_id="C1")
+    page = tried(console, message=text.replace("PV1|1|O|IMG", "PV1|1|O|IMG\rZXY|1|left handed"))
+    assert "ZXY-2" in page
+    assert "left handed" in page
+    assert "&#34;resourceType&#34;: &#34;ServiceRequest&#34;" in page
+
+
+def test_a_dry_run_takes_a_file_of_several_messages_in_another_set(console: Console) -> None:
+    text = ORDER.format(number="A1", name="MÜLLER^JÖRG", patient_id="00041001", control_id="C1")
+    frames = b"\x0b" + text.encode("latin-1") + b"\x1c\r\x0b" + text.replace("C1", "C2").encode("latin-1") + b"\x1c\r"
+    page = tried(console, message="", file=(io.BytesIO(frames), "log.bin"))
+    assert "1 of 2" in page
+    assert "2 of 2" in page
+    assert "Müller, Jörg" in page or "MÜLLER" in page
+
+
+def test_pasted_text_is_read_as_the_sites_bytes(console: Console) -> None:
+    text = ORDER.format(number="A1", name="MÜLLER^JÖRG", patient_id="00041001", control_id="C1")
+    page = tried(console, message=text, site="sites/german")
+    assert "MÜLLER^JÖRG" in page
+    assert "Ã" not in page
+
+
+def test_an_unknown_sender_is_offered_the_presets_that_read_its_order(console: Console) -> None:
+    text = ORDER.format(number="A1", name="HALVORSEN^INGRID", patient_id="00041001", control_id="C1")
+    page = tried(console, message=text.replace("RIVEHR|RIVERSIDE|", "NEWEHR|NEWPLACE|"))
+    assert "No mapping knows this sender" in page
+    assert 'extends = "sites/' in page
 
 
 def test_a_delivery_is_sent_again_or_given_up(console: Console) -> None:
