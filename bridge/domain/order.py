@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from bridge.domain.identifiers import EntityIdentifier
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 
 
 class StepStatus(StrEnum):
@@ -130,7 +130,8 @@ class Order:
 
     status: the furthest of its steps, or HELD/CANCELED as ordered. transaction_at: the newest ORC-9 (else MSH-7) of what
     was said about it; status_at: of what was said about its state, None while only its steps were.
-    replaced_by: the order that took its place; parent_key: the order it is a part of.
+    replaced_by: the order that took its place; parent_key: the order it is a part of. patient_number: the patient's
+    number that it came under.
     """
 
     key: int
@@ -160,6 +161,7 @@ class Order:
     parent_key: int | None = None
     ordered_at: datetime | None = None
     version: int = 1
+    patient_number: PatientIdentifier = field(default_factory=lambda: PatientIdentifier(""))
 
 
 class OrderAction(StrEnum):

@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+
+
+class VisitState(StrEnum):
+    """How far a visit has come. Source: HL7 2.5.1 3.3.1 to 3.3.13."""
+
+    PRE_ADMIT = "pre_admit"
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +30,8 @@ class Patient:
     patient_birth_date: "YYYYMMDD" or "". patient_sex: M, F, O or "".
     as_of: the time of the newest news applied, by the sender's clock; None for one made from nothing but a merge.
     merged_into: the survivor's key, None while live. in_question: an update made another person of it, and nobody has
-    said yet which is right. provisional: known only from an order, or unidentified (PID-31).
+    said yet which is right. provisional: known only from an order, or unidentified (PID-31). inactive: registration
+    deleted the record (A23); nothing of it is erased.
     """
 
     key: int
@@ -31,6 +42,7 @@ class Patient:
     other_patient_names: tuple[str, ...] = ()
     multiple_birth: bool = False
     provisional: bool = False
+    inactive: bool = False
     patient_address: str = ""
     patient_telephone: str = ""
     as_of: datetime | None = None
@@ -61,18 +73,49 @@ class PatientDraft:
 
 @dataclass(frozen=True, slots=True)
 class VisitDraft:
-    """What a message says of the visit (PV1). admission_id may be empty: then nothing is kept of it but the location."""
+    """
+    What a message says of the visit (PV1). admission_id may be empty: then nothing is kept of it but the location.
+
+    account_number: what the visit is billed under (PID-18). admitted_local, discharged_local: "YYYYMMDDHHMMSS".
+    """
 
     admission_id: EntityIdentifier = field(default_factory=EntityIdentifier)
+    account_number: EntityIdentifier | None = None
     patient_class: str | None = None
     current_patient_location: str | None = None
     referring_physician_name: str | None = None
     admitted_local: str | None = None
+    discharged_local: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """
+    A visit as we know it.
+
+    as_of: the time of the newest news applied. moved_at: when it was moved to its patient or given its number, None if
+    never; moved_into: the visit that took its number's place, None while it stands.
+    """
+
+    key: int
+    patient_key: int
+    admission_id: EntityIdentifier
+    account_number: EntityIdentifier = field(default_factory=EntityIdentifier)
+    patient_number: PatientIdentifier = field(default_factory=lambda: PatientIdentifier(""))
+    state: VisitState = VisitState.OPEN
+    patient_class: str = ""
+    current_patient_location: str = ""
+    referring_physician_name: str = ""
+    admitted_local: str = ""
+    discharged_local: str = ""
+    as_of: datetime | None = None
+    moved_at: datetime | None = None
+    moved_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MergeDraft:
-    """One PID/MRG pair of an A40: *retired* ends, *survivor* lives on."""
+    """One PID/MRG pair of an A18, A34 or A40: *retired* ends, *survivor* lives on."""
 
     survivor: PatientDraft
     retired: PatientIdentifier

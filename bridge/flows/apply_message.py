@@ -1,13 +1,15 @@
-"""What a mapped message changes: patients, merges, visits, orders, and every study that any of it touches."""
+"""What a mapped message changes: patients, who is who, visits, orders, and every study that any of it touches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.clock import Clock
+from bridge.domain.adt_events import IdentityChange, adt_event
 from bridge.domain.evidence import OrderRecord
+from bridge.domain.identity_draft import MoveDraft
 from bridge.domain.message import Notice
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
@@ -15,20 +17,30 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
 from bridge.flows.book_appointment import book_appointment
 from bridge.flows.decide_study import Deciding, Known, decide_after, withdraw
+from bridge.flows.delete_record import delete_record
 from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
+from bridge.flows.journal_change import Changed
+from bridge.flows.link_patients import link_patients
 from bridge.flows.merge_patients import merge_patients
+from bridge.flows.move_number import change_number, move_number
+from bridge.flows.move_visits import move_visits
+from bridge.flows.record_visit import VisitNews, record_visit
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, refresh_worklist_of_patient
 from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import schedule_orders
 from bridge.mapping.apply import Mapped
-from bridge.store import events, merges, patients, reports, studies
+from bridge.store import events, merges, orders, patients, reports, studies
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import WriteTx
 
 
 @dataclass(slots=True)
 class Applied:
-    """What one message did. subjects: the (patient, order) rows it touched; pending: what is decided once its row exists."""
+    """
+    What one message did. subjects: the (patient, order) rows it touched; told_orders: those whose timeline got a line.
+
+    in_question: the studies to withdraw once the message has its row, each with the rule and the sentence.
+    """
 
     at: datetime
     patient_key: int | None = None
@@ -36,6 +48,7 @@ class Applied:
     subjects: list[tuple[int | None, int | None]] = field(default_factory=list)
     touched_patients: list[int] = field(default_factory=list)
     touched_orders: list[Order] = field(default_factory=list)
+    told_orders: list[int] = field(default_factory=list)
     merge_keys: list[int] = field(default_factory=list)
     in_question: list[tuple[int, str, str]] = field(default_factory=list)
     known: Known = field(default_factory=Known)
@@ -69,26 +82,14 @@ class MessageApplier:
         applied = Applied(now)
         event = mapped.event.partition("^")[2]
         news = News(event, mapped.message_at or now, now, is_order=bool(mapped.orders or mapped.appointments))
-        for draft in mapped.merges:
-            registered, merge_key = merge_patients(tx, draft, news)
-            applied.merge_keys += [merge_key] if merge_key is not None else []
-            self._note(applied, registered)
+        self._change_identity(tx, mapped, news, applied)
         reported = ReportNews(news, self._rules, sender, is_test)
         self._file_reports(tx, mapped, reported, applied)
         patient = self._register(tx, mapped, news, applied)
         if patient is None:
             return applied
-        if mapped.visit is not None:
-            patients.save_visit(tx, patient.key, mapped.visit, news.said_at)
-        told = OrderNews(
-            patient,
-            news,
-            self._clock.new_uid,
-            self._stations_for,
-            mapped.visit,
-            is_test=is_test,
-            by=sender,
-        )
+        told = self._record_visit(tx, mapped, news, applied, patient)
+        told = replace(told, is_test=is_test, by=sender)
         for scheduled in schedule_orders(tx, mapped.orders, told, self._rules):
             self._note_order(tx, applied, scheduled)
             self._find_reports(tx, scheduled, reported, applied)
@@ -96,18 +97,41 @@ class MessageApplier:
             self._note_order(tx, applied, book_appointment(tx, appointment, told, self._rules))
         return applied
 
+    def _change_identity(self, tx: WriteTx, mapped: Mapped, news: News, applied: Applied) -> None:
+        """Apply merges, moves and links, in the order of the message; one that is refused takes all of them back."""
+        for merge in mapped.merges:
+            self._note_change(tx, applied, merge_patients(tx, merge, news))
+        for move in mapped.moves:
+            changed = _MOVES[move.change](tx, move, news)
+            applied.touched_orders += [orders.get(tx, key) for key in changed.order_keys]
+            self._note_change(tx, applied, changed)
+        for link in mapped.links:
+            self._note_change(tx, applied, link_patients(tx, link, news))
+
+    def _record_visit(self, tx: WriteTx, mapped: Mapped, news: News, applied: Applied, patient: Patient) -> OrderNews:
+        """Record the visit and return what the message's orders come with: a visit that was moved since takes them along."""
+        assert mapped.patient is not None
+        number, visit = mapped.patient.identifiers[0], mapped.visit
+        if visit is not None:
+            told = VisitNews(visit, news, number, mapped.arrived_on, mapped.cancels_exams)
+            recorded = record_visit(tx, patient, told)
+            applied.notices += recorded.notices
+            applied.told_orders += [order.key for order in recorded.orders]
+            patient, visit = recorded.patient, replace(visit, admission_id=recorded.admission_id)
+        return OrderNews(patient, news, self._clock.new_uid, self._stations_for, visit, number=number)
+
     def settle(self, tx: WriteTx, applied: Applied, message_key: int) -> None:
         """Once the message has its row: name it in the merges, refresh the worklist, and decide what it touches."""
         merges.name_message(tx, applied.merge_keys, message_key)
-        touched = [order.key for order in applied.touched_orders]
-        events.name_message(tx, dict.fromkeys([*touched, *applied.reported_orders]), message_key)
+        told = [*applied.told_orders, *(order.key for order in applied.touched_orders), *applied.reported_orders]
+        events.name_message(tx, dict.fromkeys(told), message_key)
         reports.name_message(tx, applied.report_versions, message_key)
         how = Deciding(self._rules, self._destinations, applied.at, cause=f"message:{message_key}")
         for study_key, rule, sentence in applied.in_question:
             study = studies.get(tx, study_key)
             if study.is_bound:
                 withdraw(tx, study, rule, sentence, how, actor=rule)
-        done = {order.key for order in applied.touched_orders}
+        done = {order.key for order in applied.touched_orders if order.key not in applied.told_orders}
         new = {record.key for record in applied.known.patients}
         for patient_key in dict.fromkeys(applied.touched_patients):
             if patient_key not in new:
@@ -128,14 +152,20 @@ class MessageApplier:
                 (study.key, "A08", "The record's name and birth date became another person's.")
                 for study in studies.of_patient(tx, registered.patient.key)
             ]
+        if adt_event(news.event).identity == IdentityChange.DELETE and not registered.stale:
+            deleted = delete_record(tx, registered.patient, news)
+            applied.notices += deleted.notices
+            applied.told_orders += [order.key for order in deleted.orders]
+            return None
         return registered.patient
 
     def _file_reports(self, tx: WriteTx, mapped: Mapped, told: ReportNews, applied: Applied) -> None:
         for draft in mapped.reports:
             self._note_report(applied, file_report(tx, draft, told, self._blobs))
-        for survivor_key in applied.touched_patients if mapped.merges else ():
-            same = patients.get_many(tx, [survivor_key, *patients.merged_into(tx, survivor_key)])
+        for touched in applied.touched_patients if mapped.merges or mapped.moves else ():
+            same = patients.get_many(tx, [touched, *patients.merged_into(tx, touched)])
             about = reports.waiting_about(tx, [number for one in same for number in one.identifiers])
+            about += reports.of_orders(tx, [order.key for order in applied.touched_orders])
             for filed in look_again(tx, about, told):
                 self._note_report(applied, filed)
 
@@ -160,6 +190,15 @@ class MessageApplier:
         if filed.report.order_key is not None:
             applied.reported_orders.append(filed.report.order_key)
 
+    def _note_change(self, tx: WriteTx, applied: Applied, changed: Changed) -> None:
+        applied.patient_key = changed.patient.key
+        applied.notices += changed.notices
+        applied.subjects.append((changed.patient.key, None))
+        applied.touched_patients += changed.touched
+        applied.merge_keys += [changed.entry] if changed.entry is not None else []
+        applied.told_orders += changed.order_keys
+        applied.in_question += changed.held
+
     def _note(self, applied: Applied, registered: Registered) -> None:
         applied.patient_key = registered.patient.key
         applied.notices += registered.notices
@@ -180,3 +219,12 @@ class MessageApplier:
                 (study.key, "XO", "The order was moved to another patient.")
                 for study in studies.of_order(tx, scheduled.order.key)
             ]
+
+
+_MOVES: Mapping[IdentityChange, Callable[[WriteTx, MoveDraft, News], Changed]] = {
+    IdentityChange.MOVE_NUMBER: move_number,
+    IdentityChange.CHANGE_NUMBER: change_number,
+    IdentityChange.MOVE_ACCOUNT: move_visits,
+    IdentityChange.MOVE_VISIT: move_visits,
+    IdentityChange.CHANGE_ACCOUNT: move_visits,
+}

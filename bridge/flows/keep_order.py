@@ -106,6 +106,7 @@ def _create(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: ReconcileRul
     blank = Order(
         key=0,
         patient_key=told.patient.key,
+        patient_number=told.number or told.patient.primary,
         accession_number=draft.accession_number,
         issuer_of_accession_number=draft.issuer_of_accession_number,
         placer_order_number=draft.placer_order_number,
@@ -136,6 +137,8 @@ def _change(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews, rules
         moved_from = found.patient_key
     before = {place_of(step) for step in orders.steps_of(tx, found.key)}
     filled = replace(_filled(found, draft, told), patient_key=told.patient.key)
+    if moved_from is not None:
+        filled = replace(filled, patient_number=told.number or told.patient.primary)
     order = orders.save(tx, replace(filled, is_import=rules.makes_import(filled)), told.news.heard_at)
     notices = _change_steps(tx, found, draft, told)
     what = "Order moved to another patient" if moved_from is not None else "Order changed"

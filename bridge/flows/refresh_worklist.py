@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, Order, Step, StepStatus, status_of
 from bridge.domain.patient import Patient, VisitDraft
@@ -36,7 +37,8 @@ class OrderNews:
     """
     What comes with an order: its patient, the visit, who said it. mint: makes a Study Instance UID where none is named.
 
-    stations_for: the AE titles that may do a modality's exams where the order names none.
+    number: the patient's number as the message has it, the record's first one where none is said. stations_for: the AE
+    titles that may do a modality's exams where the order names none.
     """
 
     patient: Patient
@@ -44,6 +46,7 @@ class OrderNews:
     mint: Callable[[], str]
     stations_for: Callable[[str], tuple[str, ...]]
     visit: VisitDraft | None = None
+    number: PatientIdentifier | None = None
     is_test: bool = False
     by: str = ""
     source_kind: str = "message"

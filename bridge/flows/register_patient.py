@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from bridge.domain.adt_events import IdentityChange, adt_event
 from bridge.domain.evidence import PatientRecord
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_change import becomes_another_person
@@ -19,7 +20,7 @@ from bridge.store import merges, patients
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.registry import record_of
 
-_NEW_PERSON_EVENTS = frozenset({"A01", "A04", "A05", "A28"})
+_OLDER = Notice("I", "older than what is known of the patient, nothing changed", "PID-1")
 _DRAFT_FIELDS = (
     "patient_name",
     "patient_birth_date",
@@ -47,13 +48,15 @@ class Registered:
     """
     The live patient a message is about, what was worth saying, and whether the record became another person's.
 
-    record: all there is of a patient who was heard of for the first time.
+    stale: it was older than what is known of the patient. record: all there is of a patient who was heard of for the
+    first time.
     """
 
     patient: Patient
     notices: list[Notice] = field(default_factory=list)
     changed: bool = False
     became_another: bool = False
+    stale: bool = False
     record: PatientRecord | None = None
 
 
@@ -69,12 +72,38 @@ def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: Reconc
     if holder is None:
         return _add(tx, draft, news, own=draft.identifiers[:1])
     if holder.merged_into is not None:
-        return _of_a_retired_number(tx, holder, draft, news)
+        return _of_a_retired_number(tx, holder, draft, news, rules)
     if holder.as_of is not None and holder.as_of > news.said_at:
-        return Registered(holder, [Notice("I", "older than what is known of the patient, nothing changed", "PID-1")])
+        return Registered(holder, [_OLDER], stale=True)
     if news.is_order and not holder.provisional:
-        return Registered(holder)
+        deleted = [Notice("W", "registration deleted the patient's record before", "PID-3")] if holder.inactive else []
+        return Registered(holder, deleted)
     return _update(tx, holder, draft, news, rules)
+
+
+def known_or_made(tx: WriteTx, number: PatientIdentifier, draft: PatientDraft, news: News) -> Patient:
+    """
+    Return the live patient with *number*, made from what *draft* says if nobody has it.
+
+    A merge or move carries no corrections: what PID says fills only what the record lacks.
+    """
+    found = patients.find(tx, number)
+    if found is None:
+        made = patients.add(tx, _lacking_filled(Patient(key=0, identifiers=(number,)), draft), news.heard_at)
+        refresh_keys(tx, made.key)
+        return made
+    live = patients.survivor(tx, found.key)
+    filled = _lacking_filled(live, draft)
+    return live if filled == live else patients.save(tx, filled, news.heard_at)
+
+
+def _lacking_filled(patient: Patient, draft: PatientDraft) -> Patient:
+    return replace(
+        patient,
+        patient_name=patient.patient_name or draft.patient_name or "",
+        patient_birth_date=patient.patient_birth_date or draft.patient_birth_date or "",
+        patient_sex=patient.patient_sex or draft.patient_sex or "",
+    )
 
 
 def refresh_keys(tx: WriteTx, patient_key: int) -> None:
@@ -101,9 +130,14 @@ def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules
         said["provisional"] = False
     identifiers = _merged_identifiers(tx, holder, draft.identifiers, notices)
     after = replace(holder, **said, identifiers=identifiers, as_of=news.said_at)
+    if not news.is_order and after.inactive:
+        after = replace(after, inactive=False)
+        notices.append(Notice("W", "the record that registration had deleted is in use again", "PID-3"))
     if replace(after, as_of=holder.as_of) == holder:
         patients.save(tx, after, news.heard_at)
         return Registered(patients.get(tx, holder.key), notices)
+    if news.event == "A28" and not holder.provisional:
+        notices.append(Notice("W", "the patient is on record already: taken as an update", "PID-3"))
     became_another = becomes_another_person(record_of(tx, holder), after, rules)
     if became_another:
         patients.question(tx, holder)
@@ -113,11 +147,13 @@ def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules
     return Registered(saved, notices, changed=True, became_another=became_another)
 
 
-def _of_a_retired_number(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News) -> Registered:
+def _of_a_retired_number(
+    tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules: ReconcileRules
+) -> Registered:
     survivor = patients.survivor(tx, holder.key)
-    merged_at = merges.retired_at(tx, holder.key)
-    later = merged_at is not None and news.said_at > merged_at
-    if later and news.event in _NEW_PERSON_EVENTS and not news.is_order:
+    ended = merges.ended_by(tx, holder.key)
+    later = ended is not None and news.said_at > ended.merged_at
+    if later and adt_event(news.event).new_person and not news.is_order:
         return _reissue(tx, holder, draft, news)
     if later or news.event in ("A08", "A31"):
         number = survivor.primary
@@ -127,7 +163,31 @@ def _of_a_retired_number(tx: WriteTx, holder: Patient, draft: PatientDraft, news
             source="HL7 2.5.1 3.3.40",
             to_caller=f"the number was merged into {number.patient_id}^^^{number.issuer_of_patient_id}",
         )
-    return Registered(survivor, [Notice("I", "the number was merged meanwhile, nothing changed", "PID-3")])
+    if ended is not None and ended.kind == IdentityChange.CHANGE_NUMBER:
+        return _late_under_a_changed_number(tx, survivor, draft, news, rules)
+    return _late_of_a_merged_record(tx, holder, survivor, draft, news)
+
+
+def _late_under_a_changed_number(
+    tx: WriteTx, survivor: Patient, draft: PatientDraft, news: News, rules: ReconcileRules
+) -> Registered:
+    """What was said of a patient before their number changed is news of that patient."""
+    if survivor.as_of is not None and survivor.as_of > news.said_at:
+        return Registered(survivor, [_OLDER], stale=True)
+    return _update(tx, survivor, replace(draft, identifiers=survivor.identifiers), news, rules)
+
+
+def _late_of_a_merged_record(
+    tx: WriteTx, holder: Patient, survivor: Patient, draft: PatientDraft, news: News
+) -> Registered:
+    """What was said of a record before it was merged is what it was known by."""
+    notice = Notice("I", "the number was merged meanwhile, nothing changed", "PID-3")
+    known = holder.as_of is not None and (news.is_order or holder.as_of > news.said_at)
+    if not known:
+        identifiers = _merged_identifiers(tx, holder, draft.identifiers, [])
+        patients.save(tx, replace(holder, **_said(draft), identifiers=identifiers, as_of=news.said_at), news.heard_at)
+        refresh_keys(tx, survivor.key)
+    return Registered(survivor, [notice], changed=not known)
 
 
 def _reissue(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News) -> Registered:

@@ -8,25 +8,26 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
 from bridge.codecs.hl7.er7 import Message, Segment
+from bridge.domain.adt_events import IdentityChange, adt_event
 from bridge.domain.appointment import AppointmentDraft
 from bridge.domain.identifiers import EntityIdentifier
+from bridge.domain.identity_draft import LinkDraft, MoveDraft
 from bridge.domain.message import Notice, TraceLine
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import MergeDraft, PatientDraft, VisitDraft
 from bridge.domain.report import ReportDraft
 from bridge.errors import Malformed
 from bridge.mapping.appointments import read_appointment
-from bridge.mapping.convert import Context
+from bridge.mapping.convert import Context, Moment
 from bridge.mapping.converters import read_timestamp
 from bridge.mapping.dates import in_hl7_form
 from bridge.mapping.evaluate import Evaluator, Found, shown
 from bridge.mapping.header import check_header
+from bridge.mapping.identity import read_links, read_merges, read_moves
 from bridge.mapping.orders import read_orders
-from bridge.mapping.patients import read_merges, read_patient, read_visit
+from bridge.mapping.patients import read_patient, read_visit
 from bridge.mapping.reports import read_reports
 from bridge.mapping.site import Defaults, SiteMapping
-
-_MERGE = "ADT^A40"
 
 
 @dataclass(slots=True)
@@ -34,15 +35,23 @@ class Mapped:
     """
     What a message says, undecided. event: "ADT^A08". message_at: MSH-7 (EVN-2 where it is empty), None if neither.
 
-    patient is None for merges and reports, which carry their own. found: in the order of reading. notices: what was let through.
+    message_local: message_at by the hospital's clock, "YYYYMMDDHHMMSS", "" where it is None. patient is None for merges,
+    moves, links and reports, which carry their own. arrived_on: the day ("YYYYMMDD") on which the patient came for the
+    exams, "" for no news of that. cancels_exams: a cancelled visit takes its exams along. found: in the order of reading.
+    notices: what was let through.
     """
 
     event: str
     message_at: datetime | None
     control_id: str
+    message_local: str = ""
     patient: PatientDraft | None = None
     visit: VisitDraft | None = None
+    arrived_on: str = ""
+    cancels_exams: bool = False
     merges: tuple[MergeDraft, ...] = ()
+    moves: tuple[MoveDraft, ...] = ()
+    links: tuple[LinkDraft, ...] = ()
     orders: tuple[OrderDraft, ...] = ()
     appointments: tuple[AppointmentDraft, ...] = ()
     reports: tuple[ReportDraft, ...] = ()
@@ -66,8 +75,9 @@ def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
     zone = _zone(site.time_zone or defaults.time_zone)
     context = Context(message, site, defaults, zone, site.authority or defaults.authority)
     evaluator = Evaluator(context)
-    message_at = _message_at(message, context)
-    said = Mapped(envelope.message_type, message_at, envelope.control_id)
+    moment = _message_at(message, context)
+    at, local = (moment.at, moment.local) if moment is not None else (None, "")
+    said = Mapped(envelope.message_type, at, envelope.control_id, local)
     drafts = _READERS[envelope.message_code](evaluator, message, said)
     drafts.found = evaluator.found
     drafts.notices = (*message.all_notices(), *context.notices, *_structure_notice(message))
@@ -75,9 +85,26 @@ def apply(message: Message, site: SiteMapping, defaults: Defaults) -> Mapped:
 
 
 def _read_adt(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
-    if said.event == _MERGE:
-        return replace(said, merges=read_merges(evaluator, message.segments))
-    return _read_patient_and_visit(evaluator, message, said)
+    event = adt_event(message.envelope.trigger)
+    match event.identity:
+        case None | IdentityChange.DELETE:
+            drafts = _read_patient_and_visit(evaluator, message, said)
+            if not event.keeps_visit:
+                return replace(drafts, visit=None)
+            policy = evaluator.context.site.policy
+            arrives = policy.arrival in event.arrives
+            return replace(
+                drafts,
+                arrived_on=said.message_local[:8] if arrives else "",
+                cancels_exams=policy.cancelled_visit == "cancel_exams",
+            )
+        case IdentityChange.MERGE:
+            return replace(said, merges=read_merges(evaluator, message.segments))
+        case IdentityChange.LINK | IdentityChange.UNLINK:
+            linked = event.identity == IdentityChange.LINK
+            return replace(said, links=read_links(evaluator, message.segments, linked=linked))
+        case change:
+            return replace(said, moves=read_moves(evaluator, message.segments, change))
 
 
 def _read_order_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
@@ -125,7 +152,7 @@ def _about_one_patient(message: Message) -> dict[str, list[Segment]]:
     return scope
 
 
-def _message_at(message: Message, context: Context) -> datetime | None:
+def _message_at(message: Message, context: Context) -> Moment | None:
     """Return when the sender says it spoke; a time it cannot write leaves arrival as the order."""
     evn = message.first("EVN")
     for value, where in ((message.envelope.component(7), "MSH-7"), (evn.value(2) if evn else "", "EVN-2")):
@@ -136,7 +163,7 @@ def _message_at(message: Message, context: Context) -> datetime | None:
             context.warn("not a date and time, left out", where)
             continue
         if found:
-            return found[0].at
+            return found[0]
     return None
 
 

@@ -16,6 +16,8 @@ from bridge.mapping.evaluate import shown
 
 _LISTS = {
     "merges": "merge",
+    "moves": "move",
+    "links": "link",
     "orders": "order",
     "steps": "step",
     "appointments": "appointment",
@@ -35,7 +37,8 @@ def show(mapped: Mapped) -> str:
         draft = getattr(mapped, name)
         if draft is not None:
             lines += _lines(name, draft)
-    lines += _numbered("", "merges", mapped.merges)
+    for name in ("merges", "moves", "links"):
+        lines += _numbered("", name, getattr(mapped, name))
     lines += _numbered("", "orders", mapped.orders)
     lines += _numbered("", "appointments", mapped.appointments)
     lines += _numbered("", "reports", mapped.reports)

@@ -67,6 +67,8 @@ class Policy:
     appointment_order: how an appointment finds its order, by its "numbers", or else by "visit_and_service".
     appointment_without_order: "wait" for it, or "make_order". cancelled_appointment: "keep_order" (off the worklist until
     there is another appointment), or "cancel_order".
+    arrival: the events that say the patient has come for the exams. cancelled_visit: what becomes of exams that wait when
+    their visit is cancelled (A11): "keep_exams", with a warning, or "cancel_exams".
     """
 
     missing_study_uid: str = "from_accession"
@@ -78,6 +80,8 @@ class Policy:
     appointment_order: str = "numbers"
     appointment_without_order: str = "wait"
     cancelled_appointment: str = "keep_order"
+    arrival: str = "A10"
+    cancelled_visit: str = "keep_exams"
 
 
 POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -90,6 +94,8 @@ POLICY_CHOICES: Mapping[str, tuple[str, ...]] = {
     "appointment_order": ("numbers", "visit_and_service"),
     "appointment_without_order": ("wait", "make_order"),
     "cancelled_appointment": ("keep_order", "cancel_order"),
+    "arrival": ("A10", "A10_and_A04", "never"),
+    "cancelled_visit": ("keep_exams", "cancel_exams"),
 }
 
 

@@ -1,90 +1,184 @@
-"""The journal of merges: what each one moved, so that it can be undone."""
+"""The journal of merges, moves and changed numbers: what each one moved and wrote over, so that it can be undone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, select, update
+from sqlalchemy import Row, delete, or_, select, update
 
+from bridge.domain.adt_events import IdentityChange
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.store import patients
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import appointments, authorizations, merges, orders, reports, studies, visits
+from bridge.store.filing import Rows
+from bridge.store.tables import merges, orders, patient_identifiers, visits
 
-# What is filed under a patient and follows them.
-_FILED: tuple[Table, ...] = (orders, visits, studies, authorizations, reports, appointments)
+Replaced = dict[str, Any]
+"""One row whose values were written over: {"table", "key", "before", "after"}; "before" None: the row was made."""
+
+_TABLES = {table.name: table for table in (orders, visits, patient_identifiers)}
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """One record merged into another. moved: rows by table, as they were filed under the retired record."""
+    """
+    One entry. survivor_key: whose it is since, retired_key: whose it was; they are the same where only a number changed.
+
+    number, new_number: the patient number, account or visit that ended, and what stands instead. merged_at: by the
+    sender's clock, heard_at: by ours. moved: rows by table, as they were filed under the retired record.
+    """
 
     key: int
+    kind: IdentityChange
     survivor_key: int
     retired_key: int
+    number: EntityIdentifier
+    new_number: EntityIdentifier
     message_key: int | None
     merged_at: datetime
-    moved: dict[str, list[int]]
+    heard_at: datetime
+    moved: Rows = field(default_factory=dict)
+    replaced: tuple[Replaced, ...] = ()
     undone_at: datetime | None = None
     undone_by: str = ""
     undo_reason: str = ""
+    undo_note: str = ""
 
 
 def get(tx: ReadTx, key: int) -> Merge:
-    """Return the merge in row *key*. Raises: LookupError."""
+    """Return the entry in row *key*. Raises: LookupError."""
     row = tx.execute(select(merges).where(merges.c.key == key)).first()
     if row is None:
         raise LookupError(f"no merge {key}")
     return _merge(row)
 
 
-def add(tx: WriteTx, survivor_key: int, retired_key: int, merged_at: datetime, moved: dict[str, list[int]]) -> int:
-    """Append a merge. merged_at: by the sender's clock, UTC."""
-    return insert_row(tx, merges, survivor_key=survivor_key, retired_key=retired_key, merged_at=merged_at, moved=moved)
+def about(tx: ReadTx, kind: IdentityChange, number: EntityIdentifier) -> list[Merge]:
+    """Return the entries of one kind about a number that ended, newest first."""
+    query = select(merges).where(
+        merges.c.kind == kind.value, merges.c.number == number.value, merges.c.issuer_of_number == number.issuer
+    )
+    return [_merge(row) for row in tx.execute(query.order_by(merges.c.key.desc()))]
 
 
-def move_everything(tx: WriteTx, from_key: int, to_key: int) -> dict[str, list[int]]:
-    """File everything of one patient under another and return which rows those were, by table."""
-    moved: dict[str, list[int]] = {}
-    for table in _FILED:
-        keys = list(tx.execute(select(table.c.key).where(table.c.patient_key == from_key)).scalars())
-        if keys:
-            tx.execute(update(table).where(table.c.key.in_(keys)).values(patient_key=to_key))
-            moved[table.name] = keys
-    return moved
+def add(tx: WriteTx, entry: Merge) -> int:
+    """Append an entry (its key is ignored)."""
+    return insert_row(
+        tx,
+        merges,
+        kind=entry.kind.value,
+        survivor_key=entry.survivor_key,
+        retired_key=entry.retired_key,
+        number=entry.number.value,
+        issuer_of_number=entry.number.issuer,
+        new_number=entry.new_number.value,
+        issuer_of_new_number=entry.new_number.issuer,
+        merged_at=entry.merged_at,
+        heard_at=entry.heard_at,
+        moved=entry.moved,
+        replaced=list(entry.replaced),
+    )
 
 
-def move_back(tx: WriteTx, merge: Merge) -> None:
-    """File what *merge* moved under the retired record again; only what is still with the survivor: a person may have moved it."""
-    for table in _FILED:
-        rows = merge.moved.get(table.name, [])
-        if rows:
-            tx.execute(
-                update(table)
-                .where(table.c.key.in_(rows), table.c.patient_key == merge.survivor_key)
-                .values(patient_key=merge.retired_key)
-            )
+def later_of(tx: ReadTx, entry: Merge) -> list[Merge]:
+    """Return the entries after *entry* that stand and are about one of its records, newest first."""
+    keys = [entry.survivor_key, entry.retired_key]
+    query = select(merges).where(
+        merges.c.key > entry.key,
+        merges.c.undone_at.is_(None),
+        or_(merges.c.survivor_key.in_(keys), merges.c.retired_key.in_(keys)),
+    )
+    return [_merge(row) for row in tx.execute(query.order_by(merges.c.key.desc()))]
+
+
+def replace_values(tx: WriteTx, table_name: str, key: int, values: dict[str, Any]) -> Replaced:
+    """Write over some values of a row and return what they were."""
+    table = _TABLES[table_name]
+    row = tx.execute(select(*(table.c[name] for name in values)).where(table.c.key == key)).one()
+    tx.execute(update(table).where(table.c.key == key).values(**values))
+    return {
+        "table": table_name,
+        "key": key,
+        "before": {name: _plain(getattr(row, name)) for name in values},
+        "after": {name: _plain(value) for name, value in values.items()},
+    }
+
+
+def made_identifier(tx: WriteTx, patient_key: int, identifier: PatientIdentifier, position: int) -> Replaced:
+    """File a number that nobody had under a patient."""
+    key = patients.add_identifier(tx, patient_key, identifier, position)
+    return {"table": "patient_identifiers", "key": key, "before": None, "after": {"patient_key": patient_key}}
+
+
+def put_back(tx: WriteTx, replaced: Sequence[Replaced]) -> int:
+    """Write the earlier values back, the last first, where nothing else was written since; return how many could not be."""
+    left = 0
+    for one in reversed(replaced):
+        table = _TABLES[one["table"]]
+        row = tx.execute(select(table).where(table.c.key == one["key"])).first()
+        if row is None or any(_plain(getattr(row, name)) != value for name, value in one["after"].items()):
+            left += 1
+        elif one["before"] is None:
+            tx.execute(delete(table).where(table.c.key == one["key"]))
+        else:
+            values = {name: _typed(name, value) for name, value in one["before"].items()}
+            tx.execute(update(table).where(table.c.key == one["key"]).values(**values))
+    return left
 
 
 def name_message(tx: WriteTx, merge_keys: list[int], message_key: int) -> None:
-    """Note which message asked for these merges."""
+    """Note which message asked for these entries."""
     if merge_keys:
         tx.execute(update(merges).where(merges.c.key.in_(merge_keys)).values(message_key=message_key))
 
 
-def retired_at(tx: ReadTx, patient_key: int) -> datetime | None:
-    """Return when a record was merged away, by the sender's clock; None if it was not, or that was undone."""
-    return tx.execute(
-        select(merges.c.merged_at)
-        .where(merges.c.retired_key == patient_key, merges.c.undone_at.is_(None))
+def ended_by(tx: ReadTx, patient_key: int) -> Merge | None:
+    """Return what a record, or the number it keeps, ended by; None if it did not, or that was undone."""
+    row = tx.execute(
+        select(merges)
+        .where(merges.c.retired_key == patient_key, merges.c.survivor_key != patient_key, merges.c.undone_at.is_(None))
         .order_by(merges.c.key.desc())
-    ).scalar()
+    ).first()
+    return None if row is None else _merge(row)
 
 
-def mark_undone(tx: WriteTx, key: int, at: datetime, by: str, reason: str) -> None:
-    """Note that a person took a merge back."""
-    tx.execute(update(merges).where(merges.c.key == key).values(undone_at=at, undone_by=by, undo_reason=reason))
+def mark_undone(tx: WriteTx, key: int, at: datetime, by: str, reason: str, note: str) -> None:
+    """Note that a person took an entry back, and what could not go back."""
+    tx.execute(
+        update(merges).where(merges.c.key == key).values(undone_at=at, undone_by=by, undo_reason=reason, undo_note=note)
+    )
+
+
+def identifier_row(tx: ReadTx, identifier: PatientIdentifier) -> Row[Any] | None:
+    """Return the row of a patient's number."""
+    return tx.execute(
+        select(patient_identifiers).where(
+            patient_identifiers.c.issuer_of_patient_id == identifier.issuer_of_patient_id,
+            patient_identifiers.c.patient_id == identifier.patient_id,
+        )
+    ).first()
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _typed(name: str, value: Any) -> Any:
+    return datetime.fromisoformat(value) if name.endswith("_at") and value is not None else value
 
 
 def _merge(row: Row[Any]) -> Merge:
-    return Merge(**{name: getattr(row, name) for name in Merge.__slots__})
+    return Merge(
+        kind=IdentityChange(row.kind),
+        number=EntityIdentifier(row.number, row.issuer_of_number),
+        new_number=EntityIdentifier(row.new_number, row.issuer_of_new_number),
+        replaced=tuple(row.replaced),
+        **{
+            name: getattr(row, name)
+            for name in Merge.__slots__
+            if name not in ("kind", "number", "new_number", "replaced")
+        },
+    )

@@ -23,8 +23,8 @@ from sqlalchemy import (
     update,
 )
 
-from bridge.domain.identifiers import EntityIdentifier
-from bridge.domain.order import LIVE, Code, Order, Step, StepStatus
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.order import FINAL, LIVE, Code, Order, Step, StepStatus
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps
@@ -147,6 +147,11 @@ def of_patient(tx: ReadTx, patient_key: int) -> list[Order]:
     return _list(_OF_PATIENT.all(tx, number=patient_key))
 
 
+def open_of_patient(tx: ReadTx, patient_key: int) -> list[Order]:
+    """Return a patient's orders that are not finished, newest first."""
+    return [order for order in of_patient(tx, patient_key) if order.status not in FINAL]
+
+
 def add(tx: WriteTx, order: Order, at: datetime) -> Order:
     """Store a new order (its key is ignored)."""
     return replace(order, key=insert_row(tx, orders, **_order_values(order), updated_at=at), version=1)
@@ -234,6 +239,8 @@ def _save_of(table: Table, columns: tuple[str, ...]) -> Prepared:
 def _order_values(order: Order) -> dict[str, Any]:
     return {
         "patient_key": order.patient_key,
+        "patient_id": order.patient_number.patient_id,
+        "issuer_of_patient_id": order.patient_number.issuer_of_patient_id,
         "accession_number": order.accession_number,
         "issuer_of_accession_number": order.issuer_of_accession_number,
         "placer_order_number": order.placer_order_number.value,
@@ -270,6 +277,7 @@ def _order(row: Any) -> Order:
     return Order(
         key=row.key,
         patient_key=row.patient_key,
+        patient_number=PatientIdentifier(row.patient_id, row.issuer_of_patient_id),
         accession_number=row.accession_number,
         issuer_of_accession_number=row.issuer_of_accession_number,
         placer_order_number=EntityIdentifier(row.placer_order_number, row.issuer_of_placer_order_number),

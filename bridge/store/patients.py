@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
-from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
-from bridge.domain.patient import Patient, VisitDraft
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.patient import Patient
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
-from bridge.store.tables import patient_aliases, patient_identifiers, patient_keys, patients, visits
+from bridge.store.tables import orders, patient_aliases, patient_identifiers, patient_keys, patients, studies
 
 _MAX_CHAIN = 100
 _QUESTIONED = (
@@ -33,6 +33,7 @@ _SAVED = (
     "other_patient_names",
     "multiple_birth",
     "provisional",
+    "inactive",
     "patient_address",
     "patient_telephone",
     "as_of",
@@ -57,7 +58,9 @@ _ADD_NUMBER = Prepared(
     insert(patient_identifiers),
     ["patient_key", "issuer_of_patient_id", "patient_id", "identifier_type", "position"],
 )
-_DROP_NUMBERS = Prepared(delete(patient_identifiers).where(_OF_PATIENT))
+_NUMBER_ROWS = Prepared(select(patient_identifiers).where(_OF_PATIENT))
+_DROP_NUMBER = Prepared(delete(patient_identifiers).where(_NUMBER.key == bindparam("key")))
+_PLACE_NUMBER = Prepared(update(patient_identifiers).where(_NUMBER.key == bindparam("at_key")), ["position"])
 _MERGED_INTO = Prepared(
     select(patients.c.key).where(patients.c.merged_into == bindparam("key")).order_by(patients.c.key)
 )
@@ -76,11 +79,6 @@ _ADD_KEY = Prepared(insert(patient_keys), ["patient_key", "kind", "value"])
 _DROP_KEY = Prepared(
     delete(patient_keys).where(
         _KEYS_OF, patient_keys.c.kind == bindparam("kind"), patient_keys.c.value == bindparam("value")
-    )
-)
-_VISIT = Prepared(
-    select(visits.c.key, visits.c.as_of).where(
-        visits.c.issuer_of_admission_id == bindparam("issuer"), visits.c.admission_id == bindparam("admission_id")
     )
 )
 
@@ -242,61 +240,24 @@ def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) ->
     )
 
 
-def move_identifier(tx: WriteTx, identifier: PatientIdentifier, to_key: int) -> None:
-    """File *identifier* under another patient, last in order."""
-    last = tx.execute(
-        select(func.coalesce(func.max(patient_identifiers.c.position), -1)).where(
-            patient_identifiers.c.patient_key == to_key
-        )
-    ).scalar_one()
-    tx.execute(
-        update(patient_identifiers)
-        .where(
-            patient_identifiers.c.issuer_of_patient_id == identifier.issuer_of_patient_id,
-            patient_identifiers.c.patient_id == identifier.patient_id,
-        )
-        .values(patient_key=to_key, position=last + 1)
-    )
+def add_identifier(tx: WriteTx, key: int, identifier: PatientIdentifier, position: int) -> int:
+    """File a number that nobody has under a patient and return its row. position: among the patient's numbers."""
+    return insert_row(tx, patient_identifiers, **_identifier_values(key, identifier, position))
 
 
-def save_visit(tx: WriteTx, patient_key: int, visit: VisitDraft, as_of: datetime) -> None:
-    """Store or refresh a visit by its admission id; older news than what is stored changes nothing."""
-    if not visit.admission_id:
-        return
-    said = {
-        name: value
-        for name in ("patient_class", "current_patient_location", "referring_physician_name", "admitted_local")
-        if (value := getattr(visit, name)) is not None
-    }
-    row = _VISIT.first(tx, issuer=visit.admission_id.issuer, admission_id=visit.admission_id.value)
-    if row is None:
-        insert_row(
-            tx,
-            visits,
-            patient_key=patient_key,
-            issuer_of_admission_id=visit.admission_id.issuer,
-            admission_id=visit.admission_id.value,
-            as_of=as_of,
-            **said,
-        )
-    elif row.as_of is None or row.as_of <= as_of:
-        tx.execute(update(visits).where(visits.c.key == row.key).values(patient_key=patient_key, as_of=as_of, **said))
+def last_position(tx: ReadTx, key: int) -> int:
+    """Return the position of a patient's last number, -1 without one."""
+    found = select(func.max(patient_identifiers.c.position)).where(patient_identifiers.c.patient_key == key)
+    last = tx.execute(found).scalar()
+    return -1 if last is None else int(last)
 
 
-def current_visit(tx: ReadTx, patient_key: int) -> VisitDraft | None:
-    """Return the newest visit of a patient, None if none is known."""
-    row = tx.execute(
-        select(visits).where(visits.c.patient_key == patient_key).order_by(visits.c.as_of.desc(), visits.c.key.desc())
-    ).first()
-    if row is None:
-        return None
-    return VisitDraft(
-        admission_id=EntityIdentifier(row.admission_id, row.issuer_of_admission_id),
-        patient_class=row.patient_class,
-        current_patient_location=row.current_patient_location,
-        referring_physician_name=row.referring_physician_name,
-        admitted_local=row.admitted_local,
-    )
+def inactive_with_exams(tx: ReadTx, limit: int) -> list[int]:
+    """Return records that registration deleted and that have orders or studies all the same, newest first."""
+    ordered = select(orders.c.key).where(orders.c.patient_key == patients.c.key).exists()
+    imaged = select(studies.c.key).where(studies.c.patient_key == patients.c.key).exists()
+    query = select(patients.c.key).where(patients.c.inactive, or_(ordered, imaged))
+    return list(tx.execute(query.order_by(patients.c.updated_at.desc()).limit(limit)).scalars())
 
 
 def _learn_alias(tx: WriteTx, key: int, before: Patient, at: datetime) -> None:
@@ -312,24 +273,32 @@ def _learn_alias(tx: WriteTx, key: int, before: Patient, at: datetime) -> None:
 
 
 def _replace_identifiers(tx: WriteTx, key: int, identifiers: Sequence[PatientIdentifier]) -> None:
-    _DROP_NUMBERS.run(tx, patient_key=key)
-    _add_identifiers(tx, key, identifiers)
+    """Bring a patient's numbers in line; the rows of those that stay are the same rows."""
+    known = {(row.issuer_of_patient_id, row.patient_id): row for row in _NUMBER_ROWS.all(tx, patient_key=key)}
+    new = []
+    for position, one in enumerate(identifiers):
+        row = known.pop(one.key, None)
+        if row is None:
+            new.append(_identifier_values(key, one, position))
+        elif row.position != position:
+            _PLACE_NUMBER.run(tx, at_key=row.key, position=position)
+    for row in known.values():
+        _DROP_NUMBER.run(tx, key=row.key)
+    _ADD_NUMBER.each(tx, new)
 
 
 def _add_identifiers(tx: WriteTx, key: int, identifiers: Sequence[PatientIdentifier]) -> None:
-    _ADD_NUMBER.each(
-        tx,
-        (
-            {
-                "patient_key": key,
-                "issuer_of_patient_id": one.issuer_of_patient_id,
-                "patient_id": one.patient_id,
-                "identifier_type": one.identifier_type,
-                "position": position,
-            }
-            for position, one in enumerate(identifiers)
-        ),
-    )
+    _ADD_NUMBER.each(tx, (_identifier_values(key, one, position) for position, one in enumerate(identifiers)))
+
+
+def _identifier_values(key: int, identifier: PatientIdentifier, position: int) -> dict[str, Any]:
+    return {
+        "patient_key": key,
+        "issuer_of_patient_id": identifier.issuer_of_patient_id,
+        "patient_id": identifier.patient_id,
+        "identifier_type": identifier.identifier_type,
+        "position": position,
+    }
 
 
 def _values(patient: Patient) -> dict[str, Any]:
@@ -340,6 +309,7 @@ def _values(patient: Patient) -> dict[str, Any]:
         "other_patient_names": list(patient.other_patient_names),
         "multiple_birth": patient.multiple_birth,
         "provisional": patient.provisional,
+        "inactive": patient.inactive,
         "patient_address": patient.patient_address,
         "patient_telephone": patient.patient_telephone,
         "as_of": patient.as_of,
@@ -357,6 +327,7 @@ def _patient(row: Any, identifiers: Sequence[PatientIdentifier]) -> Patient:
         other_patient_names=tuple(row.other_patient_names),
         multiple_birth=row.multiple_birth,
         provisional=row.provisional,
+        inactive=row.inactive,
         patient_address=row.patient_address,
         patient_telephone=row.patient_telephone,
         as_of=row.as_of,

@@ -33,10 +33,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
+from bridge.domain.adt_events import JOURNALLED, IdentityChange
 from bridge.domain.appointment import AppointmentState
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.message import MessageState
 from bridge.domain.order import StepStatus
+from bridge.domain.patient import VisitState
 from bridge.domain.performed import PerformedStatus
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
@@ -143,6 +145,7 @@ patients = Table(
     Column("other_patient_names", JSON, nullable=False, server_default=text("'[]'")),
     _flag("multiple_birth"),
     _flag("provisional"),
+    _flag("inactive"),
     _text("patient_address"),
     _text("patient_telephone"),
     Column("as_of", Instant),
@@ -202,26 +205,61 @@ visits = Table(
     _to("patient"),
     _text("issuer_of_admission_id"),
     Column("admission_id", Text, nullable=False),
+    _text("issuer_of_account_number"),
+    _text("account_number"),
+    # The patient's number that the visit came under.
+    _text("issuer_of_patient_id"),
+    _text("patient_id"),
+    Column("state", Text, nullable=False, server_default=VisitState.OPEN.value),
     _text("patient_class"),
     _text("current_patient_location"),
     _text("referring_physician_name"),
     _text("admitted_local"),
+    _text("discharged_local"),
     Column("as_of", Instant),
+    # By the sender's clock: since when it is this patient's, or has this number, because it was moved.
+    Column("moved_at", Instant),
+    _to("visit", column="moved_into", nullable=True),
     UniqueConstraint("issuer_of_admission_id", "admission_id"),
+    Index(None, "account_number"),
+    _one_of("state", VisitState),
 )
 
+# The journal of merges, moves and changed numbers. moved: rows by table; replaced: values that were written over.
 merges = Table(
     "merges",
     metadata,
     _key(),
+    Column("kind", Text, nullable=False, server_default=IdentityChange.MERGE.value),
     _to("patient", column="survivor_key"),
     _to("patient", column="retired_key"),
+    _text("number"),
+    _text("issuer_of_number"),
+    _text("new_number"),
+    _text("issuer_of_new_number"),
     _to("message", nullable=True),
     Column("merged_at", Instant, nullable=False),
+    Column("heard_at", Instant, nullable=False),
     Column("moved", JSON, nullable=False, server_default=text("'{}'")),
+    Column("replaced", JSON, nullable=False, server_default=text("'[]'")),
     Column("undone_at", Instant),
     _text("undone_by"),
     _text("undo_reason"),
+    _text("undo_note"),
+    Index(None, "number"),
+    _one_of("kind", JOURNALLED, "kind"),
+)
+
+# Two records that registration says are one person's; they stay two. The lower row's key is first.
+patient_links = Table(
+    "patient_links",
+    metadata,
+    _key(),
+    _to("patient", column="first_patient_key"),
+    _to("patient", column="second_patient_key"),
+    _flag("linked"),
+    Column("said_at", Instant, nullable=False),
+    UniqueConstraint("first_patient_key", "second_patient_key"),
 )
 
 # ── what was ordered, what was performed ─────────────────────────────────────────────────────────────────────────────
@@ -231,6 +269,9 @@ orders = Table(
     metadata,
     _key(),
     _to("patient"),
+    # The patient's number that the order came under: what is moved with that number, and comes back with it.
+    _text("patient_id"),
+    _text("issuer_of_patient_id"),
     _text("accession_number"),
     _text("issuer_of_accession_number"),
     _text("placer_order_number"),

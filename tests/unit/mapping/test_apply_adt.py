@@ -178,7 +178,7 @@ def test_a_merge_without_its_halves_is_refused(segments: tuple[str, ...], error:
     [
         ("MDM^T02", "unsupported_type", "MSH-9.1"),
         ("ZZZ^Z99", "unsupported_type", "MSH-9.1"),
-        ("ADT^A03", "unsupported_event", "MSH-9.2"),
+        ("ADT^A17", "unsupported_event", "MSH-9.2"),
         ("ADT", "unsupported_event", "MSH-9.2"),
         ("ORM^O02", "unsupported_event", "MSH-9.2"),
     ],

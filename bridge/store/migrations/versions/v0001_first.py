@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("other_patient_names", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("multiple_birth", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("provisional", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("inactive", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("patient_address", sa.Text(), server_default="", nullable=False),
         sa.Column("patient_telephone", sa.Text(), server_default="", nullable=False),
         sa.Column("as_of", Instant(), nullable=True),
@@ -190,20 +191,33 @@ def upgrade() -> None:
     op.create_table(
         "merges",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("kind", sa.Text(), server_default="merge", nullable=False),
         sa.Column("survivor_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("retired_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("new_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_new_number", sa.Text(), server_default="", nullable=False),
         sa.Column("message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("merged_at", Instant(), nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
         sa.Column("moved", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("replaced", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("undone_at", Instant(), nullable=True),
         sa.Column("undone_by", sa.Text(), server_default="", nullable=False),
         sa.Column("undo_reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("undo_note", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('merge', 'move_number', 'change_number', 'move_account', 'move_visit', 'change_account')",
+            name=op.f("ck_merges_kind"),
+        ),
         sa.ForeignKeyConstraint(["message_key"], ["messages.key"], name=op.f("fk_merges_message_key")),
         sa.ForeignKeyConstraint(["retired_key"], ["patients.key"], name=op.f("fk_merges_retired_key")),
         sa.ForeignKeyConstraint(["survivor_key"], ["patients.key"], name=op.f("fk_merges_survivor_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_merges")),
     )
     op.create_index(op.f("ix_merges_message_key"), "merges", ["message_key"], unique=False)
+    op.create_index(op.f("ix_merges_number"), "merges", ["number"], unique=False)
     op.create_index(op.f("ix_merges_retired_key"), "merges", ["retired_key"], unique=False)
     op.create_index(op.f("ix_merges_survivor_key"), "merges", ["survivor_key"], unique=False)
     op.create_table(
@@ -223,6 +237,8 @@ def upgrade() -> None:
         "orders",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), server_default="", nullable=False),
         sa.Column("accession_number", sa.Text(), server_default="", nullable=False),
         sa.Column("issuer_of_accession_number", sa.Text(), server_default="", nullable=False),
         sa.Column("placer_order_number", sa.Text(), server_default="", nullable=False),
@@ -311,6 +327,28 @@ def upgrade() -> None:
     op.create_index(op.f("ix_patient_keys_kind_value"), "patient_keys", ["kind", "value"], unique=False)
     op.create_index(op.f("ix_patient_keys_patient_key"), "patient_keys", ["patient_key"], unique=False)
     op.create_table(
+        "patient_links",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("first_patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("second_patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("linked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["first_patient_key"], ["patients.key"], name=op.f("fk_patient_links_first_patient_key")
+        ),
+        sa.ForeignKeyConstraint(
+            ["second_patient_key"], ["patients.key"], name=op.f("fk_patient_links_second_patient_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_patient_links")),
+        sa.UniqueConstraint(
+            "first_patient_key",
+            "second_patient_key",
+            name=op.f("uq_patient_links_first_patient_key_second_patient_key"),
+        ),
+    )
+    op.create_index(op.f("ix_patient_links_first_patient_key"), "patient_links", ["first_patient_key"], unique=False)
+    op.create_index(op.f("ix_patient_links_second_patient_key"), "patient_links", ["second_patient_key"], unique=False)
+    op.create_table(
         "sessions",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("token_digest", sa.Text(), nullable=False),
@@ -344,17 +382,29 @@ def upgrade() -> None:
         sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("issuer_of_admission_id", sa.Text(), server_default="", nullable=False),
         sa.Column("admission_id", sa.Text(), nullable=False),
+        sa.Column("issuer_of_account_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("account_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), server_default="open", nullable=False),
         sa.Column("patient_class", sa.Text(), server_default="", nullable=False),
         sa.Column("current_patient_location", sa.Text(), server_default="", nullable=False),
         sa.Column("referring_physician_name", sa.Text(), server_default="", nullable=False),
         sa.Column("admitted_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("discharged_local", sa.Text(), server_default="", nullable=False),
         sa.Column("as_of", Instant(), nullable=True),
+        sa.Column("moved_at", Instant(), nullable=True),
+        sa.Column("moved_into", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint("state IN ('pre_admit', 'open', 'closed', 'cancelled')", name=op.f("ck_visits_state")),
+        sa.ForeignKeyConstraint(["moved_into"], ["visits.key"], name=op.f("fk_visits_moved_into")),
         sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_visits_patient_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_visits")),
         sa.UniqueConstraint(
             "issuer_of_admission_id", "admission_id", name=op.f("uq_visits_issuer_of_admission_id_admission_id")
         ),
     )
+    op.create_index(op.f("ix_visits_account_number"), "visits", ["account_number"], unique=False)
+    op.create_index(op.f("ix_visits_moved_into"), "visits", ["moved_into"], unique=False)
     op.create_index(op.f("ix_visits_patient_key"), "visits", ["patient_key"], unique=False)
     op.create_table(
         "appointments",

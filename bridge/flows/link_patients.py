@@ -1,0 +1,61 @@
+"""Two records are one person's, or are not (A24, A37): a note for people, never a merge. Source: HL7 2.5.1 3.3.24, 3.3.37."""
+
+from __future__ import annotations
+
+from bridge.domain.identity_draft import LinkDraft
+from bridge.domain.message import Notice
+from bridge.domain.patient import Patient
+from bridge.errors import Conflict
+from bridge.flows.journal_change import Changed
+from bridge.flows.register_patient import News, known_or_made
+from bridge.store import filing, links, merges, patients
+from bridge.store.db import WriteTx
+
+
+def link_patients(tx: WriteTx, draft: LinkDraft, news: News) -> Changed:
+    """
+    Note that two records are linked, or are not any more; nothing moves, and no image is bound by it.
+
+    Two that were merged are not parted by an unlink: their studies are put before a person, who may undo the merge.
+    Raises: Conflict (AE 205), for a record linked to itself.
+    """
+    if draft.one.identifiers[0].key == draft.other.identifiers[0].key:
+        raise Conflict("a patient cannot be linked to itself", code="duplicate_key", where="PID[2]-3")
+    merged = _merged(tx, draft)
+    if merged is not None:
+        return merged
+    one, other = (known_or_made(tx, each.identifiers[0], each, news) for each in (draft.one, draft.other))
+    said = links.said_at(tx, one.key, other.key)
+    if said is not None and said[0] > news.said_at:
+        return Changed(one, [Notice("I", "older than what is known of the link, nothing changed", "PID-3")])
+    links.put(tx, one.key, other.key, news.said_at, linked=draft.linked)
+    if (said is not None and said[1]) == draft.linked:
+        return Changed(one, [Notice("I", "it is so already, nothing changed", "PID-3")])
+    return Changed(one)
+
+
+def _merged(tx: WriteTx, draft: LinkDraft) -> Changed | None:
+    """Return what becomes of a link between two numbers of one record, None if they are of two."""
+    first, second = (patients.find(tx, each.identifiers[0]) for each in (draft.one, draft.other))
+    if first is None or second is None:
+        return None
+    live = patients.survivor(tx, first.key)
+    if live.key != patients.survivor(tx, second.key).key:
+        return None
+    if draft.linked:
+        return Changed(live, [Notice("I", "the two are one record already, nothing changed", "PID-3")])
+    doubted = {key for one in (first, second) for key in _resting_on_merge(tx, one, live.key)}
+    held = [(key, "A37", _DOUBT) for key in sorted(doubted)]
+    return Changed(live, [Notice("W", "the two were merged: a person must part them", "PID-3")], held=held)
+
+
+def _resting_on_merge(tx: WriteTx, retired: Patient, live_key: int) -> list[int]:
+    """Return the studies that are the survivor's because *retired* was merged."""
+    entry = merges.ended_by(tx, retired.key) if retired.merged_into is not None else None
+    if entry is None:
+        return []
+    since = filing.under_numbers(tx, live_key, retired.identifiers)
+    return [*entry.moved.get("studies", ()), *since.get("studies", ())]
+
+
+_DOUBT = "Registration says that the two records it rests on are two people's."

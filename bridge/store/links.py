@@ -1,0 +1,37 @@
+"""Records that registration says are one person's and that stay two. Nothing moves by a link, and it is no evidence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, or_, select, update
+
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import patient_links
+
+
+def said_at(tx: ReadTx, one: int, other: int) -> tuple[datetime, bool] | None:
+    """Return when registration last spoke of two records, by its clock, and whether it called them linked; None: never."""
+    row = tx.execute(select(patient_links).where(*_pair(one, other))).first()
+    return None if row is None else (row.said_at, row.linked)
+
+
+def put(tx: WriteTx, one: int, other: int, at: datetime, *, linked: bool) -> None:
+    """Note whether two records are linked from *at* on."""
+    done = tx.execute(update(patient_links).where(*_pair(one, other)).values(linked=linked, said_at=at))
+    if not done.rowcount:
+        first, second = sorted((one, other))
+        insert_row(tx, patient_links, first_patient_key=first, second_patient_key=second, linked=linked, said_at=at)
+
+
+def of_patient(tx: ReadTx, patient_key: int) -> list[int]:
+    """Return the records that are linked to this one."""
+    first, second = patient_links.c.first_patient_key, patient_links.c.second_patient_key
+    query = select(first, second).where(patient_links.c.linked, or_(first == patient_key, second == patient_key))
+    rows = tx.execute(query.order_by(patient_links.c.key))
+    return [row[1] if row[0] == patient_key else row[0] for row in rows]
+
+
+def _pair(one: int, other: int) -> tuple[ColumnElement[bool], ...]:
+    first, second = sorted((one, other))
+    return (patient_links.c.first_patient_key == first, patient_links.c.second_patient_key == second)
