@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge import __version__
-from bridge.commands import accounts, clients, keeping, mapping, records, running
+from bridge.commands import accounts, clients, keeping, mapping, merges, records, running
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,6 +26,7 @@ for _command in (
     records.replay,
     records.deliveries,
     records.mismatches,
+    merges.merges_command,
     accounts.user,
     accounts.token,
     keeping.backup_command,

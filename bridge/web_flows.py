@@ -120,8 +120,8 @@ class _Calls:
     def enter_order(self, *, order: OrderDraft, patient: PatientDraft, actor: str) -> str:
         return self._entry.enter_order(order, patient, actor)
 
-    def undo_merge(self, *, merge_key: int, reason: str, actor: str) -> None:
-        self._undoer.undo(merge_key, reason, actor)
+    def undo_merge(self, *, merge_key: int, reason: str, actor: str) -> str:
+        return self._undoer.undo(merge_key, reason, actor)
 
     def retry_delivery(self, *, delivery_key: int, actor: str) -> None:
         retry_delivery(self._house.store, self._house.clock, delivery_key, actor)

@@ -75,9 +75,9 @@ class EnterOrder(Protocol):
 
 
 class UndoMerge(Protocol):
-    """Part two records that a message had merged."""
+    """Take a merge, move or changed number back; returns what could not go back, "" if all did."""
 
-    def __call__(self, *, merge_key: int, reason: str, actor: str) -> None: ...
+    def __call__(self, *, merge_key: int, reason: str, actor: str) -> str: ...
 
 
 class ReplayMessage(Protocol):

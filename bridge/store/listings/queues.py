@@ -12,6 +12,7 @@ from bridge.domain.claim import Authorization
 from bridge.domain.study import BOUND_STATES
 from bridge.store import authorizations as claims
 from bridge.store import deliveries as outbox
+from bridge.store import patients
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.store.listings.people import Person, by_key, keys_by_name, keys_by_number
@@ -41,9 +42,14 @@ class MismatchRow:
 
 @dataclass(frozen=True, slots=True)
 class MergeRow:
-    """One merge of two records."""
+    """
+    One merge, move or changed number. survivor: whose it is since, retired: whose it was.
+
+    number, new_number: what ended and what stands instead, "number (issuer)". undo_note: what an undo left behind.
+    """
 
     key: int
+    kind: str
     survivor: Person | None
     retired: Person | None
     merged_at: datetime
@@ -51,6 +57,9 @@ class MergeRow:
     undone_at: datetime | None
     undone_by: str
     undo_reason: str
+    undo_note: str
+    number: str
+    new_number: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +154,7 @@ def merge_rows(tx: ReadTx, *, before: int | None, limit: int) -> list[MergeRow]:
     return [
         MergeRow(
             row.key,
+            row.kind,
             people.get(row.survivor_key),
             people.get(row.retired_key),
             row.merged_at,
@@ -152,9 +162,23 @@ def merge_rows(tx: ReadTx, *, before: int | None, limit: int) -> list[MergeRow]:
             row.undone_at,
             row.undone_by,
             row.undo_reason,
+            row.undo_note,
+            _numbered(row.number, row.issuer_of_number),
+            _numbered(row.new_number, row.issuer_of_new_number),
         )
         for row in found
     ]
+
+
+def deleted_records(tx: ReadTx, limit: int) -> list[Person]:
+    """Return the people whose record registration deleted though it has orders or images, newest first."""
+    keys = patients.inactive_with_exams(tx, limit)
+    people = by_key(tx, keys)
+    return [people[key] for key in keys]
+
+
+def _numbered(value: str, issuer: str) -> str:
+    return f"{value} ({issuer})" if issuer else value
 
 
 def delivery_rows(tx: ReadTx, *, state: str, before: int | None, limit: int) -> list[DeliveryRow]:

@@ -127,9 +127,12 @@ def mismatch_row(row: MismatchRow) -> Json:
 
 
 def merge_row(row: MergeRow) -> Json:
-    """Return one merge."""
+    """Return one merge, move or changed number. survivor: whose it is since, retired: whose it was."""
     return {
         "id": row.key,
+        "kind": row.kind,
+        "number": row.number,
+        "new_number": row.new_number,
         "survivor": person(row.survivor),
         "retired": person(row.retired),
         "merged_at": instant(row.merged_at),
@@ -137,6 +140,7 @@ def merge_row(row: MergeRow) -> Json:
         "undone_at": instant(row.undone_at),
         "undone_by": row.undone_by or None,
         "undo_reason": row.undo_reason or None,
+        "undo_note": row.undo_note or None,
     }
 
 

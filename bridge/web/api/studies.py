@@ -79,11 +79,11 @@ def list_merges() -> Response:
 @blueprint.post("/merges/<int:merge_key>/undo")
 @needs(Permission.DECIDE)
 def undo_merge(merge_key: int) -> Response:
-    """Part two records again."""
+    """Take a merge, move or changed number back."""
     body = bodies.only(bodies.json_object(), "reason")
     reason = bodies.text(body, "reason", required=True)
-    services().flows.undo_merge(merge_key=merge_key, reason=reason, actor=caller().name)
-    return jsonify(id=merge_key, undone=True)
+    note = services().flows.undo_merge(merge_key=merge_key, reason=reason, actor=caller().name)
+    return jsonify(id=merge_key, undone=True, note=note or None)
 
 
 def _decide(study_instance_uid: str) -> Response:
