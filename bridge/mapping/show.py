@@ -17,7 +17,6 @@ from bridge.mapping.evaluate import shown
 _LISTS = {
     "merges": "merge",
     "moves": "move",
-    "links": "link",
     "orders": "order",
     "steps": "step",
     "appointments": "appointment",
@@ -37,8 +36,10 @@ def show(mapped: Mapped) -> str:
         draft = getattr(mapped, name)
         if draft is not None:
             lines += _lines(name, draft)
-    for name in ("merges", "moves", "links"):
-        lines += _numbered("", name, getattr(mapped, name))
+    lines += _numbered("", "merges", mapped.merges)
+    lines += _numbered("", "moves", mapped.moves)
+    for number, link in enumerate(mapped.links, 1):
+        lines += _lines(f"link {number}", link)
     lines += _numbered("", "orders", mapped.orders)
     lines += _numbered("", "appointments", mapped.appointments)
     lines += _numbered("", "reports", mapped.reports)
