@@ -18,7 +18,7 @@ from bridge.domain.order_status import SCHEDULED, code_of, status_fact
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.publishers.completeness import study_complete_at
-from bridge.store import decisions, deliveries, order_notices, orders, patients, performed, studies
+from bridge.store import decisions, deliveries, order_notices, orders, patients, performed, studies, visits
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 from bridge.store.order_notices import HAS_IMAGES, STATUS, WITHDRAWN, Told
@@ -166,9 +166,8 @@ class Owing:
         return made[0].decided_at if made else self._now
 
     def _notice(self, message_type: str, code: str, at: datetime, patient: Patient) -> OrderNotice:
-        visit = patients.current_visit(self._tx, self._order.patient_key)
-        is_visit = visit is not None and visit.admission_id == self._order.admission_id
-        patient_class = visit.patient_class or "" if visit is not None and is_visit else ""
+        visit = visits.find(self._tx, self._order.admission_id) if self._order.admission_id else None
+        patient_class = visit.patient_class if visit is not None else ""
         return OrderNotice(message_type, code, at, patient, self._order, self._steps, patient_class)
 
     def _write(self, told: Told, said: str, notice: OrderNotice) -> Owed:
