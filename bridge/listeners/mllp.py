@@ -44,8 +44,8 @@ class MllpListener:
         self._port = port
         self._handle = handle
         self.tls = tls
-        self._limits = limits or MllpLimits()
-        self._networks = [ip_network(network, strict=False) for network in self._limits.peers]
+        self.limits = limits or MllpLimits()
+        self._networks = [ip_network(network, strict=False) for network in self.limits.peers]
         self._connections: set[Connection] = set()
         self._socket: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -73,7 +73,7 @@ class MllpListener:
         Raises: OSError.
         """
         loop = asyncio.get_running_loop()
-        give_up = loop.time() + self._limits.bind_secs
+        give_up = loop.time() + self.limits.bind_secs
         while True:
             try:
                 self._socket = _bind(self._host, self._port)
@@ -97,7 +97,7 @@ class MllpListener:
                 connection.task.cancel()
         tasks = [connection.task for connection in self._connections if connection.task is not None]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=self._limits.drain_secs)
+            _, late = await asyncio.wait(tasks, timeout=self.limits.drain_secs)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -131,7 +131,7 @@ class MllpListener:
         accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         loop = asyncio.get_running_loop()
-        conversation = Conversation(Wire(), self._handle_from(address), self._limits, self.counts, self._relieve)
+        conversation = Conversation(Wire(), self._handle_from(address), self.limits, self.counts, self._relieve)
         connection = Connection(address, conversation, loop.time())
         self._connections.add(connection)
         self.counts.connections += 1
@@ -147,14 +147,14 @@ class MllpListener:
 
     def _make_room(self, address: str) -> bool:
         """Close a connection where a cap is reached; say whether there is room for one more."""
-        has_room, leaving = room_for(address, self._connections, self._limits)
+        has_room, leaving = room_for(address, self._connections, self.limits)
         if leaving is not None:
             self._evict(leaving)
         return has_room
 
     def _relieve(self) -> None:
         """Close the heaviest connections until what unfinished frames hold is within bounds again."""
-        while self.counts.held_bytes > self._limits.held_bytes:
+        while self.counts.held_bytes > self.limits.held_bytes:
             leaving = heaviest(self._connections)
             if leaving is None:
                 return
@@ -174,7 +174,7 @@ class MllpListener:
                 lambda: wire,
                 accepted,
                 ssl=self.tls,
-                ssl_handshake_timeout=self._limits.handshake_secs if self.tls else None,
+                ssl_handshake_timeout=self.limits.handshake_secs if self.tls else None,
             )
             await connection.conversation.run()
             wire.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 _TLS = "hl7+tls"
 _LOOK_SECS = 2.0
+_OWN_FILES = 500
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
 # Ends that need nobody: a sender that has gone, or that says nothing for long.
 _ORDINARY = frozenset({"peer_gone", "idle"})
@@ -47,6 +49,7 @@ class Hl7Role:
         house.receiver.on_not_stored = self._note_not_stored
 
     def start(self) -> None:
+        _make_room_for(sum(listener.limits.connections for listener in self._listeners.values()))
         self._book.start()
         self._house.message_queue.start()
         self._thread.start()
@@ -127,6 +130,17 @@ class Hl7Role:
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+
+def _make_room_for(connections: int) -> None:
+    """Let this process hold so many connections beside its own files, as far as the system allows."""
+    wanted = connections + _OWN_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning("few_open_files_allowed", allowed=allowed, wanted=wanted)
 
 
 def make(house: House) -> Role:

@@ -19,6 +19,11 @@ __all__ = ["NULL", "Delimiters", "Envelope", "Message", "Segment", "build_segmen
 
 MAX_SEGMENTS = 20_000
 MAX_REPETITIONS = 1_000
+MAX_DELIMITERS = 500_000
+MAX_LINES = 250_000
+MAX_ESCAPES = 200_000
+_SURELY_FITS = min(MAX_DELIMITERS, MAX_LINES, MAX_ESCAPES)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}", re.ASCII)
 _SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
@@ -156,8 +161,23 @@ def parse(raw: bytes, default_charset: str | None = None, envelope: Envelope | N
         )
     text, codec, notices = decode(body_of(raw), envelope.declared_charsets, default_charset)
     message = Message(envelope, envelope.delimiters, codec, notices=notices)
-    message.segments = tuple(_segments(message, _lines(text, envelope.delimiters.field)))
+    if len(text) > _SURELY_FITS:
+        _check_counts(text, envelope.delimiters)
+    lines = _lines(text, envelope.delimiters.field)
+    if "Base64" in text:
+        lines = _unwrapped(lines, message)
+    message.segments = tuple(_segments(message, lines))
     return message
+
+
+def _check_counts(text: str, delimiters: Delimiters) -> None:
+    """Refuse what would be cut into more pieces than any message has: it would cost seconds and memory by the gigabyte."""
+    marks = (delimiters.field, delimiters.component, delimiters.repetition, delimiters.subcomponent)
+    counts = [text.count(mark) for mark in marks if mark]
+    lines = text.count("\r") + text.count("\n")
+    escapes = text.count(delimiters.escape) if delimiters.escape else 0
+    if max(counts) > MAX_DELIMITERS or lines > MAX_LINES or escapes > MAX_ESCAPES:
+        raise Malformed("more delimiters, lines or escapes than a message has", code="too_many")
 
 
 def _lines(text: str, separator: str) -> list[str]:
@@ -175,6 +195,24 @@ def _lines(text: str, separator: str) -> list[str]:
                 out.append("\n".join(kept))
                 kept = [part]
         out.append("\n".join(kept))
+    return out
+
+
+def _unwrapped(lines: list[str], message: Message) -> list[str]:
+    """Join what a sender broke a Base64 value into: such lines begin no segment, and nothing else in them can be meant."""
+    separator = message.delimiters.field
+    out: list[str] = []
+    value: list[str] = []
+    for line in lines:
+        if value and not _begins_segment(line, separator) and _BASE64.fullmatch(line.split(separator, 1)[0]):
+            value.append(line)
+            continue
+        out.append("".join(value))
+        value = [line] if line.startswith("OBX") and "Base64" in line else []
+        out += [] if value else [line]
+    out.append("".join(value))
+    if len(out) - out.count("") < len(lines) - lines.count(""):
+        message.notices.append(Notice("W", "a Base64 value that was broken into lines was joined", "OBX-5"))
     return out
 
 
@@ -197,10 +235,10 @@ def _segments(message: Message, lines: list[str]) -> list[Segment]:
         name = line[:3]
         numbers[name] = number = numbers.get(name, 0) + 1
         segments.append(Segment(message, name, number, line))
+        if len(segments) > MAX_SEGMENTS:
+            raise Malformed(f"more than {MAX_SEGMENTS} segments", code="too_many", where=name)
     if numbers.get("MSH", 0) != 1:
         raise Malformed("two messages in one", code="segment_sequence", where="MSH[2]", source="HL7 2.5.1 2.14.9")
-    if len(segments) > MAX_SEGMENTS:
-        raise Malformed(f"more than {MAX_SEGMENTS} segments", code="too_many", where=segments[-1].name)
     return segments
 
 

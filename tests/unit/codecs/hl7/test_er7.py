@@ -130,6 +130,24 @@ def test_too_many_segments_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("unit", "count"),
+    [
+        (b"|", er7.MAX_DELIMITERS),
+        (b"^", er7.MAX_DELIMITERS),
+        (b"~", er7.MAX_DELIMITERS),
+        (b"&", er7.MAX_DELIMITERS),
+        (b"\\", er7.MAX_ESCAPES),
+        (b"\n", er7.MAX_LINES),
+        (b"\r", er7.MAX_LINES),
+    ],
+)
+def test_more_pieces_than_a_message_has_are_refused_before_it_is_cut(unit: bytes, count: int) -> None:
+    with pytest.raises(Malformed) as refused:
+        er7.parse(message(b"NTE|1||" + unit * (count + 1) + b"ZXY"))
+    assert refused.value.code == "too_many"
+
+
+@pytest.mark.parametrize(
     ("start", "unit"),
     [(b"NTE|1||", b"\n"), (b"NTE|1||", b" \n"), (b"PID|", b"|"), (b"NTE|1||", b"\\")],
     ids=["line feeds", "blank lines", "fields", "escapes"],
@@ -139,10 +157,35 @@ def test_reading_takes_time_in_proportion(start: bytes, unit: bytes) -> None:
     def read(count: int) -> None:
         er7.parse(message(start + unit * count)).segments[1].value(3)
 
-    quarter = min(timeit.repeat(lambda: read(150_000), timer=time.thread_time, number=1, repeat=3))
-    whole = min(timeit.repeat(lambda: read(600_000), timer=time.thread_time, number=1, repeat=3))
+    quarter = min(timeit.repeat(lambda: read(40_000), timer=time.thread_time, number=1, repeat=3))
+    whole = min(timeit.repeat(lambda: read(160_000), timer=time.thread_time, number=1, repeat=3))
 
     assert whole / quarter < 10
+
+
+def test_a_base64_value_that_was_broken_into_lines_is_read_as_one() -> None:
+    wrapped = b"OBX|1|ED|PDF^^LN||^Application^PDF^Base64^JVBERi0x\rLjMNCiXi\rTw8L+w==||||||F"
+    read = er7.parse(message(b"PID|1||7", wrapped, b"OBX|2|TX|1^x||text||||||F"))
+
+    assert [segment.name for segment in read.segments[1:]] == ["PID", "OBX", "OBX"]
+    first, second = read.all("OBX")
+    assert (first.value(5, 5), first.field(11)) == ("JVBERi0xLjMNCiXiTw8L+w==", "F")
+    assert second.value(5) == "text"
+    assert [notice.where for notice in read.all_notices()] == ["OBX-5"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"OBX|1|ED|||^AP^PDF^Base64^QUJD||||||F", b"not base64|x"),
+        (b"OBX|1|ED|||^AP^PDF^Base64^QUJD||||||F", b"NTE|1", b"QUJD"),
+        (b"NTE|1||Base64", b"QUJD"),
+    ],
+)
+def test_any_other_line_that_begins_no_segment_is_refused(lines: tuple[bytes, ...]) -> None:
+    with pytest.raises(Malformed) as refused:
+        er7.parse(message(b"PID|1||7", *lines))
+    assert refused.value.code == "segment_sequence"
 
 
 def test_the_charset_of_the_header_reads_the_message() -> None:
