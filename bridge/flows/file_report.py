@@ -42,7 +42,7 @@ _WORDS = {
     ReportStatus.CORRECTED: "Corrected report received",
     ReportStatus.APPENDED: "Addendum to the report received",
     ReportStatus.CANCELLED: "Report cancelled",
-    ReportStatus.ENTERED_IN_ERROR: "Report withdrawn: it was sent in error",
+    ReportStatus.ENTERED_IN_ERROR: "Report withdrawn as sent in error",
     ReportStatus.UNKNOWN: "Report received, without a status",
 }
 

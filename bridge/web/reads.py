@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Unpack
 
+from flask import Response
+
+from bridge.flows.read_document import read_document
 from bridge.flows.record_access import record_access, record_look_at
 from bridge.store import audit
-from bridge.store.listings import exam_detail, search
+from bridge.store.listings import exam_detail, exam_reports, search
 from bridge.store.listings.exam_detail import Exam
 from bridge.store.listings.people import Person
 from bridge.store.listings.search import Found
+from bridge.web import documents
 from bridge.web.access import caller, origin, services
 
 
@@ -43,6 +47,15 @@ def read_exam(reference: str) -> Exam:
     patient_key = row.patient.key if row.patient is not None and row.patient.key else None
     note("exam_viewed", patient_key=patient_key, order_key=row.order_key, study_key=row.study_key)
     return exam
+
+
+def open_document(document_key: int) -> Response:
+    """Return a report's document as a file; audited. Raises: LookupError, Unavailable."""
+    with services().store.read() as tx:
+        document, report = exam_reports.open_document(tx, document_key)
+    content = read_document(documents.blobs(), document)
+    note("document_read", patient_key=report.patient_key, order_key=report.order_key)
+    return documents.as_file(document, content)
 
 
 def note_keys(action: str, patient_keys: Iterable[int], message_key: int) -> None:

@@ -16,7 +16,8 @@ from bridge.store import authorizations, deliveries, events, orders, performed, 
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
-from bridge.store.listings import exams
+from bridge.store.listings import exam_reports, exams
+from bridge.store.listings.exam_reports import ReportOnExam
 from bridge.store.listings.exams import ExamRow
 from bridge.store.tables import instances, mismatches, publications, series
 from bridge.store.tables import orders as orders_table
@@ -69,6 +70,7 @@ class Exam:
     stations: tuple[ReachedStation, ...]
     timeline: tuple[Event, ...]
     others: tuple[str, ...] = ()
+    reports: tuple[ReportOnExam, ...] = ()
 
 
 def find(tx: ReadTx, reference: str, *, unbound: bool) -> Exam:
@@ -167,6 +169,7 @@ def _whole(
         attachments=tuple(attached),
         stations=(),
         timeline=tuple(lines),
+        reports=exam_reports.of_exam(tx, order, shown),
     )
     return replace(exam, stations=tuple(_stations(exam)))
 

@@ -11,7 +11,7 @@ from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.errors import Incomplete, Malformed
 from bridge.store import authorizations, studies
 from bridge.store.db import ReadTx
-from bridge.store.listings import queues
+from bridge.store.listings import exam_reports, queues
 from bridge.web import bodies, paging, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.api import shapes
@@ -71,11 +71,12 @@ def enter_authorization() -> tuple[Response, int]:
 @blueprint.get("/authorizations/<int:authorization_key>")
 @needs(Permission.BILL)
 def read_authorization(authorization_key: int) -> Response:
-    """Return one authorization."""
+    """Return one authorization, with the reports that a packet for it could hold."""
     with services().store.read() as tx:
         row = queues.authorizations_by_key(tx, [authorization_key])[0]
+        material = exam_reports.for_authorization(tx, row.authorization)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
-    return jsonify(shapes.authorization_row(row))
+    return jsonify(shapes.authorization_row(row) | {"reports": [shapes.report(one) for one in material]})
 
 
 @blueprint.get("/authorizations/<int:authorization_key>/attachments")

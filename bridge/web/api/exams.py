@@ -39,6 +39,13 @@ def read_exam(reference: str) -> Response:
     return jsonify(shapes.exam(reads.read_exam(reference)))
 
 
+@blueprint.get("/documents/<int:document_key>")
+@needs(Permission.READ_EXAMS)
+def read_document(document_key: int) -> Response:
+    """Return a document of a report that stands, as a file."""
+    return reads.open_document(document_key)
+
+
 @blueprint.get("/worklist")
 @needs(Permission.READ_WORKLIST)
 def worklist() -> Response:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from bridge.domain.claim import ClaimAttachment
+from bridge.domain.report import Report, ReportDocument, ReportVersion
 from bridge.store.audit import AuditRow
 from bridge.store.events import Event
 from bridge.store.listings.exam_detail import Exam, Published, ReachedStation, StudyOnExam
@@ -75,7 +77,51 @@ def exam(one: Exam) -> Json:
         "timeline": [timeline_line(each) for each in one.timeline],
         "studies": [_study_on_exam(each) for each in one.studies],
         "authorizations": [{"id": a.key, "number": a.number, "payer": a.payer_name} for a in one.authorizations],
+        "reports": [report(each.report, each.versions) for each in one.reports],
         "others": list(one.others),
+    }
+
+
+def report(one: Report, versions: Iterable[ReportVersion] = ()) -> Json:
+    """Return a report as it stands; what was taken back keeps its status and loses its text and documents."""
+    said, told = one.content, not one.is_withdrawn
+    return {
+        "id": one.key,
+        "status": said.status.value,
+        "is_signed": one.is_signed,
+        "title": said.title,
+        "code": {"code": said.code.code_value, "scheme": said.code.coding_scheme_designator},
+        "filler_order_number": one.numbers.filler_order_number.value or None,
+        "study_instance_uid": one.numbers.study_instance_uid or None,
+        "issued_at": instant(said.issued_at),
+        "observed": local_time(said.observed_local),
+        "interpreters": list(said.interpreters),
+        "impression": said.impression if told else "",
+        "sections": [{"title": part.title, "text": part.text} for part in said.sections] if told else [],
+        "documents": [_document(each) for each in said.documents] if told else [],
+        "links": list(said.links) if told else [],
+        "version": one.current,
+        "versions": [_report_version(each) for each in versions],
+    }
+
+
+def _document(one: ReportDocument) -> Json:
+    return {
+        "id": one.key,
+        "title": one.title,
+        "content_type": one.content_type,
+        "size_bytes": one.size_bytes,
+        "url": f"/api/documents/{one.key}",
+    }
+
+
+def _report_version(one: ReportVersion) -> Json:
+    return {
+        "number": one.number,
+        "status": one.content.status.value,
+        "issued_at": instant(one.said_at),
+        "received_at": instant(one.heard_at),
+        "message_id": one.message_key,
     }
 
 

@@ -11,7 +11,7 @@ from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
 from bridge.store import authorizations as claims
 from bridge.store import studies
-from bridge.store.listings import exams, queues
+from bridge.store.listings import exam_reports, exams, queues
 from bridge.store.listings.people import by_key
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services, session
@@ -138,6 +138,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         bound = queues.bound_studies_of(tx, row.authorization.patient_key)
         shown = {one.study_key for one in attached} | {key for key, _ in bound}
         rows = {one.study_key: one for one in exams.of_studies(tx, sorted(shown), unbound=True)}
+        material = exam_reports.for_authorization(tx, row.authorization)
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
     return render_template(
@@ -146,6 +147,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         patient=patient,
         attached=attached,
         exams=rows,
+        reports=material,
         candidates=[rows[key] for key, _ in bound if key in rows],
         kinds=_KIND_WORDS,
         offered={kind: _KIND_WORDS[kind] for kind in services().attachment_kinds},

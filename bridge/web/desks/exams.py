@@ -84,6 +84,13 @@ def exam(reference: str) -> str:
     return render_template("exams/exam.html", exam=one, problems=_problems(one), names=STATIONS)
 
 
+@blueprint.get("/documents/<int:document_key>")
+@needs(Permission.READ_EXAMS)
+def document(document_key: int) -> Response:
+    """Hand out a document of a report that stands."""
+    return reads.open_document(document_key)
+
+
 def _problems(one: Exam) -> list[dict[str, str]]:
     """Return what is wrong, each in one sentence with the page where it is mended."""
     found: list[dict[str, str]] = []
