@@ -10,7 +10,7 @@ from bridge.codecs.hl7.er7 import NULL
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Code
 from bridge.errors import Malformed
-from bridge.mapping import names
+from bridge.mapping import laterality, names
 from bridge.mapping.convert import Context, Converter, Moment, Raw
 from bridge.mapping.dates import in_hl7_form
 from bridge.mapping.grammar import Path
@@ -204,6 +204,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "xcn_name": Converter(names.xcn_name),
     "cnn_name": Converter(names.cnn_name),
     "each_cnn_name": Converter(names.each_cnn_name, ()),
+    "side": Converter(laterality.side),
     "location": Converter(location),
     "address": Converter(address),
     "telephone": Converter(telephone),

@@ -15,6 +15,7 @@ from bridge.mapping.authorizations import read_authorizations
 from bridge.mapping.convert import Moment
 from bridge.mapping.evaluate import Evaluator
 from bridge.mapping.grammar import Scope
+from bridge.mapping.laterality import with_side
 from bridge.mapping.numbers import fill_numbers
 
 # What stands before the first ORC speaks of patient and visit; these speak of an order and hold for their own group only.
@@ -131,6 +132,7 @@ def _read_order(
         steps=_read_steps(evaluator, group) if draft.action != OrderAction.PARENT else (),
         authorizations=_authorizations(evaluator, group, head),
     )
+    draft = with_side(draft, evaluator.get("requested_procedure.side", scope) or "")
     if draft.action != OrderAction.CHANGE and any(step.modality is None for step in draft.steps):
         where = "IPC-5" if group.ipcs else "OBR-24"
         evaluator.context.warn("no modality: the step is not complete enough for a worklist", where)

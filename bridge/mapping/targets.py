@@ -65,6 +65,7 @@ TARGETS: Mapping[str, Target] = {
     "requested_procedure.universal_service": Target(("code",)),
     "requested_procedure.code": Target(("code",)),
     "requested_procedure.description": _TEXT_LO,
+    "requested_procedure.side": Target(("side", "text"), _SH),
     "requested_procedure.priority": Target(("text",), _SH),
     "requested_procedure.reason": _TEXT_LO,
     "requested_procedure.comments": Target(("free_text", "text"), _LT, True),

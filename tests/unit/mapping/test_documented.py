@@ -9,9 +9,15 @@ import pytest
 from bridge.mapping.converters import CONVERTERS
 from bridge.mapping.site import POLICY_CHOICES
 from bridge.mapping.targets import TARGETS
+from tests.unit.mapping.senders import shipped
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "mappings.md").read_text("utf-8")
 CHOICES = {choice for choices in POLICY_CHOICES.values() for choice in choices}
+
+
+@pytest.mark.parametrize("preset", sorted(preset.name for preset in shipped().presets))
+def test_a_preset_is_documented(preset: str) -> None:
+    assert f"| `sites/{preset}` |" in DOCUMENT
 
 
 @pytest.mark.parametrize("word", sorted({*TARGETS, *CONVERTERS, *POLICY_CHOICES, *CHOICES}))
