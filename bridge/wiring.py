@@ -24,11 +24,13 @@ from bridge.flows.message_queue import MessageQueue
 from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
 from bridge.flows.record_performed_step import PerformedStepRecorder
+from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.search_studies import StudySearch
-from bridge.mapping.load import load_mappings
+from bridge.mapping.live import LiveMappings
 from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
+from bridge.mapping_watch import MappingWatch
 from bridge.settings import Peer, Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
@@ -80,8 +82,17 @@ class House:
         return FolderBlobs(self.settings.blob_folder)
 
     @cached_property
+    def live_mappings(self) -> LiveMappings:
+        return LiveMappings(shipped_mappings(), self.settings.bridge.mappings)
+
+    @cached_property
+    def mapping_watch(self) -> MappingWatch:
+        return MappingWatch(self.live_mappings)
+
+    @property
     def mappings(self) -> MappingSet:
-        return load_mappings(shipped_mappings(), self.settings.bridge.mappings)
+        """What messages are read by now; another set after a reload."""
+        return self.live_mappings.current
 
     @cached_property
     def rules(self) -> ReconcileRules:
@@ -125,9 +136,15 @@ class House:
 
     @cached_property
     def receiver(self) -> MessageReceiver:
-        return MessageReceiver(
+        receiver = MessageReceiver(
             self.store, self.clock, self.mappings, self.defaults, self.applier, self.settings.hl7.senders
         )
+        self.live_mappings.on_change.append(receiver.use)
+        return receiver
+
+    @cached_property
+    def replays(self) -> ReplayQueue:
+        return ReplayQueue(self.store, self.clock, self.receiver, self.live_mappings.look, owner=self.node)
 
     @cached_property
     def message_queue(self) -> MessageQueue:

@@ -37,6 +37,15 @@ class Notice:
     code: str = "0"
 
 
+class ReplayState(StrEnum):
+    """Where a replay of many messages stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
 class TermKind(StrEnum):
     """What a number in a message is: by it the message is found."""
 
@@ -86,6 +95,11 @@ class MessageFilter:
     since: datetime | None = None
     until: datetime | None = None
     is_test: bool | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Say whether nothing is asked for, so that every message is meant."""
+        return self == MessageFilter()
 
     @property
     def holds_patient_data(self) -> bool:

@@ -18,7 +18,7 @@ from bridge.codecs.hl7.ack import answer_code, build_ack, verdict_of
 from bridge.codecs.hl7.envelope import Envelope, read_envelope
 from bridge.domain.identifiers import digest_of
 from bridge.domain.message import InboundMessage, MessageState, Notice
-from bridge.errors import BridgeError, Refused, Unavailable
+from bridge.errors import BridgeError, Malformed, Refused, Unavailable
 from bridge.flows.apply_message import Applied, MessageApplier
 from bridge.flows.message_terms import terms_of
 from bridge.mapping.apply import Mapped, apply
@@ -42,6 +42,7 @@ class Received:
     peer: str
     fault: BridgeError | None = None
     replay_of: int | None = None
+    edited_from: int | None = None
     actor: str = ""
 
 
@@ -92,6 +93,10 @@ class MessageReceiver:
         self._senders = senders
         self.on_not_stored: Callable[[str, str, str], None] | None = None
 
+    def use(self, mappings: MappingSet) -> None:
+        """Read by *mappings* from the next message on."""
+        self._mappings = mappings
+
     def receive(self, batch: Sequence[Received]) -> list[bytes]:
         """
         Apply *batch* in its order under one commit and return each message's answer, b"" where the sender wants none.
@@ -111,26 +116,44 @@ class MessageReceiver:
                 return [answer for received in batch for answer in self.receive([received])]
             return [self._journal_failure(batch[0], fault)]
 
-    def read_again(self, message: InboundMessage, actor: str) -> MessageState:
+    def read_again(
+        self,
+        journalled: Sequence[InboundMessage],
+        actor: str,
+        also: Callable[[WriteTx, list[MessageState]], None] = lambda tx, states: None,
+    ) -> list[MessageState]:
         """
-        Apply a journalled message again and return what came of it.
+        Apply journalled messages again, in this order and under one commit, and return what came of each this time.
 
-        Its row takes the new outcome, unless it was applied before: then the answer that was given stays.
-        Raises: Unavailable, if nothing could be stored.
+        A row takes the new outcome, unless the message was applied before: then the answer that was given stays. also:
+        written in the same transaction. Raises: Unavailable, if nothing could be stored.
         """
-        reading = self._read(Received(message.raw, message.peer, replay_of=message.key, actor=actor))
-        self._commit([reading])
-        return _state_of(reading.error)
+        readings = [self._read_journalled(message, actor) for message in journalled]
+        self._commit(readings, lambda tx: also(tx, [_state_of(reading.error) for reading in readings]))
+        return [_state_of(reading.error) for reading in readings]
+
+    def outlook(self, message: InboundMessage) -> MessageState:
+        """Return what would come of a journalled message as far as its mapping decides; nothing is written."""
+        return _state_of(self._read_journalled(message, "").error)
+
+    def _read_journalled(self, message: InboundMessage, actor: str) -> _Reading:
+        received = Received(message.raw, message.peer, replay_of=message.key, actor=actor)
+        if message.error_code == "cut_frame":
+            # What the wire lost is not in the journal either: no mapping makes such a message whole.
+            fault = Malformed(message.error_detail, code=message.error_code, where=message.error_where)
+            received = replace(received, fault=fault)
+        return self._read(received)
 
     def turn_away(self, received: Received) -> bytes:
         """Return the answer to a message that is not even looked at now: its sender keeps it and sends it again."""
         fault = Unavailable("too many messages wait", code="overloaded")
         return build_ack(read_envelope(received.raw), fault, control_id=self._clock.new_id()[:20], at=self._clock.now())
 
-    def _commit(self, readings: Sequence[_Reading]) -> list[bytes]:
+    def _commit(self, readings: Sequence[_Reading], also: Callable[[WriteTx], None] = lambda tx: None) -> list[bytes]:
         with self._store.write() as tx:
             lock(tx, "identity")
             answers = [self._journal(tx, reading) for reading in readings]
+            also(tx)
             audit.add_all(tx, [reading.audited for reading in readings if reading.audited is not None])
             if any(reading.is_stranger for reading in readings):
                 messages.trim_strangers(tx, _STRANGER_ROWS, _STRANGER_BYTES, self._clock.now() - _STRANGER_AGE)
@@ -244,8 +267,12 @@ class MessageReceiver:
             return key
         messages.replace_terms(tx, same.key, terms)
         if same.state == MessageState.APPLIED:
-            return same.key  # its sender was promised this answer, and it tells what was committed
-        messages.save(tx, replace(row, key=same.key, received_at=same.received_at, times_received=same.times_received))
+            # Its sender was promised this answer; only where each value comes from may have become another rule.
+            if reading.error is None:
+                messages.save(tx, replace(same, site=row.site, trace=row.trace))
+            return same.key
+        row = replace(row, key=same.key, received_at=same.received_at)
+        messages.save(tx, replace(row, times_received=same.times_received, edited_from=same.edited_from))
         return same.key
 
     def _answer(self, reading: _Reading, error: BaseException | None, at: datetime | None = None) -> bytes:
@@ -292,6 +319,7 @@ def _row(reading: _Reading, answer: bytes, now: datetime) -> InboundMessage:
         is_test=reading.is_test,
         trace=reading.mapped.trace if reading.mapped else (),
         notices=tuple(reading.notices),
+        edited_from=reading.received.edited_from,
     )
 
 

@@ -15,4 +15,4 @@ def replay_message(store: Store, receiver: MessageReceiver, message_key: int, ac
     """
     with store.read() as tx:
         message = messages.get(tx, message_key)
-    return receiver.read_again(message, actor).value
+    return receiver.read_again([message], actor)[0].value

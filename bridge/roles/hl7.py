@@ -51,6 +51,7 @@ class Hl7Role:
     def start(self) -> None:
         _make_room_for(sum(listener.limits.connections for listener in self._listeners.values()))
         self._book.start()
+        self._house.mapping_watch.start()
         self._house.message_queue.start()
         self._thread.start()
         for name, listener in self._listeners.items():
@@ -68,6 +69,7 @@ class Hl7Role:
         for listener in self._listeners.values():
             self._run(listener.stop())
         self._house.message_queue.stop()
+        self._house.mapping_watch.stop()
         self._book.stop()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)

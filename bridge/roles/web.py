@@ -30,12 +30,14 @@ class WebRole:
         self._server = HttpServer(create_app(services), house.settings.http)
 
     def start(self) -> None:
+        self._house.mapping_watch.start()
         self._house.message_queue.start()
         self._server.start()
 
     def stop(self) -> None:
         self._server.stop()
         self._house.message_queue.stop()
+        self._house.mapping_watch.stop()
 
     @property
     def is_alive(self) -> bool:

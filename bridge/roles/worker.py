@@ -1,4 +1,4 @@
-"""The role worker: deliveries, and the periodic chores of whoever holds the lead."""
+"""The role worker: deliveries, replays, and the periodic chores of whoever holds the lead."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ from bridge.wiring import House, Role
 
 
 class WorkerRole:
-    """Deliveries, and the periodic chores of whoever holds the lead."""
+    """Deliveries, replays, and the periodic chores of whoever holds the lead."""
 
     def __init__(self, house: House) -> None:
         self._worker = Worker(house.store, house.clock, publishers(house), owner=house.node)
         self._housekeeping = Housekeeping(house)
+        self._replays = house.replays
+        self._mapping_watch = house.mapping_watch
         self._store = house.store
 
     def start(self) -> None:
+        self._mapping_watch.start()
         self._worker.start()
+        self._replays.start()
         self._housekeeping.start()
 
     def stop(self) -> None:
         self._housekeeping.stop()
+        self._replays.stop()
         self._worker.stop()
+        self._mapping_watch.stop()
 
     @property
     def is_alive(self) -> bool:
-        return self._worker.is_alive and not self._store.is_failing
+        return self._worker.is_alive and self._replays.is_alive and not self._store.is_failing
 
     @property
     def addresses(self) -> Mapping[str, str]:

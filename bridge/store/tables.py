@@ -36,7 +36,7 @@ from sqlalchemy.types import TypeDecorator
 from bridge.domain.adt_events import JOURNALLED, IdentityChange
 from bridge.domain.appointment import AppointmentState
 from bridge.domain.claim import AttachmentKind, AttachmentState
-from bridge.domain.message import MessageState
+from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import PerformedStatus
@@ -631,6 +631,30 @@ message_terms = Table(
     Column("kind", Text, primary_key=True),
     Column("issuer", Text, primary_key=True),
     sqlite_with_rowid=False,
+)
+
+# Messages that somebody had processed again. cursor: the last one done; until_key: none that came later is meant.
+replay_jobs = Table(
+    "replay_jobs",
+    metadata,
+    _key(),
+    Column("filter", JSON, nullable=False),
+    _text("asked_by"),
+    _flag("dry_run"),
+    Column("state", Text, nullable=False),
+    Column("until_key", Key, nullable=False),
+    Column("cursor", Key, nullable=False, server_default="0"),
+    _count("total"),
+    _count("done"),
+    _count("applied"),
+    _count("refused"),
+    _count("failed"),
+    _count("changed"),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    _one_of("state", ReplayState),
+    Index(None, "state", "key"),
 )
 
 # Which exams, patients a message touched: its page leads to them.

@@ -143,6 +143,28 @@ def upgrade() -> None:
         op.f("ix_performed_steps_study_instance_uid"), "performed_steps", ["study_instance_uid"], unique=False
     )
     op.create_table(
+        "replay_jobs",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("filter", sa.JSON(), nullable=False),
+        sa.Column("asked_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("dry_run", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("until_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("cursor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default="0", nullable=False),
+        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("done", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("applied", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("refused", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("changed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("started_at", Instant(), nullable=True),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.CheckConstraint("state IN ('waiting', 'running', 'done', 'cancelled')", name=op.f("ck_replay_jobs_state")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_replay_jobs")),
+    )
+    op.create_index(op.f("ix_replay_jobs_state_key"), "replay_jobs", ["state", "key"], unique=False)
+    op.create_table(
         "signals",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_instance_uid", sa.Text(), nullable=False),
