@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge import __version__
-from bridge.commands import accounts, clients, keeping, mapping, merges, records, running
+from bridge.commands import accounts, clients, keeping, mapping, merges, records, replaying, running
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,7 +23,7 @@ for _command in (
     clients.find,
     records.worklist,
     records.exam,
-    records.replay,
+    replaying.replay,
     records.deliveries,
     records.mismatches,
     merges.merges_command,

@@ -7,17 +7,19 @@ from typing import Any
 
 from bridge.domain.claim import AttachmentKind, AuthorizationLine, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
-from bridge.domain.message import MessageState
+from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import PatientDraft
-from bridge.errors import Incomplete
+from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
+from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_order import Entry, TypedAuthorization
 from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
+from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.web.services import WebFlows
@@ -34,6 +36,10 @@ def web_flows(house: House) -> WebFlows:
         map_messages=calls.map_messages,
         site_names=calls.site_names,
         replay_message=calls.replay_message,
+        edit_message=calls.edit_message,
+        ask_replay=calls.ask_replay,
+        cancel_replay=calls.cancel_replay,
+        mapping_faults=calls.mapping_faults,
         decide_study=calls.decide_study,
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
@@ -51,6 +57,7 @@ class _Calls:
         parts = (house.store, house.clock, house.rules, house.destinations)
         self._resolver = MismatchResolver(*parts)
         self._undoer = MergeUndoer(*parts)
+        self._editor = MessageEditor(house.store, house.clock, house.receiver)
         self._entry = Entry(*parts, house.stations_for)
         self._attacher = ImageAttacher(house.store, house.clock, house.destinations)
 
@@ -68,7 +75,24 @@ class _Calls:
         return sites | {f"sites/{preset.name}": preset.about for preset in mappings.presets}
 
     def replay_message(self, *, message_key: int, actor: str) -> MessageState:
+        self._house.live_mappings.look()
         return MessageState(replay_message(self._house.store, self._house.receiver, message_key, actor))
+
+    def edit_message(self, *, message_key: int, text: str, actor: str) -> int:
+        self._house.live_mappings.look()
+        return self._editor.send(message_key, text, actor)
+
+    def ask_replay(self, *, wanted: MessageFilter, actor: str, dry_run: bool) -> int:
+        if self.mapping_faults():
+            raise Conflict("the mapping files have faults: mend them first", code="mapping_faults")
+        return ask_replay(self._house.store, self._house.clock, wanted, actor, dry_run=dry_run)
+
+    def cancel_replay(self, *, replay_key: int, actor: str) -> None:
+        cancel_replay(self._house.store, self._house.clock, replay_key, actor)
+
+    def mapping_faults(self) -> tuple[str, ...]:
+        self._house.live_mappings.look()
+        return self._house.live_mappings.faults
 
     def decide_study(
         self,

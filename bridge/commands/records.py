@@ -1,4 +1,4 @@
-"""replay, exam, worklist, mismatches, deliveries: the queues and records, from a terminal."""
+"""exam, worklist, mismatches, deliveries: the queues and records, from a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from bridge.commands.setting_up import (
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.record_access import record_access, record_look_at
-from bridge.flows.replay_message import replay_message
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import audit, decisions, studies
 from bridge.store.listings import exam_detail, queues, search, worklists
@@ -29,23 +28,6 @@ from bridge.store.listings.exam_detail import Exam
 from bridge.wiring import House
 
 _LIMIT = 200
-
-
-@click.command()
-@click.argument("message_ids", nargs=-1, required=True, type=int)
-@settings_option
-@reports_errors
-def replay(message_ids: tuple[int, ...], config: Path | None) -> None:
-    """Process journalled messages again, with today's mapping.
-
-    Example: imaging-bridge replay 17 18 -c bridge.toml
-    """
-    house = open_house(config)
-    states = [replay_message(house.store, house.receiver, key, actor()) for key in message_ids]
-    for key, state in zip(message_ids, states, strict=True):
-        click.echo(f"{key}: {state}")
-    if any(state != "applied" for state in states):
-        sys.exit(1)
 
 
 @click.command()

@@ -120,6 +120,12 @@ def replace_terms(tx: WriteTx, message_key: int, terms: Sequence[Term]) -> None:
     add_terms(tx, message_key, terms)
 
 
+def edits_of(tx: ReadTx, message_key: int) -> list[int]:
+    """Return the messages that people made of this one, oldest first."""
+    query = select(messages.c.key).where(messages.c.edited_from == message_key, messages.c.edited_from.is_not(None))
+    return list(tx.execute(query.order_by(messages.c.key)).scalars())
+
+
 def trim_strangers(tx: WriteTx, keep_rows: int, keep_bytes: int, keep_since: datetime) -> int:
     """
     Forget the oldest messages of unknown senders beyond a cap of rows, space and age; return how many went.

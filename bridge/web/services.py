@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from bridge.clock import Clock
 from bridge.domain.claim import AttachmentKind, ClaimAttachment
-from bridge.domain.message import MessageState
+from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import PatientDraft
 from bridge.flows.search_studies import StudySearch
@@ -86,6 +86,24 @@ class ReplayMessage(Protocol):
     def __call__(self, *, message_key: int, actor: str) -> MessageState: ...
 
 
+class EditMessage(Protocol):
+    """Send an edited message as a new one; returns its key."""
+
+    def __call__(self, *, message_key: int, text: str, actor: str) -> int: ...
+
+
+class AskReplay(Protocol):
+    """Ask for every message that is wanted to be processed again, or for what would come of it; returns its key."""
+
+    def __call__(self, *, wanted: MessageFilter, actor: str, dry_run: bool) -> int: ...
+
+
+class CancelReplay(Protocol):
+    """Stop a replay of many messages."""
+
+    def __call__(self, *, replay_key: int, actor: str) -> None: ...
+
+
 class ChangeDelivery(Protocol):
     """Send a delivery again, or give it up."""
 
@@ -106,13 +124,18 @@ class WebFlows:
     receive_message: raw bytes and peer in, the ACK's bytes out; it never raises for a bad message. map_messages: a
     dry run of bytes (or of a clipboard's text, in UTF-8) by its sender's site or the one named; returns, for each message,
     sections of plain values ("site", "worklist", "trace", "missing", "ignored" …) and stores nothing. site_names: every
-    site, then every preset, with what is said about it.
+    site, then every preset, with what is said about it. mapping_faults: looks at the mapping files, and
+    says what is wrong with them as they are now.
     """
 
     receive_message: Callable[[bytes, str], bytes]
     map_messages: MapMessages
     site_names: Callable[[], Mapping[str, str]]
     replay_message: ReplayMessage
+    edit_message: EditMessage
+    ask_replay: AskReplay
+    cancel_replay: CancelReplay
+    mapping_faults: Callable[[], tuple[str, ...]]
     decide_study: DecideStudy
     attach_images: AttachImages
     release_attachment: ReleaseAttachment

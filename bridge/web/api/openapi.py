@@ -9,9 +9,9 @@ from flask import Blueprint, Flask, Response, current_app, jsonify
 from werkzeug.routing import Rule
 
 from bridge.domain.accounts import Permission
+from bridge.flows.read_filter import PARAMETERS as MESSAGE_PARAMETERS
 from bridge.web.access import needs, permission_of, services
 from bridge.web.api.orders import ORDER_KEYS
-from bridge.web.message_filters import PARAMETERS as MESSAGE_PARAMETERS
 
 blueprint = Blueprint("api_openapi", __name__, url_prefix="/api")
 
@@ -24,11 +24,13 @@ QUERIES = {
     "/mismatches": ("cursor", "limit"),
     "/merges": ("cursor", "limit"),
     "/messages": (*MESSAGE_PARAMETERS, "cursor", "limit"),
+    "/replays": ("limit",),
     "/deliveries": ("state", "cursor", "limit"),
     "/authorizations": ("q", "cursor", "limit"),
     "/audit": ("patient_id", "since", "cursor", "limit"),
 }
 _BODIES = {
+    "/messages/replay": ("filter", "dry_run"),
     "/orders": ORDER_KEYS,
     "/mismatches/{mismatch_key}/decision": ("action", "accession_number", "patient", "reason"),
     "/studies/{study_instance_uid}/decision": ("action", "accession_number", "patient", "reason"),

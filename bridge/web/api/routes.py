@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bridge.web.api import audit, authorizations, deliveries, exams, messages, openapi, orders, studies
+from bridge.web.api import audit, authorizations, deliveries, exams, messages, openapi, orders, replays, studies
 
 blueprints = (
     exams.blueprint,
     studies.blueprint,
     messages.blueprint,
+    replays.blueprint,
     deliveries.blueprint,
     authorizations.blueprint,
     orders.blueprint,

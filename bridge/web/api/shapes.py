@@ -16,6 +16,7 @@ from bridge.store.listings.journal import MessageRow
 from bridge.store.listings.people import Person
 from bridge.store.listings.queues import AuthorizationRow, DeliveryRow, MergeRow, MismatchRow
 from bridge.store.listings.worklists import WorklistRow
+from bridge.store.replays import Replay
 
 Json = dict[str, Any]
 
@@ -208,6 +209,21 @@ def message_row(row: MessageRow) -> Json:
         else None,
         "is_test": row.is_test,
         "times_received": row.times_received,
+    }
+
+
+def replay(one: Replay) -> Json:
+    """Return how far a replay of many messages has come."""
+    counted = {name: getattr(one, name) for name in ("total", "done", "applied", "refused", "failed", "changed")}
+    return {
+        "id": one.key,
+        "state": one.state.value,
+        "dry_run": one.dry_run,
+        "asked_by": one.asked_by,
+        **counted,
+        "created_at": instant(one.created_at),
+        "started_at": instant(one.started_at),
+        "ended_at": instant(one.ended_at),
     }
 
 
