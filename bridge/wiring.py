@@ -24,13 +24,12 @@ from bridge.flows.message_queue import MessageQueue
 from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
 from bridge.flows.record_performed_step import PerformedStepRecorder
+from bridge.flows.reload_mappings import LiveMappings, MappingWatch
 from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.search_studies import StudySearch
-from bridge.mapping.live import LiveMappings
 from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
-from bridge.mapping_watch import MappingWatch
 from bridge.settings import Peer, Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store

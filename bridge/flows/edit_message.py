@@ -80,10 +80,10 @@ class MessageEditor:
         raw = edited_bytes(original, text, next_control_id(self._store, message_key))
         self._receiver.receive([Received(raw, actor, edited_from=message_key, actor=actor)])
         envelope = read_envelope(raw)
-        sender = (envelope.sending_application, envelope.sending_facility, envelope.control_id)
+        sender = (envelope.sending_application, envelope.sending_facility)
         now = self._clock.now()
         with self._store.write() as tx:
-            new = messages.find_same(tx, *sender, digest_of(raw))
+            new, _ = messages.heard_before(tx, sender, envelope.control_id, digest_of(raw))
             if new is None:
                 raise Unavailable("it could not be stored; nothing was done", code="not_stored")
             detail = {"message": new.key, "edited_from": message_key}

@@ -223,7 +223,8 @@ class MessageReceiver:
         answer = self._answer(reading, reading.error, now)
         key = self._write_row(tx, reading, answer, now, same)
         if applied is not None:
-            messages.add_subjects(tx, key, applied.subjects)
+            subjects = applied.subjects if same is None else messages.new_subjects(tx, key, applied.subjects)
+            messages.add_subjects(tx, key, subjects)
             self._applier.settle(tx, applied, key)
         about: audit.About = {
             "origin": reading.received.peer,

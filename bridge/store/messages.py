@@ -103,6 +103,15 @@ def add_subjects(tx: WriteTx, message_key: int, subjects: Iterable[tuple[int | N
     )
 
 
+def new_subjects(
+    tx: ReadTx, message_key: int, subjects: Iterable[tuple[int | None, int | None]]
+) -> list[tuple[int | None, int | None]]:
+    """Return those of *subjects* that are not kept yet for a message that is read again."""
+    query = select(message_subjects.c.patient_key, message_subjects.c.order_key)
+    known = {tuple(row) for row in tx.execute(query.where(message_subjects.c.message_key == message_key))}
+    return [subject for subject in subjects if subject not in known]
+
+
 def add_terms(tx: WriteTx, message_key: int, terms: Sequence[Term]) -> None:
     """Keep the numbers by which a message is found."""
     _ADD_TERM.each(

@@ -475,3 +475,63 @@ def test_fhir_s_next_page_names_no_identifier(console: Console) -> None:
         assert "identifier" not in following.query
         address = f"{following.path}?{following.query}" if following.path else ""
     assert seen == ["3", "2", "1"]
+
+
+def test_messages_are_found_by_each_parameter_and_none_of_a_patient_s_stands_in_an_address(console: Console) -> None:
+    for number in ("A1", "A2", "A3"):
+        console.order(number)
+    api = console.machine(Role.IT)
+    for query in (
+        {"patient_id": "00041001^^^RIVERSIDE"},
+        {"type": "OMG"},
+        {"site": "riverside", "state": "applied", "test": "false"},
+        {"since": "2026-01-01", "until": "2027-01-01T00:00:00+01:00"},
+    ):
+        page = api.get("/api/messages", query_string=query | {"limit": "2"}).json
+        assert [row["control_id"] for row in page["messages"]] == ["CA3", "CA2"]
+        assert "00041001" not in page["next"]
+        assert [row["control_id"] for row in api.get(page["next"]).json["messages"]] == ["CA1"]
+    assert api.get("/api/messages", query_string={"accession_number": "A2"}).json["messages"][0]["control_id"] == "CA2"
+    assert api.get("/api/messages", query_string={"error": "missing"}).json["messages"] == []
+    for wrong in ("test=maybe", "since=yesterday", "state=lost"):
+        problem = api.get(f"/api/messages?{wrong}")
+        assert (problem.status_code, problem.json["where"]) == (400, wrong.partition("=")[0])
+
+
+def test_a_replay_of_many_is_asked_for_watched_and_stopped(console: Console) -> None:
+    console.order("A1")
+    api = console.machine(Role.IT)
+    answer = api.post("/api/messages/replay", json={"filter": {"type": "OMG", "test": False}, "dry_run": True})
+    assert (answer.status_code, answer.json["state"], answer.json["total"]) == (202, "waiting", 1)
+    assert console.house.replays.work()
+    done = api.get(f"/api/replays/{answer.json['id']}").json
+    assert (done["state"], done["done"], done["applied"], done["changed"]) == ("done", 1, 1, 0)
+    other = api.post("/api/messages/replay", json={"filter": {"q": "A1"}}).json
+    assert api.post(f"/api/replays/{other['id']}/cancel").json["state"] == "cancelled"
+    assert api.post(f"/api/replays/{other['id']}/cancel").status_code == 409
+    assert [one["id"] for one in api.get("/api/replays").json["replays"]] == [other["id"], done["id"]]
+    assert api.get("/api/replays/99").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "where"),
+    [
+        ({}, 400, "filter"),
+        ({"filter": {}}, 422, "filter"),
+        ({"filter": {"state": "lost"}}, 400, "state"),
+        ({"filter": {"colour": "red"}}, 400, "filter.colour"),
+        ({"filter": {"type": 1}}, 400, "filter"),
+        ({"filter": {"type": "ADT"}, "dry_run": "yes"}, 400, "dry_run"),
+        ({"filter": {"type": "ADT"}, "now": True}, 400, "now"),
+    ],
+)
+def test_a_replay_that_cannot_be_meant_is_refused(
+    console: Console, body: dict[str, object], status: int, where: str
+) -> None:
+    problem = console.machine(Role.IT).post("/api/messages/replay", json=body)
+    assert (problem.status_code, problem.json["where"]) == (status, where)
+
+
+def test_only_those_who_run_it_replay(console: Console) -> None:
+    for role in (Role.VIEWER, Role.INTAKE, Role.BILLING, Role.SYSTEM):
+        assert console.machine(role).post("/api/messages/replay", json={"filter": {"type": "ADT"}}).status_code == 403

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import Misconfigured
-from bridge.mapping.live import LiveMappings
+from bridge.flows.reload_mappings import LiveMappings
 from bridge.mapping.resolve import MappingSet
 from bridge.wiring import shipped_mappings
 
