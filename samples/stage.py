@@ -1,4 +1,4 @@
-"""Everything the day needs, started on free loopback ports in a folder of its own: the EHR, the archive, the bridge."""
+"""Everything the day needs, started on free loopback ports in a folder of its own: the EHR, the RIS, the archive, the bridge."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ class Stage:
         self.folder = folder
         self.settings = folder / "demo.toml"
         self.archive_folder = folder / "archive"
-        self.ports = dict(zip(("hl7", "dicom", "http", "archive", "ehr"), _free_ports(5), strict=True))
+        self.ris_folder = folder / "ris"
+        names = ("hl7", "dicom", "http", "archive", "ehr", "ris")
+        self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
         self.bridge_lines: list[str] = []
         self._running: list[subprocess.Popen[bytes]] = []
         self._said: queue.Queue[str] = queue.Queue()
@@ -100,6 +102,7 @@ class Stage:
             'mappings     = "mappings"': f'mappings     = "{ROOT / "samples" / "mappings"}"',
             '"UTC"': f'"{local_time_zone()}"',
             "= 2575\n": f"= {self.ports['hl7']}\n",
+            "= 2576\n": f"= {self.ports['ris']}\n",
             "= 11112\n": f"= {self.ports['dicom']}\n",
             "= 4242\n": f"= {self.ports['archive']}\n",
             "= 8080\n": f"= {self.ports['http']}\n",
@@ -112,8 +115,11 @@ class Stage:
         self.settings.write_text(text, "utf-8")
 
     def start_peers(self) -> str:
-        """Start the EHR and the archive; return what the archive is."""
+        """Start the EHR, the RIS and the archive; return what the archive is."""
         self._start("ehr", [sys.executable, "-m", "samples.strict_ehr", "--port", str(self.ports["ehr"])])
+        self.ris_folder.mkdir()
+        ris = [sys.executable, "-m", "samples.ris", str(self.ports["ris"]), str(self.ris_folder)]
+        self._start("ris", ris)
         self.archive_folder.mkdir()
         port, storescp = str(self.ports["archive"]), _storescp()
         if storescp:
@@ -121,7 +127,7 @@ class Stage:
         else:
             command = [sys.executable, "-m", "samples.archive", port, str(self.archive_folder)]
         self._start("archive", command)
-        for name in ("ehr", "archive"):
+        for name in ("ehr", "ris", "archive"):
             wait_for(lambda port=self.ports[name]: _answers(port), f"the {name} to listen")  # type: ignore[misc]
         return "dcmtk's storescp" if storescp else "a small one of ours"
 

@@ -15,6 +15,7 @@ from samples.chart import AUTHORIZATION, Chart, call
 from samples.exams import EXAMS, PERFORMED, WRONG_PATIENT
 from samples.feed import Feed
 from samples.make_images import copied, objects, typed
+from samples.ris import told
 from samples.stage import HOST, Stage, StageError, wait_for
 
 Json = dict[str, Any]
@@ -100,7 +101,9 @@ def performed(today: Day) -> str:
         accession = day.accession(number, today.at)
         stations = {line.get("station") for line in today.ask(f"/exams/{accession}")[1].get("timeline", [])}
         expect(any("perform" in str(station).lower() for station in stations), f"{accession}: nothing on its timeline")
-    return f"{len(today.performed)} exams begun by MPPS, each with a line on its timeline"
+    begun = {(day.accession(number, today.at), "IP", "") for number in PERFORMED}
+    wait_for(lambda: begun <= told(today.stage.ris_folder), "the RIS to hear that each exam has begun")
+    return f"{len(today.performed)} exams begun by MPPS, each with a line on its timeline; the RIS knows (ORM^O01, IP)"
 
 
 def images(today: Day) -> str:
@@ -164,7 +167,14 @@ def chart(today: Day) -> str:
     held = {str(o.SOPInstanceUID) for o in today.stored[WRONG_PATIENT]}
     wait_for(lambda: bound <= _archived(today.stage), f"{len(bound)} objects in the archive")
     expect(not held & _archived(today.stage), "an image in review reached the archive")
-    return f"7 ImagingStudy resources, one each; {len(bound)} objects in the archive; nothing of the one in review"
+    mine = {(day.accession(number, today.at), "CM", "O") for number in PERFORMED if number != WRONG_PATIENT}
+    wait_for(lambda: mine <= told(today.stage.ris_folder), "the RIS to hear that the images are there")
+    in_doubt = day.accession(WRONG_PATIENT, today.at)
+    expect((in_doubt, "CM", "O") not in told(today.stage.ris_folder), "the RIS heard of the study in review")
+    return (
+        f"7 ImagingStudy resources, one each; {len(bound)} objects in the archive; the RIS knows of {len(mine)} (ORU^R01); "
+        "nothing of the one in review"
+    )
 
 
 def authorization(today: Day) -> str:

@@ -15,13 +15,6 @@ SOME_RESULTS = "A"
 COMPLETED = "CM"
 DISCONTINUED = "DC"
 
-WORDS = {
-    SCHEDULED: "back on the list",
-    IN_PROCESS: "in progress",
-    SOME_RESULTS: "partly done",
-    COMPLETED: "completed",
-    DISCONTINUED: "discontinued",
-}
 _CODES = {
     StepStatus.STARTED: IN_PROCESS,
     StepStatus.COMPLETED: COMPLETED,

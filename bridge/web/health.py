@@ -98,6 +98,11 @@ def _of_deliveries(tallies: counts.Tallies) -> Iterator[Metric]:
     for (topic, destination, state), number in tallies.deliveries.items():
         family.add_metric([topic, destination, state], number)
     yield family
+    help_text = "Deliveries that failed three times or more and still wait, by topic and destination"
+    failing = GaugeMetricFamily("bridge_deliveries_failing", help_text, labels=_WHERE[:2])
+    for lane, number in tallies.failing.items():
+        failing.add_metric(lane, number)
+    yield failing
     age = GaugeMetricFamily("bridge_delivery_oldest_seconds", "Age of the oldest unsettled delivery", labels=["state"])
     for state, seconds in tallies.oldest_secs.items():
         age.add_metric([state], seconds)

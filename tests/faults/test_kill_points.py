@@ -29,6 +29,7 @@ from samples.strict_ehr import StrictEhr
 from tests import cast
 from tests.cast import PLAIN, image, order, study_uid
 from tests.conftest import ROOT
+from tests.fakes.mllp_peer import Peer, open_peer
 from tests.faults import mortal_node
 
 SYSTEM = "urn:oid:2.25.5"
@@ -46,16 +47,17 @@ class History:
 
 
 class Bed:
-    """A node that is started and killed again and again over one data folder, with an EHR that outlives it."""
+    """A node that is started and killed again and again over one data folder, with an EHR and a RIS that outlive it."""
 
-    def __init__(self, folder: Path, database: str, ehr: StrictEhr) -> None:
+    def __init__(self, folder: Path, database: str, ehr: StrictEhr, ris: Peer) -> None:
         self.folder = folder
         self.store = Store(database)
         self.ehr = ehr
+        self.ris = ris
         self.history = History()
         self.ports = _free_port(), _free_port()
         self.config = folder / "node.toml"
-        self.config.write_text(_settings(folder, database, self.ports, ehr.base_url), "utf-8")
+        self.config.write_text(_settings(folder, database, self.ports, ehr.base_url, ris.port), "utf-8")
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.faults.mortal_node"])
         self._process: Any = None
@@ -137,10 +139,11 @@ def bed(tmp_path: Path, database_url: str) -> Iterator[Bed]:
         {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": PLAIN.patient_id}]}
     )
     assert made["id"]
-    found = Bed(tmp_path, database_url, ehr)
-    yield found
-    found.end()
-    found.store.dispose()
+    with open_peer() as ris:
+        found = Bed(tmp_path, database_url, ehr, ris)
+        yield found
+        found.end()
+        found.store.dispose()
     ehr.stop()
 
 
@@ -188,6 +191,17 @@ def check(bed: Bed) -> None:
         uid = next(i["value"] for i in resource["identifier"] if i["system"] == "urn:dicom:uid")
         by_uid.setdefault(uid.removeprefix("urn:oid:"), []).append(resource["numberOfInstances"])
     assert by_uid == {uid: [IMAGES] for uid in known}
+    check_told(bed.ris, known)
+
+
+def check_told(ris: Peer, known: list[str]) -> None:
+    """Every study was told, and whoever was told twice was told in the same bytes under the same control id."""
+    told: dict[str, set[bytes]] = {}
+    for uid, raw in zip(ris.field("OBX", 5), ris.received, strict=True):
+        told.setdefault(uid, set()).add(raw)
+    assert sorted(told) == sorted(known)
+    assert [uid for uid, messages_of_it in told.items() if len(messages_of_it) > 1] == []
+    assert len(set(ris.control_ids)) == len(known)
 
 
 def _data_set(part10: bytes) -> bytes:
@@ -207,7 +221,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _settings(folder: Path, database: str, ports: tuple[int, int], ehr: str) -> str:
+def _settings(folder: Path, database: str, ports: tuple[int, int], ehr: str, ris: int) -> str:
     return f"""
 [bridge]
 data = "{folder / "data"}"
@@ -217,6 +231,12 @@ time_zone = "UTC"
 database = "{database}"
 [hl7]
 port = {ports[0]}
+[[hl7.destinations]]
+name = "ris"
+host = "127.0.0.1"
+port = {ris}
+messages = ["ORU^R01"]
+timeout_secs = 5
 [dicom]
 port = {ports[1]}
 [[dicom.peers]]

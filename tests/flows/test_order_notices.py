@@ -22,6 +22,7 @@ from bridge.flows.enter_order import Entry
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.outbox.publisher import StillWanted
 from bridge.outbox.worker import Worker
+from bridge.peer_check import check_peers
 from bridge.publishers.order_status import NoticeParcel, NoticeReceipt, OrderStatusPublisher
 from bridge.start import prepare
 from bridge.store import deliveries, events, order_notices, studies
@@ -29,6 +30,7 @@ from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.mllp_peer import Exchange, Peer, Script, accept, ack, open_peer
+from tests.faults.mllp_door import open_door, until
 from tests.flows.asking import say
 from tests.flows.test_orders import cast_mpps
 
@@ -423,3 +425,43 @@ def test_where_a_destination_stands_is_kept(make_ris: MakeRis) -> None:
     assert said == {"status": ("IP", True, 1), study_uid("A1"): ("O", True, 1)}
     assert {one.control_id for one in stands.values()} == set(ris.peer.control_ids)
     assert all(len(one) == 20 for one in ris.peer.control_ids)
+
+
+def test_a_destination_is_reached_by_a_check_that_sends_nothing(make_ris: MakeRis) -> None:
+    ris = make_ris()
+    (row,) = [one for one in check_peers(ris.house) if one["kind"] == "hl7"]
+    assert (row["name"], row["ok"], row["answer"]) == ("ris", True, "answers")
+    assert ris.peer.received == []
+    away = make_ris(port=1)
+    (row,) = [one for one in check_peers(away.house) if one["kind"] == "hl7"]
+    assert (row["ok"], row["answer"]) == (False, "no connection: connection refused")
+
+
+@pytest.mark.parametrize("version", ["2.3.1", "2.5.1"])
+def test_a_listener_like_ours_takes_what_we_tell(make_ris: MakeRis, version: str) -> None:
+    with open_door() as door:
+        ris = make_ris(port=door.port, version=version, messages=["ORM^O01", "ORU^R01"])
+        ris.perform("IN PROGRESS")
+        ris.perform("COMPLETED")
+        assert [one.detail for one in ris.rows()] == ["Status IP: answered AA", "Status CM: answered AA"]
+        assert len(door.received) == 2
+
+
+def test_many_orders_reach_every_destination_while_one_hangs(make_house: MakeHouse) -> None:
+    with open_peer() as quick, open_peer(lambda exchange: None) as mute:
+        doors = [("ris", quick.port), ("mute", mute.port)]
+        destinations = [{"name": name, "host": "127.0.0.1", "port": port} for name, port in doors]
+        house = make_house(hl7={"destinations": destinations}, fhir={})
+        say(house, adt(PLAIN), *(order(PLAIN, f"A{n}") for n in range(12)))
+        worker = Worker(house.store, house.clock, publishers(house), owner="test")
+        worker.start()
+        try:
+            for n in range(12):
+                house.performed_steps.create(f"2.25.9{n}", cast_mpps(f"A{n}"), "CT1")
+            worker.notify()
+            assert until(lambda: len(set(quick.control_ids)) == 12)
+        finally:
+            mute.ended.set()
+            worker.stop(0.1)
+    assert quick.connections == 1
+    assert set(quick.field("ORC", 5)) == {"IP"}

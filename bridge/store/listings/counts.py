@@ -15,7 +15,7 @@ from bridge.store.tables import attachments, deliveries, instances, messages, mi
 
 @dataclass(frozen=True, slots=True)
 class Tallies:
-    """Everything /metrics says of the store. deliveries: by (topic, destination, state)."""
+    """Everything /metrics says of the store. deliveries: by (topic, destination, state); failing: by (topic, destination)."""
 
     messages: Mapping[str, int]
     orders: Mapping[str, int]
@@ -23,7 +23,23 @@ class Tallies:
     instances: int
     mismatches: int
     deliveries: Mapping[tuple[str, str, str], int]
+    failing: Mapping[tuple[str, str], int]
     oldest_secs: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """
+    A destination that fails again and again. waiting: everything that is not out; since: when the first of what fails
+    was queued, and how often that was tried, and what came of it last.
+    """
+
+    topic: str
+    destination: str
+    waiting: int
+    since: datetime
+    attempts: int
+    last_error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +69,7 @@ def tallies(tx: ReadTx, now: datetime) -> Tallies:
         instances=int(tx.execute(select(func.max(instances.c.key))).scalar() or 0),
         mismatches=_open_mismatches(tx),
         deliveries=outbox.counts(tx),
+        failing=_failing(tx),
         oldest_secs=_oldest(tx, now),
     )
 
@@ -76,6 +93,28 @@ def unsettled_deliveries(tx: ReadTx) -> dict[tuple[str, str], int]:
         .group_by(deliveries.c.destination, deliveries.c.state)
     )
     return {(row[0], row[1]): int(row[2]) for row in tx.execute(query)}
+
+
+def failing_destinations(tx: ReadTx) -> list[Failing]:
+    """Return the destinations whose deliveries have failed several times and still wait, in an order that stays."""
+    waiting = unsettled_deliveries(tx)
+    first: dict[tuple[str, str], Failing] = {}
+    columns = (deliveries.c.topic, deliveries.c.destination, deliveries.c.created_at, deliveries.c.attempts)
+    query = select(*columns, deliveries.c.last_error).where(*_FAILS_AGAIN_AND_AGAIN).order_by(deliveries.c.key)
+    for row in tx.execute(query):
+        count = sum(waiting.get((row.destination, state), 0) for state in ("pending", "sending"))
+        found = Failing(row.topic, row.destination, count, row.created_at, row.attempts, row.last_error)
+        first.setdefault((row.topic, row.destination), found)
+    return [first[lane] for lane in sorted(first)]
+
+
+_FAILS_AGAIN_AND_AGAIN = (deliveries.c.state == "pending", deliveries.c.attempts >= 3)
+
+
+def _failing(tx: ReadTx) -> dict[tuple[str, str], int]:
+    query = select(deliveries.c.topic, deliveries.c.destination, func.count()).where(*_FAILS_AGAIN_AND_AGAIN)
+    grouped = query.group_by(deliveries.c.topic, deliveries.c.destination)
+    return {(row[0], row[1]): int(row[2]) for row in tx.execute(grouped)}
 
 
 def _by(tx: ReadTx, table: Table, column: Column[str]) -> dict[str, int]:

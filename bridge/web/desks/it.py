@@ -54,12 +54,14 @@ def deliveries() -> str:
     with services().store.read() as tx:
         found = queues.delivery_rows(tx, state=state, before=paging.before(), limit=paging.LIMIT + 1)
         tally = counts.unsettled_deliveries(tx)
+        failing = counts.failing_destinations(tx)
     rows, more = paging.cut(found, paging.LIMIT)
     by_state: dict[str, int] = {}
     for (_, name), number in tally.items():
         by_state[name] = by_state.get(name, 0) + number
     following = paging.next_url(rows[-1].delivery.key if more else None, state=state)
-    return render_template("it/deliveries.html", rows=rows, state=state, counts=by_state, following=following)
+    shown = {"rows": rows, "state": state, "counts": by_state, "failing": failing, "following": following}
+    return render_template("it/deliveries.html", **shown)
 
 
 @blueprint.get("/deliveries/<int:delivery_key>")

@@ -7,8 +7,9 @@ import io
 import pytest
 
 from bridge.domain.accounts import Role
-from bridge.outbox.enqueue import IMAGING_STUDY
+from bridge.outbox.enqueue import IMAGING_STUDY, ORDER_STATUS
 from bridge.store import audit, deliveries, users
+from bridge.store.tables import deliveries as deliveries_table
 from tests.fakes.console import ORDER, Console
 
 # What a page says does not depend on the database.
@@ -174,3 +175,32 @@ def test_a_case_that_does_not_exist_is_a_404_page(console: Console) -> None:
     answer = console.browser().get("/mismatches/study/99")
     assert answer.status_code == 404
     assert "Nothing here" in answer.get_data(as_text=True)
+
+
+def test_a_destination_that_takes_nothing_is_named_at_the_top_of_the_deliveries(console: Console) -> None:
+    console.order("A1")
+    lane = {"topic": ORDER_STATUS, "destination": "ris", "state": "pending", "next_at": console.clock.now()}
+    told = {"created_at": console.clock.now(), "updated_at": console.clock.now()}
+    with console.store.write() as tx:
+        failing = {"attempts": 3, "last_error": "Status IP: answered AR", "order_of": "order:1", "order_key": 1}
+        tx.execute(deliveries_table.insert().values(**lane, **told, **failing))
+        tx.execute(deliveries_table.insert().values(**lane, **told, order_of="order:2", order_key=1))
+    page = console.browser(Role.IT).get("/deliveries").get_data(as_text=True)
+    assert "<b>ris</b> takes no order status: Status IP: answered AR." in page
+    assert "Tried 3 times" in page
+    assert "2 wait for it" in page
+    text = console.machine(Role.IT).get("/metrics").get_data(as_text=True)
+    assert 'bridge_deliveries_failing{destination="ris",topic="order_status"} 1.0' in text
+
+
+def test_what_an_hl7_destination_was_told_reads_as_a_sentence(console: Console) -> None:
+    console.order("A1")
+    sent = {"topic": ORDER_STATUS, "destination": "ris", "state": "sent", "order_of": "order:1", "order_key": 1}
+    at = {"next_at": console.clock.now(), "created_at": console.clock.now(), "updated_at": console.clock.now()}
+    with console.store.write() as tx:
+        tx.execute(deliveries_table.insert().values(**sent, **at, detail="Status CM: answered AA"))
+    browser = console.browser()
+    assert "Status CM: answered AA" in browser.get("/deliveries").get_data(as_text=True)
+    page = browser.get("/deliveries/1").get_data(as_text=True)
+    assert "Order status to ris" in page
+    assert "/exams/order-1" in page
