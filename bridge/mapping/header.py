@@ -38,7 +38,8 @@ def check_header(envelope: Envelope, site: SiteMapping) -> None:
 
 def _check_type(envelope: Envelope, site: SiteMapping) -> None:
     """Route on MSH-9.1 and 9.2, never on 9.3: senders leave it out or contradict themselves there."""
-    if envelope.message_type in site.accepts:
+    # With other delimiters "ORU^R01" may be one component, and is then no code of a message.
+    if envelope.message_type in site.accepts and "^" not in envelope.message_code:
         return
     if envelope.message_code not in {accepted.split("^")[0] for accepted in site.accepts}:
         raise Unsupported("message type not served", code="unsupported_type", where="MSH-9.1", source="HL7 table 0076")

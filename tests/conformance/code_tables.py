@@ -52,9 +52,9 @@ def _answers() -> str:
     for kind, (code, default, place, by_slug) in ack._TABLE:
         for error_code in dict.fromkeys((default, *by_slug.values())):
             where = place if error_code == default else ""
-            rows.append((code, error_code, ack._MEANINGS[error_code], where, ANSWERED[kind.__name__]))
+            rows.append((code, error_code, ack.MEANINGS[error_code], where, ANSWERED[kind.__name__]))
     fault = ack._OUR_FAULT
-    rows.append((fault.acknowledgment_code, fault.error_code, ack._MEANINGS[fault.error_code], "", "our own fault"))
+    rows.append((fault.acknowledgment_code, fault.error_code, ack.MEANINGS[fault.error_code], "", "our own fault"))
     return table(("MSA-1", "ERR-3", "table 0357", "place, if none is known better", "when"), rows)
 
 

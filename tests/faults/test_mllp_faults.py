@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -285,7 +285,7 @@ def test_only_the_named_networks_may_connect() -> None:
         ((b"|2.5.1\r", b"|2.5.1||||||KLINGON\r"), "AE"),
         ((b"|2.5.1\r", b"|9.9\r"), "AR"),
         ((b"ADT^A08^ADT_A01", b"ZZZ^Z99"), "AR"),
-        ((b"ADT^A08^ADT_A01", b"ADT^A02"), "AR"),
+        ((b"ADT^A08^ADT_A01", b"ADT^A60"), "AR"),
         ((b"EVN|A08", b"not a segment"), "AE"),
         ((b"PV1|1|O\r", b"NTE|1||" + b"\\" * 100_001 + b"\r"), "AA"),
         ((b"\r", b"\n"), "AA"),
@@ -297,6 +297,37 @@ def test_only_the_named_networks_may_connect() -> None:
 def test_a_whole_message_is_answered_by_its_control_id(door: Door, change: tuple[bytes, bytes], code: str) -> None:
     assert exchange(door, update("ASKED").replace(*change)) == [(code, "ASKED")]
     assert_well(door)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw: raw.replace(b"\r", b"\n"),
+        lambda raw: raw.replace(b"\r", b"\r\n"),
+        lambda raw: raw.replace(b"\r", b"\r\r"),
+        lambda raw: raw.replace(b"\r", b"\r\n\r\n"),
+        lambda raw: raw.rstrip(b"\r"),
+        lambda raw: raw.replace(b"\r", b"\n").rstrip(b"\n"),
+        lambda raw: b"\xef\xbb\xbf" + raw,
+        lambda raw: b"\r\n" + raw,
+        lambda raw: raw + b"\x00" * 64,
+        lambda raw: b"\x00\x00" + raw + b"\r\n\r\n",
+    ],
+    ids=[
+        "LF",
+        "CRLF",
+        "CRCR",
+        "blank lines",
+        "no end",
+        "LF, no end",
+        "mark",
+        "line first",
+        "NULs behind",
+        "NULs around",
+    ],
+)
+def test_line_ends_marks_and_padding_of_every_kind_are_read(door: Door, change: Callable[[bytes], bytes]) -> None:
+    assert exchange(door, change(update("ENDS"))) == [("AA", "ENDS")]
 
 
 def test_a_message_with_ten_thousand_segments_holds_nobody_up(door: Door) -> None:

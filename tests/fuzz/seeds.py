@@ -60,7 +60,8 @@ def messages() -> list[bytes]:
     own += [merge(PLAIN, NEAR_TWIN), order(PLAIN, "A1"), order(MULTI_BYTE, "A2", "XO"), order(PLAIN, "A1", "CA")]
     cases = [_message_of(file) for file in sorted((ROOT / "mappings").rglob("*.case"))]
     public = [file.read_bytes() for file in sorted((CORPUS / "hl7").rglob("*")) if file.is_file()]
-    found = [*own, *cases, b"BHS|^~\\&|A\r" + b"".join(own) + b"BTS|7\r", *public]
+    batch = b"BHS|^~\\&|A\r" + b"".join(own[:3]) + b"BTS|3\r"
+    found = [*own, *cases, batch, batch.decode().encode("utf-16"), b"FHS|^~\\&|A\r" + batch * 2 + b"FTS|2\r", *public]
     return [one for one in found if len(one) <= _LONGEST]
 
 

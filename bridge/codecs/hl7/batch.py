@@ -112,7 +112,10 @@ def messages_in(answer: bytes) -> list[bytes]:
 
 def _parts(raw: bytes, names: tuple[bytes, ...] = _FRAME_OF_BATCH) -> list[tuple[str, bytes]]:
     """Cut *raw* before each segment of those names; a message keeps its own segments and line ends as sent."""
-    body = raw[raw.index(found) :] if (found := body_of(raw)) else b""
+    body = body_of(raw)
+    # As sent with what ends its last line; what was told to be UTF-16 is no part of it as it stands.
+    begin = raw.find(body)
+    body = raw[begin:] if begin >= 0 else body
     cuts = [0]
     for end in _LINE_END.finditer(body):
         if body[end.end() : end.end() + 3] in names and not body[end.end() + 3 : end.end() + 4].isalnum():

@@ -118,7 +118,7 @@ def read_envelope(raw: bytes) -> Envelope:
     """Return what the header of *raw* says; whatever is wrong with it stands in `fault`, and nothing is raised."""
     body = body_of(raw)
     if body[:3] not in _HEADERS:
-        return Envelope(fault=Malformed("does not begin with MSH", code="no_header", where="MSH-1"))
+        return Envelope(fault=_no_header(body))
     end = _LINE_END.search(body, 0, _HEADER_MAX_BYTES)
     line = body[: end.start() if end else _HEADER_MAX_BYTES]
     try:
@@ -130,6 +130,12 @@ def read_envelope(raw: bytes) -> Envelope:
     if text[:3] in _BATCH:
         return _batch(fields, delimiters, codec)
     return _envelope((delimiters.field, *fields[1:]), delimiters, codec)
+
+
+def _no_header(body: bytes) -> Malformed:
+    if body[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or body[:5] == b"M\x00S\x00H":
+        return Malformed("in UTF-16 without saying so; send UTF-8", code="wrong_charset", where="MSH-18")
+    return Malformed("does not begin with MSH", code="no_header", where="MSH-1")
 
 
 def _decode_header(line: bytes, delimiters: Delimiters) -> tuple[str, str]:

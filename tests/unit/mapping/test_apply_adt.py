@@ -189,6 +189,13 @@ def test_a_type_or_trigger_that_is_not_served(message_type: str, code: str, wher
     assert (refused.value.code, refused.value.where) == (code, where)
 
 
+def test_a_component_that_holds_a_caret_under_other_delimiters_is_no_type() -> None:
+    said = "MSH|&~\\^|EHR|MERCYW|BRIDGE|HOSP|20260301120000||ADT^A08|C1|P|2.5.1"
+    with pytest.raises(Unsupported) as refused:
+        mapped(said, "PID|1||7")
+    assert (refused.value.code, refused.value.where) == ("unsupported_type", "MSH-9.1")
+
+
 def test_the_structure_is_not_gone_by_but_its_contradiction_is_told() -> None:
     found = mapped(header("ADT^A08^ORU_R01"), "PID|1||7")
 

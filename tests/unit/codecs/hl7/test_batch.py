@@ -51,6 +51,13 @@ def test_any_line_end_will_do(end: bytes) -> None:
     assert split(raw).messages == [message("A", end)]
 
 
+def test_a_batch_in_utf_16_is_cut_as_what_it_says() -> None:
+    raw = (BHS + A + b"BTS|1\r").decode().encode("utf-16")
+
+    assert is_batch(raw)
+    assert split(raw).messages == [A]
+
+
 def test_the_counts_are_read_in_the_batches_own_delimiters() -> None:
     assert split(b"BHS#*!?%#EHR\r" + A + b"BTS#1#all\r").messages == [A]
     with pytest.raises(Malformed):

@@ -129,6 +129,18 @@ def test_too_many_segments_are_refused() -> None:
     assert refused.value.code == "too_many"
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_refused_by_its_name(codec: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        er7.parse(message(b"PID|1||7").decode().encode(codec))
+    assert (refused.value.code, refused.value.where) == ("wrong_charset", "MSH-18")
+    assert "UTF-8" in refused.value.detail
+
+
+def test_utf_16_that_says_so_by_a_mark_is_read() -> None:
+    assert er7.parse(message(b"PID|1||7").decode().encode("utf-16")).segments[1].value(3) == "7"
+
+
 @pytest.mark.parametrize(
     ("unit", "count"),
     [
