@@ -30,6 +30,7 @@ from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.register_patient import refresh_keys
+from bridge.flows.start_exam import start_exam
 from bridge.store import decisions, events, patients, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
@@ -234,6 +235,8 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
             closed_reason="",
         ),
     )
+    if after.order_key is not None and after.order_key != study.order_key:
+        start_exam(tx, after, after.order_key, how.at)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))
     if verdict.binds:
         decisions.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)

@@ -1,4 +1,4 @@
-"""What moves an order without describing it: cancelled, held, released, reported on, closed by its report or its images."""
+"""What moves an order without describing it: cancelled, discontinued, held, released, reported on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bridge.domain.message import Notice
 from bridge.domain.order import Order, OrderAction, OrderDraft, Step, StepStatus, status_of
-from bridge.domain.order_control import after, code_of, report
+from bridge.domain.order_control import after, code_of
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, log_on_timeline, refresh_worklist
 from bridge.store import orders, patients
 from bridge.store.db import WriteTx
@@ -70,39 +70,6 @@ def tell_status(found: Order) -> Scheduled:
         "status told",
         [Notice("I", f"order status {code_of(found.status)}: {found.status.lower()}", "ORC-5")],
     )
-
-
-def start_by_images(tx: WriteTx, found: Order, step_ids: Sequence[str], told: OrderNews) -> Order:
-    """
-    Note that an order's exam has begun, as images of it have come: the steps they name, or its only one.
-
-    Source: PS3.3 C.7.6.1 (Request Attributes); a device that sends no performed step says so by its images alone.
-    """
-    steps = orders.steps_of(tx, found.key)
-    named = [step for step in steps if step.scheduled_procedure_step_id in step_ids]
-    begun = named or (steps if len(steps) == 1 else [])
-    return _report_all(tx, found, StepStatus.STARTED, told, "Exam started: its first image has come", begun)
-
-
-def _report_all(
-    tx: WriteTx, found: Order, reported: StepStatus, told: OrderNews, what: str, steps: Sequence[Step] | None = None
-) -> Order:
-    before = orders.steps_of(tx, found.key) if steps is None else steps
-    moved = [now for step in before if (now := _forward(step, reported)) != step]
-    if not moved:
-        return found
-    for step in moved:
-        orders.save_step(tx, step)
-    status = status_of(orders.steps_of(tx, found.key), found.status)
-    order = orders.save(tx, replace(found, status=status), told.news.heard_at)
-    log_on_timeline(tx, order, told, Station.PERFORMED, what)
-    refresh_worklist(tx, order)
-    return order
-
-
-def _forward(step: Step, reported: StepStatus) -> Step:
-    """Return *step* as a fact about it leaves it; what was stopped is not taken up again by what comes of it."""
-    return step if step.status == StepStatus.DISCONTINUED else report(step, reported, by_filler=True)
 
 
 def _status(steps: Sequence[Step], now: Sequence[Step]) -> StepStatus:
