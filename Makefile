@@ -44,8 +44,8 @@ bench: $(VENV)/.product ## the product beside dcmtk and Orthanc, into docs/bench
 	@PEERS=$(PEERS) sh tests/peers.sh dcmtk orthanc
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
-campaign: $(VENV)/.dev peers ## the long fault campaigns (kill -9 at every commit point, 200 rounds)
-	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(PYTEST) tests/faults --timeout 7200
+campaign: $(VENV)/.dev peers ## the long campaigns (kill -9 at every commit point, 200 rounds; an exam's story told 1,000 ways)
+	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(PYTEST) tests/faults tests/property/test_order_story.py --timeout 7200
 
 fuzz: $(VENV)/.dev ## a million inputs for each reader of HL7 bytes (RUNS=n; what breaks one lies in var/fuzz)
 	@$(BIN)/python -m tests.fuzz --runs $(or $(RUNS),1000000)

@@ -94,7 +94,9 @@ class MessageApplier:
             self._note_order(tx, applied, scheduled)
             self._find_reports(tx, scheduled, reported, applied)
         for appointment in mapped.appointments:
-            self._note_order(tx, applied, book_appointment(tx, appointment, told, self._rules))
+            scheduled = book_appointment(tx, appointment, told, self._rules)
+            self._note_order(tx, applied, scheduled)
+            self._find_reports(tx, scheduled, reported, applied)
         return applied
 
     def _change_identity(self, tx: WriteTx, mapped: Mapped, news: News, applied: Applied) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bridge.domain.identity_change import becomes_another_person
 from bridge.domain.message import Notice
-from bridge.domain.order import LIVE, Order, StepStatus
+from bridge.domain.order import FINAL, Order, StepStatus
 from bridge.domain.order_control import report as reported
 from bridge.domain.patient import PatientDraft
 from bridge.domain.reconcile_rules import ReconcileRules
@@ -188,8 +188,8 @@ def _check_own(tx: ReadTx, owner_key: int, patient: PatientDraft, told: ReportNe
 
 
 def close_exam(tx: WriteTx, order: Order, told: ReportNews) -> Order:
-    """A signed report says that the exam was done: its live steps are completed, a cancelled one stays so."""
-    steps = [step for step in orders.steps_of(tx, order.key) if step.status in LIVE]
+    """A signed report says that the exam was done: what waited, was held or had started is completed, what ended otherwise stays so."""
+    steps = [step for step in orders.steps_of(tx, order.key) if step.status not in FINAL]
     done = [reported(step, StepStatus.COMPLETED, by_filler=True) for step in steps]
     if done == steps:
         return order

@@ -11,6 +11,8 @@ from bridge.mapping.rules_file import Faults
 
 _KEYS = ("does", "status", "said_by", "because")
 _SAID_BY = ("", "filler")
+_ACTIONS = tuple(action.value for action in OrderAction)
+_STATES = tuple(state.value for state in StepStatus)
 
 
 def read_order_controls(content: Any, source: str, faults: Faults) -> dict[str, OrderControl]:
@@ -34,8 +36,8 @@ def _row(control: str, entry: Any, source: str, faults: Faults) -> OrderControl 
     said_by = entry.get("said_by", "")
     if said_by not in _SAID_BY:
         faults.unknown(source, f"{place}.said_by", str(said_by), _SAID_BY)
-    if entry.get("does") not in tuple(OrderAction):
-        faults.unknown(source, f"{place}.does", str(entry.get("does", "")), tuple(OrderAction))
+    if entry.get("does") not in _ACTIONS:
+        faults.unknown(source, f"{place}.does", str(entry.get("does", "")), _ACTIONS)
         return None
     status = _status(entry.get("status", ()), place, source, faults)
     return OrderControl(OrderAction(entry["does"]), status, by_filler=said_by == "filler")
@@ -48,9 +50,9 @@ def _status(content: Any, place: str, source: str, faults: Faults) -> Mapping[st
         faults.add(source, f"{place}.status", 'must be a list like ["CA"] or a table like { CM = "COMPLETED" }')
         return {}
     for state in states.values():
-        if state and state not in tuple(StepStatus):
-            faults.unknown(source, f"{place}.status", str(state), tuple(StepStatus))
-    return {code: StepStatus(state) if state in tuple(StepStatus) else None for code, state in states.items()}
+        if state and state not in _STATES:
+            faults.unknown(source, f"{place}.status", str(state), _STATES)
+    return {code: StepStatus(state) if state in _STATES else None for code, state in states.items()}
 
 
 def _is_list(content: Any) -> bool:

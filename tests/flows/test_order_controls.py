@@ -9,7 +9,7 @@ import pytest
 from bridge.domain.order import Order, StepStatus
 from bridge.store import events, orders
 from bridge.wiring import House
-from tests.cast import MERGED, NEAR_TWIN, PLAIN, order, study_uid
+from tests.cast import MERGED, NEAR_TWIN, PLAIN, image, order, report, spooled, study_uid
 from tests.flows.asking import say, worklist_of
 from tests.flows.test_orders import cast_mpps, code, error_of
 
@@ -332,3 +332,37 @@ def test_a_cancellation_that_names_another_patient_warns(make_house: MakeHouse) 
     *_, answer = say(house, order(PLAIN, "A1"), together(order(MERGED, "A1", "CA", at=LATER), version="2.5.1"))
     assert code(answer) == "AA"
     assert "the order is another patient's than the message names" in answer.decode()
+
+
+def receive(house: House, accession: str, **kwargs: str) -> None:
+    house.instances.receive(spooled(house, image(PLAIN, accession, **kwargs)))
+
+
+def test_images_start_the_exam_and_then_no_cancellation_is_taken(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, order(PLAIN, "A1"))
+    receive(house, "A1")
+    assert states_of(house, "A1") == ["STARTED"]
+    assert "Exam started: its first image has come" in timeline_of(house, "A1")
+    (answer,) = say(house, order(PLAIN, "A1", "CA", at=LATER))
+    assert "the exam has started" in answer.decode()
+
+
+def test_images_that_came_first_start_the_exam_when_its_order_comes(make_house: MakeHouse) -> None:
+    house = make_house()
+    receive(house, "A1")
+    say(house, order(PLAIN, "A1"))
+    assert states_of(house, "A1") == ["STARTED"]
+
+
+def test_images_of_a_cancelled_order_do_not_revive_it(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, order(PLAIN, "A1"), order(PLAIN, "A1", "CA", at=LATER))
+    receive(house, "A1")
+    assert states_of(house, "A1") == ["CANCELED"]
+
+
+def test_a_final_report_completes_what_was_on_hold(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, order(PLAIN, "A1"), order(PLAIN, "A1", "HD", at=LATER), report(PLAIN, "A1"))
+    assert states_of(house, "A1") == ["COMPLETED"]

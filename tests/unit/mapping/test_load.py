@@ -263,3 +263,29 @@ def test_a_site_may_not_take_a_presets_name(tmp_path: Path) -> None:
     assert faults(tmp_path, german='match = { sending_facility = "X" }') == (
         "sites/german: is a preset's name; give the site's folder another",
     )
+
+
+def test_a_site_puts_rows_of_its_own_over_the_order_controls(tmp_path: Path) -> None:
+    row = '[order_control.XO]\ndoes = "change"\nstatus = { F = "COMPLETED" }\nbecause = "their own status"\n'
+    (site,) = load(tmp_path, mercy=MERCY + row).sites
+
+    assert site.order_control["XO"].status == {"F": "COMPLETED"}
+    assert site.order_control["NW"] == load_mappings(SHIPPED).base.order_control["NW"]
+
+
+def test_an_order_control_s_row_is_checked(tmp_path: Path) -> None:
+    rows = (
+        '[order_control.XO]\ndoes = "chnage"\nbecause = "x"\n'
+        '[order_control.CA]\ndoes = "cancel"\nstatus = { CA = "CANCELLED" }\nsaid_by = "fillr"\n'
+        '[order_control.HD]\ndoes = "hold"\nstatuses = ["HD"]\nbecause = "x"\nstatus = "HD"\n'
+    )
+    found = faults(tmp_path, mercy=MERCY + rows)
+
+    assert sorted(found) == [
+        "sites/mercy: order_control.CA.said_by: 'fillr' is not known; did you mean 'filler'?",
+        "sites/mercy: order_control.CA.status: 'CANCELLED' is not known; did you mean 'CANCELED'?",
+        'sites/mercy: order_control.CA: needs a "because"',
+        'sites/mercy: order_control.HD.status: must be a list like ["CA"] or a table like { CM = "COMPLETED" }',
+        "sites/mercy: order_control.HD.statuses: 'statuses' is not known; did you mean 'status'?",
+        "sites/mercy: order_control.XO.does: 'chnage' is not known; did you mean 'change'?",
+    ]
