@@ -23,6 +23,7 @@ from bridge.flows.preview_message import Ground, Preview, preview_messages
 from bridge.mapping.resolve import MappingSet
 
 _VALUE_MAX = 60
+_ABOUT_MAX = 150
 
 
 @click.command("map")
@@ -65,16 +66,17 @@ def _print_preview(preview: Preview) -> None:
     error = preview["error"]
     if error:
         click.echo(f"refused: {error['code']} {error['error_code']} {error['where']}: {error['detail']}")
+    _print_rows("Presets that read it, the best first", preview["presets"], ("name", "about"), _ABOUT_MAX)
+    _print_asked(preview["asked"])
     _print_items(preview["worklist"])
+    _print_rows("Warnings", preview["notices"], ("severity", "where", "detail"))
+    _print_rows("Ignored: no rule reads it", preview["ignored"], ("where", "label", "value"))
+    _print_rows("Where each value came from", preview["trace"], ("target", "value", "source", "rule"))
+    _print_rows("Not needed: another place came first", preview["not_needed"], ("where", "label", "value", "targets"))
     _print_missing(preview["missing"])
     if preview["drafts"]:
         _section("What it says")
         click.echo(preview["drafts"].rstrip())
-    _print_rows("Where each value came from", preview["trace"], ("target", "value", "source", "rule"))
-    _print_rows("Ignored: no rule reads it", preview["ignored"], ("where", "label", "value"))
-    _print_rows("Not needed: another place came first", preview["not_needed"], ("where", "label", "value", "targets"))
-    _print_rows("Warnings", preview["notices"], ("severity", "where", "detail"))
-    _print_rows("Presets that read it", preview["presets"], ("name", "about"))
     if preview["fhir"]:
         _section("FHIR R4")
         for resource in preview["fhir"]:
@@ -83,6 +85,16 @@ def _print_preview(preview: Preview) -> None:
         if not number:
             _section("The standard would have it otherwise")
         click.echo(fault)
+
+
+def _print_asked(asked: Sequence[dict[str, Any]]) -> None:
+    if asked:
+        _section("Asked first")
+    for one in asked:
+        found = f"{one['value']}  from {one['source']}" if one["value"] else "not found"
+        click.echo(f"  {one['target']:<40}{found}  [{one['rule']}]")
+        if one["tried"]:
+            click.echo(f"  {'':<40}{_places(one['tried'])}")
 
 
 def _print_items(items: Sequence[dict[str, Any]]) -> None:
@@ -99,23 +111,28 @@ def _print_missing(missing: Sequence[dict[str, Any]]) -> None:
     if missing:
         _section("Looked for, and not found")
     for one in missing:
-        places = "; ".join(
-            f"{tried['path']}: {tried['why']}" + (f" ({tried['value']})" if tried["value"] else "")
-            for tried in one["tried"]
-        )
         instead = f" -> {one['instead']}, from {one['made_from']}" if one["instead"] else ""
-        click.echo(f"  {one['target']}{instead}\n      {places}  [{one['rule']}]")
+        click.echo(f"  {one['target']}{instead}\n      {_places(one['tried'])}  [{one['rule']}]")
 
 
-def _print_rows(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+def _places(tried: Sequence[dict[str, Any]]) -> str:
+    return "; ".join(
+        f"{one['path']}: {one['why']}" + (f" ({_cut(one['value'], _VALUE_MAX)})" if one["value"] else "")
+        for one in tried
+    )
+
+
+def _print_rows(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str], longest: int = _VALUE_MAX) -> None:
     if not rows:
         return
     _section(title)
-    print_table([{name: _cut(value) for name, value in row.items()} for row in rows], columns, "")
+    print_table([{name: _cut(value, longest) for name, value in row.items()} for row in rows], columns, "")
 
 
-def _cut(value: Any) -> Any:
-    return f"{value[: _VALUE_MAX - 1]}…" if isinstance(value, str) and len(value) > _VALUE_MAX else value
+def _cut(value: Any, longest: int) -> Any:
+    if isinstance(value, list):
+        value = ", ".join(value)
+    return f"{value[: longest - 1]}…" if isinstance(value, str) and len(value) > longest else value
 
 
 def _section(title: str) -> None:

@@ -71,9 +71,10 @@ def preview_message(raw: bytes, ground: Ground, site_name: str = "", *, is_text:
     mapped = _map(message, site or ground.mappings.base, ground.defaults, preview)
     covered = cover(message, site or ground.mappings.base, mapped.trace if mapped else ())
     preview["missing"] = [asdict(one) for one in covered.missing]
-    preview["not_needed"] = [asdict(one) for one in covered.not_needed]
+    # Of a refused message nothing was taken, and no place came second.
+    preview["not_needed"] = [asdict(one) for one in covered.not_needed if mapped is not None]
     preview["ignored"] = [asdict(one) for one in covered.ignored]
-    preview["segments"] = _segments(message, covered)
+    preview["segments"] = _segments(message, preview)
     preview["asked"] = _asked(mapped, covered)
     if site is None:
         preview["presets"] = suggest_presets(raw, ground)
@@ -183,9 +184,9 @@ def _asked(mapped: Mapped | None, covered: Coverage) -> list[Preview]:
     return out
 
 
-def _segments(message: er7.Message, covered: Coverage) -> list[Preview]:
+def _segments(message: er7.Message, preview: Preview) -> list[Preview]:
     """Return the message as people read it: every field with its name, and what became of it."""
-    fates = {one.where: "not needed" for one in covered.not_needed} | {one.where: "ignored" for one in covered.ignored}
+    fates = {one["where"]: fate.replace("_", " ") for fate in ("not_needed", "ignored") for one in preview[fate]}
     return [
         {
             "name": segment.where,

@@ -22,7 +22,7 @@ _MAX_DIGITS = 26
 _NOT_IN_STRUCTURES = ("Z", "AUT")
 _FAULT = re.compile(r"^Error: ([A-Z][a-z ]+(?:child|element|found|exceeded)[a-z ]*):? ([A-Z][A-Z0-9_.]+)", re.MULTILINE)
 # It asks for every alternative of a choice at once: an OBR with an RXO with an ODS.
-_CHOICES = "ORM_O01_OBRRQDRQ1RXOODSODT_SUPPGRP"
+_CHOICES = ("ORM_O01_OBRRQDRQ1RXOODSODT_SUPPGRP", "ORM_O01_CHOICE")
 
 
 def lint(message: Message) -> list[str]:
