@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
+from bridge.codecs.fhir import diagnostic_report, r4
 from bridge.codecs.fhir import patient as patient_codec
+from bridge.codecs.fhir.diagnostic_report import ReportLinks
+from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links, SystemOf, accession_identifier, order_reference, study_identifier
 from bridge.codecs.fhir.service_request import service_request
 from bridge.domain.order import Order, OrderDraft, Step, StepDraft, StepStatus
 from bridge.domain.patient import Patient, PatientDraft
+from bridge.domain.report import Report, ReportDraft, Said
 from bridge.errors import BridgeError
 from bridge.mapping.apply import Mapped
 
 Json = dict[str, Any]
 StationsFor = Callable[[str], tuple[str, ...]]
 
+_NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 _CANCELS = frozenset({"CA", "DC", "OC", "OD"})
 
 
@@ -43,15 +49,17 @@ def worklist_items(found: Iterable[Entry]) -> list[Json]:
     return [_item(entry, step) for entry in found for step in entry.steps]
 
 
-def resources(mapped: Mapped, found: Iterable[Entry], system_of: SystemOf) -> list[Json]:
-    """Return the FHIR resources: patients, orders, and for each study what its ImagingStudy would begin with."""
+def resources(mapped: Mapped, found: Iterable[Entry], house: House) -> list[Json]:
+    """Return the FHIR resources: patients, orders, what each study's ImagingStudy would begin with, and reports."""
     drafts = [mapped.patient, *(merge.survivor for merge in mapped.merges)]
-    out = [patient_codec.patient(_patient(draft), system_of) for draft in drafts if draft is not None]
+    drafts += [report.patient for report in mapped.reports[:1]]
+    out = [patient_codec.patient(_patient(draft), house.system_of) for draft in drafts if draft is not None]
     subject = "Patient/1"
+    out += [_report(draft, mapped.message_at or _NO_TIME, house) for draft in mapped.reports]
     for entry in found:
-        out.append(service_request(entry.order, entry.steps, subject, system_of))
+        out.append(service_request(entry.order, entry.steps, subject, house.system_of))
         if entry.order.study_instance_uid and entry.order.status != StepStatus.CANCELED:
-            out.append(_study(entry.order, subject, system_of))
+            out.append(_study(entry.order, subject, house.system_of))
     return out
 
 
@@ -65,6 +73,12 @@ def _study(order: Order, subject: str, system_of: SystemOf) -> Json:
         "subject": {"reference": subject},
         **({"basedOn": [based_on]} if based_on else {}),
     }
+
+
+def _report(draft: ReportDraft, said_at: datetime, house: House) -> Json:
+    said = Said(draft.content.issued_at or said_at, said_at)
+    report = Report(0, draft.numbers, draft.patient, draft.content, 1, said)
+    return r4.diagnostic_report(diagnostic_report.build(report, None, ReportLinks("Patient/1"), house))
 
 
 def _entry(patient: Patient, draft: OrderDraft, stations_for: StationsFor) -> Entry:

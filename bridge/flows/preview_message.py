@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import SystemOf
 from bridge.codecs.hl7 import charset, er7
 from bridge.codecs.hl7.ack import verdict_of
@@ -24,6 +26,8 @@ Preview = dict[str, Any]
 
 _KEYS = ("requested_procedure.accession", "requested_procedure.study_instance_uid", "scheduled_step.start")
 _SUGGESTED_MAX = 3
+# The structure check takes tens of milliseconds a message.
+_LINTED_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,14 @@ def preview_messages(raw: bytes, ground: Ground, site_name: str = "", *, is_text
 
     is_text: it comes out of a clipboard, in UTF-8; its sender's bytes are made of it again.
     """
-    return [preview_message(message, ground, site_name, is_text=is_text) for message in messages_in(raw)]
+    found = messages_in(raw)
+    linted = len(found) <= _LINTED_MAX
+    return [preview_message(message, ground, site_name, is_text=is_text, linted=linted) for message in found]
 
 
-def preview_message(raw: bytes, ground: Ground, site_name: str = "", *, is_text: bool = False) -> Preview:
+def preview_message(
+    raw: bytes, ground: Ground, site_name: str = "", *, is_text: bool = False, linted: bool = True
+) -> Preview:
     """
     Return what *raw* would do: site, drafts, worklist items, FHIR resources, the trace of every value, what was looked for
     in vain, what was ignored, notices, lint; for an unknown sender the presets that read it best.
@@ -67,7 +75,7 @@ def preview_message(raw: bytes, ground: Ground, site_name: str = "", *, is_text:
         preview["error"] = _error(fault)
         return preview
     preview["charset"] = message.codec
-    preview["lint"] = lint(message)
+    preview["lint"] = lint(message) if linted else ["not checked: too many messages at once"]
     mapped = _map(message, site or ground.mappings.base, ground.defaults, preview)
     covered = cover(message, site or ground.mappings.base, mapped.trace if mapped else ())
     preview["missing"] = [asdict(one) for one in covered.missing]
@@ -85,8 +93,12 @@ def preview_message(raw: bytes, ground: Ground, site_name: str = "", *, is_text:
     preview["trace"] = [line._asdict() for line in mapped.trace]
     preview["notices"] = [asdict(notice) for notice in mapped.notices]
     preview["worklist"] = worklist_items(found)
-    preview["fhir"] = resources(mapped, found, ground.system_of)
+    preview["fhir"] = resources(mapped, found, _house(site or ground.mappings.base, ground))
     return preview
+
+
+def _house(site: SiteMapping, ground: Ground) -> House:
+    return House(ZoneInfo(site.time_zone or ground.defaults.time_zone or "UTC"), ground.system_of)
 
 
 def suggest_presets(raw: bytes, ground: Ground) -> list[Preview]:

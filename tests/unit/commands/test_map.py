@@ -81,3 +81,17 @@ def test_a_site_that_is_none_names_those_that_are(tmp_path: Path, settings: Path
 
     assert done.exit_code != 0
     assert "sites/us_ehr" in done.output
+
+
+def test_a_result_shows_its_report(tmp_path: Path, settings: Path) -> None:
+    text = (
+        "MSH|^~\\&|RIS|NEWPLACE|BRIDGE|HOSP|20260112||ORU^R01|C1|P|2.5.1\n"
+        "PID|1||7^^^HOME^MR||DOE^JANE||19700101|F\n"
+        "OBR|1|P1|F1|71260^CT chest^C4||||||||||||||A1||||20260112101500|||F\n"
+        "OBX|1|TX|71260&IMP^CT chest||No nodule.||||||F\n"
+    )
+    told = json.loads(run(tmp_path, settings, text, "--json").output)
+
+    assert [resource["resourceType"] for resource in told["fhir"]] == ["Patient", "DiagnosticReport"]
+    assert told["fhir"][1]["status"] == "final"
+    assert told["ignored"] == []
