@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.domain.adt_events import IdentityChange
-from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_draft import MoveDraft
 from bridge.domain.message import Notice
 from bridge.domain.patient import Patient, Visit
@@ -42,7 +42,8 @@ def move_visits(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     """
     Move or renumber what *draft* names; said again it changes nothing.
 
-    A visit that nobody knows yet is noted, so that what comes late under it goes where it went.
+    A visit that nobody knows yet is noted, so that what comes late under it goes where it went; so is an account, in the
+    journal.
     Raises: Conflict (AE 205), if the new number is another visit's; (AE 204), if the visit is neither patient's.
     """
     prior, now = _numbers(draft)
@@ -59,7 +60,7 @@ def move_visits(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     source = sources[0] if sources else target.key
     moved = _move(tx, moving, source)
     replaced = _renumber(tx, moving, moved)
-    if not moved and not replaced:
+    if not moved and not replaced and (moving.found or _is_noted(tx, numbers)):
         return Changed(target, [Notice("I", "it is so already, nothing changed", where)])
     entry = journal(tx, numbers, (target.key, source), news, moved, replaced)
     touched = tuple(dict.fromkeys((target.key, patients.survivor(tx, source).key)))
@@ -131,7 +132,8 @@ def _renumber(tx: WriteTx, moving: _Moving, moved: Rows) -> list[Replaced]:
             values |= {"admission_id": now.value, "issuer_of_admission_id": now.issuer, "moved_at": at}
         if values:
             replaced.append(merges.replace_values(tx, "visits", one.key, values))
-    replaced += _noted(tx, moving)
+    if is_visit:
+        replaced += _noted(tx, moving)
     if prior != now:
         for order in orders.of_patient(tx, moving.target.key):
             if order.admission_id == prior:
@@ -146,16 +148,21 @@ def _noted(tx: WriteTx, moving: _Moving) -> list[Replaced]:
     owner = moving.target.key
     stands = visits.find(tx, now)
     made: list[Replaced] = []
-    if stands is None and (moving.draft.change == IdentityChange.MOVE_VISIT or not moving.found):
-        number = PatientIdentifier("")
-        stands = visits.add(tx, Visit(0, owner, now, patient_number=number, moved_at=at))
+    if stands is None:
+        stands = visits.add(tx, Visit(0, owner, now, moved_at=at))
         made.append(
             {"table": "visits", "key": stands.key, "before": None, "after": {"patient_key": owner, "as_of": None}}
         )
-    if stands is not None and prior != now and visits.find(tx, prior) is None:
+    if prior != now and visits.find(tx, prior) is None:
         way = visits.add(tx, Visit(0, owner, prior, moved_at=at, moved_into=stands.key))
         made.append({"table": "visits", "key": way.key, "before": None, "after": {"moved_into": stands.key}})
     return made
+
+
+def _is_noted(tx: WriteTx, numbers: Numbers) -> bool:
+    """Say whether the journal knows already where an account goes whose visits nobody knows yet."""
+    standing = (one for one in merges.about(tx, numbers.kind, numbers.prior) if one.undone_at is None)
+    return any(one.new_number == numbers.now for one in standing)
 
 
 def _check_free(tx: WriteTx, number: EntityIdentifier, visit: Visit) -> None:

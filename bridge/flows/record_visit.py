@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from bridge.domain.adt_events import adt_event
@@ -13,7 +14,7 @@ from bridge.domain.order import WAITING, Order, StepStatus
 from bridge.domain.patient import Patient, Visit, VisitDraft, VisitState
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
-from bridge.store import events, orders, patients, visits
+from bridge.store import events, merges, orders, patients, visits
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
@@ -31,6 +32,7 @@ class VisitNews:
     """
     What a message means for a visit. number: the patient's number it came under; arrived_on: the day ("YYYYMMDD") on
     which the patient came for the exams, "" for no news of that; cancels_exams: an ended visit takes its exams along.
+    moved_at: when its account was moved since, None if it was not.
     """
 
     draft: VisitDraft
@@ -38,6 +40,7 @@ class VisitNews:
     number: PatientIdentifier
     arrived_on: str = ""
     cancels_exams: bool = False
+    moved_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -61,11 +64,16 @@ def record_visit(tx: WriteTx, patient: Patient, told: VisitNews) -> Recorded:
     draft, news = told.draft, told.news
     recorded = Recorded(patient, draft.admission_id)
     known = visits.standing(tx, draft.admission_id) if draft.admission_id else None
+    if known is None and draft.admission_id and draft.account_number:
+        told = _account_followed(tx, recorded, told)
+        draft = told.draft
+        known = visits.standing(tx, draft.admission_id)
     if known is not None:
         _claim(tx, recorded, known, news)
         if known.as_of is not None and known.as_of > news.said_at:
             return recorded
-    before = known or Visit(0, recorded.patient.key, recorded.admission_id, patient_number=told.number)
+    new = Visit(0, recorded.patient.key, recorded.admission_id, patient_number=told.number, moved_at=told.moved_at)
+    before = known or new
     after = _after(before, recorded, told)
     if draft.admission_id and known is None:
         visits.add(tx, after)
@@ -88,6 +96,22 @@ def close_exams(tx: WriteTx, told: Iterable[Order], why: str, news: News) -> lis
             closed.append(set_order_status(tx, order, news))
             _log(tx, order, why, news)
     return closed
+
+
+def _account_followed(tx: WriteTx, recorded: Recorded, told: VisitNews) -> VisitNews:
+    """Return news of a visit that nobody knows as it reads after a later move of its account."""
+    account = told.draft.account_number
+    moved = merges.account_moved_since(tx, account, told.news.said_at) if account else None
+    if moved is None:
+        return told
+    owner = patients.survivor(tx, moved.survivor_key)
+    if owner.key != recorded.patient.key:
+        recorded.patient = owner
+        recorded.notices.append(Notice("I", "the account was moved to another patient since", "PID-18"))
+    if told.draft.admission_id == account:
+        recorded.admission_id = moved.new_number
+    draft = replace(told.draft, admission_id=recorded.admission_id, account_number=moved.new_number)
+    return replace(told, draft=draft, moved_at=moved.merged_at)
 
 
 def _claim(tx: WriteTx, recorded: Recorded, known: Visit, news: News) -> None:
@@ -113,7 +137,8 @@ def _after(before: Visit, recorded: Recorded, told: VisitNews) -> Visit:
         said["state"] = state
     if state == VisitState.OPEN:
         said.setdefault("discharged_local", "")
-    if draft.account_number and (before.moved_at is None or before.moved_at <= news.said_at):
+    is_moved = before.key and before.moved_at is not None and before.moved_at > news.said_at
+    if draft.account_number and not (is_moved and before.account_number):
         said["account_number"] = draft.account_number
     if recorded.patient.key != before.patient_key or not before.patient_number.patient_id:
         said["patient_number"] = told.number

@@ -8,6 +8,7 @@ from datetime import datetime
 from bridge.clock import Clock
 from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.patient import Visit
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.report import Report
 from bridge.errors import Conflict, Incomplete
@@ -17,7 +18,7 @@ from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.move_visits import MOVED_RULES
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import News, refresh_keys
-from bridge.store import audit, events, filing, merges, patients, reports, studies
+from bridge.store import audit, events, filing, merges, patients, reports, studies, visits
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 from bridge.store.filing import Rows
@@ -87,7 +88,10 @@ def take_back(tx: WriteTx, entry: Merge, now: datetime) -> tuple[Rows, str]:
     if ends and retired.merged_into == entry.survivor_key:
         patients.save(tx, replace(retired, merged_into=None), now)
     back = filing.move(tx, entry.moved, entry.survivor_key, entry.retired_key)
+    late = _late_on_account(tx, entry)
     since = filing.move(tx, _came_since(tx, entry), entry.survivor_key, entry.retired_key)
+    for one in late:
+        visits.save(tx, replace(visits.get(tx, one.key), account_number=entry.number, moved_at=None))
     for key in dict.fromkeys((entry.retired_key, entry.survivor_key)):
         if patients.get(tx, key).merged_into is None:
             refresh_keys(tx, key)
@@ -108,9 +112,18 @@ def _came_since(tx: WriteTx, entry: Merge) -> Rows:
     found = filing.under_numbers(tx, entry.survivor_key, numbers)
     if entry.kind not in _OF_VISITS:
         return found
-    made = [one["key"] for one in entry.replaced if one["table"] == "visits"]
-    of_visit = filing.of_visits(tx, entry.survivor_key, made, [entry.number, entry.new_number])
+    came = [one["key"] for one in entry.replaced if one["table"] == "visits"]
+    late = _late_on_account(tx, entry)
+    admissions = [entry.number, entry.new_number, *(one.admission_id for one in late)]
+    of_visit = filing.of_visits(tx, entry.survivor_key, [*came, *(one.key for one in late)], admissions)
     return {name: [key for key in keys if key in of_visit.get(name, ())] for name, keys in found.items()}
+
+
+def _late_on_account(tx: WriteTx, entry: Merge) -> list[Visit]:
+    """Return the visits that came after an account was moved or renumbered, and followed it."""
+    if entry.kind not in (IdentityChange.MOVE_ACCOUNT, IdentityChange.CHANGE_ACCOUNT):
+        return []
+    return [one for one in visits.by_account(tx, entry.new_number) if one.moved_at == entry.merged_at]
 
 
 def _check(tx: WriteTx, entry: Merge) -> None:

@@ -64,6 +64,23 @@ def about(tx: ReadTx, kind: IdentityChange, number: EntityIdentifier) -> list[Me
     return [_merge(row) for row in tx.execute(query.order_by(merges.c.key.desc()))]
 
 
+def account_moved_since(tx: ReadTx, account: EntityIdentifier, said_at: datetime) -> Merge | None:
+    """Return what last moved or renumbered an account after *said_at*, None if nothing did."""
+    kinds = (IdentityChange.MOVE_ACCOUNT, IdentityChange.CHANGE_ACCOUNT)
+    row = tx.execute(
+        select(merges)
+        .where(
+            merges.c.kind.in_([kind.value for kind in kinds]),
+            merges.c.number == account.value,
+            merges.c.issuer_of_number == account.issuer,
+            merges.c.merged_at > said_at,
+            merges.c.undone_at.is_(None),
+        )
+        .order_by(merges.c.key.desc())
+    ).first()
+    return None if row is None else _merge(row)
+
+
 def add(tx: WriteTx, entry: Merge) -> int:
     """Append an entry (its key is ignored)."""
     return insert_row(
