@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_draft import MoveDraft
 from bridge.domain.message import Notice
-from bridge.domain.patient import Patient
+from bridge.domain.patient import Patient, PatientDraft
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed, Numbers, journal, of_patients, taken_back
 from bridge.flows.register_patient import News, known_or_made, refresh_keys
@@ -31,9 +32,7 @@ def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     if notice is not None and holder is not None:
         return Changed(patients.survivor(tx, holder.key), [notice])
     target = known_or_made(tx, draft.number, draft.patient, news)
-    if holder is None:
-        made = [merges.made_identifier(tx, target.key, prior, patients.last_position(tx, target.key) + 1)]
-        return _done(tx, numbers, (target.key, target.key), news, {}, made)
+    holder = holder or known_or_made(tx, prior, PatientDraft((prior,)), news)
     if patients.survivor(tx, holder.key).key == target.key:
         return Changed(target, [Notice("I", "the number is the patient's already, nothing changed", "MRG-1")])
     if holder.merged_into is not None:
@@ -41,7 +40,8 @@ def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     is_last = all(one.key == prior.key for one in holder.identifiers)
     rows = filing.of_patient(tx, holder.key) if is_last else filing.under_numbers(tx, holder.key, [prior])
     moved = filing.move(tx, rows, holder.key, target.key)
-    replaced = [_refile(tx, prior, target.key, patients.last_position(tx, target.key) + 1)]
+    place = {"position": patients.last_position(tx, target.key) + 1, "moved_at": news.said_at}
+    replaced = [_refile(tx, prior, target.key, place)]
     if is_last:
         patients.save(tx, replace(patients.get(tx, holder.key), merged_into=target.key), news.heard_at)
         patients.set_keys(tx, holder.key, ())
@@ -71,14 +71,17 @@ def change_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
         raise Conflict(
             "the new number is another patient's", code="duplicate_key", where="PID-3", source="HL7 2.5.1 3.3.47"
         )
-    record = holder or known_or_made(tx, draft.number, draft.patient, news)
+    if holder is None and known is None:
+        holder = known_or_made(tx, prior, draft.patient, news)
+    record = holder or known
+    assert record is not None
     ended = patients.add(tx, Patient(key=0, identifiers=(), merged_into=record.key), news.heard_at)
     position, replaced = 0, list[Replaced]()
     if holder is None:
         replaced.append(merges.made_identifier(tx, ended.key, prior, 0))
     else:
         position = [one.key for one in holder.identifiers].index(prior.key)
-        replaced.append(_refile(tx, prior, ended.key, 0))
+        replaced.append(_refile(tx, prior, ended.key, {"position": 0}))
         if known is None:
             replaced.append(merges.made_identifier(tx, record.key, draft.number, position))
     return _done(tx, numbers, (record.key, ended.key), news, {}, replaced)
@@ -99,11 +102,10 @@ def _moved_since(tx: WriteTx, numbers: Numbers, news: News) -> Notice | None:
     return None
 
 
-def _refile(tx: WriteTx, number: PatientIdentifier, to_key: int, position: int) -> Replaced:
+def _refile(tx: WriteTx, number: PatientIdentifier, to_key: int, place: dict[str, Any]) -> Replaced:
     row = merges.identifier_row(tx, number)
     assert row is not None
-    values = {"patient_key": to_key, "position": position}
-    return merges.replace_values(tx, "patient_identifiers", row.key, values)
+    return merges.replace_values(tx, "patient_identifiers", row.key, {"patient_key": to_key, **place})
 
 
 def _done(

@@ -12,7 +12,7 @@ from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_draft import MoveDraft
 from bridge.domain.message import Notice
-from bridge.domain.patient import Patient, Visit
+from bridge.domain.patient import Patient, PatientDraft, Visit
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed, Numbers, journal, taken_back
 from bridge.flows.register_patient import News, known_or_made
@@ -91,8 +91,7 @@ def _sources(tx: WriteTx, moving: _Moving) -> list[int]:
     Raises: Conflict (AE 204), for a visit of a third person.
     """
     named = moving.draft.prior_number
-    holder = patients.find(tx, named) if named is not None else None
-    source = patients.survivor(tx, holder.key).key if holder is not None else None
+    source = known_or_made(tx, named, PatientDraft((named,)), moving.news).key if named is not None else None
     owners = [patients.survivor(tx, one.patient_key).key for one in moving.found]
     allowed = {source, moving.target.key}
     if named is not None and any(owner not in allowed for owner in owners):

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.domain.adt_events import IdentityChange, adt_event
 from bridge.domain.evidence import PatientRecord
-from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.identity_change import becomes_another_person
 from bridge.domain.identity_keys import identity_keys
 from bridge.domain.message import Notice
@@ -68,11 +68,13 @@ def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: Reconc
     overwrites what ADT said.
     Raises: Conflict (AE 204), if the number was merged away and the message is no news of a reissue.
     """
-    holder = patients.find(tx, draft.identifiers[0])
+    holder, moved_at = patients.find_with_move(tx, draft.identifiers[0])
     if holder is None:
         return _add(tx, draft, news, own=draft.identifiers[:1])
     if holder.merged_into is not None:
         return _of_a_retired_number(tx, holder, draft, news, rules)
+    if moved_at is not None and moved_at > news.said_at:
+        return _late_under_a_moved_number(tx, holder, draft, news)
     if holder.as_of is not None and holder.as_of > news.said_at:
         return Registered(holder, [_OLDER], stale=True)
     if news.is_order and not holder.provisional:
@@ -166,6 +168,19 @@ def _of_a_retired_number(
     if ended is not None and ended.kind == IdentityChange.CHANGE_NUMBER:
         return _late_under_a_changed_number(tx, survivor, draft, news, rules)
     return _late_of_a_merged_record(tx, holder, survivor, draft, news)
+
+
+def _late_under_a_moved_number(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News) -> Registered:
+    """What was said under a number before it was moved here is news of whoever had it, if nothing else was theirs."""
+    number = draft.identifiers[0]
+    about = merges.about(
+        tx, IdentityChange.MOVE_NUMBER, EntityIdentifier(number.patient_id, number.issuer_of_patient_id)
+    )
+    earlier = next((patients.get(tx, one.retired_key) for one in about if one.undone_at is None), None)
+    if earlier is None or earlier.merged_into is None:
+        return Registered(holder, [Notice("I", "the number was moved meanwhile, nothing changed", "PID-3")])
+    said = replace(draft, identifiers=draft.identifiers[1:])
+    return _late_of_a_merged_record(tx, earlier, holder, said, news)
 
 
 def _late_under_a_changed_number(

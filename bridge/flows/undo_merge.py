@@ -18,7 +18,7 @@ from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.move_visits import MOVED_RULES
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import News, refresh_keys
-from bridge.store import audit, events, filing, merges, patients, reports, studies, visits
+from bridge.store import audit, events, filing, merges, orders, patients, reports, studies, visits
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 from bridge.store.filing import Rows
@@ -92,6 +92,7 @@ def take_back(tx: WriteTx, entry: Merge, now: datetime) -> tuple[Rows, str]:
     since = filing.move(tx, _came_since(tx, entry), entry.survivor_key, entry.retired_key)
     for one in late:
         visits.save(tx, replace(visits.get(tx, one.key), account_number=entry.number, moved_at=None))
+    _renumber_back(tx, entry, since, now)
     for key in dict.fromkeys((entry.retired_key, entry.survivor_key)):
         if patients.get(tx, key).merged_into is None:
             refresh_keys(tx, key)
@@ -117,6 +118,18 @@ def _came_since(tx: WriteTx, entry: Merge) -> Rows:
     admissions = [entry.number, entry.new_number, *(one.admission_id for one in late)]
     of_visit = filing.of_visits(tx, entry.survivor_key, [*came, *(one.key for one in late)], admissions)
     return {name: [key for key in keys if key in of_visit.get(name, ())] for name, keys in found.items()}
+
+
+def _renumber_back(tx: WriteTx, entry: Merge, since: Rows, now: datetime) -> None:
+    """Give a visit of which news came only after it was renumbered its earlier number, and its orders with it."""
+    if entry.kind != IdentityChange.MOVE_VISIT or entry.number == entry.new_number:
+        return
+    visit = visits.find(tx, entry.new_number)
+    if visit is not None and visit.key in since.get("visits", ()):
+        visits.save(tx, replace(visit, admission_id=entry.number, moved_at=None))
+    for order in (orders.get(tx, key) for key in since.get("orders", ())):
+        if order.admission_id == entry.new_number:
+            orders.save(tx, replace(order, admission_id=entry.number), now)
 
 
 def _late_on_account(tx: WriteTx, entry: Merge) -> list[Visit]:

@@ -137,7 +137,7 @@ def put_back(tx: WriteTx, replaced: Sequence[Replaced]) -> int:
         table = _TABLES[one["table"]]
         row = tx.execute(select(table).where(table.c.key == one["key"])).first()
         if row is None or any(_plain(getattr(row, name)) != value for name, value in one["after"].items()):
-            left += 1
+            left += one["before"] is not None
         elif one["before"] is None:
             tx.execute(delete(table).where(table.c.key == one["key"]))
         else:

@@ -50,7 +50,7 @@ _NUMBERS = Prepared(
     .order_by(_NUMBER.position, _NUMBER.key)
 )
 _HOLDER = Prepared(
-    select(_NUMBER.patient_key).where(
+    select(_NUMBER.patient_key, _NUMBER.moved_at).where(
         _NUMBER.issuer_of_patient_id == bindparam("issuer"), _NUMBER.patient_id == bindparam("patient_id")
     )
 )
@@ -112,8 +112,13 @@ def get_many(tx: ReadTx, keys: Iterable[int]) -> list[Patient]:
 
 def find(tx: ReadTx, identifier: PatientIdentifier) -> Patient | None:
     """Return whose number *identifier* is, merged away or not. Its issuer must be named: bare numbers match nobody."""
-    key = _HOLDER.scalar(tx, issuer=identifier.issuer_of_patient_id, patient_id=identifier.patient_id)
-    return None if key is None else get(tx, key)
+    return find_with_move(tx, identifier)[0]
+
+
+def find_with_move(tx: ReadTx, identifier: PatientIdentifier) -> tuple[Patient | None, datetime | None]:
+    """Return whose number *identifier* is, as `find`, and when it was moved there, None if it always was theirs."""
+    row = _HOLDER.first(tx, issuer=identifier.issuer_of_patient_id, patient_id=identifier.patient_id)
+    return (None, None) if row is None else (get(tx, row.patient_key), row.moved_at)
 
 
 def survivor(tx: ReadTx, key: int) -> Patient:

@@ -172,6 +172,8 @@ patient_identifiers = Table(
     Column("patient_id", Text, nullable=False),
     _text("identifier_type"),
     _count("position"),
+    # By the sender's clock: since when it is this patient's, because it was moved.
+    Column("moved_at", Instant),
     UniqueConstraint("issuer_of_patient_id", "patient_id"),
     Index(None, "patient_id"),
 )

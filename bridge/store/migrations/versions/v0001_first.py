@@ -329,6 +329,7 @@ def upgrade() -> None:
         sa.Column("patient_id", sa.Text(), nullable=False),
         sa.Column("identifier_type", sa.Text(), server_default="", nullable=False),
         sa.Column("position", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("moved_at", Instant(), nullable=True),
         sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_patient_identifiers_patient_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_patient_identifiers")),
         sa.UniqueConstraint(
