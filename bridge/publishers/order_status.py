@@ -23,17 +23,18 @@ from bridge.codecs.hl7.answer import ACCEPTED, FAULTY, Answer
 from bridge.errors import BridgeError, Conflict, Refused, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import BINDING_CHANGED, Nothing, NotYet, Parcel, Receipt, StillWanted
+from bridge.outbox.retry import DESTINATION_DOWN
 from bridge.outbox.settle import LEASE_LOST
 from bridge.publishers.mllp_link import NO_ANSWER, MllpLink
 from bridge.publishers.order_owed import Answerable, Owed, Owing
-from bridge.store import events, order_notices
+from bridge.store import events, lanes, order_notices
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
 from bridge.store.order_notices import HAS_IMAGES, STATUS
 
-# One rejection may pass by itself; so many say that the other side is set up for something else.
-_REJECTIONS_BEFORE_REST = 3
+# What says something of the destination, not of one message.
+_TAKES_NOTHING = frozenset({"answered_ar", "answered_cr", DESTINATION_DOWN})
 _NOT_AN_ATTEMPT = frozenset({BINDING_CHANGED, LEASE_LOST})
 
 
@@ -91,6 +92,9 @@ class OrderStatusPublisher:
         """Find the first thing that is owed."""
         if delivery.order_key is None:
             return Nothing("it names no order")
+        until = lanes.rests_until(tx, delivery, _TAKES_NOTHING, now)
+        if until is not None:
+            return NotYet(until, "the destination takes nothing just now")
         to = self._destinations[delivery.destination].answerable
         owing = Owing(tx, delivery, to, self._study_quiet, now)
         owed = owing.all()
@@ -126,7 +130,7 @@ class OrderStatusPublisher:
             return NoticeReceipt(sentence, _Outcome.TAKEN)
         if answer.code in FAULTY:
             return NoticeReceipt(sentence, _Outcome.REFUSED, fault=Conflict(sentence, code=code))
-        if parcel.delivery.attempts < _REJECTIONS_BEFORE_REST:
+        if parcel.delivery.attempts < lanes.FAILURES_BEFORE_REST:
             raise self._or_given_up(Unavailable(sentence, code=code), parcel.delivery)
         raise self._or_given_up(Refused(sentence, code=code), parcel.delivery)
 
@@ -134,6 +138,8 @@ class OrderStatusPublisher:
         """Record where the destination stands, tell the timeline, and queue what else is owed."""
         order_notices.put(tx, _standing(parcel, receipt, at))
         if receipt.outcome == _Outcome.TAKEN:
+            if parcel.delivery.last_error:
+                lanes.resume(tx, parcel.delivery, at)
             _tell(tx, parcel.delivery, f"{parcel.what} told to {parcel.delivery.destination}", at, _station(parcel))
         if parcel.again_at is not None and receipt.outcome != _Outcome.UNKNOWN:
             enqueue.look_again(tx, parcel.delivery, at, parcel.again_at)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +33,10 @@ from bridge.start import prepare
 from bridge.store import deliveries, events, order_notices, studies
 from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.wiring import House
-from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
+from tests.cast import PLAIN, STRANGER, adt, image, merge, order, spooled, study_uid
+from tests.conftest import missing_peer
 from tests.fakes.mllp_peer import Exchange, Peer, Script, accept, ack, open_peer
+from tests.faults.certificates import make_identity, server_context
 from tests.faults.mllp_door import open_door, until
 from tests.flows.asking import say
 from tests.flows.test_orders import cast_mpps
@@ -338,6 +345,26 @@ def test_a_rejected_message_comes_again_and_the_third_time_everything_rests(make
     assert tried == ["answered_ar"] * 3
 
 
+def test_while_a_destination_rejects_everything_only_one_message_asks_again(make_ris: MakeRis) -> None:
+    ris = make_ris(answers("AR", "AR", "AR", "AR", "AA"))
+    say(ris.house, order(STRANGER, "A2"))
+    ris.perform("IN PROGRESS")
+    for _ in range(2):
+        ris.pass_time(timedelta(seconds=10))
+        ris.worker.run_due()
+    ris.perform("IN PROGRESS", uid="2.25.78", accession="A2")
+    assert ris.told == ["ORM IP"] * 3
+    first, second = ris.rows()
+    assert (second.state, second.attempts, second.next_at) == (DeliveryState.PENDING, 0, first.next_at)
+    ris.pass_time(first.next_at - ris.house.clock.now())
+    ris.worker.run_due()
+    assert len(ris.told) == 4
+    ris.pass_time(ris.rows()[0].next_at - ris.house.clock.now())
+    ris.worker.run_due()
+    assert ris.states() == ["sent", "sent"]
+    assert ris.peer.field("ORC", 2) == ["PA1^RIVEHR"] * 5 + ["PA2^RIVEHR"]
+
+
 def test_a_message_without_an_answer_comes_again_byte_for_byte(make_ris: MakeRis) -> None:
     ris = make_ris(answers("", "AA"))
     ris.perform("IN PROGRESS")
@@ -450,7 +477,7 @@ def test_a_listener_like_ours_takes_what_we_tell(make_ris: MakeRis, version: str
 def test_many_orders_reach_every_destination_while_one_hangs(make_house: MakeHouse) -> None:
     with open_peer() as quick, open_peer(lambda exchange: None) as mute:
         doors = [("ris", quick.port), ("mute", mute.port)]
-        destinations = [{"name": name, "host": "127.0.0.1", "port": port} for name, port in doors]
+        destinations = [{"name": name, "host": "127.0.0.1", "port": port, "timeout_secs": 2} for name, port in doors]
         house = make_house(hl7={"destinations": destinations}, fhir={})
         say(house, adt(PLAIN), *(order(PLAIN, f"A{n}") for n in range(12)))
         worker = Worker(house.store, house.clock, publishers(house), owner="test")
@@ -461,7 +488,80 @@ def test_many_orders_reach_every_destination_while_one_hangs(make_house: MakeHou
             worker.notify()
             assert until(lambda: len(set(quick.control_ids)) == 12)
         finally:
-            mute.ended.set()
-            worker.stop(0.1)
+            assert worker.stop(20)
     assert quick.connections == 1
     assert set(quick.field("ORC", 5)) == {"IP"}
+
+
+def test_what_the_other_side_echoes_starts_nothing(make_ris: MakeRis) -> None:
+    ris = make_ris()
+    ris.perform("IN PROGRESS")
+    for status in ("IP", "IP", "CM"):
+        ris.pass_time()
+        at = f"{ris.house.clock.now():%Y%m%d%H%M%S}"
+        say(ris.house, order(PLAIN, "A1", "SC", at=at, status=status))
+        ris.worker.run_due()
+    assert ris.told == ["ORM IP"]
+
+
+def test_images_that_came_before_their_order_are_told_when_it_comes(make_ris: MakeRis) -> None:
+    ris = make_ris(sites=["riverside"])
+    ris.house.instances.receive(spooled(ris.house, image(STRANGER, "A7"), "CT1"))
+    ris.pass_time(QUIET * 2)
+    ris.worker.run_due()
+    assert ris.told == []
+    say(ris.house, order(STRANGER, "A7"))
+    ris.worker.run_due()
+    assert (ris.told, ris.peer.field("OBX", 5)) == (["ORU A O"], [study_uid("A7")])
+
+
+def test_a_merge_of_the_same_person_withdraws_nothing(make_ris: MakeRis) -> None:
+    ris = make_ris()
+    ris.receive_images()
+    say(ris.house, merge(STRANGER, PLAIN, at="20260302101000"))
+    ris.worker.run_due()
+    assert ris.told == ["ORU A O"]
+
+
+def test_over_tls_with_certificates_on_both_sides(make_ris: MakeRis, tmp_path: Path) -> None:
+    theirs, ours = make_identity(tmp_path, "ris"), make_identity(tmp_path, "bridge")
+    files = {"ca": str(theirs[0]), "certificate": str(ours[0]), "key": str(ours[1])}
+    with open_peer(tls=server_context(theirs, client_ca=ours[0])) as peer:
+        ris = make_ris(port=peer.port, tls=files, timeout_secs=5)
+        ris.perform("IN PROGRESS")
+        assert peer.field("ORC", 5) == ["IP"]
+        assert ris.states() == ["sent"]
+
+
+def test_python_hl7_s_server_takes_what_we_tell(make_ris: MakeRis) -> None:
+    try:
+        mllp = importlib.import_module("hl7.mllp")
+    except ImportError:
+        missing_peer("python-hl7", "install the development dependencies")
+    taken: list[str] = []
+
+    async def converse(reader: Any, writer: Any) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                received = await reader.readmessage()
+                taken.append(str(received.segment("ORC")[5]))
+                writer.writemessage(received.create_ack())
+                await writer.drain()
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    opening = mllp.start_hl7_server(converse, "127.0.0.1", 0, encoding="utf-8")
+    server = asyncio.run_coroutine_threadsafe(opening, loop).result(10)
+    try:
+        ris = make_ris(port=server.sockets[0].getsockname()[1], timeout_secs=5)
+        ris.perform("IN PROGRESS")
+        ris.perform("COMPLETED")
+        ris.receive_images()
+        assert taken == ["IP", "CM", "CM"]
+        assert ris.states() == ["sent"] * 3
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Table, func, select, text
 
 from bridge.store import deliveries as outbox
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.lanes import FAILURES_BEFORE_REST
 from bridge.store.tables import attachments, deliveries, instances, messages, mismatches, orders, stamps, studies
 
 
@@ -108,7 +109,7 @@ def failing_destinations(tx: ReadTx) -> list[Failing]:
     return [first[lane] for lane in sorted(first)]
 
 
-_FAILS_AGAIN_AND_AGAIN = (deliveries.c.state == "pending", deliveries.c.attempts >= 3)
+_FAILS_AGAIN_AND_AGAIN = (deliveries.c.state == "pending", deliveries.c.attempts >= FAILURES_BEFORE_REST)
 
 
 def _failing(tx: ReadTx) -> dict[tuple[str, str], int]:
