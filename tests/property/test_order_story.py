@@ -25,7 +25,7 @@ MakeHouse = Callable[..., House]
 
 TOLD = ("NW", "XO", "A08", "A40", "MPPS begins", "MPPS ends", "image", "second image", "SC", "ORU", "CA", "NW again")
 AT = {name: f"202603020{number}0000" if number < 10 else f"20260302{number}0000" for number, name in enumerate(TOLD)}
-TELLINGS = 1000 if os.environ.get("BRIDGE_CAMPAIGN") == "1" else 150
+TELLINGS = 1000 if os.environ.get("BRIDGE_CAMPAIGN") == "1" else 100
 TELLINGS_ON_A_SERVER = 25
 SYLLABLES = ("BA", "DO", "FE", "GU", "KI", "LO", "MA", "NU", "PE", "RI")
 
