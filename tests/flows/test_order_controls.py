@@ -366,3 +366,26 @@ def test_a_final_report_completes_what_was_on_hold(make_house: MakeHouse) -> Non
     house = make_house()
     say(house, order(PLAIN, "A1"), order(PLAIN, "A1", "HD", at=LATER), report(PLAIN, "A1"))
     assert states_of(house, "A1") == ["COMPLETED"]
+
+
+def test_a_step_that_a_change_no_longer_lists_is_taken_away_while_it_waits(make_house: MakeHouse) -> None:
+    house = make_house()
+    second = order(PLAIN, "A1").replace(b"|A1|A1|A1|", b"|A1|A1|A1B|")
+    (answer,) = say(house, together(order(PLAIN, "A1"), second, version="2.5.1"))
+    assert said_of_groups(answer)["ORC^2"] == "order created, with ORC[1]: a step of the same procedure"
+    assert len(worklist_of(house)) == 2
+    say(house, order(PLAIN, "A1", "XO", at=LATER))
+    assert states_of(house, "A1") == ["SCHEDULED", "CANCELED"]
+    assert len(worklist_of(house)) == 1
+
+
+def test_one_of_two_steps_may_be_performed_and_the_order_cancelled_for_the_rest(make_house: MakeHouse) -> None:
+    house = make_house()
+    second = order(PLAIN, "A1").replace(b"|A1|A1|A1|", b"|A1|A1|A1B|")
+    say(house, together(order(PLAIN, "A1"), second))
+    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+    (answer,) = say(house, order(PLAIN, "A1", "CA", at=LATER))
+    assert code(answer) == "AA"
+    assert states_of(house, "A1") == ["COMPLETED", "CANCELED"]
+    assert order_of(house, "A1").status == StepStatus.COMPLETED
