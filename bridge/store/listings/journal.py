@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bridge.store.db import ReadTx
 from bridge.store.listings import exams
 from bridge.store.listings.exams import ExamRow
-from bridge.store.tables import message_subjects, messages
+from bridge.store.tables import events, message_subjects, messages, orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,18 @@ def subjects(tx: ReadTx, message_key: int) -> tuple[list[ExamRow], list[int]]:
     order_keys = [row.order_key for row in rows if row.order_key is not None]
     people = [row.patient_key for row in rows if row.patient_key is not None]
     return exams.of_orders(tx, order_keys), list(dict.fromkeys(people))
+
+
+def deeds(tx: ReadTx, message_key: int, order_keys: Sequence[int]) -> list[tuple[str, str]]:
+    """Return what a message did to these orders: each line of their timelines that it wrote, with the accession number."""
+    query = (
+        select(events.c.what, orders.c.accession_number)
+        .join(orders, orders.c.key == events.c.order_key)
+        .where(
+            events.c.order_key.in_(order_keys),
+            events.c.source_kind == "message",
+            events.c.source_id == str(message_key),
+        )
+        .order_by(events.c.key)
+    )
+    return [(row.what, row.accession_number) for row in tx.execute(query.limit(50))]

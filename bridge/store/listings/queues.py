@@ -144,9 +144,11 @@ def _mismatch_row(row: Row[Any], instance_count: int) -> MismatchRow:
     )
 
 
-def merge_rows(tx: ReadTx, *, before: int | None, limit: int) -> list[MergeRow]:
-    """Return merges, newest first."""
+def merge_rows(tx: ReadTx, *, before: int | None, limit: int, of_message: int | None = None) -> list[MergeRow]:
+    """Return merges, newest first: all, or those that one message made."""
     query = select(merges).order_by(merges.c.key.desc()).limit(limit)
+    if of_message is not None:
+        query = query.where(merges.c.message_key == of_message)
     if before is not None:
         query = query.where(merges.c.key < before)
     found = list(tx.execute(query))

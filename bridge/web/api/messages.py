@@ -57,14 +57,14 @@ def read_message(message_key: int) -> Response:
         exams, patient_keys = journal.subjects(tx, message_key)
     reads.note_keys("message_viewed", patient_keys, message_key)
     row = journal.MessageRow(*(getattr(message, name) for name in journal.MessageRow.__slots__))
-    segments, fault = message_views.parsed(message.raw, message.charset)
+    read = message_views.parsed(message)
     said = shapes.message_row(row) | {
         "raw": message_views.raw_text(message.raw, message.charset),
         "answer": message_views.raw_text(message.answer, message.charset),
-        "unreadable": fault or None,
+        "unreadable": read.fault or None,
         "segments": [
             {"segment": one.name, "fields": [{"where": f.where, "label": f.label, "text": f.text} for f in one.fields]}
-            for one in segments
+            for one in read.segments
         ],
         "trace": [
             {"target": line.target, "source": line.source, "rule": line.rule, "value": line.value}

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.message import MessageFilter
+from bridge.domain.message import MessageFilter, MessageState
+from bridge.errors import Incomplete, Malformed, Unavailable
+from bridge.flows.edit_message import editable_text, edited_bytes, next_control_id
 from bridge.flows.sign_in import remember_search
 from bridge.store import messages as journal_store
-from bridge.store.listings import journal
-from bridge.store.listings.message_search import COUNTED_MAX, Facet, MessageSearch
+from bridge.store.db import ReadTx
+from bridge.store.listings import journal, queues
+from bridge.store.listings.message_search import COUNTED_MAX, Facet, MessageSearch, of_control_id
 from bridge.web import message_filters, message_views, paging, reads
 from bridge.web.access import caller, needs, services, session
+from bridge.web.message_words import outcome_of
+from bridge.web.page import human_name
 
 blueprint = Blueprint("messages", __name__)
+
+_SHOWN_MAX = 20
 
 
 @blueprint.get("/messages")
@@ -50,29 +59,117 @@ def found(number: int) -> Response | str:
 @blueprint.get("/messages/<int:message_key>")
 @needs(Permission.READ_MESSAGES)
 def message(message_key: int) -> str:
-    """Show one message: raw and parsed side by side, the answer, and where each value came from."""
+    """Show one message: what came of it in words, raw and parsed side by side, the answer, and what read each value."""
     with services().store.read() as tx:
         one = journal_store.get(tx, message_key)
         exams, patient_keys = journal.subjects(tx, message_key)
+        same_id = [key for key in of_control_id(tx, one.control_id, _SHOWN_MAX) if key != message_key]
+        others = journal.by_keys(tx, [*same_id, *journal_store.edits_of(tx, message_key)][:_SHOWN_MAX])
+        did = _deeds(tx, message_key, [row.order_key for row in exams if row.order_key is not None])
     reads.note_keys("message_viewed", patient_keys, message_key)
-    segments, fault = message_views.parsed(one.raw, one.charset)
+    raw, is_whole = message_views.shown_raw(one.raw, one.charset)
     return render_template(
         "messages/message.html",
         message=one,
-        raw=message_views.raw_text(one.raw, one.charset),
+        outcome=outcome_of(one, did),
+        raw=raw,
+        is_whole=is_whole,
         answer=message_views.raw_text(one.answer, one.charset),
-        segments=segments,
-        fault=fault,
+        parsed=message_views.parsed(one),
         exams=exams,
+        others=others,
+        replayed=next((state for state in MessageState if state == request.args.get("replayed")), ""),
+        mapping_faults=services().flows.mapping_faults(),
     )
+
+
+@blueprint.get("/messages/<int:message_key>/raw")
+@needs(Permission.READ_MESSAGES)
+def raw(message_key: int) -> Response:
+    """Hand out a message's bytes as they came, as a file."""
+    with services().store.read() as tx:
+        one = journal_store.get(tx, message_key)
+        _, patient_keys = journal.subjects(tx, message_key)
+    reads.note_keys("message_downloaded", patient_keys, message_key)
+    name = f'attachment; filename="message-{message_key}.hl7"'
+    headers = {"Content-Disposition": name, "X-Content-Type-Options": "nosniff"}
+    return Response(one.raw, headers=headers, content_type="application/octet-stream")
 
 
 @blueprint.post("/messages/<int:message_key>/replay")
 @needs(Permission.READ_MESSAGES)
 def replay(message_key: int) -> Response:
     """Process a message again."""
-    services().flows.replay_message(message_key=message_key, actor=caller().name)
-    return redirect(url_for("messages.message", message_key=message_key), 303)
+    came = services().flows.replay_message(message_key=message_key, actor=caller().name)
+    return redirect(url_for("messages.message", message_key=message_key, replayed=came.value), 303)
+
+
+@blueprint.get("/messages/<int:message_key>/edit")
+@needs(Permission.READ_MESSAGES)
+def edit_form(message_key: int) -> Response | str:
+    """Show a message to be edited."""
+    return _edit_page(message_key, None, [], "")
+
+
+@blueprint.post("/messages/<int:message_key>/edit")
+@needs(Permission.READ_MESSAGES)
+def edit(message_key: int) -> Response | str:
+    """Show what was changed and what it would do; or send it as a new message."""
+    text = request.form.get("message", "")
+    flows = services().flows
+    try:
+        raw = _edited(message_key, text)
+        if request.form.get("then") == "send":
+            new = flows.edit_message(message_key=message_key, text=text, actor=caller().name)
+            return redirect(url_for("messages.message", message_key=new), 303)
+    except (Malformed, Incomplete, Unavailable) as fault:
+        return make_response(_edit_page(message_key, text, [], fault.to_caller), 422)
+    return _edit_page(message_key, text, flows.map_messages(raw, "", is_text=False), "")
+
+
+def _edited(message_key: int, text: str) -> bytes:
+    with services().store.read() as tx:
+        one = journal_store.get(tx, message_key)
+    return edited_bytes(one, text, next_control_id(services().store, message_key))
+
+
+def _edit_page(message_key: int, text: str | None, results: Sequence[Mapping[str, Any]], fault: str) -> Response | str:
+    with services().store.read() as tx:
+        one = journal_store.get(tx, message_key)
+        _, patient_keys = journal.subjects(tx, message_key)
+    reads.note_keys("message_viewed", patient_keys, message_key)
+    try:
+        before, codec = editable_text(one)
+    except Malformed as refusal:
+        return make_response(render_template("messages/edit.html", message=one, too_long=refusal.detail), 422)
+    typed = before if text is None else text.replace("\r\n", "\n")
+    return render_template(
+        "messages/edit.html",
+        message=one,
+        text=typed,
+        codec=codec,
+        is_lossless=codec == (one.charset or "utf-8"),
+        control_id=next_control_id(services().store, message_key),
+        changes=message_views.changes(before, typed),
+        results=results,
+        fault=fault,
+    )
+
+
+def _deeds(tx: ReadTx, message_key: int, order_keys: list[int]) -> list[str]:
+    done = [
+        f"{what}{f' ({accession})' if accession else ''}."
+        for what, accession in journal.deeds(tx, message_key, order_keys)
+    ]
+    for row in queues.merge_rows(tx, before=None, limit=_SHOWN_MAX, of_message=message_key):
+        survivor, retired = (
+            human_name(one.name) if one is not None else "nobody" for one in (row.survivor, row.retired)
+        )
+        if row.number:
+            done.append(f"{row.number} of {retired} became {row.new_number or row.number} of {survivor}.")
+        else:
+            done.append(f"{retired} was merged into {survivor}.")
+    return done
 
 
 def _list(text: str, number: int | None) -> str:
@@ -97,6 +194,7 @@ def _list(text: str, number: int | None) -> str:
         tally=tally,
         counted_max=COUNTED_MAX,
         choices=choices,
+        mapping_faults=services().flows.mapping_faults(),
         following=paging.next_url(keys[-1] if more else None, (), **chips),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.web.desks import admin, billing, exams, intake, it, messages, worklist
+from bridge.web.desks import admin, billing, exams, intake, it, messages, replays, worklist
 
 blueprints = (
     exams.blueprint,
@@ -10,6 +10,7 @@ blueprints = (
     intake.blueprint,
     billing.blueprint,
     messages.blueprint,
+    replays.blueprint,
     it.blueprint,
     admin.blueprint,
 )
