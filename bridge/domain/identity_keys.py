@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from bridge.domain.birth_dates import read_birth_date, swapped
 from bridge.domain.evidence import IdentityKey, PatientRecord
@@ -38,7 +39,7 @@ def identity_keys(record: PatientRecord) -> tuple[IdentityKey, ...]:
     dates = [read_birth_date(date, _NO_PLACEHOLDERS) for date in record.known_birth_dates]
     keys += [IdentityKey(BIRTH_DATE, date) for date in dates if len(date) == 8]
     for name in record.known_names:
-        keys += _name_keys(name, dates)
+        keys += _name_keys(name, tuple(dates))
     return tuple(dict.fromkeys(keys))
 
 
@@ -47,7 +48,7 @@ def header_keys(header: Header, names: Iterable[str], rules: ReconcileRules) -> 
     date = read_birth_date(header.patient_birth_date, rules.placeholder_birth_dates)
     keys = [IdentityKey(BIRTH_DATE, value) for value in (date, swapped(date)) if len(value) == 8]
     for name in names:
-        keys += _name_keys(name, [date] if date else [])
+        keys += _name_keys(name, (date,) if date else ())
     return tuple(dict.fromkeys(keys))
 
 
@@ -117,7 +118,8 @@ def _bare_numbers(patient_id: str, rules: ReconcileRules) -> list[str]:
     return list(dict.fromkeys(_compact(spelling) for spelling in spellings))
 
 
-def _name_keys(name: str, dates: list[str]) -> list[IdentityKey]:
+@lru_cache(maxsize=256)
+def _name_keys(name: str, dates: tuple[str, ...]) -> tuple[IdentityKey, ...]:
     parsed = parse_name(name)
     keys = [IdentityKey(NATIVE_NAME, native.whole) for native in parsed.natives]
     for reading in parsed.readings:
@@ -126,7 +128,7 @@ def _name_keys(name: str, dates: list[str]) -> list[IdentityKey]:
             keys.append(IdentityKey(LETTERS, letters))
         for date in dates:
             keys += _phonetic_keys(reading.family, reading.given, date)
-    return list(dict.fromkeys(keys))
+    return tuple(dict.fromkeys(keys))
 
 
 def _phonetic_keys(family: NamePart, given: NamePart, date: str) -> list[IdentityKey]:

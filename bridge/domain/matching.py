@@ -49,6 +49,7 @@ def is_universal(key: str) -> bool:
     return not key.strip(" *\0")
 
 
+@lru_cache(maxsize=4096)
 def normal_date(text: str) -> str:
     """
     Return a DA value as "YYYYMMDD", "" if it is none. Reads the separators of ACR-NEMA and of devices' mistakes.
@@ -66,6 +67,7 @@ def normal_date(text: str) -> str:
     return found[1] + found[3] + found[4]
 
 
+@lru_cache(maxsize=4096)
 def normal_time(text: str) -> str:
     """
     Return a TM value as "HHMMSS" with the fraction it has, "" if it is none. Source: PS3.5 6.2 (TM).

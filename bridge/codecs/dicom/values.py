@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from bridge.codecs.dicom.answers import encode_record
 from bridge.codecs.dicom.elements import vr_of
@@ -18,6 +19,7 @@ _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _LOCAL_CODING_SCHEME = "99LOCAL"
 
 
+@lru_cache(maxsize=4096)
 def text(tag: int, value: str) -> bytes:
     """Return *value* for the element *tag*, UTF-8: control characters and backslashes gone, cut to the VR's length."""
     vr = vr_of(tag)
@@ -47,6 +49,7 @@ def several(tag: int, values: tuple[str, ...]) -> bytes:
     return b"\\".join(found for value in values if (found := text(tag, value)))
 
 
+@lru_cache(maxsize=1024)
 def person_name(value: str) -> bytes:
     """Return a PN, each group at most 64 characters: trailing components go first, then letters."""
     groups = [_cut_group(_cleaned(group, "PN").rstrip("^ ")) for group in value.split("=")[:3]]
@@ -70,23 +73,24 @@ def _cleaned(value: str, vr: str) -> str:
 
 def code(entry: Code) -> list[bytes]:
     """Return a code sequence: one item, none for an empty code. Source: PS3.3 8.8."""
-    if not entry.code_value:
-        return []
+    return [_code_item(entry)] if entry.code_value else []
+
+
+@lru_cache(maxsize=1024)
+def _code_item(entry: Code) -> bytes:
     value = _cleaned(entry.code_value, "LO")
     tag = 0x00080100
     if value.startswith(("urn:", "http:", "https:")):
         tag = 0x00080120
     elif len(value) > _CODE_VALUE_MAX:
         tag = 0x00080119
-    return [
-        encode_record(
-            {
-                tag: value.encode("utf-8"),
-                0x00080102: text(0x00080102, entry.coding_scheme_designator or _LOCAL_CODING_SCHEME),
-                0x00080104: text(0x00080104, entry.code_meaning or value),
-            }
-        )
-    ]
+    return encode_record(
+        {
+            tag: value.encode("utf-8"),
+            0x00080102: text(0x00080102, entry.coding_scheme_designator or _LOCAL_CODING_SCHEME),
+            0x00080104: text(0x00080104, entry.code_meaning or value),
+        }
+    )
 
 
 def is_oid(text: str) -> bool:
@@ -96,13 +100,16 @@ def is_oid(text: str) -> bool:
 
 def issuer(namespace: str, universal_id: str = "") -> list[bytes]:
     """Return an issuer sequence (HL7 v2 hierarchic designator), no item if nothing is known. Source: PS3.3 10.14."""
+    return [_issuer_item(namespace, universal_id)] if namespace or universal_id else []
+
+
+@lru_cache(maxsize=256)
+def _issuer_item(namespace: str, universal_id: str) -> bytes:
     if not universal_id and is_oid(namespace):
         namespace, universal_id = "", namespace
-    if not (namespace or universal_id):
-        return []
     record: dict[int, bytes | list[bytes]] = {}
     if namespace:
         record[0x00400031] = text(0x00400031, namespace)
     if universal_id:
         record |= {0x00400032: text(0x00400032, universal_id), 0x00400033: b"ISO"}
-    return [encode_record(record)]
+    return encode_record(record)
