@@ -40,7 +40,7 @@ format: $(VENV)/.dev ## write the code as the formatter would
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.product ## the product beside dcmtk and Orthanc, into docs/benchmarks.md (QUICK=1: a smoke run, nothing written)
+bench: $(VENV)/.dev ## the product beside dcmtk, Orthanc and python-hl7, into docs/benchmarks.md (QUICK=1: a smoke run, nothing written)
 	@PEERS=$(PEERS) sh tests/peers.sh dcmtk orthanc
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 

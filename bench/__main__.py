@@ -13,10 +13,8 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
-from bench import machine, measure, report
+from bench import machine, measure, orders, report
 from bench.servers import ROOT, Missing, program
-
-BASELINE = "append + fdatasync"
 
 
 def main(arguments: list[str]) -> int:
@@ -38,23 +36,29 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def tell(line: str) -> None:
+    """Say what is done so far."""
+    print(f"  {line}", flush=True)
+
+
 def run(folder: Path, size: measure.Size) -> str:
     """Measure everything and return the page."""
-    bench = measure.Bench(folder, size, lambda line: print(f"  {line}", flush=True))
+    bench = measure.Bench(folder, size, tell)
     before = machine.noise()
     tables = {"Storage: C-STORE of 0.5 MB CT objects, one association": (bench.storage(), "storescp")}
     for length in size.lists:
         for what, table in bench.worklist(length).items():
             tables[f"Worklist: C-FIND with {what} in a list of {length:,}"] = (table, "wlmscpfs")
-    tables["Orders: ORM^O01 over MLLP, answered after the commit"] = (bench.orders(), BASELINE)
+    tables |= orders.order_tables(folder, size, tell, bench.left_out)
+    tables["Reading an order: ORM^O01 of 1.7 KB"] = orders.parsing_table(size)
     after = machine.noise()
     notes = [
         *machine.describe(folder),
         machine.version([program("storescp"), "--version"]),
         machine.version([program("Orthanc"), "--version"]),
         f"noise probe: {before[0]:.1f} ms, spread {before[1]:.0f} % before; {after[0]:.1f} ms, {after[1]:.0f} % after",
-        f"{size.rounds} rounds of {size.images} objects, {size.queries} queries, {size.orders_alone} orders on one "
-        f"connection and {size.orders_each} on each of 50",
+        f"{size.rounds} rounds of {size.images} objects, {size.queries} queries, {size.orders} orders (a fifth of them on "
+        f"one connection), {size.parsed} orders read",
         *(f"left out: {reason}" for reason in bench.left_out),
     ]
     return report.document(f"{date.today():%d %B %Y}", tables, notes)

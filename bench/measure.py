@@ -1,19 +1,18 @@
-"""The three comparisons, each in interleaved rounds: storage, worklist, orders."""
+"""The comparisons with DICOM servers, each in interleaved rounds: storage and worklist."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from bench import load, machine, servers
+from bench import load, servers
 from bench.servers import HOST, Missing, Product, Server
 
 _FIND_KEYS = (
@@ -59,12 +58,12 @@ class Size:
     images: int
     lists: tuple[int, ...]
     queries: int
-    orders_alone: int
-    orders_each: int
+    orders: int
+    parsed: int
 
 
-FULL = Size(rounds=5, images=100, lists=(100, 1000), queries=100, orders_alone=100, orders_each=10)
-QUICK = Size(rounds=2, images=20, lists=(100,), queries=20, orders_alone=30, orders_each=4)
+FULL = Size(rounds=5, images=100, lists=(100, 1000), queries=100, orders=1000, parsed=500)
+QUICK = Size(rounds=2, images=20, lists=(100,), queries=20, orders=200, parsed=50)
 
 
 class Bench:
@@ -87,7 +86,7 @@ class Bench:
                 images.write(source, self._size.images, number)
                 for server in running:
                     used, secs = self._store(server, source)
-                    self._note(table, server.name, "objects/s", (self._size.images, secs, used))
+                    note(table, server.name, "objects/s", (self._size.images, secs, used))
                 shutil.rmtree(source)
                 self._tell(f"storage, round {number + 1} of {self._size.rounds}")
         finally:
@@ -116,29 +115,11 @@ class Bench:
             for number in range(self._size.rounds):
                 for (what, (key, matches)), server in itertools.product(asked.items(), running):
                     result = self._find(server, key, matches)
-                    self._note(tables[what], server.name, "queries/s", result)
+                    note(tables[what], server.name, "queries/s", result)
                 self._tell(f"worklist of {length}, round {number + 1} of {self._size.rounds}")
         finally:
             _stop(running)
         return tables
-
-    def orders(self) -> Table:
-        """ORM over MLLP, each answer after the commit is on disk, beside a bare append and fdatasync on the same disk."""
-        table: Table = {}
-        folder = self._folder / "orders"
-        folder.mkdir()
-        server = Product(folder)
-        serial = iter(range(10_000_000))
-        try:
-            for number in range(self._size.rounds):
-                rate = machine.durable_appends(self._folder, max(50, self._size.orders_alone))
-                table.setdefault("append + fdatasync", Rates("a second")).per_sec.append(rate)
-                for lots in ((1, self._size.orders_alone), (50, self._size.orders_each)):
-                    self._send(table, server, lots, serial)
-                self._tell(f"orders, round {number + 1} of {self._size.rounds}")
-        finally:
-            server.stop()
-        return table
 
     def _start(self, makers: dict[str, Callable[[Path], Server]]) -> list[Server]:
         running: list[Server] = []
@@ -155,7 +136,7 @@ class Bench:
         for server in running:
             if isinstance(server, Product):
                 lots = [iter([load.order(item, "R") for item in items[at::8]]) for at in range(min(8, len(items)))]
-                asyncio.run(load.send_orders(server.hl7_port, lots))
+                load.send_orders(server.hl7_port, lots)
 
     def _store(self, server: Server, source: Path) -> tuple[float, float]:
         before, start = server.processor_secs, time.perf_counter()
@@ -200,25 +181,13 @@ class Bench:
         )
         return self._size.queries, time.perf_counter() - start, server.processor_secs - before
 
-    def _send(self, table: Table, server: Product, lots: tuple[int, int], serial: Iterator[int]) -> None:
-        connections, each = lots
-        run = f"S{next(serial)}-"
-        messages = [
-            iter([load.order(load.Item(1000 + next(serial), self._day), run) for _ in range(each + 1)])
-            for _ in range(connections)
-        ]
-        before = server.processor_secs
-        waits, secs = asyncio.run(load.send_orders(server.hl7_port, messages))
-        name = f"imaging-bridge, {connections} connection{'s' if connections > 1 else ''}"
-        self._note(table, name, "orders/s", (connections * each, secs, server.processor_secs - before))
-        waits.sort()
-        table[name].slowest_ms.append(waits[int(len(waits) * 0.99) - 1] * 1000)
 
-    def _note(self, table: Table, name: str, unit: str, result: tuple[int, float, float]) -> None:
-        count, secs, used = result
-        rates = table.setdefault(name, Rates(unit))
-        rates.per_sec.append(count / secs)
-        rates.processor_ms.append(used / count * 1000)
+def note(table: Table, name: str, unit: str, result: tuple[int, float, float]) -> None:
+    """Add a round to what one server did. result: how many things it did, seconds, processor seconds."""
+    count, secs, used = result
+    rates = table.setdefault(name, Rates(unit))
+    rates.per_sec.append(count / secs)
+    rates.processor_ms.append(used / count * 1000)
 
 
 def ratio(table: Table, name: str, against: str) -> tuple[float, float, float] | None:

