@@ -218,7 +218,7 @@ def _readings(parts: tuple[str, str, str]) -> list[Reading]:
     families, givens, middles = (_parts_of(part) for part in parts)
     if not middles:
         middles = (NamePart(),)
-    is_spelled = any(is_spelled_script(char) for part in parts for char in part)
+    is_spelled = any(is_spelled_script(char) for part in parts if not part.isascii() for char in part)
     readings = [
         Reading(family, given, middles[0], is_spelled) for family in families for given in givens if family or given
     ]
@@ -236,6 +236,8 @@ def _readings(parts: tuple[str, str, str]) -> list[Reading]:
 
 
 def _natives(parts: tuple[str, str, str]) -> list[NativeName]:
+    if parts[0].isascii() and parts[1].isascii():
+        return []
     texts = [_native_text(part) for part in parts[:2]]
     whole = "".join(texts)
     if not any(is_han(char) or is_spelled_script(char) for char in whole):

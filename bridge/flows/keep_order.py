@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import replace
 from typing import Any
 
 from bridge.domain.message import Notice
@@ -22,6 +21,7 @@ from bridge.domain.order import (
 from bridge.domain.order_control import report
 from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.records import replace
 from bridge.errors import Conflict
 from bridge.flows.meet_order import meet_order
 from bridge.flows.move_order import STALE, move_order
@@ -118,7 +118,9 @@ def _create(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: ReconcileRul
         ordered_at=told.news.heard_at,
     )
     filled = _filled(blank, draft, told)
-    order = orders.add(tx, replace(filled, is_import=rules.makes_import(filled)), told.news.heard_at)
+    if rules.makes_import(filled):
+        filled = replace(filled, is_import=True)
+    order = orders.add(tx, filled, told.news.heard_at)
     for step_draft in draft.steps:
         _add_step(tx, order, step_draft, told, draft)
     log_on_timeline(tx, order, told, Station.ORDER, f"Order received: {_title(order)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, Order, Step, StepStatus, status_of
 from bridge.domain.patient import Patient, VisitDraft
+from bridge.domain.records import replace
 from bridge.errors import Incomplete
 from bridge.flows.register_patient import News
 from bridge.store import events, orders, patients

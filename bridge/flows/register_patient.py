@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from bridge.domain.identity_keys import identity_keys
 from bridge.domain.message import Notice
 from bridge.domain.patient import Patient, PatientDraft
 from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.records import replace
 from bridge.errors import Conflict
 from bridge.store import merges, patients
 from bridge.store.db import ReadTx, WriteTx

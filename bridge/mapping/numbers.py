@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from bridge.domain.identifiers import SHORT_STRING_MAX, EntityIdentifier, derive_uid
 from bridge.domain.order import OrderDraft, StepDraft
+from bridge.domain.records import replace
 from bridge.errors import Incomplete
 from bridge.mapping.evaluate import Evaluator
 from bridge.mapping.grammar import Scope

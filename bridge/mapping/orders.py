@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.codecs.hl7.er7 import Segment
 from bridge.domain.identifiers import EntityIdentifier, check_ae_title, check_uid
 from bridge.domain.order import AuthorizationDraft, OrderAction, OrderDraft, StepDraft
 from bridge.domain.order_control import look_up
+from bridge.domain.records import replace
 from bridge.errors import BridgeError, Incomplete, Malformed
 from bridge.mapping.authorizations import read_authorizations
 from bridge.mapping.convert import Moment

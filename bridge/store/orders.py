@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -25,6 +24,7 @@ from sqlalchemy import (
 
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import FINAL, LIVE, Code, Order, Step, StepStatus
+from bridge.domain.records import replace
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps

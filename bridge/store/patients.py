@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Patient
+from bridge.domain.records import replace
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, patient_aliases, patient_identifiers, patient_keys, patients, studies

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Dialect, Insert, Select, TextClause, Update
@@ -23,13 +24,13 @@ _Convert = Callable[[Any], Any]
 @dataclass(frozen=True, slots=True)
 class _Form:
     """
-    A statement in one dialect. names: of the parameters in their order, None where the driver takes them by name.
+    A statement in one dialect. in_order: reads its parameters in their order, None where the driver takes them by name.
 
     constants: parameters that the statement itself holds. row: makes a named tuple of a fetched one.
     """
 
     text: str
-    names: tuple[str, ...] | None
+    in_order: Callable[[Mapping[str, Any]], Sequence[Any]] | None
     constants: Mapping[str, Any]
     inward: tuple[tuple[str, _Convert], ...]
     outward: tuple[tuple[int, _Convert], ...]
@@ -42,7 +43,7 @@ class _Form:
             said.update(self.constants)
         for name, convert in self.inward:
             said[name] = convert(said[name])
-        return said if self.names is None else [said[name] for name in self.names]
+        return said if self.in_order is None else self.in_order(said)
 
     def made(self, fetched: Sequence[Any]) -> Any:
         """Return a fetched row with its columns converted, as a named tuple."""
@@ -149,7 +150,7 @@ def _compiled(clause: Clause, columns: tuple[str, ...], dialect: Dialect) -> _Fo
     compiled = clause.compile(dialect=dialect, column_keys=list(columns) or None)
     assert isinstance(compiled, SQLCompiler)
     assert not compiled.post_compile_params, "a list behind IN is rendered anew each time"
-    places = tuple(compiled.positiontup) if compiled.positiontup is not None else None
+    places = compiled.positiontup
     bound = {compiled.bind_names[bind]: bind for bind in compiled.bind_names}
     inward = [(name, bind.type.dialect_impl(dialect).bind_processor(dialect)) for name, bind in bound.items()]
     chosen = list(clause.selected_columns) if isinstance(clause, Select) else []
@@ -160,10 +161,16 @@ def _compiled(clause: Clause, columns: tuple[str, ...], dialect: Dialect) -> _Fo
     row_type: Any = namedtuple("Row", [column.key for column in chosen])  # type: ignore[misc]
     return _Form(
         str(compiled),
-        places,
+        None if places is None else _in_order(places),
         {name: value for name, value in compiled.params.items() if name not in bound or not bound[name].required},
         tuple((name, convert) for name, convert in inward if convert is not None and name in compiled.params),
         tuple((place, convert) for place, convert in outward if convert is not None),
         row_type._make,
         returns_key,
     )
+
+
+def _in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda said: [said[name] for name in names]

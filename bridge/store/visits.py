@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select, update
 
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.patient import Visit, VisitState
+from bridge.domain.records import replace
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import visits
@@ -34,6 +35,7 @@ _NUMBERED = (
 )
 
 
+_BY_KEY = Prepared(select(visits).where(visits.c.key == bindparam("key")))
 _BY_NUMBER = Prepared(
     select(visits).where(
         visits.c.issuer_of_admission_id == bindparam("issuer"), visits.c.admission_id == bindparam("number")
@@ -43,7 +45,7 @@ _BY_NUMBER = Prepared(
 
 def get(tx: ReadTx, key: int) -> Visit:
     """Return the visit in row *key*. Raises: LookupError."""
-    row = tx.execute(select(visits).where(visits.c.key == key)).first()
+    row = _BY_KEY.first(tx, key=key)
     if row is None:
         raise LookupError(f"no visit {key}")
     return _visit(row)
@@ -79,7 +81,7 @@ def of_patient(tx: ReadTx, patient_key: int) -> list[Visit]:
 
 def add(tx: WriteTx, visit: Visit) -> Visit:
     """Store a new visit (its key is ignored)."""
-    return get(tx, insert_row(tx, visits, **_values(visit)))
+    return replace(visit, key=insert_row(tx, visits, **_values(visit)))
 
 
 def save(tx: WriteTx, visit: Visit) -> None:
