@@ -35,26 +35,32 @@ def order_tables(
     running: dict[str, Server] = {}
     database: Postgres | None = None
     tables: dict[str, tuple[Table, str]] = {}
-    serial = itertools.count(1)
     try:
         database = Postgres(folder)
         running = _start(folder, database, left_out)
         for connections, against in _LOADS:
-            table: Table = {}
-            for number in range(size.rounds):
-                rate = machine.durable_appends(folder, 200)
-                table.setdefault(BASELINE, Rates("orders/s")).per_sec.append(rate)
-                for name, server in running.items():
-                    _send(table, name, server, (connections, size.orders), serial)
-                tell(f"orders on {connections} connections, round {number + 1} of {size.rounds}")
             heading = f"Orders: ORM^O01 over MLLP, {connections} connection{'s' if connections > 1 else ''}"
-            tables[heading] = table, against
+            tables[heading] = _rounds(folder, size, tell, running, connections), against
     finally:
         for server in running.values():
             server.stop()
         if database is not None:
             database.stop()
     return tables
+
+
+def _rounds(
+    folder: Path, size: Size, tell: Callable[[str], None], running: dict[str, Server], connections: int
+) -> Table:
+    table: Table = {}
+    # No number of an earlier table comes again.
+    serial = itertools.count(connections * 1_000_000)
+    for number in range(size.rounds):
+        table.setdefault(BASELINE, Rates("orders/s")).per_sec.append(machine.durable_appends(folder, 200))
+        for name, server in running.items():
+            _send(table, name, server, (connections, size.orders), serial)
+        tell(f"orders on {connections} connections, round {number + 1} of {size.rounds}")
+    return table
 
 
 def parsing_table(size: Size) -> tuple[Table, str]:
