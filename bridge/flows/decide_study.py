@@ -29,9 +29,10 @@ from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.flows.register_patient import refresh_keys
+from bridge.flows.file_report import ReportNews, look_again
+from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import start_exam
-from bridge.store import decisions, events, patients, studies
+from bridge.store import decisions, events, patients, reports, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
@@ -237,6 +238,8 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
     )
     if after.order_key is not None and after.order_key != study.order_key:
         start_exam(tx, after, after.order_key, how.at)
+    if changed:
+        _refile_reports(tx, after, actor, how)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))
     if verdict.binds:
         decisions.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
@@ -246,6 +249,12 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
         announce.study_withdrawn(tx, after, how.at)
     _log(tx, after, verdict, actor, decision_key, how)
     return after
+
+
+def _refile_reports(tx: WriteTx, study: Study, actor: str, how: Deciding) -> None:
+    """A report that names this study alone belongs to whom it is bound to, and to nobody while it is not."""
+    told = ReportNews(News("binding", how.at, how.at), how.rules, actor, source_kind="decision")
+    look_again(tx, reports.of_study(tx, study.study_instance_uid), told)
 
 
 def _decision(tx: WriteTx, study: Study, verdict: Verdict, actor: str, reason: str, at: datetime) -> Decision:

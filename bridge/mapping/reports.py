@@ -26,6 +26,7 @@ from bridge.mapping.report_text import read_body
 
 _OF_THE_PATIENT = frozenset({"PID", "PD1", "PV1", "PV2", "NK1"})
 _DEPARTMENTS = "imaging_department"
+_GROUPS_MAX = 500
 
 
 @dataclass(slots=True)
@@ -59,6 +60,8 @@ def read_reports(evaluator: Evaluator, segments: Sequence[Segment]) -> tuple[Rep
     groups = _groups(segments)
     if not groups:
         raise Incomplete("no observation group", code="missing", where="OBR-1", source="HL7 2.5.1 7.3.1")
+    if len(groups) > _GROUPS_MAX:
+        raise Malformed(f"more than {_GROUPS_MAX} observation groups", code="too_many", where=f"OBR[{_GROUPS_MAX + 1}]")
     people: dict[int, PatientDraft] = {}
     drafts = []
     for group in groups:
@@ -162,28 +165,33 @@ def _status(evaluator: Evaluator, group: _Group) -> ReportStatus:
 
 def _joined(drafts: Sequence[ReportDraft]) -> tuple[ReportDraft, ...]:
     """Join groups of one filler number and one patient: a laboratory and some dictation systems cut a report up so."""
-    found: dict[tuple[object, ...], ReportDraft] = {}
+    found: dict[tuple[object, ...], list[ReportDraft]] = {}
     for number, draft in enumerate(drafts):
         filler = draft.numbers.filler_order_number
         key = (filler, draft.patient.identifiers[0].key) if filler else (number,)
-        first = found.get(key)
-        found[key] = draft if first is None else _with(first, draft)
-    return tuple(found.values())
+        found.setdefault(key, []).append(draft)
+    return tuple(same[0] if len(same) == 1 else _one_of(same) for same in found.values())
 
 
-def _with(first: ReportDraft, further: ReportDraft) -> ReportDraft:
-    one, other = first.content, further.content
-    heading = (ReportSection(other.title, ""),) if other.sections and other.title != one.title else ()
+def _one_of(same: Sequence[ReportDraft]) -> ReportDraft:
+    first = same[0]
     content = replace(
-        one,
-        sections=(*one.sections, *heading, *other.sections),
-        documents=(*one.documents, *other.documents),
-        links=(*one.links, *other.links),
+        first.content,
+        sections=tuple(section for draft in same for section in _under_its_title(draft, first)),
+        documents=tuple(document for draft in same for document in draft.content.documents),
+        links=tuple(link for draft in same for link in draft.content.links),
     )
     numbers = replace(
         first.numbers,
-        study_instance_uid=first.numbers.study_instance_uid or further.numbers.study_instance_uid,
-        accession=first.numbers.accession or further.numbers.accession,
+        study_instance_uid=next(filter(None, (draft.numbers.study_instance_uid for draft in same)), ""),
+        accession=next(filter(None, (draft.numbers.accession for draft in same)), first.numbers.accession),
     )
-    may_wait = first.may_wait or further.may_wait
-    return replace(first, content=content, numbers=numbers, may_wait=may_wait, files={**first.files, **further.files})
+    files = {digest: content for draft in same for digest, content in draft.files.items()}
+    return replace(first, content=content, numbers=numbers, may_wait=any(one.may_wait for one in same), files=files)
+
+
+def _under_its_title(draft: ReportDraft, first: ReportDraft) -> tuple[ReportSection, ...]:
+    """Return a group's sections, its procedure before them where that is not the first group's."""
+    sections = draft.content.sections
+    is_other = bool(sections) and draft.content.title != first.content.title
+    return (ReportSection(draft.content.title, ""), *sections) if is_other else sections

@@ -1,7 +1,8 @@
 """
 Reports as FHIR serves them: filed with an exam of their own patient whose images, if there are any, are bound to them.
 
-A report whose images somebody still has to decide about is not found: what leaves speaks of bound studies only.
+A report whose images somebody still has to decide about is not found: what leaves speaks of bound studies only. Neither is
+one of a patient whose record an update made another person of, until somebody says which is right.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
 from bridge.domain.report import Report
 from bridge.domain.study import StudyState
 from bridge.store.db import ReadTx
-from bridge.store.tables import orders, reports, studies
+from bridge.store.tables import orders, patients, reports, studies
 
 _BOUND = (StudyState.BOUND.value, StudyState.BOUND_WITH_CORRECTION.value)
 
@@ -83,10 +84,12 @@ def _may_leave() -> Sequence[ColumnElement[bool]]:
         and_(reports.c.study_instance_uid != "", studies.c.study_instance_uid == reports.c.study_instance_uid),
         studies.c.study_instance_uid == uid_of_order,
     )
+    doubted = select(patients.c.key).where(patients.c.key == reports.c.patient_key, patients.c.in_question.is_not(None))
     is_own = and_(studies.c.state.in_(_BOUND), studies.c.patient_key == reports.c.patient_key)
     return (
         reports.c.patient_key.is_not(None),
         reports.c.is_test.is_(False),
         or_(reports.c.order_key.is_(None), exists(own_order)),
+        not_(exists(doubted)),
         not_(exists(select(studies.c.key).where(about, not_(is_own)))),
     )

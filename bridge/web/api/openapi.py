@@ -69,6 +69,7 @@ def describe(app: Flask, version: str) -> dict[str, Any]:
     }
 
 
+_OTHER_ANSWERS = {"/hl7": "application/hl7-v2", "/documents/{document_key}": "application/octet-stream"}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457 problem details",
@@ -117,4 +118,4 @@ def _request(path: str) -> dict[str, Any]:
 
 
 def _answers(path: str) -> str:
-    return "application/hl7-v2" if path == "/hl7" else "application/json"
+    return _OTHER_ANSWERS.get(path, "application/json")

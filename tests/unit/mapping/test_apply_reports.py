@@ -179,6 +179,13 @@ def test_groups_of_one_filler_number_are_one_report_with_the_second_procedure_as
     )
 
 
+def test_a_message_of_more_groups_than_anybody_reads_is_refused() -> None:
+    with pytest.raises(Malformed) as refused:
+        oru(*(f"OBR|{number}||F{number}^RIS" for number in range(1, 502)))
+
+    assert (refused.value.code, refused.value.where) == ("too_many", "OBR[501]")
+
+
 def test_patients_that_follow_each_other_keep_their_own_reports() -> None:
     other = "PID|2||2002^^^MERCYW^MR||ROE^RICHARD||19650202|M"
     one, second = oru(obr(1), other, obr(2))

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from bridge.domain.accounts import Role
 from bridge.store import audit
-from tests.cast import PLAIN, STRANGER, report
+from tests.cast import PLAIN, STRANGER, adt, renamed, report
 from tests.fakes.console import Console
 from tests.flows.asking import say
 from tests.unit.web.test_api import UID, bind
@@ -132,6 +132,34 @@ def test_a_report_on_images_that_turned_out_another_patient_s_is_not_served(cons
     other = {"action": "bind", "accession_number": "B1", "reason": "the wrong one was on the table"}
     assert console.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=other).status_code == 200
     assert found(api) == []
+
+
+def test_a_report_that_names_images_alone_follows_whoever_they_are_bound_to(console: Console, api: FlaskClient) -> None:
+    console.order()
+    console.images(UID)
+    say(console.house, report(PLAIN, "", numbered=False, extra=STUDY))
+    assert console.machine(Role.VIEWER).get("/api/exams/A1").json["reports"] == []
+
+    desk = console.machine(Role.INTAKE)
+    decision = {"action": "bind", "accession_number": "A1", "reason": "asked"}
+    assert desk.post(f"/api/studies/{UID}/decision", json=decision).status_code == 200
+    (shown,) = console.machine(Role.VIEWER).get("/api/exams/A1").json["reports"]
+    assert shown["study_instance_uid"] == UID
+    assert len(found(api)) == 1
+
+    assert desk.post(f"/api/studies/{UID}/decision", json={"action": "unbind", "reason": "not sure"}).status_code == 200
+    assert console.machine(Role.VIEWER).get("/api/exams/A1").json["reports"] == []
+    assert found(api) == []
+
+
+def test_a_report_of_a_patient_whose_record_is_doubted_is_not_served(console: Console, api: FlaskClient) -> None:
+    console.order()
+    say(console.house, report(PLAIN, "A1"))
+    assert len(found(api)) == 1
+
+    say(console.house, adt(renamed(PLAIN, STRANGER.name, STRANGER.birth_date), "A08", at="20260302160000"))
+    assert found(api) == []
+    assert api.get("/fhir/r4/DiagnosticReport/1").status_code == 404
 
 
 def test_a_document_is_a_file_or_a_resource(console: Console, api: FlaskClient) -> None:

@@ -189,3 +189,17 @@ def test_a_report_stays_off_the_exam_of_another_patient_that_its_order_moved_to(
 
     assert exam(console)["reports"] == []
     assert "Mine alone." not in page(console)
+
+
+def test_a_dry_run_of_a_report_shows_the_resource_that_it_would_be(console: Console) -> None:
+    raw = report(PLAIN, "A1", extra=DOCUMENT)
+    (found,) = console.services.flows.map_messages(raw, "", is_text=False)
+
+    (resource,) = [one for one in found["fhir"] if one["resourceType"] == "DiagnosticReport"]
+    assert (resource["status"], resource["conclusion"]) == ("final", "No acute finding.")
+    assert [form["contentType"] for form in resource["presentedForm"]] == [
+        "text/plain; charset=utf-8",
+        "application/pdf",
+    ]
+    with console.store.read() as tx:
+        assert audit.recent(tx, limit=1) == []
