@@ -179,6 +179,7 @@ class OrderAction(StrEnum):
     CHILD = "child"
     REPORT = "report"
     NUMBER = "number"
+    NUMBER_OR_CREATE = "number_or_create"
     STATUS = "status"
     NOTE = "note"
 

@@ -98,6 +98,8 @@ def place_of(step: Step) -> str:
     """Return where a step stands on the worklist, in words."""
     if step.withheld:
         return f"Kept off the worklist: {step.withheld}"
+    if step.status == StepStatus.HELD:
+        return "Kept off the worklist: the order is on hold"
     start = step.scheduled_start_local
     when = f"{start[:4]}-{start[4:6]}-{start[6:8]} {start[8:10]}:{start[10:12]}" if start else "no time yet"
     return f"On the worklist of {', '.join(step.scheduled_station_ae_title)} for {when}"

@@ -81,13 +81,13 @@ def _schedule(tx: WriteTx, draft: OrderDraft, message: _Message) -> Scheduled:
         return _make(tx, found, draft, message)
     if draft.action == OrderAction.PARENT:
         return _split(tx, found, draft, message)
-    if draft.action == OrderAction.NUMBER and found is None and draft.steps:
+    if draft.action == OrderAction.NUMBER_OR_CREATE and found is None and draft.steps:
         return keep_order(tx, None, draft, told, message.rules)
     if found is None:
         raise Conflict("no such order", where="ORC-2", source="IHE RAD TF-2 4.13")
     if draft.action == OrderAction.CHANGE:
         return keep_order(tx, found, draft, told, message.rules)
-    if draft.action == OrderAction.NUMBER:
+    if draft.action in (OrderAction.NUMBER, OrderAction.NUMBER_OR_CREATE):
         return _number(tx, found, draft, told)
     if draft.action == OrderAction.STATUS:
         return tell_status(found)

@@ -25,7 +25,7 @@ _SECTIONS = ("order", "requested_procedure", "scheduled_step", "authorization")
 _COMMENTED = frozenset({"ORC", "OBR", "TQ1"})
 # These speak of what is to be done; the others of an order's numbers and state, and need not repeat the rest.
 _DESCRIBING = frozenset({OrderAction.CREATE, OrderAction.CHANGE, OrderAction.REPLACEMENT, OrderAction.CHILD})
-_DESCRIBING_IF_THEY_CAN = frozenset({OrderAction.NUMBER, OrderAction.PARENT})
+_DESCRIBING_IF_THEY_CAN = frozenset({OrderAction.NUMBER_OR_CREATE, OrderAction.PARENT})
 
 
 @dataclass(slots=True)

@@ -207,6 +207,7 @@ def test_a_held_order_takes_its_appointment_s_time_and_stays_held(make_house: Ma
     house = make_house()
     say(house, order(PLAIN, "A1"), order(PLAIN, "A1", "HD", at="20260302090000"), siu(PLAIN, "A1"))
     assert worklist_of(house) == []
+    assert "Appointment booked: Kept off the worklist: the order is on hold" in timeline_of(house, "A1")
     say(house, order(PLAIN, "A1", "RL", at="20260302100000"))
     assert starts(house) == ["20260303 1400"]
 

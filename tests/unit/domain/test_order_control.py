@@ -64,7 +64,7 @@ ROWS = [
     ("SC", "CA", "report", "CANCELED"),
     ("SC", "HD", "report", "HELD"),
     ("SC", "ER", "report", None),
-    ("SN", "", "number", None),
+    ("SN", "", "number_or_create", None),
     ("NA", "", "number", None),
     ("SS", "IP", "status", None),
     *(
