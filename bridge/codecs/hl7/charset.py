@@ -113,7 +113,7 @@ def _read(raw: bytes, declared: tuple[str, ...], site_default: str | None) -> tu
 
 def _read_undeclared(raw: bytes, fallback: str | None) -> tuple[str, str, list[Notice]]:
     if raw.isascii() and fallback != _JAPANESE:
-        if iso2022.SWITCHED.search(raw):
+        if b"\x1b" in raw and iso2022.SWITCHED.search(raw):
             return _strict(raw, _JAPANESE), _JAPANESE, [_notice("no character set declared, read as ISO-2022-JP")]
         return raw.decode("ascii"), "ascii", []
     for codec in (fallback, "utf-8"):

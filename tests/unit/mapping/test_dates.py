@@ -56,3 +56,22 @@ def test_a_day_that_is_none_in_the_sites_format_is_refused_not_turned_around() -
     with pytest.raises(Malformed) as refused:
         mapped(header("ADT^A08"), "PID|1||7||DOE^J||31/01/1991", site=site)
     assert refused.value.where == "PID-7"
+
+
+@pytest.mark.parametrize(
+    ("sent", "local", "utc"),
+    [
+        ("202607010900", "20260701090000", "20260701T1300"),
+        ("202601010900", "20260101090000", "20260101T1400"),
+        # The hour that the clocks leave out is read on; of the hour that comes twice the first is meant.
+        ("202603080230", "20260308023000", "20260308T0730"),
+        ("202611010130", "20261101013000", "20261101T0530"),
+        ("202611010130-0500", "20261101013000", "20261101T0630"),
+        ("202603080130-0600", "20260308033000", "20260308T0730"),
+    ],
+)
+def test_a_start_is_kept_as_the_hospitals_clock_says_and_as_an_instant(sent: str, local: str, utc: str) -> None:
+    step = mapped(header("ORM^O01"), "PID|1||7", f"ORC|NW|P|F||||^^^{sent}", "OBR|1|||1^X").orders[0].steps[0]
+
+    assert step.scheduled_start_at is not None
+    assert (step.scheduled_start_local, f"{step.scheduled_start_at:%Y%m%dT%H%M}") == (local, utc)

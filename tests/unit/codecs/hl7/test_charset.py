@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.codecs.hl7.charset import codec_of, decode
+from bridge.codecs.hl7.charset import codec_of, decode, encode
 from bridge.errors import Incomplete, Malformed
 
 
@@ -99,3 +99,21 @@ def test_a_character_that_the_sender_lost_is_refused() -> None:
     with pytest.raises(Malformed) as refused:
         decode("M\ufffdller".encode(), ("UNICODE UTF-8",), None)
     assert refused.value.code == "replacement_character"
+
+
+@pytest.mark.parametrize(
+    ("declared", "site", "codec"),
+    [
+        (("8859/1",), None, "latin-1"),
+        (("UNICODE UTF-8",), "8859/1", "utf-8"),
+        (("",), "8859/15", "iso8859-15"),
+        (("",), None, "utf-8"),
+        (("8859/7",), None, "utf-8"),
+        (("", "ISO IR87"), None, "iso2022_jp_ext"),
+        (("KLINGON",), None, "utf-8"),
+    ],
+)
+def test_text_out_of_a_clipboard_becomes_its_senders_bytes(
+    declared: tuple[str, ...], site: str | None, codec: str
+) -> None:
+    assert encode("Mercier^Élodie", declared, site) == "Mercier^Élodie".encode(codec)
