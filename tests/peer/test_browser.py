@@ -10,12 +10,15 @@ import pytest
 
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
+from bridge.domain.message import MessageFilter
 from bridge.flows import manage_users
+from bridge.flows.receive_message import Received
+from bridge.flows.replay_messages import ask_replay
 from bridge.settings import HttpSection
 from bridge.web.server import HttpServer
 from bridge.wiring import House
 from tests.fakes.clinic import AT
-from tests.fakes.console import PASSWORD, Console
+from tests.fakes.console import ORDER, PASSWORD, Console
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -181,6 +184,47 @@ def test_a_message_is_read_beside_its_raw_form(page: Page, console: Console) -> 
     assert "Patient numbers" in page.locator("main").inner_text()
 
 
+def test_a_refused_message_is_found_edited_and_sent_as_a_new_one(page: Page, console: Console) -> None:
+    text = ORDER.format(number="A1", name="HALVORSEN^INGRID", patient_id="00041001", control_id="CA1")
+    console.house.receiver.receive([Received(text.replace("ORC|NW", "ORC|ZZ").encode(), "127.0.0.1")])
+    enter(page, console, Role.IT)
+    page.get_by_label("Number").fill("00041001")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/messages/search/1*")
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/messages/1")
+    assert "none of the tables" in page.locator(".outcome").inner_text()
+    page.get_by_role("link", name="Edit…").click()
+    page.get_by_label("The message, one segment a line").fill(text.replace("\r", "\n"))
+    page.get_by_role("button", name="See what it would do").click()
+    page.get_by_role("heading", name="What you changed").wait_for()
+    assert "+ ORC|NW" in page.locator(".diff").inner_text()
+    page.get_by_role("button", name="Send as a new message").click()
+    page.wait_for_url("**/messages/2")
+    assert "accepted (AA)" in page.locator(".outcome").inner_text()
+    page.get_by_role("link", name="the message that came").click()
+    assert "EDIT-1-1" in page.locator("main").inner_text()
+    assert "00041001" not in page.url
+
+
+def test_a_replay_shows_its_progress_without_a_reload(page: Page, console: Console) -> None:
+    for number in ("A1", "A2"):
+        console.order(number)
+    enter(page, console, Role.IT)
+    page.get_by_label("Type").select_option("OMG")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="Replay these…").click()
+    page.get_by_role("button", name="Dry run").click()
+    page.wait_for_url("**/messages/replays/1")
+    assert "waits for a worker" in page.locator("#progress").inner_text()
+    assert console.house.replays.work()
+    page.get_by_text("2 of 2 done").wait_for()
+    assert page.get_by_role("button", name="Stop it").count() == 0
+
+
 PAGES = [
     "/today?day=2026-03-02",
     "/worklist",
@@ -192,7 +236,11 @@ PAGES = [
     "/authorizations/new",
     "/messages",
     "/messages/1",
+    "/messages/1/edit",
     "/messages/try",
+    "/messages/replay?state=applied",
+    "/messages/replays",
+    "/messages/replays/1",
     "/deliveries",
     "/peers",
     "/audit",
@@ -206,6 +254,7 @@ PAGES = [
 def test_no_page_is_wider_than_the_screen(page: Page, console: Console, width: int) -> None:
     console.order(name="VANDERMEULEN-KONSTANTINOPOLSKAYA^ALEXANDRA MARGUERITE^JOSEPHINE")
     console.images(UID)
+    ask_replay(console.store, console.clock, MessageFilter(state="applied"), "user:it", dry_run=True)
     enter(page, console)
     page.set_viewport_size({"width": width, "height": 740})
     for path in PAGES:
@@ -232,7 +281,7 @@ def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> Non
     enter(page, console)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        for path in ("/worklist", "/exams/order-1", "/messages", "/peers"):
+        for path in ("/worklist", "/exams/order-1", "/messages", "/messages/1", "/peers"):
             page.goto(path)
             assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)
 

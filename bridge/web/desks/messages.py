@@ -165,10 +165,10 @@ def _deeds(tx: ReadTx, message_key: int, order_keys: list[int]) -> list[str]:
         survivor, retired = (
             human_name(one.name) if one is not None else "nobody" for one in (row.survivor, row.retired)
         )
-        if row.number:
-            done.append(f"{row.number} of {retired} became {row.new_number or row.number} of {survivor}.")
+        if row.kind == "merge":
+            done.append(f"{retired}, {row.number}, was merged into {survivor}, {row.new_number}.")
         else:
-            done.append(f"{retired} was merged into {survivor}.")
+            done.append(f"{row.number} of {retired} became {row.new_number or row.number} of {survivor}.")
     return done
 
 
