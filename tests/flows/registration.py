@@ -36,12 +36,13 @@ def tell(trigger: str, *segments: str, at: str = "20260302090000") -> bytes:
 def resent(message: bytes, at: str = "") -> bytes:
     """Return *message* as another one that says the same, later where *at* is given."""
     header, _, rest = message.partition(b"\r")
-    fields = header.split(b"|")
+    bar = message[3:4]
+    fields = header.split(bar)
     fields[9] = fields[9][:12] + b"-2"
     if at:
         rest = rest.replace(fields[6], at.encode())
         fields[6] = at.encode()
-    return b"|".join(fields) + b"\r" + rest
+    return bar.join(fields) + b"\r" + rest
 
 
 def mrg(person: Person | None, *, account: str = "", visit: str = "") -> str:
