@@ -13,8 +13,9 @@ from bridge.codecs.fhir import r4, r5, server
 from bridge.codecs.fhir.imaging_study import House, build
 from bridge.codecs.fhir.references import Links
 from bridge.domain.accounts import Permission
+from bridge.domain.patient import Patient
 from bridge.errors import Malformed
-from bridge.store import orders, patients, studies
+from bridge.store import links, orders, patients, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
 from bridge.store.listings.served import Wanted
@@ -149,7 +150,17 @@ def _study(tx: ReadTx, key: int, release: str) -> Json:
 
 def _patient(tx: ReadTx, key: int) -> Json:
     record = patients.get(tx, key)
-    return patient_codec.patient(record, services().settings.identity.system_of) | {"id": str(key)}
+    return patient_codec.patient(record, services().settings.identity.system_of, _links(tx, record)) | {"id": str(key)}
+
+
+def _links(tx: ReadTx, record: Patient) -> list[tuple[str, str]]:
+    """Return the other records of the same person; what was left without a number is nobody to look for."""
+    if record.merged_into is not None:
+        return [(f"Patient/{patients.survivor(tx, record.key).key}", "replaced-by")]
+    merged = [one.key for one in patients.get_many(tx, patients.merged_into(tx, record.key)) if one.identifiers]
+    linked = dict.fromkeys(patients.survivor(tx, key).key for key in links.of_patient(tx, record.key))
+    same = [(f"Patient/{key}", "replaces") for key in merged]
+    return same + [(f"Patient/{key}", "seealso") for key in linked if key != record.key]
 
 
 def _wanted(tx: ReadTx, asked: Mapping[str, str]) -> Wanted:

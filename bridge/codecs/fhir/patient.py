@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bridge.codecs.fhir.imaging_study import clean
@@ -17,17 +18,23 @@ _REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-represent
 _GROUPS = ("ABC", "IDE", "SYL")
 
 
-def patient(record: Patient, system_of: SystemOf) -> Json:
-    """Return *record* as a Patient with its numbers, names, birth date and sex."""
+def patient(record: Patient, system_of: SystemOf, links: Iterable[tuple[str, str]] = ()) -> Json:
+    """
+    Return *record* as a Patient with its numbers, names, birth date and sex.
+
+    links: (reference, type) of other records: "replaced-by" the survivor of a merge, "replaces" what was merged into
+    this one, "seealso" one that registration says is the same person's. Source: FHIR R4 and R5, Patient.link.
+    """
     names = [_name(group, at) for at, group in enumerate(record.patient_name.split("=")) if group.strip("^ ")]
     return without_empty(
         {
             "resourceType": "Patient",
             "identifier": [patient_identifier(one, system_of) for one in record.identifiers],
-            "active": record.merged_into is None,
+            "active": record.merged_into is None and not record.inactive,
             "name": names,
             "gender": _GENDERS.get(record.patient_sex, "unknown"),
             "birthDate": _date(record.patient_birth_date),
+            "link": [{"other": {"reference": reference}, "type": kind} for reference, kind in links],
         }
     )
 

@@ -10,15 +10,17 @@ from sqlalchemy import func, select
 
 from bridge.domain.claim import Authorization, ClaimAttachment
 from bridge.domain.order import Order, Step
+from bridge.domain.patient import Visit
 from bridge.domain.performed import PerformedStep
 from bridge.domain.study import Study, StudyState
-from bridge.store import authorizations, deliveries, events, orders, performed, studies
+from bridge.store import authorizations, deliveries, events, links, orders, patients, performed, studies, visits
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
-from bridge.store.listings import exam_reports, exams
+from bridge.store.listings import exam_reports, exams, people
 from bridge.store.listings.exam_reports import ReportOnExam
 from bridge.store.listings.exams import ExamRow
+from bridge.store.listings.people import Person
 from bridge.store.tables import instances, mismatches, publications, series
 from bridge.store.tables import orders as orders_table
 
@@ -58,7 +60,11 @@ class ReachedStation:
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """Everything the exam page and /api/exams/{id} show. others: ids of exams that share the accession number."""
+    """
+    Everything the exam page and /api/exams/{id} show. others: ids of exams that share the accession number.
+
+    visit: the one its order names. linked: who registration says is the same person. is_deleted: it deleted the record.
+    """
 
     row: ExamRow
     order: Order | None
@@ -70,6 +76,9 @@ class Exam:
     stations: tuple[ReachedStation, ...]
     timeline: tuple[Event, ...]
     others: tuple[str, ...] = ()
+    visit: Visit | None = None
+    linked: tuple[Person, ...] = ()
+    is_deleted: bool = False
     reports: tuple[ReportOnExam, ...] = ()
 
 
@@ -159,6 +168,8 @@ def _whole(
     for one in attached:
         known.setdefault(one.authorization_key, authorizations.get(tx, one.authorization_key))
     lines = events.timeline(tx, [order.key] if order is not None else [], [study.key for study in shown])
+    patient = patients.get(tx, row.patient.key) if row.patient is not None and row.patient.key else None
+    linked = people.by_key(tx, links.of_patient(tx, patient.key)) if patient is not None else {}
     exam = Exam(
         row=row,
         order=order,
@@ -169,6 +180,9 @@ def _whole(
         attachments=tuple(attached),
         stations=(),
         timeline=tuple(lines),
+        visit=visits.find(tx, order.admission_id) if order is not None and order.admission_id else None,
+        linked=tuple(linked.values()),
+        is_deleted=patient is not None and patient.inactive,
         reports=exam_reports.of_exam(tx, order, shown),
     )
     return replace(exam, stations=tuple(_stations(exam)))

@@ -105,6 +105,10 @@ def _problems(one: Exam) -> list[dict[str, str]]:
                 address = url_for("it.delivery", delivery_key=delivery.key) if may else ""
                 sentence = f"Sending to {delivery.destination} was given up after {delivery.attempts} tries."
                 found.append({"sentence": sentence, "action": "Look", "url": address})
+    if one.is_deleted:
+        address = url_for("intake.merges") if caller().may(Permission.DECIDE) else ""
+        sentence = "Registration deleted this patient's record; nothing of the exam was erased."
+        found.append({"sentence": sentence, "action": "Look", "url": address})
     if one.order is not None and one.order.status == "CANCELED" and one.studies:
         found.append({"sentence": "The order was cancelled, but images have arrived.", "action": "", "url": ""})
     return found

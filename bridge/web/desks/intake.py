@@ -76,21 +76,23 @@ def decided(study_key: int) -> str:
 @blueprint.get("/merges")
 @needs(Permission.DECIDE)
 def merges() -> str:
-    """Show which records were merged, and what can be parted again."""
+    """Show what was merged, moved and renumbered and can be taken back, and the deleted records that have exams."""
     with services().store.read() as tx:
         found = queues.merge_rows(tx, before=paging.before(), limit=paging.LIMIT + 1)
+        deleted = [] if paging.before() else queues.deleted_records(tx, paging.LIMIT)
     rows, more = paging.cut(found, paging.LIMIT)
     reads.note("merges_listed", detail={"count": len(rows)})
-    return render_template("intake/merges.html", rows=rows, following=paging.next_url(rows[-1].key if more else None))
+    following = paging.next_url(rows[-1].key if more else None)
+    return render_template("intake/merges.html", rows=rows, deleted=deleted, following=following)
 
 
 @blueprint.post("/merges/<int:merge_key>/undo")
 @needs(Permission.DECIDE)
 def undo_merge(merge_key: int) -> Response:
-    """Part two records again."""
+    """Take a merge, a move or a changed number back."""
     reason = request.form.get("reason", "").strip()
     if not reason:
-        raise Incomplete("say why the two records are two people", where="reason")
+        raise Incomplete("say why it was wrong", where="reason")
     services().flows.undo_merge(merge_key=merge_key, reason=reason, actor=caller().name)
     return redirect(url_for("intake.merges"), 303)
 
