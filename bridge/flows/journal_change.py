@@ -71,7 +71,7 @@ def journal(
     )
     for order_key in moved.get("orders", []):
         line = Event(
-            news.heard_at, Station.ORDER, _WORDS[numbers.kind], news.event, source_kind="message", order_key=order_key
+            news.heard_at, Station.ORDER, _WORDS[numbers.kind], news.teller, source_kind="message", order_key=order_key
         )
         events.add(tx, line)
     return merges.add(tx, entry)

@@ -201,4 +201,4 @@ def _arrive(tx: WriteTx, order: Order, told: VisitNews) -> Order:
 
 
 def _log(tx: WriteTx, order: Order, what: str, news: News, station: Station = Station.ORDER) -> None:
-    events.add(tx, Event(news.heard_at, station, what, news.event, source_kind="message", order_key=order.key))
+    events.add(tx, Event(news.heard_at, station, what, news.teller, source_kind="message", order_key=order.key))

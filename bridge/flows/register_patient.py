@@ -43,6 +43,11 @@ class News:
     heard_at: datetime
     is_order: bool = False
 
+    @property
+    def teller(self) -> str:
+        """Who says so, as the timeline has it."""
+        return f"registration ({self.event})"
+
 
 @dataclass(slots=True)
 class Registered:
