@@ -20,7 +20,9 @@ _MAX_SEGMENTS = 500
 _MAX_REPETITIONS = 200
 _MAX_DIGITS = 26
 _NOT_IN_STRUCTURES = ("Z", "AUT")
-_FAULT = re.compile(r"^Error: ([A-Z][a-z ]+(?:child|element|found|exceeded)[a-z ]*):? ([A-Z][A-Z0-9_.]+)", re.MULTILINE)
+_FAULT = re.compile(
+    r"^Error: ([A-Z][a-z ]{1,60}(?:child|element|found|exceeded)[a-z ]{0,60}):? ([A-Z][A-Z0-9_.]{1,60})", re.MULTILINE
+)
 # It asks for every alternative of a choice at once: an OBR with an RXO with an ODS.
 _CHOICES = ("ORM_O01_OBRRQDRQ1RXOODSODT_SUPPGRP", "ORM_O01_CHOICE")
 

@@ -23,7 +23,8 @@ HL7 = "application/hl7-v2"
 _MSA = re.compile(rb"[\r\n]MSA.(A[AER]|C[AER])")
 # What HTTP says of an answer: AE and CE are the sender's to mend, AR and CR its right to send or ours to be able.
 _STATUS_OF = {b"AA": 200, b"CA": 200, b"AE": 422, b"CE": 422, b"AR": 403, b"CR": 403}
-_LATER = re.compile(rb"[\r\n]ERR[^\r\n]*\|207(\^|\|)")
+# The code between two delimiters, whichever the sender's are, in both forms of ERR.
+_LATER = re.compile(rb"[\r\n]ERR[^\r\n]*[^\w\s]207[^\w\s]")
 
 
 @blueprint.get("/messages")

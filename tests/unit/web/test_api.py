@@ -199,6 +199,8 @@ def test_messages_are_listed_read_and_replayed(console: Console) -> None:
         (b"MSH|^~\\&|\rMSA|AR|1\rERR|||207^later^HL70357|E\r", 503),
         (b"nonsense", 500),
         (b"", 204),
+        (b"MSH|^~\\&\rMSA|AR|1\rERR|^^^207&Application error&HL70357\r", 503),
+        (b"MSH#*!?%#\rMSA#AR#1\rERR###207*Application error#E\r", 503),
         (b"BHS|^~\\&\rMSH|^~\\&\rMSA|AA|1\rMSH|^~\\&\rMSA|CA|2\rBTS|2\r", 200),
         (b"BHS|^~\\&\rMSH|^~\\&\rMSA|AR|1\rMSH|^~\\&\rMSA|AE|2\rBTS|2\r", 422),
         (b"BHS|^~\\&\rMSH|^~\\&\rMSA|AA|1\rMSH|^~\\&\rMSA|AR|2\rERR||||207^x\rBTS|2\r", 503),
