@@ -197,6 +197,14 @@ def test_the_fhir_table_is_what_is_served(root: Path) -> None:
     assert served == {name: set(parameters) for name, parameters in SERVED_BY_FHIR.items()}
 
 
+def test_the_hl7_tables_are_what_the_code_says_now(root: Path) -> None:
+    from tests.conformance.code_tables import static_part
+    from tests.conformance.document import static_of
+
+    written = static_of(text_of(root, "docs/hl7-conformance.md"))
+    assert written == static_part(root / "mappings"), "run: make conformance"
+
+
 def test_every_command_in_the_documents_exists(root: Path) -> None:
     assert isinstance(command_line, Group)
     names = [
