@@ -19,6 +19,11 @@ What is compared is not the same work. `storescp` writes a file and never syncs 
 index in SQLite; the bridge syncs the file and its row, finds the order, decides whose image it is and queues what follows
 before it answers. `wlmscpfs` and Orthanc read their lists from files; the bridge from its database, where each
 list was entered as HL7 orders. The sender is dcmtk's `storescu` and `findscu`, whose own limit is part of every number.
+
+For orders, `append + fdatasync` is what the disk does with nothing else to do; the reference server writes one row a
+message and commits each alone; python-hl7's server parses and answers, and stores nothing. The bridge reads and maps the
+message, finds its patient and order, writes the journal with its trace, search terms, worklist item, timeline and audit
+chain, asks whether a study waits for it, and answers AA when all of it is on disk; what waits together shares a commit.
 """
 
 
