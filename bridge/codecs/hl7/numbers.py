@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from bridge.codecs.hl7.envelope import body_of, read_envelope
 from bridge.codecs.hl7.er7 import NULL, Message
@@ -19,6 +19,8 @@ _PLACES: dict[str, tuple[tuple[int, TermKind], ...]] = {
     "SCH": ((1, TermKind.ORDER), (2, TermKind.ORDER), (26, TermKind.ORDER), (27, TermKind.ORDER)),
 }
 _TERMS_MAX = 200
+# The number and, of a patient's, its authority.
+_PARTS_READ = 4
 _LINES_MAX = 20_000
 
 
@@ -53,26 +55,28 @@ def numbers_of_unreadable(raw: bytes, authority: str = "") -> tuple[Term, ...]:
         fields = line.split(delimiters.field)
         for number, kind in places:
             if number < len(fields) and fields[number]:
-                parts = [one.split(delimiters.component) for one in _repetitions(fields[number], delimiters.repetition)]
-                _note(found, kind, parts, authority)
+                repetitions = _repetitions(fields[number], delimiters.repetition)
+                _note(found, kind, [one.split(delimiters.component) for one in repetitions], authority)
     return tuple(found.values())
 
 
 def _split(message: Message, raw: str) -> list[list[str]]:
-    mark = message.delimiters.escape
-    decode: Callable[[str], str] = message.decode if mark and mark in raw else str.strip
-    repetitions = _repetitions(raw, message.delimiters.repetition)
-    return [[decode(part) for part in message.components(one)] for one in repetitions]
+    delimiters = message.delimiters
+    split = [one.split(delimiters.component) for one in _repetitions(raw, delimiters.repetition)]
+    mark = delimiters.escape
+    if mark and mark in raw:
+        return [[message.decode(part) for part in parts[:_PARTS_READ]] for parts in split]
+    return split
 
 
 def _repetitions(raw: str, mark: str) -> list[str]:
-    return raw.split(mark, _TERMS_MAX)[:_TERMS_MAX] if mark else [raw]
+    return raw.split(mark, _TERMS_MAX)[:_TERMS_MAX] if mark and mark in raw else [raw]
 
 
 def _note(found: dict[tuple[str, str], Term], kind: TermKind, repetitions: Iterable[list[str]], authority: str) -> None:
     """Keep each number once: of an order's numbers that are the same, the accession number counts."""
     for parts in repetitions:
-        text = parts[0]
+        text = parts[0].strip()
         if not text or text == NULL or len(found) >= _TERMS_MAX:
             continue
         if not text.isprintable():

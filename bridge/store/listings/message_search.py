@@ -145,10 +145,38 @@ class MessageSearch:
     def _queries(self, wanted: MessageFilter, span: Span, order: _Order) -> Sequence[Executable]:
         """Return queries that together hold the first keys, each by its own index."""
         if wanted.holds_patient_data:
-            return _by_number(self._tx, wanted, span, order)
+            return self._by_number(wanted, span, order)
         if not _names_facet(wanted):
             return [order.cut(select(messages.c.key).where(*_within(span)), messages.c.key)]
         return [_first_of_each(some, span, order) for some in _chunks(self._matching(wanted))]
+
+    def _by_number(self, wanted: MessageFilter, span: Span, order: _Order) -> list[Select[int]]:
+        """The number that is asked for leads; everything else is looked at in the few messages it leads to."""
+        rest = [*_within(span), *_facet_clauses(wanted)]
+        terms = _terms(wanted)
+        if wanted.text and (terms or wanted.control_id):
+            rest.append(or_(messages.c.control_id == wanted.text, _has_term(_any_number(wanted.text))))
+        if wanted.control_id:
+            rest += [messages.c.control_id == wanted.control_id, *(_has_term(term) for term in terms)]
+            return [order.cut(select(messages.c.key).where(*rest), messages.c.key)]
+        if terms:
+            lead, *others = terms
+            return [_led_by(lead, [*rest, *(_has_term(other) for other in others)], order)]
+        about = self._about_what_is_typed
+        if about is not None:
+            return [order.cut(select(messages.c.key).where(messages.c.key.in_(about), *rest), messages.c.key)]
+        by_control_id = select(messages.c.key).where(messages.c.control_id == wanted.text, *rest)
+        return [order.cut(by_control_id, messages.c.key), _led_by(_any_number(wanted.text), rest, order)]
+
+    @cached_property
+    def _about_what_is_typed(self) -> list[int] | None:
+        """The messages about the exams that the text leads to, None where it is a number that messages carry."""
+        typed = self._wanted.text
+        known = select(messages.c.key).where(messages.c.control_id == typed).limit(1)
+        numbered = select(message_terms.c.message_key).where(_any_number(typed)).limit(1)
+        if self._tx.execute(known).first() or self._tx.execute(numbered).first():
+            return None
+        return subject_keys(self._tx, typed, _SUBJECTS_MAX)
 
     def _matching(self, wanted: MessageFilter) -> list[Facet]:
         return [facet for facet in self.facets if _fits(facet, wanted)]
@@ -203,30 +231,6 @@ class _Order:
 
     def cut(self, query: Select[int], key: ColumnElement[int]) -> Select[int]:
         return query.order_by(key.asc() if self.oldest_first else key.desc()).limit(self.limit)
-
-
-def _by_number(tx: ReadTx, wanted: MessageFilter, span: Span, order: _Order) -> list[Select[int]]:
-    """The number that is asked for leads; everything else is looked at in the few messages it leads to."""
-    rest = [*_within(span), *_facet_clauses(wanted)]
-    terms = _terms(wanted)
-    if wanted.text and (terms or wanted.control_id):
-        rest.append(or_(messages.c.control_id == wanted.text, _has_term(_any_number(wanted.text))))
-    if wanted.control_id:
-        rest += [messages.c.control_id == wanted.control_id, *(_has_term(term) for term in terms)]
-        return [order.cut(select(messages.c.key).where(*rest), messages.c.key)]
-    if terms:
-        lead, *others = terms
-        return [_led_by(lead, [*rest, *(_has_term(other) for other in others)], order)]
-    return _by_text(tx, wanted.text, rest, order)
-
-
-def _by_text(tx: ReadTx, typed: str, rest: Sequence[ColumnElement[bool]], order: _Order) -> list[Select[int]]:
-    known = select(messages.c.key).where(messages.c.control_id == typed)
-    numbered = select(message_terms.c.message_key).where(_any_number(typed))
-    if tx.execute(known.limit(1)).first() or tx.execute(numbered.limit(1)).first():
-        return [order.cut(known.where(*rest), messages.c.key), _led_by(_any_number(typed), rest, order)]
-    about = subject_keys(tx, typed, _SUBJECTS_MAX)
-    return [order.cut(select(messages.c.key).where(messages.c.key.in_(about), *rest), messages.c.key)]
 
 
 def _led_by(term: ColumnElement[bool], rest: Sequence[ColumnElement[bool]], order: _Order) -> Select[int]:
