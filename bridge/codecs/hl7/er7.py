@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bridge.codecs.hl7.charset import decode
 from bridge.codecs.hl7.envelope import Envelope, body_of, read_envelope
-from bridge.codecs.hl7.escapes import NULL, STANDARD, Delimiters, escape, unescape
+from bridge.codecs.hl7.escapes import NULL, STANDARD, Delimiters, escape, has_double_escape, unescape
 from bridge.domain.message import Notice
 from bridge.errors import Malformed, Unsupported
 
@@ -161,6 +161,8 @@ def parse(raw: bytes, default_charset: str | None = None, envelope: Envelope | N
         )
     text, codec, notices = decode(body_of(raw), envelope.declared_charsets, default_charset)
     message = Message(envelope, envelope.delimiters, codec, notices=notices)
+    if has_double_escape(envelope.field(2)):
+        notices.append(Notice("W", "the escape character stands there twice, and was read as one", "MSH-2"))
     if len(text) > _SURELY_FITS:
         _check_counts(text, envelope.delimiters)
     lines = _lines(text, envelope.delimiters.field)

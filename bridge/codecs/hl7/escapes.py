@@ -46,6 +46,8 @@ def read_delimiters(header: str) -> Delimiters:
         return STANDARD
     separator = header[3:4]
     characters = header[4:].split(separator, 1)[0] if separator else ""
+    if has_double_escape(characters):
+        characters = characters[:3] + characters[4:]
     # From 2.7 on a fifth character announces truncation; it separates nothing. Source: HL7 2.7 2.5.5.2.
     chosen = separator + characters
     if not 1 <= len(characters) <= 5:
@@ -57,6 +59,18 @@ def read_delimiters(header: str) -> Delimiters:
     padded = [*characters[:4], "", "", ""]
     found = Delimiters(separator, padded[0], padded[1], padded[2], padded[3])
     return STANDARD if found == STANDARD else found
+
+
+def has_double_escape(encoding_characters: str) -> bool:
+    r"""
+    Say whether MSH-2 is the usual one with its escape twice.
+
+    A program's text that escaped the backslash for its own language; nothing else can be meant by it.
+
+    >>> has_double_escape("^~\\\\&"), has_double_escape("^~\\&"), has_double_escape("^^^~&")
+    (True, False, False)
+    """
+    return encoding_characters == "^~\\\\&"
 
 
 def unescape(text: str, delimiters: Delimiters, codec: str, unknown: list[str] | None = None) -> str:
