@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, or_, select, update
+from sqlalchemy import Row, bindparam, delete, literal_column, or_, select, update
 
 from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.store import patients
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.filing import Rows
+from bridge.store.prepared import Prepared
 from bridge.store.tables import merges, orders, patient_identifiers, visits
 
 Replaced = dict[str, Any]
@@ -48,6 +49,20 @@ class Merge:
     undo_note: str = ""
 
 
+_OF_ACCOUNTS = (IdentityChange.MOVE_ACCOUNT, IdentityChange.CHANGE_ACCOUNT)
+_ACCOUNT_MOVED = Prepared(
+    select(merges)
+    .where(
+        merges.c.kind.in_([literal_column(f"'{kind.value}'") for kind in _OF_ACCOUNTS]),
+        merges.c.number == bindparam("number"),
+        merges.c.issuer_of_number == bindparam("issuer"),
+        merges.c.merged_at > bindparam("said_at"),
+        merges.c.undone_at.is_(None),
+    )
+    .order_by(merges.c.key.desc())
+)
+
+
 def get(tx: ReadTx, key: int) -> Merge:
     """Return the entry in row *key*. Raises: LookupError."""
     row = tx.execute(select(merges).where(merges.c.key == key)).first()
@@ -66,18 +81,7 @@ def about(tx: ReadTx, kind: IdentityChange, number: EntityIdentifier) -> list[Me
 
 def account_moved_since(tx: ReadTx, account: EntityIdentifier, said_at: datetime) -> Merge | None:
     """Return what last moved or renumbered an account after *said_at*, None if nothing did."""
-    kinds = (IdentityChange.MOVE_ACCOUNT, IdentityChange.CHANGE_ACCOUNT)
-    row = tx.execute(
-        select(merges)
-        .where(
-            merges.c.kind.in_([kind.value for kind in kinds]),
-            merges.c.number == account.value,
-            merges.c.issuer_of_number == account.issuer,
-            merges.c.merged_at > said_at,
-            merges.c.undone_at.is_(None),
-        )
-        .order_by(merges.c.key.desc())
-    ).first()
+    row = _ACCOUNT_MOVED.first(tx, number=account.value, issuer=account.issuer, said_at=said_at)
     return None if row is None else _merge(row)
 
 

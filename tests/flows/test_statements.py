@@ -62,6 +62,18 @@ def test_a_plain_new_order_runs_prepared_statements_and_few(make_house: MakeHous
     assert counted.count <= (45 if known else 34), counted.traced
 
 
+def test_an_order_with_visit_and_account_runs_prepared_statements_only(make_house: MakeHouse) -> None:
+    house = make_house()
+    numbered = PLAIN.pid + "|" * (18 - PLAIN.pid.count("|")) + "A77^^^RIVERSIDE^AN"
+    visit = "PV1|1|O|RAD^R1^1" + "|" * 16 + "V77^^^RIVERSIDE^VN"
+    raw = order(PLAIN, "A1").replace(PLAIN.pid.encode(), numbered.encode()).replace(b"PV1|1|O", visit.encode())
+    say(house, order(NEAR_TWIN, "A0"))
+    with counting(house) as counted:
+        (answer,) = say(house, raw)
+    assert b"MSA|AA" in answer
+    assert len(counted.unprepared) <= _UNPREPARED_MAX, counted.unprepared
+
+
 @pytest.mark.parametrize("message", ["XO", "A08"])
 def test_a_plain_change_runs_prepared_statements_only(make_house: MakeHouse, message: str) -> None:
     house = make_house()
