@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+from sqlalchemy import select
 
 from bridge.codecs.hl7 import er7
 from bridge.codecs.hl7.batch import messages_in, split
 from bridge.domain.message import InboundMessage
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
+from bridge.mapping.resolve import MappingSet
 from bridge.store import messages
-from bridge.store.listings import journal
+from bridge.store.tables import messages as messages_table
 from bridge.wiring import House
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, order
-from tests.flows.asking import worklist_of
+from tests.flows.asking import say, worklist_of
 
 BHS = b"BHS|^~\\&|EHR|MERCYW|BRIDGE|HOSP|20260301||||B1\r"
 
@@ -32,7 +34,8 @@ class Batches:
 
     def journal(self) -> list[InboundMessage]:
         with self.house.store.read() as tx:
-            return [messages.get(tx, row.key) for row in reversed(journal.recent(tx, before=None, limit=50))]
+            keys = tx.execute(select(messages_table.c.key).order_by(messages_table.c.key)).scalars()
+            return [messages.get(tx, key) for key in keys]
 
     def accessions(self) -> list[str]:
         return sorted(str(item.AccessionNumber) for item in worklist_of(self.house))
@@ -112,3 +115,15 @@ def test_what_a_batch_wants_no_answer_to_is_applied_and_left_out(batches: Batche
 
     assert codes(answer) == ["AA"]
     assert batches.accessions() == ["A1", "A2"]
+
+
+def test_a_site_may_say_that_its_sender_means_one_answer_whatever_its_header_says(
+    make_house: Callable[..., House],
+) -> None:
+    house = make_house()
+    (site,) = [one for one in house.mappings.sites if one.name == "riverside"]
+    plain = replace(site, policy=replace(site.policy, acknowledgment="original"))
+    house.receiver.use(MappingSet(house.mappings.base, (plain,)))
+    (answer,) = say(house, order(PLAIN, "A1").replace(b"|P|2.3.1||||||", b"|P|2.3.1|||AL|AL||", 1))
+
+    assert codes(answer) == ["AA"]
