@@ -194,11 +194,13 @@ def facets(tx: ReadTx) -> list[Facet]:
         level = _next_level(level, _FACETS[:number], column)
     tests = union_all(*(select(literal(one).label("is_test")) for one in (False, True))).subquery("tests")
     same = [column == level.c[column.name] for column in _FACETS[:-1]]
-    there = select(literal(1)).where(*same, messages.c.is_test == tests.c.is_test).correlate(level, tests).exists()
+    found = select(messages.c.key).where(*same, messages.c.is_test == tests.c.is_test).correlate(level, tests)
+    # Not EXISTS: PostgreSQL makes a join of that, and reads the whole table for it.
+    there = found.limit(1).scalar_subquery().is_not(None)
     values = [level.c[column.name] for column in _FACETS[:-1]]
     query = select(*values, tests.c.is_test).join(tests, true()).where(values[-1].is_not(None), there)
-    found = tx.execute(query).all()
-    return [Facet(row.state, row.site, row.message_type, row.error_code, row.is_test) for row in found]
+    rows = tx.execute(query).all()
+    return [Facet(row.state, row.site, row.message_type, row.error_code, row.is_test) for row in rows]
 
 
 def _next_level(level: CTE, known: Sequence[Column[Any]], column: Column[Any]) -> CTE:
