@@ -68,7 +68,7 @@ def _emptied() -> House:
 def _message(kind: str, first: int, second: int, which: int, at: str) -> bytes:
     one, other = PEOPLE[first], PEOPLE[second]
     if kind == "register":
-        return adt(one, "A08" if which else "A04", at=at)
+        return adt(one, "A08" if which else "A31", at=at)
     if kind == "order":
         return order_of(one, f"N{first}{which}", f"W{first}", at=at)
     if kind == "merge":
