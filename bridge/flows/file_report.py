@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_change import becomes_another_person
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, Order, StepStatus
@@ -85,7 +86,7 @@ def file_report(tx: WriteTx, draft: ReportDraft, told: ReportNews, blobs: Folder
     Raises: Conflict (AE 205), if the exam or the report is another patient's; Unavailable, if a document cannot be
     stored.
     """
-    known = reports.by_identity(tx, draft.numbers.identity)
+    known = _version_before(tx, draft, told)
     placement = _placement(tx, draft.numbers, draft.patient, told)
     if known is not None and known.patient_key is not None:
         _check_own(tx, known.patient_key, draft.patient, told)
@@ -97,6 +98,25 @@ def file_report(tx: WriteTx, draft: ReportDraft, told: ReportNews, blobs: Folder
     for digest, content in draft.files.items():
         blobs.keep_bytes(content, digest)
     return _keep(tx, known, draft, placement, told)
+
+
+def _version_before(tx: WriteTx, draft: ReportDraft, told: ReportNews) -> Report | None:
+    """Return the report that *draft* is a version of; one that waits for another patient goes on waiting by itself."""
+    known = reports.by_identity(tx, draft.numbers.identity)
+    if known is None or known.patient_key is not None or _name_one_person(tx, known.patient, draft.patient):
+        return known
+    reports.leave_identity(tx, known, told.news.heard_at)
+    return None
+
+
+def _name_one_person(tx: ReadTx, one: PatientDraft, other: PatientDraft) -> bool:
+    if {number.key for number in one.identifiers} & {number.key for number in other.identifiers}:
+        return True
+    first, second = (
+        {patients.survivor(tx, holder.key).key for number in each.identifiers if (holder := patients.find(tx, number))}
+        for each in (one, other)
+    )
+    return bool(first & second)
 
 
 def look_again(tx: WriteTx, found: Iterable[Report], told: ReportNews) -> list[Filed]:
@@ -221,23 +241,32 @@ def _order_of(tx: ReadTx, numbers: ReportNumbers, patient: PatientDraft) -> Orde
 
 def _order_by_bare_number(tx: ReadTx, numbers: ReportNumbers, patient: PatientDraft) -> Order | None:
     """
-    Return the one order of the patient with a number of the report's, whoever issued it.
+    Return the one order of the patient with a number of the report's, where one of the two came without its issuer.
 
-    Senders leave out in OBR what they say in ORC, and the issuer with it; within one person's orders a number that
-    names just one of them leaves no doubt.
+    Senders leave out in OBR what they say in ORC, and the issuer with it: then it is taken for the patient number's.
+    Within one person's orders a number that names just one of them leaves no doubt; two issuers that differ do.
     """
     holder = patients.find(tx, patient.identifiers[0])
     if holder is None:
         return None
-    known = (numbers.accession, numbers.filler_order_number, numbers.placer_order_number)
-    named = {number.value for number in known if number}
+    unsaid = patient.identifiers[0].issuer_of_patient_id
+    named = [one for one in (numbers.accession, numbers.filler_order_number, numbers.placer_order_number) if one]
     mine = orders.of_patient(tx, patients.survivor(tx, holder.key).key) if named else []
     found = [
-        one
-        for one in mine
-        if named & {one.accession_number, one.filler_order_number.value, one.placer_order_number.value}
+        order
+        for order in mine
+        if any(
+            said.value == known.value and (said.issuer == known.issuer or unsaid in (said.issuer, known.issuer))
+            for said in named
+            for known in _numbers_of(order)
+        )
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _numbers_of(order: Order) -> tuple[EntityIdentifier, ...]:
+    accession = EntityIdentifier(order.accession_number, order.issuer_of_accession_number)
+    return accession, order.filler_order_number, order.placer_order_number
 
 
 def _as_filed(tx: ReadTx, report: Report) -> _Placement:

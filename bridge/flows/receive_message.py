@@ -270,10 +270,11 @@ class MessageReceiver:
         if same.state == MessageState.APPLIED:
             # Its sender was promised this answer; only where each value comes from may have become another rule.
             if reading.error is None:
-                messages.save(tx, replace(same, site=row.site, trace=row.trace))
+                messages.save(tx, replace(same, site=row.site, trace=row.trace), stranger=False)
             return same.key
         row = replace(row, key=same.key, received_at=same.received_at)
-        messages.save(tx, replace(row, times_received=same.times_received, edited_from=same.edited_from))
+        kept = replace(row, times_received=same.times_received, edited_from=same.edited_from)
+        messages.save(tx, kept, stranger=reading.is_stranger)
         return same.key
 
     def _answer(self, reading: _Reading, error: BaseException | None, at: datetime | None = None) -> bytes:

@@ -45,7 +45,7 @@ _OF_SENDER = (
 )
 _SAME = Prepared(select(messages).where(*_OF_SENDER, messages.c.digest == bindparam("digest")))
 _ANY = Prepared(select(messages.c.key).where(*_OF_SENDER).limit(1))
-_SAVE = Prepared(update(messages).where(messages.c.key == bindparam("at_key")), (*_PLAIN, "state", "trace", "notices"))
+_SAVE = Prepared(update(messages).where(messages.c.key == bindparam("at_key")), (*_PLAIN, "state", "trace", "notices", "stranger"))
 _ADD_SUBJECT = Prepared(insert(message_subjects), ["message_key", "patient_key", "order_key"])
 _ADD_TERM = Prepared(insert(message_terms), ["value", "message_key", "kind", "issuer"])
 
@@ -78,9 +78,9 @@ def add(tx: WriteTx, message: InboundMessage, *, stranger: bool = False) -> int:
     return insert_row(tx, messages, **_values(message), stranger=stranger, last_received_at=message.received_at)
 
 
-def save(tx: WriteTx, message: InboundMessage) -> None:
-    """Store what a second reading of a journalled message came to."""
-    _SAVE.run(tx, at_key=message.key, **_values(message))
+def save(tx: WriteTx, message: InboundMessage, *, stranger: bool) -> None:
+    """Store what a second reading of a journalled message came to. stranger: whether its sender is still nobody's."""
+    _SAVE.run(tx, at_key=message.key, **_values(message), stranger=stranger)
 
 
 def count_again(tx: WriteTx, key: int, at: datetime) -> None:

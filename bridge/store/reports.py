@@ -205,6 +205,11 @@ def place(
     return _save(tx, after, values, at)
 
 
+def leave_identity(tx: WriteTx, report: Report, at: datetime) -> Report:
+    """Let another report be what its numbers name. Raises: LookupError, if it changed meanwhile."""
+    return _save(tx, report, {"identity": f"{report.numbers.identity}|left|{report.key}"}, at)
+
+
 def name_message(tx: WriteTx, version_keys: Sequence[int], message_key: int) -> None:
     """Note which message said these versions."""
     if version_keys:

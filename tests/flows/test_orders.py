@@ -267,3 +267,14 @@ def test_strangers_cannot_fill_the_journal(make_house: MakeHouse) -> None:
         assert messages.trim_strangers(tx, 4, 2 * len(flood[0]), long_ago) == 2
         assert messages.trim_strangers(tx, 4, 1 << 20, house.clock.now() + timedelta(days=1)) == 2
         assert len(tx.execute(messages_table.select()).all()) == 1
+
+
+def test_a_stranger_who_is_known_by_now_keeps_what_was_replayed(make_house: MakeHouse) -> None:
+    house = make_house()
+    stranger = adt(PLAIN).replace(b"RIVEHR|RIVERSIDE", b"OTHER|OTHER")
+    say(house, stranger)
+    admitted = make_house(hl7={"senders": "any"})
+    assert replay_message(admitted.store, admitted.receiver, 1, "user:it") == "applied"
+    with house.store.write() as tx:
+        assert messages.trim_strangers(tx, 0, 0, house.clock.now() + timedelta(days=1)) == 0
+        assert messages.get(tx, 1).raw == stranger

@@ -169,6 +169,28 @@ def test_a_number_without_its_issuer_finds_the_one_order_of_that_patient(make_ho
     assert is_filed(house, only_report(house))
 
 
+def test_the_same_number_of_another_issuer_is_another_order(make_house: MakeHouse) -> None:
+    house = make_house()
+    other = report(PLAIN, "A1").replace(b"FA1^RIVRIS", b"FA1^LABSYS").replace(b"PA1^RIVEHR", b"PA1^WARD")
+    say(house, order(PLAIN, "A1"), other.replace(b"|A1||||", b"|||||"))
+
+    assert only_report(house).waits_for
+    assert status_of(house) == StepStatus.SCHEDULED
+
+
+def test_a_report_that_waits_for_another_patient_is_no_earlier_version(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, report(STRANGER, "A1", text="Somebody else's finding."))
+    say(house, order(PLAIN, "A1"), report(PLAIN, "A1", at="20260302130000"))
+
+    waiting, filed = all_reports(house)
+    assert is_filed(house, filed)
+    assert waiting.patient_key is None
+    with house.store.read() as tx:
+        told = [[version.content.impression for version in reports.versions(tx, one.key)] for one in (waiting, filed)]
+    assert told == [["Somebody else's finding."], ["No acute finding."]]
+
+
 def test_a_report_about_another_patient_s_exam_is_refused_and_nothing_is_filed(make_house: MakeHouse) -> None:
     house = make_house()
     answers = say(house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"), report(STRANGER, "A1"))
