@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from bridge.domain.message import Notice
-from bridge.domain.order import Order, OrderAction, OrderDraft, Step, StepStatus, status_of
+from bridge.domain.order import FINAL, Order, OrderAction, OrderDraft, Step, StepStatus, status_of
 from bridge.domain.order_control import after, code_of
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, log_on_timeline, refresh_worklist
-from bridge.store import orders, patients
+from bridge.store import orders, patients, performed
 from bridge.store.db import WriteTx
 from bridge.store.events import Station
 
@@ -46,6 +47,7 @@ def move_order(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews) ->
     # An order without a step stands for itself.
     before = steps or [Step(0, found.key, "", found.status)]
     now = after(before, draft.action, draft.reported, by_filler=draft.by_filler)
+    now = [was if _is_overtaken(tx, was, one, said_at) else one for was, one in zip(before, now, strict=True)]
     moved = [one for one, was in zip(now, before, strict=True) if one != was]
     for step in moved if steps else ():
         orders.save_step(tx, step)
@@ -61,6 +63,13 @@ def move_order(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews) ->
     log_on_timeline(tx, order, told, Station.ORDER, what)
     refresh_worklist(tx, order)
     return Scheduled(order, what.lower(), notices)
+
+
+def _is_overtaken(tx: WriteTx, was: Step, now: Step, said_at: datetime) -> bool:
+    """Say whether a device has ended the step since it was said to have begun: late news starts nothing anew."""
+    if was.status not in FINAL or now.status != StepStatus.STARTED:
+        return False
+    return any(one.updated_at is not None and one.updated_at > said_at for one in performed.of_step(tx, was.key))
 
 
 def tell_status(found: Order) -> Scheduled:

@@ -45,7 +45,9 @@ _OF_SENDER = (
 )
 _SAME = Prepared(select(messages).where(*_OF_SENDER, messages.c.digest == bindparam("digest")))
 _ANY = Prepared(select(messages.c.key).where(*_OF_SENDER).limit(1))
-_SAVE = Prepared(update(messages).where(messages.c.key == bindparam("at_key")), (*_PLAIN, "state", "trace", "notices", "stranger"))
+_SAVE = Prepared(
+    update(messages).where(messages.c.key == bindparam("at_key")), (*_PLAIN, "state", "trace", "notices", "stranger")
+)
 _ADD_SUBJECT = Prepared(insert(message_subjects), ["message_key", "patient_key", "order_key"])
 _ADD_TERM = Prepared(insert(message_terms), ["value", "message_key", "kind", "issuer"])
 

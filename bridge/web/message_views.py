@@ -15,6 +15,8 @@ _TEXT_MAX = 1_000
 _RAW_MAX = 60_000
 _SEGMENTS_MAX = 300
 _PART_MAX = 20
+# Pairs of lines: comparing each with each takes a page's time.
+_COMPARED_MAX = 250_000
 # Longer ones are shown raw, and whole as a file: nobody reads ten megabytes field by field.
 _PARSED_MAX_BYTES = 1 << 20
 
@@ -88,8 +90,34 @@ def parsed(message: InboundMessage) -> Parsed:
 
 def changes(before: str, after: str) -> list[tuple[str, str]]:
     """Return the lines that differ, in order: ("-", line) for one that was there, ("+", line) for what stands instead."""
-    lines = difflib.ndiff(before.splitlines(), after.splitlines(), linejunk=None, charjunk=None)
-    return [(line[0], line[2:]) for line in lines if line[:1] in "+-"]
+    old, new = before.splitlines(), after.splitlines()
+    begin = _alike(old, new)
+    end = _alike(old[begin:][::-1], new[begin:][::-1])
+    old, new = old[begin : len(old) - end], new[begin : len(new) - end]
+    changed: list[tuple[str, str]] = []
+    for taken, given in _differing(old, new):
+        changed += [("-", line) for line in taken]
+        changed += [("+", line) for line in given]
+    return changed
+
+
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return how many lines both begin with."""
+    return next(
+        (n for n, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), min(len(old), len(new))
+    )
+
+
+def _differing(old: list[str], new: list[str]) -> Iterable[tuple[list[str], list[str]]]:
+    """Return the runs of lines that differ, those of each beside each other; finding more of them has a bound."""
+    runs: Sequence[tuple[str, int, int, int, int]] = [("replace", 0, len(old), 0, len(new))]
+    if len(old) * len(new) <= _COMPARED_MAX:
+        runs = difflib.SequenceMatcher(None, old, new).get_opcodes()
+    for tag, a, b, c, d in runs:
+        if tag != "equal" and b - a == d - c:
+            yield from (([one], [other]) for one, other in zip(old[a:b], new[c:d], strict=True) if one != other)
+        elif tag != "equal":
+            yield old[a:b], new[c:d]
 
 
 def _rules_by_place(trace: Sequence[TraceLine]) -> Mapping[str, tuple[tuple[str, str], ...]]:

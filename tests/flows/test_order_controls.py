@@ -8,8 +8,9 @@ import pytest
 
 from bridge.domain.order import Order, StepStatus
 from bridge.store import events, orders
+from bridge.store.listings import exam_detail
 from bridge.wiring import House
-from tests.cast import MERGED, NEAR_TWIN, PLAIN, image, order, report, spooled, study_uid
+from tests.cast import MERGED, NEAR_TWIN, PLAIN, adt, image, order, report, spooled, study_uid
 from tests.flows.asking import say, worklist_of
 from tests.flows.test_orders import cast_mpps, code, error_of
 
@@ -35,6 +36,12 @@ def said_of_groups(answer: bytes) -> dict[str, str]:
     """Return the texts of an answer's ERR segments of severity I by the place they name."""
     rows = [line.split("|") for line in answer.decode().split("\r") if line.startswith("ERR")]
     return {row[2]: row[8] for row in rows if row[4] == "I"}
+
+
+def authorizations_of(house: House, accession: str) -> list[str]:
+    """Return the numbers that the exam's page shows."""
+    with house.store.read() as tx:
+        return [one.number for one in exam_detail.find(tx, accession, unbound=True).authorizations]
 
 
 def order_of(house: House, accession: str) -> Order:
@@ -103,6 +110,24 @@ def test_a_discontinued_exam_is_so_even_after_it_started(make_house: MakeHouse) 
     house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
     (answer,) = say(house, order(PLAIN, "A1", "DC", at=LATER))
     assert (code(answer), states_of(house, "A1")) == ("AA", ["DISCONTINUED"])
+
+
+def test_a_late_word_of_the_beginning_starts_no_exam_anew_that_its_device_has_ended(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, order(PLAIN, "A1"))
+    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.set("2.25.77", cast_mpps("A1", "DISCONTINUED"), "CT1")
+    (answer,) = say(house, order(PLAIN, "A1", "SC", status="IP", at=LATER))
+    assert (code(answer), states_of(house, "A1")) == ("AA", ["DISCONTINUED"])
+    assert accessions(house) == []
+
+
+def test_an_authorization_stays_with_its_patient_when_the_order_moves(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, order(PLAIN, "A1", extra="AUT||60054|ACME|||N1\r"), adt(NEAR_TWIN))
+    assert authorizations_of(house, "A1") == ["N1"]
+    say(house, order(NEAR_TWIN, "A1", "XO", at=LATER))
+    assert authorizations_of(house, "A1") == []
 
 
 def test_the_filler_may_cancel_what_has_started(make_house: MakeHouse) -> None:

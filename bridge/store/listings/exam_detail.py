@@ -146,7 +146,8 @@ def _of_order(tx: ReadTx, row: ExamRow, *, unbound: bool) -> Exam:
     if claimed is not None and (unbound or claimed.key in found):
         found.setdefault(claimed.key, claimed)
     shown = [study for study in found.values() if unbound or study.is_bound]
-    mine = authorizations.of_order(tx, order.key)
+    # An order that was moved leaves its authorizations with whom they were given to.
+    mine = [one for one in authorizations.of_order(tx, order.key) if one.patient_key == order.patient_key]
     return _whole(tx, replace(row, study_key=shown[0].key if shown else None), order, shown, mine)
 
 

@@ -16,6 +16,7 @@ from bridge.flows.receive_message import Received
 from bridge.store import messages, replays
 from bridge.store.tables import audit_rows
 from bridge.store.tables import messages as messages_table
+from bridge.web.message_views import changes
 from bridge.web.message_words import outcome_of
 from bridge.wiring import House
 from tests.conftest import ROOT
@@ -254,3 +255,15 @@ def test_the_desk_is_for_those_who_run_it(console: Console) -> None:
     for role in (Role.VIEWER, Role.INTAKE, Role.BILLING):
         browser = console.browser(role)
         assert {browser.get(path).status_code for path in paths} == {403}
+
+
+def test_what_was_changed_is_told_line_by_line_in_a_message_of_any_length() -> None:
+    before = [f"OBX|{number}|TX|||lungs clear" for number in range(4000)]
+    after = [line.replace("clear", "CLEAR") for line in before]
+
+    found = changes("\n".join(before), "\n".join(after))
+
+    assert found == [
+        (sign, line) for pair in zip(before, after, strict=True) for sign, line in zip("-+", pair, strict=True)
+    ]
+    assert changes("MSH\nPID\nOBR\nNTE", "MSH\nOBR\nZDS\nNTE") == [("-", "PID"), ("+", "ZDS")]
