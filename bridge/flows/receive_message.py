@@ -169,6 +169,9 @@ class MessageReceiver:
             return self._commit([reading])[0]
         except Unavailable as away:
             return self._turn_away(reading, away)
+        except Exception:  # noqa: BLE001 - others of its batch are committed, and must hear of it
+            _log.exception("message_not_journalled", digest=reading.digest)
+            return self._turn_away(reading, Unavailable("it could not be journalled", code="not_journalled"))
 
     def _turn_away(self, reading: _Reading, fault: Unavailable) -> bytes:
         if self.on_not_stored is not None:

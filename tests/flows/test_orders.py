@@ -9,11 +9,13 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.message import InboundMessage
 from bridge.domain.order import StepStatus
 from bridge.flows.answer_worklist import answer_worklist
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
 from bridge.store import audit, events, messages, orders, patients
+from bridge.store.db import WriteTx
 from bridge.store.tables import messages as messages_table
 from bridge.wiring import House
 from tests import cast
@@ -278,3 +280,34 @@ def test_a_stranger_who_is_known_by_now_keeps_what_was_replayed(make_house: Make
     with house.store.write() as tx:
         assert messages.trim_strangers(tx, 0, 0, house.clock.now() + timedelta(days=1)) == 0
         assert messages.get(tx, 1).raw == stranger
+
+
+@pytest.mark.parametrize("field", [3, 4, 9, 11, 12])
+def test_a_control_character_in_the_header_is_refused_and_journalled(make_house: MakeHouse, field: int) -> None:
+    house = make_house()
+    fields = adt(PLAIN).split(b"|")
+    fields[field - 1] += b"\x00\x01"
+    damaged, whole = say(house, b"|".join(fields), adt(STRANGER))
+    assert (code(damaged)[0], code(whole)) == ("A", "AA")
+    assert code(damaged) != "AA"
+    with house.store.read() as tx:
+        assert [row.state for row in tx.execute(messages_table.select())] == ["refused", "applied"]
+
+
+def test_a_message_that_the_journal_cannot_take_takes_nobody_s_answer_away(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house()
+    damaged, add = order(PLAIN, "A9"), messages.add
+
+    def add_unless_damaged(tx: WriteTx, message: InboundMessage, *, stranger: bool = False) -> int:
+        if message.raw == damaged:
+            raise RuntimeError("the journal cannot take it")
+        return add(tx, message, stranger=stranger)
+
+    monkeypatch.setattr(messages, "add", add_unless_damaged)
+    answers = say(house, adt(PLAIN), damaged, order(PLAIN, "A1"))
+    assert [code(answer) for answer in answers] == ["AA", "AR", "AA"]
+    with house.store.read() as tx:
+        assert orders.by_accession(tx, "A9") == []
+        assert len(orders.by_accession(tx, "A1")) == 1

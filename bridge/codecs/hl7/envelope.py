@@ -51,7 +51,7 @@ class Envelope:
         return self.header[number - 1] if number <= len(self.header) else ""
 
     def component(self, number: int, component: int = 1) -> str:
-        """Return one component of the first repetition of MSH-*number*, decoded."""
+        """Return one component of the first repetition of MSH-*number*, decoded; no journal keeps its control characters."""
         value = self.field(number)
         delimiters = self.delimiters
         if delimiters.repetition and delimiters.repetition in value:
@@ -61,7 +61,8 @@ class Envelope:
             value = parts[component - 1] if component <= len(parts) else ""
         elif component > 1:
             return ""
-        return unescape(value, delimiters, self.codec).strip() if value else ""
+        text = unescape(value, delimiters, self.codec).strip() if value else ""
+        return text if text.isprintable() else _CONTROL.sub("", text)
 
     def in_original_mode(self) -> Envelope:
         """Return it as if MSH-15 and MSH-16 were empty: its sender wants one answer, whatever they say."""
