@@ -148,7 +148,15 @@ def _long_way(rule: Rule, path: Path, table: Mapping[str, str]) -> Read:
     return read
 
 
-def _look_up(context: Context, name: str, table: Mapping[str, str], path: Path, value: str) -> str | None:
+def _look_up(context: Context, name: str, table: Mapping[str, str], path: Path, value: Any) -> Any:
+    """Return what a text stands for in a table, of several texts each; one that stands for nothing is left out."""
+    if isinstance(value, tuple):
+        found_each = (_look_up_one(context, name, table, path, one) for one in value)
+        return tuple(dict.fromkeys(one for one in found_each if one)) or None
+    return _look_up_one(context, name, table, path, value)
+
+
+def _look_up_one(context: Context, name: str, table: Mapping[str, str], path: Path, value: str) -> str | None:
     found = table.get(value)
     if found is None:
         found = table.get(ANY_OTHER)

@@ -13,6 +13,8 @@ from bridge.mapping.site import Rule
 from bridge.mapping.targets import TARGETS
 
 _SCHEMA = 1
+# What a converter must give so that a table can say what it stands for.
+_TRANSLATED = ("text", "each_text", "location", "side")
 _RULE_KEYS = ("from", "as", "table", "required", "default", "because")
 
 
@@ -80,14 +82,16 @@ def _read_rule(
         return None
     if table and table not in tables:
         faults.unknown(source, f"{target}.table", str(table), tables)
+    elif table and converter not in _TRANSLATED:
+        faults.add(source, f"{target}.table", f"a table translates texts, and {converter!r} gives none")
     elif table:
-        _check_lengths(target, list(tables[table].values()), f"table {table}", source, faults)
+        check_lengths(target, list(tables[table].values()), f"table {table}", source, faults)
     if not isinstance(default, str) or not isinstance(entry.get("required", False), bool):
         faults.add(source, target, "default must be a text, required true or false")
     elif default:
         if known.converters[0] != "text":
             faults.add(source, f"{target}.default", "only a text can have a default")
-        _check_lengths(target, [default], "default", source, faults)
+        check_lengths(target, [default], "default", source, faults)
     if not paths:
         return None
     return Rule(target, paths, converter, table, bool(entry.get("required", False)), str(default), source)
@@ -107,7 +111,8 @@ def _read_paths(target: str, value: Any, source: str, faults: Faults) -> tuple[P
     return tuple(paths)
 
 
-def _check_lengths(target: str, values: list[str], what: str, source: str, faults: Faults) -> None:
+def check_lengths(target: str, values: Iterable[str], what: str, source: str, faults: Faults) -> None:
+    """Report each value that is longer than its target takes."""
     limit = TARGETS[target].limit
     for value in values:
         if limit and len(value) > limit:

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from bridge.codecs.hl7.charset import codec_of
 from bridge.domain.order_control import OrderControl
 from bridge.mapping.order_controls import read_order_controls
-from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_table
-from bridge.mapping.site import POLICY_CHOICES, Match, Policy, Receiving, SiteMapping
+from bridge.mapping.rules_file import Faults, check_lengths, check_schema, read_rules, read_table
+from bridge.mapping.site import POLICY_CHOICES, Match, Policy, Receiving, Rule, SiteMapping
 from bridge.mapping.targets import TARGETS
 
 _PRESET_KEYS = ("schema", "extends", "about", "time_zone", "charset", "policy", "order_control", "tables")
@@ -68,15 +68,16 @@ def _lay_over(name: str, content: Mapping[str, Any], below: SiteMapping, faults:
     source = f"sites/{name}"
     tables = _merge_tables(content.get("tables", {}), below, source, faults)
     sections = {key: value for key, value in content.items() if key in _SECTIONS}
-    rules = read_rules(sections, source, tables, faults)
+    rules = {**below.rules, **read_rules(sections, source, tables, faults)}
     _check_because(sections, below, source, faults)
+    _check_codes(content.get("tables", {}), below, rules, source, faults)
     return replace(
         below,
         name=name,
         time_zone=_time_zone(content, source, faults) or below.time_zone,
         charset=_charset(content, source, faults) or below.charset,
         policy=_policy(content.get("policy", {}), below.policy, source, faults),
-        rules={**below.rules, **rules},
+        rules=rules,
         order_control={**below.order_control, **_order_controls(content.get("order_control", {}), source, faults)},
         tables=tables,
         about=_text(content, "about", source, faults),
@@ -95,6 +96,20 @@ def _merge_tables(content: Any, base: SiteMapping, source: str, faults: Faults) 
             continue
         tables[name] = {**tables.get(name, {}), **read_table(name, codes, source, faults)}
     return tables
+
+
+def _check_codes(content: Any, below: SiteMapping, rules: Mapping[str, Rule], source: str, faults: Faults) -> None:
+    """Report codes that stand for what their targets cannot hold: a modality that is none, a longer text than fits."""
+    tables = {name: codes for name, codes in content.items() if isinstance(codes, dict)} if content else {}
+    said = {name: [v for v in codes.values() if isinstance(v, str)] for name, codes in tables.items()}
+    modalities = sorted(set(below.tables.get("modality", {}).values()))
+    for name in ("modality", "procedure_modality"):
+        for value in said.get(name, ()):
+            if value not in modalities:
+                faults.unknown(source, f"tables.{name}", value, modalities)
+    for rule in rules.values():
+        if rule.source != source:
+            check_lengths(rule.target, said.get(rule.table, ()), f"table {rule.table}", source, faults)
 
 
 def _check_because(sections: Mapping[str, Any], base: SiteMapping, source: str, faults: Faults) -> None:

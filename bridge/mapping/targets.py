@@ -22,7 +22,7 @@ class Target:
     may_drop: bool = False
 
 
-_SH, _LO, _LT, _CS = 16, 64, 10240, 16
+_SH, _LO, _LT, _CS, _AE = 16, 64, 10240, 16, 16
 _NAMES = ("person_name", "xcn_name", "cnn_name", "text")
 _TEXT_LO = Target(("text", "free_text"), _LO, True)
 _TEXT_SH = Target(("text", "free_text"), _SH, True)
@@ -75,7 +75,7 @@ TARGETS: Mapping[str, Target] = {
     "scheduled_step.id": Target(("text",), _SH),
     "scheduled_step.modality": Target(("text",), _CS),
     "scheduled_step.modality_of_procedure": Target(("text",), _CS),
-    "scheduled_step.station_ae_title": Target(("each_text",)),
+    "scheduled_step.station_ae_title": Target(("each_text",), _AE),
     "scheduled_step.station_name": _TEXT_SH,
     "scheduled_step.location": _TEXT_SH,
     "scheduled_step.start": Target(("local_datetime",)),

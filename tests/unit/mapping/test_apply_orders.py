@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from bridge.domain.identifiers import EntityIdentifier, derive_uid
 from bridge.domain.order import AuthorizationDraft, Code, OrderDraft, StepDraft
 from bridge.errors import BridgeError, Incomplete, Malformed
+from bridge.mapping.load import load_mappings
 from bridge.mapping.site import Policy, SiteMapping
-from tests.unit.mapping.senders import header, mapped, shipped
+from tests.unit.mapping.senders import SHIPPED, header, mapped, shipped
 
 ORM = header("ORM^O01", version="2.3.1")
 OMG = header("OMG^O19^OMG_O19")
@@ -411,3 +413,16 @@ def test_an_authorization_before_the_orders_is_of_the_policy() -> None:
 
 def test_no_authorization_is_none() -> None:
     assert order(ORM, PID, "IN1|1|PPO|60054|Acme", ORC, obr()).authorizations == ()
+
+
+def test_every_device_of_a_step_is_looked_up_in_a_table(tmp_path: Path) -> None:
+    site = tmp_path / "sites" / "mercy" / "site.toml"
+    site.parent.mkdir(parents=True)
+    site.write_text(
+        'match = { sending_facility = "MERCYW" }\n\n[scheduled_step.station_ae_title]\nfrom = "ZXA-4"\n'
+        'table = "station"\nbecause = "their rooms"\n\n[tables.station]\nROOM1 = "CT9"\nROOM2 = "CT8"\n',
+        "utf-8",
+    )
+    found = order(ORM, PID, ORC, obr(), "ZXA||||ROOM1~ROOM2~ATTIC", site=load_mappings(SHIPPED, tmp_path).sites[0])
+
+    assert found.steps[0].scheduled_station_ae_title == ("CT9", "CT8")

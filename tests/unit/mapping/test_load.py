@@ -289,3 +289,17 @@ def test_an_order_control_s_row_is_checked(tmp_path: Path) -> None:
         "sites/mercy: order_control.HD.statuses: 'statuses' is not known; did you mean 'status'?",
         "sites/mercy: order_control.XO.does: 'chnage' is not known; did you mean 'change'?",
     ]
+
+
+def test_codes_that_stand_for_nothing_a_device_can_have_are_found(tmp_path: Path) -> None:
+    wrong = MERCY.replace('CTSCAN    = "CT"', 'CTSCAN    = "CTT"')
+    found = faults(tmp_path, mercy=wrong + '\n[tables.station]\nROOM1 = "A_TITLE_THAT_IS_TOO_LONG"\n')
+
+    assert any("'CTT' is not known; did you mean 'CT'?" in fault for fault in found)
+    assert any("longer than the 16 characters" in fault for fault in found)
+
+
+def test_a_table_for_what_is_no_text_is_found(tmp_path: Path) -> None:
+    rule = '\n[scheduled_step.protocol]\nfrom = "ZOR-4"\nas = "code"\ntable = "station"\nbecause = "a test"\n'
+
+    assert any("a table translates texts" in fault for fault in faults(tmp_path, mercy=MERCY + rule))
