@@ -172,11 +172,12 @@ class MessageApplier:
                 self._note_report(applied, filed)
 
     def _find_reports(self, tx: WriteTx, scheduled: Scheduled, told: ReportNews, applied: Applied) -> None:
-        """A new order may be the one that reports wait for; one that was moved leaves its reports with their patient."""
+        """A new order, or a number it lacked, may be what reports wait for; one that was moved leaves its reports with their patient."""
         order = scheduled.order
         if order is None:
             return
-        found = reports.waiting_for(tx, order) if order.ordered_at == applied.at else []
+        is_news = order.ordered_at == applied.at or scheduled.is_renumbered
+        found = reports.waiting_for(tx, order) if is_news else []
         if scheduled.moved_from is not None:
             found += reports.of_orders(tx, [order.key])
         for filed in look_again(tx, found, told) if found else ():

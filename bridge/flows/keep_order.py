@@ -47,6 +47,7 @@ _ORDER_TEXTS = (
     "referring_physician_name",
     "institution_name",
 )
+_NUMBERS = ("placer_order_number", "filler_order_number", "accession_number", "issuer_of_accession_number")
 _STEP_FIELDS = (
     "modality",
     "scheduled_station_ae_title",
@@ -143,10 +144,13 @@ def _change(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews, rules
         filled = replace(filled, patient_number=told.number or told.patient.primary)
     order = orders.save(tx, replace(filled, is_import=rules.makes_import(filled)), told.news.heard_at)
     notices = _change_steps(tx, found, draft, told)
+    is_renumbered = any(getattr(found, name) != getattr(order, name) for name in _NUMBERS)
+    if is_renumbered:
+        notices += meet_order(tx, order, told)
     what = "Order moved to another patient" if moved_from is not None else "Order changed"
     log_on_timeline(tx, order, told, Station.ORDER, what)
     scheduled = _finish(tx, order, draft, told, notices, before)
-    scheduled.what, scheduled.moved_from = what.lower(), moved_from
+    scheduled.what, scheduled.moved_from, scheduled.is_renumbered = what.lower(), moved_from, is_renumbered
     return scheduled
 
 
@@ -247,7 +251,7 @@ def _appointment_stands(step: Step, said_of: StepDraft, told: OrderNews, draft: 
 def _filled(order: Order, draft: OrderDraft, told: OrderNews) -> Order:
     """Return *order* with what *draft* says; its study UID stays: images may carry it already."""
     said: dict[str, Any] = {name: value for name in _ORDER_TEXTS if (value := getattr(draft, name)) is not None}
-    for name in ("placer_order_number", "filler_order_number", "accession_number", "issuer_of_accession_number"):
+    for name in _NUMBERS:
         said[name] = getattr(draft, name) or getattr(order, name)
     visit = told.visit
     if visit is not None and visit.admission_id:

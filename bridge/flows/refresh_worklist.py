@@ -23,13 +23,15 @@ class Scheduled:
     """
     One order as it stands now, None if the message changed none.
 
-    what: what became of it, in words. moved_from: the patient an XO took it from. steps: the order's, where they are known.
+    what: what became of it, in words. moved_from: the patient an XO took it from. is_renumbered: a number was said that it
+    lacked, by which something may have waited for it. steps: the order's, where they are known.
     """
 
     order: Order | None
     what: str = ""
     notices: list[Notice] = field(default_factory=list)
     moved_from: int | None = None
+    is_renumbered: bool = False
     steps: tuple[Step, ...] | None = None
 
 

@@ -10,6 +10,7 @@ from bridge.domain.order import WAITING, Order, OrderAction, OrderDraft, StepSta
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import BridgeError, Conflict, Malformed
 from bridge.flows.keep_order import keep_order
+from bridge.flows.meet_order import meet_order
 from bridge.flows.move_order import move_order, tell_status
 from bridge.flows.refresh_worklist import (
     OrderNews,
@@ -185,8 +186,10 @@ def _number(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews) -> Sc
         return Scheduled(found, "nothing changed", [Notice("I", "the order has its numbers already", "ORC-3")])
     order = orders.save(tx, numbered, told.news.heard_at)
     log_on_timeline(tx, order, told, Station.ORDER, "Order numbered")
+    notices = meet_order(tx, order, told)
+    order = set_order_status(tx, order, told.news)
     refresh_worklist(tx, order)
-    return Scheduled(order, "order numbered")
+    return Scheduled(order, "order numbered", notices, is_renumbered=True)
 
 
 def _lines(draft: OrderDraft, scheduled: Scheduled) -> Iterator[Notice]:

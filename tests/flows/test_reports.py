@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 
+import pytest
+
 from bridge.domain.identifiers import PatientIdentifier, digest_of
 from bridge.domain.order import StepStatus
 from bridge.domain.report import Report, ReportStatus
@@ -132,6 +134,23 @@ def test_a_report_that_comes_before_its_order_finds_it_and_closes_it(make_house:
     assert is_filed(house, only_report(house))
     assert status_of(house) == StepStatus.COMPLETED
     assert worklist_of(house) == []
+
+
+@pytest.mark.parametrize("control", ["NA", "XO"])
+def test_a_report_that_came_before_its_order_s_number_is_filed_with_the_number(
+    make_house: MakeHouse, control: str
+) -> None:
+    house = make_house()
+    other = b"|A9|A9|A9|"
+    unnumbered = order(PLAIN, "A1").replace(b"FA1^RIVRIS", b"").replace(b"|A1|A1|A1|", other)
+    waiting = report(PLAIN, "A1").replace(b"PA1^RIVEHR", b"").replace(b"|A1||||", b"|||||")
+    say(house, unnumbered, waiting)
+    assert only_report(house).waits_for
+
+    say(house, order(PLAIN, "A1", control, at="20260302090500").replace(b"|A1|A1|A1|", other))
+
+    assert is_filed(house, only_report(house), "A9")
+    assert status_of(house, "A9") == StepStatus.COMPLETED
 
 
 def test_a_report_that_waits_registers_nobody(make_house: MakeHouse) -> None:
