@@ -18,12 +18,17 @@ from bridge.store.db import WriteTx
 from bridge.store.filing import Rows
 from bridge.store.merges import Replaced
 
+DOUBTED = "A43"
+"""The rule that a study is held by whose patient's number went to somebody else."""
+_DOUBT = "The number that it came under was moved to another patient, and the one it was bound to lives on."
+
 
 def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     """
     File the number of MRG-1, and what came under it, with PID's patient (A43).
 
-    A record that keeps no number ends in the other one, with everything it had. Said again it changes nothing.
+    A record that keeps no number ends in the other one, with everything it had. One that keeps a number is another
+    person: images that came under the one that goes are put before a person. Said again it changes nothing.
     Raises: Conflict (AE 205), for a number moved to itself; (AE 204), for one that was merged into somebody else's.
     """
     prior, numbers = _prior(draft)
@@ -39,6 +44,8 @@ def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
         raise _ended(tx, holder)
     is_last = all(one.key == prior.key for one in holder.identifiers)
     rows = filing.of_patient(tx, holder.key) if is_last else filing.under_numbers(tx, holder.key, [prior])
+    # Images of one who lives on are not given to another: they are put before a person.
+    doubted = [] if is_last else rows.pop("studies", [])
     moved = filing.move(tx, rows, holder.key, target.key)
     place = {"position": patients.last_position(tx, target.key) + 1, "moved_at": news.said_at}
     replaced = [_refile(tx, prior, target.key, place)]
@@ -47,7 +54,9 @@ def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
         patients.set_keys(tx, holder.key, ())
     else:
         refresh_keys(tx, holder.key)
-    return _done(tx, numbers, (target.key, holder.key), news, moved, replaced)
+    changed = _done(tx, numbers, (target.key, holder.key), news, moved, replaced)
+    changed.held = [(key, DOUBTED, _DOUBT) for key in doubted]
+    return changed
 
 
 def change_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:

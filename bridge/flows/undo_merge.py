@@ -15,6 +15,7 @@ from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_after, decide_touched, free_by_rule
 from bridge.flows.file_report import ReportNews, look_again
+from bridge.flows.move_number import DOUBTED
 from bridge.flows.move_visits import MOVED_RULES
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import News, refresh_keys
@@ -70,10 +71,10 @@ class MergeUndoer:
         records = list(dict.fromkeys((entry.retired_key, entry.survivor_key)))
         for patient_key in records:
             refresh_worklist_of_patient(tx, patient_key)
-        if entry.kind in _OF_VISITS:
-            for study in studies.held_from(tx, records):
-                if study.rule in MOVED_RULES:
-                    free_by_rule(tx, study, reason, actor, how)
+        rules = MOVED_RULES if entry.kind in _OF_VISITS else (DOUBTED,)
+        for study in studies.held_from(tx, records):
+            if study.rule in rules:
+                free_by_rule(tx, study, reason, actor, how)
         for patient_key in records:
             decide_touched(tx, studies.of_patient(tx, patient_key), how)
         live = [key for key in records if patients.get(tx, key).merged_into is None]

@@ -234,6 +234,22 @@ def test_a_number_that_is_not_the_last_moves_alone(house: House) -> None:
     assert filing_of(house).numbers["77@STATE"] == f"{DOE.patient_id}+77"
 
 
+def test_images_of_a_record_that_keeps_a_number_are_not_given_to_another_with_the_number_that_goes(
+    house: House,
+) -> None:
+    both = tell("A04", f"PID|1||{DOE.patient_id}^^^RIVERSIDE^MR~77^^^STATE^NI||{DOE.name}||{DOE.birth_date}|M")
+    say(house, adt(PLAIN), both, order(DOE, "A1"))
+    receive(house, image(DOE, "A1"))
+    before = filing_of(house)
+    assert before.studies["A1"][0] == "bound"
+    say(house, tell("A43", PLAIN.pid, mrg(DOE), at="20260302100000"))
+    after = filing_of(house)
+    assert after.numbers[DOE.patient_id] == after.orders["A1"][0] != before.orders["A1"][0]
+    assert after.studies["A1"] == ("review", "")
+    undo(house, entries(house)[0])
+    assert filing_of(house) == before
+
+
 def test_a_changed_number_is_the_one_on_the_worklist_and_the_old_one_is_dead(house: House) -> None:
     say(house, *history(), CHANGES["A47"])
     items = {str(item.AccessionNumber): str(item.PatientID) for item in worklist_of(house)}
