@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.domain.appointment import Appointment, AppointmentDraft
+from bridge.domain.appointment import Appointment, AppointmentDraft, AppointmentState
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, Order
@@ -23,14 +23,20 @@ def book_appointment(tx: WriteTx, draft: AppointmentDraft, told: OrderNews, rule
     Keep an appointment and let its order's steps follow it; one without an order waits for it, or makes it.
 
     Older news than what is known of the appointment changes nothing.
-    Raises: Conflict (AE 205), if the order is another patient's.
+    Raises: Conflict (AE 205), if the order or the appointment is another patient's.
     """
     known = appointments.find(tx, draft.filler_appointment_id, draft.placer_appointment_id)
     if known is not None and known.said_at > told.news.said_at:
         stale = Notice("I", "older than what is known of the appointment, nothing changed", "MSH-7")
         return Scheduled(None, "nothing changed", [stale])
+    if known is not None and patients.survivor(tx, known.patient_key).key != told.patient.key:
+        raise Conflict(
+            "the appointment is another patient's", code="duplicate_key", where="SCH-1", source="HL7 2.5.1 10.6.1"
+        )
     order = _order_of(tx, known, draft, told)
     notices: list[Notice] = []
+    if known is not None and known.order_key is not None and order is not None and known.order_key != order.key:
+        _leave(tx, known, known.order_key, told)
     if order is None and draft.order is not None:
         made = schedule_order(tx, draft.order, told, rules)
         order, notices = made.order, made.notices
@@ -54,6 +60,13 @@ def _order_of(tx: WriteTx, known: Appointment | None, draft: AppointmentDraft, t
             "the order is another patient's", code="duplicate_key", where="SCH-26", source="HL7 2.5.1 10.6.1"
         )
     return order
+
+
+def _leave(tx: WriteTx, known: Appointment, order_key: int, told: OrderNews) -> None:
+    """Take an appointment from the steps of the order it was booked for: it is another order's now."""
+    order = orders.get(tx, order_key)
+    follow_appointment(tx, order, replace(known, state=AppointmentState.CANCELLED), told)
+    refresh_worklist(tx, set_order_status(tx, order, told.news))
 
 
 def _of_the_visit(tx: WriteTx, draft: AppointmentDraft, told: OrderNews) -> Order | None:

@@ -14,10 +14,11 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_after
+from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.refresh_worklist import OrderNews
 from bridge.flows.register_patient import News, register_patient
 from bridge.flows.schedule_order import schedule_order
-from bridge.store import audit, authorizations, events, orders, patients
+from bridge.store import audit, authorizations, events, orders, patients, reports
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -67,6 +68,7 @@ class Entry:
             )
             order = schedule_order(tx, draft, told, self._rules).order
             assert order is not None
+            look_again(tx, reports.waiting_for(tx, order), ReportNews(news, self._rules, actor, source_kind="user"))
             how = Deciding(self._rules, self._destinations, now, cause=actor)
             decide_after(tx, [registered.patient.key], [order.key], how)
             audit.add(

@@ -197,6 +197,25 @@ def test_another_patient_s_order_is_not_booked(make_house: MakeHouse) -> None:
     assert starts(house) == ["20260302 1015"]
 
 
+def test_an_appointment_of_another_patient_is_not_taken_over(make_house: MakeHouse) -> None:
+    house = make_house()
+    first, other = say(
+        house, siu(PLAIN, "A1", number="AP1"), siu(NEAR_TWIN, "A2", "S13", at="20260302080000", number="AP1")
+    )
+    assert (code(first), code(other)) == ("AA", "AE")
+    assert "205" in error_of(other)
+    assert rows(house)[0] == 1
+
+
+def test_an_appointment_that_turns_to_another_order_leaves_the_first(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, order(PLAIN, "A1"), order(PLAIN, "A2"), siu(PLAIN, "A1", at="20260302090000", number="AP1"))
+    (answer,) = say(house, siu(PLAIN, "A2", "S13", at="20260302093000", start="20260304090000", number="AP1"))
+    assert code(answer) == "AA"
+    assert starts(house) == ["20260304 0900"]
+    assert any("appointment was cancelled" in reason for reason in why_hidden(house, "A1"))
+
+
 def test_an_appointment_follows_its_patient_when_records_are_merged(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, siu(MERGED, "A1"), merge(PLAIN, MERGED), order(PLAIN, "A1", at="20260302100000"))

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from bridge.domain.identifiers import PatientIdentifier, digest_of
-from bridge.domain.order import StepStatus
+from bridge.domain.order import OrderDraft, StepDraft, StepStatus
+from bridge.domain.patient import PatientDraft
 from bridge.domain.report import Report, ReportStatus
+from bridge.flows.enter_order import Entry
 from bridge.flows.replay_message import replay_message
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.store import audit, events, messages, orders, patients, reports
@@ -151,6 +153,19 @@ def test_a_report_that_came_before_its_order_s_number_is_filed_with_the_number(
 
     assert is_filed(house, only_report(house), "A9")
     assert status_of(house, "A9") == StepStatus.COMPLETED
+
+
+def test_a_report_that_comes_before_its_order_is_typed_finds_it(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, adt(PLAIN), report(PLAIN, "A1"))
+    typed = OrderDraft(
+        "NW", accession_number="A1", study_instance_uid=study_uid("A1"), steps=(StepDraft(modality="CT"),)
+    )
+    entry = Entry(house.store, house.clock, house.rules, house.destinations, house.stations_for)
+    entry.enter_order(typed, PatientDraft((PatientIdentifier(PLAIN.patient_id, "RIVERSIDE"),)), "user:maria")
+
+    assert is_filed(house, only_report(house))
+    assert status_of(house) == StepStatus.COMPLETED
 
 
 def test_a_report_that_waits_registers_nobody(make_house: MakeHouse) -> None:
