@@ -96,6 +96,8 @@ def local_datetime(context: Context, raw: Raw, path: Path) -> Moment | None:
 def date(context: Context, raw: Raw, path: Path) -> str | None:
     """Return "YYYYMMDD"; less than a day is left out with a notice, as half a date would be a wrong one."""
     value = in_hl7_form(context.text(raw[0], path), context.site.policy)
+    if _is_day(value):
+        return value
     found = read_timestamp(value, UTC, path.where) if value else None
     if found is None:
         return None
@@ -106,10 +108,22 @@ def date(context: Context, raw: Raw, path: Path) -> str | None:
     return value[:8]
 
 
+def _is_day(value: str) -> bool:
+    """Say whether *value* is "YYYYMMDD" and such a day exists."""
+    if len(value) != 8 or not (value.isascii() and value.isdigit()):
+        return False
+    try:
+        datetime(int(value[:4]), int(value[4:6]), int(value[6:]))
+    except ValueError:
+        return False
+    return True
+
+
 def coded(context: Context, raw: Raw, path: Path) -> Code | None:
     """Return a code from three components, beginning where the path ends (OBR-4.4: the alternate)."""
-    message, first = context.message, path.component or 1
-    value, meaning, scheme = (_CONTROL.sub(" ", message.part(raw[0], first + n)) for n in range(3))
+    first = path.component or 1
+    found = [*context.message.parts(raw[0], first - 1, first + 2), "", "", ""]
+    value, meaning, scheme = (_CONTROL.sub(" ", part) for part in found[:3])
     return Code(value, scheme, meaning) if value or meaning else None
 
 
@@ -131,12 +145,11 @@ def identifiers(context: Context, raw: Raw, path: Path) -> tuple[PatientIdentifi
 
 def entity(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
     """Return an EI: its components 2 and 3 are the issuer. Source: HL7 2.5.1 2.A.28."""
-    message = context.message
-    value = message.part(raw[0], 1)
+    value, namespace, universal = [*context.message.parts(raw[0], 0, 3), "", ""][:3]
     if not value:
         return None
-    issuer = message.part(raw[0], 2) or context.defaults.authority_names.get(message.part(raw[0], 3), "")
-    return EntityIdentifier(value, issuer or message.part(raw[0], 3) or context.authority)
+    issuer = namespace or context.defaults.authority_names.get(universal, "")
+    return EntityIdentifier(value, issuer or universal or context.authority)
 
 
 def entity_in_parts(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:

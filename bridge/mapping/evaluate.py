@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
@@ -9,7 +10,7 @@ from bridge.domain.order import Code
 from bridge.errors import Incomplete, Malformed
 from bridge.mapping.convert import Context, Moment
 from bridge.mapping.grammar import Scope
-from bridge.mapping.readers import Head, readers_of
+from bridge.mapping.readers import Head, Reader, readers_of
 
 Found = tuple[Head, Any]
 """A value and where it came from."""
@@ -21,6 +22,8 @@ class Evaluator:
     """
     Applies a site's rules to one message and keeps what it found.
 
+    A scope that it was given stays as it is: which rules can say something of it is looked up once.
+
     numbers: which order group and step is being read, by section, so that the trace tells the second from the first.
     """
 
@@ -28,6 +31,8 @@ class Evaluator:
         self.context = context
         self.numbers: dict[str, int] = {}
         self._readers = readers_of(context.site, context.defaults)
+        self._scope: Scope | None = None
+        self._present: Mapping[str, Reader] = {}
         self.found: list[Found] = []
 
     def get(self, target: str, scope: Scope, *, required: bool = True) -> Any:
@@ -37,11 +42,13 @@ class Evaluator:
         required: whether a rule's own `required` counts; a cancellation need not repeat the order.
         Raises: Incomplete for a required one that is missing, Malformed for one that does not fit.
         """
-        reader = self._readers.get(target)
+        if scope is not self._scope:
+            self._scope, self._present = scope, self._readers.present_in(scope)
+        reader = self._present.get(target)
         if reader is None:
             return None
         for name, read, head in reader.sources:
-            segments = scope.get(name)
+            segments = scope[name]
             if not segments:
                 continue
             try:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from bridge.codecs.hl7.er7 import NULL
+from bridge.codecs.hl7.er7 import NULL, Message
 from bridge.domain.romanise import is_han
 from bridge.mapping.convert import Context, Raw
 from bridge.mapping.grammar import Path
@@ -29,7 +29,8 @@ def person_name(context: Context, raw: Raw, path: Path) -> str | None:
 
 def other_person_names(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
     """Return every name but the one that `person_name` takes."""
-    return tuple(_patient_names(context, raw, path)[1:]) or None
+    # One repetition is one name.
+    return tuple(_patient_names(context, raw, path)[1:]) or None if len(raw) > 1 else None
 
 
 def all_person_names(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
@@ -46,7 +47,7 @@ def xcn_name(context: Context, raw: Raw, path: Path) -> str | None:
     groups: dict[str, str] = {}
     number = ""
     for repetition in raw:
-        parts = [_first_part(context, c) for c in context.message.components(repetition)]
+        parts = _first_parts(context, repetition)
         if groups and parts[0] != number:
             break
         representation = parts[14] if len(parts) > 14 else ""
@@ -85,12 +86,11 @@ def _caregiver(context: Context, parts: list[str], path: Path) -> str | None:
 
 def _patient_names(context: Context, raw: Raw, path: Path) -> list[str]:
     """Return every name, the legal one first. Repetitions of one type that differ in representation are one name."""
-    message = context.message
     by_type: dict[str, list[dict[str, str]]] = {}
     for repetition in raw:
         if repetition == NULL:
             continue
-        parts = [_first_part(context, c) for c in message.components(repetition)]
+        parts = _first_parts(context, repetition)
         name = _pn(context, parts, _XPN, path)
         if not name:
             continue
@@ -131,20 +131,29 @@ def _pn(context: Context, parts: Sequence[str], order: tuple[int, ...], path: Pa
     return name
 
 
-def _first_part(context: Context, component: str) -> str:
+def _first_parts(context: Context, repetition: str) -> list[str]:
     """
-    Return the surname of a component (FN), decoded; what follows are its parts, which PN has no place for.
+    Return the components decoded, of each the surname (FN); what follows are its parts, which PN has no place for.
 
     Where the surname stands without the prefix of its own (`Eichen&von&Eichen`), the prefix goes before it.
     Source: HL7 2.5.1 2.A.30.
     """
-    decode = context.message.decode
-    mark = context.message.delimiters.subcomponent
-    if not mark or mark not in component:
+    message = context.message
+    mark = message.delimiters.subcomponent
+    if not mark or mark not in repetition:
+        return message.parts(repetition)
+    return [_first_part(message, component, mark) for component in message.components(repetition)]
+
+
+def _first_part(message: Message, component: str, mark: str) -> str:
+    decode = message.decode
+    if mark not in component:
         return decode(component)
     surname, prefix, own = [*(decode(part) for part in component.split(mark, 3)[:3]), ""][:3]
     return f"{prefix} {surname}" if prefix and own and surname == own else surname or f"{prefix} {own}".strip()
 
 
 def _clean(text: str) -> str:
-    return " ".join(_ILLEGAL.sub(" ", text).split()) if text else text
+    if text.isalnum():
+        return text
+    return " ".join(_ILLEGAL.sub(" ", text).split())

@@ -8,7 +8,7 @@ procedure, an hour) is not read again. Whatever is out of the ordinary goes the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.codecs.hl7.er7 import NULL, Segment
@@ -16,7 +16,7 @@ from bridge.domain.identifiers import EntityIdentifier
 from bridge.errors import Malformed
 from bridge.mapping.convert import Context
 from bridge.mapping.converters import CONVERTERS
-from bridge.mapping.grammar import Path
+from bridge.mapping.grammar import Path, Scope
 from bridge.mapping.site import Defaults, Rule, SiteMapping
 from bridge.mapping.targets import TARGETS
 
@@ -25,6 +25,8 @@ _REMEMBERED = 1000
 
 Head = tuple[str, str, str]
 """Target, path and the file that says so: what a line of the trace begins with."""
+
+_Alike = tuple[str, str, str, int, bool]
 
 Read = Callable[[Context, Sequence[Segment]], Any]
 """From the segments of a path's name to the value, None where they say nothing. Raises: Malformed."""
@@ -39,23 +41,51 @@ class Reader:
     may_drop: bool
     default_head: Head
 
+    def narrowed(self, names: frozenset[str]) -> Reader:
+        """Return it with the sources of *names* only."""
+        return replace(self, sources=tuple(source for source in self.sources if source[0] in names))
 
-def readers_of(site: SiteMapping, defaults: Defaults) -> Mapping[str, Reader]:
-    """Return the readers of *site* by target, made at the first call."""
-    known: tuple[Defaults, Mapping[str, Reader]] | None = site.worked_out.get("readers")
+    @property
+    def may_speak(self) -> bool:
+        return bool(self.sources or self.rule.default or self.rule.required)
+
+
+class Readers:
+    """A site's readers by target, and which of their sources a message of certain segments has."""
+
+    def __init__(self, site: SiteMapping) -> None:
+        shared: dict[_Alike, Read] = {}
+        self._all = [_reader(rule, site, shared) for rule in site.rules.values()]
+        self._names = frozenset(name for reader in self._all for name, _, _ in reader.sources)
+        self._present: dict[frozenset[str], Mapping[str, Reader]] = {}
+
+    def present_in(self, scope: Scope) -> Mapping[str, Reader]:
+        """Return the readers that may say something of *scope*, with the sources whose segments it has, by target."""
+        names = self._names.intersection(scope)
+        found = self._present.get(names)
+        if found is None:
+            if len(self._present) >= _REMEMBERED:
+                self._present.clear()
+            narrowed = (reader.narrowed(names) for reader in self._all)
+            found = {reader.rule.target: reader for reader in narrowed if reader.may_speak}
+            self._present[names] = found
+        return found
+
+
+def readers_of(site: SiteMapping, defaults: Defaults) -> Readers:
+    """Return the readers of *site*, made at the first call."""
+    known: tuple[Defaults, Readers] | None = site.worked_out.get("readers")
     if known is None or known[0] is not defaults:
-        shared: dict[tuple[str, str, str, int], Read] = {}
-        known = defaults, {target: _reader(rule, site, shared) for target, rule in site.rules.items()}
-        site.worked_out["readers"] = known
+        known = site.worked_out["readers"] = defaults, Readers(site)
     return known[1]
 
 
-def _reader(rule: Rule, site: SiteMapping, shared: dict[tuple[str, str, str, int], Read]) -> Reader:
+def _reader(rule: Rule, site: SiteMapping, shared: dict[_Alike, Read]) -> Reader:
     target = TARGETS[rule.target]
     sources = []
     for path in rule.paths:
         # Two targets may be read alike; what one has read the other need not.
-        alike = (path.text, rule.converter, rule.table, id(target))
+        alike = (path.text, rule.converter, rule.table, target.limit, target.may_cut)
         if alike not in shared:
             shared[alike] = _read_of(rule, path, site)
         sources.append((path.segment, shared[alike], (rule.target, path.text, rule.source)))
@@ -129,11 +159,13 @@ def _long_way(rule: Rule, path: Path, table: Mapping[str, str]) -> Read:
     converter = CONVERTERS[rule.converter]
 
     def read(context: Context, segments: Sequence[Segment]) -> Any:
-        raw: list[str] = []
-        for segment in path.segments(context.message, {path.segment: segments}):
-            raw += path.repetitions(context.message, segment)
-            if not converter.gathers:
-                break
+        message = context.message
+        if path.of_segments is not None:
+            segments = path.segments(message, {path.segment: segments})
+        if not converter.gathers:
+            raw = path.repetitions(message, segments[0]) if segments else []
+        else:
+            raw = [repetition for segment in segments for repetition in path.repetitions(message, segment)]
         if not raw:
             return None
         if raw[0] == NULL:

@@ -106,6 +106,13 @@ class Message:
         """Return the raw components of one raw repetition."""
         return repetition.split(self.delimiters.component)
 
+    def parts(self, repetition: str, begin: int = 0, end: int | None = None) -> list[str]:
+        """Return components of a raw repetition, decoded; begin, end: as a slice counts, as many as there are."""
+        found = repetition.split(self.delimiters.component)[begin:end]
+        if self.delimiters.escape in repetition or '"' in repetition:
+            return [self.decode(component) for component in found]
+        return [component.strip() for component in found]
+
     def decode(self, raw: str) -> str:
         """Return a raw value with its escapes decoded and its padding gone; null is empty."""
         if raw == NULL:
