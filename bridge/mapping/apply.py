@@ -109,7 +109,8 @@ def _read_adt(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
 
 def _read_order_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     drafts = _read_patient_and_visit(evaluator, message, said)
-    return replace(drafts, orders=read_orders(evaluator, message.segments, said.message_at))
+    drafts.orders = read_orders(evaluator, message.segments, said.message_at)
+    return drafts
 
 
 def _read_result_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
@@ -137,14 +138,18 @@ def _about_one_patient(message: Message) -> dict[str, list[Segment]]:
     Raises: Malformed (AE 100) for a second PID: whose the rest is would be a guess.
     """
     scope: dict[str, list[Segment]] = {}
-    head: dict[str, list[Segment]] = {}
+    before_orders = 0
     for segment in message.segments:
-        scope.setdefault(segment.name, []).append(segment)
-        if "ORC" not in scope:
-            head.setdefault(segment.name, []).append(segment)
+        name = segment.name
+        if name in scope:
+            scope[name].append(segment)
+        else:
+            scope[name] = [segment]
+        if name == "PV1" and "ORC" not in scope:
+            before_orders += 1
     visits = scope.get("PV1", [])
-    if len(visits) > 1:
-        visits = scope["PV1"] = head.get("PV1", visits)
+    if before_orders:
+        visits = scope["PV1"] = visits[:before_orders]
     for segments in (scope.get("PID", []), visits):
         if len(segments) > 1:
             where = f"{segments[1].name}[2]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 from bridge.codecs.hl7.er7 import NULL
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
@@ -47,6 +48,7 @@ def yes_no(context: Context, raw: Raw, path: Path) -> bool | None:
     return {"Y": True, "N": False}.get(context.text(raw[0], path).upper())
 
 
+@lru_cache(maxsize=4096)
 def read_timestamp(value: str, zone: tzinfo, where: str) -> tuple[Moment, int] | None:
     """
     Return a TS as a moment, and how many of its digits stand before the fraction; None for zeros.

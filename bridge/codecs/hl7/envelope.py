@@ -53,6 +53,8 @@ class Envelope:
     def component(self, number: int, component: int = 1) -> str:
         """Return one component of the first repetition of MSH-*number*, decoded; no journal keeps its control characters."""
         value = self.field(number)
+        if not value:
+            return ""
         delimiters = self.delimiters
         if delimiters.repetition and delimiters.repetition in value:
             value = value.split(delimiters.repetition, 1)[0]
@@ -61,7 +63,9 @@ class Envelope:
             value = parts[component - 1] if component <= len(parts) else ""
         elif component > 1:
             return ""
-        text = unescape(value, delimiters, self.codec).strip() if value else ""
+        if delimiters.escape in value:
+            value = unescape(value, delimiters, self.codec)
+        text = value.strip()
         return text if text.isprintable() else _CONTROL.sub("", text)
 
     def in_original_mode(self) -> Envelope:
@@ -155,7 +159,9 @@ def _decode_header(line: bytes, delimiters: Delimiters) -> tuple[str, str]:
 
 def _envelope(header: tuple[str, ...], delimiters: Delimiters, codec: str) -> Envelope:
     bare = Envelope(delimiters, codec, header)
-    control_id = _CONTROL.sub("", bare.field(10))
+    control_id = bare.field(10)
+    if not control_id.isalnum():
+        control_id = _CONTROL.sub("", control_id)
     fault = None
     if len(control_id) > _ECHO_MAX:
         fault = Malformed(
