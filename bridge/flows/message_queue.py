@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 import structlog
@@ -15,20 +18,27 @@ _log = structlog.get_logger(__name__)
 _BATCH_MESSAGES = 100
 _BATCH_BYTES = 8 << 20
 _WAITING_MAX = 5000
+_COMPANY_SECS = 0.002
+
+_Answer = Future[bytes] | asyncio.Future[bytes]
+_Entry = tuple[Received, _Answer]
+_Outcome = tuple[_Answer, bytes | Exception]
 
 
 class MessageQueue:
     """
     One writer in front of a `MessageReceiver`.
 
-    While it commits, what arrives waits; then all of it, up to a bound, goes into the next commit. Nothing waits for
-    company: with one sender every message has a commit of its own. Several roles of one process share it: it runs from
+    While it commits, what arrives waits; then all of it, up to a bound, goes into the next commit. Where several shared
+    the last one, the next waits up to _COMPANY_SECS for as many: their senders speak again as soon as they are answered.
+    With one sender every message has a commit of its own, at once. Several roles of one process share it: it runs from
     the first `start` to as many `stop`s.
     """
 
     def __init__(self, receiver: MessageReceiver) -> None:
         self._receiver = receiver
-        self._waiting: queue.Queue[tuple[Received, Future[bytes]] | None] = queue.Queue(_WAITING_MAX)
+        self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._company = 1
         self._thread = threading.Thread(target=self._run, name="hl7-writer", daemon=True)
         self._users = 0
         self._users_lock = threading.Lock()
@@ -60,12 +70,21 @@ class MessageQueue:
         Where too much waits already the answer is AR 207 at once, and the sender keeps the message.
         """
         answer: Future[bytes] = Future()
-        try:
-            self._waiting.put_nowait((received, answer))
-        except queue.Full:
+        self._put(received, answer)
+        return answer
+
+    def submit_from_loop(self, received: Received) -> asyncio.Future[bytes]:
+        """Queue one message as `submit` does, from the running event loop: a whole commit's answers wake it once."""
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._put(received, answer)
+        return answer
+
+    def _put(self, received: Received, answer: _Answer) -> None:
+        if self._waiting.qsize() < _WAITING_MAX:
+            self._waiting.put((received, answer))
+        else:
             _log.warning("message_turned_away", waiting=_WAITING_MAX)
             answer.set_result(self._receiver.turn_away(received))
-        return answer
 
     def _run(self) -> None:
         ended = False
@@ -77,24 +96,51 @@ class MessageQueue:
                 answers = self._receiver.receive([received for received, _ in batch])
             except Exception as fault:  # noqa: BLE001 - the writer must outlive it; every sender hears of it
                 _log.exception("writer_failed")
-                for _, future in batch:
-                    future.set_exception(fault)
+                _hand_out([(future, fault) for _, future in batch])
                 continue
-            for (_, future), answer in zip(batch, answers, strict=True):
-                future.set_result(answer)
+            _hand_out([(future, answer) for (_, future), answer in zip(batch, answers, strict=True)])
 
-    def _next_batch(self) -> tuple[list[tuple[Received, Future[bytes]]], bool]:
-        """Wait for one message and take what else is there. True: the end was asked for."""
-        batch: list[tuple[Received, Future[bytes]]] = []
+    def _next_batch(self) -> tuple[list[_Entry], bool]:
+        """Wait for one message and take what else is there, or comes soon. True: the end was asked for."""
+        batch: list[_Entry] = []
         size = 0
         entry = self._waiting.get()
+        until = time.monotonic() + _COMPANY_SECS
+        company, self._company = self._company, 1
         while entry is not None:
             batch.append(entry)
+            self._company = len(batch)
             size += len(entry[0].raw)
             if len(batch) >= _BATCH_MESSAGES or size >= _BATCH_BYTES:
                 return batch, False
+            left = until - time.monotonic() if len(batch) < company else 0
             try:
-                entry = self._waiting.get_nowait()
+                entry = self._waiting.get(timeout=left) if left > 0 else self._waiting.get_nowait()
             except queue.Empty:
                 return batch, False
         return batch, True
+
+
+def _hand_out(outcomes: Sequence[_Outcome]) -> None:
+    """Give every sender its answer, an event loop all of its own at once."""
+    of_loops: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        if isinstance(outcome[0], asyncio.Future):
+            of_loops.setdefault(outcome[0].get_loop(), []).append(outcome)
+        else:
+            _settle([outcome])
+    for loop, own in of_loops.items():
+        try:
+            loop.call_soon_threadsafe(_settle, own)
+        except RuntimeError:
+            _log.warning("answers_too_late", count=len(own))
+
+
+def _settle(outcomes: Sequence[_Outcome]) -> None:
+    for future, outcome in outcomes:
+        if future.cancelled():
+            continue
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -121,7 +121,7 @@ class Hl7Role:
         queue = self._house.message_queue
         if is_batch(frame.payload):
             return await self._loop.run_in_executor(None, receive_whole, queue, self._house.clock, received)
-        return await asyncio.wrap_future(queue.submit(received))
+        return await queue.submit_from_loop(received)
 
     def _note_cut(self, reason: str, address: str) -> None:
         if reason not in _ORDINARY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 
@@ -81,3 +82,33 @@ def test_stopping_answers_what_waits(receiver: Receiver) -> None:
     receiver.may_go.set()
     queue.stop()
     assert [future.result(0) for future in futures] == [b"x"] * 3
+
+
+def test_an_event_loop_hears_every_answer_and_every_fault_of_a_commit(receiver: Receiver) -> None:
+    async def ask() -> list[object]:
+        asked = [queue.submit_from_loop(Received(str(n).encode(), "p")) for n in range(5)]
+        asked[2].cancel()
+        receiver.may_go.set()
+        answers: list[object] = list(await asyncio.gather(*asked, return_exceptions=True))
+        answers += await asyncio.gather(queue.submit_from_loop(Received(b"break", "p")), return_exceptions=True)
+        return answers
+
+    queue = start(receiver)
+    answers = asyncio.run(asyncio.wait_for(ask(), 10))
+    queue.stop()
+    assert [answers[0], answers[1], *answers[3:5]] == [b"0", b"1", b"3", b"4"]
+    assert isinstance(answers[2], asyncio.CancelledError)
+    assert isinstance(answers[5], RuntimeError)
+
+
+def test_a_loop_that_has_ended_keeps_nobody_from_an_answer(receiver: Receiver) -> None:
+    async def ask() -> None:
+        queue.submit_from_loop(Received(b"gone", "p"))
+
+    queue = start(receiver)
+    asyncio.run(ask())
+    other = queue.submit(Received(b"here", "p"))
+    receiver.may_go.set()
+    assert other.result(10) == b"here"
+    assert queue.submit(Received(b"next", "p")).result(10) == b"next"
+    queue.stop()
