@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import signal
 import sys
 import threading
@@ -23,6 +24,9 @@ from bridge.store import schema
 from bridge.supervisor import Supervisor
 from bridge.wiring import ROLES, House, make_role
 from bridge.wiring import Role as RunningRole
+
+# Objects made and not let go, then searches of the younger for one of the older.
+_GARBAGE_SOUGHT_AFTER = (20_000, 20, 20)
 
 
 @click.command()
@@ -108,6 +112,7 @@ def _serve_here(house: House, names: list[str]) -> None:
     for role in roles:
         role.start()
         addresses |= role.addresses
+    _set_aside_what_stays()
     _say_ready(house, addresses)
     alive = _wait(stopping, roles)
     for role in roles:
@@ -116,6 +121,13 @@ def _serve_here(house: House, names: list[str]) -> None:
     if not alive:
         click.echo("a role ended by itself", err=True)
         sys.exit(1)
+
+
+def _set_aside_what_stays() -> None:
+    """Leave what a started process holds for good out of every search for garbage: nobody is answered meanwhile."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_SOUGHT_AFTER)
 
 
 def _wait(stopping: threading.Event, roles: list[RunningRole]) -> bool:
@@ -134,6 +146,7 @@ def _run_role(config: Path | None, demo: bool, name: str, report: Callable[[Mapp
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     role.start()
+    _set_aside_what_stays()
     report(role.addresses)
     alive = _wait(stopping, [role])
     role.stop()
