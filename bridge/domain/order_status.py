@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bridge.domain.order import WAITING, Order, Step, StepStatus
+from bridge.domain.order import LIVE, WAITING, Order, Step, StepStatus
 from bridge.domain.performed import PerformedStatus, PerformedStep
 
 SCHEDULED = "SC"
@@ -33,8 +33,10 @@ class StatusFact:
 
 
 def code_of(order: Order, *, has_images: bool) -> str:
-    """Return ORC-5 of an order as it stands, whoever said so; one that only waits has some results where images are in."""
-    return _CODES.get(order.status, SOME_RESULTS if has_images else SCHEDULED)
+    """Return ORC-5 of an order as it stands, whoever said so; one that is open has some results where images are in."""
+    if has_images and order.status in LIVE:
+        return SOME_RESULTS
+    return _CODES.get(order.status, SCHEDULED)
 
 
 def status_fact(order: Order, steps: Sequence[Step], performed: Iterable[PerformedStep]) -> StatusFact | None:

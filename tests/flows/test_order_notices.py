@@ -205,7 +205,7 @@ def test_a_status_does_not_wait_for_the_images_it_comes_with(make_ris: MakeRis) 
     assert ris.told == ["ORM IP"]
     ris.pass_time(QUIET * 2)
     ris.worker.run_due()
-    assert ris.told == ["ORM IP", "ORU IP O"]
+    assert ris.told == ["ORM IP", "ORU A O"]
 
 
 def test_unbound_images_are_told_to_nobody(make_ris: MakeRis) -> None:
@@ -253,7 +253,7 @@ def test_without_oru_images_are_told_in_omg_and_with_orm_alone_not_at_all(make_r
     omg = make_ris(messages=["OMG^O19"])
     omg.perform("IN PROGRESS")
     omg.receive_images()
-    assert omg.told == ["OMG IP", "OMG IP O"]
+    assert omg.told == ["OMG IP", "OMG A O"]
 
 
 def test_with_orm_alone_images_are_told_to_nobody(make_ris: MakeRis) -> None:
@@ -314,7 +314,7 @@ def test_what_was_refused_does_not_keep_the_images_back(make_ris: MakeRis) -> No
     ris.perform("IN PROGRESS")
     ris.pass_time(QUIET * 2)
     ris.worker.run_due()
-    assert ris.told == ["ORM IP", "ORU IP O"]
+    assert ris.told == ["ORM IP", "ORU A O"]
     assert ris.states() == ["dead", "sent"]
 
 

@@ -55,7 +55,7 @@ def test_only_what_devices_made_of_an_order_is_a_fact_of_ours(
     ("status", "code"),
     [
         (StepStatus.SCHEDULED, "A"),
-        (StepStatus.STARTED, "IP"),
+        (StepStatus.STARTED, "A"),
         (StepStatus.COMPLETED, "CM"),
         (StepStatus.DISCONTINUED, "DC"),
         (StepStatus.CANCELED, "CA"),
@@ -68,3 +68,4 @@ def test_images_are_told_with_the_order_s_status_whoever_said_it(status: StepSta
 
 def test_an_order_that_waits_without_images_is_scheduled() -> None:
     assert code_of(order(StepStatus.READY), has_images=False) == "SC"
+    assert code_of(order(StepStatus.STARTED), has_images=False) == "IP"
