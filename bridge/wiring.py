@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bridge.clock import Clock
+from bridge.domain.device_profile import UNASSIGNED_STATION
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
@@ -35,7 +36,6 @@ from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
 
 ROLES = ("hl7", "dicom", "web", "worker")
-UNASSIGNED_STATION = "UNASSIGNED"
 
 
 class Role(Protocol):
