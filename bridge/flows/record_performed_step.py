@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -14,37 +13,21 @@ from bridge.codecs.dicom.performed import performed_from
 from bridge.domain.identifiers import check_uid
 from bridge.domain.order import Step
 from bridge.domain.performed import (
-    INCORRECT_WORKLIST_ENTRY,
     PerformedDraft,
-    PerformedStatus,
     PerformedStep,
     ScheduledReference,
     check_create,
     check_set,
-    next_status,
-    step_status_after,
 )
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.domain.study import Study
 from bridge.errors import Conflict
-from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_by_rule
-from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
-from bridge.flows.register_patient import News
-from bridge.outbox import enqueue
-from bridge.store import audit, awaited, decisions, events, orders, performed, studies
+from bridge.flows.follow_performed_step import MPPS_WORDS, Reported, follow_exam, move_steps
+from bridge.store import awaited, orders, performed
 from bridge.store.awaited import Awaited
 from bridge.store.db import Store, WriteTx, lock
-from bridge.store.events import Event, Station
 
 _log = structlog.get_logger(__name__)
-
-_WORDS = {
-    PerformedStatus.IN_PROGRESS: "Exam started",
-    PerformedStatus.COMPLETED: "Exam completed",
-    PerformedStatus.DISCONTINUED: "Exam discontinued",
-}
 
 
 class PerformedStepRecorder:
@@ -76,7 +59,7 @@ class PerformedStepRecorder:
             created = performed.add(tx, assigned, draft, [step.key for step in steps], now)
             if not steps:
                 awaited.wait_for_order(tx, _waiting(created, draft))
-            self._move(tx, created, steps, now, calling_ae_title)
+            move_steps(tx, created, steps, self._told(now, calling_ae_title))
         _log.info("performed_step_created", peer=calling_ae_title, scheduled=len(steps))
         return assigned
 
@@ -96,8 +79,9 @@ class PerformedStepRecorder:
             status = check_set(found.status, draft)
             saved = performed.save(tx, found, status, draft, now)
             if status != found.status:
-                self._move(tx, saved, orders.get_steps(tx, saved.step_keys), now, calling_ae_title)
-                self._follow(tx, saved, draft, now)
+                told = self._told(now, calling_ae_title)
+                move_steps(tx, saved, orders.get_steps(tx, saved.step_keys), told)
+                follow_exam(tx, saved, told)
         _log.info("performed_step_set", peer=calling_ae_title, status=status.value)
 
     def _steps_of(self, tx: WriteTx, references: Iterable[ScheduledReference]) -> list[Step]:
@@ -126,66 +110,9 @@ class PerformedStepRecorder:
                 found[step.key] = step
         return list(found.values())
 
-    def _move(
-        self, tx: WriteTx, mpps: PerformedStep, steps: Iterable[Step], now: datetime, calling_ae_title: str
-    ) -> None:
-        wanted = step_status_after(mpps.status, mpps.discontinuation_code)
-        order_keys = []
-        for step in steps:
-            status = next_status(step.status, wanted, performed.of_step(tx, step.key))
-            if status != step.status:
-                orders.save_step(tx, replace(step, status=status))
-            order_keys.append(step.order_key)
-        study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
-        for order_key in dict.fromkeys(order_keys):
-            refresh_worklist(tx, set_order_status(tx, orders.get(tx, order_key), News("MPPS", now, now)))
-        for order_key in dict.fromkeys(order_keys):
-            self._log(tx, mpps, order_key, study, now, calling_ae_title)
-            announce.order_moved(tx, order_key, self._destinations, now)
-        if not order_keys and study is not None:
-            self._log(tx, mpps, None, study, now, calling_ae_title)
-        audit.add(
-            tx,
-            at=now,
-            action="performed_step",
-            actor=f"peer:{calling_ae_title}",
-            order_key=order_keys[0] if order_keys else None,
-            detail={"status": mpps.status.value},
-        )
-
-    def _follow(self, tx: WriteTx, mpps: PerformedStep, draft: PerformedDraft, now: datetime) -> None:
-        """A completed exam may be published at once; a wrong worklist entry questions whose images they are."""
-        study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
-        if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY and mpps.study_instance_uid:
-            decisions.add_signal(tx, mpps.study_instance_uid, INCORRECT_WORKLIST_ENTRY, mpps.sop_instance_uid, now)
-            if study is not None:
-                decide_by_rule(tx, study, Deciding(self._rules, self._destinations, now, cause="mpps"))
-        elif study is not None:
-            enqueue.nudge(tx, study.key, enqueue.IMAGING_STUDY, now)
-
-    def _log(
-        self,
-        tx: WriteTx,
-        mpps: PerformedStep,
-        order_key: int | None,
-        study: Study | None,
-        now: datetime,
-        calling_ae_title: str,
-    ) -> None:
-        station = mpps.performed_station_ae_title or calling_ae_title
-        events.add(
-            tx,
-            Event(
-                now,
-                Station.PERFORMED,
-                f"{_WORDS[mpps.status]} on {station}",
-                by=calling_ae_title,
-                source_kind="performed_step",
-                source_id=mpps.sop_instance_uid,
-                order_key=order_key,
-                study_key=study.key if study is not None else None,
-            ),
-        )
+    def _told(self, now: datetime, calling_ae_title: str) -> Reported:
+        actor = f"peer:{calling_ae_title}"
+        return Reported(self._rules, self._destinations, now, actor, calling_ae_title, MPPS_WORDS)
 
 
 def _waiting(created: PerformedStep, draft: PerformedDraft) -> list[Awaited]:
