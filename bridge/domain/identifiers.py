@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.errors import Incomplete, Malformed
 
@@ -23,12 +23,14 @@ class PatientIdentifier:
     A patient's number and who gave it.
 
     patient_id: as sent, LO 64. issuer_of_patient_id: the assigning authority's name, never empty once it is stored.
-    identifier_type: HL7 table 0203 (MR, PI, SS …), "" if not said.
+    identifier_type: HL7 table 0203 (MR, PI, SS …), "" if not said. issuer_universal_id: the authority's OID, where it is
+    known; it makes no difference between two numbers.
     """
 
     patient_id: str
     issuer_of_patient_id: str = ""
     identifier_type: str = ""
+    issuer_universal_id: str = field(default="", compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -38,10 +40,15 @@ class PatientIdentifier:
 
 @dataclass(frozen=True, slots=True)
 class EntityIdentifier:
-    """An order's or step's number and its issuer, "" where none is named. Source: HL7 2.5.1 2.A.28 (EI)."""
+    """
+    An order's or step's number and its issuer, "" where none is named. Source: HL7 2.5.1 2.A.28 (EI).
+
+    issuer_universal_id: the issuer's OID, where it is known; it makes no difference between two numbers.
+    """
 
     value: str = ""
     issuer: str = ""
+    issuer_universal_id: str = field(default="", compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.value)

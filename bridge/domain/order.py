@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.domain.code import Code as Code
+from bridge.domain.details import OrderDetails, StepDetails
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 
 
@@ -48,18 +50,6 @@ def may_follow(now: StepStatus, then: StepStatus) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
-    """A coded entry. Source: PS3.3 8.8, HL7 2.5.1 2.A.6 (CE)."""
-
-    code_value: str = ""
-    coding_scheme_designator: str = ""
-    code_meaning: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.code_value or self.code_meaning)
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
     """
     A scheduled procedure step: one line on a scanner's worklist.
@@ -89,6 +79,7 @@ class Step:
     appointment_key: int | None = None
     booked_at: datetime | None = None
     withheld: str = ""
+    details: StepDetails = field(default_factory=StepDetails)
     version: int = 1
 
 
@@ -108,6 +99,7 @@ class StepDraft:
     scheduled_procedure_step_location: str | None = None
     requested_contrast_agent: str | None = None
     pre_medication: str | None = None
+    details: StepDetails = field(default_factory=StepDetails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +145,7 @@ class Order:
     admission_id: EntityIdentifier = field(default_factory=EntityIdentifier)
     current_patient_location: str = ""
     institution_name: str = ""
+    details: OrderDetails = field(default_factory=OrderDetails)
     is_import: bool = False
     is_test: bool = False
     transaction_at: datetime | None = None
@@ -215,6 +208,7 @@ class OrderDraft:
     requesting_physician: str | None = None
     referring_physician_name: str | None = None
     institution_name: str | None = None
+    details: OrderDetails = field(default_factory=OrderDetails)
     transaction_at: datetime | None = None
     steps: tuple[StepDraft, ...] = ()
     authorizations: tuple[AuthorizationDraft, ...] = ()

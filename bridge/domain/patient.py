@@ -5,10 +5,12 @@ In a draft, None means "not said: keep", and "" (or an empty tuple) means "said 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.domain.details import Finding, PatientDetails, VisitDetails
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 
 
@@ -45,6 +47,8 @@ class Patient:
     inactive: bool = False
     patient_address: str = ""
     patient_telephone: str = ""
+    details: PatientDetails = field(default_factory=PatientDetails)
+    findings: Mapping[str, Finding] = field(default_factory=dict)
     as_of: datetime | None = None
     merged_into: int | None = None
     version: int = 1
@@ -58,7 +62,11 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class PatientDraft:
-    """What a message says of one patient. identifiers: the primary one first, never empty."""
+    """
+    What a message says of one patient. identifiers: the primary one first, never empty.
+
+    findings: measured or learned; they are news whoever says them, also an order about a patient whom registration knows.
+    """
 
     identifiers: tuple[PatientIdentifier, ...]
     patient_name: str | None = None
@@ -69,6 +77,8 @@ class PatientDraft:
     provisional: bool | None = None
     patient_address: str | None = None
     patient_telephone: str | None = None
+    details: PatientDetails = field(default_factory=PatientDetails)
+    findings: Mapping[str, Finding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,7 @@ class VisitDraft:
     referring_physician_name: str | None = None
     admitted_local: str | None = None
     discharged_local: str | None = None
+    details: VisitDetails = field(default_factory=VisitDetails)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,7 @@ class Visit:
     referring_physician_name: str = ""
     admitted_local: str = ""
     discharged_local: str = ""
+    details: VisitDetails = field(default_factory=VisitDetails)
     as_of: datetime | None = None
     moved_at: datetime | None = None
     moved_into: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     BindParameter,
@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from bridge.domain.details import OrderDetails, StepDetails, from_plain, to_plain
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import FINAL, LIVE, Code, Order, Step, StepStatus
 from bridge.domain.records import replace
@@ -263,6 +264,7 @@ def _order_values(order: Order) -> dict[str, Any]:
         "issuer_of_admission_id": order.admission_id.issuer,
         "current_patient_location": order.current_patient_location,
         "institution_name": order.institution_name,
+        "details": to_plain(order.details),
         "is_import": order.is_import,
         "is_test": order.is_test,
         "transaction_at": order.transaction_at,
@@ -297,6 +299,7 @@ def _order(row: Any) -> Order:
         admission_id=EntityIdentifier(row.admission_id, row.issuer_of_admission_id),
         current_patient_location=row.current_patient_location,
         institution_name=row.institution_name,
+        details=cast(OrderDetails, from_plain(row.details)),
         is_import=row.is_import,
         is_test=row.is_test,
         transaction_at=row.transaction_at,
@@ -330,6 +333,7 @@ def _step_values(step: Step) -> dict[str, Any]:
         "appointment_key": step.appointment_key,
         "booked_at": step.booked_at,
         "withheld": step.withheld,
+        "details": to_plain(step.details),
         "scheduled_protocol_code": step.scheduled_protocol_code.code_value,
         "scheduled_protocol_code_scheme": step.scheduled_protocol_code.coding_scheme_designator,
         "scheduled_protocol_code_meaning": step.scheduled_protocol_code.code_meaning,
@@ -347,6 +351,7 @@ def _step(row: Any, stations: tuple[str, ...]) -> Step:
         appointment_key=row.appointment_key,
         booked_at=row.booked_at,
         withheld=row.withheld,
+        details=cast(StepDetails, from_plain(row.details)),
         scheduled_protocol_code=Code(
             row.scheduled_protocol_code, row.scheduled_protocol_code_scheme, row.scheduled_protocol_code_meaning
         ),

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
+from bridge.domain.details import (
+    PatientDetails,
+    findings_from_plain,
+    findings_to_plain,
+    from_plain,
+    to_plain,
+)
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Patient
 from bridge.domain.records import replace
@@ -36,6 +43,8 @@ _SAVED = (
     "inactive",
     "patient_address",
     "patient_telephone",
+    "details",
+    "findings",
     "as_of",
     "merged_into",
     "version",
@@ -196,6 +205,8 @@ def question(tx: WriteTx, before: Patient) -> None:
     ).scalar_one()
     values = {name: getattr(before, name) for name in _QUESTIONED} | {
         "other_patient_names": list(before.other_patient_names),
+        "details": to_plain(before.details),
+        "findings": findings_to_plain(before.findings),
         "last_alias": last_alias,
     }
     tx.execute(
@@ -216,7 +227,11 @@ def restore(tx: WriteTx, key: int, at: datetime) -> Patient:
     before = tx.execute(select(patients.c.in_question).where(patients.c.key == key)).scalar()
     if before is None:
         raise LookupError(f"patient {key} is not in question")
-    said = {name: before[name] for name in _QUESTIONED} | {"other_patient_names": tuple(before["other_patient_names"])}
+    said = {name: before[name] for name in _QUESTIONED} | {
+        "other_patient_names": tuple(before["other_patient_names"]),
+        "details": from_plain(before["details"]),
+        "findings": findings_from_plain(before["findings"]),
+    }
     saved = save(tx, replace(get(tx, key), **said), at)
     tx.execute(
         delete(patient_aliases).where(
@@ -317,6 +332,8 @@ def _values(patient: Patient) -> dict[str, Any]:
         "inactive": patient.inactive,
         "patient_address": patient.patient_address,
         "patient_telephone": patient.patient_telephone,
+        "details": to_plain(patient.details),
+        "findings": findings_to_plain(patient.findings),
         "as_of": patient.as_of,
         "merged_into": patient.merged_into,
     }
@@ -335,6 +352,8 @@ def _patient(row: Any, identifiers: Sequence[PatientIdentifier]) -> Patient:
         inactive=row.inactive,
         patient_address=row.patient_address,
         patient_telephone=row.patient_telephone,
+        details=cast(PatientDetails, from_plain(row.details)),
+        findings=findings_from_plain(row.findings),
         as_of=row.as_of,
         merged_into=row.merged_into,
         version=row.version,

@@ -103,6 +103,10 @@ def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default=text("false"))
 
 
+def _details(name: str = "details") -> Column[Any]:
+    return Column(name, JSON, nullable=False, server_default=text("'{}'"))
+
+
 def _count(name: str, start: int = 0) -> Column[int]:
     return Column(name, Integer, nullable=False, server_default=str(start))
 
@@ -148,6 +152,9 @@ patients = Table(
     _flag("inactive"),
     _text("patient_address"),
     _text("patient_telephone"),
+    # What is only handed on to devices; and what was measured or learned, each with its own time.
+    _details(),
+    _details("findings"),
     Column("as_of", Instant),
     # What the record said before an update made another person of it; null: nobody doubts it.
     Column("in_question", JSON(none_as_null=True)),
@@ -218,6 +225,7 @@ visits = Table(
     _text("referring_physician_name"),
     _text("admitted_local"),
     _text("discharged_local"),
+    _details(),
     Column("as_of", Instant),
     # By the sender's clock: since when it is this patient's, or has this number, because it was moved.
     Column("moved_at", Instant),
@@ -296,6 +304,7 @@ orders = Table(
     _text("issuer_of_admission_id"),
     _text("current_patient_location"),
     _text("institution_name"),
+    _details(),
     _flag("is_import"),
     _flag("is_test"),
     Column("transaction_at", Instant),
@@ -334,6 +343,7 @@ steps = Table(
     _text("scheduled_procedure_step_location"),
     _text("requested_contrast_agent"),
     _text("pre_medication"),
+    _details(),
     # The state before HELD, to which a release returns.
     _text("held_from"),
     # The appointment that says when and where, since when it does, and why no device is shown a step that waits for another.

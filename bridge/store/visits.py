@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import bindparam, select, update
 
+from bridge.domain.details import VisitDetails, from_plain, to_plain
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.patient import Visit, VisitState
 from bridge.domain.records import replace
@@ -32,6 +33,7 @@ _NUMBERED = (
     "patient_id",
     "issuer_of_patient_id",
     "state",
+    "details",
 )
 
 
@@ -98,6 +100,7 @@ def _values(visit: Visit) -> dict[str, Any]:
         "patient_id": visit.patient_number.patient_id,
         "issuer_of_patient_id": visit.patient_number.issuer_of_patient_id,
         "state": visit.state.value,
+        "details": to_plain(visit.details),
     }
 
 
@@ -108,6 +111,7 @@ def _visit(row: Any) -> Visit:
         account_number=EntityIdentifier(row.account_number, row.issuer_of_account_number),
         patient_number=PatientIdentifier(row.patient_id, row.issuer_of_patient_id),
         state=VisitState(row.state),
+        details=cast(VisitDetails, from_plain(row.details)),
         **{name: getattr(row, name) for name in _PLAIN},
     )
 

@@ -15,8 +15,32 @@ _LENGTHS = {"AE": 16, "CS": 16, "DS": 16, "LO": 64, "LT": 10_240, "SH": 16, "ST"
 _PN_GROUP_MAX = 64
 _CODE_VALUE_MAX = 16
 _KEEPS_LINES = frozenset({"LT", "ST", "UT"})
+# What HL7 calls a coding system, where DICOM has another name for it. Source: HL7 table 0396; PS3.16 8.
+_CODING_SCHEMES = {
+    "CPT": "C4",
+    "CPT4": "C4",
+    "CPT-4": "C4",
+    "I10C": "I10",
+    "ICD10": "I10",
+    "ICD-10": "I10",
+    "ICD10CM": "I10",
+    "ICD-10-CM": "I10",
+    "I9CDX": "I9C",
+    "I9CP": "I9C",
+    "ICD9": "I9C",
+    "LOINC": "LN",
+    "SNM3": "SRT",
+    "SNM": "SRT",
+    "SNOMED": "SCT",
+    "SNOMED-CT": "SCT",
+    "SNOMEDCT": "SCT",
+    "HPC": "HCPCS",
+    "UCUM": "UCUM",
+}
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
-_LOCAL_CODING_SCHEME = "99LOCAL"
+_SH_MAX = 16
+_LOCAL_PREFIX = "99"
+_LOCAL_CODES = "99LOCAL"
 
 
 @lru_cache(maxsize=4096)
@@ -71,26 +95,49 @@ def _cleaned(value: str, vr: str) -> str:
     return replaced.strip(" ")
 
 
-def code(entry: Code) -> list[bytes]:
-    """Return a code sequence: one item, none for an empty code. Source: PS3.3 8.8."""
-    return [_code_item(entry)] if entry.code_value else []
+def code(entry: Code, authority: str = "") -> list[bytes]:
+    """
+    Return a code sequence: one item, none for an empty code.
+
+    authority: whose codes those without a scheme, or of a local one, are. Source: PS3.3 8.8.
+    """
+    return [_code_item(entry, authority)] if entry.code_value else []
 
 
 @lru_cache(maxsize=1024)
-def _code_item(entry: Code) -> bytes:
+def _code_item(entry: Code, authority: str) -> bytes:
     value = _cleaned(entry.code_value, "LO")
     tag = 0x00080100
     if value.startswith(("urn:", "http:", "https:")):
         tag = 0x00080120
     elif len(value) > _CODE_VALUE_MAX:
         tag = 0x00080119
-    return encode_record(
-        {
-            tag: value.encode("utf-8"),
-            0x00080102: text(0x00080102, entry.coding_scheme_designator or _LOCAL_CODING_SCHEME),
-            0x00080104: text(0x00080104, entry.code_meaning or value),
-        }
-    )
+    record: dict[int, bytes | list[bytes]] = {
+        tag: value.encode("utf-8"),
+        0x00080104: text(0x00080104, entry.code_meaning or value),
+    }
+    # Of a URN the scheme is said by itself (PS3.3 Table 8.8-1).
+    if tag != 0x00080120 or entry.coding_scheme_designator:
+        record[0x00080102] = coding_scheme(entry.coding_scheme_designator, authority).encode("utf-8")
+    return encode_record(record)
+
+
+def coding_scheme(sent: str, authority: str = "") -> str:
+    """
+    Return the DICOM designator of a coding system as HL7 names it.
+
+    A local one (L, 99…, none at all) begins with 99 and names whose it is. Source: PS3.3 8.2, PS3.16 8, HL7 table 0396.
+
+    >>> coding_scheme("I10C"), coding_scheme("C4"), coding_scheme("L", "MERCY"), coding_scheme("99ER"), coding_scheme("")
+    ('I10', 'C4', '99MERCY', '99ER', '99LOCAL')
+    """
+    known = _CODING_SCHEMES.get(sent.upper())
+    if known is not None:
+        return known
+    if sent and sent != "L" and sent != _LOCAL_PREFIX:
+        return _cleaned(sent, "SH")[:_SH_MAX]
+    whose = "".join(char for char in authority.upper() if char.isascii() and char.isalnum())
+    return f"{_LOCAL_PREFIX}{whose}"[:_SH_MAX] if whose else _LOCAL_CODES
 
 
 def is_oid(text: str) -> bool:

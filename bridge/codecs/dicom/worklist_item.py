@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from bridge.codecs.dicom import answers, charset, values, worklist_model
+from bridge.codecs.dicom import answers, charset, values, worklist_details, worklist_model
 from bridge.codecs.dicom.answers import Record
 from bridge.codecs.dicom.elements import vr_of
 from bridge.codecs.dicom.keys import WorklistQuery
@@ -43,21 +43,14 @@ class WorklistEntry:
     """
     What one scheduled step shows a modality: the step, its order and the patient the order now belongs to.
 
-    What an order does not carry may be added: pregnancy_status 1 not, 2 possibly, 3 definitely, 4 unknown (PS3.3
-    C.7.2.3); patient_weight in kg and patient_size in m, as DS; issuer_universal_id: the issuer's OID.
+    study_started_local: when the study began ("YYYYMMDDHHMMSS"), "" as long as it has not: what a device or the first
+    image said. Source: PS3.4 Table K.6-1 (Study Date, Study Time).
     """
 
     patient: Patient
     order: Order
     step: Step
-    issuer_universal_id: str = ""
-    pregnancy_status: int | None = None
-    patient_weight: str = ""
-    patient_size: str = ""
-    medical_alerts: tuple[str, ...] = ()
-    allergies: tuple[str, ...] = ()
-    special_needs: str = ""
-    patient_state: str = ""
+    study_started_local: str = ""
 
 
 def encode(entry: WorklistEntry) -> bytes:
@@ -68,6 +61,8 @@ def encode(entry: WorklistEntry) -> bytes:
     code "too_long", for an identifier beyond its VR. Source: PS3.4 Table K.6-1.
     """
     root = _patient(entry) | _order(entry.order, entry.step)
+    root |= worklist_details.moment(entry.study_started_local, 0x00080020, 0x00080030)
+    root |= _time_zone(entry.step)
     step = _step(entry.step, entry.order)
     missing = [name for tag, name in _NAMES_OF_REQUIRED.items() if not root.get(tag)]
     missing += [name for tag, name in _NAMES_OF_REQUIRED_IN_STEP.items() if not step.get(tag)]
@@ -138,69 +133,104 @@ def _text(record: Record, tag: int) -> str:
 
 def _patient(entry: WorklistEntry) -> Values:
     patient = entry.patient
-    primary = patient.identifiers[0] if patient.identifiers else PatientIdentifier("")
-    pregnancy = entry.pregnancy_status
-    return {
+    primary, others = _numbers(patient.identifiers)
+    oids = patient.details.get("issuer_universal_ids", {})
+    record: Values = {
         0x00100010: values.person_name(patient.patient_name),
         0x00100020: values.identifier(0x00100020, primary.patient_id, "PatientID"),
         0x00100021: values.identifier(0x00100021, primary.issuer_of_patient_id, "IssuerOfPatientID"),
-        0x00100024: values.issuer("", entry.issuer_universal_id),
+        0x00100024: _qualifiers(primary.issuer_of_patient_id, oids),
         0x00100030: matching.normal_date(patient.patient_birth_date).encode(),
         0x00100040: values.text(0x00100040, patient.patient_sex),
-        0x00101002: [_other_patient_id(other) for other in patient.identifiers[1:]],
-        0x00101020: values.text(0x00101020, entry.patient_size),
-        0x00101030: values.text(0x00101030, entry.patient_weight),
         0x00101040: values.text(0x00101040, patient.patient_address),
-        0x00102000: values.several(0x00102000, entry.medical_alerts),
-        0x00102110: values.several(0x00102110, entry.allergies),
         0x00102154: values.text(0x00102154, patient.patient_telephone),
-        # US: two bytes, not the digit. Source: PS3.3 C.7.2.3.
-        0x001021C0: b"" if pregnancy is None else struct.pack("<H", pregnancy),
-        0x00380050: values.text(0x00380050, entry.special_needs),
-        0x00380500: values.text(0x00380500, entry.patient_state),
     }
+    if others:
+        # The retired Other Patient IDs as well: an older console asks for no other (PS3.6).
+        record[0x00101000] = values.several(0x00101000, tuple(other.patient_id for other in others))
+        record[0x00101002] = [_other_patient_id(other, oids) for other in others]
+    if patient.other_patient_names:
+        record[0x00101001] = b"\\".join(values.person_name(name) for name in patient.other_patient_names)
+    start, alerts = entry.step.scheduled_start_local, entry.order.details.get("medical_alerts", ())
+    if patient.findings or alerts:
+        record |= worklist_details.write_findings(patient.findings, start, alerts)
+    return record | worklist_details.write(patient.details, primary.issuer_of_patient_id)
 
 
-def _other_patient_id(other: PatientIdentifier) -> bytes:
+def _numbers(identifiers: Sequence[PatientIdentifier]) -> tuple[PatientIdentifier, Sequence[PatientIdentifier]]:
+    return (identifiers[0], identifiers[1:]) if identifiers else (PatientIdentifier(""), ())
+
+
+def _qualifiers(issuer: str, oids: Mapping[str, str]) -> list[bytes]:
+    """Return the Issuer of Patient ID Qualifiers: none where nothing but the name is known. Source: PS3.3 Table 10-18."""
+    oid = oids.get(issuer, issuer if values.is_oid(issuer) else "")
+    return values.issuer("", oid)
+
+
+def _other_patient_id(other: PatientIdentifier, oids: Mapping[str, str]) -> bytes:
     return answers.encode_record(
         {
             0x00100020: values.text(0x00100020, other.patient_id),
             0x00100021: values.text(0x00100021, other.issuer_of_patient_id),
             0x00100022: b"TEXT",
+            0x00100024: _qualifiers(other.issuer_of_patient_id, oids),
         }
     )
 
 
 def _order(order: Order, step: Step) -> Values:
-    described = (order.requested_procedure_description, order.requested_procedure_code.code_meaning)
-    description = next((text for text in (*described, step.scheduled_procedure_step_description) if text), "")
-    return {
+    code, details = order.requested_procedure_code, order.details
+    described = (order.requested_procedure_description, code.code_meaning, step.scheduled_procedure_step_description)
+    description = next((text for text in (*described, code.code_value) if text), "")
+    authority, oids = order.issuer_of_accession_number, details.get("issuer_universal_ids", {})
+    admission, placer, filler = order.admission_id, order.placer_order_number, order.filler_order_number
+    record: Values = {
         0x00080050: values.identifier(0x00080050, order.accession_number, "AccessionNumber"),
-        0x00080051: values.issuer(order.issuer_of_accession_number),
+        0x00080051: values.issuer(authority, oids.get(authority, "")),
         0x00080080: values.text(0x00080080, order.institution_name),
         0x00080090: values.person_name(order.referring_physician_name),
         0x0020000D: values.identifier(0x0020000D, order.study_instance_uid, "StudyInstanceUID"),
         0x00321032: values.person_name(order.requesting_physician),
         0x00321060: values.text(0x00321060, description),
-        0x00321064: values.code(order.requested_procedure_code),
-        0x00380010: values.identifier(0x00380010, order.admission_id.value, "AdmissionID"),
-        0x00380014: values.issuer(order.admission_id.issuer),
+        0x00321064: values.code(code, authority),
+        0x00380010: values.identifier(0x00380010, admission.value, "AdmissionID"),
+        0x00380014: values.issuer(admission.issuer, oids.get(admission.issuer, "")),
         0x00380300: values.text(0x00380300, order.current_patient_location),
-        0x00400026: values.issuer(order.placer_order_number.issuer),
-        0x00400027: values.issuer(order.filler_order_number.issuer),
+        0x00400026: values.issuer(placer.issuer, oids.get(placer.issuer, "")),
+        0x00400027: values.issuer(filler.issuer, oids.get(filler.issuer, "")),
         0x00401001: values.identifier(0x00401001, order.requested_procedure_id, "RequestedProcedureID"),
         0x00401002: values.text(0x00401002, order.reason_for_the_requested_procedure),
         0x00401003: values.text(0x00401003, order.requested_procedure_priority),
         0x00401400: values.text(0x00401400, order.requested_procedure_comments),
-        0x00402016: values.text(0x00402016, order.placer_order_number.value),
-        0x00402017: values.text(0x00402017, order.filler_order_number.value),
+        0x00402016: values.text(0x00402016, placer.value),
+        0x00402017: values.text(0x00402017, filler.value),
     }
+    return record | worklist_details.write(details, authority) if details else record
+
+
+def _time_zone(step: Step) -> Values:
+    """Return how far the hospital's clock is from UTC when the step begins. Source: PS3.3 C.12.1.1.8."""
+    at, local = step.scheduled_start_at, step.scheduled_start_local
+    if at is None or len(local) != 14 or not local.isdecimal():
+        return {}
+    year, month, day, hour, minute = (
+        int(local[:4]),
+        int(local[4:6]),
+        int(local[6:8]),
+        int(local[8:10]),
+        int(local[10:12]),
+    )
+    ahead = datetime(year, month, day, hour, minute, tzinfo=UTC) - at.replace(second=0, microsecond=0)
+    minutes = round(ahead.total_seconds() / 60)
+    sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
+    return {0x00080201: f"{sign}{minutes // 60:02}{minutes % 60:02}".encode()}
 
 
 def _step(step: Step, order: Order) -> Values:
-    described = (step.scheduled_procedure_step_description, step.scheduled_protocol_code.code_meaning)
+    code, details, authority = step.scheduled_protocol_code, step.details, order.issuer_of_accession_number
+    described = (step.scheduled_procedure_step_description, code.code_meaning, order.requested_procedure_description)
     start, status = step.scheduled_start_local, step.status
-    return {
+    record: Values = {
         0x00080060: values.identifier(0x00080060, step.modality, "Modality"),
         0x00321070: values.text(0x00321070, step.requested_contrast_agent),
         0x00400001: _station_ae_titles(step),
@@ -208,16 +238,22 @@ def _step(step: Step, order: Order) -> Values:
         # Exactly six digits: some consoles drop an item whose time is shorter or has a fraction.
         worklist_model.START_TIME: matching.normal_time(start[8:14].ljust(6, "0"))[:6].encode() if start else b"",
         0x00400006: values.person_name(step.scheduled_performing_physician_name),
-        0x00400007: values.text(
-            0x00400007, next((text for text in (*described, order.requested_procedure_description) if text), "")
-        ),
-        0x00400008: values.code(step.scheduled_protocol_code),
+        0x00400007: values.text(0x00400007, next((text for text in (*described, code.code_value) if text), "")),
+        0x00400008: values.code(code, authority),
         0x00400009: values.identifier(0x00400009, step.scheduled_procedure_step_id, "ScheduledProcedureStepID"),
         0x00400010: values.text(0x00400010, step.scheduled_station_name),
         0x00400011: values.text(0x00400011, step.scheduled_procedure_step_location),
         0x00400012: values.text(0x00400012, step.pre_medication),
         0x00400020: status.value.encode() if status in LIVE else b"",
     }
+    if not details:
+        return record
+    end = details.get("scheduled_end_local", "")
+    # An end that a later start has overtaken is nobody's plan any more.
+    record |= worklist_details.moment(end if end >= start else "", 0x00400004, 0x00400005)
+    people = details.get("scheduled_performing_physician_code", ())
+    record[0x0040000B] = worklist_details.performing_physician(people, authority, order.institution_name)
+    return record | worklist_details.write(details, authority)
 
 
 def _station_ae_titles(step: Step) -> bytes:

@@ -14,6 +14,7 @@ from pydicom.filereader import read_dataset
 from bridge.codecs.dicom import answers, keys
 from bridge.codecs.dicom.elements import vr_of
 from bridge.codecs.dicom.worklist_item import WorklistEntry, answer, encode, matches
+from bridge.domain.details import Finding
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Code, Order, Step, StepStatus
 from bridge.domain.patient import Patient
@@ -81,7 +82,8 @@ def test_exactly_the_keys_asked_for_come_back_at_every_level(syntax: str) -> Non
         ReferencedStudySequence=[],
         AccessionNumber="",
     )
-    status, item = ask(query, replace(ENTRY, pregnancy_status=3), syntax)
+    pregnant = replace(_PATIENT, findings={"pregnancy_status": Finding("3")})
+    status, item = ask(query, replace(ENTRY, patient=pregnant), syntax)
     assert status == 0xFF00
     assert [e.keyword for e in item] == [
         "AccessionNumber",
@@ -216,7 +218,7 @@ def test_a_long_code_is_written_as_one() -> None:
     _, item = ask(identifier({"ScheduledProtocolCodeSequence": []}), entry)
     (code,) = item.ScheduledProcedureStepSequence[0].ScheduledProtocolCodeSequence
     assert [(e.keyword, e.value) for e in code] == [
-        ("CodingSchemeDesignator", "99LOCAL"),
+        ("CodingSchemeDesignator", "99RIVERSIDE"),
         ("CodeMeaning", "long"),
         ("LongCodeValue", "X" * 20),
     ]
