@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.codecs.hl7.ack import verdict_of
+from bridge.domain.details import Finding
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Code
 from bridge.errors import BridgeError
@@ -27,6 +28,8 @@ _LISTS = {
     "documents": "document",
 }
 _LEAVES = (EntityIdentifier, Code)
+# What a draft keeps by name; only what was said stands there, an empty value for what is erased.
+_KEPT_TOGETHER = frozenset({"details", "findings"})
 
 
 def show(mapped: Mapped) -> str:
@@ -61,7 +64,9 @@ def _lines(prefix: str, draft: Any) -> Iterator[str]:
             continue
         value = getattr(draft, each.name)
         name = f"{prefix}.{each.name}"
-        if each.name in _LISTS:
+        if each.name in _KEPT_TOGETHER:
+            yield from (f"{prefix}.{key}: {_text(one)}".rstrip() for key, one in value.items())
+        elif each.name in _LISTS:
             yield from _numbered(f"{prefix} ", each.name, value)
         elif is_dataclass(value) and not isinstance(value, (*_LEAVES, PatientIdentifier, type)):
             yield from _lines(name, value)
@@ -84,8 +89,14 @@ def _text(value: Any) -> str:
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, frozenset):
         return ", ".join(sorted(value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {one}" for name, one in value.items())
+    if isinstance(value, Finding):
+        return f"{_text(value.value)} ({_text(value.found_at)})" if value.found_at else _text(value.value)
     if isinstance(value, Code):
         return " | ".join((value.code_value, value.coding_scheme_designator, value.code_meaning))
+    if isinstance(value, tuple) and value and isinstance(value[0], Code):
+        return ", ".join(_text(each) for each in value)
     if isinstance(value, tuple) and value and isinstance(value[0], PatientIdentifier):
         return ", ".join(f"{shown(each)} {each.identifier_type}".rstrip() for each in value)
     return shown(value).replace("\r\n", " / ")
