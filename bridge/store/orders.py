@@ -12,8 +12,10 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Table,
+    Text,
     and_,
     bindparam,
+    case,
     delete,
     insert,
     literal_column,
@@ -24,11 +26,17 @@ from sqlalchemy import (
 
 from bridge.domain.details import OrderDetails, StepDetails, from_plain, to_plain
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
-from bridge.domain.order import FINAL, LIVE, Code, Order, Step, StepStatus
+from bridge.domain.order import FINAL, LIVE, WAITING, Code, Order, Step, StepStatus
 from bridge.domain.records import replace
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps
+
+_PERFORMABLE = LIVE | {StepStatus.HELD, StepStatus.COMPLETED}
+
+
+def _literals(states: Iterable[StepStatus]) -> list[ColumnElement[str]]:
+    return [literal_column(f"'{state}'") for state in sorted(states)]
 
 
 def _newest_first(*where: ColumnElement[bool]) -> Prepared:
@@ -67,9 +75,19 @@ _LIVE_STEPS = Prepared(
     .join(orders, orders.c.key == steps.c.order_key)
     .where(
         orders.c.patient_key == bindparam("patient_key"),
-        steps.c.status.in_([literal_column(f"'{status}'") for status in sorted(LIVE)]),
+        steps.c.status.in_(_literals(LIVE)),
     )
     .order_by(steps.c.key)
+)
+# What was begun or had ended, and is to be done (on): another run of the step, and another workitem. Source: PS3.4 CC.1.1.
+_BECOMES: BindParameter[str] = bindparam("becomes", type_=Text())
+_NEXT_RUN = steps.c.workitem_run + case(
+    (and_(steps.c.status == literal_column("'STARTED'"), _BECOMES.in_(_literals(WAITING | {StepStatus.HELD}))), 1),
+    (
+        and_(steps.c.status.in_(_literals(FINAL)), steps.c.status != _BECOMES, _BECOMES.in_(_literals(_PERFORMABLE))),
+        1,
+    ),
+    else_=0,
 )
 _SET_ENCODED = Prepared(update(steps).where(steps.c.key == bindparam("at_key")), ["encoded", "incomplete"])
 _ADD_STATION = Prepared(insert(step_stations), ["step_key", "scheduled_station_ae_title"])
@@ -191,7 +209,7 @@ def add_step(tx: WriteTx, step: Step) -> Step:
 def save_step(tx: WriteTx, step: Step) -> Step:
     """Store *step* over the row of its key. Raises: LookupError, if it changed since it was read."""
     said = _step_values(step) | {"version": step.version + 1}
-    if _save_of(steps, tuple(said)).run(tx, at_key=step.key, seen=step.version, **said) != 1:
+    if _save_of(steps, tuple(said)).run(tx, at_key=step.key, seen=step.version, becomes=said["status"], **said) != 1:
         raise LookupError(f"step {step.key} changed meanwhile")
     if _stations_of(tx, step.key) != tuple(dict.fromkeys(step.scheduled_station_ae_title)):
         _DROP_STATIONS.run(tx, step_key=step.key)
@@ -232,9 +250,8 @@ def _steps(tx: ReadTx, rows: Iterable[Any]) -> list[Step]:
 
 @lru_cache(maxsize=16)
 def _save_of(table: Table, columns: tuple[str, ...]) -> Prepared:
-    return Prepared(
-        update(table).where(table.c.key == bindparam("at_key"), table.c.version == bindparam("seen")), columns
-    )
+    change = update(table).where(table.c.key == bindparam("at_key"), table.c.version == bindparam("seen"))
+    return Prepared(change.values(workitem_run=_NEXT_RUN) if table is steps else change, columns)
 
 
 def _order_values(order: Order) -> dict[str, Any]:

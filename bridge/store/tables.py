@@ -42,6 +42,7 @@ from bridge.domain.patient import VisitState
 from bridge.domain.performed import PerformedStatus
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
+from bridge.domain.workitem import WorkitemState
 
 metadata = MetaData(
     naming_convention={
@@ -135,6 +136,7 @@ _PLURALS = {
     "visit": "visits",
     "report": "reports",
     "version": "report_versions",
+    "workitem": "workitems",
 }
 
 # ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -353,6 +355,8 @@ steps = Table(
     # The worklist answer as it was encoded in the transaction that wrote the step; null: a required value is missing.
     Column("encoded", LargeBinary),
     _text("incomplete"),
+    # How often it was put back on the list or begun anew; each of its runs is a workitem of its own.
+    _count("workitem_run"),
     _count("version", 1),
     UniqueConstraint("order_key", "scheduled_procedure_step_id"),
     _one_of("status", StepStatus, "status"),
@@ -433,6 +437,39 @@ performed_step_links = Table(
     _to("performed_step"),
     _to("step"),
     UniqueConstraint("performed_step_key", "step_key"),
+)
+
+# What somebody said of a workitem (UPS) or claimed; a scheduled step that nobody touched so has no row.
+workitems = Table(
+    "workitems",
+    metadata,
+    _key(),
+    Column("workitem_uid", Text, nullable=False, unique=True),
+    Column("state", Text, nullable=False),
+    _to("step", nullable=True),
+    _count("run"),
+    _to("patient", nullable=True),
+    _text("transaction_uid"),
+    _text("claimed_by"),
+    _to("performed_step", nullable=True),
+    Column("attributes", JSON, nullable=False, server_default=text("'{}'")),
+    _text("created_by"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    _count("version", 1),
+    UniqueConstraint("step_key", "run"),
+    _one_of("state", WorkitemState),
+    Index(None, "state", "key"),
+)
+
+# The studies that a task works on: it is shown only while every one of them is bound to its patient.
+workitem_inputs = Table(
+    "workitem_inputs",
+    metadata,
+    _key(),
+    _to("workitem"),
+    _to("study"),
+    UniqueConstraint("workitem_key", "study_key"),
 )
 
 # ── what was received ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -837,6 +837,7 @@ def upgrade() -> None:
         sa.Column("withheld", sa.Text(), server_default="", nullable=False),
         sa.Column("encoded", sa.LargeBinary(), nullable=True),
         sa.Column("incomplete", sa.Text(), server_default="", nullable=False),
+        sa.Column("workitem_run", sa.Integer(), server_default="0", nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.CheckConstraint(
             "status IN ('SCHEDULED', 'ARRIVED', 'READY', 'STARTED', 'COMPLETED', 'DISCONTINUED', 'CANCELED', 'HELD')",
@@ -989,6 +990,38 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_step_stations_step_key"), "step_stations", ["step_key"], unique=False)
     op.create_table(
+        "workitems",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("workitem_uid", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("run", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("transaction_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("claimed_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("attributes", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("created_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint(
+            "state IN ('SCHEDULED', 'IN PROGRESS', 'COMPLETED', 'CANCELED')", name=op.f("ck_workitems_state")
+        ),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_workitems_patient_key")),
+        sa.ForeignKeyConstraint(
+            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_workitems_performed_step_key")
+        ),
+        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_workitems_step_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_workitems")),
+        sa.UniqueConstraint("step_key", "run", name=op.f("uq_workitems_step_key_run")),
+        sa.UniqueConstraint("workitem_uid", name=op.f("uq_workitems_workitem_uid")),
+    )
+    op.create_index(op.f("ix_workitems_patient_key"), "workitems", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_workitems_performed_step_key"), "workitems", ["performed_step_key"], unique=False)
+    op.create_index(op.f("ix_workitems_state_key"), "workitems", ["state", "key"], unique=False)
+    op.create_index(op.f("ix_workitems_step_key"), "workitems", ["step_key"], unique=False)
+    op.create_table(
         "delivery_attempts",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("delivery_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1045,6 +1078,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_order_notices_order_key"), "order_notices", ["order_key"], unique=False)
     op.create_index(op.f("ix_order_notices_study_key"), "order_notices", ["study_key"], unique=False)
+    op.create_table(
+        "workitem_inputs",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("workitem_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_workitem_inputs_study_key")),
+        sa.ForeignKeyConstraint(["workitem_key"], ["workitems.key"], name=op.f("fk_workitem_inputs_workitem_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_workitem_inputs")),
+        sa.UniqueConstraint("workitem_key", "study_key", name=op.f("uq_workitem_inputs_workitem_key_study_key")),
+    )
+    op.create_index(op.f("ix_workitem_inputs_study_key"), "workitem_inputs", ["study_key"], unique=False)
+    op.create_index(op.f("ix_workitem_inputs_workitem_key"), "workitem_inputs", ["workitem_key"], unique=False)
     op.create_index(
         "ix_patients_patient_name",
         "patients",
