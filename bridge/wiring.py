@@ -21,6 +21,7 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
 from bridge.flows.apply_message import MessageApplier
+from bridge.flows.change_step import StepChanger
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
@@ -176,6 +177,10 @@ class House:
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer of that title."""
         return next((one for one in self.settings.dicom.peers if one.ae_title == ae_title), None)
+
+    @cached_property
+    def step_changer(self) -> StepChanger:
+        return StepChanger(self.store, self.clock, self.destinations, self.settings.time_zone)
 
     def stations_for(self, modality: str) -> tuple[str, ...]:
         """Return the devices that may do *modality* where an order names no station."""

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     SIGNED_IN = "signed_in"
     READ_EXAMS = "read_exams"
     READ_STUDIES = "read_studies"
+    MOVE_EXAMS = "move_exams"
     READ_WORKLIST = "read_worklist"
     EXPLAIN_WORKLIST = "explain_worklist"
     DECIDE = "decide"
@@ -69,7 +70,7 @@ _READS = frozenset(
 )
 _MAY: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _READS,
-    Role.INTAKE: _READS | {Permission.DECIDE},
+    Role.INTAKE: _READS | {Permission.DECIDE, Permission.MOVE_EXAMS},
     Role.BILLING: _READS | {Permission.BILL},
     Role.IT: frozenset(
         {

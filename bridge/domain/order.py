@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from bridge.domain.code import Code as Code
 from bridge.domain.details import OrderDetails, StepDetails
@@ -50,6 +51,15 @@ def may_follow(now: StepStatus, then: StepStatus) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class ByHand:
+    """One decision of a person about a step. was, now: what it changed, by the step's own names. at: when, UTC."""
+
+    at: datetime
+    was: Mapping[str, Any]
+    now: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """
     A scheduled procedure step: one line on a scanner's worklist.
@@ -58,6 +68,7 @@ class Step:
     scheduled_start_at: the same as an instant. scheduled_station_ae_title: every station that may do it.
     held_from: the state before HELD. appointment_key, booked_at: the appointment that says when and where, and its own
     time. withheld: why no device is shown it though it waits ("the appointment was cancelled"), "" if one may be.
+    by_hand: what people decided about it and nobody took back or said otherwise since, oldest first.
     """
 
     key: int
@@ -80,6 +91,7 @@ class Step:
     booked_at: datetime | None = None
     withheld: str = ""
     details: StepDetails = field(default_factory=StepDetails)
+    by_hand: tuple[ByHand, ...] = ()
     version: int = 1
 
 

@@ -15,6 +15,7 @@ from bridge.domain.appointment import (
     share_out,
     why_withheld,
 )
+from bridge.domain.by_hand import hear
 from bridge.domain.message import Notice
 from bridge.domain.order import Order, Step, StepStatus, may_follow
 from bridge.flows.refresh_worklist import OrderNews, log_on_timeline, place_of
@@ -73,7 +74,10 @@ def _of(appointment: Appointment, steps: Sequence[Step]) -> list[Step]:
 
 def _booked(step: Step, slot: Slot, appointment: Appointment) -> Step:
     said: dict[str, Any] = {name: value for name in _SAID if (value := getattr(slot, name))}
-    booked = replace(step, **said, appointment_key=appointment.key, booked_at=appointment.said_at, withheld="")
+    said |= {"appointment_key": appointment.key, "booked_at": appointment.said_at, "withheld": ""}
+    # Moved by hand, it is this appointment's all the same.
+    heard = hear(step, said, appointment.said_at)
+    booked = replace(heard, appointment_key=appointment.key, booked_at=appointment.said_at)
     arrives = appointment.state == AppointmentState.ARRIVED and step.status != StepStatus.HELD
     return (
         replace(booked, status=StepStatus.ARRIVED)
@@ -83,15 +87,17 @@ def _booked(step: Step, slot: Slot, appointment: Appointment) -> Step:
 
 
 def _unbooked(step: Step, appointment: Appointment, *, keeps_order: bool) -> Step:
-    unbooked = replace(
-        step,
-        scheduled_start_local="",
-        scheduled_start_at=None,
-        appointment_key=appointment.key,
-        booked_at=appointment.said_at,
-        withheld=why_withheld(appointment.state),
-    )
-    return unbooked if keeps_order else replace(unbooked, status=StepStatus.CANCELED, held_from=None)
+    said = {
+        "scheduled_start_local": "",
+        "scheduled_start_at": None,
+        "appointment_key": appointment.key,
+        "booked_at": appointment.said_at,
+        "withheld": why_withheld(appointment.state),
+    }
+    unbooked = hear(step, said, appointment.said_at)
+    if keeps_order or not unbooked.withheld:
+        return unbooked
+    return replace(unbooked, status=StepStatus.CANCELED, held_from=None)
 
 
 def _left_alone(appointment: Appointment, steps: Sequence[Step], moved: Sequence[Step]) -> list[Notice]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
+from bridge.domain.by_hand import hear
 from bridge.domain.message import Notice
 from bridge.domain.order import (
     FINAL,
@@ -237,7 +238,7 @@ def _changed(step: Step, said_of: StepDraft, told: OrderNews, draft: OrderDraft,
         said = {name: value for name, value in said.items() if name not in _BOOKED_FIELDS}
     elif said_of.scheduled_start_local:
         said["withheld"] = ""
-    changed = replace(step, **said)
+    changed = hear(step, said, draft.transaction_at or told.news.said_at)
     return report(changed, draft.reported, by_filler=draft.by_filler) if is_news else changed
 
 

@@ -28,6 +28,7 @@ from bridge.domain.details import OrderDetails, StepDetails, from_plain, to_plai
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import FINAL, LIVE, WAITING, Code, Order, Step, StepStatus
 from bridge.domain.records import replace
+from bridge.store import by_hand
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps
@@ -351,6 +352,7 @@ def _step_values(step: Step) -> dict[str, Any]:
         "booked_at": step.booked_at,
         "withheld": step.withheld,
         "details": to_plain(step.details),
+        "by_hand": by_hand.to_json(step.by_hand),
         "scheduled_protocol_code": step.scheduled_protocol_code.code_value,
         "scheduled_protocol_code_scheme": step.scheduled_protocol_code.coding_scheme_designator,
         "scheduled_protocol_code_meaning": step.scheduled_protocol_code.code_meaning,
@@ -369,6 +371,7 @@ def _step(row: Any, stations: tuple[str, ...]) -> Step:
         booked_at=row.booked_at,
         withheld=row.withheld,
         details=cast(StepDetails, from_plain(row.details)),
+        by_hand=by_hand.from_json(row.by_hand),
         scheduled_protocol_code=Code(
             row.scheduled_protocol_code, row.scheduled_protocol_code_scheme, row.scheduled_protocol_code_meaning
         ),

@@ -352,6 +352,8 @@ steps = Table(
     _to("appointment", nullable=True),
     Column("booked_at", Instant),
     _text("withheld"),
+    # What people decided about it, oldest first; null: nobody did.
+    Column("by_hand", JSON(none_as_null=True)),
     # The worklist answer as it was encoded in the transaction that wrote the step; null: a required value is missing.
     Column("encoded", LargeBinary),
     _text("incomplete"),

@@ -835,6 +835,7 @@ def upgrade() -> None:
         sa.Column("appointment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("booked_at", Instant(), nullable=True),
         sa.Column("withheld", sa.Text(), server_default="", nullable=False),
+        sa.Column("by_hand", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("encoded", sa.LargeBinary(), nullable=True),
         sa.Column("incomplete", sa.Text(), server_default="", nullable=False),
         sa.Column("workitem_run", sa.Integer(), server_default="0", nullable=False),
