@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
+from bridge.device_section import Modality, WorklistSection
 from bridge.errors import Misconfigured
 from bridge.sections import AETitle, Hl7Section, Network, Port, Section, Tls, each_once
 
@@ -57,15 +58,18 @@ PeerRole = Literal["modality", "archive", "viewer", "referrer"]
 class Peer(Section):
     """
     A configured DICOM remote. host, port: where it listens; its own calls must come from host, or from one of the
-    networks in from. charset: what the device can read, "" to follow its query. unbound: may also see unbound studies.
+    networks in from. aliases: other titles it calls with, from the same places. charset: what the device can read, "" to
+    follow its query. worklist: what it is shown. unbound: may also see unbound studies.
     """
 
     ae_title: AETitle
     host: str
     port: Port
     roles: tuple[PeerRole, ...]
+    aliases: tuple[AETitle, ...] = ()
     charset: str = ""
-    modality: str = ""
+    modality: Modality = ""
+    worklist: WorklistSection = WorklistSection()
     unbound: bool = False
     tls: bool = False
     from_networks: tuple[Network, ...] = Field(default=(), alias="from")
@@ -88,7 +92,8 @@ class DicomSection(Section):
     @field_validator("peers")
     @classmethod
     def _one_entry_each(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
-        return each_once(value, lambda peer: peer.ae_title)
+        each_once(tuple(title for peer in value for title in (peer.ae_title, *peer.aliases)), str)
+        return value
 
 
 class HttpSection(Section):

@@ -53,9 +53,13 @@ def make_data_folder(house: House) -> None:
 
 
 def _collect_faults(house: House) -> None:
-    """Load mappings and rules together, so that a start names the faults of both; then what the settings say of them."""
+    """Load what is read from files together, so that a start names the faults of all; then what the settings say of it."""
     faults: list[str] = []
-    loads: tuple[Callable[[], Any], ...] = (lambda: house.mappings, lambda: house.rules)
+    loads: tuple[Callable[[], Any], ...] = (
+        lambda: house.mappings,
+        lambda: house.rules,
+        lambda: house.device_profiles,
+    )
     for load in loads:
         try:
             load()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bridge.clock import Clock
-from bridge.domain.device_profile import UNASSIGNED_STATION
+from bridge.domain.device_profile import UNASSIGNED_STATION, DeviceProfile
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
@@ -29,6 +29,7 @@ from bridge.flows.record_performed_step import PerformedStepRecorder
 from bridge.flows.reload_mappings import LiveMappings, MappingWatch
 from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.search_studies import StudySearch
+from bridge.mapping.device_presets import DevicePreset, device_profiles, load_presets
 from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
@@ -93,6 +94,15 @@ class House:
     def mappings(self) -> MappingSet:
         """What messages are read by now; another set after a reload."""
         return self.live_mappings.current
+
+    @cached_property
+    def device_presets(self) -> dict[str, DevicePreset]:
+        return load_presets(shipped_mappings(), self.settings.bridge.mappings)
+
+    @cached_property
+    def device_profiles(self) -> dict[str, DeviceProfile]:
+        """What the settings say each peer is shown of the worklist, by its AE title."""
+        return device_profiles(self.settings.dicom.peers, self.device_presets)
 
     @cached_property
     def rules(self) -> ReconcileRules:
@@ -175,8 +185,9 @@ class House:
         return (http.public_url or f"{scheme}://{http.host}:{http.port}").rstrip("/")
 
     def peer(self, ae_title: str) -> Peer | None:
-        """Return the configured peer of that title."""
-        return next((one for one in self.settings.dicom.peers if one.ae_title == ae_title), None)
+        """Return the configured peer that goes by that title."""
+        peers = self.settings.dicom.peers
+        return next((one for one in peers if ae_title == one.ae_title or ae_title in one.aliases), None)
 
     @cached_property
     def step_changer(self) -> StepChanger:
@@ -184,9 +195,10 @@ class House:
 
     def stations_for(self, modality: str) -> tuple[str, ...]:
         """Return the devices that may do *modality* where an order names no station."""
-        devices = [one for one in self.settings.dicom.peers if "modality" in one.roles]
-        fitting = [one.ae_title for one in devices if one.modality == modality]
-        anything = [one.ae_title for one in devices if not one.modality]
+        titles = [one.ae_title for one in self.settings.dicom.peers if "modality" in one.roles]
+        devices = [self.device_profiles[title] for title in titles]
+        fitting = [one.ae_title for one in devices if modality in one.modalities]
+        anything = [one.ae_title for one in devices if not one.modalities]
         return tuple(fitting or anything) or (UNASSIGNED_STATION,)
 
     def _authorities_of_sites(self) -> set[str]:

@@ -188,7 +188,7 @@ def _refusal_of(kind: str, fields: Mapping[str, str | int | float | bool]) -> Re
 
 
 def _listener_peer(peer: PeerSettings) -> Peer:
-    return Peer(peer.ae_title, peer.host, peer.port, peer.roles, peer.from_networks, peer.tls)
+    return Peer(peer.ae_title, peer.host, peer.port, peer.roles, peer.from_networks, peer.tls, peer.aliases)
 
 
 def make(house: House) -> Role:

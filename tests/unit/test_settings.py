@@ -163,3 +163,50 @@ def test_a_destination_s_key_is_a_secret(tmp_path: Path) -> None:
 def test_a_demonstration_tells_nobody_beyond_this_machine(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured):
         check_demonstration(load(tmp_path, f'{RIS}host = "ris.example.org"\nplain = true\n'))
+
+
+CT1 = '[[dicom.peers]]\nae_title = "CT1"\nhost = "h"\nport = 1\nroles = ["modality"]\n'
+
+
+def test_what_a_device_is_shown_may_stand_in_its_entry_or_below_it(tmp_path: Path) -> None:
+    inline = load(tmp_path, f'{CT1}worklist = {{ preset = "ge_ct", window = {{ days_back = 0 }} }}\n')
+    below = load(tmp_path, f'{CT1}[dicom.peers.worklist]\npreset = "ge_ct"\nwindow.days_back = 0\n')
+    assert inline.dicom.peers == below.dicom.peers
+    assert inline.dicom.peers[0].worklist.preset == "ge_ct"
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("worklist = { leavs = 1 }", "dicom.peers.0.worklist.leavs: unknown key, did you mean 'leaves'?"),
+        ('worklist = { leaves = "never" }', "dicom.peers.0.worklist.leaves: input should be 'started', 'images'"),
+        ('worklist = { sees = ["rooms"] }', "dicom.peers.0.worklist.sees.0: input should be 'station'"),
+        ('worklist = { day_ends = "24:00" }', "dicom.peers.0.worklist.day_ends: a time of day is wanted"),
+        ("worklist = { max_results = 0 }", "dicom.peers.0.worklist.max_results: input should be greater"),
+        (
+            "worklist = { window = { days_bak = 1 } }",
+            "dicom.peers.0.worklist.window.days_bak: unknown key, did you mean",
+        ),
+        (
+            "worklist = { window = { days_back = 1, hours_back = 1 } }",
+            "dicom.peers.0.worklist.window: hours_back or days_back, not both",
+        ),
+        (
+            'worklist = { stations = ["A_TITLE_THAT_IS_TOO_LONG"] }',
+            "dicom.peers.0.worklist.stations.0: not an AE title",
+        ),
+        ('modality = "ct"', "dicom.peers.0.modality: not a modality"),
+        ('aliases = ["CT1"]', "dicom.peers: listed twice: CT1"),
+    ],
+)
+def test_a_device_that_is_described_wrongly_stops_the_start(tmp_path: Path, said: str, fault: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, CT1 + said + "\n")
+    assert "\n".join(refused.value.faults).startswith(fault)
+
+
+def test_two_devices_cannot_share_an_alias(tmp_path: Path) -> None:
+    second = CT1.replace("CT1", "CT2")
+    with pytest.raises(Misconfigured) as refused:
+        load(tmp_path, f'{CT1}aliases = ["CT"]\n{second}aliases = ["CT"]\n')
+    assert refused.value.faults == ("dicom.peers: listed twice: CT",)

@@ -21,7 +21,7 @@ CALLED_AE_TITLE_NOT_RECOGNIZED: Final = 7
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One admitted association. ae_title: as configured, or as sent where anybody may call."""
+    """One admitted association. ae_title: the configured one, whichever alias it called by; as sent where anybody may."""
 
     ae_title: str
     address: str
@@ -67,7 +67,8 @@ class Admission:
             if not addresses and not peer.networks:
                 self.unresolved.append(peer.ae_title)
             source = _Source(peer, addresses, parse_networks(peer.networks))
-            self._sources.setdefault(peer.ae_title, []).append(source)
+            for title in (peer.ae_title, *peer.aliases):
+                self._sources.setdefault(title, []).append(source)
 
     def admit(self, called: str, calling: str, address: str, association_id: str) -> Caller | Rejection:
         """Decide about one association request; titles as sent, without padding."""

@@ -20,7 +20,7 @@ class Peer:
     A remote that may call.
 
     host: name or address its calls come from; networks: further sources, as CIDR. port: where it listens itself.
-    roles: of modality, archive, viewer, referrer. tls: call it with TLS.
+    roles: of modality, archive, viewer, referrer. tls: call it with TLS. aliases: other titles that it calls with.
     """
 
     ae_title: str
@@ -29,6 +29,7 @@ class Peer:
     roles: tuple[str, ...]
     networks: tuple[str, ...] = ()
     tls: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

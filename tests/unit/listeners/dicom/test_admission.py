@@ -10,7 +10,7 @@ from bridge.listeners.dicom.ports import Peer
 
 PEERS = (
     Peer("CT1", "127.0.0.1", 104, ("modality",)),
-    Peer("MR1", "192.0.2.10", 104, ("modality",), networks=("198.51.100.0/24",)),
+    Peer("MR1", "192.0.2.10", 104, ("modality",), networks=("198.51.100.0/24",), aliases=("MR1_MPPS",)),
     Peer("OFFICE", "192.0.2.20", 104, ("referrer",)),
     Peer("VIEW", "192.0.2.30", 104, ("viewer",)),
     Peer("PACS", "192.0.2.40", 104, ("archive",)),
@@ -74,6 +74,13 @@ def test_with_any_caller_a_stranger_is_a_modality_and_our_title_still_counts() -
     assert isinstance(stranger, Caller)
     assert Service.WORKLIST in stranger.rights
     assert isinstance(admit("OTHER", "WHO", "203.0.113.5", any_caller=True), Rejection)
+
+
+def test_a_device_that_calls_by_an_alias_is_that_device() -> None:
+    caller = admit("BRIDGE", "MR1_MPPS", "192.0.2.10")
+    assert isinstance(caller, Caller)
+    assert caller.ae_title == "MR1"
+    assert isinstance(admit("BRIDGE", "MR1_MPPS", "127.0.0.1"), Rejection)
 
 
 def test_a_peer_without_an_address_is_named_and_kept_out() -> None:
