@@ -11,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from bridge.errors import BridgeError
 from bridge.flows.keep_house import sweep_spool, take_lead
 from bridge.flows.manage_users import forget_ended_sessions
+from bridge.flows.note_queries import trim_queries
 from bridge.wiring import House
 
 _log = structlog.get_logger(__name__)
@@ -18,6 +19,7 @@ _log = structlog.get_logger(__name__)
 _LEAD_SECS = 60
 _TICK_SECS = 20
 _SWEEP_MINUTES = 15
+_TRIM_MINUTES = 5
 _LEFTOVER_SECS = 3600.0
 
 
@@ -31,6 +33,7 @@ class Housekeeping:
         self._scheduler.add_job(self._take_lead, "interval", seconds=_TICK_SECS, next_run_time=house.clock.now())
         self._scheduler.add_job(self._sweep, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
+        self._scheduler.add_job(self._trim_queries, "interval", minutes=_TRIM_MINUTES)
 
     def start(self) -> None:
         self._scheduler.start()
@@ -60,3 +63,11 @@ class Housekeeping:
             )
         except BridgeError as fault:
             _log.warning("sessions_not_forgotten", code=fault.code)
+
+    def _trim_queries(self) -> None:
+        if not self._leads:
+            return
+        try:
+            trim_queries(self._house.store, self._house.clock, self._house.settings.dicom.keep_queries_days)
+        except BridgeError as fault:
+            _log.warning("queries_not_trimmed", code=fault.code)

@@ -76,7 +76,10 @@ class Peer(Section):
 
 
 class DicomSection(Section):
-    """The DICOM listener. max_instance_mb: a larger object is cut off and refused."""
+    """
+    The DICOM listener. max_instance_mb: a larger object is cut off and refused. keep_queries_days: how long what devices
+    asked of the worklist is kept, 0 not at all.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 11112
@@ -86,6 +89,7 @@ class DicomSection(Section):
     plain_from: tuple[Network, ...] = ()
     max_instance_mb: int = Field(default=2048, ge=1)
     max_associations: int = Field(default=60, ge=1, le=1000)
+    keep_queries_days: int = Field(default=14, ge=0, le=365)
     private_sop_classes: tuple[str, ...] = ()
     peers: tuple[Peer, ...] = ()
 

@@ -25,15 +25,26 @@ MAX_ITEMS = 500
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One match. status: 0xFF00 or 0xFF01; identifier: encoded in the asked transfer syntax."""
+    """One match. status: 0xFF00 or 0xFF01; identifier: encoded in the asked transfer syntax; step_key: its step's row."""
 
     status: int
     identifier: bytes
+    step_key: int = 0
+
+
+class Answers(list[Answer]):
+    """Every match, by start time. was_cut: more matched than are sent."""
+
+    was_cut = False
+
+    @property
+    def step_keys(self) -> tuple[int, ...]:
+        return tuple(one.step_key for one in self)
 
 
 def answer_worklist(
     store: Store, identifier: bytes, transfer_syntax_uid: str, peer_charset: str = "", calling: str = ""
-) -> list[Answer]:
+) -> Answers:
     """
     Return the worklist entries that match, by start time, at most 500.
 
@@ -44,10 +55,11 @@ def answer_worklist(
     query = to_worklist_query(identifier, transfer_syntax_uid, default_charset=default)
     with store.read() as tx:
         found = worklist.candidates(tx, narrowing(query))
-    answers: list[Answer] = []
+    answers = Answers()
     for step_key, encoded in found:
         if len(answers) == MAX_ITEMS:
             _log.warning("worklist_cut", peer=calling, at=MAX_ITEMS)
+            answers.was_cut = True
             break
         one = _answer(step_key, encoded, query, transfer_syntax_uid, peer_charset)
         if one is not None:
@@ -76,7 +88,7 @@ def _answer(
     try:
         if not matches(encoded, query):
             return None
-        return Answer(*answer(encoded, query, transfer_syntax_uid, peer_charset))
+        return Answer(*answer(encoded, query, transfer_syntax_uid, peer_charset), step_key)
     except (BridgeError, UnicodeError, ValueError) as fault:
         _log.error("worklist_entry_left_out", step=step_key, fault=type(fault).__name__)
         return None

@@ -12,8 +12,10 @@ from pydicom.dataset import Dataset
 from bridge import safety
 from bridge.codecs.dicom.status import Service
 from bridge.domain.study import OutgoingObject, Spooled
+from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.errors import Unavailable
-from bridge.flows.answer_worklist import Answer, answer_worklist
+from bridge.flows.answer_worklist import Answers, answer_worklist
+from bridge.flows.note_queries import QueryBook
 from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.search_studies import Asker
 from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer
@@ -32,8 +34,9 @@ _NO_ANSWER = 0x0110
 class _DicomServices:
     """The DICOM listener's port on the flows: whoever calls is looked up by AE title."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, queries: QueryBook | None) -> None:
         self._house = house
+        self._queries = queries
 
     def check_room(self) -> None:
         self._house.blobs.check_room()
@@ -41,10 +44,14 @@ class _DicomServices:
     def receive_instance(self, spooled: Spooled) -> None:
         self._house.instances.receive(spooled)
 
-    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> list[Answer]:
+    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Answers:
         peer = self._house.peer(calling_ae_title)
         charset = peer.charset if peer is not None else ""
         return answer_worklist(self._house.store, identifier, transfer_syntax_uid, charset, calling_ae_title)
+
+    def note_query(self, asked: AskedQuery) -> None:
+        if self._queries is not None:
+            self._queries.note(replace(asked, called_ae_title=self._house.settings.dicom.ae_title))
 
     def find_studies(
         self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
@@ -84,10 +91,12 @@ class DicomRole:
     def __init__(self, house: House) -> None:
         self._house = house
         self._book = RefusalBook(house.store, house.clock)
+        keeps = house.settings.dicom.keep_queries_days > 0
+        self._queries = QueryBook(house.store, house.clock) if keeps else None
         self._server = DicomServer(
             self._config(),
             [_listener_peer(peer) for peer in house.settings.dicom.peers],
-            _DicomServices(house),
+            _DicomServices(house, self._queries),
             self._on_event,
             clock=house.clock,
             send=self._send,
@@ -95,10 +104,14 @@ class DicomRole:
 
     def start(self) -> None:
         self._book.start()
+        if self._queries is not None:
+            self._queries.start()
         self._server.start()
 
     def stop(self) -> None:
         self._server.stop()
+        if self._queries is not None:
+            self._queries.stop()
         self._book.stop()
 
     @property
@@ -154,6 +167,9 @@ class DicomRole:
         refusal = self._worklist_look(kind, fields) or _refusal_of(kind, fields)
         if refusal is not None:
             self._book.note(refusal)
+        turned_away = _turned_away(kind, fields)
+        if turned_away is not None and self._queries is not None:
+            self._queries.note(turned_away)
 
     def _worklist_look(self, kind: str, fields: Mapping[str, str | int | float | bool]) -> Refusal | None:
         """Return what the trail says of a look at the worklist, None for any other event."""
@@ -185,6 +201,18 @@ def _refusal_of(kind: str, fields: Mapping[str, str | int | float | bool]) -> Re
     title = fields.get("peer", fields.get("calling", ""))
     said = {name: str(fields[name]) for name in ("association", "called", "sop_class_uid", "comment") if name in fields}
     return Refusal(action, str(fields.get("address", "")), outcome, f"peer:{title}" if title else "stranger", said)
+
+
+def _turned_away(kind: str, fields: Mapping[str, str | int | float | bool]) -> AskedQuery | None:
+    """Return what is remembered of somebody who wanted a worklist and may not have one, None if an event is none of that."""
+    if kind == "association_rejected" and fields["worklist"]:
+        title, association, outcome = fields["calling"], "", QueryOutcome.REJECTED
+    elif kind == "worklist_refused":
+        title, association, outcome = fields["peer"], str(fields["association"]), QueryOutcome.REFUSED
+    else:
+        return None
+    called, reason = str(fields["called"]), str(fields["reason"])
+    return AskedQuery(str(title), str(fields["address"]), association, outcome, called, reason=reason)
 
 
 def _listener_peer(peer: PeerSettings) -> Peer:

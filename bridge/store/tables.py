@@ -19,6 +19,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -43,6 +44,7 @@ from bridge.domain.performed import PerformedStatus
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
 from bridge.domain.workitem import WorkitemState
+from bridge.domain.worklist_query import QueryOutcome
 
 metadata = MetaData(
     naming_convention={
@@ -1037,6 +1039,32 @@ audit_rows = Table(
     Column("detail", JSON, nullable=False, server_default=text("'{}'")),
     # SHA-256 over the row before and this one: an edited or missing row breaks the chain.
     Column("chain", Text, nullable=False),
+)
+
+# What devices asked of the worklist, the same question with the same answer once. identifier, step_keys: what was asked
+# and which steps were sent, as nobody else sees them.
+worklist_queries = Table(
+    "worklist_queries",
+    metadata,
+    _key(),
+    Column("asked_at", Instant, nullable=False),
+    Column("last_asked_at", Instant, nullable=False, index=True),
+    _count("times", 1),
+    _text("calling_ae_title"),
+    _text("called_ae_title"),
+    _text("address"),
+    _text("association"),
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    _text("reason"),
+    _text("transfer_syntax_uid"),
+    Column("identifier", LargeBinary, nullable=False),
+    Column("step_keys", JSON, nullable=False, server_default=text("'[]'")),
+    _flag("was_cut"),
+    Column("secs", Float, nullable=False),
+    _one_of("outcome", QueryOutcome, "outcome"),
+    Index(None, "calling_ae_title", "last_asked_at"),
+    Index(None, "calling_ae_title", "key"),
 )
 
 # ── the house itself ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,17 +15,13 @@ from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom import datasets, keys
 from bridge.domain.study import OutgoingObject, Spooled
+from bridge.domain.worklist_query import AskedQuery
 from bridge.errors import Conflict, Incomplete
+from bridge.flows.answer_worklist import Answer, Answers
 from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer, SendObjects
 from bridge.listeners.dicom.server import DicomServer
 
 PENDING = 0xFF00
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    identifier: bytes
 
 
 class Kept(list[OutgoingObject]):
@@ -52,6 +48,7 @@ class MemoryServices:
     kept: dict[str, tuple[Spooled, Path]] = field(default_factory=dict)
     steps: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    noted: list[AskedQuery] = field(default_factory=list)
     uids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def check_room(self) -> None:
@@ -70,10 +67,13 @@ class MemoryServices:
             elif known[0].content_digest != spooled.content_digest:
                 raise Conflict("the same UID with other content", code="duplicate")
 
-    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Iterable[Answer]:
+    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Answers:
         keys.read_identifier(identifier, transfer_syntax_uid)
         self.before_answer()
-        return [Answer(PENDING, encoded) for encoded in self.worklist]
+        return Answers(Answer(PENDING, encoded, number) for number, encoded in enumerate(self.worklist, 1))
+
+    def note_query(self, asked: AskedQuery) -> None:
+        self.noted.append(asked)
 
     def find_studies(
         self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str

@@ -141,6 +141,9 @@ class InboundAssociation(Association):
         )
         self._connection.is_busy = lambda: exchange.is_busy
         exchange.report("association_opened", contexts=len(contexts))
+        if self._wants_worklist() and all(one.service != Service.WORKLIST for one in contexts.values()):
+            reason = "context" if Service.WORKLIST in caller.rights else "role"
+            exchange.report("worklist_refused", called=str(request.called_ae_title).strip(), reason=reason)
         started, ended = time.monotonic(), "lost"
         try:
             ended = self._serve(exchange)
@@ -212,7 +215,14 @@ class InboundAssociation(Association):
             called=_printable(called),
             calling=_printable(calling),
             address=self.requestor.address,
+            worklist=self._wants_worklist(),
         )
+
+    def _wants_worklist(self) -> bool:
+        """Say whether the worklist is among what the peer proposes."""
+        request = self.requestor.primitive
+        proposed = request.presentation_context_definition_list if isinstance(request, A_ASSOCIATE) else []
+        return any(self._door.services.get(str(one.abstract_syntax)) == Service.WORKLIST for one in proposed)
 
 
 def _printable(title: str) -> str:

@@ -12,6 +12,7 @@ from typing import Protocol
 from pydicom.dataset import Dataset
 
 from bridge.domain.study import OutgoingObject, Spooled
+from bridge.domain.worklist_query import AskedQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,16 @@ class WorklistAnswer(Protocol):
     def identifier(self) -> bytes: ...
 
 
+class WorklistAnswers(Iterable[WorklistAnswer], Protocol):
+    """All matches, complete. step_keys: the row of each match's step. was_cut: more matched than a device is sent."""
+
+    @property
+    def step_keys(self) -> tuple[int, ...]: ...
+
+    @property
+    def was_cut(self) -> bool: ...
+
+
 class Leaving(Collection[OutgoingObject], Protocol):
     """The objects of one retrieval, walked once, in order; each may be made when its turn comes."""
 
@@ -116,10 +127,11 @@ class DicomServices(Protocol):
     def receive_instance(self, spooled: Spooled) -> None:
         """Keep *spooled*; returning means committed and on disk. The file is gone or forgotten afterwards."""
 
-    def answer_worklist(
-        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str
-    ) -> Iterable[WorklistAnswer]:
+    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> WorklistAnswers:
         """Return the worklist entries that match, each with its status."""
+
+    def note_query(self, asked: AskedQuery) -> None:
+        """Take down what was asked of the worklist and what came of it. At once, and without fail."""
 
     def find_studies(
         self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
@@ -165,7 +177,7 @@ class OnEvent(Protocol):
 
     Kinds: listener_started, peer_unresolved, connection_refused, connection_evicted, connection_lost,
     association_rejected, association_opened, association_violated, association_closed, instance_received, query_answered,
-    retrieval_answered, performed_step_answered, handler_failed. Fields of all that belong to an association: association,
+    worklist_refused, retrieval_answered, performed_step_answered, handler_failed. Fields of all that belong to an association: association,
     peer, address.
     """
 

@@ -213,6 +213,40 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_users_name")),
     )
     op.create_table(
+        "worklist_queries",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("asked_at", Instant(), nullable=False),
+        sa.Column("last_asked_at", Instant(), nullable=False),
+        sa.Column("times", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("calling_ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("called_ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("address", sa.Text(), server_default="", nullable=False),
+        sa.Column("association", sa.Text(), server_default="", nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("transfer_syntax_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("identifier", sa.LargeBinary(), nullable=False),
+        sa.Column("step_keys", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("was_cut", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("secs", sa.Float(), nullable=False),
+        sa.CheckConstraint(
+            "outcome IN ('answered', 'cancelled', 'failed', 'broken_off', 'refused', 'rejected', 'unkept')",
+            name=op.f("ck_worklist_queries_outcome"),
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_worklist_queries")),
+    )
+    op.create_index(
+        op.f("ix_worklist_queries_calling_ae_title_key"), "worklist_queries", ["calling_ae_title", "key"], unique=False
+    )
+    op.create_index(
+        op.f("ix_worklist_queries_calling_ae_title_last_asked_at"),
+        "worklist_queries",
+        ["calling_ae_title", "last_asked_at"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_worklist_queries_last_asked_at"), "worklist_queries", ["last_asked_at"], unique=False)
+    op.create_table(
         "merges",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("kind", sa.Text(), server_default="merge", nullable=False),
