@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import machine, measure, orders, report
 from bench.servers import ROOT, Missing, program
+from bench.worklists import WorklistBench
 
 
 def main(arguments: list[str]) -> int:
@@ -46,9 +47,7 @@ def run(folder: Path, size: measure.Size) -> str:
     bench = measure.Bench(folder, size, tell)
     before = machine.noise()
     tables = {"Storage: C-STORE of 0.5 MB CT objects, one association": (bench.storage(), "storescp")}
-    for length in size.lists:
-        for what, table in bench.worklist(length).items():
-            tables[f"Worklist: C-FIND with {what} in a list of {length:,}"] = (table, "wlmscpfs")
+    tables |= WorklistBench(folder, size, tell, bench.left_out).tables()
     tables |= orders.order_tables(folder, size, tell, bench.left_out)
     tables["Reading an order: ORM^O01 of 1.7 KB"] = orders.parsing_table(size)
     after = machine.noise()

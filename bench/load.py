@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -22,9 +22,10 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from bench.servers import STATIONS
 
 SIDE = 512
+MATCHES, MANY_MATCHES = 20, 500
+_LATER_DAYS = 60
 # As long as every UID that takes its place.
 _SOP_PLACE = UID("2.25." + "9" * 39)
-MATCHES = 20
 _ANSWER_SECS = 60
 _PROCEDURES = (
     ("CTCH", "CT CHEST W CONTRAST", "CT"),
@@ -36,18 +37,34 @@ _PROCEDURES = (
 
 @dataclass(frozen=True)
 class Item:
-    """One scheduled step. number: of the item, from 0. station: the first MATCHES of the list are CT1's today."""
+    """
+    One scheduled step. number: of the item, from 0; today: the day of the run.
+
+    The first MATCHES of a list are CT1's today, the next MANY_MATCHES US1's today; the others' are all days' of the two
+    months after. Every number is as long as any other's, so that a record of one item becomes another's in place.
+    """
 
     number: int
-    day: datetime
+    today: datetime
 
     @property
     def station(self) -> str:
-        return STATIONS[0] if self.number < MATCHES else STATIONS[1 + self.number % (len(STATIONS) - 1)]
+        if self.number < MATCHES:
+            return STATIONS[0]
+        return STATIONS[1] if self.number < MATCHES + MANY_MATCHES else STATIONS[2 + self.number % (len(STATIONS) - 2)]
+
+    @property
+    def day(self) -> datetime:
+        later = 0 if self.number < MATCHES + MANY_MATCHES else 1 + self.number % _LATER_DAYS
+        return self.today + timedelta(days=later)
 
     @property
     def modality(self) -> str:
         return self.station[:2]
+
+    @property
+    def step_id(self) -> str:
+        return f"SP{self.number:07}"
 
     @property
     def accession(self) -> str:
@@ -59,26 +76,25 @@ class Item:
 
     @property
     def name(self) -> str:
-        return f"Bench{self.number:05}^Load"
+        return f"Bench{self.number:07}^Load"
 
     @property
     def study_uid(self) -> str:
-        return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, self.accession).int}"
+        return f"2.25.1{uuid.uuid5(uuid.NAMESPACE_OID, self.accession).int % 10**37:037}"
 
 
 def order(item: Item, run: str) -> bytes:
     """Return the order of *item*. run: makes the control ID another one each time."""
-    at = f"{item.day:%Y%m%d}0900"
-    station = item.station
+    at, today = f"{item.day:%Y%m%d}0900", f"{item.today:%Y%m%d%H%M%S}"
+    number, station = f"{item.number:07}", item.station
     return "\r".join(
         (
-            f"MSH|^~\\&|RIVEHR|RIVERSIDE|BRIDGE|RIVERSIDE|{item.day:%Y%m%d%H%M%S}||ORM^O01|{run}{item.number}|P|2.3.1",
+            f"MSH|^~\\&|RIVEHR|RIVERSIDE|BRIDGE|RIVERSIDE|{today}||ORM^O01|{run}{number}|P|2.3.1",
             f"PID|1||{item.patient_id}^^^RIVERSIDE^MR||{item.name}||19700101|O",
             "PV1|1|O|IMG",
-            f"ORC|NW|P{item.number}^RIVEHR|F{item.number}^RIVRIS||SC||^^^{at}^^R||{item.day:%Y%m%d%H%M%S}"
-            f"|||D1^Bench^Doctor||||||{station}",
-            f"OBR|1|P{item.number}^RIVEHR|F{item.number}^RIVRIS|BENCH^Bench exam^99RIVER||||||||||||D1^Bench^Doctor||"
-            f"{item.accession}|RP{item.number}|SP{item.number}||||{item.modality}|||^^^{at}^^R",
+            f"ORC|NW|P{number}^RIVEHR|F{number}^RIVRIS||SC||^^^{at}^^R||{today}|||D1^Bench^Doctor||||||{station}",
+            f"OBR|1|P{number}^RIVEHR|F{number}^RIVRIS|BENCH^Bench exam^99RIVER||||||||||||D1^Bench^Doctor||"
+            f"{item.accession}|RP{number}|SP{number}||||{item.modality}|||^^^{at}^^R",
             f"ZDS|{item.study_uid}^RIVEHR^Application^DICOM",
             "",
         )
@@ -87,7 +103,7 @@ def order(item: Item, run: str) -> bytes:
 
 def whole_order(item: Item, run: str) -> bytes:
     """Return an order of *item* as an EHR sends it, some 1.7 KB: person, visit, notes, body measures."""
-    number, day = item.number, item.day
+    number, day = item.number, item.today
     at, sent = f"{day:%Y%m%d}{8 + number % 10:02}{number % 4 * 15:02}00", f"{day:%Y%m%d%H%M%S}"
     doctor = f"{1000 + number % 40}^BENCH{number % 40:02}^DORA^A^^DR^MD^^NPI"
     procedure, meaning, modality = _PROCEDURES[number % len(_PROCEDURES)]
@@ -129,13 +145,13 @@ def write_worklist(folder: Path, items: Sequence[Item]) -> None:
         out.AccessionNumber, out.PatientName, out.PatientID = item.accession, item.name, item.patient_id
         out.PatientBirthDate, out.PatientSex, out.ReferringPhysicianName = "19700101", "O", ""
         out.RequestingPhysician, out.StudyInstanceUID = "Bench^Doctor", item.study_uid
-        out.RequestedProcedureDescription, out.RequestedProcedureID = "Bench exam", f"RP{item.number}"
+        out.RequestedProcedureDescription, out.RequestedProcedureID = "Bench exam", f"RP{item.number:07}"
         out.RequestedProcedurePriority = "ROUTINE"
         step = Dataset()
         step.ScheduledStationAETitle, step.Modality = item.station, item.modality
         step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = f"{item.day:%Y%m%d}", "090000"
         step.ScheduledPerformingPhysicianName, step.ScheduledProcedureStepDescription = "", "Bench exam"
-        step.ScheduledProcedureStepID, step.ScheduledStationName = f"SP{item.number}", item.station
+        step.ScheduledProcedureStepID, step.ScheduledStationName = item.step_id, item.station
         out.ScheduledProcedureStepSequence = Items([step])
         dcmwrite(folder / f"{item.number:06}.wl", out, enforce_file_format=True)
 
@@ -166,7 +182,7 @@ class Images:
         out.PatientBirthDate, out.PatientSex, out.ReferringPhysicianName = "19700101", "O", ""
         out.StudyInstanceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{item.accession}/{round_number}').int}"
         out.SeriesInstanceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{item.accession}/{round_number}/1').int}"
-        out.StudyDate, out.StudyTime, out.StudyID = f"{item.day:%Y%m%d}", "090000", f"RP{item.number}"
+        out.StudyDate, out.StudyTime, out.StudyID = f"{item.day:%Y%m%d}", "090000", f"RP{item.number:07}"
         out.SeriesNumber, out.InstanceNumber, out.BodyPartExamined = 1, 1, "CHEST"
         out.Rows = out.Columns = SIDE
         out.SamplesPerPixel, out.PhotometricInterpretation = 1, "MONOCHROME2"

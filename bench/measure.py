@@ -1,8 +1,7 @@
-"""The comparisons with DICOM servers, each in interleaved rounds: storage and worklist."""
+"""What every comparison shares, and the storage of images beside dcmtk and Orthanc, in interleaved rounds."""
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import statistics
 import subprocess
@@ -14,27 +13,6 @@ from pathlib import Path
 
 from bench import load, servers
 from bench.servers import HOST, Missing, Product, Server
-
-_FIND_KEYS = (
-    "SpecificCharacterSet",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "ReferringPhysicianName",
-    "RequestingPhysician",
-    "StudyInstanceUID",
-    "RequestedProcedureID",
-    "RequestedProcedureDescription",
-    "RequestedProcedurePriority",
-)
-_STEP_KEYS = (
-    "ScheduledProcedureStepStartTime",
-    "ScheduledPerformingPhysicianName",
-    "ScheduledProcedureStepDescription",
-    "ScheduledProcedureStepID",
-    "ScheduledStationName",
-)
 
 
 @dataclass
@@ -60,10 +38,11 @@ class Size:
     queries: int
     orders: int
     parsed: int
+    longest: int
 
 
-FULL = Size(rounds=5, images=100, lists=(100, 1000), queries=100, orders=1000, parsed=500)
-QUICK = Size(rounds=2, images=20, lists=(100,), queries=20, orders=200, parsed=50)
+FULL = Size(rounds=5, images=100, lists=(100, 1000, 10_000), queries=200, orders=1000, parsed=500, longest=1_000_000)
+QUICK = Size(rounds=2, images=20, lists=(100, 1000), queries=20, orders=200, parsed=50, longest=5000)
 
 
 class Bench:
@@ -92,34 +71,6 @@ class Bench:
         finally:
             _stop(running)
         return table
-
-    def worklist(self, length: int) -> dict[str, Table]:
-        """C-FIND with 20 matches and with one, over one association by dcmtk's findscu, on a list of *length*."""
-        items = [load.Item(number, self._day) for number in range(length)]
-        files = self._folder / f"lists{length}" / "WLM"
-        load.write_worklist(files, items)
-        running = self._start(
-            {
-                "wlmscpfs": lambda folder: servers.wlmscpfs(folder, files),
-                "Orthanc": lambda folder: servers.orthanc(folder, files),
-                "imaging-bridge": Product,
-            }
-        )
-        asked = {
-            f"{load.MATCHES} matches": (("ScheduledStationAETitle", servers.STATIONS[0]), load.MATCHES),
-            "1 match": (("AccessionNumber", items[length // 2].accession), 1),
-        }
-        tables: dict[str, Table] = {what: {} for what in asked}
-        try:
-            self._register(running, items)
-            for number in range(self._size.rounds):
-                for (what, (key, matches)), server in itertools.product(asked.items(), running):
-                    result = self._find(server, key, matches)
-                    note(tables[what], server.name, "queries/s", result)
-                self._tell(f"worklist of {length}, round {number + 1} of {self._size.rounds}")
-        finally:
-            _stop(running)
-        return tables
 
     def _start(self, makers: dict[str, Callable[[Path], Server]]) -> list[Server]:
         running: list[Server] = []
@@ -152,34 +103,6 @@ class Bench:
         if done.returncode:
             raise RuntimeError(f"storescu to {server.name}: {done.stderr.strip()[-300:]}")
         return server.processor_secs - before, secs
-
-    def _find(self, server: Server, key: tuple[str, str], matches: int) -> tuple[int, float, float]:
-        keys = []
-        for name in _FIND_KEYS:
-            keys += ["-k", name]
-        step = "ScheduledProcedureStepSequence[0]."
-        for name in _STEP_KEYS:
-            keys += ["-k", step + name]
-        keys += ["-k", f"{step}ScheduledProcedureStepStartDate={self._day:%Y%m%d}", "-k", f"{step}Modality"]
-        own_step = key[0].startswith("Scheduled")
-        keys += ["-k", f"{step if own_step else ''}{key[0]}={key[1]}"]
-        keys += ["-k", "AccessionNumber"] if own_step else ["-k", f"{step}ScheduledStationAETitle"]
-        command = [servers.program("findscu"), "-W", "-aet", servers.STATIONS[0], "-aec", server.ae_title, *keys]
-        once = subprocess.run(
-            [*command, HOST, str(server.port)], env=servers.ENVIRONMENT, check=False, capture_output=True, text=True
-        )
-        found = (once.stdout + once.stderr).count("Find Response: ")
-        if once.returncode or found not in (matches, matches + 1):
-            raise RuntimeError(f"findscu to {server.name}: {found} answers instead of {matches}")
-        before, start = server.processor_secs, time.perf_counter()
-        subprocess.run(
-            [*command, "-q", "--repeat", str(self._size.queries), HOST, str(server.port)],
-            env=servers.ENVIRONMENT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        return self._size.queries, time.perf_counter() - start, server.processor_secs - before
 
 
 def note(table: Table, name: str, unit: str, result: tuple[int, float, float]) -> None:

@@ -173,7 +173,7 @@ def orthanc(folder: Path, worklists: Path | None = None) -> Server:
 def wlmscpfs(folder: Path, worklists: Path) -> Server:
     """dcmtk's worklist server over a folder of files; its AE title is the folder's name."""
     port = free_port()
-    command = [program("wlmscpfs"), "-dfp", str(worklists.parent), "--single-process", str(port)]
+    command = [program("wlmscpfs"), "-dfp", str(worklists.parent), str(port)]
     return Server("wlmscpfs", command, port, worklists.name, folder)
 
 

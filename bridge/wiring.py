@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -38,6 +38,8 @@ from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
 
 ROLES = ("hl7", "dicom", "web", "worker")
+# Of its 108 bytes in Linux and 104 elsewhere.
+_LONGEST_SOCKET_NAME = 100
 
 
 class Role(Protocol):
@@ -183,6 +185,16 @@ class House:
         http = self.settings.http
         scheme = "https" if http.tls is not None else "http"
         return (http.public_url or f"{scheme}://{http.host}:{http.port}").rstrip("/")
+
+    @property
+    def images_line(self) -> Path | None:
+        """Where the role images takes associations over from the role dicom; None where no UNIX socket can have the name."""
+        path = self.settings.bridge.data.absolute() / "images.sock"
+        return path if len(os.fsencode(path)) <= _LONGEST_SOCKET_NAME else None
+
+    def processes_of(self, roles: Sequence[str]) -> list[str]:
+        """Return the processes that carry *roles*: the DICOM listener has a second one, for what moves images."""
+        return [*(["images"] if "dicom" in roles and self.images_line is not None else []), *roles]
 
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer that goes by that title."""

@@ -46,12 +46,13 @@ def serve(config: Path | None, roles: str, one_process: bool, demo: bool) -> Non
     log.configure()
     house = House(settings.load(config), Clock(), is_demo=demo)
     prepare(house)
-    if one_process or len(chosen) == 1:
+    processes = chosen if one_process else house.processes_of(chosen)
+    if one_process or len(processes) == 1:
         _serve_here(house, chosen)
     else:
         # A pool's connections must not be shared with child processes.
         house.store.dispose()
-        supervisor = Supervisor(chosen, functools.partial(_run_role, config, demo))
+        supervisor = Supervisor(processes, functools.partial(_run_role, config, demo))
         _say_ready(house, supervisor.start())
         supervisor.run()
 

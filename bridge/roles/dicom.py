@@ -86,10 +86,15 @@ class _DicomServices:
 
 
 class DicomRole:
-    """The DICOM listener over the flows."""
+    """
+    The DICOM listener over the flows.
 
-    def __init__(self, house: House) -> None:
+    takes_over: it carries the associations that move images, handed on by the process at the door, and has no port.
+    """
+
+    def __init__(self, house: House, *, takes_over: bool = False) -> None:
         self._house = house
+        self._takes_over = takes_over
         self._book = RefusalBook(house.store, house.clock)
         keeps = house.settings.dicom.keep_queries_days > 0
         self._queries = QueryBook(house.store, house.clock) if keeps else None
@@ -120,6 +125,8 @@ class DicomRole:
 
     @property
     def addresses(self) -> Mapping[str, str]:
+        if self._takes_over:
+            return {}
         dicom = self._house.settings.dicom
         names = ["dicom", "dicom+tls"] if self._config().port is not None else ["dicom+tls"]
         return {
@@ -130,7 +137,10 @@ class DicomRole:
         dicom = self._house.settings.dicom
         tls = dicom.tls
         only_tls = tls is not None and tls.port is None
+        line = self._house.images_line
         return DicomConfig(
+            hands_on_to=None if self._takes_over else line,
+            takes_over_at=line if self._takes_over else None,
             ae_title=dicom.ae_title,
             spool=self._house.blobs.spool,
             host=dicom.host,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from bridge.codecs.dicom.commands import Command
 from bridge.codecs.dicom.status import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Outcome, Service
 from bridge.listeners.dicom.admission import Admission, Caller, Rejection
 from bridge.listeners.dicom.connections import Connection, Connections
-from bridge.listeners.dicom.exchange import Exchange
+from bridge.listeners.dicom.exchange import Exchange, origin
 from bridge.listeners.dicom.messages import Assembler, Context, Message, Sink
 from bridge.listeners.dicom.negotiation import negotiate
 from bridge.listeners.dicom.ports import Limits, OnEvent
@@ -47,9 +49,15 @@ class OpenSpool(Protocol):
     def __call__(self, context: Context, command: Command, caller: Caller, name: str) -> Sink: ...
 
 
+class HandOn(Protocol):
+    """Lets another process carry an association; returns when it is over, False if nobody took it."""
+
+    def __call__(self, connected: socket.socket, address: tuple[str, int], request: bytes) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What all associations of one server share."""
+    """What all associations of one server share. hand_on: None where all are carried here; heavy: what is handed on."""
 
     admission: Admission
     services: Mapping[str, Service]
@@ -59,6 +67,8 @@ class Door:
     on_event: OnEvent
     new_id: Callable[[], str]
     connections: Connections
+    hand_on: HandOn | None = None
+    heavy: frozenset[Service] = frozenset()
 
 
 class InboundAssociation(Association):
@@ -71,13 +81,20 @@ class InboundAssociation(Association):
 
     dul: UpperLayer
 
-    def __init__(self, entity: ApplicationEntity, door: Door, connection: Connection, address: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        entity: ApplicationEntity,
+        door: Door,
+        connection: Connection,
+        address: tuple[str, int],
+        already_read: bytes = b"",
+    ) -> None:
         super().__init__(entity, MODE_ACCEPTOR)
         self._door = door
         self._connection = connection
         self.association_id = door.new_id()
         self.dul = UpperLayer(self)
-        self.set_socket(Wire(self, connection.request, door.limits))
+        self.set_socket(Wire(self, connection.request, door.limits, already_read))
         self.acceptor.maximum_length = door.limits.pdu_bytes
         self.acceptor.ae_title = entity.ae_title
         self.acceptor.implementation_class_uid = entity.implementation_class_uid
@@ -129,6 +146,8 @@ class InboundAssociation(Association):
             self.acse.send_reject(_TRANSIENT, _PRESENTATION, _LOCAL_LIMIT_EXCEEDED)
             self._report_rejection("too_many_associations", str(request.called_ae_title), caller.ae_title)
             return
+        if self._is_handed_on(request):
+            return
         contexts = self._negotiate(request, caller)
         if not self.dul.is_established:
             return
@@ -156,6 +175,19 @@ class InboundAssociation(Association):
                 secs=round(time.monotonic() - started, 3),
                 received_bytes=self.dul.socket.received_bytes,
             )
+
+    def _is_handed_on(self, request: A_ASSOCIATE) -> bool:
+        """Let another process carry what moves images, if one is there; return whether it has."""
+        hand_on, services = self._door.hand_on, self._door.services
+        proposed = {services.get(str(cx.abstract_syntax)) for cx in request.presentation_context_definition_list}
+        if hand_on is None or not proposed & self._door.heavy:
+            return False
+        self._connection.is_busy = lambda: True
+        address = (self.requestor.address, self.requestor.port or 0)
+        if hand_on(self._connection.request, address, self.dul.socket.last_pdu):
+            return True
+        self._connection.is_busy = bool
+        return False
 
     def _negotiate(self, request: A_ASSOCIATE, caller: Caller) -> dict[int, Context]:
         asked = {
@@ -223,6 +255,29 @@ class InboundAssociation(Association):
         request = self.requestor.primitive
         proposed = request.presentation_context_definition_list if isinstance(request, A_ASSOCIATE) else []
         return any(self._door.services.get(str(one.abstract_syntax)) == Service.WORKLIST for one in proposed)
+
+
+def carry(
+    entity: ApplicationEntity,
+    door: Door,
+    connection: Connection,
+    address: tuple[str, int],
+    already_read: bytes = b"",
+) -> None:
+    """
+    Carry one connection to its end, in this thread; what goes wrong is told, never raised.
+
+    already_read: what another process took off the socket.
+    """
+    try:
+        if isinstance(connection.request, ssl.SSLSocket):
+            connection.request.do_handshake()
+        InboundAssociation(entity, door, connection, address, already_read).converse()
+    except (OSError, PeerGone) as fault:
+        # The peer's own affair: it hung up, could not do TLS with us, or asked for an association in no known way.
+        door.on_event("connection_lost", address=connection.address, error=type(fault).__name__)
+    except Exception as fault:  # noqa: BLE001  # One connection's fault must not print its data or end the others.
+        door.on_event("handler_failed", service="association", error=type(fault).__name__, where=origin(fault))
 
 
 def _printable(title: str) -> str:

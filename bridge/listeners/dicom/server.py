@@ -6,6 +6,7 @@ import errno
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import pydicom.config
@@ -22,6 +23,7 @@ from bridge.listeners.dicom.admission import Admission, parse_networks
 from bridge.listeners.dicom.association import Door, Operation, echo
 from bridge.listeners.dicom.catalogue import offered_services
 from bridge.listeners.dicom.connections import Connections
+from bridge.listeners.dicom.handover import HEAVY, Handover, TakeoverTransport
 from bridge.listeners.dicom.performed_steps import PerformedSteps
 from bridge.listeners.dicom.ports import DicomConfig, DicomServices, OnEvent, Peer, SendObjects
 from bridge.listeners.dicom.queries import Queries
@@ -67,8 +69,10 @@ class DicomServer:
             on_event=on_event,
             new_id=(clock or Clock()).new_id,
             connections=self._connections,
+            hand_on=Handover(config.hands_on_to, config.limits).hand_on if config.hands_on_to is not None else None,
+            heavy=HEAVY,
         )
-        self._transports: list[DicomTransport] = []
+        self._transports: list[DicomTransport | TakeoverTransport] = []
 
     @property
     def port(self) -> int:
@@ -99,6 +103,10 @@ class DicomServer:
         for title in self._admission.unresolved:
             self._on_event("peer_unresolved", peer=title)
         try:
+            if self._config.takes_over_at is not None:
+                self._transports.append(self._take_over(self._config.takes_over_at))
+                self._transports[0].start()
+                return
             if self._config.port is not None:
                 self._transports.append(self._bind(self._config.port, tls=False))
             if self._config.tls_port is not None:
@@ -121,6 +129,12 @@ class DicomServer:
         for transport in self._transports:
             transport.server_close()
         self._transports.clear()
+
+    def _take_over(self, path: Path) -> TakeoverTransport:
+        try:
+            return TakeoverTransport(_entity(self._config.ae_title), path, self._door)
+        except OSError as fault:
+            raise Misconfigured([f"dicom: {path}: {fault.strerror or 'cannot be listened on'}"]) from fault
 
     def _bind(self, port: int, *, tls: bool) -> DicomTransport:
         config = self._config

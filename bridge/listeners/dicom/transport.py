@@ -8,15 +8,13 @@ import socketserver
 import ssl
 import threading
 import time
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pynetdicom.ae import ApplicationEntity
 
 from bridge.listeners.dicom.admission import Network, may_come_plain
-from bridge.listeners.dicom.association import Door, InboundAssociation
+from bridge.listeners.dicom.association import Door, carry
 from bridge.listeners.dicom.connections import Connection
-from bridge.listeners.dicom.exchange import origin
-from bridge.listeners.dicom.upper_layer import PeerGone
 
 _BREATH_SECS: Final = 0.1
 # How often the accepting thread looks whether it shall stop.
@@ -123,14 +121,7 @@ class DicomTransport(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """Carry one connection from handshake to close."""
         connection = self._by_request[request]
         try:
-            self._carry(connection, client_address)
-        except (OSError, PeerGone) as fault:
-            # The peer's own affair: it hung up, could not do TLS with us, or asked for an association in no known way.
-            self._door.on_event("connection_lost", address=connection.address, error=type(fault).__name__)
-        except Exception as fault:  # noqa: BLE001  # One connection's fault must not print its data or end the others.
-            self._door.on_event(
-                "handler_failed", service="association", error=type(fault).__name__, where=origin(fault)
-            )
+            carry(self._entity, self._door, connection, client_address)
         finally:
             self._forget(request)
             self.shutdown_request(request)
@@ -138,11 +129,6 @@ class DicomTransport(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say that a connection could not be begun; the standard library prints the traceback."""
         self._door.on_event("connection_refused", reason="no_thread", address=str(client_address[0]))
-
-    def _carry(self, connection: Connection, client_address: Any) -> None:
-        if self._tls_context is not None:
-            cast(ssl.SSLSocket, connection.request).do_handshake()
-        InboundAssociation(self._entity, self._door, connection, client_address).converse()
 
     def _forget(self, request: Any) -> None:
         connection = self._by_request.pop(request, None)

@@ -39,9 +39,14 @@ class Wire(AssociationSocket):
     memory is taken, and the deadline is for the PDU, since a byte now and then would outlive any time-out per read.
     """
 
-    def __init__(self, association: Association, connected: socket.socket, limits: Limits) -> None:
+    def __init__(
+        self, association: Association, connected: socket.socket, limits: Limits, already_read: bytes = b""
+    ) -> None:
+        """already_read: what another process took off the socket, to be read again."""
         super().__init__(association, client_socket=connected)
         self._limits = limits
+        self._already_read = already_read
+        self._last_length = 0
         self._header = bytearray(PDU_HEADER_BYTES)
         self._body = bytearray()
         self._timeout = -1.0
@@ -71,7 +76,13 @@ class Wire(AssociationSocket):
         body = memoryview(self._body)[:length]
         self._fill(body, deadline)
         self.received_bytes += PDU_HEADER_BYTES + length
+        self._last_length = length
         return kind, body
+
+    @property
+    def last_pdu(self) -> bytes:
+        """The PDU that was read last, header and all."""
+        return bytes(self._header) + bytes(memoryview(self._body)[: self._last_length])
 
     def has_data(self) -> bool:
         """Say whether a read would find bytes now."""
@@ -117,6 +128,10 @@ class Wire(AssociationSocket):
     def _receive(self, view: memoryview, secs: float) -> int:
         if self.socket is None:
             raise ConnectionError
+        if self._already_read:
+            got = min(len(view), len(self._already_read))
+            view[:got], self._already_read = self._already_read[:got], self._already_read[got:]
+            return got
         self._set_timeout(secs)
         got = self.socket.recv_into(view)
         if not got:

@@ -1,0 +1,190 @@
+"""Associations that move images are carried by a process of their own: a stream of them does not stall the worklist.
+
+One interpreter runs one thread at a time, so four devices that store would make a query wait for each of them, several
+times over. The process at the door reads the association request and hands the connection on over a UNIX socket: the
+socket itself where it is plain; of one under TLS, whose keys cannot move to another process, the bytes in both directions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import socketserver
+import ssl
+import struct
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pynetdicom.ae import ApplicationEntity
+
+from bridge.codecs.dicom.status import Service
+from bridge.listeners.dicom.association import Door, carry
+from bridge.listeners.dicom.ports import Limits
+
+# What takes a core for as long as it lasts; queries and performed steps are answered at the door.
+HEAVY: Final = frozenset({Service.STORAGE, Service.GET, Service.MOVE})
+
+# Whether a socket comes along; lengths of the peer's address and of its association request.
+_HEAD = struct.Struct(">?HL")
+_HEAD_SECS: Final = 5.0
+_RELAYED_BYTES: Final = 256 << 10
+_STOP_LOOK_SECS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A connection that was handed on: its socket, where it came from, and the association request that it began with."""
+
+    connected: socket.socket
+    address: tuple[str, int]
+    request: bytes
+
+
+class Handover:
+    """The door's side. path: where the other process listens, if it runs."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+
+    def hand_on(self, connected: socket.socket, address: tuple[str, int], request: bytes) -> bool:
+        """
+        Let the other process carry an association; return when it is over, False at once if nobody takes it.
+
+        connected: the peer's socket; it stays open here, so that this process can end it. request: the A-ASSOCIATE-RQ as
+        it came, header and all.
+        """
+        is_secured = isinstance(connected, ssl.SSLSocket)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            try:
+                line.settimeout(_HEAD_SECS)
+                line.connect(str(self._path))
+                _send(line, None if is_secured else connected, address, request)
+            except OSError:
+                return False
+            if is_secured:
+                _relay(connected, line, self._limits.send_secs)
+            else:
+                line.settimeout(None)
+                with contextlib.suppress(OSError):
+                    line.recv(1)
+        return True
+
+
+class TakeoverTransport(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """The other process's side: it listens at *path* and carries what is handed on as if it had come to a port."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, entity: ApplicationEntity, path: Path, door: Door) -> None:
+        self._entity = entity
+        self._door = door
+        self._path = path
+        self.request_queue_size = door.limits.backlog
+        # Whoever listened here before us is gone: one node has one data folder.
+        path.unlink(missing_ok=True)
+        super().__init__(str(path), socketserver.BaseRequestHandler)
+        path.chmod(0o600)
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(_STOP_LOOK_SECS,), name="dicom-takeover", daemon=True
+        )
+
+    @property
+    def port(self) -> int:
+        """0: it has none."""
+        return 0
+
+    @property
+    def is_listening(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Take connections from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more; associations that are open go on."""
+        if self._thread.is_alive():
+            self.shutdown()
+            self._thread.join()
+        self.server_close()
+        self._path.unlink(missing_ok=True)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Carry one association; the line it came on closes with it, which tells the door."""
+        try:
+            received = _receive(request)
+        except (OSError, ValueError):
+            self.shutdown_request(request)
+            return
+        connection, _ = self._door.connections.enter(received.connected, received.address[0])
+        try:
+            carry(self._entity, self._door, connection, received.address, received.request)
+        finally:
+            self._door.connections.leave(connection)
+            received.connected.close()
+            self.shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say that an association could not be begun; the standard library prints the traceback."""
+        self._door.on_event("connection_refused", reason="no_thread", address="")
+
+
+def _send(line: socket.socket, passed: socket.socket | None, address: tuple[str, int], request: bytes) -> None:
+    origin = f"{address[0]} {address[1]}".encode()
+    head = _HEAD.pack(passed is not None, len(origin), len(request))
+    socket.send_fds(line, [head], [passed.fileno()] if passed is not None else [])
+    line.sendall(origin + request)
+
+
+def _receive(line: socket.socket) -> Received:
+    """Raises: OSError, ValueError, if what comes is not what the door sends."""
+    line.settimeout(_HEAD_SECS)
+    head, passed, _, _ = socket.recv_fds(line, _HEAD.size, 1)
+    connected = socket.socket(fileno=passed[0]) if passed else line
+    try:
+        has_socket, origin_length, request_length = _HEAD.unpack(head)
+        if has_socket != bool(passed):
+            raise ValueError("no socket came along")
+        text, _, port = _exactly(line, origin_length).decode().rpartition(" ")
+        return Received(connected, (text, int(port)), _exactly(line, request_length))
+    except (OSError, ValueError, struct.error) as fault:
+        connected.close()
+        raise ValueError("not a connection that was handed on") from fault
+
+
+def _exactly(line: socket.socket, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        more = line.recv(count - len(data))
+        if not more:
+            raise ConnectionError
+        data += more
+    return bytes(data)
+
+
+def _relay(outer: socket.socket, inner: socket.socket, send_secs: float) -> None:
+    """Carry bytes both ways until either side ends, or does not read for *send_secs*."""
+    scrap = memoryview(bytearray(_RELAYED_BYTES))
+    poll = select.poll()
+    for side in (outer, inner):
+        side.settimeout(send_secs)
+        poll.register(side, select.POLLIN)
+    with contextlib.suppress(OSError):
+        while True:
+            ready = {outer.fileno()} if _holds_more(outer) else {fd for fd, _ in poll.poll()}
+            for source, target in ((outer, inner), (inner, outer)):
+                if source.fileno() not in ready:
+                    continue
+                got = source.recv_into(scrap)
+                if not got:
+                    return
+                target.sendall(scrap[:got])
+
+
+def _holds_more(side: socket.socket) -> bool:
+    return isinstance(side, ssl.SSLSocket) and side.pending() > 0
