@@ -53,9 +53,25 @@ class Unsupported(BridgeError):
 
 
 class Incomplete(BridgeError):
-    """A required value is missing, or not in its table."""
+    """
+    A required value is missing, or not in its table.
+
+    faults: (place, sentence) of everything that is wrong, where more than one thing may be; `where` is the first place.
+    """
 
     code = "incomplete"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        where: str = "",
+        source: str = "",
+        faults: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(detail, code=code, where=where, source=source)
+        self.faults = tuple(faults)
 
 
 class Conflict(BridgeError):

@@ -8,13 +8,12 @@ from typing import Any
 from bridge.domain.claim import AttachmentKind, AuthorizationLine, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import MessageFilter, MessageState
-from bridge.domain.order import OrderDraft
-from bridge.domain.patient import PatientDraft
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.edit_message import MessageEditor
-from bridge.flows.enter_order import Entry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
+from bridge.flows.enter_order import Entered, Entry, Repeat, read_order
 from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
@@ -22,6 +21,7 @@ from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
+from bridge.mapping.typed_orders import read_typed_order
 from bridge.web.services import WebFlows
 from bridge.wiring import House
 
@@ -45,6 +45,9 @@ def web_flows(house: House) -> WebFlows:
         release_attachment=calls.release_attachment,
         enter_authorization=calls.enter_authorization,
         enter_order=calls.enter_order,
+        read_order=calls.read_order,
+        change_order=calls.change_order,
+        cancel_order=calls.cancel_order,
         undo_merge=calls.undo_merge,
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
@@ -59,6 +62,7 @@ class _Calls:
         self._undoer = MergeUndoer(*parts)
         self._editor = MessageEditor(house.store, house.clock, house.receiver)
         self._entry = Entry(*parts, house.stations_for)
+        self._authorizations = AuthorizationEntry(house.store, house.clock, house.rules)
         self._attacher = ImageAttacher(house.store, house.clock, house.destinations)
 
     def receive_message(self, raw: bytes, peer: str) -> bytes:
@@ -139,10 +143,20 @@ class _Calls:
     ) -> int:
         said = tuple(AuthorizationLine(line["code"], line.get("description", "")) for line in lines)
         typed = TypedAuthorization(number, payer, PatientIdentifier(*patient), accession_number or "", said)
-        return self._entry.enter_authorization(typed, actor)
+        return self._authorizations.enter_authorization(typed, actor)
 
-    def enter_order(self, *, order: OrderDraft, patient: PatientDraft, actor: str) -> str:
-        return self._entry.enter_order(order, patient, actor)
+    def enter_order(self, *, said: Mapping[str, Any], actor: str, repeat: Repeat | None = None) -> Entered:
+        return self._entry.enter_order(read_typed_order(said, self._house.typed_ground), actor, repeat)
+
+    def read_order(self, *, order_key: int, actor: str) -> Entered:
+        return read_order(self._house.store, self._house.clock, order_key, actor)
+
+    def change_order(self, *, order_key: int, said: Mapping[str, Any], actor: str, is_whole: bool) -> Entered:
+        typed = read_typed_order(said, self._house.typed_ground, is_change=not is_whole)
+        return self._entry.change_order(order_key, typed, actor)
+
+    def cancel_order(self, *, order_key: int, reason: str, actor: str) -> Entered:
+        return self._entry.cancel_order(order_key, reason, actor)
 
     def undo_merge(self, *, merge_key: int, reason: str, actor: str) -> str:
         return self._undoer.undo(merge_key, reason, actor)

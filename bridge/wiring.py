@@ -33,6 +33,7 @@ from bridge.mapping.device_presets import DevicePreset, device_profiles, load_pr
 from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
+from bridge.mapping.typed_orders import TypedGround
 from bridge.settings import Peer, Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
@@ -140,6 +141,21 @@ class House:
             identity.authority,
             self.settings.bridge.time_zone,
             {one.oid: one.name for one in identity.authorities if one.oid},
+        )
+
+    @property
+    def typed_ground(self) -> TypedGround:
+        """What orders without HL7 are read by: the base tables, and the procedures that any site knows."""
+        tables = self.mappings.base.tables
+        procedures: dict[str, str] = {}
+        for site in (self.mappings.base, *self.mappings.sites):
+            procedures |= {code: one for code, one in site.tables.get("procedure_modality", {}).items() if code != "*"}
+        return TypedGround(
+            self.settings.time_zone,
+            self.settings.identity.authority,
+            tables.get("modality", {}),
+            procedures,
+            self.clock.now(),
         )
 
     @cached_property

@@ -70,7 +70,7 @@ _READS = frozenset(
 )
 _MAY: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _READS,
-    Role.INTAKE: _READS | {Permission.DECIDE, Permission.MOVE_EXAMS},
+    Role.INTAKE: _READS | {Permission.DECIDE, Permission.MOVE_EXAMS, Permission.ENTER_ORDERS},
     Role.BILLING: _READS | {Permission.BILL},
     Role.IT: frozenset(
         {

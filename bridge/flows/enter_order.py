@@ -1,41 +1,74 @@
-"""What a person or a program types in: an order without HL7, an authorization without an order."""
+"""Orders without HL7: what a person or a program types becomes the same order that a message makes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from bridge.clock import Clock
-from bridge.domain.claim import Authorization, AuthorizationLine
-from bridge.domain.identifiers import PatientIdentifier, check_accession_number
-from bridge.domain.order import OrderDraft
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.message import Notice
+from bridge.domain.order import FINAL, Order, OrderAction, OrderDraft
 from bridge.domain.patient import Patient, PatientDraft
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.errors import Conflict, Incomplete
+from bridge.domain.typed_patient import is_contradicted
+from bridge.errors import BridgeError, Conflict, Incomplete
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_after
+from bridge.flows.decide_study import Deciding, decide_after, withdraw
 from bridge.flows.file_report import ReportNews, look_again
-from bridge.flows.refresh_worklist import OrderNews
+from bridge.flows.keep_order import keep_order
+from bridge.flows.move_order import move_order
+from bridge.flows.number_order import numbered, started_at
+from bridge.flows.record_visit import VisitNews, record_visit
+from bridge.flows.refresh_worklist import OrderNews, Scheduled, log_on_timeline
 from bridge.flows.register_patient import News, register_patient
 from bridge.flows.schedule_order import schedule_order
-from bridge.store import audit, authorizations, events, orders, patients, reports
+from bridge.mapping.typed_orders import TypedOrder
+from bridge.store import audit, order_entries, orders, patients, reports, studies
 from bridge.store.db import Store, WriteTx, lock
-from bridge.store.events import Event, Station
+from bridge.store.events import Station
+from bridge.store.registry import record_of
+
+# What HL7 calls the place of a fault is called otherwise where there is no HL7.
+_PLACES = {
+    "ORC-1": "accession_number",
+    "ORC-2": "placer_order_number",
+    "ORC-3": "accession_number",
+    "PID-3": "patient.patient_id",
+    "ZDS-1": "study_instance_uid",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class TypedAuthorization:
-    """An authorization as typed. payer: the payer's id. patient: whose; accession_number: for which order, "" for none."""
+class Repeat:
+    """By what a program marks an order that it may send again. key: its own, "" for none; digest: of the bytes."""
 
-    number: str
-    payer: str
-    patient: PatientIdentifier
-    accession_number: str = ""
-    lines: tuple[AuthorizationLine, ...] = ()
+    key: str = ""
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class Entered:
+    """An order as it stands now, and whose. is_new: it was not known before."""
+
+    order: Order
+    patient: Patient
+    is_new: bool = False
+    notices: list[Notice] = field(default_factory=list)
+
+
+def read_order(store: Store, clock: Clock, order_key: int, actor: str) -> Entered:
+    """Return an order as it stands, and note the look. Raises: LookupError."""
+    with store.write() as tx:
+        order = orders.get(tx, order_key)
+        patient = patients.survivor(tx, order.patient_key)
+        audit.add(tx, at=clock.now(), action="exam_viewed", actor=actor, patient_key=patient.key, order_key=order.key)
+    return Entered(order, patient)
 
 
 class Entry:
-    """Takes in what is typed."""
+    """Takes in orders that are typed, changed and cancelled by people and programs."""
 
     def __init__(
         self,
@@ -51,109 +84,190 @@ class Entry:
         self._destinations = destinations
         self._stations_for = stations_for
 
-    def enter_order(self, draft: OrderDraft, patient: PatientDraft, actor: str) -> str:
+    def enter_order(self, typed: TypedOrder, actor: str, repeat: Repeat | None = None) -> Entered:
         """
-        Create an order and return its accession number, made up where none was typed.
+        Create an order, or change the one that has its numbers; numbers that nobody typed are made up.
 
-        Raises: Incomplete, Malformed, Conflict, as for an order by HL7.
+        repeat: the same key and bytes again change nothing. Raises: Incomplete, Malformed, Conflict, as for an order by
+        HL7; Conflict at "patient", if name or birth date are not those of the patient with the number.
         """
-        now = self._clock.now()
-        draft = self._numbered(draft)
-        news = News("typed", now, now, is_order=True)
         with self._store.write() as tx:
             lock(tx, "identity")
-            registered = register_patient(tx, self._with_issuers(patient), news, self._rules)
-            told = OrderNews(
-                registered.patient, news, self._clock.new_uid, self._stations_for, by=actor, source_kind="user"
-            )
-            order = schedule_order(tx, draft, told, self._rules).order
-            assert order is not None
-            look_again(tx, reports.waiting_for(tx, order), ReportNews(news, self._rules, actor, source_kind="user"))
-            how = Deciding(self._rules, self._destinations, now, cause=actor)
-            decide_after(tx, [registered.patient.key], [order.key], how)
-            audit.add(
-                tx,
-                at=now,
-                action="order_entered",
-                actor=actor,
-                patient_key=registered.patient.key,
-                order_key=order.key,
-            )
-        return order.accession_number
+            known = self._known(tx, repeat, actor)
+            return known or self.enter(tx, typed, actor, repeat)
 
-    def enter_authorization(self, typed: TypedAuthorization, actor: str) -> int:
-        """
-        Store an authorization and return its key.
+    def enter(self, tx: WriteTx, typed: TypedOrder, actor: str, repeat: Repeat | None = None) -> Entered:
+        """Do as `enter_order`, in the caller's transaction, which holds the lock "identity"."""
+        typed = replace(typed, order=numbered(typed.order, self._clock, self._rules.authority))
+        draft = typed.order
+        accession = (draft.accession_number, draft.issuer_of_accession_number)
+        found = orders.find(tx, draft.filler_order_number, draft.placer_order_number, accession)
+        if found is not None:
+            self._check_steps(tx, found, draft)
+        elif typed.start is not None:
+            typed = replace(typed, order=started_at(draft, typed.start))
+        entered = self._apply(tx, typed, found, actor)
+        if repeat is not None and repeat.key:
+            entry = order_entries.Entry(actor, repeat.key, repeat.digest, entered.order.key)
+            order_entries.add(tx, entry, self._clock.now())
+        return entered
 
-        Raises: Incomplete without number or payer; Conflict, if patient or order is unknown, or it exists.
+    def change_order(self, order_key: int, typed: TypedOrder, actor: str) -> Entered:
         """
-        if not typed.number.strip() or not typed.payer.strip():
-            raise Incomplete("number and payer are needed", code="missing", where="number")
-        now = self._clock.now()
+        Change an order by what is said of it; another patient's number moves it to that patient.
+
+        Raises: LookupError, if there is none; else as `enter_order`.
+        """
         with self._store.write() as tx:
             lock(tx, "identity")
-            patient = self._holder(tx, typed.patient)
-            order_key = self._order_of(tx, patient, typed.accession_number) if typed.accession_number else None
-            if authorizations.find(tx, typed.payer, typed.number) is not None:
-                raise Conflict("this payer's authorization is known already", code="duplicate", where="number")
-            blank = Authorization(
-                key=0,
-                number=typed.number,
-                payer_id=typed.payer,
-                payer_name="",
-                patient_key=patient.key,
-                order_key=order_key,
-                lines=typed.lines,
-                source=actor,
-            )
-            made = authorizations.add(tx, blank, now)
-            if order_key is not None:
-                what = f"Authorization {typed.number} entered"
-                events.add(
-                    tx, Event(now, Station.AUTHORIZATION, what, actor, "authorization", str(made.key), order_key)
+            found = orders.get(tx, order_key)
+            if typed.order.steps and all(step.status in FINAL for step in orders.steps_of(tx, found.key)):
+                raise Conflict(
+                    "the exam has ended, and its steps stay as they are", code="record_locked", where="steps"
                 )
-            audit.add(tx, at=now, action="authorization_entered", actor=actor, patient_key=patient.key)
-        return made.key
+            self._check_steps(tx, found, typed.order)
+            own = _numbers_of(found, typed.order)
+            return self._apply(tx, replace(typed, order=own), found, actor)
 
-    def _holder(self, tx: WriteTx, identifier: PatientIdentifier) -> Patient:
-        issuer = identifier.issuer_of_patient_id or self._rules.authority
-        holder = patients.find(tx, PatientIdentifier(identifier.patient_id, issuer))
-        if holder is None:
-            raise Conflict("no such patient", code="unknown", where="patient")
-        return patients.survivor(tx, holder.key)
+    def cancel_order(self, order_key: int, reason: str, actor: str) -> Entered:
+        """
+        Cancel an order that nobody has started; cancelled before, it stays so.
 
-    def _order_of(self, tx: WriteTx, patient: Patient, accession_number: str) -> int:
-        for one in orders.by_accession(tx, accession_number):
-            if patients.survivor(tx, one.patient_key).key == patient.key:
-                return one.key
-        raise Conflict("this patient has no such order", code="unknown", where="accession_number")
+        Raises: LookupError; Incomplete without a reason; Conflict, if the exam has started or ended.
+        """
+        if not reason.strip():
+            raise Incomplete("say why, in a few words: it stays with the exam", code="missing", where="reason")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            found = orders.get(tx, order_key)
+            patient = patients.survivor(tx, found.patient_key)
+            told = self._told(News("typed", now, now, is_order=True), patient, actor)
+            draft = OrderDraft("CA", action=OrderAction.CANCEL, transaction_at=now)
+            try:
+                moved = move_order(tx, found, draft, told)
+            except BridgeError as fault:
+                raise _in_our_words(fault) from None
+            assert moved.order is not None
+            if moved.order.status != found.status:
+                log_on_timeline(tx, moved.order, told, Station.ORDER, f"Reason given: {reason.strip()[:400]}")
+            self._settle(tx, Entered(moved.order, patient), "order_cancelled", actor)
+        return Entered(moved.order, patient, notices=moved.notices)
 
-    def _numbered(self, draft: OrderDraft) -> OrderDraft:
-        """Give an order the numbers it was not typed with: a clinic without an order system has none."""
-        accession = draft.accession_number or self._clock.new_id()[:12].upper()
-        check_accession_number(accession, "accession_number")
-        if not draft.steps:
-            raise Incomplete("no step", code="missing", where="steps")
-        numbered = tuple(
-            step
-            if step.scheduled_procedure_step_id
-            else replace(step, scheduled_procedure_step_id=f"{accession[:13]}-{n}" if n > 1 else accession)
-            for n, step in enumerate(draft.steps, start=1)
-        )
-        return replace(
-            draft,
-            order_control="NW",
-            accession_number=accession,
-            issuer_of_accession_number=draft.issuer_of_accession_number or self._rules.authority,
-            requested_procedure_id=draft.requested_procedure_id or accession,
-            steps=numbered,
-        )
+    def _known(self, tx: WriteTx, repeat: Repeat | None, actor: str) -> Entered | None:
+        """Return the order of a key that came before. Raises: Incomplete, if it came with another order."""
+        known = order_entries.find(tx, actor, repeat.key) if repeat is not None and repeat.key else None
+        if known is None or repeat is None:
+            return None
+        if known.digest != repeat.digest:
+            raise Incomplete(
+                "this key came with another order before: a new order needs a new key",
+                code="key_used",
+                where="Idempotency-Key",
+            )
+        order = orders.get(tx, known.order_key)
+        return Entered(order, patients.survivor(tx, order.patient_key))
 
-    def _with_issuers(self, patient: PatientDraft) -> PatientDraft:
-        return replace(
-            patient,
-            identifiers=tuple(
-                one if one.issuer_of_patient_id else replace(one, issuer_of_patient_id=self._rules.authority)
-                for one in patient.identifiers
-            ),
-        )
+    def _apply(self, tx: WriteTx, typed: TypedOrder, found: Order | None, actor: str) -> Entered:
+        now = self._clock.now()
+        news = News("typed", now, now, is_order=True)
+        try:
+            patient = self._patient(tx, typed, found, news)
+            told = self._told(news, patient, actor)
+            if typed.visit is not None:
+                visit_news = VisitNews(typed.visit, news, patient.primary)
+                recorded = record_visit(tx, patient, visit_news)
+                visit = replace(typed.visit, admission_id=recorded.admission_id)
+                told = replace(told, patient=recorded.patient, visit=visit)
+            scheduled = self._schedule(tx, typed.order, found, told)
+        except BridgeError as fault:
+            raise _in_our_words(fault) from None
+        assert scheduled.order is not None
+        entered = Entered(scheduled.order, told.patient, found is None, scheduled.notices)
+        self._look_at_studies(tx, scheduled, news, actor)
+        self._settle(tx, entered, "order_entered" if found is None else "order_changed", actor)
+        return entered
+
+    def _schedule(self, tx: WriteTx, draft: OrderDraft, found: Order | None, told: OrderNews) -> Scheduled:
+        if found is not None and draft.action == OrderAction.CHANGE:
+            return keep_order(tx, found, draft, told, self._rules)
+        return schedule_order(tx, draft, told, self._rules)
+
+    def _patient(self, tx: WriteTx, typed: TypedOrder, found: Order | None, news: News) -> Patient:
+        draft = typed.patient
+        known = patients.survivor(tx, found.patient_key) if found is not None else None
+        if draft is None or (not draft.identifiers and known is not None):
+            assert known is not None
+            if draft is not None and not typed.confirmed:
+                self._check_person(tx, known, draft)
+            return known
+        if not draft.identifiers:
+            draft = replace(draft, identifiers=(self._number_for_now(),), provisional=True)
+        holder = patients.find(tx, draft.identifiers[0])
+        if holder is not None and typed.confirmed:
+            draft = PatientDraft(draft.identifiers)
+        elif holder is not None:
+            self._check_person(tx, holder, draft)
+        return register_patient(tx, draft, news, self._rules).patient
+
+    def _check_person(self, tx: WriteTx, holder: Patient, draft: PatientDraft) -> None:
+        if is_contradicted(record_of(tx, holder), draft, self._rules):
+            raise Conflict(
+                "name or birth date are not those of the patient with this number: look at the number, or confirm"
+                " that this is the patient",
+                code="another_person",
+                where="patient",
+            )
+
+    def _number_for_now(self) -> PatientIdentifier:
+        """Return a number for somebody whose own is not known. Source: HL7 table 0203 (MRT, temporary)."""
+        return PatientIdentifier(f"TEMP-{self._clock.new_id()[-8:].upper()}", self._rules.authority, "MRT")
+
+    def _check_steps(self, tx: WriteTx, found: Order, draft: OrderDraft) -> None:
+        """Refuse what is said of a step where nobody can say which one is meant."""
+        if not draft.steps or "scheduled_procedure_step_id" not in draft.derived:
+            return
+        open_steps = [step for step in orders.steps_of(tx, found.key) if step.status not in FINAL]
+        if open_steps and len(open_steps) != len(draft.steps):
+            raise Incomplete("the order has several steps: name each by its id", code="missing", where="steps")
+
+    def _told(self, news: News, patient: Patient, actor: str) -> OrderNews:
+        return OrderNews(patient, news, self._clock.new_uid, self._stations_for, by=actor, source_kind="user")
+
+    def _look_at_studies(self, tx: WriteTx, scheduled: Scheduled, news: News, actor: str) -> None:
+        """Let reports find the order; where it went to another patient, what was bound by it waits for a person."""
+        order = scheduled.order
+        assert order is not None
+        found = reports.waiting_for(tx, order)
+        if scheduled.moved_from is not None:
+            found += reports.of_orders(tx, [order.key])
+            how = Deciding(self._rules, self._destinations, news.heard_at, cause=actor)
+            for study in studies.of_order(tx, order.key):
+                if study.is_bound:
+                    withdraw(tx, study, "XO", "The order was moved to another patient.", how, actor="XO")
+        look_again(tx, found, ReportNews(news, self._rules, actor, source_kind="user"))
+
+    def _settle(self, tx: WriteTx, entered: Entered, action: str, actor: str) -> None:
+        now: datetime = self._clock.now()
+        how = Deciding(self._rules, self._destinations, now, cause=actor)
+        decide_after(tx, [entered.patient.key], [entered.order.key], how)
+        audit.add(tx, at=now, action=action, actor=actor, patient_key=entered.patient.key, order_key=entered.order.key)
+
+
+def _numbers_of(found: Order, draft: OrderDraft) -> OrderDraft:
+    """Return *draft* as news about *found*, which keeps the numbers that are not said anew."""
+    return replace(
+        draft,
+        order_control="XO",
+        action=OrderAction.CHANGE,
+        accession_number=draft.accession_number or found.accession_number,
+        issuer_of_accession_number=draft.issuer_of_accession_number or found.issuer_of_accession_number,
+        placer_order_number=draft.placer_order_number or found.placer_order_number,
+        filler_order_number=draft.filler_order_number or found.filler_order_number,
+    )
+
+
+def _in_our_words(fault: BridgeError) -> BridgeError:
+    """Return *fault* with its place as whoever typed the order calls it."""
+    fault.where = _PLACES.get(fault.where, fault.where)
+    return fault

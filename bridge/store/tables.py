@@ -39,6 +39,7 @@ from bridge.domain.appointment import AppointmentState
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
+from bridge.domain.order_list import ListState, RowOutcome
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import PerformedStatus
 from bridge.domain.report import ReportStatus
@@ -708,6 +709,77 @@ replay_jobs = Table(
     Column("ended_at", Instant),
     _one_of("state", ReplayState),
     Index(None, "state", "key"),
+)
+
+# The keys by which a program repeats an order that it has sent before. Source: the header Idempotency-Key.
+order_entries = Table(
+    "order_entries",
+    metadata,
+    _key(),
+    _text("actor"),
+    _text("idempotency_key"),
+    _text("digest"),
+    _to("order"),
+    Column("entered_at", Instant, nullable=False),
+    UniqueConstraint("actor", "idempotency_key"),
+)
+
+# Lists of orders that people hand in as files, and what became of each row.
+order_lists = Table(
+    "order_lists",
+    metadata,
+    _key(),
+    _text("file_name"),
+    Column("raw", LargeBinary, nullable=False),
+    _text("digest"),
+    _text("date_form"),
+    _text("entered_by"),
+    Column("state", Text, nullable=False),
+    _count("total"),
+    _count("cursor"),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    _one_of("state", ListState),
+    Index(None, "state", "key"),
+)
+order_list_rows = Table(
+    "order_list_rows",
+    metadata,
+    _key(),
+    Column("list_key", Key, ForeignKey("order_lists.key"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("outcome", Text, nullable=False),
+    _to("order", nullable=True),
+    Column("faults", JSON, nullable=False),
+    _one_of("outcome", RowOutcome),
+    UniqueConstraint("list_key", "number"),
+)
+
+# What a FHIR client calls its orders and appointments: by it they are found when they come again.
+fhir_resources = Table(
+    "fhir_resources",
+    metadata,
+    _key(),
+    _text("source"),
+    _text("resource_type"),
+    _text("resource_id"),
+    _to("order", nullable=True),
+    _to("appointment", nullable=True),
+    UniqueConstraint("source", "resource_type", "resource_id"),
+)
+# How far the reading of a FHIR server has come, by its own clock.
+fhir_bookmarks = Table(
+    "fhir_bookmarks",
+    metadata,
+    _key(),
+    _text("server"),
+    _text("resource_type"),
+    _text("since"),
+    _text("continue_at"),
+    Column("read_at", Instant),
+    _count("failures"),
+    UniqueConstraint("server", "resource_type"),
 )
 
 # Which exams, patients a message touched: its page leads to them.

@@ -24,6 +24,7 @@ _STATIC = Path(__file__).parent / "static"
 DESKS = (
     ("Today", "exams.today", Permission.READ_EXAMS, ""),
     ("Worklist", "worklist.show", Permission.READ_WORKLIST, ""),
+    ("New exam", "entry.new", Permission.ENTER_ORDERS, ""),
     ("Mismatches", "intake.mismatches", Permission.DECIDE, "mismatches"),
     ("Authorizations", "billing.authorizations", Permission.BILL, "to_release"),
     ("Messages", "messages.listed", Permission.READ_MESSAGES, "failed_messages"),
@@ -94,6 +95,10 @@ _ACTIONS = {
     "exam_viewed": "looked at an exam",
     "exams_searched": "searched for exams",
     "exams_listed": "listed exams",
+    "patients_searched": "looked for a patient",
+    "order_entered": "entered an order",
+    "order_changed": "changed an order",
+    "order_cancelled": "cancelled an order",
     "worklist_viewed": "looked at the worklist",
     "worklist_explained": "asked why an order is on the worklist",
     "study_viewed": "looked at a study",

@@ -39,6 +39,7 @@ class Problem:
     source: str = ""
     retry_after_secs: float | None = None
     incident: str = ""
+    faults: tuple[tuple[str, str], ...] = ()
 
     @property
     def title(self) -> str:
@@ -57,7 +58,9 @@ def of_error(error: BridgeError) -> Problem:
     """Return the problem that *error* is."""
     status = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 500)
     wait = error.retry_after_secs if isinstance(error, Unavailable) else None
-    return Problem(status, error.detail, error.code, error.where, error.source, wait or (2 if status == 503 else None))
+    wait = wait or (2 if status == 503 else None)
+    faults = error.faults if isinstance(error, Incomplete) else ()
+    return Problem(status, error.detail, error.code, error.where, error.source, wait, faults=faults)
 
 
 def answer(problem: Problem) -> Response:
@@ -89,7 +92,8 @@ def document(problem: Problem) -> dict[str, Any]:
         "source": problem.source,
         "incident": problem.incident,
     }
-    return {key: value for key, value in said.items() if value != ""}
+    each = {"errors": [{"where": where, "detail": detail} for where, detail in problem.faults]}
+    return {key: value for key, value in said.items() if value != ""} | (each if problem.faults else {})
 
 
 def operation_outcome(problem: Problem) -> dict[str, Any]:

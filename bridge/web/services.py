@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from bridge.clock import Clock
 from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.domain.message import MessageFilter, MessageState
-from bridge.domain.order import OrderDraft
-from bridge.domain.patient import PatientDraft
+from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.search_studies import StudySearch
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
@@ -69,9 +68,27 @@ class ReleaseAttachment(Protocol):
 
 
 class EnterOrder(Protocol):
-    """Take an order without HL7; returns its accession number."""
+    """Take an order without HL7. said: as `bridge.mapping.typed_orders` has it."""
 
-    def __call__(self, *, order: OrderDraft, patient: PatientDraft, actor: str) -> str: ...
+    def __call__(self, *, said: Mapping[str, Any], actor: str, repeat: Repeat | None = None) -> Entered: ...
+
+
+class ReadOrder(Protocol):
+    """Return how an order stands; the look is audited."""
+
+    def __call__(self, *, order_key: int, actor: str) -> Entered: ...
+
+
+class ChangeOrder(Protocol):
+    """Change an order by what is said of it. is_whole: everything that a new one needs must be said."""
+
+    def __call__(self, *, order_key: int, said: Mapping[str, Any], actor: str, is_whole: bool) -> Entered: ...
+
+
+class CancelOrder(Protocol):
+    """Cancel an order that nobody has started."""
+
+    def __call__(self, *, order_key: int, reason: str, actor: str) -> Entered: ...
 
 
 class UndoMerge(Protocol):
@@ -141,6 +158,9 @@ class WebFlows:
     release_attachment: ReleaseAttachment
     enter_authorization: EnterAuthorization
     enter_order: EnterOrder
+    read_order: ReadOrder
+    change_order: ChangeOrder
+    cancel_order: CancelOrder
     undo_merge: UndoMerge
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery

@@ -11,7 +11,7 @@ from bridge.clock import FixedClock
 from bridge.domain.claim import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.attach_images import ImageAttacher
-from bridge.flows.enter_order import Entry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import authorizations
 from bridge.store.tables import deliveries
@@ -31,7 +31,7 @@ def house(make_house: Callable[..., House]) -> House:
 
 def attached(house: House, state: AttachmentState) -> ClaimAttachment:
     """Put the study on an authorization of its patient, and the attachment in *state*."""
-    entry = Entry(house.store, house.clock, house.rules, house.destinations, house.stations_for)
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
     typed = TypedAuthorization("PA1", "60054", PatientIdentifier(PLAIN.patient_id), "A1")
     attacher = ImageAttacher(house.store, house.clock, house.destinations)
     key = entry.enter_authorization(typed, "user:bill")

@@ -16,7 +16,7 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.flows.attach_images import ImageAttacher
-from bridge.flows.enter_order import Entry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.search_studies import Asker
 from bridge.flows.undo_merge import MergeUndoer
@@ -313,7 +313,7 @@ def test_a_performed_step_moves_its_scheduled_one_and_is_final_once(house: House
 def test_a_bound_study_goes_onto_its_patient_s_authorization_and_nobody_else_s(house: House) -> None:
     say(house, order(PLAIN, "A1"))
     receive(house, image(PLAIN, "A1"))
-    entry = Entry(house.store, house.clock, house.rules, house.destinations, house.stations_for)
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
     attacher = ImageAttacher(house.store, house.clock, house.destinations)
     own = entry.enter_authorization(
         TypedAuthorization("PA1", "60054", PatientIdentifier(PLAIN.patient_id), "A1"), "user:bill"

@@ -25,6 +25,7 @@ from bridge.errors import Conflict, Misconfigured
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.enter_order import Entry
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.mapping.typed_orders import TypedOrder
 from bridge.outbox.publisher import StillWanted
 from bridge.outbox.worker import Worker
 from bridge.peer_check import check_peers
@@ -276,7 +277,8 @@ def test_an_order_that_no_site_sent_is_told_to_those_who_hear_of_all(make_ris: M
         ris = make_ris(sites=sites)
         house = ris.house
         entry = Entry(house.store, house.clock, house.rules, house.destinations, house.stations_for)
-        entry.enter_order(typed, PatientDraft((PatientIdentifier(PLAIN.patient_id, "RIVERSIDE"),)), "user:maria")
+        patient = PatientDraft((PatientIdentifier(PLAIN.patient_id, "RIVERSIDE"),))
+        entry.enter_order(TypedOrder(typed, patient), "user:maria")
         ris.perform("IN PROGRESS", uid=f"2.25.{len(told)}", accession="A5")
         assert ris.told == told
 

@@ -14,6 +14,7 @@ from bridge.domain.report import Report, ReportStatus
 from bridge.flows.enter_order import Entry
 from bridge.flows.replay_message import replay_message
 from bridge.flows.undo_merge import MergeUndoer
+from bridge.mapping.typed_orders import TypedOrder
 from bridge.store import audit, events, messages, orders, patients, reports
 from bridge.store.tables import messages as messages_table
 from bridge.store.tables import reports as reports_table
@@ -162,7 +163,8 @@ def test_a_report_that_comes_before_its_order_is_typed_finds_it(make_house: Make
         "NW", accession_number="A1", study_instance_uid=study_uid("A1"), steps=(StepDraft(modality="CT"),)
     )
     entry = Entry(house.store, house.clock, house.rules, house.destinations, house.stations_for)
-    entry.enter_order(typed, PatientDraft((PatientIdentifier(PLAIN.patient_id, "RIVERSIDE"),)), "user:maria")
+    patient = PatientDraft((PatientIdentifier(PLAIN.patient_id, "RIVERSIDE"),))
+    entry.enter_order(TypedOrder(typed, patient), "user:maria")
 
     assert is_filed(house, only_report(house))
     assert status_of(house) == StepStatus.COMPLETED

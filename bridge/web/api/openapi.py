@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 from bridge.domain.accounts import Permission
 from bridge.flows.read_filter import PARAMETERS as MESSAGE_PARAMETERS
 from bridge.web.access import needs, permission_of, services
-from bridge.web.api.orders import ORDER_KEYS
+from bridge.web.api.order_schema import ORDER_SCHEMA
 
 blueprint = Blueprint("api_openapi", __name__, url_prefix="/api")
 
@@ -31,7 +31,7 @@ QUERIES = {
 }
 _BODIES = {
     "/messages/replay": ("filter", "dry_run"),
-    "/orders": ORDER_KEYS,
+    "/orders/{reference}/cancel": ("reason",),
     "/mismatches/{mismatch_key}/decision": ("action", "accession_number", "patient", "reason"),
     "/studies/{study_instance_uid}/decision": ("action", "accession_number", "patient", "reason"),
     "/merges/{merge_key}/undo": ("reason",),
@@ -74,7 +74,7 @@ _PROBLEM = {
     "type": "object",
     "description": "RFC 9457 problem details",
     "properties": {name: {"type": "string"} for name in ("type", "title", "detail", "code", "where", "source")}
-    | {"status": {"type": "integer"}},
+    | {"status": {"type": "integer"}, "errors": {"type": "array", "description": "every fault, with its field"}},
 }
 
 
@@ -92,7 +92,7 @@ def _operation(app: Flask, rule: Rule, path: str, method: str) -> dict[str, Any]
             "5XX": {"description": "ours; later may work", "content": problem},
         },
     }
-    if method == "POST":
+    if method in ("POST", "PUT", "PATCH"):
         operation |= _request(path)
     return operation
 
@@ -102,6 +102,10 @@ def _parameters(rule: Rule, path: str, method: str) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if kind == "int" else "string"}}
         for kind, name in _PARAMETER.findall(rule.rule)
     ]
+    if (method, path) == ("POST", "/orders"):
+        found.append({"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 200}})
+    if (method, path) == ("DELETE", "/orders/{reference}"):
+        found.append({"name": "reason", "in": "query", "schema": {"type": "string"}})
     if method == "GET":
         found += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in QUERIES.get(path, ())]
     return found
@@ -110,6 +114,8 @@ def _parameters(rule: Rule, path: str, method: str) -> list[dict[str, Any]]:
 def _request(path: str) -> dict[str, Any]:
     if path == "/hl7":
         return {"requestBody": {"required": True, "content": {"application/hl7-v2": {"schema": {"type": "string"}}}}}
+    if path in ("/orders", "/orders/{reference}"):
+        return {"requestBody": {"required": True, "content": {"application/json": {"schema": ORDER_SCHEMA}}}}
     keys = _BODIES.get(path, ())
     schema = {"type": "object", "properties": {key: {} for key in keys}, "additionalProperties": False}
     return (

@@ -1,123 +1,103 @@
-"""An order without HL7: what a small clinic's own program, or a person, sends."""
+"""Orders without HL7: what a clinic's own program sends, changes and cancels."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+import re
 
-from flask import Blueprint, Response, jsonify
+import orjson
+from flask import Blueprint, Response, jsonify, request
 
 from bridge.domain.accounts import Permission
-from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier, check_accession_number, check_ae_title
-from bridge.domain.order import Code, OrderDraft, StepDraft
-from bridge.domain.patient import PatientDraft
-from bridge.errors import Incomplete, Malformed
+from bridge.domain.identifiers import digest_of
+from bridge.errors import Conflict, Malformed
+from bridge.flows.enter_order import Entered, Repeat
+from bridge.mapping.typed_orders import ORDER_KEYS
+from bridge.store import orders
 from bridge.web import bodies
 from bridge.web.access import caller, needs, services
+from bridge.web.api import shapes
 
 blueprint = Blueprint("api_orders", __name__, url_prefix="/api")
 
-ORDER_KEYS = (
-    "patient",
-    "accession_number",
-    "placer_order_number",
-    "procedure",
-    "modality",
-    "station_ae_title",
-    "scheduled",
-    "priority",
-    "reason",
-    "comments",
-    "referring_physician_name",
-    "requesting_physician",
-    "study_instance_uid",
-)
-_PATIENT_KEYS = ("patient_id", "issuer_of_patient_id", "name", "birth_date", "sex")
+_ROW = re.compile(r"order-([0-9]{1,18})")
+_KEY_MAX = 200
 
 
 @blueprint.post("/orders")
 @needs(Permission.ENTER_ORDERS)
 def enter_order() -> tuple[Response, int]:
-    """Put an exam on the worklist. procedure: {code, scheme, meaning}; scheduled: by the hospital's clock."""
+    """Put an exam on the worklist, or change the one with the same numbers; a key repeats it without harm."""
     body = bodies.only(bodies.json_object(), *ORDER_KEYS)
-    number = services().flows.enter_order(order=_order(body), patient=_patient(body), actor=caller().name)
-    response = jsonify(accession_number=number)
-    return response, 201
+    repeat = Repeat(_idempotency_key(), digest_of(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)))
+    entered = services().flows.enter_order(said=body, actor=caller().name, repeat=repeat)
+    return _answer(entered), 201 if entered.is_new else 200
 
 
-def _patient(body: dict[str, Any]) -> PatientDraft:
-    said = body.get("patient")
-    if not isinstance(said, dict):
-        raise Incomplete("an object with patient_id and name is wanted", code="missing", where="patient")
-    bodies.only(said, *_PATIENT_KEYS)
-    sex = bodies.text(said, "sex", limit=1).upper()
-    if sex not in ("", "M", "F", "O"):
-        raise Incomplete("one of M, F, O is wanted", code="not_in_table", where="sex", source="PS3.3 C.7.1.1")
-    issuer = bodies.text(said, "issuer_of_patient_id", limit=64) or services().settings.identity.authority
-    return PatientDraft(
-        identifiers=(PatientIdentifier(bodies.text(said, "patient_id", required=True, limit=64), issuer, "MR"),),
-        patient_name=bodies.text(said, "name", required=True, limit=194),
-        patient_birth_date=_date(bodies.text(said, "birth_date", limit=10)) or None,
-        patient_sex=sex or None,
-    )
+@blueprint.get("/orders/<reference>")
+@needs(Permission.ENTER_ORDERS)
+def read_order(reference: str) -> Response:
+    """Return how an order stands, by accession number or row id."""
+    return _answer(services().flows.read_order(order_key=_key_of(reference), actor=caller().name))
 
 
-def _order(body: dict[str, Any]) -> OrderDraft:
-    procedure = body.get("procedure")
-    if not isinstance(procedure, dict):
-        raise Incomplete("an object with code and meaning is wanted", code="missing", where="procedure")
-    bodies.only(procedure, "code", "scheme", "meaning")
-    code = Code(
-        bodies.text(procedure, "code", limit=16),
-        bodies.text(procedure, "scheme", limit=16) or "99LOCAL",
-        bodies.text(procedure, "meaning", required=True, limit=64),
-    )
-    number = bodies.text(body, "accession_number", limit=64)
-    return OrderDraft(
-        order_control="NW",
-        accession_number=check_accession_number(number, "accession_number"),
-        placer_order_number=EntityIdentifier(bodies.text(body, "placer_order_number", limit=64)),
-        study_instance_uid=bodies.text(body, "study_instance_uid", limit=64),
-        requested_procedure_description=code.code_meaning,
-        requested_procedure_code=code if code.code_value else None,
-        requested_procedure_priority=bodies.text(body, "priority", limit=16).upper() or None,
-        reason_for_the_requested_procedure=bodies.text(body, "reason", limit=1000) or None,
-        requested_procedure_comments=bodies.text(body, "comments", limit=1000) or None,
-        requesting_physician=bodies.text(body, "requesting_physician", limit=194) or None,
-        referring_physician_name=bodies.text(body, "referring_physician_name", limit=194) or None,
-        steps=(_step(body, code),),
-        where="body",
-    )
+@blueprint.route("/orders/<reference>", methods=["PUT"])
+@needs(Permission.ENTER_ORDERS)
+def replace_order(reference: str) -> Response:
+    """Say an order anew, whole; patient and procedure are wanted as for a new one."""
+    return _change(reference, is_whole=True)
 
 
-def _step(body: dict[str, Any], code: Code) -> StepDraft:
-    title = bodies.text(body, "station_ae_title", limit=64)
-    local, instant = _scheduled(bodies.text(body, "scheduled", required=True, limit=19))
-    return StepDraft(
-        modality=bodies.text(body, "modality", required=True, limit=16).upper(),
-        scheduled_station_ae_title=(check_ae_title(title, "station_ae_title"),) if title else None,
-        scheduled_start_local=local,
-        scheduled_start_at=instant,
-        scheduled_procedure_step_description=code.code_meaning,
-        scheduled_protocol_code=code if code.code_value else None,
-    )
+@blueprint.patch("/orders/<reference>")
+@needs(Permission.ENTER_ORDERS)
+def change_order(reference: str) -> Response:
+    """Change what is said of an order: an absent field stays, null erases, another patient's number moves it there."""
+    return _change(reference, is_whole=False)
 
 
-def _scheduled(text: str) -> tuple[str, datetime]:
-    try:
-        local = datetime.fromisoformat(text)
-    except ValueError:
-        raise Malformed("YYYY-MM-DDTHH:MM is wanted", where="scheduled", source="ISO 8601") from None
-    zone = services().settings.time_zone
-    if local.tzinfo is not None:
-        local = local.astimezone(zone)
-    return local.strftime("%Y%m%d%H%M%S"), local.replace(tzinfo=zone)
+@blueprint.delete("/orders/<reference>")
+@needs(Permission.ENTER_ORDERS)
+def delete_order(reference: str) -> Response:
+    """Cancel an order that nobody has started; the parameter reason says why."""
+    reason = request.args.get("reason", "").strip() or "cancelled by the program that ordered it"
+    return _answer(services().flows.cancel_order(order_key=_key_of(reference), reason=reason, actor=caller().name))
 
 
-def _date(text: str) -> str:
-    if not text:
-        return ""
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").strftime("%Y%m%d")
-    except ValueError:
-        raise Malformed("YYYY-MM-DD is wanted", where="birth_date", source="ISO 8601") from None
+@blueprint.post("/orders/<reference>/cancel")
+@needs(Permission.ENTER_ORDERS)
+def cancel_order(reference: str) -> Response:
+    """Cancel an order that nobody has started, with a reason."""
+    body = bodies.only(bodies.json_object(), "reason")
+    reason = bodies.text(body, "reason", required=True)
+    return _answer(services().flows.cancel_order(order_key=_key_of(reference), reason=reason, actor=caller().name))
+
+
+def _change(reference: str, *, is_whole: bool) -> Response:
+    body = bodies.only(bodies.json_object(), *ORDER_KEYS)
+    key = _key_of(reference)
+    changed = services().flows.change_order(order_key=key, said=body, actor=caller().name, is_whole=is_whole)
+    return _answer(changed)
+
+
+def _answer(entered: Entered) -> Response:
+    response = jsonify(shapes.entered(entered))
+    response.headers["Location"] = f"/api/exams/order-{entered.order.key}"
+    return response
+
+
+def _idempotency_key() -> str:
+    key = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    if len(key) > _KEY_MAX or not key.isprintable():
+        raise Malformed(f"at most {_KEY_MAX} printable characters", where="Idempotency-Key")
+    return key
+
+
+def _key_of(reference: str) -> int:
+    """Return the row of an order by its row id or its accession number. Raises: LookupError; Conflict, if several share it."""
+    row = _ROW.fullmatch(reference)
+    with services().store.read() as tx:
+        found = [orders.get(tx, int(row[1]))] if row else orders.by_accession(tx, reference)
+    if not found:
+        raise LookupError("no such order")
+    if len(found) > 1:
+        raise Conflict("several orders share this number: name one by its row id", code="ambiguous", where="reference")
+    return found[0].key

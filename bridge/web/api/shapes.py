@@ -8,6 +8,7 @@ from typing import Any
 
 from bridge.domain.claim import ClaimAttachment
 from bridge.domain.report import Report, ReportDocument, ReportVersion
+from bridge.flows.enter_order import Entered
 from bridge.store.audit import AuditRow
 from bridge.store.events import Event
 from bridge.store.listings.exam_detail import Exam, Published, ReachedStation, StudyOnExam
@@ -49,6 +50,28 @@ def person(one: Person | None) -> Json | None:
         "name": one.name,
         "birth_date": date(one.birth_date),
         "sex": one.sex or None,
+    }
+
+
+def entered(one: Entered) -> Json:
+    """Return an order that was typed, as it stands. accession_number, patient_id: made up where nobody typed them."""
+    order, number = one.order, one.order.patient_number
+    return {
+        "id": f"order-{order.key}",
+        "accession_number": order.accession_number,
+        "placer_order_number": order.placer_order_number.value or None,
+        "filler_order_number": order.filler_order_number.value or None,
+        "requested_procedure_id": order.requested_procedure_id,
+        "study_instance_uid": order.study_instance_uid,
+        "status": order.status.value,
+        "patient": {
+            "patient_id": number.patient_id,
+            "issuer_of_patient_id": number.issuer_of_patient_id,
+            "name": one.patient.patient_name,
+            "provisional": one.patient.provisional,
+        },
+        "is_new": one.is_new,
+        "notices": [notice.detail for notice in one.notices],
     }
 
 

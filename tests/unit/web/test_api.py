@@ -281,7 +281,7 @@ def test_an_order_comes_without_hl7(console: Console) -> None:
     exam = console.machine(Role.VIEWER).get(f"/api/exams/{answer.json['accession_number']}").json
     assert (exam["procedure"], exam["scheduled"]) == ("US abdomen", "2026-03-02T09:30:00")
     refused = console.machine(Role.SYSTEM).post("/api/orders", json={**body, "scheduled": "tomorrow"})
-    assert (refused.status_code, refused.json["where"]) == (400, "scheduled")
+    assert (refused.status_code, refused.json["where"]) == (422, "scheduled")
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,18 @@ def upgrade() -> None:
         op.f("ix_conflicting_instances_sop_instance_uid"), "conflicting_instances", ["sop_instance_uid"], unique=False
     )
     op.create_table(
+        "fhir_bookmarks",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("server", sa.Text(), server_default="", nullable=False),
+        sa.Column("resource_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("since", sa.Text(), server_default="", nullable=False),
+        sa.Column("continue_at", sa.Text(), server_default="", nullable=False),
+        sa.Column("read_at", Instant(), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_fhir_bookmarks")),
+        sa.UniqueConstraint("server", "resource_type", name=op.f("uq_fhir_bookmarks_server_resource_type")),
+    )
+    op.create_table(
         "leases",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
@@ -93,6 +105,26 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_messages_received_at"), "messages", ["received_at"], unique=False)
+    op.create_table(
+        "order_lists",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("file_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("date_form", sa.Text(), server_default="", nullable=False),
+        sa.Column("entered_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cursor", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("started_at", Instant(), nullable=True),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('looked-at', 'waiting', 'running', 'done', 'stopped')", name=op.f("ck_order_lists_state")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_order_lists")),
+    )
+    op.create_index(op.f("ix_order_lists_state_key"), "order_lists", ["state", "key"], unique=False)
     op.create_table(
         "patients",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -534,6 +566,36 @@ def upgrade() -> None:
     op.create_index(op.f("ix_message_subjects_order_key"), "message_subjects", ["order_key"], unique=False)
     op.create_index(op.f("ix_message_subjects_patient_key"), "message_subjects", ["patient_key"], unique=False)
     op.create_table(
+        "order_entries",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("actor", sa.Text(), server_default="", nullable=False),
+        sa.Column("idempotency_key", sa.Text(), server_default="", nullable=False),
+        sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("entered_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_order_entries_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_order_entries")),
+        sa.UniqueConstraint("actor", "idempotency_key", name=op.f("uq_order_entries_actor_idempotency_key")),
+    )
+    op.create_index(op.f("ix_order_entries_order_key"), "order_entries", ["order_key"], unique=False)
+    op.create_table(
+        "order_list_rows",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("list_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("faults", sa.JSON(), nullable=False),
+        sa.CheckConstraint(
+            "outcome IN ('new', 'changed', 'unchanged', 'refused')", name=op.f("ck_order_list_rows_state")
+        ),
+        sa.ForeignKeyConstraint(["list_key"], ["order_lists.key"], name=op.f("fk_order_list_rows_list_key")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_order_list_rows_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_order_list_rows")),
+        sa.UniqueConstraint("list_key", "number", name=op.f("uq_order_list_rows_list_key_number")),
+    )
+    op.create_index(op.f("ix_order_list_rows_order_key"), "order_list_rows", ["order_key"], unique=False)
+    op.create_table(
         "reports",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("identity", sa.Text(), nullable=False),
@@ -757,6 +819,25 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_events_order_key"), "events", ["order_key"], unique=False)
     op.create_index(op.f("ix_events_study_key"), "events", ["study_key"], unique=False)
+    op.create_table(
+        "fhir_resources",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("source", sa.Text(), server_default="", nullable=False),
+        sa.Column("resource_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("resource_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("appointment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["appointment_key"], ["appointments.key"], name=op.f("fk_fhir_resources_appointment_key")
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_fhir_resources_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_fhir_resources")),
+        sa.UniqueConstraint(
+            "source", "resource_type", "resource_id", name=op.f("uq_fhir_resources_source_resource_type_resource_id")
+        ),
+    )
+    op.create_index(op.f("ix_fhir_resources_appointment_key"), "fhir_resources", ["appointment_key"], unique=False)
+    op.create_index(op.f("ix_fhir_resources_order_key"), "fhir_resources", ["order_key"], unique=False)
     op.create_table(
         "mismatches",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

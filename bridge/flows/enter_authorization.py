@@ -1,0 +1,82 @@
+"""An authorization as somebody types it, with or without an order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.clock import Clock
+from bridge.domain.claim import Authorization, AuthorizationLine
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.patient import Patient
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.errors import Conflict, Incomplete
+from bridge.store import audit, authorizations, events, orders, patients
+from bridge.store.db import Store, WriteTx, lock
+from bridge.store.events import Event, Station
+
+
+@dataclass(frozen=True, slots=True)
+class TypedAuthorization:
+    """An authorization as typed. payer: the payer's id. patient: whose; accession_number: for which order, "" for none."""
+
+    number: str
+    payer: str
+    patient: PatientIdentifier
+    accession_number: str = ""
+    lines: tuple[AuthorizationLine, ...] = ()
+
+
+class AuthorizationEntry:
+    """Takes in authorizations that came by phone, fax or portal."""
+
+    def __init__(self, store: Store, clock: Clock, rules: ReconcileRules) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+
+    def enter_authorization(self, typed: TypedAuthorization, actor: str) -> int:
+        """
+        Store an authorization and return its key.
+
+        Raises: Incomplete without number or payer; Conflict, if patient or order is unknown, or it exists.
+        """
+        if not typed.number.strip() or not typed.payer.strip():
+            raise Incomplete("number and payer are needed", code="missing", where="number")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            patient = self._holder(tx, typed.patient)
+            order_key = self._order_of(tx, patient, typed.accession_number) if typed.accession_number else None
+            if authorizations.find(tx, typed.payer, typed.number) is not None:
+                raise Conflict("this payer's authorization is known already", code="duplicate", where="number")
+            blank = Authorization(
+                key=0,
+                number=typed.number,
+                payer_id=typed.payer,
+                payer_name="",
+                patient_key=patient.key,
+                order_key=order_key,
+                lines=typed.lines,
+                source=actor,
+            )
+            made = authorizations.add(tx, blank, now)
+            if order_key is not None:
+                what = f"Authorization {typed.number} entered"
+                events.add(
+                    tx, Event(now, Station.AUTHORIZATION, what, actor, "authorization", str(made.key), order_key)
+                )
+            audit.add(tx, at=now, action="authorization_entered", actor=actor, patient_key=patient.key)
+        return made.key
+
+    def _holder(self, tx: WriteTx, identifier: PatientIdentifier) -> Patient:
+        issuer = identifier.issuer_of_patient_id or self._rules.authority
+        holder = patients.find(tx, PatientIdentifier(identifier.patient_id, issuer))
+        if holder is None:
+            raise Conflict("no such patient", code="unknown", where="patient")
+        return patients.survivor(tx, holder.key)
+
+    def _order_of(self, tx: WriteTx, patient: Patient, accession_number: str) -> int:
+        for one in orders.by_accession(tx, accession_number):
+            if patients.survivor(tx, one.patient_key).key == patient.key:
+                return one.key
+        raise Conflict("this patient has no such order", code="unknown", where="accession_number")
