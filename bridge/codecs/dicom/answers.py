@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
+from bridge.codecs.dicom.device_text import FOLLOWS, Reading, fitted
 from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, SHORT_LENGTH_VRS, vr_of
 from bridge.codecs.dicom.keys import Key
 
@@ -25,7 +26,6 @@ CHARACTER_SET = 0x00080005
 
 # A record as stored: values by tag, UTF-8 or ASCII, even length; of a sequence the bytes of all its items.
 Record = dict[int, bytes]
-Encode = Callable[[bytes, str], bytes]
 
 
 class Step(NamedTuple):
@@ -42,6 +42,11 @@ class Step(NamedTuple):
     is_short: bool
     items: tuple[Step, ...] | None
     echo: bytes | None = None
+
+
+Encode = Callable[[bytes, Step], bytes]
+# Told of each element that a device gets less of, or other letters of, than is stored.
+OnLoss = Callable[[int], None]
 
 
 class Plan(NamedTuple):
@@ -124,23 +129,30 @@ def _head(tag: int, vr: str, explicit: bool) -> tuple[bytes, bool]:
     return head + vr.encode("ascii") + (b"" if is_short else b"\0\0"), is_short
 
 
-def answer(asked: Plan, encoded: bytes, wanted: CharacterSet | None, forced: CharacterSet | None) -> bytes:
+def answer(
+    asked: Plan,
+    encoded: bytes,
+    wanted: CharacterSet | None,
+    reading: Reading = FOLLOWS,
+    on_loss: OnLoss | None = None,
+) -> bytes:
     """
     Return the identifier that answers *asked* from the record *encoded*, in the best character set for the caller.
 
-    forced: what the caller's settings say it can read; names that do not fit are transliterated.
+    reading: what the caller can take by its profile; names that do not fit its set are transliterated.
     wanted: what its request declared; taken if every returned value fits. Else ASCII, else UTF-8.
     """
-    record = read_record(encoded)
+    record, forced = read_record(encoded), reading.character_set
     if forced is not None:
-        return _charset_element(forced, asked) + _emit(asked, record, _lossy_encoder(forced))
+        return _charset_element(forced, asked) + _emit(asked, record, _lossy_encoder(forced, reading, on_loss))
     for chosen in (wanted, charset.ASCII):
         if chosen is not None and chosen.is_sound:
             try:
-                return _charset_element(chosen, asked) + _emit(asked, record, _strict_encoder(chosen))
+                encode = _cutting(_strict_encoder(chosen), reading, on_loss)
+                return _charset_element(chosen, asked) + _emit(asked, record, encode)
             except UnicodeEncodeError:
                 continue
-    return _charset_element(charset.UTF8, asked) + _emit(asked, record, _as_stored)
+    return _charset_element(charset.UTF8, asked) + _emit(asked, record, _cutting(_as_stored, reading, on_loss))
 
 
 def _charset_element(chosen: CharacterSet, asked: Plan) -> bytes:
@@ -161,7 +173,7 @@ def _emit(asked: Plan, record: Record, encode: Encode) -> bytes:
             if step.items is not None:
                 value = _emit_items(step, value, asked.explicit, encode)
             elif step.vr in TEXT_VRS:
-                value = encode(value, step.vr)
+                value = encode(value, step)
         out.append(step.head)
         out.append((_SHORT_LENGTH if step.is_short else _LENGTH).pack(len(value)))
         out.append(value)
@@ -183,26 +195,48 @@ def _whole(tags: tuple[int, ...], explicit: bool) -> Plan:
     return plan(keys, EXPLICIT_LITTLE if explicit else "")
 
 
-def _as_stored(value: bytes, vr: str) -> bytes:
+def _as_stored(value: bytes, step: Step) -> bytes:
     return value
 
 
 def _strict_encoder(chosen: CharacterSet) -> Encode:
-    def encode(value: bytes, vr: str) -> bytes:
+    def encode(value: bytes, step: Step) -> bytes:
         if value.isascii():
             return value
-        encoded = chosen.encode(value.decode("utf-8").rstrip(" "), person_name=vr == "PN")
-        return encoded + b" " * (len(encoded) % 2)
+        return _padded(chosen.encode(value.decode("utf-8").rstrip(" "), person_name=step.vr == "PN"))
 
     return encode
 
 
-def _lossy_encoder(chosen: CharacterSet) -> Encode:
-    def encode(value: bytes, vr: str) -> bytes:
-        if value.isascii():
+def _lossy_encoder(chosen: CharacterSet, reading: Reading, on_loss: OnLoss | None) -> Encode:
+    def encode(value: bytes, step: Step) -> bytes:
+        if value.isascii() and not reading.cuts:
             return value
-        text, is_name = value.decode("utf-8").rstrip(" "), vr == "PN"
-        encoded = chosen.encode(charset.transliterate(text, chosen, person_name=is_name), person_name=is_name)
-        return encoded + b" " * (len(encoded) % 2)
+        text, is_name = value.decode("utf-8").rstrip(" "), step.vr == "PN"
+        shown = fitted(charset.transliterate(text, chosen, person_name=is_name), step.tag, step.vr, reading)
+        if on_loss is not None and shown != text:
+            on_loss(step.tag)
+        return _padded(chosen.encode(shown, person_name=is_name))
 
     return encode
+
+
+def _cutting(encode: Encode, reading: Reading, on_loss: OnLoss | None) -> Encode:
+    """Cut what is too long before it is encoded."""
+    if not reading.cuts:
+        return encode
+
+    def cut_and_encode(value: bytes, step: Step) -> bytes:
+        text = value.decode("utf-8").rstrip(" ")
+        shown = fitted(text, step.tag, step.vr, reading)
+        if shown == text:
+            return encode(value, step)
+        if on_loss is not None:
+            on_loss(step.tag)
+        return encode(_padded(shown.encode("utf-8")), step)
+
+    return cut_and_encode
+
+
+def _padded(encoded: bytes) -> bytes:
+    return encoded + b" " * (len(encoded) % 2)

@@ -138,6 +138,9 @@ def parse(raw: bytes) -> CharacterSet:
 
 def parse_setting(text: str) -> CharacterSet | None:
     """Return the character set of a settings value such as "ISO_IR 100", None if it names none that is sound."""
+    if text == "ISO_IR 6":
+        # An answer in the default repertoire names no set at all. Source: PS3.3 C.12.1.1.2.
+        return ASCII
     found = parse(text.encode("latin_1", "replace"))
     return found if text and found.is_sound else None
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.codecs.dicom import answers, charset
 from bridge.codecs.dicom.answers import CHARACTER_SET
+from bridge.codecs.dicom.device_text import Reading
 from bridge.codecs.dicom.elements import vr_of
 from bridge.codecs.dicom.keys import StudyQuery
 from bridge.domain import matching
@@ -64,10 +65,10 @@ def find_answers(
     charset_setting: what the peer can read, "" to follow its query. Source: PS3.4 C.2.2.1.2, C.4.1.1.3.2.
     """
     plan = answers.plan(query.keys, transfer_syntax_uid)
-    forced = charset.parse_setting(charset_setting)
+    reading = Reading(charset.parse_setting(charset_setting))
     for record in records(entry, query.level):
         if _matches(record, query):
-            yield answers.answer(plan, answers.encode_record(_encoded(record)), query.character_set, forced)
+            yield answers.answer(plan, answers.encode_record(_encoded(record)), query.character_set, reading)
 
 
 def records(entry: StudyEntry, level: str) -> Iterator[Texts]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from bridge.codecs.dicom import answers, charset, values, worklist_details, worklist_model
 from bridge.codecs.dicom.answers import Record
+from bridge.codecs.dicom.device_text import Reading
 from bridge.codecs.dicom.elements import vr_of
 from bridge.codecs.dicom.keys import WorklistQuery
 from bridge.domain import matching
@@ -89,9 +90,9 @@ def answer(
     peer's settings say it can read, "" if nothing. Source: PS3.4 K.2.2.1.2, K.4.1.1.4.
     """
     asked = answers.plan(query.keys, transfer_syntax_uid)
-    forced = charset.parse_setting(charset_setting)
+    reading = Reading(charset.parse_setting(charset_setting))
     status = PENDING if query.is_fully_supported else PENDING_WITH_UNSUPPORTED_KEYS
-    return status, answers.answer(asked, encoded, query.character_set, forced)
+    return status, answers.answer(asked, encoded, query.character_set, reading)
 
 
 def matches(encoded: bytes, query: WorklistQuery) -> bool:
