@@ -58,7 +58,7 @@ def _collect_faults(house: House) -> None:
     loads: tuple[Callable[[], Any], ...] = (
         lambda: house.mappings,
         lambda: house.rules,
-        lambda: house.device_profiles,
+        lambda: house.devices,
     )
     for load in loads:
         try:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Protocol
 
 from bridge.clock import Clock
-from bridge.domain.device_profile import UNASSIGNED_STATION, DeviceProfile
+from bridge.domain.device_profile import UNASSIGNED_STATION
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
+from bridge.flows.device_profiles import DeviceProfiles
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
@@ -29,7 +30,7 @@ from bridge.flows.record_performed_step import PerformedStepRecorder
 from bridge.flows.reload_mappings import LiveMappings, MappingWatch
 from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.search_studies import StudySearch
-from bridge.mapping.device_presets import DevicePreset, device_profiles, load_presets
+from bridge.mapping.device_presets import load_presets
 from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
@@ -99,13 +100,10 @@ class House:
         return self.live_mappings.current
 
     @cached_property
-    def device_presets(self) -> dict[str, DevicePreset]:
-        return load_presets(shipped_mappings(), self.settings.bridge.mappings)
-
-    @cached_property
-    def device_profiles(self) -> dict[str, DeviceProfile]:
-        """What the settings say each peer is shown of the worklist, by its AE title."""
-        return device_profiles(self.settings.dicom.peers, self.device_presets)
+    def devices(self) -> DeviceProfiles:
+        """What each peer is shown of the worklist. Raises: Misconfigured, with every fault of settings and presets."""
+        presets = load_presets(shipped_mappings(), self.settings.bridge.mappings)
+        return DeviceProfiles(self.store, self.clock, self.settings.dicom.peers, presets)
 
     @cached_property
     def rules(self) -> ReconcileRules:
@@ -224,7 +222,7 @@ class House:
     def stations_for(self, modality: str) -> tuple[str, ...]:
         """Return the devices that may do *modality* where an order names no station."""
         titles = [one.ae_title for one in self.settings.dicom.peers if "modality" in one.roles]
-        devices = [self.device_profiles[title] for title in titles]
+        devices = [self.devices.settled(title) for title in titles]
         fitting = [one.ae_title for one in devices if modality in one.modalities]
         anything = [one.ae_title for one in devices if not one.modalities]
         return tuple(fitting or anything) or (UNASSIGNED_STATION,)

@@ -70,13 +70,18 @@ def check(config: Path | None, connect: bool, as_json: bool) -> None:
     house = open_house(config)
     prepare(house)
     falling_back = [site.name for site in house.mappings.sites if not site.authority]
+    with house.store.read() as tx:
+        overruled = house.devices.faults(tx)
     calls = check_peers(house) if connect else []
     if as_json:
-        print_json({"ok": True, "sites_without_authority": falling_back, "peers": calls})
+        faults = {"sites_without_authority": falling_back, "device_choices_that_do_not_count": overruled}
+        print_json({"ok": True, **faults, "peers": calls})
         return
     click.echo(f"settings, mappings ({len(house.mappings.sites)} sites), rules and schema {schema.latest()} are sound")
     for name in falling_back:
         click.echo(f"site {name}: identifiers without an authority count as {house.settings.identity.authority}'s")
+    for fault in overruled:
+        click.echo(f"{fault}: what was chosen in the console does not count")
     if connect:
         print_table(calls, ("name", "kind", "address", "answer", "milliseconds"), "no peers or servers are configured")
         if any(not call["ok"] for call in calls):

@@ -1139,6 +1139,17 @@ worklist_queries = Table(
     Index(None, "calling_ae_title", "key"),
 )
 
+# What people chose for a device beyond its settings: the same keys, laid over them.
+device_choices = Table(
+    "device_choices",
+    metadata,
+    Column("ae_title", Text, primary_key=True),
+    Column("choices", JSON, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    _text("changed_by"),
+    _count("version", 1),
+)
+
 # ── the house itself ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 # Who ticks, who owns what, for how long: one row a thing, taken by fenced update.

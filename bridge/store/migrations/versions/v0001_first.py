@@ -31,6 +31,15 @@ def upgrade() -> None:
         op.f("ix_conflicting_instances_sop_instance_uid"), "conflicting_instances", ["sop_instance_uid"], unique=False
     )
     op.create_table(
+        "device_choices",
+        sa.Column("ae_title", sa.Text(), nullable=False),
+        sa.Column("choices", sa.JSON(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.Column("changed_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("ae_title", name=op.f("pk_device_choices")),
+    )
+    op.create_table(
         "fhir_bookmarks",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("server", sa.Text(), server_default="", nullable=False),
