@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -32,15 +33,15 @@ class Step(NamedTuple):
     """
     One element of an answer.
 
-    head: tag, and VR in explicit VR. is_short: two bytes of length. items: steps inside a sequence, () for all that is
-    stored of it, None for a value. echo: returned as sent (a private creator), None otherwise.
+    head: tag, and VR in explicit VR. is_short: two bytes of length. inside: of a sequence, one without steps for all that
+    is stored of it; None for a value. echo: returned as sent (a private creator), None otherwise.
     """
 
     tag: int
     vr: str
     head: bytes
     is_short: bool
-    items: tuple[Step, ...] | None
+    inside: Plan | None
     echo: bytes | None = None
 
 
@@ -49,8 +50,13 @@ Encode = Callable[[bytes, Step], bytes]
 OnLoss = Callable[[int], None]
 
 
-class Plan(NamedTuple):
-    """The elements of an answer in tag order, without the character set, and whether each carries its VR."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """
+    The elements of an answer in tag order, without the character set, and whether each carries its VR.
+
+    Equal to itself alone: answers are remembered by it, and its hash would take longer than an answer.
+    """
 
     steps: tuple[Step, ...]
     explicit: bool
@@ -116,9 +122,9 @@ def _creator_of(tag: int) -> int:
 
 def _step(key: Key, explicit: bool, *, is_creator: bool) -> Step:
     vr = "LO" if is_creator else vr_of(key.tag) or key.vr or "UN"
-    items = plan(key.items or (), EXPLICIT_LITTLE if explicit else "").steps if vr == "SQ" else None
+    inside = plan(key.items or (), EXPLICIT_LITTLE if explicit else "") if vr == "SQ" else None
     head, is_short = _head(key.tag, vr, explicit)
-    return Step(key.tag, vr, head, is_short, items, key.value if is_creator else None)
+    return Step(key.tag, vr, head, is_short, inside, key.value if is_creator else None)
 
 
 def _head(tag: int, vr: str, explicit: bool) -> tuple[bytes, bool]:
@@ -170,8 +176,8 @@ def _emit(asked: Plan, record: Record, encode: Encode) -> bytes:
     for step in asked.steps:
         value = record.get(step.tag, b"") if step.echo is None else step.echo
         if value:
-            if step.items is not None:
-                value = _emit_items(step, value, asked.explicit, encode)
+            if step.inside is not None:
+                value = _emit_items(step.inside, value, encode)
             elif step.vr in TEXT_VRS:
                 value = encode(value, step)
         out.append(step.head)
@@ -180,11 +186,10 @@ def _emit(asked: Plan, record: Record, encode: Encode) -> bytes:
     return b"".join(out)
 
 
-def _emit_items(step: Step, stored: bytes, explicit: bool, encode: Encode) -> bytes:
+def _emit_items(inside: Plan, stored: bytes, encode: Encode) -> bytes:
     out = []
     for item in read_items(stored):
-        inside = Plan(step.items, explicit) if step.items else _whole(tuple(item), explicit)
-        body = _emit(inside, item, encode)
+        body = _emit(inside if inside.steps else _whole(tuple(item), inside.explicit), item, encode)
         out.append(_ITEM + _LENGTH.pack(len(body)) + body)
     return b"".join(out)
 

@@ -64,11 +64,14 @@ class Queries:
         try:
             if request.data_set is None:
                 raise Malformed("no identifier", code="no_identifier", source="PS3.7 9.1.2")
+            pending: dict[int, bytes] = {}
             for code, identifier in self._answers(exchange, request, request.data_set, course):
                 if course.sent % _LOOK_EVERY == 0 and exchange.is_cancelled(request):
                     course.final = Outcome(status.CANCELLED)
                     break
-                exchange.queue(request.context.context_id, _pending(request, code), identifier)
+                if code not in pending:
+                    pending[code] = _pending(request, code)
+                exchange.queue(request.context.context_id, pending[code], identifier)
                 course.sent += 1
         except BridgeError as fault:
             course.final, course.reason = outcome_of(service, fault), fault.code
