@@ -36,10 +36,16 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange(Range):
-    """A time window; one whose low end is after its high end crosses midnight."""
+    """A time window; one whose low end is after its high end crosses midnight. is_range: the key was one, not one time."""
+
+    is_range: bool = True
+
+    @property
+    def crosses_midnight(self) -> bool:
+        return bool(self.low and self.high) and self.low > self.high
 
     def __contains__(self, value: object) -> bool:
-        if self.low and self.high and self.low > self.high:
+        if self.crosses_midnight:
             return isinstance(value, str) and value != "" and (value >= self.low or value <= self.high)
         return Range.__contains__(self, value)
 
@@ -102,7 +108,9 @@ def parse_time_range(key: str) -> TimeRange | None:
     if is_universal(key):
         return None
     low, high = _range_ends(key)
-    return TimeRange(_time_end(low, _DAY_START), _time_end(high, _DAY_END))
+    earliest, latest = _time_end(low, _DAY_START), _time_end(high, _DAY_END)
+    # A fraction's last zeros say nothing, and would sort behind the same time without them.
+    return TimeRange(earliest.rstrip("0").rstrip(".") if "." in earliest else earliest, latest, is_range="-" in key)
 
 
 def _range_ends(key: str) -> tuple[str, str]:
@@ -150,7 +158,7 @@ def combined_range(dates: Range | None, times: TimeRange | None) -> Range | None
     Two filters would lose a night shift: 31 January to 1 February from 22:00 to 06:00 is eight hours, not two
     evenings. Source: PS3.4 K.6-1 (remark on scheduled start), C.2.2.2.5.
     """
-    if dates is None or times is None or dates.low == dates.high or times.low == times.high:
+    if dates is None or times is None or dates.low == dates.high or not times.is_range:
         return None
     low = dates.low + (times.low or _DAY_START) if dates.low else ""
     return Range(low, dates.high + (times.high or _DAY_END) if dates.high else "")
@@ -222,18 +230,52 @@ def match_person_name(key: str, value: str) -> bool:
     Neither case nor accents count; "SMITH" is not "SMITHSON", "SMITH*" is "SMITH^JOHN". Groups of the key that are
     empty or universal ask nothing. Source: PS3.4 C.2.2.2.1, C.2.2.2.4.
     """
-    wanted = [fold_name(group) for group in key.split("=") if not is_universal(group.replace("^", ""))]
-    if not wanted:
-        return True
-    stored = [fold_name(group) for group in value.split("=")]
-    return any(_group_matches(want, have) for want in wanted for have in stored if have)
+    wanted = name_keys(key)
+    stored = name_groups(value)
+    return not wanted or any(_group_fits(want, have) for want in wanted for have in stored)
 
 
-def _group_matches(want: str, have: str) -> bool:
-    if "*" in want or "?" in want:
-        # "SMITH^*" asks for a given name only in letter: a record without one is still a Smith.
-        return _fits(_segments(want), have) or _fits(_segments(want.replace("^*", "*")), have)
-    return want == have
+def name_groups(value: str) -> tuple[str, ...]:
+    """Return the component groups of a stored name as they are compared, without empty ones."""
+    return tuple(folded for group in value.split("=") if (folded := fold_name(group)))
+
+
+def name_keys(key: str) -> tuple[str, ...]:
+    """
+    Return what the groups of a name key ask for, folded, each in every form; () if the key asks for no name.
+
+    "SMITH^*" asks for a given name only in letter: a record without one is still a Smith, a Smithson is none.
+
+    >>> name_keys("SMITH^*^*=*"), name_keys("Ek=^^")
+    (('smith^*', 'smith'), ('ek',))
+    """
+    found: list[str] = []
+    for group in key.split("="):
+        components = [] if asks_no_name(group) else fold_name(group).split("^")
+        count = len(components)
+        while components and not components[-1].strip("*"):
+            components.pop()
+        if components:
+            whole = "^".join(components)
+            found += [whole] if len(components) == count else [f"{whole}^*", whole]
+    return tuple(dict.fromkeys(found))
+
+
+def asks_no_name(key: str) -> bool:
+    """Say whether a name key is nothing but delimiters, blanks and asterisks."""
+    return is_universal(key.translate(_NO_DELIMITERS))
+
+
+def has_wildcard(key: str) -> bool:
+    """Say whether a text key holds * or ?."""
+    return "*" in key or "?" in key
+
+
+_NO_DELIMITERS = str.maketrans("", "", "^=")
+
+
+def _group_fits(want: str, have: str) -> bool:
+    return _fits(_segments(want), have) if has_wildcard(want) else want == have
 
 
 def match_uid_list(keys: Sequence[str], value: str) -> bool:

@@ -1,22 +1,21 @@
-"""A modality asks for its worklist: found by index, matched on the encoded items, cut to the keys it asked for.
+"""A modality asks for its worklist: found and matched by the database, cut to the keys it asked for.
 
 The answers are complete before the first one is sent: a slow device must not hold a database connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from bridge.codecs.dicom import charset
-from bridge.codecs.dicom.keys import WorklistQuery, to_worklist_query
-from bridge.codecs.dicom.worklist_item import answer, matches
+from bridge.codecs.dicom.worklist_item import answer
+from bridge.codecs.dicom.worklist_query import WorklistQuery, to_worklist_query
 from bridge.errors import BridgeError
 from bridge.store import worklist
 from bridge.store.db import Store
-from bridge.store.worklist import Narrowing
+from bridge.store.worklist import Found
 
 _log = structlog.get_logger(__name__)
 
@@ -54,46 +53,24 @@ def answer_worklist(
     default = charset.parse_setting(peer_charset) or charset.LATIN_1
     query = to_worklist_query(identifier, transfer_syntax_uid, default_charset=default)
     with store.read() as tx:
-        found = worklist.candidates(tx, narrowing(query))
+        found = worklist.find(tx, query.search, MAX_ITEMS + 1)
+    if query.hints:
+        _log.warning("worklist_query_odd", peer=calling, hints=query.hints)
     answers = Answers()
-    for step_key, encoded in found:
-        if len(answers) == MAX_ITEMS:
-            _log.warning("worklist_cut", peer=calling, at=MAX_ITEMS)
-            answers.was_cut = True
-            break
-        one = _answer(step_key, encoded, query, transfer_syntax_uid, peer_charset)
-        if one is not None:
-            answers.append(one)
+    answers.was_cut = len(found) > MAX_ITEMS
+    if answers.was_cut:
+        _log.warning("worklist_cut", peer=calling, at=MAX_ITEMS)
+    for one in found[:MAX_ITEMS]:
+        answered = _answer(one, query, transfer_syntax_uid, peer_charset)
+        if answered is not None:
+            answers.append(answered)
     return answers
 
 
-def narrowing(query: WorklistQuery) -> Narrowing:
-    """Return the part of *query* that indexes can answer."""
-    window = query.start_window
-    return Narrowing(
-        scheduled_station_ae_title=_exact(query.scheduled_station_ae_title),
-        modality=_exact(query.modality),
-        starts_from=(window.low or None) if window is not None else None,
-        starts_until=(window.high or None) if window is not None else None,
-        accession_number=_exact(query.accession_number),
-        patient_id=_exact(query.patient_id),
-        study_instance_uid=tuple(query.study_instance_uid),
-    )
-
-
-def _answer(
-    step_key: int, encoded: bytes, query: WorklistQuery, transfer_syntax_uid: str, peer_charset: str
-) -> Answer | None:
-    """One record that cannot be matched or encoded is left out and logged; it never breaks the list."""
+def _answer(found: Found, query: WorklistQuery, transfer_syntax_uid: str, peer_charset: str) -> Answer | None:
+    """One record that cannot be encoded is left out and logged; it never breaks the list."""
     try:
-        if not matches(encoded, query):
-            return None
-        return Answer(*answer(encoded, query, transfer_syntax_uid, peer_charset), step_key)
+        return Answer(*answer(found.encoded, query, transfer_syntax_uid, peer_charset), found.step_key)
     except (BridgeError, UnicodeError, ValueError) as fault:
-        _log.error("worklist_entry_left_out", step=step_key, fault=type(fault).__name__)
+        _log.error("worklist_entry_left_out", step=found.step_key, fault=type(fault).__name__)
         return None
-
-
-def _exact(values: Sequence[str]) -> tuple[str, ...]:
-    """Return *values* if every one is plain: a wildcard beside them widens the whole key."""
-    return () if any(set(value) & set("*?") for value in values) else tuple(value.strip() for value in values)

@@ -6,14 +6,15 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
+from bridge.codecs.dicom.worklist_values import values_of
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import Notice
-from bridge.domain.order import FINAL, Order, Step, StepStatus, status_of
+from bridge.domain.order import FINAL, LIVE, Order, Step, StepStatus, status_of
 from bridge.domain.patient import Patient, VisitDraft
 from bridge.domain.records import replace
 from bridge.errors import Incomplete
 from bridge.flows.register_patient import News
-from bridge.store import events, orders, patients
+from bridge.store import events, orders, patients, worklist
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
@@ -70,16 +71,23 @@ def refresh_worklist(
         if step.status in FINAL:
             continue
         if step.withheld and step.status != StepStatus.STARTED:
-            orders.set_encoded(tx, step.key, None, step.withheld)
+            worklist.withhold(tx, step.key, step.withheld)
             places.append(place_of(step))
             continue
         try:
-            orders.set_encoded(tx, step.key, encode(WorklistEntry(live, order, step)))
+            _put(tx, step, encode(WorklistEntry(live, order, step)))
             places.append(place_of(step))
         except Incomplete as fault:
-            orders.set_encoded(tx, step.key, None, f"{fault.where}: {fault.detail}")
+            worklist.withhold(tx, step.key, f"{fault.where}: {fault.detail}")
             places.append(f"Kept off the worklist, which needs {fault.where}")
     return places
+
+
+def _put(tx: WriteTx, step: Step, encoded: bytes) -> None:
+    if step.status in LIVE:
+        worklist.put(tx, step, encoded, values_of(encoded))
+    else:
+        worklist.withhold(tx, step.key)
 
 
 def refresh_worklist_of_patient(tx: WriteTx, patient_key: int, already: Container[int] = ()) -> None:

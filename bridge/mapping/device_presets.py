@@ -20,19 +20,8 @@ from bridge.settings import Peer
 _KEYS = ("schema", "title", "choices")
 _CHOICE_KEYS = ("is", "because", "source")
 
-# What a query may be asked to hold a value for: what is matched on, and the scheduled start.
-REQUIRABLE = tuple(
-    sorted(
-        keyword_for_tag(tag)
-        for tag in (
-            *worklist_model.MATCHED_IN_STEP,
-            *worklist_model.MATCHED_AT_ROOT,
-            worklist_model.PATIENT_BIRTH_DATE,
-            worklist_model.START_DATE,
-            worklist_model.START_TIME,
-        )
-    )
-)
+# What a query may be asked to hold a value for.
+REQUIRABLE = tuple(sorted(keyword_for_tag(tag) for tag in worklist_model.MATCHED))
 
 
 @dataclass(frozen=True, slots=True)

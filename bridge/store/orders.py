@@ -28,7 +28,7 @@ from bridge.domain.details import OrderDetails, StepDetails, from_plain, to_plai
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import FINAL, LIVE, WAITING, Code, Order, Step, StepStatus
 from bridge.domain.records import replace
-from bridge.store import by_hand
+from bridge.store import by_hand, worklist
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps
@@ -90,7 +90,6 @@ _NEXT_RUN = steps.c.workitem_run + case(
     ),
     else_=0,
 )
-_SET_ENCODED = Prepared(update(steps).where(steps.c.key == bindparam("at_key")), ["encoded", "incomplete"])
 _ADD_STATION = Prepared(insert(step_stations), ["step_key", "scheduled_station_ae_title"])
 _OF_STEP = step_stations.c.step_key == bindparam("step_key")
 _DROP_STATIONS = Prepared(delete(step_stations).where(_OF_STEP))
@@ -215,12 +214,9 @@ def save_step(tx: WriteTx, step: Step) -> Step:
     if _stations_of(tx, step.key) != tuple(dict.fromkeys(step.scheduled_station_ae_title)):
         _DROP_STATIONS.run(tx, step_key=step.key)
         _add_stations(tx, step.key, step.scheduled_station_ae_title)
+    if step.status not in LIVE:
+        worklist.drop(tx, step.key)
     return replace(step, version=step.version + 1)
-
-
-def set_encoded(tx: WriteTx, step_key: int, encoded: bytes | None, incomplete: str = "") -> None:
-    """Keep the encoded worklist answer of a step, or why there is none."""
-    _SET_ENCODED.run(tx, at_key=step_key, encoded=encoded, incomplete=incomplete)
 
 
 def _add_stations(tx: WriteTx, step_key: int, titles: Iterable[str]) -> None:

@@ -103,6 +103,16 @@ def _text(name: str, **kwargs: Any) -> Column[str]:
     return Column(name, Text, nullable=False, server_default="", **kwargs)
 
 
+def _exact(name: str) -> Column[str]:
+    """A text that is compared byte by byte, whatever the database's language."""
+    return Column(name, Text().with_variant(Text(collation="C"), "postgresql"))
+
+
+def _only(where: Any) -> dict[str, Any]:
+    """What an index is told to hold some rows only."""
+    return {"sqlite_where": where, "postgresql_where": where}
+
+
 def _flag(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default=text("false"))
 
@@ -360,6 +370,8 @@ steps = Table(
     # The worklist answer as it was encoded in the transaction that wrote the step; null: a required value is missing.
     Column("encoded", LargeBinary),
     _text("incomplete"),
+    # What that answer holds by keyword, for the keys that worklist_entries has no column for.
+    Column("item_values", JSON, nullable=False, server_default=text("'{}'")),
     # How often it was put back on the list or begun anew; each of its runs is a workitem of its own.
     _count("workitem_run"),
     _count("version", 1),
@@ -367,6 +379,42 @@ steps = Table(
     _one_of("status", StepStatus, "status"),
     Index("ix_steps_live", "status", "scheduled_start_local"),
     Index(None, "scheduled_procedure_step_id"),
+)
+
+# What a device may be shown, as its queries are matched: a row for each station of a step; null is unknown. Names are folded.
+_FIRST_ROWS = text("position = 0")
+worklist_entries = Table(
+    "worklist_entries",
+    metadata,
+    Column("step_key", Key, ForeignKey("steps.key"), primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("status", Text, nullable=False),
+    _exact("scheduled_start_local"),
+    _exact("scheduled_station_ae_title"),
+    _exact("modality"),
+    _exact("accession_number"),
+    _exact("patient_id"),
+    _exact("issuer_of_patient_id"),
+    _exact("patient_name_1"),
+    _exact("patient_name_2"),
+    _exact("patient_name_3"),
+    _exact("study_instance_uid"),
+    _exact("requested_procedure_id"),
+    _exact("scheduled_procedure_step_id"),
+    _exact("admission_id"),
+    Index("ix_worklist_entries_start", "scheduled_start_local", "step_key", **_only(_FIRST_ROWS)),
+    Index("ix_worklist_entries_modality", "modality", "scheduled_start_local", "step_key", **_only(_FIRST_ROWS)),
+    Index("ix_worklist_entries_station", "scheduled_station_ae_title", "scheduled_start_local", "step_key"),
+    Index(None, "accession_number"),
+    Index(None, "patient_id"),
+    Index(None, "patient_name_1"),
+    *(Index(None, name, **_only(column(name).is_not(None))) for name in ("patient_name_2", "patient_name_3")),
+    Index(None, "study_instance_uid"),
+    Index(None, "requested_procedure_id"),
+    Index(None, "scheduled_procedure_step_id"),
+    Index(None, "admission_id", **_only(column("admission_id").is_not(None))),
+    # Found by its key alone, in one look.
+    sqlite_with_rowid=False,
 )
 
 step_stations = Table(

@@ -1,63 +1,103 @@
-"""The worklist as devices query it: candidates by index, whole items already encoded."""
+"""The worklist as devices query it: what each step is matched on, kept in the transaction that writes the step."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, select
+from sqlalchemy import bindparam, delete, update
+from sqlalchemy.dialects import postgresql
 
-from bridge.domain.order import LIVE
-from bridge.store.db import ReadTx
-from bridge.store.tables import orders, patient_identifiers, step_stations, steps
+from bridge.domain.order import Step
+from bridge.domain.worklist_search import MODALITY, START_DATE, START_TIME, STATION, ItemValues, WorklistSearch
+from bridge.store import worklist_sql
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.prepared import Prepared
+from bridge.store.tables import steps
+from bridge.store.tables import worklist_entries as entries
+
+_SET_ITEM = Prepared(update(steps).where(steps.c.key == bindparam("at_key")), ["encoded", "incomplete", "item_values"])
+_WRITTEN = tuple(column.name for column in entries.c)
+# Spoken by both databases in the same words.
+_NEW = postgresql.insert(entries)
+_PUT = Prepared(
+    _NEW.on_conflict_do_update(
+        index_elements=list(entries.primary_key),
+        set_={column.name: _NEW.excluded[column.name] for column in entries.c if not column.primary_key},
+    ),
+    _WRITTEN,
+)
+_OF_STEP = entries.c.step_key == bindparam("step_key")
+_DROP = Prepared(delete(entries).where(_OF_STEP))
+_DROP_BEYOND = Prepared(delete(entries).where(_OF_STEP, entries.c.position >= bindparam("count")))
+
+_COLUMN_OF = {
+    MODALITY: "modality",
+    "AccessionNumber": "accession_number",
+    "PatientID": "patient_id",
+    "IssuerOfPatientID": "issuer_of_patient_id",
+    "StudyInstanceUID": "study_instance_uid",
+    "RequestedProcedureID": "requested_procedure_id",
+    "ScheduledProcedureStepID": "scheduled_procedure_step_id",
+    "AdmissionID": "admission_id",
+}
+_NAMES = ("patient_name_1", "patient_name_2", "patient_name_3")
+_IN_COLUMNS = frozenset({*_COLUMN_OF, STATION, START_DATE, START_TIME, "PatientName", "ScheduledProcedureStepStatus"})
 
 
-@dataclass(frozen=True, slots=True)
-class Narrowing:
-    """
-    What of a query an index can answer: exact values only, () for no restriction; the rest is matched on the items.
+class Found(NamedTuple):
+    """A step that a search finds. encoded: its whole item, as the codec encoded it."""
 
-    starts_from, starts_until: "YYYYMMDDHHMMSS[.F]", compared as text; None leaves the end open.
-    """
-
-    scheduled_station_ae_title: Sequence[str] = ()
-    modality: Sequence[str] = ()
-    starts_from: str | None = None
-    starts_until: str | None = None
-    accession_number: Sequence[str] = ()
-    patient_id: Sequence[str] = ()
-    study_instance_uid: Sequence[str] = ()
+    step_key: int
+    encoded: bytes
 
 
-def candidates(tx: ReadTx, by: Narrowing) -> list[tuple[int, bytes]]:
-    """Return (step key, encoded item) of the live steps that may match, by start time; incomplete steps have none."""
-    query = (
-        select(steps.c.key, steps.c.encoded)
-        .where(steps.c.status.in_(sorted(LIVE)), steps.c.encoded.is_not(None))
-        .order_by(steps.c.scheduled_start_local, steps.c.key)
-    )
-    return [(row.key, row.encoded) for row in tx.execute(_narrowed(query, by))]
+def find(tx: ReadTx, search: WorklistSearch, most: int) -> list[Found]:
+    """Return the first *most* of the entries that *search* asks for, by scheduled start."""
+    found = worklist_sql.statement(search, tx.dialect.name)
+    return [Found(*row) for row in found.prepared.all(tx, most=most, **found.values)]
 
 
-def _narrowed(query: Select[tuple[int, bytes]], by: Narrowing) -> Select[tuple[int, bytes]]:
-    if by.scheduled_station_ae_title:
-        stations = select(step_stations.c.step_key).where(
-            step_stations.c.scheduled_station_ae_title.in_(by.scheduled_station_ae_title)
-        )
-        query = query.where(steps.c.key.in_(stations))
-    if by.modality:
-        query = query.where(steps.c.modality.in_(by.modality))
-    if by.starts_from is not None:
-        query = query.where(steps.c.scheduled_start_local >= by.starts_from)
-    if by.starts_until is not None:
-        query = query.where(steps.c.scheduled_start_local <= by.starts_until)
-    if by.accession_number or by.study_instance_uid:
-        query = query.join(orders, orders.c.key == steps.c.order_key)
-    if by.accession_number:
-        query = query.where(orders.c.accession_number.in_(by.accession_number))
-    if by.study_instance_uid:
-        query = query.where(orders.c.study_instance_uid.in_(by.study_instance_uid))
-    if by.patient_id:
-        holders = select(patient_identifiers.c.patient_key).where(patient_identifiers.c.patient_id.in_(by.patient_id))
-        query = query.where(steps.c.order_key.in_(select(orders.c.key).where(orders.c.patient_key.in_(holders))))
-    return query
+def is_found(tx: ReadTx, step_key: int, search: WorklistSearch) -> bool:
+    """Say whether *search* finds the step in row *step_key*."""
+    found = worklist_sql.statement(search, tx.dialect.name, only=step_key)
+    return found.prepared.first(tx, most=1, **found.values) is not None
+
+
+def put(tx: WriteTx, step: Step, encoded: bytes, values: ItemValues) -> None:
+    """Keep the encoded worklist answer of a step and what queries match it on (the answer's values by keyword)."""
+    others = {keyword: found for keyword, found in values.items() if keyword not in _IN_COLUMNS}
+    _SET_ITEM.run(tx, at_key=step.key, encoded=encoded, incomplete="", item_values=others)
+    rows = _rows(step, values)
+    _PUT.each(tx, rows)
+    # Until it was first changed, a step has the stations it came with.
+    if step.version > 1:
+        _DROP_BEYOND.run(tx, step_key=step.key, count=len(rows))
+
+
+def withhold(tx: WriteTx, step_key: int, why: str = "") -> None:
+    """Show no device the step in row *step_key*. why: in words, where its state does not say so already."""
+    _SET_ITEM.run(tx, at_key=step_key, encoded=None, incomplete=why, item_values={})
+    _DROP.run(tx, step_key=step_key)
+
+
+def drop(tx: WriteTx, step_key: int) -> None:
+    """Take a step off every device's list."""
+    _DROP.run(tx, step_key=step_key)
+
+
+def _rows(step: Step, values: ItemValues) -> list[dict[str, Any]]:
+    row: dict[str, Any] = {"step_key": step.key, "status": step.status.value}
+    row["scheduled_start_local"] = _first(values, START_DATE, "") + _first(values, START_TIME, "")
+    for keyword, column in _COLUMN_OF.items():
+        row[column] = _first(values, keyword)
+    groups: Sequence[Any] = values.get("PatientName", ())
+    for place, column in enumerate(_NAMES):
+        row[column] = groups[place] if place < len(groups) else None
+    stations = values.get(STATION) or (None,)
+    return [row | {"position": place, "scheduled_station_ae_title": title} for place, title in enumerate(stations)]
+
+
+def _first(values: ItemValues, keyword: str, default: str | None = None) -> Any:
+    found = values.get(keyword)
+    return found[0] if found else default

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridge.clock import Clock, FixedClock
-from bridge.codecs.dicom.keys import to_worklist_query
+from bridge.codecs.dicom.worklist_query import to_worklist_query
 from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.flows.note_queries import QueryBook
 from bridge.store import schema, worklist_queries
@@ -66,7 +66,10 @@ class TestOverASocket:
         with house.store.read() as tx:
             assert asked.step_keys == (worklist_queries.get(tx, one.key).asked.step_keys[0],) == (1,)
         read = to_worklist_query(asked.identifier, asked.transfer_syntax_uid)
-        assert (read.patient_name, read.scheduled_station_ae_title) == (("HALVORSEN*",), ("CT1",))
+        assert {one.keyword: one.values + one.wildcards for one in read.search.criteria} == {
+            "ScheduledStationAETitle": ("CT1",),
+            "PatientName": ("halvorsen*",),
+        }
 
     def test_dcmtk_asks_and_is_remembered(self, make_house: MakeHouse) -> None:
         house = make_house(dicom=DICOM)

@@ -9,7 +9,7 @@ from typing import Any
 from bridge.codecs.dicom import charset, worklist_model
 from bridge.codecs.dicom.charset import CharacterSet
 from bridge.codecs.dicom.elements import Element, Event, Limits, Walk, syntax_of, vr_of
-from bridge.domain.matching import Range, TimeRange, combined_range, is_universal, parse_date_range, parse_time_range
+from bridge.domain.matching import Range, TimeRange, asks_no_name, is_universal, parse_date_range, parse_time_range
 from bridge.errors import Malformed, Unsupported
 
 # A query has some fifty keys; these leave room without letting an identifier become a load.
@@ -17,6 +17,7 @@ _LIMITS = Limits(depth=8, items=64)
 _MAX_KEYS = 512
 _MAX_VALUE_BYTES = 16_384
 _TRAILING_PADDING = 0xFFFCFFFC
+_ONE_VALUE_VRS = frozenset({"LT", "ST", "UR", "UT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,56 +33,6 @@ class Key:
     vr: str
     value: bytes = b""
     items: tuple[Key, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WorklistQuery:
-    """
-    What a modality asks of the worklist.
-
-    Text keys hold every value of the key (any of them may match), wildcards included; () asks nothing. start_dates and
-    start_times belong together (`start_window`). keys: everything asked for, in tag order. is_fully_supported: False
-    if an optional key was ignored (FF01). hints: slugs for the log.
-    """
-
-    keys: tuple[Key, ...] = ()
-    character_set: CharacterSet | None = None
-    scheduled_station_ae_title: tuple[str, ...] = ()
-    modality: tuple[str, ...] = ()
-    start_dates: Range | None = None
-    start_times: TimeRange | None = None
-    scheduled_performing_physician_name: tuple[str, ...] = ()
-    scheduled_procedure_step_id: tuple[str, ...] = ()
-    scheduled_station_name: tuple[str, ...] = ()
-    scheduled_procedure_step_location: tuple[str, ...] = ()
-    scheduled_procedure_step_status: tuple[str, ...] = ()
-    patient_name: tuple[str, ...] = ()
-    patient_id: tuple[str, ...] = ()
-    issuer_of_patient_id: tuple[str, ...] = ()
-    birth_dates: Range | None = None
-    patient_sex: tuple[str, ...] = ()
-    accession_number: tuple[str, ...] = ()
-    requested_procedure_id: tuple[str, ...] = ()
-    study_instance_uid: tuple[str, ...] = ()
-    admission_id: tuple[str, ...] = ()
-    referring_physician_name: tuple[str, ...] = ()
-    requesting_physician: tuple[str, ...] = ()
-    institution_name: tuple[str, ...] = ()
-    is_fully_supported: bool = True
-    hints: tuple[str, ...] = ()
-
-    @property
-    def start_window(self) -> Range | None:
-        """
-        The scheduled starts that can match, as joined "YYYYMMDDHHMMSS" values; None for every start.
-
-        Wide enough for an index; where date and time filter apart, the times are still to be looked at.
-        """
-        together = combined_range(self.start_dates, self.start_times)
-        if together is not None or self.start_dates is None:
-            return together
-        low, high = self.start_dates.low, self.start_dates.high
-        return Range(low and low + "000000", high and high + "235959.999999")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,34 +94,6 @@ _LEVELS: dict[str, dict[int, str]] = {
 }
 
 
-def to_worklist_query(
-    identifier: bytes, transfer_syntax_uid: str, *, default_charset: CharacterSet = charset.LATIN_1
-) -> WorklistQuery:
-    """
-    Return what a modality worklist identifier asks.
-
-    default_charset: how keys are read that declare no character set (the peer's setting).
-    Raises: Malformed (A900), if it cannot be read or a date or time is none. Source: PS3.4 K.6.1.2, Table K.6-1.
-    """
-    keys = read_identifier(identifier, transfer_syntax_uid)
-    asked = _Asked(keys, default_charset)
-    step = _step_key(keys)
-    step_keys = step.items or () if step else ()
-    known, hints = _judge(keys, step_keys)
-    dates, times = asked.one(step_keys, worklist_model.START_DATE), asked.one(step_keys, worklist_model.START_TIME)
-    return WorklistQuery(
-        keys=keys,
-        character_set=asked.declared,
-        start_dates=parse_date_range(dates),
-        start_times=parse_time_range(times),
-        birth_dates=parse_date_range(asked.one(keys, worklist_model.PATIENT_BIRTH_DATE)),
-        is_fully_supported=known,
-        hints=hints,
-        **asked.fields(keys, worklist_model.MATCHED_AT_ROOT),
-        **asked.fields(step_keys, worklist_model.MATCHED_IN_STEP),
-    )
-
-
 def to_study_query(
     identifier: bytes, transfer_syntax_uid: str, *, default_charset: CharacterSet = charset.LATIN_1
 ) -> StudyQuery:
@@ -181,7 +104,7 @@ def to_study_query(
     Source: PS3.4 C.4.1.1.3.1, C.6.2.1.
     """
     keys = read_identifier(identifier, transfer_syntax_uid)
-    asked = _Asked(keys, default_charset)
+    asked = Asked(keys, default_charset)
     level = asked.one(keys, worklist_model.QUERY_RETRIEVE_LEVEL).upper()
     if not level:
         raise Malformed("no query level", code="no_level", where="QueryRetrieveLevel", source="PS3.4 C.6.2.1")
@@ -251,53 +174,8 @@ def _read_items(walk: Iterator[Element], data: bytes, count: _Count) -> tuple[Ke
     return items[0] if items else ()
 
 
-def _step_key(keys: tuple[Key, ...]) -> Key | None:
-    step = next((key for key in keys if key.tag == worklist_model.STEP_SEQUENCE), None)
-    if step is not None and step.items is None and step.value.strip(b" \0"):
-        raise Malformed("not a sequence", code="bad_sequence", where="ScheduledProcedureStepSequence")
-    return step
-
-
-def _judge(keys: tuple[Key, ...], step_keys: tuple[Key, ...]) -> tuple[bool, tuple[str, ...]]:
-    """Say whether every key is one we know and match on as asked, and what the sender should be told."""
-    hints = set()
-    tags = {key.tag for key in keys}
-    if tags & (worklist_model.STEP_KEYS - worklist_model.ROOT_KEYS):
-        hints.add("step_keys_at_root")
-    if worklist_model.QUERY_RETRIEVE_LEVEL in tags:
-        hints.add("query_retrieve_level")
-    known = all(_is_supported(key, worklist_model.ROOT_KEYS, worklist_model.MATCHED_AT_ROOT) for key in keys)
-    known &= all(_is_supported(key, worklist_model.STEP_KEYS, worklist_model.MATCHED_IN_STEP) for key in step_keys)
-    return known, tuple(sorted(hints))
-
-
-_MATCHED_BESIDES = frozenset(
-    {worklist_model.START_DATE, worklist_model.START_TIME, worklist_model.PATIENT_BIRTH_DATE}
-    | {worklist_model.CHARACTER_SET, worklist_model.STEP_SEQUENCE}
-)
-
-
-def _is_supported(key: Key, known: frozenset[int], matched: dict[int, str]) -> bool:
-    if key.tag == worklist_model.QUERY_RETRIEVE_LEVEL:
-        return True
-    if key.tag not in known:
-        return False
-    if key.items is not None and key.tag in worklist_model.SEQUENCES:
-        inside = worklist_model.SEQUENCES[key.tag]
-        return all(sub.tag in inside and not sub.value.strip(b" \0*") for sub in key.items)
-    asks = bool(key.value.strip(b" \0*"))
-    return not asks or key.tag in matched or key.tag in _MATCHED_BESIDES
-
-
-def _asks_nothing(value: str, tag: int) -> bool:
-    return is_universal(value.translate(_NO_DELIMITERS) if vr_of(tag) == "PN" else value)
-
-
-_NO_DELIMITERS = str.maketrans("", "", "^=")
-
-
-class _Asked:
-    """Reads the values of keys as text."""
+class Asked:
+    """Reads the values of keys as text. declared: the character set that the identifier names, None if none."""
 
     def __init__(self, keys: Iterable[Key], default: CharacterSet) -> None:
         raw = next((key.value for key in keys if key.tag == worklist_model.CHARACTER_SET), b"")
@@ -306,18 +184,35 @@ class _Asked:
 
     def one(self, keys: Iterable[Key], tag: int) -> str:
         """Return the value of the key *tag*, "" if it is absent."""
-        return next((self._text(key) for key in keys if key.tag == tag and key.items is None), "").strip(" \0")
+        return next((self.text(key) for key in keys if key.tag == tag and key.items is None), "")
 
     def fields(self, keys: Iterable[Key], names: dict[int, str]) -> dict[str, Any]:
         """Return the query's fields that *keys* fill: every value that asks something."""
         found: dict[str, Any] = {}
         for key in keys:
             if key.tag in names and key.items is None:
-                values = [value.strip(" \0") for value in self._text(key).split("\\")]
-                asking = tuple(value for value in values if value)
+                asking = tuple(value for value in self.values(key) if value)
                 found[names[key.tag]] = () if any(_asks_nothing(value, key.tag) for value in asking) else asking
         return found
 
-    def _text(self, key: Key) -> str:
+    def values(self, key: Key) -> list[str]:
+        """Return each value of a text key; a text of lines is one, whatever it holds. Source: PS3.5 6.2, 6.4."""
+        text = self._decoded(key)
+        return [_plain(value) for value in ([text] if vr_of(key.tag) in _ONE_VALUE_VRS else text.split("\\"))]
+
+    def text(self, key: Key) -> str:
+        """Return the value of *key* as one text."""
+        return _plain(self._decoded(key))
+
+    def _decoded(self, key: Key) -> str:
         text, _ = self._charset.decode(key.value.rstrip(b" \0"), person_name=vr_of(key.tag) == "PN")
         return text
+
+
+def _plain(value: str) -> str:
+    """Return a value without padding; some devices leave old bytes behind the NUL that ends it."""
+    return value.strip(" \0").partition("\0")[0].rstrip(" ")
+
+
+def _asks_nothing(value: str, tag: int) -> bool:
+    return asks_no_name(value) if vr_of(tag) == "PN" else is_universal(value)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge.codecs.dicom import answers, charset, values, worklist_details, worklist_model
-from bridge.codecs.dicom.answers import Record
 from bridge.codecs.dicom.device_text import Reading
-from bridge.codecs.dicom.elements import vr_of
-from bridge.codecs.dicom.keys import WorklistQuery
+from bridge.codecs.dicom.worklist_query import WorklistQuery
 from bridge.domain import matching
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import LIVE, Order, Step
@@ -93,43 +91,6 @@ def answer(
     reading = Reading(charset.parse_setting(charset_setting))
     status = PENDING if query.is_fully_supported else PENDING_WITH_UNSUPPORTED_KEYS
     return status, answers.answer(asked, encoded, query.character_set, reading)
-
-
-def matches(encoded: bytes, query: WorklistQuery) -> bool:
-    """Say whether the stored item *encoded* is one that *query* asks for. Source: PS3.4 K.2.2.1.1."""
-    record = answers.read_record(encoded)
-    steps = answers.read_items(record.get(worklist_model.STEP_SEQUENCE, b""))
-    return (
-        _fields_match(record, query, worklist_model.MATCHED_AT_ROOT)
-        and matching.match_date_range(query.birth_dates, _text(record, worklist_model.PATIENT_BIRTH_DATE))
-        and any(_step_matches(step, query) for step in steps)
-    )
-
-
-def _step_matches(step: Record, query: WorklistQuery) -> bool:
-    start = _text(step, worklist_model.START_DATE), _text(step, worklist_model.START_TIME)
-    return _fields_match(step, query, worklist_model.MATCHED_IN_STEP) and matching.match_date_time(
-        query.start_dates, query.start_times, start
-    )
-
-
-def _fields_match(record: Record, query: WorklistQuery, fields: Mapping[int, str]) -> bool:
-    for tag, name in fields.items():
-        keys: tuple[str, ...] = getattr(query, name)
-        if keys and not matching.match_any(_match_for(tag), keys, _text(record, tag).split("\\")):
-            return False
-    return True
-
-
-def _match_for(tag: int) -> Callable[[str, str], bool]:
-    vr = vr_of(tag)
-    if vr == "PN":
-        return matching.match_person_name
-    return matching.match_single if vr == "UI" else matching.match_wildcard
-
-
-def _text(record: Record, tag: int) -> str:
-    return record.get(tag, b"").decode("utf-8").strip(" \0")
 
 
 def _patient(entry: WorklistEntry) -> Values:

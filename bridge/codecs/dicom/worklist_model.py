@@ -1,12 +1,16 @@
-"""The attributes of the modality worklist model that we know, and those we match on. Source: PS3.4 Table K.6-1."""
+"""The attributes of the modality worklist model that we know and match on. Source: PS3.4 Table K.6-1."""
 
 from __future__ import annotations
+
+from bridge.codecs.dicom.elements import vr_of
 
 CHARACTER_SET = 0x00080005
 STEP_SEQUENCE = 0x00400100
 START_DATE = 0x00400002
 START_TIME = 0x00400003
 QUERY_RETRIEVE_LEVEL = 0x00080052
+PATIENT_BIRTH_DATE = 0x00100030
+TIMEZONE_OFFSET = 0x00080201
 
 _CODE = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119, 0x00080120})
 _ISSUER = frozenset({0x00400031, 0x00400032, 0x00400033})
@@ -81,27 +85,8 @@ ROOT_KEYS = frozenset(
     | {0x00402016, 0x00402017, 0x00402400, 0x00403001}
 )
 
-# Keys we match on, by the query's field that holds what was asked. The first of each group are required by K.6-1.
-MATCHED_IN_STEP: dict[int, str] = {
-    0x00400001: "scheduled_station_ae_title",
-    0x00080060: "modality",
-    0x00400006: "scheduled_performing_physician_name",
-    0x00400009: "scheduled_procedure_step_id",
-    0x00400010: "scheduled_station_name",
-    0x00400011: "scheduled_procedure_step_location",
-    0x00400020: "scheduled_procedure_step_status",
-}
-MATCHED_AT_ROOT: dict[int, str] = {
-    0x00100010: "patient_name",
-    0x00100020: "patient_id",
-    0x00100021: "issuer_of_patient_id",
-    0x00100040: "patient_sex",
-    0x00080050: "accession_number",
-    0x00401001: "requested_procedure_id",
-    0x0020000D: "study_instance_uid",
-    0x00380010: "admission_id",
-    0x00080090: "referring_physician_name",
-    0x00321032: "requesting_physician",
-    0x00080080: "institution_name",
-}
-PATIENT_BIRTH_DATE = 0x00100030
+# What a key may ask something of; numbers (weight, size, pregnancy) are returned only. Sequences are matched by their sub-keys.
+TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT"})
+MATCHED_VRS = TEXT_VRS | {"PN", "UI", "DA", "TM"}
+NEVER_MATCHED = frozenset({CHARACTER_SET, TIMEZONE_OFFSET})
+MATCHED = frozenset(tag for tag in STEP_KEYS | ROOT_KEYS if vr_of(tag) in MATCHED_VRS) - NEVER_MATCHED

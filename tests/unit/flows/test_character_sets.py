@@ -9,8 +9,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from bridge.codecs.dicom import keys
 from bridge.codecs.dicom.worklist_item import WorklistEntry, answer, encode
+from bridge.codecs.dicom.worklist_query import to_worklist_query
 from bridge.codecs.hl7 import er7
 from bridge.codecs.hl7.charset import decode
 from bridge.errors import Incomplete, Malformed
@@ -75,7 +75,7 @@ def on_the_worklist(found: Mapped, charset: str = "") -> Dataset:
     """Return what a device that reads *charset* gets; "" for one that says nothing of itself."""
     (entry,) = entries(found, lambda modality: ("CT1",))
     item = encode(WorklistEntry(entry.patient, entry.order, entry.steps[0]))
-    asked = keys.to_worklist_query(encoded(identifier({}, PatientName="")), IMPLICIT)
+    asked = to_worklist_query(encoded(identifier({}, PatientName="")), IMPLICIT)
     return read_dataset(BytesIO(answer(item, asked, IMPLICIT, charset)[1]), True, True)
 
 

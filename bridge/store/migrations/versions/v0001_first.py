@@ -962,6 +962,7 @@ def upgrade() -> None:
         sa.Column("by_hand", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("encoded", sa.LargeBinary(), nullable=True),
         sa.Column("incomplete", sa.Text(), server_default="", nullable=False),
+        sa.Column("item_values", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("workitem_run", sa.Integer(), server_default="0", nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.CheckConstraint(
@@ -1146,6 +1147,99 @@ def upgrade() -> None:
     op.create_index(op.f("ix_workitems_performed_step_key"), "workitems", ["performed_step_key"], unique=False)
     op.create_index(op.f("ix_workitems_state_key"), "workitems", ["state", "key"], unique=False)
     op.create_index(op.f("ix_workitems_step_key"), "workitems", ["step_key"], unique=False)
+    op.create_table(
+        "worklist_entries",
+        sa.Column(
+            "step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("scheduled_start_local", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column(
+            "scheduled_station_ae_title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column("modality", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("accession_number", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("issuer_of_patient_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_name_1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_name_2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_name_3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("study_instance_uid", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column(
+            "requested_procedure_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column(
+            "scheduled_procedure_step_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column("admission_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_worklist_entries_step_key")),
+        sa.PrimaryKeyConstraint("step_key", "position", name=op.f("pk_worklist_entries")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        op.f("ix_worklist_entries_accession_number"), "worklist_entries", ["accession_number"], unique=False
+    )
+    op.create_index(
+        op.f("ix_worklist_entries_admission_id"),
+        "worklist_entries",
+        ["admission_id"],
+        unique=False,
+        sqlite_where=sa.text("admission_id IS NOT NULL"),
+        postgresql_where=sa.text("admission_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_worklist_entries_modality",
+        "worklist_entries",
+        ["modality", "scheduled_start_local", "step_key"],
+        unique=False,
+        sqlite_where=sa.text("position = 0"),
+        postgresql_where=sa.text("position = 0"),
+    )
+    op.create_index(op.f("ix_worklist_entries_patient_id"), "worklist_entries", ["patient_id"], unique=False)
+    op.create_index(op.f("ix_worklist_entries_patient_name_1"), "worklist_entries", ["patient_name_1"], unique=False)
+    op.create_index(
+        op.f("ix_worklist_entries_patient_name_2"),
+        "worklist_entries",
+        ["patient_name_2"],
+        unique=False,
+        sqlite_where=sa.text("patient_name_2 IS NOT NULL"),
+        postgresql_where=sa.text("patient_name_2 IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_worklist_entries_patient_name_3"),
+        "worklist_entries",
+        ["patient_name_3"],
+        unique=False,
+        sqlite_where=sa.text("patient_name_3 IS NOT NULL"),
+        postgresql_where=sa.text("patient_name_3 IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_worklist_entries_requested_procedure_id"), "worklist_entries", ["requested_procedure_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_worklist_entries_scheduled_procedure_step_id"),
+        "worklist_entries",
+        ["scheduled_procedure_step_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_worklist_entries_start",
+        "worklist_entries",
+        ["scheduled_start_local", "step_key"],
+        unique=False,
+        sqlite_where=sa.text("position = 0"),
+        postgresql_where=sa.text("position = 0"),
+    )
+    op.create_index(
+        "ix_worklist_entries_station",
+        "worklist_entries",
+        ["scheduled_station_ae_title", "scheduled_start_local", "step_key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_worklist_entries_study_instance_uid"), "worklist_entries", ["study_instance_uid"], unique=False
+    )
     op.create_table(
         "delivery_attempts",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,176 @@
+"""What queries find on the worklist, on both databases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pydicom.dataset import Dataset
+
+from bridge.codecs.dicom.worklist_item import WorklistEntry
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.order import Code, StepStatus
+from bridge.domain.worklist_search import Criterion, WorklistSearch
+from bridge.store import orders, worklist
+from bridge.store.db import Store
+from tests.fakes.worklist import found, put
+from tests.unit.codecs.dicom.test_keys import identifier
+from tests.unit.codecs.dicom.test_worklist_item import ENTRY
+
+
+def changed(entry: WorklistEntry = ENTRY, *, name: str = "", number: str = "", **step: object) -> WorklistEntry:
+    patient = replace(entry.patient, patient_name=name or entry.patient.patient_name)
+    if number:
+        patient = replace(patient, identifiers=(PatientIdentifier(number, "RIVERSIDE"),))
+    return replace(entry, patient=patient, step=replace(entry.step, **step))  # type: ignore[arg-type]
+
+
+def code(value: str, scheme: str = "") -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator = value, scheme
+    return item
+
+
+# A store for each case would cost a minute: what is wrong is listed instead.
+_ASKED: list[tuple[dict[str, object], dict[str, object], bool]] = [
+    ({}, {}, True),
+    ({"ScheduledStationAETitle": "CT2"}, {}, True),
+    ({"ScheduledStationAETitle": "MR1"}, {}, False),
+    ({"ScheduledStationAETitle": ["MR1", "CT2"]}, {}, True),
+    ({"ScheduledStationAETitle": "*2"}, {}, True),
+    ({"ScheduledStationAETitle": "ct2"}, {}, False),
+    ({"Modality": "CT", "ScheduledProcedureStepStartDate": "20260105"}, {}, True),
+    ({"ScheduledProcedureStepStartDate": "20260106-"}, {}, False),
+    ({"ScheduledProcedureStepStartTime": "08"}, {}, True),
+    ({"ScheduledProcedureStepStartTime": "2200-0829"}, {}, False),
+    ({"ScheduledProcedureStepStartTime": "2200-0830"}, {}, True),
+    (
+        {"ScheduledProcedureStepStartDate": "20260104-20260105", "ScheduledProcedureStepStartTime": "2200-0831"},
+        {},
+        True,
+    ),
+    (
+        {"ScheduledProcedureStepStartDate": "20260104-20260105", "ScheduledProcedureStepStartTime": "2200-0815"},
+        {},
+        False,
+    ),
+    ({"ScheduledProcedureStepStatus": "SCHEDULED"}, {}, True),
+    ({"ScheduledProcedureStepStatus": "ARRIVED"}, {}, False),
+    ({"ScheduledStationName": "ROOM"}, {}, False),
+    ({"ScheduledProtocolCodeSequence": [code("70450", "C4")]}, {}, True),
+    ({"ScheduledProtocolCodeSequence": [code("704*")]}, {}, True),
+    ({"ScheduledProtocolCodeSequence": [code("70450", "SCT")]}, {}, False),
+    ({}, {"PatientName": "arbor*"}, True),
+    ({}, {"PatientName": "ARBO"}, False),
+    ({}, {"PatientName": "ARBOR^*"}, True),
+    ({}, {"PatientName": "ARBO^*"}, False),
+    ({}, {"PatientName": "?RBOR^W*"}, True),
+    ({}, {"PatientID": "RI-1001", "IssuerOfPatientID": "RIVERSIDE"}, True),
+    ({}, {"PatientID": "RI-1001", "IssuerOfPatientID": "OTHER"}, False),
+    ({}, {"PatientID": "X-9"}, False),
+    ({}, {"PatientID": "RI-*"}, True),
+    ({}, {"AccessionNumber": "A-77"}, True),
+    ({}, {"AccessionNumber": "A-7"}, False),
+    ({}, {"AccessionNumber": ["A-7", "A-77", "A-78"]}, True),
+    ({}, {"StudyInstanceUID": ["1.9", "1.2.826.0.1.77.1"]}, True),
+    ({}, {"PatientBirthDate": "19620714"}, True),
+    ({}, {"PatientBirthDate": "19600101-"}, True),
+    ({}, {"PatientBirthDate": "-19600101"}, False),
+    ({}, {"RequestedProcedureDescription": "CT of*"}, True),
+    ({}, {"RequestedProcedureDescription": "ct of*"}, False),
+    ({}, {"RequestedProcedureComments": "asked of nothing stored"}, False),
+    ({}, {"ReferringPhysicianName": "quill^?ORA"}, True),
+    ({}, {"PatientWeight": "70"}, True),
+    ({}, {"Modality": "MR"}, True),
+]
+
+
+def test_what_a_query_finds(store: Store) -> None:
+    coded = replace(ENTRY, step=replace(ENTRY.step, scheduled_protocol_code=Code("70450", "C4", "CT head")))
+    with store.write() as tx:
+        put(tx, coded)
+    assert [case for case in _ASKED if bool(found(store, identifier(case[0], **case[1]))) is not case[2]] == []
+
+
+def test_answers_come_by_start_and_each_step_once_however_many_stations_it_has(store: Store) -> None:
+    with store.write() as tx:
+        late = put(tx, changed(scheduled_start_local="202601051200"))
+        early = put(tx, changed(scheduled_start_local="202601050700"))
+        middle = put(
+            tx, changed(scheduled_start_local="202601050900", scheduled_station_ae_title=("CT2", "CT1", "CT3"))
+        )
+    for titles in ("", "CT1", ["CT1", "CT2"], "CT*"):
+        assert found(store, identifier({"ScheduledStationAETitle": titles})) == [early, middle, late]
+    for root in ({"PatientName": "ARBOR*"}, {"AccessionNumber": "A-77"}):
+        assert found(store, identifier({}, **root)) == [early, middle, late]
+    assert found(store, identifier({"Modality": "CT"}), most=2) == [early, middle]
+
+
+_NUMBERS = [
+    ("50%_A", "50%_A*", True),
+    ("50xyA", "50%_*", False),
+    ("[A]1", "[A]*", True),
+    ("A1", "[A]*", False),
+    ("[A]1", "?A?1", True),
+    ("a-z]", "*]", True),
+    ("Ä1", "?1", True),
+    ("A", "A?", False),
+]
+
+
+def test_what_is_special_to_a_database_is_a_letter_in_a_key(store: Store) -> None:
+    with store.write() as tx:
+        steps = [put(tx, changed(number=stored)) for stored, _, _ in _NUMBERS]
+    fitting = [
+        step in found(store, identifier({}, PatientID=key)) for step, (_, key, _) in zip(steps, _NUMBERS, strict=True)
+    ]
+    assert fitting == [fits for _, _, fits in _NUMBERS]
+
+
+_NAMED = [
+    ("NÚÑEZ^JOSÉ", "nunez^jose", True),
+    ("Yamada^Tarou=山田^太郎=やまだ^たろう", "山田*", True),
+    ("Yamada^Tarou=山田^太郎=やまだ^たろう", "やまだ^たろう^^", True),
+    ("Yamada^Tarou=山田^太郎=やまだ^たろう", "yamada*=*", True),
+    ("Yamada^Tarou=山田^太郎=やまだ^たろう", "田中*", False),
+    ("=山田^太郎", "山田^太郎", True),
+    ("O'BRIEN^A_B%", "o'brien^a_b%*", True),
+    ("SMITHSON^JOHN", "SMITH^*", False),
+    ("SMITH", "SMITH^*^*", True),
+]
+
+
+def test_a_name_is_found_in_each_of_its_groups(store: Store) -> None:
+    with store.write() as tx:
+        steps = [put(tx, changed(name=name)) for name, _, _ in _NAMED]
+    asked = [identifier({}, PatientName=key, SpecificCharacterSet="ISO_IR 192") for _, key, _ in _NAMED]
+    fitting = [step in found(store, query) for step, query in zip(steps, asked, strict=True)]
+    assert fitting == [fits for _, _, fits in _NAMED]
+
+
+def test_a_key_that_invites_backtracking_is_answered_at_once(store: Store) -> None:
+    with store.write() as tx:
+        put(tx, changed(name="A" * 64, number="a" * 64))
+    assert found(store, identifier({}, PatientID="a*" * 40 + "b")) == []
+    assert found(store, identifier({}, PatientName="a*" * 30 + "b")) == []
+
+
+def test_a_step_that_ends_or_loses_a_station_leaves_the_list(store: Store) -> None:
+    with store.write() as tx:
+        key = put(tx, ENTRY)
+        (step,) = orders.get_steps(tx, [key])
+        step = orders.save_step(tx, replace(step, scheduled_station_ae_title=("CT2",)))
+        (_, encoded), *_rest = worklist.find(tx, WorklistSearch(), 1)
+        worklist.put(tx, step, encoded, {"ScheduledStationAETitle": ["CT2"]})
+    assert found(store, identifier({"ScheduledStationAETitle": "CT1"})) == []
+    assert found(store, identifier({"ScheduledStationAETitle": "CT2"})) == [key]
+    with store.write() as tx:
+        orders.save_step(tx, replace(step, status=StepStatus.CANCELED))
+    assert found(store, identifier({})) == []
+
+
+def test_one_step_can_be_asked_for_alone(store: Store) -> None:
+    with store.write() as tx:
+        one, other = put(tx, ENTRY), put(tx, changed(modality="MR"))
+    asked = WorklistSearch((Criterion("Modality", ("MR",)),))
+    with store.read() as tx:
+        assert [worklist.is_found(tx, key, asked) for key in (one, other)] == [False, True]
