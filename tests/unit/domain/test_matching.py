@@ -128,7 +128,7 @@ def test_a_date_range_includes_both_ends() -> None:
 
 def test_a_time_key_reaches_to_the_end_of_its_precision() -> None:
     hour = matching.parse_time_range("10")
-    assert hour == TimeRange("100000", "105959.999999")
+    assert hour == TimeRange("100000", "105959.999999", is_range=False)
     assert matching.match_time_range(hour, "105959.5")
     assert not matching.match_time_range(hour, "110000")
     assert matching.match_time_range(matching.parse_time_range("08:30-09:15"), "0915")
