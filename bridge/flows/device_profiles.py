@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -19,6 +21,16 @@ from bridge.store.db import ReadTx, Store, lock
 from bridge.store.device_choices import ChosenForDevice
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a choice comes from. said_in: "console", "settings" or "preset". because: a preset's reason; by, at: the console's."""
+
+    said_in: str
+    because: str = ""
+    by: str = ""
+    at: datetime | None = None
 
 
 class DeviceProfiles:
@@ -53,6 +65,22 @@ class DeviceProfiles:
     def title_of(self, ae_title: str) -> str:
         """Return the title of the configured peer that goes by *ae_title*. Raises: LookupError."""
         return self._titles[ae_title]
+
+    def chosen(self, tx: ReadTx, ae_title: str) -> ChosenForDevice | None:
+        """Return what people chose for a device in the console, None if nobody ever did."""
+        return device_choices.of(tx, self.title_of(ae_title))
+
+    def origins(self, tx: ReadTx, ae_title: str) -> dict[str, Origin]:
+        """Return where each choice of a device's profile comes from; what is not there is a default."""
+        peer, row = self._peers[self.title_of(ae_title)], self.chosen(tx, ae_title)
+        choices = row.choices if row is not None else {}
+        preset = self.presets.get(str(choices.get("preset", "")) or peer.worklist.preset)
+        found = {one.key: Origin("preset", one.because) for one in (preset.choices if preset is not None else ())}
+        found |= {name: Origin("settings") for name in ("charset", "modality") if getattr(peer, name)}
+        found |= {name: Origin("settings") for name, value in peer.worklist if value is not None and value != ""}
+        if row is not None:
+            found |= {name: Origin("console", by=row.changed_by, at=row.changed_at) for name in choices}
+        return found
 
     def faults(self, tx: ReadTx) -> list[str]:
         """Return what of the console's choices no longer fits the settings; such choices do not count."""

@@ -481,6 +481,7 @@ performed_steps = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     _one_of("status", PerformedStatus, "status"),
+    Index(None, "performed_station_ae_title", "updated_at"),
 )
 
 performed_step_links = Table(
@@ -560,6 +561,7 @@ studies = Table(
     _count("version", 1),
     _one_of("state", StudyState),
     Index(None, "state", "last_instance_at"),
+    Index(None, "source_ae_title", "last_instance_at"),
 )
 
 # The indexed values of a study's header: a patient or order that comes later finds it by them.

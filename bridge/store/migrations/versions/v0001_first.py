@@ -183,6 +183,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_performed_steps_sop_instance_uid")),
     )
     op.create_index(
+        op.f("ix_performed_steps_performed_station_ae_title_updated_at"),
+        "performed_steps",
+        ["performed_station_ae_title", "updated_at"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_performed_steps_study_instance_uid"), "performed_steps", ["study_instance_uid"], unique=False
     )
     op.create_table(
@@ -705,6 +711,12 @@ def upgrade() -> None:
         op.f("ix_studies_received_patient_birth_date"), "studies", ["received_patient_birth_date"], unique=False
     )
     op.create_index(op.f("ix_studies_received_patient_id"), "studies", ["received_patient_id"], unique=False)
+    op.create_index(
+        op.f("ix_studies_source_ae_title_last_instance_at"),
+        "studies",
+        ["source_ae_title", "last_instance_at"],
+        unique=False,
+    )
     op.create_index(op.f("ix_studies_state_last_instance_at"), "studies", ["state", "last_instance_at"], unique=False)
     op.create_index(op.f("ix_studies_study_date"), "studies", ["study_date"], unique=False)
     op.create_table(
