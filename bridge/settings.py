@@ -60,6 +60,7 @@ class Peer(Section):
     A configured DICOM remote. host, port: where it listens; its own calls must come from host, or from one of the
     networks in from. aliases: other titles it calls with, from the same places. charset: what the device can read, "" to
     follow its query. worklist: what it is shown. unbound: may also see unbound studies.
+    forward_mpps: is told what devices report (MPPS). lenient_mpps: its own reports may lack what the standard requires.
     """
 
     ae_title: AETitle
@@ -72,6 +73,8 @@ class Peer(Section):
     worklist: WorklistSection = WorklistSection()
     unbound: bool = False
     tls: bool = False
+    forward_mpps: bool = False
+    lenient_mpps: bool = False
     from_networks: tuple[Network, ...] = Field(default=(), alias="from")
 
 
@@ -79,6 +82,8 @@ class DicomSection(Section):
     """
     The DICOM listener. max_instance_mb: a larger object is cut off and refused. keep_queries_days: how long what devices
     asked of the worklist is kept, 0 not at all.
+
+    mpps_idle_minutes: a performed step that nothing was heard of for so long is waited for no more.
     """
 
     host: str = "127.0.0.1"
@@ -91,6 +96,7 @@ class DicomSection(Section):
     max_associations: int = Field(default=60, ge=1, le=1000)
     keep_queries_days: int = Field(default=14, ge=0, le=365)
     private_sop_classes: tuple[str, ...] = ()
+    mpps_idle_minutes: int = Field(default=60, ge=1)
     peers: tuple[Peer, ...] = ()
 
     @field_validator("peers")

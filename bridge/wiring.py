@@ -129,6 +129,7 @@ class House:
             claims=tuple(one.name for one in servers if "Claim" in one.publish),
             archives=tuple(one.ae_title for one in self.settings.dicom.peers if "archive" in one.roles),
             notices=tuple(NoticeDestination(one.name, one.sites) for one in self.settings.hl7.destinations),
+            performed_steps=tuple(one.ae_title for one in self.settings.dicom.peers if one.forward_mpps),
             study_quiet=timedelta(seconds=self.settings.publish.study_quiet_secs),
         )
 
@@ -182,7 +183,14 @@ class House:
 
     @cached_property
     def performed_steps(self) -> PerformedStepRecorder:
-        return PerformedStepRecorder(self.store, self.clock, self.rules, self.destinations)
+        return PerformedStepRecorder(
+            self.store,
+            self.clock,
+            self.rules,
+            self.destinations,
+            is_lenient=lambda title: (peer := self.peer(title)) is not None and peer.lenient_mpps,
+            sees_others=lambda title: (peer := self.peer(title)) is not None and peer.unbound,
+        )
 
     @cached_property
     def search(self) -> StudySearch:

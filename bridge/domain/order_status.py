@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.domain.order import LIVE, WAITING, Order, Step, StepStatus
-from bridge.domain.performed import PerformedStatus, PerformedStep
+from bridge.domain.performed import ChangeCause, PerformedStatus, PerformedStep
+from bridge.domain.step_change import StepChange
 
 SCHEDULED = "SC"
 IN_PROCESS = "IP"
@@ -39,13 +40,31 @@ def code_of(order: Order, *, has_images: bool) -> str:
     return _CODES.get(order.status, SCHEDULED)
 
 
-def status_fact(order: Order, steps: Sequence[Step], performed: Iterable[PerformedStep]) -> StatusFact | None:
+def status_fact(
+    order: Order, steps: Sequence[Step], performed: Iterable[PerformedStep], changes: Sequence[StepChange] = ()
+) -> StatusFact | None:
     """
-    Return what the performed steps made of *order*; None where its state is none of their doing.
+    Return what our devices, their images or a person here made of *order*; None where its state is none of their doing.
 
     Then whoever sent the order said so, and is not told its own news.
-    performed: what performs any of *steps*, oldest first.
+    performed: what performs any of *steps*; changes: what was changed of them here; both oldest first.
     """
+    by_device = _by_device(order, steps, performed)
+    by_house = _by_house(order, changes)
+    if by_device is None or by_house is None:
+        return by_device or by_house
+    return max(by_device, by_house, key=lambda fact: fact.at)
+
+
+def _by_house(order: Order, changes: Sequence[StepChange]) -> StatusFact | None:
+    """Return what the last change here made of the order; that its first image has come, nobody is told."""
+    last = changes[-1] if changes else None
+    if last is None or last.changed_at is None or last.cause == ChangeCause.IMAGES or last.status != order.status:
+        return None
+    return StatusFact(_CODES.get(order.status, SCHEDULED), last.changed_at)
+
+
+def _by_device(order: Order, steps: Sequence[Step], performed: Iterable[PerformedStep]) -> StatusFact | None:
     by_status: dict[PerformedStatus, list[PerformedStep]] = {}
     newest = None
     for newest in performed:

@@ -8,11 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.domain.order import StepStatus, may_follow
+from bridge.domain.performed_reasons import BACK_ON_THE_LIST, PROPOSES_CANCELLATION
 from bridge.errors import Conflict, Incomplete, Malformed
 
-INCORRECT_WORKLIST_ENTRY = "110514"
-# The patient or the device was not ready: the step goes back on the list. Source: PS3.16 CID 9300.
-_BACK_ON_THE_LIST = frozenset({INCORRECT_WORKLIST_ENTRY, "110528", "110529"})
+_STATUS = "PerformedProcedureStepStatus"
 
 
 class PerformedStatus(StrEnum):
@@ -21,6 +20,32 @@ class PerformedStatus(StrEnum):
     IN_PROGRESS = "IN PROGRESS"
     COMPLETED = "COMPLETED"
     DISCONTINUED = "DISCONTINUED"
+
+
+class Proposal(StrEnum):
+    """Whether a device's reason proposes that the order be cancelled, and what a person made of that."""
+
+    NONE = ""
+    OPEN = "open"
+    TAKEN = "taken"
+    DECLINED = "declined"
+
+
+class ChangeCause(StrEnum):
+    """Why a scheduled step changed here without a device's or a message's word."""
+
+    IMAGES = "images"
+    QUIET = "quiet"
+    TIMEOUT = "timeout"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeList:
+    """What a device sent, as received. transfer_syntax_uid: how it is written. data: b"" where it sent none."""
+
+    data: bytes
+    transfer_syntax_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +64,9 @@ class PerformedDraft:
     What an N-CREATE or N-SET says. status: "" if an N-SET leaves it.
 
     referenced_instances: SOP Instance UIDs of every performed series, None if the sequence was not sent.
-    attributes: the whole data set as DICOM JSON (PS3.18 F), kept for what is not read yet (dose, billing).
+    absent, empty: keywords of the attributes of type 1 that an N-CREATE lacks, or has no value for. fixed: keywords of
+    those that were sent and that an N-SET may not change. out_of_range: keywords of those whose value is none of their kind.
+    attributes: the whole data set as DICOM JSON (PS3.18 F).
     """
 
     status: str = ""
@@ -52,13 +79,22 @@ class PerformedDraft:
     started_local: str = ""
     ended_local: str = ""
     discontinuation_code: str = ""
+    discontinuation_meaning: str = ""
     referenced_instances: tuple[str, ...] | None = None
+    absent: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    out_of_range: tuple[str, ...] = ()
     attributes: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)
 class PerformedStep:
-    """One MPPS instance as stored. step_keys: the scheduled steps it performs, empty for an unscheduled exam."""
+    """
+    One MPPS instance as stored. step_keys: the scheduled steps it performs, empty for an unscheduled exam.
+
+    incomplete: what its device left out at its end. timed_out_at: when we gave up waiting for that end, None unless so.
+    """
 
     key: int
     sop_instance_uid: str
@@ -66,33 +102,53 @@ class PerformedStep:
     study_instance_uid: str
     performed_procedure_step_id: str = ""
     performed_station_ae_title: str = ""
+    calling_ae_title: str = ""
     modality: str = ""
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
     step_keys: tuple[int, ...] = ()
     started_local: str = ""
     ended_local: str = ""
     discontinuation_code: str = ""
+    discontinuation_meaning: str = ""
+    incomplete: str = ""
+    proposal: Proposal = Proposal.NONE
+    timed_out_at: datetime | None = None
     referenced_instances: tuple[str, ...] = ()
     created_at: datetime | None = None
     updated_at: datetime | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Say whether its end is still awaited."""
+        return self.status == PerformedStatus.IN_PROGRESS and self.timed_out_at is None
 
-def check_create(draft: PerformedDraft) -> PerformedStatus:
+
+def check_create(draft: PerformedDraft, *, lenient: bool = False) -> PerformedStatus:
     """
     Return the state of a new performed step.
 
-    Raises: Incomplete (0120), Malformed (0106) unless the status is IN PROGRESS. Source: PS3.4 F.7.2.1.3.
+    lenient: of the attributes of type 1 only the status must be there. Raises: Incomplete (0120 for what is absent, 0121
+    for what is empty), naming every one; Malformed (0106) unless the status is IN PROGRESS. Source: PS3.4 F.7.2.1.3.
     """
-    if not draft.status:
-        raise Incomplete("no status", where="PerformedProcedureStepStatus", source="PS3.4 F.7.2-1")
+    needed = frozenset({_STATUS}) if lenient else None
+    for keywords, what, code in (
+        (draft.absent, "a required attribute is absent", "missing_attribute"),
+        (draft.empty, "a required attribute has no value", "empty_value"),
+    ):
+        named = [keyword for keyword in keywords if needed is None or keyword in needed]
+        if named:
+            raise Incomplete(_naming(what, named), code=code, where=",".join(named), source="PS3.4 F.7.2-1")
     # Seen in the field with an underscore; refusing it would stop the scanner.
     if draft.status.replace("_", " ") != PerformedStatus.IN_PROGRESS:
         raise Malformed(
-            "a new performed step must be IN PROGRESS",
-            code="invalid_value",
-            where="PerformedProcedureStepStatus",
-            source="PS3.4 F.7.2.1.3",
+            "a new performed step must be IN PROGRESS", code="invalid_value", where=_STATUS, source="PS3.4 F.7.2.1.3"
         )
     return PerformedStatus.IN_PROGRESS
+
+
+def _naming(what: str, keywords: Sequence[str]) -> str:
+    return f"{what}: {', '.join(keywords)}"
 
 
 def check_set(now: PerformedStatus, draft: PerformedDraft) -> PerformedStatus:
@@ -113,9 +169,21 @@ def check_set(now: PerformedStatus, draft: PerformedDraft) -> PerformedStatus:
     try:
         return PerformedStatus(draft.status.replace("_", " "))
     except ValueError:
-        raise Malformed(
-            "not a performed step status", code="invalid_value", where="PerformedProcedureStepStatus"
-        ) from None
+        raise Malformed("not a performed step status", code="invalid_value", where=_STATUS) from None
+
+
+def left_out(status: PerformedStatus, *, has_end: bool, has_series: bool) -> str:
+    """Return what a final performed step must say and does not, "" if it says all. Source: PS3.4 Table F.7.2-1 (final state)."""
+    if status == PerformedStatus.IN_PROGRESS:
+        return ""
+    named = {"its end": has_end, "its series": has_series}
+    return " and ".join(what for what, is_said in named.items() if not is_said)
+
+
+def proposal_of(status: PerformedStatus, discontinuation_code: str) -> Proposal:
+    """Return whether a discontinued step's reason is one to cancel its order for."""
+    is_stopped = status == PerformedStatus.DISCONTINUED
+    return Proposal.OPEN if is_stopped and discontinuation_code in PROPOSES_CANCELLATION else Proposal.NONE
 
 
 def step_status_after(status: PerformedStatus, discontinuation_code: str) -> StepStatus:
@@ -124,17 +192,18 @@ def step_status_after(status: PerformedStatus, discontinuation_code: str) -> Ste
         return StepStatus.STARTED
     if status == PerformedStatus.COMPLETED:
         return StepStatus.COMPLETED
-    return StepStatus.SCHEDULED if discontinuation_code in _BACK_ON_THE_LIST else StepStatus.DISCONTINUED
+    return StepStatus.SCHEDULED if discontinuation_code in BACK_ON_THE_LIST else StepStatus.DISCONTINUED
 
 
 def next_status(now: StepStatus, wanted: StepStatus, attempts: Sequence[PerformedStep]) -> StepStatus:
     """
     Return the state of a step in state *now* whose performed step asks for *wanted*.
 
-    attempts: all its performed steps. One under way keeps it started, one completed completes it.
+    attempts: all its performed steps. One under way keeps it started; once all have ended, one completed completes it.
     """
-    if wanted != StepStatus.STARTED and any(one.status == PerformedStatus.IN_PROGRESS for one in attempts):
-        return now
-    if wanted == StepStatus.DISCONTINUED and any(one.status == PerformedStatus.COMPLETED for one in attempts):
-        return StepStatus.COMPLETED
+    if wanted != StepStatus.STARTED:
+        if any(one.is_open for one in attempts):
+            return now
+        if any(one.status == PerformedStatus.COMPLETED for one in attempts):
+            wanted = StepStatus.COMPLETED
     return wanted if may_follow(now, wanted) else now

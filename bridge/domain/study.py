@@ -93,6 +93,7 @@ class Study:
     rule: the bind rule or veto ("B01", "V06"), or "person"; sentence: the same in plain words. binding_version counts every decision that changed it.
     held_from: the binding that a hold took away. closed_reason: why a person took it out of the queue, "" if not closed.
     completed_at: when it was found complete (quiet, or its MPPS done and everything here), None before.
+    ended_with: how many instances it had when its exam was found ended, None while that goes on.
     """
 
     key: int
@@ -113,6 +114,7 @@ class Study:
     first_instance_at: datetime | None = None
     last_instance_at: datetime | None = None
     completed_at: datetime | None = None
+    ended_with: int | None = None
     version: int = 1
 
     @property

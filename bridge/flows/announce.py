@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from bridge.domain.claim import AttachmentState
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
-from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, ORDER_STATUS, Work
-from bridge.store import authorizations, decisions, events, messages, order_notices, patients, publications
+from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, ORDER_STATUS, PERFORMED_STEP, Work
+from bridge.store import authorizations, decisions, events, messages, order_notices, patients, performed, publications
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
@@ -32,12 +32,13 @@ class NoticeDestination:
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Who gets what, by name. studies, claims: FHIR servers; archives: AE titles; notices: HL7 destinations."""
+    """Who gets what, by name. studies, claims: FHIR servers; archives, performed_steps: AE titles; notices: HL7 destinations."""
 
     studies: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
     notices: tuple[NoticeDestination, ...] = ()
+    performed_steps: tuple[str, ...] = ()
     study_quiet: timedelta = timedelta(seconds=20)
 
 
@@ -55,6 +56,8 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
 def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
     """A bound study was bound, corrected or refreshed: what was held goes, what went goes again."""
     enqueue.release(tx, study.key, at)
+    for sop_instance_uid in performed.uids_of_study(tx, study.study_instance_uid) if to.performed_steps else ():
+        enqueue.release_performed_step(tx, sop_instance_uid, at)
     for server in to.studies:
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at)
     for archive in to.archives:
@@ -85,6 +88,12 @@ def order_moved(tx: WriteTx, order_key: int, to: Destinations, at: datetime, nex
     for one in to.notices:
         if not one.sites or site in one.sites:
             enqueue.enqueue(tx, _notice(one.name, order_key), at, next_at)
+
+
+def performed_step_told(tx: WriteTx, sop_instance_uid: str, to: Destinations, at: datetime) -> None:
+    """A device said something of a performed step: whoever hears of them is told the same."""
+    for ae_title in to.performed_steps:
+        enqueue.enqueue(tx, Work(PERFORMED_STEP, ae_title, sop_instance_uid), at)
 
 
 def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Destinations, at: datetime) -> None:

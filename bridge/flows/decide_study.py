@@ -30,6 +30,7 @@ from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.file_report import ReportNews, look_again
+from bridge.flows.move_steps import Moving
 from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import start_exam
 from bridge.store import decisions, events, patients, reports, studies
@@ -237,7 +238,7 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
         ),
     )
     if after.order_key is not None and after.order_key != study.order_key:
-        start_exam(tx, after, after.order_key, how.at)
+        start_exam(tx, after, after.order_key, Moving(how.destinations, how.at))
     if changed:
         _refile_reports(tx, after, actor, how)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))

@@ -23,7 +23,7 @@ from bridge.errors import BridgeError, Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
-from bridge.store import audit, events, orders, studies
+from bridge.store import audit, events, exam_checks, orders, studies
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -156,6 +156,8 @@ class InstanceReceiver:
                 studies.add_other_identity(tx, study.key, _named_by(header))
                 studies.add_keys(tx, study.key, study_keys(header, self._rules))
                 study = decide_by_rule(tx, studies.get(tx, study.key), how)
+            if study.ended_with is not None:
+                exam_checks.watch_study(tx, study.key, now)
         announce.images_came(tx, study, self._destinations, now)
 
     def _log_first(self, tx: WriteTx, study: Study, spooled: Spooled, now: datetime) -> None:

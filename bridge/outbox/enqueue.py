@@ -14,6 +14,7 @@ IMAGING_STUDY = "imaging_study"
 CLAIM = "claim"
 ARCHIVE = "archive"
 ORDER_STATUS = "order_status"
+PERFORMED_STEP = "performed_step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Work:
     Something that must reach *destination*.
 
     topic: which publisher. destination: the server's name or the archive's AE title. order_of: work with the same one
-    never overtakes itself (a Study Instance UID, "attachment:7", "order:7"). The keys say what it is about.
+    never overtakes itself (a Study Instance UID, "attachment:7", "order:7",
+    a performed step's SOP Instance UID). The keys say what it is about.
     """
 
     topic: str
@@ -92,6 +94,11 @@ def release_attachment(tx: WriteTx, attachment_key: int, at: datetime) -> None:
     deliveries.release_held(tx, at, attachment_key=attachment_key)
     for delivery in deliveries.in_flight(tx, attachment_key=attachment_key):
         enqueue(tx, _work_of(delivery), at)
+
+
+def release_performed_step(tx: WriteTx, sop_instance_uid: str, at: datetime) -> None:
+    """Let what was held of a performed step go: whose exam it was is known by now."""
+    deliveries.release_work(tx, PERFORMED_STEP, sop_instance_uid, at)
 
 
 def nudge(tx: WriteTx, study_key: int, topic: str, at: datetime) -> None:

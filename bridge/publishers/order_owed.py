@@ -18,7 +18,17 @@ from bridge.domain.order_status import SCHEDULED, code_of, status_fact
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.publishers.completeness import study_complete_at
-from bridge.store import decisions, deliveries, order_notices, orders, patients, performed, studies, visits
+from bridge.store import (
+    decisions,
+    deliveries,
+    order_notices,
+    orders,
+    patients,
+    performed,
+    step_changes,
+    studies,
+    visits,
+)
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 from bridge.store.order_notices import HAS_IMAGES, STATUS, WITHDRAWN, Told
@@ -91,7 +101,9 @@ class Owing:
         return told.refused_control_id == one.control_id and told.refused_delivery_key != self._delivery.key
 
     def _status(self) -> Iterator[Owed]:
-        fact = status_fact(self._order, self._steps, performed.of_order(self._tx, self._order.key))
+        key = self._order.key
+        done, changed = performed.of_order(self._tx, key), step_changes.of_order(self._tx, key)
+        fact = status_fact(self._order, self._steps, done, changed)
         if fact is None or not self._to.status_message:
             return
         told = self._standing(STATUS)

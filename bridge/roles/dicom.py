@@ -7,16 +7,17 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import structlog
-from pydicom.dataset import Dataset
 
 from bridge import safety
 from bridge.codecs.dicom.status import Service
+from bridge.domain.performed import AttributeList
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.errors import Unavailable
 from bridge.flows.answer_worklist import Answers, answer_worklist
 from bridge.flows.note_queries import QueryBook
 from bridge.flows.note_refusals import Refusal, RefusalBook
+from bridge.flows.record_performed_step import Recorded
 from bridge.flows.search_studies import Asker
 from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer
 from bridge.listeners.dicom.server import DicomServer
@@ -67,11 +68,16 @@ class _DicomServices:
             asker = replace(asker, unbound=unbound, destination=destination)
         return self._house.search.open(identifier, transfer_syntax_uid, asker)
 
-    def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:
-        return self._house.performed_steps.create(uid, attributes, calling_ae_title)
+    def create_performed_step(self, uid: str | None, received: AttributeList, calling_ae_title: str) -> Recorded:
+        return self._house.performed_steps.create(uid, received, calling_ae_title)
 
-    def set_performed_step(self, uid: str, attributes: Dataset, calling_ae_title: str) -> None:
-        self._house.performed_steps.set(uid, attributes, calling_ae_title)
+    def set_performed_step(self, uid: str, received: AttributeList, calling_ae_title: str) -> Recorded:
+        return self._house.performed_steps.set(uid, received, calling_ae_title)
+
+    def get_performed_step(
+        self, uid: str, tags: tuple[int, ...], transfer_syntax_uid: str, calling_ae_title: str
+    ) -> tuple[bytes, tuple[int, ...]]:
+        return self._house.performed_steps.get(uid, tags, transfer_syntax_uid, calling_ae_title)
 
     def _asker(self, ae_title: str, origin: str) -> Asker:
         peer = self._house.peer(ae_title)

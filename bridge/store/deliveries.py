@@ -290,6 +290,15 @@ def release_held(tx: WriteTx, at: datetime, study_key: int | None = None, attach
     )
 
 
+def release_work(tx: WriteTx, topic: str, order_of: str, at: datetime) -> None:
+    """Let what is held of one work for its identity go now, wherever it is to go."""
+    tx.execute(
+        update(deliveries)
+        .where(_is_held_for_identity(), deliveries.c.topic == topic, deliveries.c.order_of == order_of)
+        .values(state=DeliveryState.PENDING.value, next_at=at, updated_at=at, **NOT_HELD)
+    )
+
+
 def bring_forward(tx: WriteTx, study_key: int, topic: str, at: datetime) -> None:
     """Make a study's pending deliveries of *topic* due at *at* if they are due later."""
     tx.execute(

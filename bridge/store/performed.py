@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 
-from bridge.domain.performed import PerformedDraft, PerformedStatus, PerformedStep
+from bridge.domain.order import WAITING
+from bridge.domain.performed import (
+    PerformedDraft,
+    PerformedStatus,
+    PerformedStep,
+    Proposal,
+    left_out,
+    proposal_of,
+)
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import performed_step_links, performed_steps, steps
+from bridge.store.tables import orders, patient_identifiers, performed_step_links, performed_steps, step_stations, steps
+
+_PERFORMED_SERIES = "00400340"
 
 
 def by_uid(tx: ReadTx, sop_instance_uid: str) -> PerformedStep | None:
     """Return the performed step with *sop_instance_uid*, None if it was never created."""
     row = tx.execute(select(performed_steps).where(performed_steps.c.sop_instance_uid == sop_instance_uid)).first()
     return None if row is None else _performed(tx, row)
+
+
+def get(tx: ReadTx, key: int) -> PerformedStep:
+    """Return the performed step in row *key*. Raises: LookupError."""
+    row = tx.execute(select(performed_steps).where(performed_steps.c.key == key)).first()
+    if row is None:
+        raise LookupError(f"no performed step {key}")
+    return _performed(tx, row)
 
 
 def of_study(tx: ReadTx, study_instance_uid: str) -> list[PerformedStep]:
@@ -28,6 +46,44 @@ def of_study(tx: ReadTx, study_instance_uid: str) -> list[PerformedStep]:
         .order_by(performed_steps.c.key)
     ).all()
     return [_performed(tx, row) for row in rows]
+
+
+def uids_of_study(tx: ReadTx, study_instance_uid: str) -> list[str]:
+    """Return the SOP Instance UIDs of a study's performed steps."""
+    query = select(performed_steps.c.sop_instance_uid)
+    return list(tx.execute(query.where(performed_steps.c.study_instance_uid == study_instance_uid)).scalars())
+
+
+def likely_orders(tx: ReadTx, mpps: PerformedStep) -> list[int]:
+    """
+    Return the orders that an exam without one may have been of: its patient's, open, of its modality, at its station.
+
+    Within a day of its start by the hospital's clock. No proof: for a person, never to link by.
+    """
+    started = mpps.started_local[:8]
+    if not (mpps.patient_id and mpps.modality and len(started) == 8):
+        return []
+    day = datetime.strptime(started, "%Y%m%d")  # A day by the hospital's clock.
+    first, last = ((day + timedelta(days=days)).strftime("%Y%m%d") for days in (-1, 2))
+    who = [patient_identifiers.c.patient_id == mpps.patient_id]
+    if mpps.issuer_of_patient_id:
+        who.append(patient_identifiers.c.issuer_of_patient_id == mpps.issuer_of_patient_id)
+    rows = tx.execute(
+        select(steps.c.order_key)
+        .join(orders, orders.c.key == steps.c.order_key)
+        .join(step_stations, step_stations.c.step_key == steps.c.key)
+        .where(
+            orders.c.patient_key.in_(select(patient_identifiers.c.patient_key).where(*who)),
+            steps.c.status.in_(sorted(WAITING)),
+            steps.c.modality == mpps.modality,
+            steps.c.scheduled_start_local.between(first, last),
+            step_stations.c.scheduled_station_ae_title.in_([mpps.performed_station_ae_title, mpps.calling_ae_title]),
+        )
+        .distinct()
+        .order_by(steps.c.order_key)
+        .limit(5)
+    )
+    return list(rows.scalars())
 
 
 def of_step(tx: ReadTx, step_key: int) -> list[PerformedStep]:
@@ -53,7 +109,13 @@ def of_order(tx: ReadTx, order_key: int) -> list[PerformedStep]:
 
 
 def add(
-    tx: WriteTx, sop_instance_uid: str, draft: PerformedDraft, step_keys: Iterable[int], at: datetime
+    tx: WriteTx,
+    sop_instance_uid: str,
+    draft: PerformedDraft,
+    step_keys: Iterable[int],
+    at: datetime,
+    *,
+    calling_ae_title: str = "",
 ) -> PerformedStep:
     """Store a new performed step, IN PROGRESS, for the scheduled steps in rows *step_keys*."""
     key = insert_row(
@@ -64,6 +126,7 @@ def add(
         study_instance_uid=next((one.study_instance_uid for one in draft.scheduled if one.study_instance_uid), ""),
         performed_procedure_step_id=draft.performed_procedure_step_id,
         performed_station_ae_title=draft.performed_station_ae_title,
+        calling_ae_title=calling_ae_title,
         modality=draft.modality,
         patient_id=draft.patient_id,
         issuer_of_patient_id=draft.issuer_of_patient_id,
@@ -76,14 +139,23 @@ def add(
     links = [{"performed_step_key": key, "step_key": step_key} for step_key in dict.fromkeys(step_keys)]
     if links:
         tx.execute(insert(performed_step_links), links)
-    return _performed(tx, tx.execute(select(performed_steps).where(performed_steps.c.key == key)).one())
+    return get(tx, key)
 
 
-def link(tx: WriteTx, performed_step_key: int, step_keys: Iterable[int]) -> None:
-    """Note that a performed step was of these scheduled ones, which came after it."""
-    links = [{"performed_step_key": performed_step_key, "step_key": step_key} for step_key in dict.fromkeys(step_keys)]
+def link(tx: WriteTx, performed_step_key: int, step_keys: Iterable[int], *, inferred: bool = False) -> None:
+    """Note that a performed step was of these scheduled ones. inferred: by whose its images are, not by its own word."""
+    links = [
+        {"performed_step_key": performed_step_key, "step_key": step_key, "inferred": inferred}
+        for step_key in dict.fromkeys(step_keys)
+    ]
     if links:
         tx.execute(insert(performed_step_links), links)
+
+
+def unlink_inferred(tx: WriteTx, performed_step_key: int) -> None:
+    """Forget of which scheduled steps a performed one was taken to be: its images are another exam's now."""
+    links = performed_step_links.c
+    tx.execute(delete(performed_step_links).where(links.performed_step_key == performed_step_key, links.inferred))
 
 
 def save(
@@ -96,38 +168,55 @@ def save(
     """
     row = tx.execute(select(performed_steps).where(performed_steps.c.key == step.key)).one()
     referenced = row.referenced_instances if draft.referenced_instances is None else list(draft.referenced_instances)
+    attributes = row.attributes | json.loads(draft.attributes)
+    ended, code = draft.ended_local or row.ended_local, draft.discontinuation_code or row.discontinuation_code
+    has_series = bool(attributes.get(_PERFORMED_SERIES, {}).get("Value"))
     tx.execute(
         update(performed_steps)
         .where(performed_steps.c.key == step.key)
         .values(
             status=status.value,
-            ended_local=draft.ended_local or row.ended_local,
-            discontinuation_code=draft.discontinuation_code or row.discontinuation_code,
+            ended_local=ended,
+            discontinuation_code=code,
+            discontinuation_meaning=draft.discontinuation_meaning or row.discontinuation_meaning,
+            incomplete=left_out(status, has_end=bool(ended), has_series=has_series),
+            proposal=proposal_of(status, code).value,
+            timed_out_at=None,
             referenced_instances=referenced,
-            attributes=row.attributes | json.loads(draft.attributes),
+            attributes=attributes,
             updated_at=at,
         )
     )
-    return _performed(tx, tx.execute(select(performed_steps).where(performed_steps.c.key == step.key)).one())
+    return get(tx, step.key)
+
+
+def time_out(tx: WriteTx, performed_step_key: int, at: datetime) -> None:
+    """Note that we gave up waiting for a performed step's end."""
+    tx.execute(update(performed_steps).where(performed_steps.c.key == performed_step_key).values(timed_out_at=at))
+
+
+def answer_proposal(tx: WriteTx, performed_step_key: int, answer: Proposal) -> None:
+    """Note what a person made of a proposal to cancel."""
+    tx.execute(update(performed_steps).where(performed_steps.c.key == performed_step_key).values(proposal=answer.value))
+
+
+def attributes_of(tx: ReadTx, performed_step_key: int) -> dict[str, Any]:
+    """Return everything that was said of a performed step, as DICOM JSON. Source: PS3.18 F."""
+    query = select(performed_steps.c.attributes).where(performed_steps.c.key == performed_step_key)
+    return dict(tx.execute(query).scalar_one())
 
 
 def _performed(tx: ReadTx, row: Row[Any]) -> PerformedStep:
     links = tx.execute(
-        select(performed_step_links.c.step_key).where(performed_step_links.c.performed_step_key == row.key)
+        select(performed_step_links.c.step_key)
+        .where(performed_step_links.c.performed_step_key == row.key)
+        .order_by(performed_step_links.c.key)
     ).scalars()
-    return PerformedStep(
-        key=row.key,
-        sop_instance_uid=row.sop_instance_uid,
-        status=PerformedStatus(row.status),
-        study_instance_uid=row.study_instance_uid,
-        performed_procedure_step_id=row.performed_procedure_step_id,
-        performed_station_ae_title=row.performed_station_ae_title,
-        modality=row.modality,
-        step_keys=tuple(links),
-        started_local=row.started_local,
-        ended_local=row.ended_local,
-        discontinuation_code=row.discontinuation_code,
-        referenced_instances=tuple(row.referenced_instances),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+    said: dict[str, Any] = {
+        "status": PerformedStatus(row.status),
+        "proposal": Proposal(row.proposal),
+        "step_keys": tuple(links),
+        "referenced_instances": tuple(row.referenced_instances),
+    }
+    plain = {name: getattr(row, name) for name in PerformedStep.__slots__ if name not in said}
+    return PerformedStep(**plain, **said)

@@ -148,6 +148,11 @@ def touch(tx: WriteTx, study_key: int, at: datetime) -> None:
     tx.execute(update(studies).where(studies.c.key == study_key).values(last_instance_at=at, completed_at=None))
 
 
+def note_end(tx: WriteTx, study_key: int, instance_count: int | None) -> None:
+    """Note with how many instances a study's exam had ended; None: it goes on."""
+    tx.execute(update(studies).where(studies.c.key == study_key).values(ended_with=instance_count))
+
+
 def add_keys(tx: WriteTx, study_key: int, keys: Iterable[IdentityKey]) -> None:
     """Let later patients and orders find a study under *keys* too."""
     rows = tx.execute(select(study_keys.c.kind, study_keys.c.value).where(study_keys.c.study_key == study_key))
@@ -314,6 +319,7 @@ def _study(row: Any) -> Study:
         first_instance_at=row.first_instance_at,
         last_instance_at=row.last_instance_at,
         completed_at=row.completed_at,
+        ended_with=row.ended_with,
         version=row.version,
     )
 

@@ -41,7 +41,7 @@ from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
 from bridge.domain.patient import VisitState
-from bridge.domain.performed import PerformedStatus
+from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
 from bridge.domain.workitem import WorkitemState
@@ -476,6 +476,13 @@ performed_steps = Table(
     _text("started_local"),
     _text("ended_local"),
     _text("discontinuation_code"),
+    _text("discontinuation_meaning"),
+    _text("calling_ae_title"),
+    # What its device left out at its end, and the order's cancellation that its reason proposes to a person.
+    _text("incomplete"),
+    _text("proposal"),
+    # When we gave up waiting for its end: its device may still say one.
+    Column("timed_out_at", Instant),
     Column("referenced_instances", JSON, nullable=False, server_default=text("'[]'")),
     Column("attributes", JSON, nullable=False, server_default=text("'{}'")),
     Column("created_at", Instant, nullable=False),
@@ -490,6 +497,8 @@ performed_step_links = Table(
     _key(),
     _to("performed_step"),
     _to("step"),
+    # The device named no step: whose images they are was decided, and so whose exam it was.
+    _flag("inferred"),
     UniqueConstraint("performed_step_key", "step_key"),
 )
 
@@ -526,6 +535,64 @@ workitem_inputs = Table(
     UniqueConstraint("workitem_key", "study_key"),
 )
 
+# Each N-CREATE and N-SET as received; without a performed step it was refused, and is kept for a while all the same.
+performed_messages = Table(
+    "performed_messages",
+    metadata,
+    _key(),
+    _to("performed_step", nullable=True),
+    Column("operation", Text, nullable=False),
+    _text("sop_instance_uid"),
+    _text("calling_ae_title"),
+    Column("received_at", Instant, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    _text("comment"),
+    Column("attributes", LargeBinary, nullable=False),
+    _one_of("operation", ("create", "set"), "operation"),
+)
+
+# How far each receiver has heard of a performed step: the last message that it took.
+performed_forwards = Table(
+    "performed_forwards",
+    metadata,
+    _key(),
+    _to("performed_step", index=False),
+    Column("destination", Text, nullable=False),
+    Column("sent_through", Key, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    UniqueConstraint("performed_step_key", "destination"),
+)
+
+# What became of a scheduled step here without its device's word: by its images, a rest, a person. Append-only.
+step_changes = Table(
+    "step_changes",
+    metadata,
+    _key(),
+    _to("order"),
+    _to("step", index=False),
+    Column("was", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    _text("actor"),
+    _text("reason"),
+    Column("changed_at", Instant, nullable=False),
+    _one_of("status", StepStatus, "status"),
+    _one_of("cause", ChangeCause, "cause"),
+)
+
+# What is to be looked at, and when: a study whose images may have stopped, a performed step that was left open.
+exam_checks = Table(
+    "exam_checks",
+    metadata,
+    _key(),
+    _to("study", nullable=True, index=False),
+    _to("performed_step", nullable=True, index=False),
+    Column("due_at", Instant, nullable=False, index=True),
+    UniqueConstraint("study_key"),
+    UniqueConstraint("performed_step_key"),
+)
+
 # ── what was received ────────────────────────────────────────────────────────────────────────────────────────────────
 
 studies = Table(
@@ -558,6 +625,8 @@ studies = Table(
     Column("first_instance_at", Instant, nullable=False),
     Column("last_instance_at", Instant, nullable=False, index=True),
     Column("completed_at", Instant),
+    # How many instances it had when its exam was found ended; null while that goes on.
+    Column("ended_with", Integer),
     _count("version", 1),
     _one_of("state", StudyState),
     Index(None, "state", "last_instance_at"),

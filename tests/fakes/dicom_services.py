@@ -11,13 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydicom.dataset import Dataset
-
 from bridge.codecs.dicom import datasets, keys
+from bridge.codecs.dicom.performed import read_performed
+from bridge.domain.performed import AttributeList
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.domain.worklist_query import AskedQuery
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.answer_worklist import Answer, Answers
+from bridge.flows.record_performed_step import Recorded
 from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer, SendObjects
 from bridge.listeners.dicom.server import DicomServer
 
@@ -92,21 +93,33 @@ class MemoryServices:
             )
         )
 
-    def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:
+    def create_performed_step(self, uid: str | None, received: AttributeList, calling_ae_title: str) -> Recorded:
         uid = uid or f"2.25.{next(self.uids)}"
-        if not attributes.get("PerformedProcedureStepStatus"):
-            raise Incomplete("no status", where="PerformedProcedureStepStatus")
+        draft = read_performed(received)
+        if not draft.status:
+            raise Incomplete(
+                "a required attribute is absent", code="missing_attribute", where="PerformedProcedureStepStatus"
+            )
         if uid in self.steps:
             raise Conflict("known already", code="duplicate")
-        self.steps[uid] = attributes.PerformedProcedureStepStatus
-        return uid
+        self.steps[uid] = draft.status
+        return Recorded(uid, draft.out_of_range)
 
-    def set_performed_step(self, uid: str, attributes: Dataset, calling_ae_title: str) -> None:
+    def set_performed_step(self, uid: str, received: AttributeList, calling_ae_title: str) -> Recorded:
+        draft = read_performed(received)
         if uid not in self.steps:
             raise Conflict("no such performed step", code="unknown")
         if self.steps[uid] != "IN PROGRESS":
             raise Conflict("may no longer be updated", code="performed_step_final")
-        self.steps[uid] = attributes.get("PerformedProcedureStepStatus", self.steps[uid])
+        self.steps[uid] = draft.status or self.steps[uid]
+        return Recorded(uid, draft.out_of_range)
+
+    def get_performed_step(
+        self, uid: str, tags: tuple[int, ...], transfer_syntax_uid: str, calling_ae_title: str
+    ) -> tuple[bytes, tuple[int, ...]]:
+        if uid not in self.steps:
+            raise Conflict("no such performed step", code="unknown")
+        return b"", ()
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
+from bridge.domain.performed import AttributeList
 from bridge.flows.answer_worklist import answer_worklist
 from bridge.flows.receive_message import Received
 from bridge.wiring import House
@@ -32,6 +33,11 @@ def worklist_of(house: House, station: str = "CT1") -> list[Dataset]:
     query.ScheduledProcedureStepSequence = [step]
     answers = answer_worklist(house.store, encode_query(query), IMPLICIT)
     return [read_dataset(BytesIO(answer.identifier), True, True) for answer in answers]
+
+
+def sent(attributes: Dataset) -> AttributeList:
+    """Return *attributes* as a device sends them in an N-CREATE or N-SET."""
+    return AttributeList(encode_query(attributes), IMPLICIT)
 
 
 def encode_query(query: Dataset) -> bytes:

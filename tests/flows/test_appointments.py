@@ -13,7 +13,7 @@ from bridge.store.tables import appointments as appointments_table
 from bridge.store.tables import awaited_orders
 from bridge.wiring import House
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, Person, merge, order
-from tests.flows.asking import say, worklist_of
+from tests.flows.asking import say, sent, worklist_of
 from tests.flows.test_orders import cast_mpps, code, error_of
 
 MakeHouse = Callable[..., House]
@@ -153,7 +153,7 @@ def test_a_new_demographic_does_not_bring_a_cancelled_appointment_back(make_hous
 def test_a_started_exam_keeps_its_time(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     (answer,) = say(house, siu(PLAIN, "A1", "S15", at="20260302110000"))
     assert code(answer) == "AA"
     assert "has started or ended" in answer.decode()
@@ -277,11 +277,11 @@ def test_a_site_may_find_the_order_by_visit_and_service(make_house: MakeHouse, t
 
 def test_an_exam_that_came_before_its_order_is_linked_to_it(make_house: MakeHouse) -> None:
     house = make_house()
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     say(house, order(PLAIN, "A1"))
     with house.store.read() as tx:
         assert [s.status for s in orders.steps_of(tx, 1)] == ["STARTED"]
-    house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     with house.store.read() as tx:
         assert [s.status for s in orders.steps_of(tx, 1)] == ["COMPLETED"]
     assert worklist_of(house) == []
@@ -289,8 +289,8 @@ def test_an_exam_that_came_before_its_order_is_linked_to_it(make_house: MakeHous
 
 def test_an_exam_that_ended_before_its_order_came_is_not_offered_again(make_house: MakeHouse) -> None:
     house = make_house()
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
-    house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     say(house, order(PLAIN, "A1"))
     assert worklist_of(house) == []
     assert "The exam was completed before its order came" in timeline_of(house, "A1")

@@ -25,7 +25,7 @@ from bridge.store.tables import conflicting_instances, decisions, deliveries, ev
 from bridge.wiring import House
 from tests import cast
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, STRANGER, adt, image, merge, order, spooled, study_uid
-from tests.flows.asking import encode_query, say
+from tests.flows.asking import encode_query, say, sent
 from tests.flows.test_orders import cast_mpps
 
 MakeHouse = Callable[..., House]
@@ -172,14 +172,14 @@ def test_a_merge_moves_a_bound_study_and_its_undo_brings_it_back(house: House) -
 
 def test_a_wrong_worklist_entry_holds_what_was_bound(house: House) -> None:
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     receive(house, image(PLAIN, "A1"))
     assert study_of(house, "A1").is_bound
     stop = cast_mpps("A1", "DISCONTINUED")
     reason = Dataset()
     reason.CodeValue, reason.CodingSchemeDesignator, reason.CodeMeaning = "110514", "DCM", "Incorrect worklist entry"
     stop.PerformedProcedureStepDiscontinuationReasonCodeSequence = [reason]
-    house.performed_steps.set("2.25.77", stop, "CT1")
+    house.performed_steps.set("2.25.77", sent(stop), "CT1")
     assert study_of(house, "A1").state == StudyState.REVIEW
 
 
@@ -296,13 +296,13 @@ def test_an_unbound_study_is_found_only_by_who_may_see_it(house: House) -> None:
 
 def test_a_performed_step_moves_its_scheduled_one_and_is_final_once(house: House) -> None:
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     with pytest.raises(Conflict) as again:
-        house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+        house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     assert again.value.code == "duplicate"
-    house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     with pytest.raises(Conflict) as final:
-        house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+        house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     assert final.value.code == "performed_step_final"
     with house.store.read() as tx:
         found = performed.by_uid(tx, "2.25.77")
@@ -345,7 +345,7 @@ def test_a_hold_takes_the_attachment_with_it(house: House) -> None:
 
 def test_every_station_writes_its_line(house: House) -> None:
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     receive(house, image(PLAIN, "A1"))
     assert isinstance(house.clock, FixedClock)
     house.clock.at += timedelta(minutes=1)

@@ -11,7 +11,7 @@ from bridge.store import events, orders
 from bridge.store.listings import exam_detail
 from bridge.wiring import House
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, adt, image, order, report, spooled, study_uid
-from tests.flows.asking import say, worklist_of
+from tests.flows.asking import say, sent, worklist_of
 from tests.flows.test_orders import cast_mpps, code, error_of
 
 MakeHouse = Callable[..., House]
@@ -107,7 +107,7 @@ def test_a_reported_error_changes_nothing_and_is_on_the_timeline(make_house: Mak
 def test_a_discontinued_exam_is_so_even_after_it_started(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     (answer,) = say(house, order(PLAIN, "A1", "DC", at=LATER))
     assert (code(answer), states_of(house, "A1")) == ("AA", ["DISCONTINUED"])
 
@@ -115,8 +115,8 @@ def test_a_discontinued_exam_is_so_even_after_it_started(make_house: MakeHouse) 
 def test_a_late_word_of_the_beginning_starts_no_exam_anew_that_its_device_has_ended(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
-    house.performed_steps.set("2.25.77", cast_mpps("A1", "DISCONTINUED"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "DISCONTINUED")), "CT1")
     (answer,) = say(house, order(PLAIN, "A1", "SC", status="IP", at=LATER))
     assert (code(answer), states_of(house, "A1")) == ("AA", ["DISCONTINUED"])
     assert accessions(house) == []
@@ -133,7 +133,7 @@ def test_an_authorization_stays_with_its_patient_when_the_order_moves(make_house
 def test_the_filler_may_cancel_what_has_started(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     by_filler = order(PLAIN, "A1", "CA", at=LATER).replace(b"^RIVRIS", b"^RIVEHR")
     refused, accepted = say(house, by_filler, order(PLAIN, "A1", "OC", at=LATER))
     assert (code(refused), code(accepted)) == ("AE", "AA")
@@ -217,7 +217,7 @@ def test_a_replaced_order_without_its_replacement_is_refused_whole(make_house: M
 def test_a_started_order_is_replaced_only_by_its_filler(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     asked, told = (
         together(order(PLAIN, "A1", control, at=LATER), order(PLAIN, "A2", "RO", at=LATER)) for control in ("RP", "RU")
     )
@@ -408,8 +408,8 @@ def test_one_of_two_steps_may_be_performed_and_the_order_cancelled_for_the_rest(
     house = make_house()
     second = order(PLAIN, "A1").replace(b"|A1|A1|A1|", b"|A1|A1|A1B|")
     say(house, together(order(PLAIN, "A1"), second))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
-    house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     (answer,) = say(house, order(PLAIN, "A1", "CA", at=LATER))
     assert code(answer) == "AA"
     assert states_of(house, "A1") == ["COMPLETED", "CANCELED"]

@@ -39,7 +39,7 @@ from tests.conftest import missing_peer
 from tests.fakes.mllp_peer import Exchange, Peer, Script, accept, ack, open_peer
 from tests.faults.certificates import make_identity, server_context
 from tests.faults.mllp_door import open_door, until
-from tests.flows.asking import say
+from tests.flows.asking import say, sent
 from tests.flows.test_orders import cast_mpps
 
 MakeHouse = Callable[..., House]
@@ -68,7 +68,7 @@ class Ris:
             code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = reason, "DCM", "reason"
             attributes.PerformedProcedureStepDiscontinuationReasonCodeSequence = Sequence([code])
         steps = self.house.performed_steps
-        (steps.create if status == "IN PROGRESS" else steps.set)(uid, attributes, "CT1")
+        (steps.create if status == "IN PROGRESS" else steps.set)(uid, sent(attributes), "CT1")
         self.worker.run_due()
 
     def receive_images(self, accession: str = "A1", whole: bool = True) -> None:
@@ -152,7 +152,7 @@ def test_a_stopped_exam_is_told_as_discontinued_and_a_wrong_entry_as_back_on_the
 def test_a_beginning_that_nobody_heard_of_is_not_taken_back(make_ris: MakeRis) -> None:
     ris = make_ris()
     steps = ris.house.performed_steps
-    steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     ris.perform("DISCONTINUED", reason="110514")
     assert ris.told == []
     assert ris.states() == ["sent"]
@@ -160,7 +160,7 @@ def test_a_beginning_that_nobody_heard_of_is_not_taken_back(make_ris: MakeRis) -
 
 def test_what_changed_twice_before_it_could_be_told_is_told_once_as_it_is(make_ris: MakeRis) -> None:
     ris = make_ris()
-    ris.house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    ris.house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     ris.perform("COMPLETED")
     assert ris.told == ["ORM CM"]
 
@@ -177,7 +177,7 @@ def test_nobody_is_told_what_they_said_themselves(make_ris: MakeRis, control: st
 
 def test_what_its_sender_said_meanwhile_is_not_said_back_to_it(make_ris: MakeRis) -> None:
     ris = make_ris()
-    ris.house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    ris.house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     say(ris.house, order(PLAIN, "A1", "SC", at="20260302100500", status="CM"))
     ris.pass_time()
     ris.worker.run_due()
@@ -380,7 +380,7 @@ def test_a_message_without_an_answer_comes_again_byte_for_byte(make_ris: MakeRis
 def test_what_overtakes_an_unanswered_message_is_another_message(make_ris: MakeRis) -> None:
     ris = make_ris(answers("", "AA"))
     ris.perform("IN PROGRESS")
-    ris.house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+    ris.house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     ris.pass_time(timedelta(seconds=30))
     ris.worker.run_due()
     assert ris.told == ["ORM IP", "ORM CM"]
@@ -486,7 +486,7 @@ def test_many_orders_reach_every_destination_while_one_hangs(make_house: MakeHou
         worker.start()
         try:
             for n in range(12):
-                house.performed_steps.create(f"2.25.9{n}", cast_mpps(f"A{n}"), "CT1")
+                house.performed_steps.create(f"2.25.9{n}", sent(cast_mpps(f"A{n}")), "CT1")
             worker.notify()
             assert until(lambda: len(set(quick.control_ids)) == 12)
         finally:

@@ -20,7 +20,7 @@ from bridge.store.tables import messages as messages_table
 from bridge.wiring import House
 from tests import cast
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, STRANGER, adt, merge, order
-from tests.flows.asking import encode_query, say, worklist_of
+from tests.flows.asking import encode_query, say, sent, worklist_of
 
 MakeHouse = Callable[..., House]
 
@@ -119,7 +119,7 @@ def test_a_cancellation_of_an_unknown_order_is_refused(make_house: MakeHouse) ->
 def test_a_started_step_is_not_cancelled(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
     (answer,) = say(house, order(PLAIN, "A1", "CA", at="20260302120000"))
     assert code(answer) == "AE"
     assert "206" in error_of(answer)
@@ -128,8 +128,8 @@ def test_a_started_step_is_not_cancelled(make_house: MakeHouse) -> None:
 def test_a_late_new_order_does_not_revive_a_finished_step(make_house: MakeHouse) -> None:
     house = make_house()
     say(house, order(PLAIN, "A1"))
-    house.performed_steps.create("2.25.77", cast_mpps("A1"), "CT1")
-    house.performed_steps.set("2.25.77", cast_mpps("A1", "COMPLETED"), "CT1")
+    house.performed_steps.create("2.25.77", sent(cast_mpps("A1")), "CT1")
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     (answer,) = say(house, order(PLAIN, "A1", at="20260302180000"))
     assert code(answer) == "AA"
     with house.store.read() as tx:
@@ -256,6 +256,7 @@ def _mpps(accession: str, status: str) -> Dataset:
         scheduled.ScheduledProcedureStepID = accession
         attributes.ScheduledStepAttributesSequence = [scheduled]
         attributes.PerformedProcedureStepID = "1"
+        attributes.PerformedProcedureStepStartDate, attributes.PerformedProcedureStepStartTime = "20260302", "0915"
     return attributes
 
 

@@ -18,7 +18,7 @@ from bridge.errors import BridgeError
 from bridge.store import orders, patients, reports, studies
 from bridge.wiring import House
 from tests.cast import Person, adt, image, merge, order, report, spooled, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, sent
 from tests.flows.test_orders import cast_mpps, code
 
 MakeHouse = Callable[..., House]
@@ -83,9 +83,9 @@ def _tell_one(house: House, story: Story, name: str, again: bool) -> str:
     accession, mpps = story.accession, f"2.25.{story.number + 1}"
     try:
         if name == "MPPS begins":
-            house.performed_steps.create(mpps, cast_mpps(accession), "CT1")
+            house.performed_steps.create(mpps, sent(cast_mpps(accession)), "CT1")
         elif name == "MPPS ends":
-            house.performed_steps.set(mpps, cast_mpps(accession, "COMPLETED"), "CT1")
+            house.performed_steps.set(mpps, sent(cast_mpps(accession, "COMPLETED")), "CT1")
         elif "image" in name:
             shown = image(story.retired, accession, 1 + ("second" in name))
             house.instances.receive(spooled(house, shown))

@@ -7,7 +7,7 @@ small image does, once for every request and every answer.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,7 @@ COMMAND_DATA_SET_TYPE: Final = 0x0800
 STATUS: Final = 0x0900
 ERROR_COMMENT: Final = 0x0902
 ERROR_ID: Final = 0x0903
+ATTRIBUTE_IDENTIFIER_LIST: Final = 0x1005
 AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
 REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
 REMAINING_SUBOPERATIONS: Final = 0x1020
@@ -38,6 +39,7 @@ C_GET_RQ: Final = 0x0010
 C_FIND_RQ: Final = 0x0020
 C_MOVE_RQ: Final = 0x0021
 C_ECHO_RQ: Final = 0x0030
+N_GET_RQ: Final = 0x0110
 N_SET_RQ: Final = 0x0120
 N_CREATE_RQ: Final = 0x0140
 C_CANCEL_RQ: Final = 0x0FFF
@@ -74,6 +76,14 @@ class Command:
     def text(self, element: int) -> str:
         """Return a UI or AE value without padding, "" if absent. Bytes beyond ASCII become "?": never a valid UID."""
         return self.values.get(element, b"").rstrip(b"\0 ").decode("ascii", "replace").replace("�", "?")
+
+    def tags(self, element: int) -> tuple[int, ...] | None:
+        """Return an AT value as tags (group << 16 | element), () if absent or empty, None if it is not one."""
+        value = self.values.get(element, b"")
+        if len(value) % 4:
+            return None
+        pairs = struct.unpack(f"<{len(value) // 2}H", value)
+        return tuple(group << 16 | number for group, number in zip(pairs[::2], pairs[1::2], strict=True))
 
     @property
     def command_field(self) -> int:
@@ -116,9 +126,16 @@ def parse_command(data: bytes | bytearray | memoryview) -> Command:
     return command
 
 
-def encode_command(values: Mapping[int, int | str]) -> bytes:
+def encode_tags(tags: Iterable[int]) -> bytes:
+    """Return tags (group << 16 | element) as an AT value. Source: PS3.5 6.2."""
+    return b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in tags)
+
+
+def encode_command(values: Mapping[int, int | str | bytes]) -> bytes:
     """
     Return a command set with its group length. Numbers become US, UIDs are padded with NUL, other text with a space.
+
+    Bytes stand as they are.
 
     Source: PS3.7 6.3.1, E.1.
     """
@@ -127,6 +144,8 @@ def encode_command(values: Mapping[int, int | str]) -> bytes:
         value = values[element]
         if isinstance(value, int):
             raw = struct.pack("<H", value)
+        elif isinstance(value, bytes):
+            raw = value
         else:
             raw = value.encode("ascii", "replace")
             if len(raw) % 2:

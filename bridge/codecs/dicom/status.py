@@ -19,6 +19,8 @@ PROCESSING_FAILURE: Final = 0x0110
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 NOT_AUTHORIZED: Final = 0x0124
 UNRECOGNIZED_OPERATION: Final = 0x0211
+ATTRIBUTE_LIST_ERROR: Final = 0x0107
+VALUE_OUT_OF_RANGE: Final = 0x0116
 
 # ErrorID of a performed step that is final. Source: PS3.4 F.7.2.2.
 MAY_NO_LONGER_BE_UPDATED: Final = 0xA710
@@ -90,6 +92,9 @@ _BY_CODE: dict[tuple[Service, str], int] = {
     (Service.PERFORMED_STEP, "invalid_uid"): 0x0117,
     (Service.PERFORMED_STEP, "empty_value"): 0x0121,
     (Service.PERFORMED_STEP, "missing_value"): 0x0121,
+    (Service.PERFORMED_STEP, "no_such_class"): 0x0118,
+    (Service.PERFORMED_STEP, "duplicate_invocation"): 0x0210,
+    (Service.PERFORMED_STEP, "mistyped_argument"): 0x0212,
     (Service.PERFORMED_STEP, "duplicate"): 0x0111,
     (Service.PERFORMED_STEP, "unknown"): 0x0112,
     (Service.MOVE, "unknown_destination"): MOVE_DESTINATION_UNKNOWN,

@@ -16,7 +16,7 @@ from bridge.errors import Malformed
 
 _CHARACTER_SET = 0x00080005
 _NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "UV": "Q", "SV": "q"}
-_TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _SINGLE_TEXT_VRS = frozenset({"LT", "ST", "UR", "UT"})
 _ASCII_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"})
 _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
@@ -113,7 +113,7 @@ def _attribute_json(node: Node, attribute: Attribute) -> dict[str, Any]:
         return {"vr": vr}
     if vr in _NUMBERS:
         return {"vr": vr, "Value": _numbers(attribute.value, vr, node.syntax.big_endian)}
-    if vr not in _TEXT_VRS and vr not in _ASCII_VRS:
+    if vr not in TEXT_VRS and vr not in _ASCII_VRS:
         return {"vr": vr, "InlineBinary": base64.b64encode(attribute.value).decode("ascii")}
     text, _ = node.character_set.decode(attribute.value.rstrip(b" \0"), person_name=vr == "PN")
     values = [text] if vr in _SINGLE_TEXT_VRS else text.split("\\")

@@ -232,7 +232,7 @@ class InboundAssociation(Association):
             self.dul.violate()
         elif operation is None or not context.serves:
             exchange.respond(request, Outcome(UNRECOGNIZED_OPERATION, "not an operation of this context"))
-        elif named and named != context.abstract_syntax:
+        elif named and named != context.abstract_syntax and context.service != Service.PERFORMED_STEP:
             exchange.respond(request, Outcome(SOP_CLASS_NOT_SUPPORTED, "the SOP class is not the context's"))
         else:
             operation(exchange, request)

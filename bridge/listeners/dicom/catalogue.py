@@ -12,6 +12,7 @@ from bridge.codecs.dicom.status import Service
 VERIFICATION: Final = "1.2.840.10008.1.1"
 MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 MODALITY_PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
+MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -64,6 +65,7 @@ def offered_services(private_sop_classes: tuple[str, ...]) -> dict[str, Service]
         VERIFICATION: Service.VERIFICATION,
         MODALITY_WORKLIST_FIND: Service.WORKLIST,
         MODALITY_PERFORMED_PROCEDURE_STEP: Service.PERFORMED_STEP,
+        MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE: Service.PERFORMED_STEP,
         STUDY_ROOT_FIND: Service.FIND,
         STUDY_ROOT_GET: Service.GET,
         STUDY_ROOT_MOVE: Service.MOVE,

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from bridge.codecs.dicom import commands
@@ -91,11 +92,11 @@ class Exchange:
         self,
         request: Message,
         outcome: Outcome,
-        extra: Mapping[int, int | str] | None = None,
+        extra: Mapping[int, int | str | bytes] | None = None,
         data_set: bytes | None = None,
     ) -> None:
         """Answer *request*; the answer leaves with the next `flush`. Raises: PeerGone."""
-        values: dict[int, int | str] = {
+        values: dict[int, int | str | bytes] = {
             commands.AFFECTED_SOP_CLASS_UID: request.context.abstract_syntax,
             commands.COMMAND_FIELD: request.command.command_field | commands.RESPONSE,
             commands.MESSAGE_ID_BEING_RESPONDED_TO: request.command.message_id,
@@ -191,7 +192,9 @@ class Exchange:
             if len(self._responses) > self._limits.queued_messages:
                 raise Malformed("too many answers to nothing", code="too_many")
         else:
-            self._backlog.append(whole)
+            message_id = command.message_id
+            is_repeated = any(waiting.command.message_id == message_id for waiting in self._backlog)
+            self._backlog.append(replace(whole, is_repeated=True) if is_repeated else whole)
             # Asynchronous operations are never negotiated: whoever does not wait for answers is no modality.
             if len(self._backlog) > self._limits.queued_messages:
                 raise Malformed("too many requests at once", code="too_many")

@@ -38,12 +38,18 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One whole DIMSE message. data_set: None if it has none or went into *sink*."""
+    """
+    One whole DIMSE message. data_set: None if it has none or went into *sink*.
+
+    is_too_large: it had one that is over its cap. is_repeated: another request with its message id is still unanswered.
+    """
 
     context: Context
     command: Command
     data_set: bytes | None = None
     sink: Sink | None = None
+    is_too_large: bool = False
+    is_repeated: bool = False
 
 
 class Assembler:
@@ -113,17 +119,25 @@ class Assembler:
             raise Malformed("a data set without its command set", source="PS3.7 6.3")
         self._data_bytes += len(fragment)
         if self._sink is None:
-            if self._data_bytes > self._limits.data_set_bytes:
-                raise Malformed("the data set is too large", code="too_large")
-            self._data_set += fragment
+            self._take(context, fragment)
         else:
             if self._data_bytes > self._limits.instance_bytes:
                 raise Malformed("the object is too large", code="too_large")
             self._sink.write(fragment)
         if not control & IS_LAST:
             return None
-        data_set = None if self._sink else bytes(self._data_set)
-        return self._finish(Message(context, self._command, data_set, self._sink))
+        is_too_large = self._sink is None and self._data_bytes > self._limits.data_set_bytes
+        data_set = None if self._sink or is_too_large else bytes(self._data_set)
+        return self._finish(Message(context, self._command, data_set, self._sink, is_too_large))
+
+    def _take(self, context: Context, fragment: memoryview) -> None:
+        """Keep a fragment; a performed step over its cap is let pass by unread, up to an object's size: it gets an answer."""
+        if self._data_bytes <= self._limits.data_set_bytes:
+            self._data_set += fragment
+            return
+        self._data_set.clear()
+        if context.service != Service.PERFORMED_STEP or self._data_bytes > self._limits.instance_bytes:
+            raise Malformed("the data set is too large", code="too_large")
 
     def _finish(self, message: Message) -> Message:
         self._reset()

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pydicom.dataset import Dataset
-
+from bridge.domain.performed import AttributeList
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.domain.worklist_query import AskedQuery
 
@@ -110,6 +109,19 @@ class WorklistAnswers(Iterable[WorklistAnswer], Protocol):
     def was_cut(self) -> bool: ...
 
 
+class RecordedStep(Protocol):
+    """What became of an N-CREATE or N-SET. out_of_range: kept as sent; ignored: left as it was. Both by keyword."""
+
+    @property
+    def sop_instance_uid(self) -> str: ...
+
+    @property
+    def out_of_range(self) -> tuple[str, ...]: ...
+
+    @property
+    def ignored(self) -> tuple[str, ...]: ...
+
+
 class Leaving(Collection[OutgoingObject], Protocol):
     """The objects of one retrieval, walked once, in order; each may be made when its turn comes."""
 
@@ -151,11 +163,16 @@ class DicomServices(Protocol):
         destination: the peer that a C-MOVE sends to, "" for the caller itself: both must be allowed to have it.
         """
 
-    def create_performed_step(self, uid: str | None, attributes: Dataset, calling_ae_title: str) -> str:
-        """Create a performed step and return its SOP Instance UID; None: we assign it."""
+    def create_performed_step(self, uid: str | None, received: AttributeList, calling_ae_title: str) -> RecordedStep:
+        """Create a performed step; None: we assign its SOP Instance UID."""
 
-    def set_performed_step(self, uid: str, attributes: Dataset, calling_ae_title: str) -> None:
+    def set_performed_step(self, uid: str, received: AttributeList, calling_ae_title: str) -> RecordedStep:
         """Change a performed step."""
+
+    def get_performed_step(
+        self, uid: str, tags: tuple[int, ...], transfer_syntax_uid: str, calling_ae_title: str
+    ) -> tuple[bytes, tuple[int, ...]]:
+        """Return a performed step's attributes, all or those asked for, and which of them it has not."""
 
 
 class SendObjects(Protocol):

@@ -171,6 +171,7 @@ def _operations(
         (Service.MOVE, commands.C_MOVE_RQ): retrieval.move,
         (Service.PERFORMED_STEP, commands.N_CREATE_RQ): steps.create,
         (Service.PERFORMED_STEP, commands.N_SET_RQ): steps.change,
+        (Service.PERFORMED_STEP, commands.N_GET_RQ): steps.read,
     }
 
 

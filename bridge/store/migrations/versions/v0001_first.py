@@ -172,6 +172,11 @@ def upgrade() -> None:
         sa.Column("started_local", sa.Text(), server_default="", nullable=False),
         sa.Column("ended_local", sa.Text(), server_default="", nullable=False),
         sa.Column("discontinuation_code", sa.Text(), server_default="", nullable=False),
+        sa.Column("discontinuation_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("calling_ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("incomplete", sa.Text(), server_default="", nullable=False),
+        sa.Column("proposal", sa.Text(), server_default="", nullable=False),
+        sa.Column("timed_out_at", Instant(), nullable=True),
         sa.Column("referenced_instances", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("attributes", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
@@ -456,6 +461,42 @@ def upgrade() -> None:
     op.create_index(op.f("ix_patient_links_first_patient_key"), "patient_links", ["first_patient_key"], unique=False)
     op.create_index(op.f("ix_patient_links_second_patient_key"), "patient_links", ["second_patient_key"], unique=False)
     op.create_table(
+        "performed_forwards",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("sent_through", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sent_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_performed_forwards_performed_step_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_performed_forwards")),
+        sa.UniqueConstraint(
+            "performed_step_key", "destination", name=op.f("uq_performed_forwards_performed_step_key_destination")
+        ),
+    )
+    op.create_table(
+        "performed_messages",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("calling_ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("transfer_syntax_uid", sa.Text(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("comment", sa.Text(), server_default="", nullable=False),
+        sa.Column("attributes", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("operation IN ('create', 'set')", name=op.f("ck_performed_messages_operation")),
+        sa.ForeignKeyConstraint(
+            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_performed_messages_performed_step_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_performed_messages")),
+    )
+    op.create_index(
+        op.f("ix_performed_messages_performed_step_key"), "performed_messages", ["performed_step_key"], unique=False
+    )
+    op.create_table(
         "sessions",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("token_digest", sa.Text(), nullable=False),
@@ -688,6 +729,7 @@ def upgrade() -> None:
         sa.Column("first_instance_at", Instant(), nullable=False),
         sa.Column("last_instance_at", Instant(), nullable=False),
         sa.Column("completed_at", Instant(), nullable=True),
+        sa.Column("ended_with", sa.Integer(), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.CheckConstraint(
             "state IN ('bound', 'bound_with_correction', 'review', 'quarantine')", name=op.f("ck_studies_state")
@@ -840,6 +882,21 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_events_order_key"), "events", ["order_key"], unique=False)
     op.create_index(op.f("ix_events_study_key"), "events", ["study_key"], unique=False)
+    op.create_table(
+        "exam_checks",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_exam_checks_performed_step_key")
+        ),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_exam_checks_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_exam_checks")),
+        sa.UniqueConstraint("performed_step_key", name=op.f("uq_exam_checks_performed_step_key")),
+        sa.UniqueConstraint("study_key", name=op.f("uq_exam_checks_study_key")),
+    )
+    op.create_index(op.f("ix_exam_checks_due_at"), "exam_checks", ["due_at"], unique=False)
     op.create_table(
         "fhir_resources",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1083,6 +1140,7 @@ def upgrade() -> None:
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("inferred", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(
             ["performed_step_key"], ["performed_steps.key"], name=op.f("fk_performed_step_links_performed_step_key")
         ),
@@ -1109,6 +1167,27 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_report_documents_digest"), "report_documents", ["digest"], unique=False)
     op.create_index(op.f("ix_report_documents_version_key"), "report_documents", ["version_key"], unique=False)
+    op.create_table(
+        "step_changes",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("was", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.CheckConstraint("cause IN ('images', 'quiet', 'timeout', 'person')", name=op.f("ck_step_changes_cause")),
+        sa.CheckConstraint(
+            "status IN ('SCHEDULED', 'ARRIVED', 'READY', 'STARTED', 'COMPLETED', 'DISCONTINUED', 'CANCELED', 'HELD')",
+            name=op.f("ck_step_changes_status"),
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_step_changes_order_key")),
+        sa.ForeignKeyConstraint(["step_key"], ["steps.key"], name=op.f("fk_step_changes_step_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_step_changes")),
+    )
+    op.create_index(op.f("ix_step_changes_order_key"), "step_changes", ["order_key"], unique=False)
     op.create_table(
         "step_stations",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -152,7 +152,7 @@ class TestPerformedStep:
 class TestOperations:
     def test_an_operation_of_another_service_is_not_recognized(self, caller: Caller) -> None:
         assert ask(caller, 9, 0x20, VERIFICATION, b"").number(0x0900) == 0x0211
-        assert ask(caller, 3, 0x110, PERFORMED_STEP, None).number(0x0900) == 0x0211
+        assert ask(caller, 3, 0x150, PERFORMED_STEP, None).number(0x0900) == 0x0211
 
     def test_a_class_that_is_not_the_contexts_is_refused(self, room: Room, caller: Caller) -> None:
         assert ask(caller, 1, 0x20, STUDY_FIND, STATUS_ELEMENT).number(0x0900) == 0x0122
