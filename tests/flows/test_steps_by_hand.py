@@ -14,7 +14,7 @@ from bridge.flows.change_step import Seen
 from bridge.store import audit, orders
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, order, study_uid
-from tests.flows.asking import say, worklist_of
+from tests.flows.asking import say, sent, worklist_of
 from tests.flows.test_appointments import siu, timeline_of
 from tests.flows.test_orders import cast_mpps, code
 
@@ -252,7 +252,7 @@ def test_a_mark_is_taken_back(house: House) -> None:
 
 def test_what_a_device_did_since_is_not_taken_back(house: House) -> None:
     mark(house, StepStatus.ARRIVED)
-    house.performed_steps.create("2.25.7", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.7", sent(cast_mpps("A1")), "CT1")
     with pytest.raises(Conflict):
         undo(house)
     assert step_of(house).status == StepStatus.STARTED
@@ -260,7 +260,7 @@ def test_what_a_device_did_since_is_not_taken_back(house: House) -> None:
 
 def test_a_move_is_not_taken_back_once_the_exam_has_begun(house: House) -> None:
     move(house, "CT1")
-    house.performed_steps.create("2.25.7", cast_mpps("A1"), "CT1")
+    house.performed_steps.create("2.25.7", sent(cast_mpps("A1")), "CT1")
     with pytest.raises(Conflict):
         undo(house)
 
