@@ -9,7 +9,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge.errors import BridgeError
-from bridge.flows.keep_house import sweep_spool, take_lead
+from bridge.flows.keep_house import forget_finished_steps, sweep_spool, take_lead
 from bridge.flows.manage_users import forget_ended_sessions
 from bridge.flows.note_queries import trim_queries
 from bridge.wiring import House
@@ -33,6 +33,7 @@ class Housekeeping:
         self._scheduler.add_job(self._take_lead, "interval", seconds=_TICK_SECS, next_run_time=house.clock.now())
         self._scheduler.add_job(self._sweep, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
+        self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._trim_queries, "interval", minutes=_TRIM_MINUTES)
 
     def start(self) -> None:
@@ -63,6 +64,14 @@ class Housekeeping:
             )
         except BridgeError as fault:
             _log.warning("sessions_not_forgotten", code=fault.code)
+
+    def _forget_finished(self) -> None:
+        if not self._leads:
+            return
+        try:
+            forget_finished_steps(self._house.store, self._house.clock.now())
+        except BridgeError as fault:
+            _log.warning("finished_steps_not_forgotten", code=fault.code)
 
     def _trim_queries(self) -> None:
         if not self._leads:

@@ -227,6 +227,14 @@ def hidden_by(step: StepFacts, profile: DeviceProfile, seen: Visibility) -> tupl
     return tuple(found)
 
 
+def is_confidential(marks: Sequence[str]) -> bool:
+    """Say whether *marks*, the texts of (0040,1008) and (0040,3001), restrict who may see. Source: HL7 table 0177, PS3.3 C.4.12."""
+    return any(mark.strip().upper() not in _OPEN_MARKS for mark in marks)
+
+
+# Usual control, normal, low, not a VIP.
+_OPEN_MARKS = frozenset({"", "U", "N", "L", "NO", "USUAL CONTROL", "NORMAL", "LOW", "UNRESTRICTED"})
+
 _STATUSES = {
     Leaves.STARTED: WAITING,
     Leaves.IMAGES: LIVE,

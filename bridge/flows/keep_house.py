@@ -5,17 +5,25 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 
-from bridge.store import leases
+from bridge.store import leases, worklist
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
 
 _LEAD = "housekeeping"
+# A day is over at another moment in each zone, and a list of yesterday's exams is looked at in the morning.
+_FINISHED_STAY = timedelta(days=3)
 
 
 def take_lead(store: Store, owner: str, now: datetime, lease: timedelta) -> bool:
     """Take or keep the lead until *now* + *lease*; False while another process holds it."""
     with store.write() as tx:
         return leases.take(tx, _LEAD, owner, now, lease)
+
+
+def forget_finished_steps(store: Store, now: datetime) -> int:
+    """Take off the worklist what ended and was scheduled three days before *now* or earlier; return how many rows went."""
+    with store.write() as tx:
+        return worklist.forget_finished(tx, f"{now - _FINISHED_STAY:%Y%m%d%H%M%S}")
 
 
 def sweep_spool(blobs: FolderBlobs, age_secs: float, now: float) -> int:

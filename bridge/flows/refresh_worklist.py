@@ -69,6 +69,7 @@ def refresh_worklist(
     places = []
     for step in orders.steps_of(tx, order.key) if steps is None else steps:
         if step.status in FINAL:
+            _put_ended(tx, live, order, step)
             continue
         if step.withheld and step.status != StepStatus.STARTED:
             worklist.withhold(tx, step.key, step.withheld)
@@ -81,6 +82,17 @@ def refresh_worklist(
             worklist.withhold(tx, step.key, f"{fault.where}: {fault.detail}")
             places.append(f"Kept off the worklist, which needs {fault.where}")
     return places
+
+
+def _put_ended(tx: WriteTx, patient: Patient, order: Order, step: Step) -> None:
+    """A device may be shown until the day is over what it has done; never what was cancelled."""
+    if step.status == StepStatus.CANCELED:
+        return
+    try:
+        encoded = encode(WorklistEntry(patient, order, step))
+    except Incomplete:
+        return
+    worklist.put(tx, step, encoded, values_of(encoded))
 
 
 def _put(tx: WriteTx, step: Step, encoded: bytes) -> None:

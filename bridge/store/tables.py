@@ -383,12 +383,15 @@ steps = Table(
 
 # What a device may be shown, as its queries are matched: a row for each station of a step; null is unknown. Names are folded.
 _FIRST_ROWS = text("position = 0")
+# Shown until the day is over to a device whose profile says so.
+ENDED = text("status IN ('COMPLETED', 'DISCONTINUED')")
 worklist_entries = Table(
     "worklist_entries",
     metadata,
     Column("step_key", Key, ForeignKey("steps.key"), primary_key=True, autoincrement=False),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("status", Text, nullable=False),
+    _flag("is_confidential"),
     _exact("scheduled_start_local"),
     _exact("scheduled_station_ae_title"),
     _exact("modality"),
@@ -403,6 +406,7 @@ worklist_entries = Table(
     _exact("scheduled_procedure_step_id"),
     _exact("admission_id"),
     Index("ix_worklist_entries_start", "scheduled_start_local", "step_key", **_only(_FIRST_ROWS)),
+    Index("ix_worklist_entries_ended", "scheduled_start_local", **_only(ENDED)),
     Index("ix_worklist_entries_modality", "modality", "scheduled_start_local", "step_key", **_only(_FIRST_ROWS)),
     Index("ix_worklist_entries_station", "scheduled_station_ae_title", "scheduled_start_local", "step_key"),
     Index(None, "accession_number"),

@@ -8,13 +8,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.dialects import postgresql
 
+from bridge.domain.device_profile import Visibility, is_confidential
 from bridge.domain.order import Step
 from bridge.domain.worklist_search import MODALITY, START_DATE, START_TIME, STATION, ItemValues, WorklistSearch
 from bridge.store import worklist_sql
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.prepared import Prepared
-from bridge.store.tables import steps
+from bridge.store.tables import ENDED, steps
 from bridge.store.tables import worklist_entries as entries
+from bridge.store.worklist_visible import EVERYBODY
 
 _SET_ITEM = Prepared(update(steps).where(steps.c.key == bindparam("at_key")), ["encoded", "incomplete", "item_values"])
 _WRITTEN = tuple(column.name for column in entries.c)
@@ -29,6 +31,7 @@ _PUT = Prepared(
 )
 _OF_STEP = entries.c.step_key == bindparam("step_key")
 _DROP = Prepared(delete(entries).where(_OF_STEP))
+_FORGET = Prepared(delete(entries).where(ENDED, entries.c.scheduled_start_local < bindparam("before")))
 _DROP_BEYOND = Prepared(delete(entries).where(_OF_STEP, entries.c.position >= bindparam("count")))
 
 _COLUMN_OF = {
@@ -41,6 +44,7 @@ _COLUMN_OF = {
     "ScheduledProcedureStepID": "scheduled_procedure_step_id",
     "AdmissionID": "admission_id",
 }
+_CONFIDENTIAL = ("ConfidentialityCode", "ConfidentialityConstraintOnPatientDataDescription")
 _NAMES = ("patient_name_1", "patient_name_2", "patient_name_3")
 _IN_COLUMNS = frozenset({*_COLUMN_OF, STATION, START_DATE, START_TIME, "PatientName", "ScheduledProcedureStepStatus"})
 
@@ -52,15 +56,15 @@ class Found(NamedTuple):
     encoded: bytes
 
 
-def find(tx: ReadTx, search: WorklistSearch, most: int) -> list[Found]:
-    """Return the first *most* of the entries that *search* asks for, by scheduled start."""
-    found = worklist_sql.statement(search, tx.dialect.name)
+def find(tx: ReadTx, search: WorklistSearch, most: int, seen: Visibility = EVERYBODY) -> list[Found]:
+    """Return the first *most* of the entries that *search* asks for, by scheduled start. seen: what the device is shown."""
+    found = worklist_sql.statement(search, tx.dialect.name, seen=seen)
     return [Found(*row) for row in found.prepared.all(tx, most=most, **found.values)]
 
 
-def is_found(tx: ReadTx, step_key: int, search: WorklistSearch) -> bool:
+def is_found(tx: ReadTx, step_key: int, search: WorklistSearch, seen: Visibility = EVERYBODY) -> bool:
     """Say whether *search* finds the step in row *step_key*."""
-    found = worklist_sql.statement(search, tx.dialect.name, only=step_key)
+    found = worklist_sql.statement(search, tx.dialect.name, seen=seen, only=step_key)
     return found.prepared.first(tx, most=1, **found.values) is not None
 
 
@@ -81,6 +85,11 @@ def withhold(tx: WriteTx, step_key: int, why: str = "") -> None:
     _DROP.run(tx, step_key=step_key)
 
 
+def forget_finished(tx: WriteTx, before: str) -> int:
+    """Drop what has ended and was scheduled before the local time *before*; return how many rows. Devices have seen it."""
+    return _FORGET.run(tx, before=before)
+
+
 def drop(tx: WriteTx, step_key: int) -> None:
     """Take a step off every device's list."""
     _DROP.run(tx, step_key=step_key)
@@ -88,6 +97,7 @@ def drop(tx: WriteTx, step_key: int) -> None:
 
 def _rows(step: Step, values: ItemValues) -> list[dict[str, Any]]:
     row: dict[str, Any] = {"step_key": step.key, "status": step.status.value}
+    row["is_confidential"] = is_confidential([text for keyword in _CONFIDENTIAL for text in values.get(keyword, ())])
     row["scheduled_start_local"] = _first(values, START_DATE, "") + _first(values, START_TIME, "")
     for keyword, column in _COLUMN_OF.items():
         row[column] = _first(values, keyword)

@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, bindparam, exists, func, literal_column, or_, select, union_all
 
+from bridge.domain.device_profile import Visibility
 from bridge.domain.matching import Range, TimeRange
 from bridge.domain.order import LIVE
 from bridge.domain.worklist_search import MODALITY, STATION, STATUS, Criterion, WorklistSearch
 from bridge.store.prepared import Prepared
 from bridge.store.tables import steps
 from bridge.store.tables import worklist_entries as entries
+from bridge.store.worklist_visible import EVERYBODY, Sight, narrowed, sight_of, tests_of
 
 _NAMES = (entries.c.patient_name_1, entries.c.patient_name_2, entries.c.patient_name_3)
 _COLUMNS: dict[str, tuple[ColumnElement[Any], ...]] = {
@@ -46,6 +48,7 @@ _NUMBERS = (
 _SELECTIVE_LETTERS = 3
 _MOST_NAMES = 4
 _LAST_CHARACTER = "\U0010ffff"
+_LIVE: list[Any] = [literal_column(f"'{status}'") for status in sorted(LIVE)]
 _START = entries.c.scheduled_start_local
 
 # Kinds of parts that come from matching keys; the others bound the scheduled start.
@@ -68,6 +71,7 @@ class Shape(NamedTuple):
 
     lead: Part | None
     parts: tuple[Part, ...]
+    sight: Sight
 
 
 class Statement(NamedTuple):
@@ -77,22 +81,30 @@ class Statement(NamedTuple):
     values: dict[str, Any]
 
 
-def statement(search: WorklistSearch, dialect: str, *, only: int | None = None) -> Statement:
-    """Return how to find the entries that *search* asks for. only: the one step to look at, by key."""
+def statement(
+    search: WorklistSearch, dialect: str, *, seen: Visibility = EVERYBODY, only: int | None = None
+) -> Statement:
+    """
+    Return how to find the entries that *search* asks for.
+
+    seen: what the asking device is shown. only: the one step to look at, by key.
+    """
+    search = narrowed(search, seen)
+    sight, said = sight_of(seen)
     escape = _glob if dialect == "sqlite" else _like
     values: list[str] = []
     lead = None if only is not None else _lead(search)
     parts = [_any(criterion, values, escape) for criterion in search.criteria if criterion is not lead]
-    said: dict[str, Any] = {} if only is None else {"only": only}
     for name, span in (("start", search.starts), ("time", search.times)):
         if span is not None:
             parts.append(Part(name, sizes=_ends(span)))
             said |= {f"{name}_low": span.low, f"{name}_high": span.high}
     if only is not None:
         parts.append(Part("only"))
+        said["only"] = only
     first = None if lead is None else _led(lead, values, escape)
     said |= {f"p{place}": value for place, value in enumerate(values)}
-    return Statement(_prepared(Shape(first, tuple(parts)), dialect == "sqlite"), said)
+    return Statement(_prepared(Shape(first, tuple(parts), sight), dialect == "sqlite"), said)
 
 
 # ── which index ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +112,8 @@ def statement(search: WorklistSearch, dialect: str, *, only: int | None = None) 
 
 def _lead(search: WorklistSearch) -> Criterion | None:
     """Return the criterion to begin with, None for the start."""
-    asked = {criterion.keyword: criterion for criterion in search.criteria}
+    # Of two on one attribute, what the device is shown comes second: the query's own is the narrower one.
+    asked = {criterion.keyword: criterion for criterion in reversed(search.criteria)}
     plain = [asked[keyword] for keyword in _NUMBERS if keyword in asked and not asked[keyword].wildcards]
     if plain:
         return plain[0]
@@ -207,7 +220,7 @@ class _Writer:
         if not of_one_station:
             # A step has a row for each of its stations; the others are the same step again.
             parts.append(entries.c.position == literal_column("0"))
-        parts.append(entries.c.status.in_([literal_column(f"'{status}'") for status in sorted(LIVE)]))
+        parts += tests_of(shape.sight)
         start = _START if is_in_order else _unindexed(_START)
         return (
             select(entries.c.step_key, steps.c.encoded)
@@ -258,6 +271,9 @@ class _Writer:
             one = entries.alias()
             fits = self._compare((one.c.scheduled_station_ae_title,), part)
             return exists().where(one.c.step_key == entries.c.step_key, fits)
+        if part.kind == "any" and part.keyword == STATUS:
+            # The state of what has ended is ours, and no answer holds it.
+            return self._compare(_COLUMNS[STATUS], part) & entries.c.status.in_(_LIVE)
         if part.kind == "any" and part.keyword in _COLUMNS:
             return self._compare([_unindexed(column) for column in _COLUMNS[part.keyword]], part)
         return self._among(steps.c.item_values, part)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry
+from bridge.domain.device_profile import UNASSIGNED_STATION, DeviceProfile, StepFacts, Visibility, hidden_by
 from bridge.domain.identifiers import PatientIdentifier
-from bridge.domain.order import Code, StepStatus
+from bridge.domain.order import LIVE, Code, StepStatus
 from bridge.domain.worklist_search import Criterion, WorklistSearch
-from bridge.store import orders, worklist
+from bridge.store import orders, studies, worklist
 from bridge.store.db import Store
+from tests.fakes.clinic import AT, header_of
 from tests.fakes.worklist import found, put
 from tests.unit.codecs.dicom.test_keys import identifier
 from tests.unit.codecs.dicom.test_worklist_item import ENTRY
@@ -174,3 +177,66 @@ def test_one_step_can_be_asked_for_alone(store: Store) -> None:
     asked = WorklistSearch((Criterion("Modality", ("MR",)),))
     with store.read() as tx:
         assert [worklist.is_found(tx, key, asked) for key in (one, other)] == [False, True]
+
+
+_ALL = Visibility(statuses=frozenset(StepStatus))
+_TITLES = (("CT1",), ("CT2",), ("CT1", "CT3"), (UNASSIGNED_STATION,))
+
+
+def _random_sight(dice: random.Random) -> Visibility:
+    is_everybodys = dice.random() < 0.3
+    unassigned = not is_everybodys and dice.random() < 0.4
+    return Visibility(
+        statuses=frozenset(dice.sample(sorted(LIVE | {StepStatus.COMPLETED, StepStatus.DISCONTINUED}), 4)),
+        hides_started_with_images=dice.random() < 0.5,
+        day_from=dice.choice(["", "20260105000000"]),
+        starts_from=dice.choice(["", "20260104120000", "20260105083000"]),
+        starts_until=dice.choice(["", "20260105083000", "20260106235959"]),
+        is_everybodys=is_everybodys,
+        stations=() if is_everybodys else dice.choice([(), ("CT1",), ("CT1", "CT2")]),
+        modalities=() if is_everybodys else dice.choice([(), ("CT",), ("CT", "MR")]),
+        unassigned=unassigned,
+        unassigned_modalities=dice.choice([(), ("CT",)]) if unassigned else (),
+        hides_confidential=dice.random() < 0.5,
+    )
+
+
+def _random_facts(dice: random.Random) -> StepFacts:
+    return StepFacts(
+        status=dice.choice([*sorted(LIVE), StepStatus.COMPLETED, StepStatus.DISCONTINUED]),
+        modality=dice.choice(["CT", "MR", "US"]),
+        scheduled_station_ae_title=dice.choice(_TITLES),
+        scheduled_start_local=dice.choice(["20260104090000", "20260105083000", "20260105083001", "20260107100000"]),
+        has_images=dice.random() < 0.5,
+        is_confidential=dice.random() < 0.3,
+    )
+
+
+def _put_facts(store: Store, facts: StepFacts, number: int) -> int:
+    step = replace(
+        ENTRY.step,
+        status=facts.status,
+        modality=facts.modality,
+        scheduled_station_ae_title=facts.scheduled_station_ae_title,
+        scheduled_start_local=facts.scheduled_start_local,
+    )
+    details = {"confidentiality_code": "R" if facts.is_confidential else "U"}
+    order = replace(ENTRY.order, study_instance_uid=f"1.2.{number}", details=details)
+    with store.write() as tx:
+        if facts.has_images:
+            studies.add(tx, header_of(order.study_instance_uid, 1, 1), "CT1", foreign=False, at=AT)
+        return put(tx, replace(ENTRY, step=step, order=order))
+
+
+def test_a_device_is_shown_what_its_profile_says(store: Store) -> None:
+    dice = random.Random(4)
+    known = [_random_facts(dice) for _ in range(60)]
+    keys = {_put_facts(store, facts, number): facts for number, facts in enumerate(known)}
+    profile = DeviceProfile("CT1")
+    for _ in range(150):
+        seen = _random_sight(dice)
+        asked = dice.choice([(), (Criterion("ScheduledStationAETitle", ("CT1",)),), (Criterion("Modality", ("CT",)),)])
+        with store.read() as tx:
+            shown = {one.step_key for one in worklist.find(tx, WorklistSearch(asked), 500, seen)}
+            plain = {one.step_key for one in worklist.find(tx, WorklistSearch(asked), 500, _ALL)}
+        assert shown == {key for key in plain if not hidden_by(keys[key], profile, seen)}, seen

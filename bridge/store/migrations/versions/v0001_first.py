@@ -1245,6 +1245,7 @@ def upgrade() -> None:
         ),
         sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("is_confidential", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("scheduled_start_local", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column(
             "scheduled_station_ae_title", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
@@ -1278,6 +1279,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("admission_id IS NOT NULL"),
         postgresql_where=sa.text("admission_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_worklist_entries_ended",
+        "worklist_entries",
+        ["scheduled_start_local"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('COMPLETED', 'DISCONTINUED')"),
+        postgresql_where=sa.text("status IN ('COMPLETED', 'DISCONTINUED')"),
     )
     op.create_index(
         "ix_worklist_entries_modality",
