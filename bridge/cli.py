@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge import __version__
-from bridge.commands import accounts, clients, keeping, mapping, merges, records, replaying, running
+from bridge.commands import accounts, clients, keeping, mapping, merges, records, replaying, running, worklist
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +21,7 @@ for _command in (
     mapping.map_command,
     clients.send,
     clients.find,
-    records.worklist,
+    worklist.worklist,
     records.exam,
     replaying.replay,
     records.deliveries,

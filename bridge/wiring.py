@@ -23,6 +23,7 @@ from bridge.flows.announce import Destinations, NoticeDestination
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
 from bridge.flows.device_profiles import DeviceProfiles
+from bridge.flows.explain_worklist import Device, Explainer
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
@@ -37,7 +38,7 @@ from bridge.mapping.site import Defaults
 from bridge.mapping.typed_orders import TypedGround
 from bridge.settings import Peer, Settings
 from bridge.store.blobs import FolderBlobs
-from bridge.store.db import Store
+from bridge.store.db import ReadTx, Store
 
 ROLES = ("hl7", "dicom", "web", "worker")
 # Of its 108 bytes in Linux and 104 elsewhere.
@@ -226,6 +227,19 @@ class House:
     @cached_property
     def step_changer(self) -> StepChanger:
         return StepChanger(self.store, self.clock, self.destinations, self.settings.time_zone)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        keep_days = self.settings.dicom.keep_queries_days
+        return Explainer(self.store, self.clock, self.settings.time_zone, self.device, keep_days)
+
+    def device(self, tx: ReadTx, ae_title: str) -> Device:
+        """Return what is known of the device that goes by that title, "" for devices in general."""
+        peer, profile = self.peer(ae_title), self.devices.of(tx, ae_title)
+        if peer is None:
+            is_known = not ae_title or self.settings.dicom.callers == "any"
+            return Device(ae_title, profile, is_known, may_ask=is_known)
+        return Device(peer.ae_title, profile, may_ask="modality" in peer.roles)
 
     def stations_for(self, modality: str) -> tuple[str, ...]:
         """Return the devices that may do *modality* where an order names no station."""

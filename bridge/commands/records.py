@@ -1,11 +1,10 @@
-"""exam, worklist, mismatches, deliveries: the queues and records, from a terminal."""
+"""exam, mismatches, deliveries: the queues and records, from a terminal."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -20,10 +19,10 @@ from bridge.commands.setting_up import (
 )
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
-from bridge.flows.record_access import record_access, record_look_at
+from bridge.flows.record_access import record_access
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import audit, decisions, studies
-from bridge.store.listings import exam_detail, queues, search, worklists
+from bridge.store.listings import exam_detail, queues, search
 from bridge.store.listings.exam_detail import Exam
 from bridge.wiring import House
 
@@ -53,43 +52,6 @@ def exam(query: str, config: Path | None, as_json: bool) -> None:
         _print_exam(one)
     if not exams:
         sys.exit(1)
-
-
-@click.command()
-@click.option("--as", "ae_title", default="", help="As this device would see it; all devices without it.")
-@click.option("--explain", "accession_number", help="Say why this order is, or is not, on the list.")
-@settings_option
-@json_option
-@reports_errors
-def worklist(ae_title: str, accession_number: str | None, config: Path | None, as_json: bool) -> None:
-    """Show what a device would get, or why not.
-
-    Example: imaging-bridge worklist --as CT1 --explain RIV24010001 -c bridge.toml
-    """
-    house = open_house(config)
-    with house.store.read() as tx:
-        if accession_number is not None:
-            shown, reasons = worklists.explain(tx, accession_number, ae_title)
-            found: list[worklists.WorklistRow] = []
-        else:
-            shown, reasons = True, []
-            found = worklists.items(tx, ae_title, limit=_LIMIT)
-    looked = "worklist_viewed" if accession_number is None else "worklist_explained"
-    people = [row.patient.key for row in found if row.patient is not None]
-    record_look_at(house.store, house.clock, people, action=looked, actor=actor(), origin="")
-    if accession_number is not None:
-        if as_json:
-            print_json({"shown": shown, "reasons": reasons})
-        else:
-            click.echo("shown" if shown else "not shown")
-            for reason in reasons:
-                click.echo(f"  {reason}")
-        return
-    if as_json:
-        print_json({"items": [_worklist_row(row) for row in found]})
-    else:
-        columns = ("start", "station", "modality", "patient", "accession_number", "procedure", "status", "kept_back")
-        print_table([_worklist_row(row) for row in found], columns, "nothing is scheduled")
 
 
 @click.group(invoke_without_command=True)
@@ -227,19 +189,6 @@ def _note_look(house: House, exams: list[Exam]) -> None:
         if row.patient is not None and row.patient.key:
             about["patient_key"] = row.patient.key
         record_access(house.store, house.clock, action="exam_viewed", actor=actor(), **about)
-
-
-def _worklist_row(row: worklists.WorklistRow) -> dict[str, Any]:
-    return {
-        "start": row.scheduled_local,
-        "station": row.station_ae_titles,
-        "modality": row.modality,
-        "patient": row.patient.name if row.patient is not None else "",
-        "accession_number": row.accession_number,
-        "procedure": row.procedure,
-        "status": row.status,
-        "kept_back": row.incomplete,
-    }
 
 
 def _print_exam(one: Exam) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -96,11 +96,14 @@ def listed(tx: ReadTx, calling_ae_title: str, *, limit: int, before: int | None 
     return [_kept(row) for row in tx.execute(query)]
 
 
-def newest_of(tx: ReadTx, calling_ae_title: str, limit: int) -> list[KeptQuery]:
-    """Return the queries that a device asked last, by their last time, newest first."""
-    query = select(worklist_queries).where(_COLUMNS.calling_ae_title == calling_ae_title)
-    query = query.order_by(_COLUMNS.last_asked_at.desc(), _COLUMNS.key.desc()).limit(limit)
-    return [_kept(row) for row in tx.execute(query)]
+def newest_of(tx: ReadTx, calling_ae_titles: Sequence[str], limit: int) -> list[KeptQuery]:
+    """Return the queries that a device asked last under any of its titles, by their last time, newest first."""
+    found: list[KeptQuery] = []
+    for title in dict.fromkeys(calling_ae_titles):
+        query = select(worklist_queries).where(_COLUMNS.calling_ae_title == title)
+        query = query.order_by(_COLUMNS.last_asked_at.desc(), _COLUMNS.key.desc()).limit(limit)
+        found += [_kept(row) for row in tx.execute(query)]
+    return sorted(found, key=lambda one: (one.last_asked_at, one.key), reverse=True)[:limit]
 
 
 def titles(tx: ReadTx, since: datetime) -> list[str]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bridge.clock import Clock
+from bridge.codecs.dicom.asked_keys import AskedKeys
 from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.domain.message import MessageFilter, MessageState
+from bridge.domain.worklist_query import KeptQuery
 from bridge.flows.enter_order import Entered, Repeat
+from bridge.flows.explain_worklist import Explanation
 from bridge.flows.search_studies import StudySearch
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
@@ -142,12 +145,16 @@ class WebFlows:
     dry run of bytes (or of a clipboard's text, in UTF-8) by its sender's site or the one named; returns, for each message,
     sections of plain values ("site", "worklist", "trace", "missing", "ignored" …) and stores nothing. site_names: every
     site, then every preset, with what is said about it. mapping_faults: looks at the mapping files, and
-    says what is wrong with them as they are now.
+    says what is wrong with them as they are now. explain_worklist: a number and a device's title in, explain_order: an
+    order's row and a title. read_queries: what each asks, None where it cannot be read.
     """
 
     receive_message: Callable[[bytes, str], bytes]
     map_messages: MapMessages
     site_names: Callable[[], Mapping[str, str]]
+    explain_worklist: Callable[[str, str], Explanation]
+    explain_order: Callable[[int, str], Explanation]
+    read_queries: Callable[[Sequence[KeptQuery]], list[AskedKeys | None]]
     replay_message: ReplayMessage
     edit_message: EditMessage
     ask_replay: AskReplay

@@ -49,7 +49,7 @@ def test_a_device_sees_its_own_newest_first_and_page_by_page(store: Store) -> No
     with store.read() as tx:
         assert [one.key for one in worklist_queries.listed(tx, "CT1", limit=2)] == [rows[2], rows[1]]
         assert [one.key for one in worklist_queries.listed(tx, "CT1", limit=2, before=rows[1])] == [rows[0]]
-        assert [one.key for one in worklist_queries.newest_of(tx, "CT1", 2)] == [rows[0], rows[1]]
+        assert [one.key for one in worklist_queries.newest_of(tx, ("CT1", "CT1A"), 2)] == [rows[0], rows[1]]
         assert worklist_queries.titles(tx, TEN) == ["CT1", "MR1"]
 
 

@@ -37,7 +37,7 @@ def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
     assert [(row.action, row.patient_key, row.study_key) for row in reversed(rows)] == [
         ("exam_viewed", person.key, bound),
         ("worklist_viewed", person.key, None),
-        ("worklist_explained", None, None),
+        ("worklist_explained", person.key, None),
         ("mismatches_listed", None, None),
         ("mismatch_viewed", None, waiting),
     ]

@@ -35,11 +35,16 @@ class AskedKey:
 
 @dataclass(frozen=True, slots=True)
 class AskedKeys:
-    """A whole query. character_set: what it declares, "" if nothing. is_sound_set: False for one we do not know whole."""
+    """
+    A whole query. character_set: what it declares, "" if nothing. is_sound_set: False for one we do not know whole.
+
+    hints: slugs of what is odd about it.
+    """
 
     keys: tuple[AskedKey, ...]
     character_set: str = ""
     is_sound_set: bool = True
+    hints: tuple[str, ...] = ()
 
     @property
     def asking(self) -> tuple[AskedKey, ...]:

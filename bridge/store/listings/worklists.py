@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
-from bridge.domain.order import LIVE, Order, Step
-from bridge.store import orders as order_store
+from bridge.domain.message import term_text
+from bridge.domain.order import LIVE
 from bridge.store.db import ReadTx
+from bridge.store.listings import journal
+from bridge.store.listings.journal import MessageRow
 from bridge.store.listings.people import Person, by_key
-from bridge.store.tables import orders, step_stations, steps
+from bridge.store.tables import message_terms, orders, step_stations, steps
+
+_MESSAGES_MAX = 5
+_NEAR_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,16 @@ def items(tx: ReadTx, ae_title: str, *, limit: int, after: int = 0) -> list[Work
     if ae_title:
         stations = select(step_stations.c.step_key).where(step_stations.c.scheduled_station_ae_title == ae_title)
         query = query.where(steps.c.key.in_(stations))
-    query = query.order_by(steps.c.scheduled_start_local, steps.c.key).limit(limit).offset(after)
+    return _rows(tx, query.order_by(steps.c.scheduled_start_local, steps.c.key).limit(limit).offset(after))
+
+
+def of_steps(tx: ReadTx, step_keys: Sequence[int]) -> list[WorklistRow]:
+    """Return these steps, live or not, by start time."""
+    query = select(*_SHOWN).join(orders, orders.c.key == steps.c.order_key).where(steps.c.key.in_(step_keys))
+    return _rows(tx, query.order_by(steps.c.scheduled_start_local, steps.c.key))
+
+
+def _rows(tx: ReadTx, query: Select[Any]) -> list[WorklistRow]:
     found = list(tx.execute(query))
     people = by_key(tx, (row.patient_key for row in found))
     titles = _titles(tx, [row.key for row in found])
@@ -93,22 +107,31 @@ def _row(row: Any, patient: Person | None, titles: tuple[str, ...]) -> WorklistR
     )
 
 
-def explain(tx: ReadTx, accession_number: str, ae_title: str) -> tuple[bool, list[str]]:
-    """Return whether a device is shown the order with this number, and the reasons in words."""
-    found = order_store.by_accession(tx, accession_number)
-    if not found:
-        return False, ["No order with this accession number has arrived."]
-    reasons: list[str] = []
-    shown = False
-    for order in found:
-        rows = order_store.steps_of(tx, order.key)
-        if not rows:
-            reasons.append("The order has no scheduled step: its message named no time, device or modality.")
-        for step in rows:
-            why = [*_why_not(step), *_missing(tx, step), *_elsewhere(step, ae_title)]
-            shown = shown or not why
-            reasons += why or [_why_shown(order, step, ae_title)]
-    return shown, list(dict.fromkeys(reasons))
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What devices are answered of a step: its encoded item, None if none is; incomplete: what it lacks, in words."""
+
+    encoded: bytes | None
+    incomplete: str
+
+
+def standing_of(tx: ReadTx, step_key: int) -> Standing:
+    """Return what devices are answered of the step in row *step_key*."""
+    row = tx.execute(select(steps.c.encoded, steps.c.incomplete).where(steps.c.key == step_key)).one()
+    return Standing(row.encoded, row.incomplete)
+
+
+def messages_with(tx: ReadTx, number: str) -> list[MessageRow]:
+    """Return the newest messages that carry *number*, as whatever kind of number, at most five."""
+    query = select(message_terms.c.message_key).where(message_terms.c.value == term_text(number)).distinct()
+    newest = query.order_by(message_terms.c.message_key.desc()).limit(_MESSAGES_MAX)
+    return journal.by_keys(tx, list(tx.execute(newest).scalars()))
+
+
+def orders_near(tx: ReadTx, numbers: Sequence[str]) -> list[tuple[str, int]]:
+    """Return (accession number, row) of the orders that have one of *numbers*, at most five."""
+    query = select(orders.c.accession_number, orders.c.key).where(orders.c.accession_number.in_(numbers))
+    return [(row.accession_number, row.key) for row in tx.execute(query.limit(_NEAR_MAX))]
 
 
 def device_titles(tx: ReadTx) -> list[str]:
@@ -120,39 +143,6 @@ def device_titles(tx: ReadTx) -> list[str]:
         .distinct()
     )
     return sorted(tx.execute(query).scalars())
-
-
-_WORDS = {
-    "COMPLETED": "The exam is finished: the device reported it as completed.",
-    "DISCONTINUED": "The exam was stopped at the device.",
-    "CANCELED": "The order was cancelled.",
-    "HELD": "The order is on hold.",
-}
-
-
-def _why_not(step: Step) -> list[str]:
-    return [] if step.status in LIVE else [_WORDS.get(step.status.value, f"The step is {step.status.value}.")]
-
-
-def _missing(tx: ReadTx, step: Step) -> list[str]:
-    if step.withheld and step.status != "STARTED":
-        return [f"It is kept off the worklist: {step.withheld}."]
-    missing = tx.execute(select(steps.c.incomplete).where(steps.c.key == step.key)).scalar()
-    return [f"The entry lacks what devices require: {missing}."] if missing else []
-
-
-def _elsewhere(step: Step, ae_title: str) -> list[str]:
-    stations = step.scheduled_station_ae_title
-    if not ae_title or ae_title in stations:
-        return []
-    if not stations:
-        return [f"The order names no device, so a query for {ae_title} does not find it."]
-    return [f"It is scheduled for {', '.join(stations)}, not for {ae_title}."]
-
-
-def _why_shown(order: Order, step: Step, ae_title: str) -> str:
-    who = ae_title or "Every device that asks"
-    return f"{who} is shown it: scheduled as {step.modality or 'any modality'}, state {step.status.value.lower()}."
 
 
 def _titles(tx: ReadTx, step_keys: Sequence[int]) -> dict[int, tuple[str, ...]]:

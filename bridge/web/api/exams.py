@@ -1,15 +1,14 @@
-"""Exams and the worklist."""
+"""Exams."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, jsonify, request
 
 from bridge.domain.accounts import Permission
-from bridge.store.listings import exams, worklists
+from bridge.store.listings import exams
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.api import shapes
-from bridge.web.bodies import required_argument
 
 blueprint = Blueprint("api_exams", __name__, url_prefix="/api")
 
@@ -44,26 +43,3 @@ def read_exam(reference: str) -> Response:
 def read_document(document_key: int) -> Response:
     """Return a document of a report that stands, as a file."""
     return reads.open_document(document_key)
-
-
-@blueprint.get("/worklist")
-@needs(Permission.READ_WORKLIST)
-def worklist() -> Response:
-    """Return what a device would get (as=AE title), or every live entry."""
-    title, size, start = request.args.get("as", ""), paging.limit(), paging.before() or 0
-    with services().store.read() as tx:
-        rows, more = paging.cut(worklists.items(tx, title, limit=size + 1, after=start), size)
-    reads.note("worklist_viewed", detail={"as": title, "count": len(rows)})
-    following = paging.next_url(start + size if more else None, (), **{"as": title})
-    return jsonify(items=[shapes.worklist_row(row) for row in rows], next=following)
-
-
-@blueprint.get("/worklist/explain")
-@needs(Permission.EXPLAIN_WORKLIST)
-def explain() -> Response:
-    """Say in words why a device is shown an order, or is not."""
-    accession_number = required_argument("accession_number")
-    with services().store.read() as tx:
-        shown, reasons = worklists.explain(tx, accession_number, request.args.get("as", ""))
-    reads.note("worklist_explained")
-    return jsonify(shown=shown, reasons=reasons)

@@ -20,7 +20,8 @@ _PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 QUERIES = {
     "/exams": ("q", "cursor", "limit"),
     "/worklist": ("as", "cursor", "limit"),
-    "/worklist/explain": ("accession_number", "as"),
+    "/worklist/explain": ("accession_number", "patient_id", "as"),
+    "/worklist/queries": ("as", "cursor", "limit"),
     "/mismatches": ("cursor", "limit"),
     "/merges": ("cursor", "limit"),
     "/messages": (*MESSAGE_PARAMETERS, "cursor", "limit"),

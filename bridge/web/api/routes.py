@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from bridge.web.api import audit, authorizations, deliveries, exams, messages, openapi, orders, replays, studies
+from bridge.web.api import (
+    audit,
+    authorizations,
+    deliveries,
+    exams,
+    messages,
+    openapi,
+    orders,
+    replays,
+    studies,
+    worklist,
+)
 
 blueprints = (
     exams.blueprint,
+    worklist.blueprint,
     studies.blueprint,
     messages.blueprint,
     replays.blueprint,
