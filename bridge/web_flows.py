@@ -51,6 +51,7 @@ def web_flows(house: House) -> WebFlows:
         read_order=calls.read_order,
         change_order=calls.change_order,
         cancel_order=calls.cancel_order,
+        step_changer=house.step_changer,
         undo_merge=calls.undo_merge,
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,

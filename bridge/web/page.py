@@ -22,7 +22,7 @@ _STATIC = Path(__file__).parent / "static"
 
 # The desks in the bar: title, endpoint, permission, which number of open work stands beside it.
 DESKS = (
-    ("Today", "exams.today", Permission.READ_EXAMS, ""),
+    ("Today", "board.today", Permission.READ_EXAMS, ""),
     ("Worklist", "worklist.show", Permission.READ_WORKLIST, ""),
     ("New exam", "entry.new", Permission.ENTER_ORDERS, ""),
     ("Mismatches", "intake.mismatches", Permission.DECIDE, "mismatches"),
@@ -99,6 +99,10 @@ _ACTIONS = {
     "order_entered": "entered an order",
     "order_changed": "changed an order",
     "order_cancelled": "cancelled an order",
+    "step_viewed": "looked at a step of an exam",
+    "step_moved": "moved an exam to another device or time",
+    "step_marked": "said how far an exam is",
+    "step_undone": "took back what was said of an exam",
     "worklist_viewed": "looked at the worklist",
     "worklist_explained": "asked why an order is on the worklist",
     "queries_listed": "listed what devices asked of the worklist",

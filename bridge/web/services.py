@@ -11,6 +11,7 @@ from bridge.codecs.dicom.asked_keys import AskedKeys
 from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.worklist_query import KeptQuery
+from bridge.flows.change_step import StepChanger
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.search_studies import StudySearch
@@ -168,6 +169,7 @@ class WebFlows:
     read_order: ReadOrder
     change_order: ChangeOrder
     cancel_order: CancelOrder
+    step_changer: StepChanger
     undo_merge: UndoMerge
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery

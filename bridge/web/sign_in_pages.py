@@ -42,7 +42,7 @@ _HOME = {
 @needs(Permission.SIGNED_IN)
 def home() -> Response:
     """Go to the desk of the caller's role."""
-    return _see(url_for(_HOME.get(access.caller().role, "exams.today")))
+    return _see(url_for(_HOME.get(access.caller().role, "board.today")))
 
 
 @blueprint.get("/sign-in")

@@ -54,22 +54,6 @@ def recent(tx: ReadTx, *, before: int | None, limit: int, unbound: bool = False)
     return _of_orders(tx, query, unbound=unbound)
 
 
-def on_day(tx: ReadTx, day: str, limit: int, *, unbound: bool = False) -> list[ExamRow]:
-    """Return the exams scheduled on *day* ("YYYYMMDD", the hospital's date), by time. Goes by ix_steps_live."""
-    wanted: dict[int, None] = {}
-    for status in ("SCHEDULED", "ARRIVED", "READY", "STARTED", "COMPLETED", "DISCONTINUED", "CANCELED", "HELD"):
-        query = (
-            select(steps.c.order_key)
-            .where(steps.c.status == status)
-            .where(steps.c.scheduled_start_local >= day, steps.c.scheduled_start_local < day + "~")
-            .order_by(steps.c.scheduled_start_local)
-            .limit(limit)
-        )
-        wanted |= dict.fromkeys(tx.execute(query).scalars())
-    rows = of_orders(tx, list(wanted)[:limit], unbound=unbound)
-    return sorted(rows, key=lambda row: (row.scheduled_local, row.id))
-
-
 def of_orders(tx: ReadTx, keys: Sequence[int], *, unbound: bool = False) -> list[ExamRow]:
     """Return the exams of these orders, newest first."""
     if not keys:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bridge.web.desks import admin, billing, entry, exams, intake, it, messages, replays, worklist
+from bridge.web.desks import admin, billing, board, entry, exams, intake, it, messages, replays, worklist
 
 blueprints = (
+    board.blueprint,
     entry.blueprint,
     exams.blueprint,
     worklist.blueprint,

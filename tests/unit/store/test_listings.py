@@ -14,7 +14,7 @@ from bridge.domain.message import MessageFilter
 from bridge.store import orders, patients
 from bridge.store.db import Store
 from bridge.store.events import Station
-from bridge.store.listings import counts, exam_detail, exams, journal, people, queues, search, served, worklists
+from bridge.store.listings import board, counts, exam_detail, exams, journal, people, queues, search, served, worklists
 from bridge.store.listings.message_search import MessageSearch
 from bridge.wiring import House
 from tests.fakes.clinic import AT
@@ -111,7 +111,10 @@ def test_no_list_and_no_look_up_scans_a_table(console: Console) -> None:
                 MessageSearch(tx, wanted).page(after=10, limit=50)
         exam_detail.find(tx, "A1", unbound=True)
         exams.recent(tx, before=10, limit=50, unbound=True)
-        exams.on_day(tx, "20260302", 100, unbound=True)
+        board.on_day(tx, "20260302", 100, unbound=True)
+        board.without_time(tx, 10)
+        board.of_step(tx, 1, unbound=True)
+        board.is_named(tx, "CT1")
         for wanted in FILTERS:
             lookup = MessageSearch(tx, wanted)
             journal.by_keys(tx, lookup.page(after=10, limit=50))

@@ -80,7 +80,7 @@ _READING = {
 }
 _PARTS = {
     Role.VIEWER: _READING,
-    Role.INTAKE: _READING | {Permission.DECIDE, Permission.ENTER_ORDERS},
+    Role.INTAKE: _READING | {Permission.DECIDE, Permission.ENTER_ORDERS, Permission.MOVE_EXAMS},
     Role.BILLING: _READING | {Permission.BILL},
     Role.IT: {
         Permission.READ_STUDIES,
