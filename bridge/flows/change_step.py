@@ -10,12 +10,14 @@ from bridge.clock import Clock
 from bridge.domain import by_hand
 from bridge.domain.by_hand import place_at
 from bridge.domain.order import Order, Step, StepStatus, status_of
+from bridge.domain.performed import ChangeCause
 from bridge.domain.records import replace
+from bridge.domain.step_change import StepChange
 from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.refresh_worklist import place_of, refresh_worklist
-from bridge.store import audit, events, orders
+from bridge.store import audit, events, orders, step_changes
 from bridge.store.db import Store, WriteTx
 from bridge.store.events import Event, Station
 
@@ -78,6 +80,8 @@ class StepChanger:
             order = orders.get(tx, was.order_key)
             step = _saved(tx, change(was))
             if step.status != was.status:
+                said = (ChangeCause.PERSON, seen.actor, seen.reason)
+                step_changes.add(tx, [StepChange(order.key, step.key, was.status, step.status, *said)], now)
                 order = _follow(tx, order, step, now)
                 announce.order_moved(tx, order.key, self._destinations, now)
             refresh_worklist(tx, order)

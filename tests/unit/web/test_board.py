@@ -17,6 +17,7 @@ from bridge.store import audit, orders
 from bridge.store.listings import board as listing
 from bridge.store.tables import steps as steps_table
 from tests.fakes.console import Console
+from tests.flows.asking import sent
 from tests.flows.test_orders import cast_mpps
 
 
@@ -236,7 +237,7 @@ def test_whatever_changes_the_board_changes_its_etag(console: Console, change: s
         attributes = cast_mpps("A1")
         attributes.ScheduledStepAttributesSequence[0].StudyInstanceUID = order.study_instance_uid
         attributes.ScheduledStepAttributesSequence[0].ScheduledProcedureStepID = step.scheduled_procedure_step_id
-        console.house.performed_steps.create("2.25.7", attributes, "CT1")
+        console.house.performed_steps.create("2.25.7", sent(attributes), "CT1")
     elif change == "move":
         console.house.step_changer.reschedule(Seen(step.key, step.version, "user:maria"), "CT1", "2026-03-02 17:30")
     else:
