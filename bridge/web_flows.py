@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.domain.claim import AttachmentKind, AuthorizationLine, ClaimAttachment
+from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.errors import Conflict, Incomplete
@@ -22,7 +23,7 @@ from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
-from bridge.web.services import WebFlows
+from bridge.web.services import WebFlows, WorkitemServices
 from bridge.wiring import House
 
 _ANSWER_SECS = 60
@@ -56,6 +57,18 @@ def web_flows(house: House) -> WebFlows:
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
     )
+
+
+def workitem_services(house: House) -> WorkitemServices:
+    """Return what UPS-RS is answered from."""
+
+    def device(ae_title: str) -> DeviceProfile | None:
+        if house.peer(ae_title) is None:
+            return None
+        with house.store.read() as tx:
+            return house.devices.of(tx, ae_title)
+
+    return WorkitemServices(house.workitem_search, house.workitem_performer, house.workitem_creator, device)
 
 
 class _Calls:

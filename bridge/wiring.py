@@ -20,11 +20,16 @@ from bridge.domain.device_profile import UNASSIGNED_STATION
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
+from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
+from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_profiles import DeviceProfiles
+from bridge.flows.enter_order import Entry
 from bridge.flows.explain_worklist import Device, Explainer
+from bridge.flows.find_workitem import Ground as WorkitemGround
 from bridge.flows.message_queue import MessageQueue
+from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
 from bridge.flows.record_performed_step import PerformedStepRecorder
@@ -192,6 +197,23 @@ class House:
             is_lenient=lambda title: (peer := self.peer(title)) is not None and peer.lenient_mpps,
             sees_others=lambda title: (peer := self.peer(title)) is not None and peer.unbound,
         )
+
+    @cached_property
+    def workitem_ground(self) -> WorkitemGround:
+        return WorkitemGround(self.settings.time_zone, self.settings.bridge.organization or "Imaging Bridge")
+
+    @cached_property
+    def workitem_search(self) -> WorkitemSearch:
+        return WorkitemSearch(self.store, self.clock, self.workitem_ground)
+
+    @cached_property
+    def workitem_performer(self) -> WorkitemPerformer:
+        return WorkitemPerformer(self.store, self.clock, self.rules, self.destinations, self.workitem_ground)
+
+    @cached_property
+    def workitem_creator(self) -> WorkitemCreator:
+        entry = Entry(self.store, self.clock, self.rules, self.destinations, self.stations_for)
+        return WorkitemCreator(self.store, self.clock, entry, lambda: self.typed_ground, self.workitem_ground)
 
     @cached_property
     def search(self) -> StudySearch:

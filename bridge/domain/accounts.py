@@ -44,6 +44,8 @@ class Permission(StrEnum):
     SEND_HL7 = "send_hl7"
     READ_FHIR = "read_fhir"
     READ_DICOMWEB = "read_dicomweb"
+    READ_WORKITEMS = "read_workitems"
+    PERFORM_WORKITEMS = "perform_workitems"
     READ_AUDIT = "read_audit"
     ADMINISTER = "administer"
 
@@ -57,6 +59,7 @@ class Scope(StrEnum):
     DICOMWEB = "dicomweb"
     STORE = "store"
     SUBSCRIBE = "subscribe"
+    UPS = "ups"
 
 
 _READS = frozenset(
@@ -66,6 +69,7 @@ _READS = frozenset(
         Permission.READ_WORKLIST,
         Permission.READ_FHIR,
         Permission.READ_DICOMWEB,
+        Permission.READ_WORKITEMS,
     }
 )
 _MAY: dict[Role, frozenset[Permission]] = {
@@ -76,6 +80,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
         {
             Permission.READ_STUDIES,
             Permission.READ_WORKLIST,
+            Permission.READ_WORKITEMS,
             Permission.EXPLAIN_WORKLIST,
             Permission.READ_MESSAGES,
             Permission.READ_DELIVERIES,
@@ -85,7 +90,14 @@ _MAY: dict[Role, frozenset[Permission]] = {
     ),
     Role.ADMIN: frozenset(Permission),
     Role.SYSTEM: frozenset(
-        {Permission.SEND_HL7, Permission.ENTER_ORDERS, Permission.READ_FHIR, Permission.READ_DICOMWEB}
+        {
+            Permission.SEND_HL7,
+            Permission.ENTER_ORDERS,
+            Permission.READ_FHIR,
+            Permission.READ_DICOMWEB,
+            Permission.READ_WORKITEMS,
+            Permission.PERFORM_WORKITEMS,
+        }
     ),
 }
 _SCOPE_OF = {
@@ -93,6 +105,8 @@ _SCOPE_OF = {
     Permission.ENTER_ORDERS: Scope.ORDERS,
     Permission.READ_FHIR: Scope.FHIR,
     Permission.READ_DICOMWEB: Scope.DICOMWEB,
+    Permission.READ_WORKITEMS: Scope.UPS,
+    Permission.PERFORM_WORKITEMS: Scope.UPS,
 }
 
 
@@ -111,7 +125,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A machine's key as we keep it: never the token itself. ae_title: what it stores counts as that peer's."""
+    """A machine's key as we keep it: never the token itself. ae_title: what it stores and performs counts as that peer's."""
 
     key: int
     name: str
@@ -129,7 +143,8 @@ class Caller:
     """
     Whoever makes a request. name: "user:maria" or "token:ris", as audit rows say it. scopes: a token's, else empty.
 
-    user_key, session_key: None for a token. is_person: may use the console.
+    user_key, session_key: None for a token. is_person: may use the console. ae_title: the peer that a token acts as, "" for
+    none.
     """
 
     name: str
@@ -137,6 +152,7 @@ class Caller:
     scopes: tuple[str, ...] = ()
     user_key: int | None = None
     session_key: int | None = None
+    ae_title: str = ""
 
     @property
     def is_person(self) -> bool:

@@ -14,7 +14,7 @@ from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
-from bridge.store import events, orders, performed, step_changes, studies
+from bridge.store import events, orders, performed, step_changes, studies, workitems
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
@@ -47,7 +47,10 @@ def follow_device(tx: WriteTx, mpps: PerformedStep, steps: Sequence[Step], how: 
     wanted = step_status_after(mpps.status, mpps.discontinuation_code)
     notes: dict[int, str] = {}
     for step in steps:
-        status = next_status(step.status, wanted, performed.of_step(tx, step.key))
+        # A claim on an earlier run, which a person or another device took back, holds up nothing any more.
+        lapsed = workitems.lapsed_claims(tx, step.key)
+        attempts = [one for one in performed.of_step(tx, step.key) if one.key not in lapsed]
+        status = next_status(step.status, wanted, attempts)
         if status != step.status:
             orders.save_step(tx, replace(step, status=status, held_from=None))
         notes.setdefault(step.order_key, _remark(step, status, mpps))

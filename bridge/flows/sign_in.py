@@ -140,7 +140,7 @@ def recognise_token(store: Store, clock: Clock, token: str) -> Caller | None:
     if found.used_at is None or now - found.used_at >= _SEEN_STEP:
         with store.write() as tx:
             users.touch_token(tx, found.key, now)
-    return Caller(f"token:{found.name}", found.role, scopes=found.scopes)
+    return Caller(f"token:{found.name}", found.role, scopes=found.scopes, ae_title=found.ae_title)
 
 
 def sign_out(store: Store, clock: Clock, session_id: str, caller: Caller, origin: str) -> None:

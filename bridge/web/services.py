@@ -9,11 +9,15 @@ from typing import Any, Protocol
 from bridge.clock import Clock
 from bridge.codecs.dicom.asked_keys import AskedKeys
 from bridge.domain.claim import AttachmentKind, ClaimAttachment
+from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.worklist_query import KeptQuery
+from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.change_step import StepChanger
+from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
+from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.search_studies import StudySearch
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
@@ -175,6 +179,16 @@ class WebFlows:
     drop_delivery: ChangeDelivery
 
 
+@dataclass(frozen=True)
+class WorkitemServices:
+    """UPS-RS: search, performer, creator, and what each device is shown, by title."""
+
+    search: WorkitemSearch
+    performer: WorkitemPerformer
+    creator: WorkitemCreator
+    device: Callable[[str], DeviceProfile | None]
+
+
 def _nothing_listens() -> Mapping[str, bool]:
     return {}
 
@@ -182,7 +196,7 @@ def _nothing_listens() -> Mapping[str, bool]:
 @dataclass(frozen=True)
 class WebServices:
     """
-    Everything views need. blobs, search: None where no image is served. is_demo: pages say so.
+    Everything views need. blobs, search, workitems: None where none of it is served. is_demo: pages say so.
 
     listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
     attachment_kinds: the ways of attaching that the billing desk offers.
@@ -194,6 +208,7 @@ class WebServices:
     flows: WebFlows
     blobs: FolderBlobs | None = None
     search: StudySearch | None = None
+    workitems: WorkitemServices | None = None
     is_demo: bool = False
     version: str = ""
     attachment_kinds: tuple[AttachmentKind, ...] = (AttachmentKind.CLAIM,)

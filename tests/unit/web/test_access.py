@@ -77,6 +77,7 @@ _READING = {
     Permission.READ_WORKLIST,
     Permission.READ_FHIR,
     Permission.READ_DICOMWEB,
+    Permission.READ_WORKITEMS,
 }
 _PARTS = {
     Role.VIEWER: _READING,
@@ -85,13 +86,21 @@ _PARTS = {
     Role.IT: {
         Permission.READ_STUDIES,
         Permission.READ_WORKLIST,
+        Permission.READ_WORKITEMS,
         Permission.EXPLAIN_WORKLIST,
         Permission.READ_MESSAGES,
         Permission.READ_DELIVERIES,
         Permission.READ_PEERS,
         Permission.READ_METRICS,
     },
-    Role.SYSTEM: {Permission.SEND_HL7, Permission.ENTER_ORDERS, Permission.READ_FHIR, Permission.READ_DICOMWEB},
+    Role.SYSTEM: {
+        Permission.SEND_HL7,
+        Permission.ENTER_ORDERS,
+        Permission.READ_FHIR,
+        Permission.READ_DICOMWEB,
+        Permission.READ_WORKITEMS,
+        Permission.PERFORM_WORKITEMS,
+    },
 }
 
 
