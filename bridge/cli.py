@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bridge import __version__
-from bridge.commands import accounts, clients, keeping, mapping, merges, records, replaying, running, worklist
+from bridge.commands import accounts, clients, keeping, mapping, merges, ordering, records, replaying, running, worklist
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,6 +29,7 @@ for _command in (
     merges.merges_command,
     accounts.user,
     accounts.token,
+    ordering.orders_command,
     keeping.backup_command,
     keeping.restore_command,
 ):

@@ -14,7 +14,7 @@ from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
-from bridge.flows.enter_order import Entered, Entry, Repeat, read_order
+from bridge.flows.enter_order import Entered, Repeat, read_order
 from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
@@ -53,6 +53,7 @@ def web_flows(house: House) -> WebFlows:
         change_order=calls.change_order,
         cancel_order=calls.cancel_order,
         step_changer=house.step_changer,
+        order_lists=house.handed_in,
         undo_merge=calls.undo_merge,
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
@@ -78,7 +79,7 @@ class _Calls:
         self._resolver = MismatchResolver(*parts)
         self._undoer = MergeUndoer(*parts)
         self._editor = MessageEditor(house.store, house.clock, house.receiver)
-        self._entry = Entry(*parts, house.stations_for)
+        self._entry = house.entry
         self._authorizations = AuthorizationEntry(house.store, house.clock, house.rules)
         self._attacher = ImageAttacher(house.store, house.clock, house.destinations)
 

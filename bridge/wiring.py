@@ -28,6 +28,7 @@ from bridge.flows.device_profiles import DeviceProfiles
 from bridge.flows.enter_order import Entry
 from bridge.flows.explain_worklist import Device, Explainer
 from bridge.flows.find_workitem import Ground as WorkitemGround
+from bridge.flows.import_orders import ListQueue, OrderLists
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.receive_instance import InstanceReceiver
@@ -160,6 +161,7 @@ class House:
             self.settings.identity.authority,
             tables.get("modality", {}),
             procedures,
+            {peer.ae_title: peer.modality for peer in self.settings.dicom.peers if "modality" in peer.roles},
             self.clock.now(),
         )
 
@@ -178,6 +180,19 @@ class House:
     @cached_property
     def replays(self) -> ReplayQueue:
         return ReplayQueue(self.store, self.clock, self.receiver, self.live_mappings.look, owner=self.node)
+
+    @cached_property
+    def entry(self) -> Entry:
+        return Entry(self.store, self.clock, self.rules, self.destinations, self.stations_for)
+
+    @property
+    def handed_in(self) -> OrderLists:
+        """What people do with lists of orders."""
+        return OrderLists(self.store, self.clock, self.entry, lambda: self.typed_ground)
+
+    @cached_property
+    def order_lists(self) -> ListQueue:
+        return ListQueue(self.store, self.clock, self.entry, lambda: self.typed_ground, owner=self.node)
 
     @cached_property
     def message_queue(self) -> MessageQueue:

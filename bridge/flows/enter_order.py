@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.known_order import is_known
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, Order, OrderAction, OrderDraft
 from bridge.domain.patient import Patient, PatientDraft
@@ -25,8 +26,8 @@ from bridge.flows.refresh_worklist import OrderNews, Scheduled, log_on_timeline
 from bridge.flows.register_patient import News, register_patient
 from bridge.flows.schedule_order import schedule_order
 from bridge.mapping.typed_orders import TypedOrder
-from bridge.store import audit, order_entries, orders, patients, reports, studies
-from bridge.store.db import Store, WriteTx, lock
+from bridge.store import audit, authorizations, order_entries, orders, patients, reports, studies
+from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Station
 from bridge.store.registry import record_of
 
@@ -50,11 +51,12 @@ class Repeat:
 
 @dataclass(slots=True)
 class Entered:
-    """An order as it stands now, and whose. is_new: it was not known before."""
+    """An order as it stands now, and whose. is_new: it was not known before; is_changed: it was not so before."""
 
     order: Order
     patient: Patient
     is_new: bool = False
+    is_changed: bool = False
     notices: list[Notice] = field(default_factory=list)
 
 
@@ -100,8 +102,7 @@ class Entry:
         """Do as `enter_order`, in the caller's transaction, which holds the lock "identity"."""
         typed = replace(typed, order=numbered(typed.order, self._clock, self._rules.authority))
         draft = typed.order
-        accession = (draft.accession_number, draft.issuer_of_accession_number)
-        found = orders.find(tx, draft.filler_order_number, draft.placer_order_number, accession)
+        found = self.looked_for(tx, typed)
         if found is not None:
             self._check_steps(tx, found, draft)
         elif typed.start is not None:
@@ -111,6 +112,20 @@ class Entry:
             entry = order_entries.Entry(actor, repeat.key, repeat.digest, entered.order.key)
             order_entries.add(tx, entry, self._clock.now())
         return entered
+
+    def looked_for(self, tx: ReadTx, typed: TypedOrder) -> Order | None:
+        """Return the order that has the numbers which were typed, None if nobody knows it."""
+        draft = typed.order
+        accession = (draft.accession_number, draft.issuer_of_accession_number or self._rules.authority)
+        return orders.find(tx, draft.filler_order_number, draft.placer_order_number, accession)
+
+    def check_person(self, tx: ReadTx, typed: TypedOrder) -> None:
+        """Refuse who is not the patient with the number. Raises: Conflict, at "patient"."""
+        if typed.patient is None or not typed.patient.identifiers or typed.confirmed:
+            return
+        holder = patients.find(tx, typed.patient.identifiers[0])
+        if holder is not None:
+            self._check_person(tx, holder, typed.patient)
 
     def change_order(self, order_key: int, typed: TypedOrder, actor: str) -> Entered:
         """
@@ -179,14 +194,27 @@ class Entry:
                 recorded = record_visit(tx, patient, visit_news)
                 visit = replace(typed.visit, admission_id=recorded.admission_id)
                 told = replace(told, patient=recorded.patient, visit=visit)
+            if found is not None and self._is_known(tx, typed, found, told):
+                return Entered(found, told.patient, notices=[Notice("I", "the order says all of it already")])
             scheduled = self._schedule(tx, typed.order, found, told)
         except BridgeError as fault:
             raise _in_our_words(fault) from None
         assert scheduled.order is not None
-        entered = Entered(scheduled.order, told.patient, found is None, scheduled.notices)
+        entered = Entered(scheduled.order, told.patient, found is None, True, scheduled.notices)
         self._look_at_studies(tx, scheduled, news, actor)
         self._settle(tx, entered, "order_entered" if found is None else "order_changed", actor)
         return entered
+
+    def _is_known(self, tx: WriteTx, typed: TypedOrder, found: Order, told: OrderNews) -> bool:
+        """Say whether nothing of what was typed is news."""
+        if patients.survivor(tx, found.patient_key).key != told.patient.key:
+            return False
+        named = typed.order.authorizations
+        if any(authorizations.find(tx, one.payer_id, one.number) is None for one in named):
+            return False
+        if typed.visit is not None and typed.visit.admission_id and typed.visit.admission_id != found.admission_id:
+            return False
+        return is_known(typed.order, found, orders.steps_of(tx, found.key))
 
     def _schedule(self, tx: WriteTx, draft: OrderDraft, found: Order | None, told: OrderNews) -> Scheduled:
         if found is not None and draft.action == OrderAction.CHANGE:
@@ -210,7 +238,7 @@ class Entry:
             self._check_person(tx, holder, draft)
         return register_patient(tx, draft, news, self._rules).patient
 
-    def _check_person(self, tx: WriteTx, holder: Patient, draft: PatientDraft) -> None:
+    def _check_person(self, tx: ReadTx, holder: Patient, draft: PatientDraft) -> None:
         if is_contradicted(record_of(tx, holder), draft, self._rules):
             raise Conflict(
                 "name or birth date are not those of the patient with this number: look at the number, or confirm"

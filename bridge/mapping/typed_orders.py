@@ -71,13 +71,14 @@ _NUMBERS = ("accession_number", "requested_procedure_id", "study_instance_uid")
 class TypedGround:
     """
     What is read by. modalities: what a modality may be called; procedures: the modality of a procedure's code, of every
-    site. authority: of numbers that name none. now: when an exam is that nobody gives a time, None for none at all.
+    site; stations: of a device, by its AE title. authority: of numbers that name none. now: when an exam is that nobody gives a time, None for none at all.
     """
 
     zone: tzinfo
     authority: str
     modalities: Mapping[str, str] = field(default_factory=dict)
     procedures: Mapping[str, str] = field(default_factory=dict)
+    stations: Mapping[str, str] = field(default_factory=dict)
     now: datetime | None = None
 
 
@@ -237,8 +238,10 @@ def _modality(of: Fields, ground: TypedGround, order: OrderDraft, *, is_change: 
     code = order.requested_procedure_code
     if not said and code is not None:
         said = ground.procedures.get(code.code_value) or None
+    if not said:
+        said = next((ground.stations[one] for one in _stations(of) or () if ground.stations.get(one)), None) or said
     if not said and not is_change and "modality" not in of:
-        of.fault("modality", "needed: no table of this house says it for the procedure")
+        of.fault("modality", "needed: neither the device nor a table for the procedure says it")
     return said
 
 

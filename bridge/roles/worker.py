@@ -17,6 +17,7 @@ class WorkerRole:
         self._worker = Worker(house.store, house.clock, publishers(house), owner=house.node)
         self._housekeeping = Housekeeping(house)
         self._replays = house.replays
+        self._order_lists = house.order_lists
         self._mapping_watch = house.mapping_watch
         self._store = house.store
 
@@ -24,17 +25,24 @@ class WorkerRole:
         self._mapping_watch.start()
         self._worker.start()
         self._replays.start()
+        self._order_lists.start()
         self._housekeeping.start()
 
     def stop(self) -> None:
         self._housekeeping.stop()
+        self._order_lists.stop()
         self._replays.stop()
         self._worker.stop()
         self._mapping_watch.stop()
 
     @property
     def is_alive(self) -> bool:
-        return self._worker.is_alive and self._replays.is_alive and not self._store.is_failing
+        return (
+            self._worker.is_alive
+            and self._replays.is_alive
+            and self._order_lists.is_alive
+            and not self._store.is_failing
+        )
 
     @property
     def addresses(self) -> Mapping[str, str]:

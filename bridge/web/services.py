@@ -17,6 +17,7 @@ from bridge.flows.change_step import StepChanger
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
+from bridge.flows.import_orders import OrderLists
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.search_studies import StudySearch
 from bridge.settings import Settings
@@ -174,6 +175,7 @@ class WebFlows:
     change_order: ChangeOrder
     cancel_order: CancelOrder
     step_changer: StepChanger
+    order_lists: OrderLists
     undo_merge: UndoMerge
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery

@@ -71,6 +71,7 @@ def entered(one: Entered) -> Json:
             "provisional": one.patient.provisional,
         },
         "is_new": one.is_new,
+        "is_changed": one.is_changed,
         "notices": [notice.detail for notice in one.notices],
     }
 

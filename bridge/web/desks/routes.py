@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bridge.web.desks import admin, billing, board, entry, exams, intake, it, messages, replays, worklist
+from bridge.web.desks import admin, billing, board, entry, exams, intake, it, lists, messages, replays, worklist
 
 blueprints = (
     board.blueprint,
     entry.blueprint,
+    lists.blueprint,
     exams.blueprint,
     worklist.blueprint,
     intake.blueprint,
