@@ -110,7 +110,8 @@ class House:
     def devices(self) -> DeviceProfiles:
         """What each peer is shown of the worklist. Raises: Misconfigured, with every fault of settings and presets."""
         presets = load_presets(shipped_mappings(), self.settings.bridge.mappings)
-        return DeviceProfiles(self.store, self.clock, self.settings.dicom.peers, presets)
+        settings = self.settings
+        return DeviceProfiles(self.store, self.clock, settings.time_zone, settings.dicom.peers, presets)
 
     @cached_property
     def rules(self) -> ReconcileRules:

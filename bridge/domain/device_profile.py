@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from bridge.domain.order import FINAL, LIVE, WAITING, StepStatus
+from bridge.domain.order import FINAL, LIVE, WAITING, Order, Step, StepStatus
 
 MAX_RESULTS = 500
 # What stands for a station where an order names none and no device fits.
@@ -192,6 +192,18 @@ class StepFacts:
     def is_unassigned(self) -> bool:
         """Whether it is for no station in particular."""
         return not set(self.scheduled_station_ae_title) - {UNASSIGNED_STATION}
+
+
+def facts_of(step: Step, order: Order, *, has_images: bool) -> StepFacts:
+    """Return what the rules look at of a stored step."""
+    start, details = step.scheduled_start_local, order.details
+    marks = (
+        details.get("confidentiality_code", ""),
+        details.get("confidentiality_constraint_on_patient_data_description", ""),
+    )
+    local = start[:14].ljust(14, "0") if start else ""
+    stations = step.scheduled_station_ae_title
+    return StepFacts(step.status, step.modality, stations, local, has_images, is_confidential(marks))
 
 
 @dataclass(frozen=True, slots=True)

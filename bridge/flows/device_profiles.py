@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from pydantic import ValidationError
 
 from bridge.clock import Clock
 from bridge.device_section import DeviceChoices
-from bridge.domain.device_profile import DeviceProfile
+from bridge.domain.device_profile import DeviceProfile, Visibility
 from bridge.errors import Conflict, Malformed, Misconfigured
 from bridge.mapping.device_presets import DevicePreset, changed_profile, device_profiles
 from bridge.settings import Peer
@@ -33,12 +34,26 @@ class Origin:
     at: datetime | None = None
 
 
-class DeviceProfiles:
-    """Every device's profile. presets: by name. Raises: Misconfigured, with every fault of the settings."""
+@dataclass(frozen=True, slots=True)
+class AskingDevice:
+    """A device at the moment it asks. seen: what it is shown then."""
 
-    def __init__(self, store: Store, clock: Clock, peers: Sequence[Peer], presets: Mapping[str, DevicePreset]) -> None:
+    profile: DeviceProfile
+    seen: Visibility
+
+
+DeviceOf = Callable[[ReadTx], AskingDevice]
+
+
+class DeviceProfiles:
+    """Every device's profile. zone: the hospital's. presets: by name. Raises: Misconfigured, with every fault of the settings."""
+
+    def __init__(
+        self, store: Store, clock: Clock, zone: ZoneInfo, peers: Sequence[Peer], presets: Mapping[str, DevicePreset]
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._zone = zone
         self._peers = {peer.ae_title: peer for peer in peers}
         self._titles = {alias: peer.ae_title for peer in peers for alias in (peer.ae_title, *peer.aliases)}
         self._settled = device_profiles(peers, presets)
@@ -52,6 +67,15 @@ class DeviceProfiles:
         if title is None:
             return DeviceProfile(ae_title)
         return self._laid_over(title, device_choices.of(tx, title))
+
+    def asking(self, ae_title: str) -> DeviceOf:
+        """Return what looks up the device that goes by *ae_title*, and what it is shown at that moment."""
+
+        def look_up(tx: ReadTx) -> AskingDevice:
+            profile = self.of(tx, ae_title)
+            return AskingDevice(profile, profile.visibility(self._clock.now(), self._zone))
+
+        return look_up
 
     def every(self, tx: ReadTx) -> dict[str, DeviceProfile]:
         """Return every configured peer's profile, by AE title."""

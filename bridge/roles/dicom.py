@@ -46,9 +46,8 @@ class _DicomServices:
         self._house.instances.receive(spooled)
 
     def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Answers:
-        peer = self._house.peer(calling_ae_title)
-        charset = peer.charset if peer is not None else ""
-        return answer_worklist(self._house.store, identifier, transfer_syntax_uid, charset, calling_ae_title)
+        device_of = self._house.devices.asking(calling_ae_title)
+        return answer_worklist(self._house.store, identifier, transfer_syntax_uid, device_of)
 
     def note_query(self, asked: AskedQuery) -> None:
         if self._queries is not None:
@@ -83,7 +82,9 @@ class _DicomServices:
         peer = self._house.peer(ae_title)
         if peer is None:
             return Asker(ae_title, origin=origin)
-        return Asker(ae_title, peer.charset, peer.unbound, origin)
+        with self._house.store.read() as tx:
+            charset = self._house.devices.of(tx, ae_title).charset
+        return Asker(ae_title, charset, peer.unbound, origin)
 
     def _may_get_unbound(self, ae_title: str) -> bool:
         """An archive never gets what nobody has bound: what it keeps is no longer ours to hold back."""

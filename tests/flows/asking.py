@@ -31,7 +31,7 @@ def worklist_of(house: House, station: str = "CT1") -> list[Dataset]:
     step.ScheduledStationAETitle = station
     step.Modality, step.ScheduledProcedureStepStartDate, step.ScheduledProcedureStepStartTime = "", "", ""
     query.ScheduledProcedureStepSequence = [step]
-    answers = answer_worklist(house.store, encode_query(query), IMPLICIT)
+    answers = answer_worklist(house.store, encode_query(query), IMPLICIT, house.devices.asking(station))
     return [read_dataset(BytesIO(answer.identifier), True, True) for answer in answers]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from bridge.domain.device_profile import DeviceProfile, Leaves
 from bridge.errors import Conflict, Malformed
 from bridge.flows.device_profiles import DeviceProfiles
+from bridge.mapping.device_presets import DevicePreset
 from bridge.store import audit, device_choices
 from bridge.wiring import House
 
@@ -28,6 +29,11 @@ def house(make_house: Callable[..., House]) -> House:
     return make_house(dicom={"peers": [DR1]})
 
 
+def other_process(house: House, presets: Mapping[str, DevicePreset]) -> DeviceProfiles:
+    settings = house.settings
+    return DeviceProfiles(house.store, house.clock, settings.time_zone, settings.dicom.peers, presets)
+
+
 def profile(house: House, title: str = "DR1") -> DeviceProfile:
     with house.store.read() as tx:
         return house.devices.of(tx, title)
@@ -38,7 +44,7 @@ def choose(house: House, choices: dict[str, Any], seen: int = 0) -> DeviceProfil
 
 
 def test_a_choice_counts_from_the_next_look_on_in_every_process(house: House) -> None:
-    other = DeviceProfiles(house.store, house.clock, house.settings.dicom.peers, house.devices.presets)
+    other = other_process(house, house.devices.presets)
     with house.store.read() as tx:
         assert other.of(tx, "DR1").leaves == Leaves.FINISHED
     made = choose(house, {"leaves": "images", "charset": "ISO_IR 100"})
@@ -99,7 +105,7 @@ def test_a_wrong_choice_is_refused_and_nothing_changes(house: House, choices: di
 def test_a_choice_that_no_longer_fits_the_settings_does_not_count_and_is_named(house: House) -> None:
     choose(house, {"preset": "broad_cr"})
     presets = {name: one for name, one in house.devices.presets.items() if name != "broad_cr"}
-    later = DeviceProfiles(house.store, house.clock, house.settings.dicom.peers, presets)
+    later = other_process(house, presets)
     with house.store.read() as tx:
         assert later.of(tx, "DR1") == later.settled("DR1")
         assert later.faults(tx) == ["device DR1: preset: 'broad_cr' is not known"]

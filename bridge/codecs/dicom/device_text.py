@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
@@ -44,6 +45,7 @@ class Reading:
 FOLLOWS = Reading()
 
 
+@lru_cache(maxsize=256)
 def reading_of(profile: DeviceProfile) -> Reading:
     """Return what the device of *profile* can take."""
     return Reading(charset.parse_setting(profile.charset), profile.name_length, profile.text_length)

@@ -97,6 +97,7 @@ _BY_CODE: dict[tuple[Service, str], int] = {
     (Service.PERFORMED_STEP, "mistyped_argument"): 0x0212,
     (Service.PERFORMED_STEP, "duplicate"): 0x0111,
     (Service.PERFORMED_STEP, "unknown"): 0x0112,
+    (Service.WORKLIST, "required_key_missing"): 0xC001,
     (Service.MOVE, "unknown_destination"): MOVE_DESTINATION_UNKNOWN,
 }
 # A retrieval that found its objects and could not send them. Source: PS3.4 C.4.2.1.5, C.4.3.1.4.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge.codecs.dicom import answers, charset, values, worklist_details, worklist_model
-from bridge.codecs.dicom.device_text import Reading
+from bridge.codecs.dicom.answers import OnLoss
+from bridge.codecs.dicom.device_text import FOLLOWS, Reading
 from bridge.codecs.dicom.worklist_query import WorklistQuery
 from bridge.domain import matching
 from bridge.domain.identifiers import PatientIdentifier
@@ -79,18 +80,21 @@ def encode(entry: WorklistEntry) -> bytes:
 
 
 def answer(
-    encoded: bytes, query: WorklistQuery, transfer_syntax_uid: str, charset_setting: str = ""
+    encoded: bytes,
+    query: WorklistQuery,
+    transfer_syntax_uid: str,
+    reading: Reading = FOLLOWS,
+    on_loss: OnLoss | None = None,
 ) -> tuple[int, bytes]:
     """
     Return status and identifier that answer *query* with the stored item *encoded*.
 
-    Exactly the keys asked for, at every level; ones we do not know with zero length (FF01). charset_setting: what the
-    peer's settings say it can read, "" if nothing. Source: PS3.4 K.2.2.1.2, K.4.1.1.4.
+    Exactly the keys asked for, at every level; ones we do not know with zero length (FF01). reading: what the
+    device can take. on_loss: told of each value that it gets less of. Source: PS3.4 K.2.2.1.2, K.4.1.1.4.
     """
     asked = answers.plan(query.keys, transfer_syntax_uid)
-    reading = Reading(charset.parse_setting(charset_setting))
     status = PENDING if query.is_fully_supported else PENDING_WITH_UNSUPPORTED_KEYS
-    return status, answers.answer(asked, encoded, query.character_set, reading)
+    return status, answers.answer(asked, encoded, query.character_set, reading, on_loss)
 
 
 def _patient(entry: WorklistEntry) -> Values:

@@ -9,6 +9,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
+from bridge.codecs.dicom.charset import parse_setting
+from bridge.codecs.dicom.device_text import Reading
 from bridge.codecs.dicom.worklist_item import WorklistEntry, answer, encode
 from bridge.codecs.dicom.worklist_query import to_worklist_query
 from bridge.domain.details import Finding
@@ -57,7 +59,7 @@ def ask(query: Dataset, entry: WorklistEntry = ENTRY, syntax: str = IMPLICIT, ch
     """Put *query* to *entry* and read the answer back with pydicom."""
     implicit = syntax == IMPLICIT
     asked = to_worklist_query(encoded(query, implicit=implicit), syntax)
-    status, data = answer(encode(entry), asked, syntax, charset)
+    status, data = answer(encode(entry), asked, syntax, Reading(parse_setting(charset)))
     return status, read_dataset(BytesIO(data), implicit, True)
 
 
@@ -153,7 +155,7 @@ def test_the_caller_gets_its_own_character_set(name: str, wanted: str, setting: 
         else element(0x00080005, wanted.encode().ljust(len(wanted) + len(wanted) % 2))
         + encoded(identifier(PatientName=""))
     )
-    _, data = answer(encode(named(name)), to_worklist_query(query, IMPLICIT), IMPLICIT, setting)
+    _, data = answer(encode(named(name)), to_worklist_query(query, IMPLICIT), IMPLICIT, Reading(parse_setting(setting)))
     item = read_dataset(BytesIO(data), True, True)
     assert item.SpecificCharacterSet == used
     assert str(item.PatientName) == shown
