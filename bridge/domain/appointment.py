@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.domain.details import StepDetails
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.order import WAITING, Code, OrderDraft, Step, StepStatus
 
@@ -43,6 +44,7 @@ class Slot:
     scheduled_station_name: str = ""
     scheduled_procedure_step_location: str = ""
     scheduled_performing_physician_name: str = ""
+    details: StepDetails = field(default_factory=StepDetails)
 
 
 @dataclass(frozen=True, slots=True)

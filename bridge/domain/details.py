@@ -49,13 +49,16 @@ class VisitDetails(TypedDict, total=False):
 
 class OrderDetails(VisitDetails, total=False):
     """
-    Of an order; what its visit says is carried along. issue_of_imaging_service_request, admitted: "YYYYMMDDHHMMSS".
+    Of an order; what its visit says is carried along, and gives way to diagnoses_… of the order's own.
 
-    issuer_universal_ids: the OID of each authority of its numbers.
+    issue_of_imaging_service_request, admitted: "YYYYMMDDHHMMSS". issuer_universal_ids: the OID of each authority of its
+    numbers.
     """
 
     route_of_admissions: str
     admitted: str
+    diagnoses_description: tuple[str, ...]
+    diagnoses_code: tuple[Code, ...]
     patient_state: str
     medical_alerts: tuple[str, ...]
     additional_patient_history: str
@@ -79,9 +82,9 @@ class OrderDetails(VisitDetails, total=False):
 
 
 class StepDetails(TypedDict, total=False):
-    """Of a scheduled step. scheduled_end_local: "YYYYMMDDHHMMSS"."""
+    """Of a scheduled step. scheduled_duration: minutes, so that the end follows wherever the start is moved."""
 
-    scheduled_end_local: str
+    scheduled_duration: str
     scheduled_performing_physician_code: tuple[Code, ...]
     comments_on_the_scheduled_procedure_step: str
 

@@ -11,6 +11,7 @@ from bridge.errors import Incomplete, Malformed
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 _TOLERATED_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _AE_TITLE_MAX = 16
 _UID_MAX = 64
 SHORT_STRING_MAX = 16
@@ -103,6 +104,11 @@ def derive_uid(*parts: str) -> str:
     Source: PS3.5 B.2 (2.25. and a UUID), RFC 9562 5.5 (name-based).
     """
     return f"2.25.{uuid.uuid5(_DERIVED_UIDS, chr(0).join(parts)).int}"
+
+
+def is_oid(text: str) -> bool:
+    """Say whether *text* is an object identifier."""
+    return _OID.fullmatch(text) is not None
 
 
 def digest_of(data: bytes) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, cast
 
-from bridge.domain.details import Finding, PatientDetails, VisitDetails
+from bridge.domain.details import Finding, OrderDetails, PatientDetails, VisitDetails
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 
 
@@ -131,3 +132,14 @@ class MergeDraft:
 
     survivor: PatientDraft
     retired: PatientIdentifier
+
+
+def shown_on_orders(visit: Visit) -> OrderDetails:
+    """
+    Return what devices are told of a visit, as its orders carry it along.
+
+    Of a visit with a number all there is to say, empty where nothing is; of another one only what was said.
+    """
+    said: dict[str, Any] = {"route_of_admissions": visit.patient_class, "admitted": visit.admitted_local}
+    said = dict.fromkeys(VisitDetails.__annotations__, "") | said | visit.details
+    return cast(OrderDetails, said if visit.admission_id else {name: value for name, value in said.items() if value})

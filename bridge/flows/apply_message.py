@@ -8,11 +8,13 @@ from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.domain.adt_events import IdentityChange, adt_event
+from bridge.domain.details import OrderDetails
 from bridge.domain.evidence import OrderRecord
+from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_draft import MoveDraft
 from bridge.domain.message import Notice
 from bridge.domain.order import Order
-from bridge.domain.patient import Patient
+from bridge.domain.patient import Patient, VisitDraft
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
 from bridge.flows.book_appointment import book_appointment
@@ -24,7 +26,7 @@ from bridge.flows.link_patients import link_patients
 from bridge.flows.merge_patients import merge_patients
 from bridge.flows.move_number import change_number, move_number
 from bridge.flows.move_visits import move_visits
-from bridge.flows.record_visit import VisitNews, record_visit
+from bridge.flows.record_visit import Recorded, VisitNews, record_visit
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, refresh_worklist_of_patient
 from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import schedule_orders
@@ -114,13 +116,15 @@ class MessageApplier:
         """Record the visit and return what the message's orders come with: a visit that was moved since takes them along."""
         assert mapped.patient is not None
         number, visit = mapped.patient.identifiers[0], mapped.visit
+        details = OrderDetails()
         if visit is not None:
             told = VisitNews(visit, news, number, mapped.arrived_on, mapped.cancels_exams)
             recorded = record_visit(tx, patient, told)
             applied.notices += recorded.notices
             applied.told_orders += [order.key for order in recorded.orders]
-            patient, visit = recorded.patient, replace(visit, admission_id=recorded.admission_id)
-        return OrderNews(patient, news, self._clock.new_uid, self._stations_for, visit, number=number)
+            patient, visit = recorded.patient, replace(visit, admission_id=_renumbered(visit, recorded))
+            details = recorded.details
+        return OrderNews(patient, news, self._clock.new_uid, self._stations_for, visit, details, number)
 
     def settle(self, tx: WriteTx, applied: Applied, message_key: int) -> None:
         """Once the message has its row: name it in the merges, refresh the worklist, and decide what it touches."""
@@ -222,6 +226,11 @@ class MessageApplier:
                 (study.key, "XO", "The order was moved to another patient.")
                 for study in studies.of_order(tx, scheduled.order.key)
             ]
+
+
+def _renumbered(visit: VisitDraft, recorded: Recorded) -> EntityIdentifier:
+    """Return the number that a visit goes by now, as it was sent where it still does: with its authority's OID."""
+    return visit.admission_id if visit.admission_id == recorded.admission_id else recorded.admission_id
 
 
 _MOVES: Mapping[IdentityChange, Callable[[WriteTx, MoveDraft, News], Changed]] = {

@@ -16,6 +16,7 @@ from bridge.domain.appointment import (
     why_withheld,
 )
 from bridge.domain.by_hand import hear
+from bridge.domain.details import merged
 from bridge.domain.message import Notice
 from bridge.domain.order import Order, Step, StepStatus, may_follow
 from bridge.flows.refresh_worklist import OrderNews, log_on_timeline, place_of
@@ -75,6 +76,7 @@ def _of(appointment: Appointment, steps: Sequence[Step]) -> list[Step]:
 def _booked(step: Step, slot: Slot, appointment: Appointment) -> Step:
     said: dict[str, Any] = {name: value for name in _SAID if (value := getattr(slot, name))}
     said |= {"appointment_key": appointment.key, "booked_at": appointment.said_at, "withheld": ""}
+    said["details"] = merged(step.details, slot.details)
     # Moved by hand, it is this appointment's all the same.
     heard = hear(step, said, appointment.said_at)
     booked = replace(heard, appointment_key=appointment.key, booked_at=appointment.said_at)

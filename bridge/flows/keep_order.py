@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import Any
+from typing import Any, cast
 
 from bridge.domain.by_hand import hear
+from bridge.domain.details import OrderDetails, StepDetails, merged
 from bridge.domain.message import Notice
 from bridge.domain.order import (
     FINAL,
@@ -73,6 +74,7 @@ _BOOKED_FIELDS = frozenset(
         "scheduled_procedure_step_location",
     }
 )
+_BOOKED_DETAILS = frozenset({"scheduled_duration", "scheduled_performing_physician_code"})
 
 
 def keep_order(
@@ -234,10 +236,14 @@ def _changed(step: Step, said_of: StepDraft, told: OrderNews, draft: OrderDraft,
     said: dict[str, Any] = {name: value for name in _STEP_FIELDS if (value := getattr(said_of, name)) is not None}
     if said_of.scheduled_start_local == "":
         said["scheduled_start_at"] = None
+    details = said_of.details
     if step.appointment_key is not None and _appointment_stands(step, said_of, told, draft):
         said = {name: value for name, value in said.items() if name not in _BOOKED_FIELDS}
+        details = cast(StepDetails, {name: one for name, one in details.items() if name not in _BOOKED_DETAILS})
     elif said_of.scheduled_start_local:
         said["withheld"] = ""
+    if details:
+        said["details"] = merged(step.details, details)
     changed = hear(step, said, draft.transaction_at or told.news.said_at)
     return report(changed, draft.reported, by_filler=draft.by_filler) if is_news else changed
 
@@ -261,10 +267,29 @@ def _filled(order: Order, draft: OrderDraft, told: OrderNews) -> Order:
         said["current_patient_location"] = visit.current_patient_location
     if visit is not None and visit.referring_physician_name and draft.referring_physician_name is None:
         said["referring_physician_name"] = visit.referring_physician_name
+    said["details"] = merged(merged(order.details, _visit_of(told)), _first_issued(order, draft))
     said["transaction_at"] = draft.transaction_at or told.news.said_at
     if draft.reported is not None and _is_news(order, draft, told):
         said["status_at"] = said["transaction_at"]
     return replace(order, **said)
+
+
+def _first_issued(order: Order, draft: OrderDraft) -> OrderDetails:
+    """Return what is said of the order, but for when it was issued where that is known: a change issues nothing."""
+    if "issue_of_imaging_service_request" not in order.details:
+        return draft.details
+    said = {**draft.details}
+    said.pop("issue_of_imaging_service_request", None)
+    return cast(OrderDetails, said)
+
+
+def _visit_of(told: OrderNews) -> OrderDetails:
+    """Return what devices are told of the visit, and the OID of whoever gave it its number."""
+    visit = told.visit
+    oid = visit.admission_id.issuer_universal_id if visit is not None else ""
+    if visit is None or not oid:
+        return told.visit_details
+    return {**told.visit_details, "issuer_universal_ids": {visit.admission_id.issuer: oid}}
 
 
 def _authorize(tx: WriteTx, order: Order, draft: AuthorizationDraft, told: OrderNews) -> Sequence[Notice]:

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from bridge.domain.adt_events import adt_event
+from bridge.domain.details import OrderDetails, merged
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.message import Notice
 from bridge.domain.order import WAITING, Order, StepStatus
-from bridge.domain.patient import Patient, Visit, VisitDraft, VisitState
+from bridge.domain.patient import Patient, Visit, VisitDraft, VisitState, shown_on_orders
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
 from bridge.store import events, merges, orders, patients, visits
@@ -47,10 +48,14 @@ class VisitNews:
 class Recorded:
     """
     What became of it. patient: whose visit it is; admission_id: by which number it goes now. orders: those that changed.
+
+    details: what devices are told of the visit; is_news: whether that is not as it was.
     """
 
     patient: Patient
     admission_id: EntityIdentifier
+    details: OrderDetails = field(default_factory=OrderDetails)
+    is_news: bool = False
     notices: list[Notice] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
 
@@ -70,11 +75,14 @@ def record_visit(tx: WriteTx, patient: Patient, told: VisitNews) -> Recorded:
         known = visits.standing(tx, draft.admission_id)
     if known is not None:
         _claim(tx, recorded, known, news)
+        recorded.details = shown_on_orders(known)
         if known.as_of is not None and known.as_of > news.said_at:
             return recorded
     new = Visit(0, recorded.patient.key, recorded.admission_id, patient_number=told.number, moved_at=told.moved_at)
     before = known or new
     after = _after(before, recorded, told)
+    recorded.details = shown_on_orders(after)
+    recorded.is_news = (known is not None or bool(draft.details)) and recorded.details != shown_on_orders(before)
     if draft.admission_id and known is None:
         visits.add(tx, after)
     elif draft.admission_id and after != before:
@@ -142,6 +150,8 @@ def _after(before: Visit, recorded: Recorded, told: VisitNews) -> Visit:
         said["account_number"] = draft.account_number
     if recorded.patient.key != before.patient_key or not before.patient_number.patient_id:
         said["patient_number"] = told.number
+    if draft.details:
+        said["details"] = merged(before.details, draft.details)
     return replace(before, **said, patient_key=recorded.patient.key, as_of=news.said_at)
 
 
@@ -149,7 +159,7 @@ def _tell_exams(tx: WriteTx, recorded: Recorded, told: VisitNews, visit: Visit, 
     """Let the visit's open exams follow: the place on the worklist, the arrival, the end of the visit."""
     location = told.draft.current_patient_location
     ended = visit.state == VisitState.CANCELLED and adt_event(told.news.event).visit == VisitState.CANCELLED
-    if not (ended or told.arrived_on or (is_moved and location is not None)):
+    if not (ended or told.arrived_on or recorded.is_news or (is_moved and location is not None)):
         return
     mine = [
         order
@@ -157,9 +167,10 @@ def _tell_exams(tx: WriteTx, recorded: Recorded, told: VisitNews, visit: Visit, 
         if not visit.admission_id or not order.admission_id or order.admission_id == visit.admission_id
     ]
     for order in mine:
-        changed = order
-        if is_moved and location is not None and order.current_patient_location != location:
-            changed = orders.save(tx, replace(order, current_patient_location=location), told.news.heard_at)
+        changed = replace(order, details=merged(order.details, recorded.details))
+        if is_moved and location is not None:
+            changed = replace(changed, current_patient_location=location)
+        changed = orders.save(tx, changed, told.news.heard_at) if changed != order else order
         if told.arrived_on:
             changed = _arrive(tx, changed, told)
         if changed is not order:

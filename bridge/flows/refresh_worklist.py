@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
 from bridge.codecs.dicom.worklist_values import values_of
+from bridge.domain.details import OrderDetails
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, LIVE, Order, Step, StepStatus, status_of
@@ -39,7 +40,9 @@ class Scheduled:
 @dataclass(frozen=True, slots=True)
 class OrderNews:
     """
-    What comes with an order: its patient, the visit, who said it. mint: makes a Study Instance UID where none is named.
+    What comes with an order: its patient, the visit and what devices are told of it, who said it.
+
+    mint: makes a Study Instance UID where none is named.
 
     number: the patient's number as the message has it, the record's first one where none is said. stations_for: the AE
     titles that may do a modality's exams where the order names none.
@@ -50,6 +53,7 @@ class OrderNews:
     mint: Callable[[], str]
     stations_for: Callable[[str], tuple[str, ...]]
     visit: VisitDraft | None = None
+    visit_details: OrderDetails = field(default_factory=OrderDetails)
     number: PatientIdentifier | None = None
     is_test: bool = False
     by: str = ""

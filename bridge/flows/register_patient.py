@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.domain.adt_events import IdentityChange, adt_event
+from bridge.domain.details import learned, merged
 from bridge.domain.evidence import PatientRecord
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.identity_change import becomes_another_person
@@ -82,11 +83,21 @@ def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: Reconc
     if moved_at is not None and moved_at > news.said_at:
         return _late_under_a_moved_number(tx, holder, draft, news)
     if holder.as_of is not None and holder.as_of > news.said_at:
-        return Registered(holder, [_OLDER], stale=True)
+        return _with_findings(tx, Registered(holder, [_OLDER], stale=True), draft, news)
     if news.is_order and not holder.provisional:
         deleted = [Notice("W", "registration deleted the patient's record before", "PID-3")] if holder.inactive else []
-        return Registered(holder, deleted)
+        return _with_findings(tx, Registered(holder, deleted), draft, news)
     return _update(tx, holder, draft, news, rules)
+
+
+def _with_findings(tx: WriteTx, registered: Registered, draft: PatientDraft, news: News) -> Registered:
+    """Keep what was measured or learned though nothing else of the draft counts: each finding has a time of its own."""
+    holder = registered.patient
+    after = learned(holder.findings, draft.findings, news.said_at) if draft.findings else holder.findings
+    if after != holder.findings:
+        registered.patient = patients.save(tx, replace(holder, findings=after), news.heard_at)
+        registered.changed = True
+    return registered
 
 
 def known_or_made(tx: WriteTx, number: PatientIdentifier, draft: PatientDraft, news: News) -> Patient:
@@ -125,7 +136,7 @@ def _add(tx: WriteTx, draft: PatientDraft, news: News, own: tuple[PatientIdentif
     others = [one for one in draft.identifiers if one not in own]
     identifiers = own + _unclaimed(tx, others, None, notices)
     blank = Patient(key=0, identifiers=identifiers, provisional=news.is_order, as_of=news.said_at)
-    patient = patients.add(tx, replace(blank, **_said(draft)), news.heard_at)
+    patient = patients.add(tx, replace(blank, **_said(draft, blank, news)), news.heard_at)
     record = PatientRecord(patient, registered_at=news.heard_at)
     patients.add_keys(tx, patient.key, identity_keys(record))
     return Registered(patient, notices, changed=True, record=record)
@@ -133,7 +144,7 @@ def _add(tx: WriteTx, draft: PatientDraft, news: News, own: tuple[PatientIdentif
 
 def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules: ReconcileRules) -> Registered:
     notices: list[Notice] = []
-    said = _said(draft)
+    said = _said(draft, holder, news)
     if not news.is_order and holder.provisional and draft.provisional is None:
         said["provisional"] = False
     identifiers = _merged_identifiers(tx, holder, draft.identifiers, notices)
@@ -206,7 +217,11 @@ def _late_of_a_merged_record(
     known = holder.as_of is not None and (news.is_order or holder.as_of > news.said_at)
     if not known:
         identifiers = _merged_identifiers(tx, holder, draft.identifiers, [])
-        patients.save(tx, replace(holder, **_said(draft), identifiers=identifiers, as_of=news.said_at), news.heard_at)
+        patients.save(
+            tx,
+            replace(holder, **_said(draft, holder, news), identifiers=identifiers, as_of=news.said_at),
+            news.heard_at,
+        )
         refresh_keys(tx, survivor.key)
     return Registered(survivor, [notice], changed=not known)
 
@@ -243,5 +258,10 @@ def _merged_identifiers(
     return holder.identifiers + _unclaimed(tx, new, holder.key, notices)
 
 
-def _said(draft: PatientDraft) -> dict[str, Any]:
-    return {name: value for name in _DRAFT_FIELDS if (value := getattr(draft, name)) is not None}
+def _said(draft: PatientDraft, holder: Patient, news: News) -> dict[str, Any]:
+    said: dict[str, Any] = {name: value for name in _DRAFT_FIELDS if (value := getattr(draft, name)) is not None}
+    if draft.details:
+        said["details"] = merged(holder.details, draft.details)
+    if draft.findings:
+        said["findings"] = learned(holder.findings, draft.findings, news.said_at)
+    return said

@@ -19,13 +19,12 @@ from bridge.domain.report import ReportDraft
 from bridge.errors import Malformed
 from bridge.mapping.appointments import read_appointment
 from bridge.mapping.convert import Context, Moment
-from bridge.mapping.converters import read_timestamp
-from bridge.mapping.dates import in_hl7_form
+from bridge.mapping.dates import in_hl7_form, read_timestamp
 from bridge.mapping.evaluate import Evaluator, Found, shown
 from bridge.mapping.header import check_header
 from bridge.mapping.identity import read_links, read_merges, read_moves
 from bridge.mapping.orders import read_orders
-from bridge.mapping.patients import read_patient, read_visit
+from bridge.mapping.patients import read_details, read_patient, read_visit
 from bridge.mapping.reports import read_reports
 from bridge.mapping.site import Defaults, SiteMapping
 
@@ -126,21 +125,27 @@ def _read_scheduling_message(evaluator: Evaluator, message: Message, said: Mappe
 
 def _read_patient_and_visit(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     scope = _about_one_patient(message)
-    said.patient, said.visit = read_patient(evaluator, scope), read_visit(evaluator, scope)
+    said.patient = read_details(evaluator, scope, read_patient(evaluator, scope))
+    said.visit = read_visit(evaluator, scope)
     return said
 
 
 def _about_one_patient(message: Message) -> dict[str, list[Segment]]:
     """
-    Return the segments by name.
+    Return the segments by name; of NTE those right behind the patient, of DG1 those before the orders.
 
     Of several PV1 the one before the orders counts: the others tell of earlier visits (OMG, prior results).
     Raises: Malformed (AE 100) for a second PID: whose the rest is would be a guess.
     """
     scope: dict[str, list[Segment]] = {}
     before_orders = 0
+    last = ""
     for segment in message.segments:
         name = segment.name
+        if name != "NTE":
+            last = name
+        if (name == "NTE" and last not in _OF_THE_PATIENT) or (name == "DG1" and "ORC" in scope):
+            continue
         if name in scope:
             scope[name].append(segment)
         else:
@@ -155,6 +160,9 @@ def _about_one_patient(message: Message) -> dict[str, list[Segment]]:
             where = f"{segments[1].name}[2]"
             raise Malformed("twice in a message about one patient", code="segment_sequence", where=where)
     return scope
+
+
+_OF_THE_PATIENT = frozenset({"PID", "PD1"})
 
 
 def _message_at(message: Message, context: Context) -> Moment | None:

@@ -8,10 +8,12 @@ from datetime import datetime
 
 from bridge.codecs.hl7.er7 import Segment
 from bridge.domain.appointment import TAKES_PLACE, AppointmentDraft, AppointmentState, Slot
+from bridge.domain.details import StepDetails
 from bridge.domain.identifiers import EntityIdentifier, check_ae_title
 from bridge.domain.order import Code, OrderDraft, StepDraft
 from bridge.errors import Incomplete
 from bridge.mapping.convert import Moment
+from bridge.mapping.dates import minutes_between
 from bridge.mapping.evaluate import Evaluator
 from bridge.mapping.grammar import Scope
 from bridge.mapping.numbers import fill_numbers
@@ -60,20 +62,31 @@ def _head(segments: Sequence[Segment]) -> dict[str, list[Segment]]:
     """Return the segments that speak of the whole appointment, by name."""
     head: dict[str, list[Segment]] = {}
     for segment in segments:
-        if segment.name != "AIS" and segment.name not in _OF_A_GROUP:
+        if segment.name not in ("AIS", "NTE") and segment.name not in _OF_A_GROUP:
             head.setdefault(segment.name, []).append(segment)
     return head
 
 
 def _services(segments: Sequence[Segment], head: Mapping[str, list[Segment]]) -> list[Scope]:
-    """Return a scope for each AIS with the resources of its group; without any, one of all resources there are."""
+    """
+    Return a scope for each AIS with its notes and the resources of its group; without any, one of all resources there are.
+    """
     groups: list[dict[str, list[Segment]]] = [{}]
+    notes: dict[int, list[Segment]] = {}
+    last = ""
     for segment in segments:
+        if segment.name == "NTE" and last == "AIS":
+            notes.setdefault(groups[-1]["AIS"][-1].number, []).append(segment)
+        last = last if segment.name == "NTE" else segment.name
         if segment.name == "RGS":
             groups.append({})
         elif segment.name == "AIS" or segment.name in _OF_A_GROUP:
             groups[-1].setdefault(segment.name, []).append(segment)
-    services = [{**head, **group, "AIS": [service]} for group in groups for service in group.get("AIS", ())]
+    services = [
+        {**head, **group, "AIS": [service], "NTE": notes.get(service.number, [])}
+        for group in groups
+        for service in group.get("AIS", ())
+    ]
     if services:
         return list(services)
     together = dict(head)
@@ -107,7 +120,28 @@ def _slot(evaluator: Evaluator, scope: Scope) -> Slot:
         scheduled_station_ae_title=(check_ae_title(station, "AIG-3"),) if station else (),
         scheduled_procedure_step_location=evaluator.get("appointment.location", scope) or "",
         scheduled_performing_physician_name=evaluator.get("appointment.performing_physician", scope) or "",
+        details=_details(evaluator, scope, start),
     )
+
+
+def _details(evaluator: Evaluator, scope: Scope, start: Moment | str | None) -> StepDetails:
+    details = StepDetails()
+    if duration := _duration(evaluator, scope, start):
+        details["scheduled_duration"] = duration
+    if comments := evaluator.get("appointment.comments", scope):
+        details["comments_on_the_scheduled_procedure_step"] = comments
+    if number := evaluator.get("appointment.performing_physician_number", scope):
+        details["scheduled_performing_physician_code"] = number
+    return details
+
+
+def _duration(evaluator: Evaluator, scope: Scope, start: Moment | str | None) -> str:
+    """Return how many minutes a service takes, "" if nothing says so: its own duration, or the appointment's end."""
+    duration: str | None = evaluator.get("appointment.duration", scope)
+    end = evaluator.get("appointment.end", scope) if not duration else None
+    if isinstance(end, Moment) and isinstance(start, Moment) and end.at > start.at:
+        return minutes_between(start, end)
+    return duration or ""
 
 
 def _order(
@@ -138,4 +172,5 @@ def _step(evaluator: Evaluator, slot: Slot, scope: Scope) -> StepDraft:
         scheduled_protocol_code=slot.service or None,
         scheduled_performing_physician_name=slot.scheduled_performing_physician_name or None,
         scheduled_procedure_step_location=slot.scheduled_procedure_step_location or None,
+        details=slot.details,
     )

@@ -64,8 +64,10 @@ class Converter:
     A named conversion. empty: what an erased value (`""`) becomes.
 
     convert: returns None where the raw value says nothing usable. gathers: it reads every such segment, not the first.
+    beside: how many fields further on stands what else it is given, each raw, "" where it is absent: a number's unit.
     """
 
     convert: Callable[[Context, Raw, Path], Any]
     empty: Any = ""
     gathers: bool = False
+    beside: tuple[int, ...] = ()

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
+from datetime import UTC, datetime
 
 from bridge.codecs.hl7.er7 import NULL
-from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier, is_oid
 from bridge.domain.order import Code
 from bridge.errors import Malformed
-from bridge.mapping import laterality, names
+from bridge.mapping import laterality, measures, names
 from bridge.mapping.convert import Context, Converter, Moment, Raw
-from bridge.mapping.dates import in_hl7_form
+from bridge.mapping.dates import in_hl7_form, read_timestamp
 from bridge.mapping.grammar import Path
 
-_TIMESTAMP = re.compile(
-    r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,6})?)?)?)?)?)?(?:([+-])(\d\d)(\d\d))?", re.ASCII
-)
-_TIMESTAMP_MAX = 26
 _IDENTIFIER_MAX = 64
 _CONTROL = re.compile("[\x00-\x1f\x7f]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -46,38 +41,6 @@ def free_text(context: Context, raw: Raw, path: Path) -> str | None:
 def yes_no(context: Context, raw: Raw, path: Path) -> bool | None:
     """Return True for Y, False for N. Source: HL7 table 0136."""
     return {"Y": True, "N": False}.get(context.text(raw[0], path).upper())
-
-
-@lru_cache(maxsize=4096)
-def read_timestamp(value: str, zone: tzinfo, where: str) -> tuple[Moment, int] | None:
-    """
-    Return a TS as a moment, and how many of its digits stand before the fraction; None for zeros.
-
-    zone: of a value without offset; one with an offset is brought to it.
-    Raises: Malformed, if it is no TS. Source: HL7 2.5.1 2.A.22 (DTM).
-    """
-    found = _TIMESTAMP.fullmatch(value) if len(value) <= _TIMESTAMP_MAX else None
-    if not found:
-        raise Malformed("not a date and time", where=where, source="HL7 2.5.1 2.A.22")
-    if not value[:8].strip("0"):
-        return None
-    numbers = [int(n) if n else None for n in found.groups()[:6]]
-    year, month, day, hour, minute, second = (
-        n if n is not None else d for n, d in zip(numbers, (1, 1, 1, 0, 0, 0), strict=True)
-    )
-    try:
-        # A leap second has no place in a datetime.
-        moment = datetime(year, month, day, hour, minute, min(second, 59) if second <= 60 else second)
-        if found[7]:
-            offset = timedelta(hours=int(found[8]), minutes=int(found[9])) * (-1 if found[7] == "-" else 1)
-            moment = moment.replace(tzinfo=timezone(offset)).astimezone(zone)
-        else:
-            moment = moment.replace(tzinfo=zone)
-        at = moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Malformed("not a date and time", where=where, source="HL7 2.5.1 2.A.22") from None
-    precision = sum(len(n) for n in found.groups()[:6] if n)
-    return Moment(moment.strftime("%Y%m%d%H%M%S").rjust(14, "0"), at), precision
 
 
 def local_datetime(context: Context, raw: Raw, path: Path) -> Moment | None:
@@ -129,6 +92,45 @@ def coded(context: Context, raw: Raw, path: Path) -> Code | None:
     return Code(value, scheme, meaning) if value or meaning else None
 
 
+def codes(context: Context, raw: Raw, path: Path) -> tuple[Code, ...] | None:
+    """Return the code of every repetition of every such segment; a lone text without any digit is no code."""
+    found = [coded(context, [repetition], path) for repetition in raw if repetition != NULL]
+    return tuple(dict.fromkeys(code for code in found if code is not None and _is_code(code))) or None
+
+
+def _is_code(code: Code) -> bool:
+    if code.coding_scheme_designator or (code.code_value and code.code_meaning):
+        return bool(code.code_value)
+    return " " not in code.code_value and any(char.isdigit() for char in code.code_value)
+
+
+def languages(context: Context, raw: Raw, path: Path) -> tuple[Code, ...] | None:
+    """Return the languages of a CE: of ISO 639, in two letters or in three, where it says no scheme. Source: PS3.16 CID 5000."""
+    found = [coded(context, [repetition], path) for repetition in raw if repetition != NULL]
+    return tuple(dict.fromkeys(_language(code) for code in found if code is not None and code.code_value)) or None
+
+
+def _language(code: Code) -> Code:
+    value, scheme = code.code_value, code.coding_scheme_designator
+    if value.isascii() and value.isalpha() and (not scheme or scheme.startswith(("ISO", "HL7"))):
+        if len(value) == 2:
+            return Code(value.lower(), "RFC5646", code.code_meaning)
+        if len(value) == 3:
+            return Code(value.lower(), "ISO639_2", code.code_meaning)
+    return code
+
+
+def coded_texts(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
+    """Return what every coded entry (CE) of every such segment means in words, its code where it has none."""
+    message = context.message
+    found = (
+        _CONTROL.sub(" ", message.part(repetition, 2) or message.part(repetition, 1))
+        for repetition in raw
+        if repetition != NULL
+    )
+    return tuple(dict.fromkeys(text for text in found if text)) or None
+
+
 def identifiers(context: Context, raw: Raw, path: Path) -> tuple[PatientIdentifier, ...] | None:
     """Return every CX of a field with its authority, each once. Source: HL7 2.5.1 2.A.14."""
     found: dict[tuple[str, str], PatientIdentifier] = {}
@@ -140,7 +142,8 @@ def identifiers(context: Context, raw: Raw, path: Path) -> tuple[PatientIdentifi
             raise Malformed(f"longer than {_IDENTIFIER_MAX} characters", code="too_long", where=path.where)
         if "\\" in value:
             raise Malformed("holds a backslash", where=path.where, source="PS3.5 6.2")
-        identifier = PatientIdentifier(value, _authority(context, repetition, 4), context.message.part(repetition, 5))
+        authority, oid = _authority(context, repetition, 4)
+        identifier = PatientIdentifier(value, authority, context.message.part(repetition, 5), oid)
         found.setdefault(identifier.key, identifier)
     return tuple(found.values()) or None
 
@@ -148,26 +151,25 @@ def identifiers(context: Context, raw: Raw, path: Path) -> tuple[PatientIdentifi
 def entity(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
     """Return an EI: its components 2 and 3 are the issuer. Source: HL7 2.5.1 2.A.28."""
     value, namespace, universal = [*context.message.parts(raw[0], 0, 3), "", ""][:3]
-    if not value:
-        return None
-    issuer = namespace or context.defaults.authority_names.get(universal, "")
-    return EntityIdentifier(value, issuer or universal or context.authority)
+    return _entity(context, value, namespace, universal) if value else None
 
 
 def entity_in_parts(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
     """Return an EI that is a component, its parts subcomponents (EIP, ORC-8). Source: HL7 2.5.1 2.A.29."""
     message, component = context.message, path.component or 1
     value, namespace, universal = (message.part(raw[0], component, part) for part in (1, 2, 3))
-    if not value:
-        return None
-    issuer = namespace or context.defaults.authority_names.get(universal, "")
-    return EntityIdentifier(value, issuer or universal or context.authority)
+    return _entity(context, value, namespace, universal) if value else None
+
+
+def _entity(context: Context, value: str, namespace: str, universal: str) -> EntityIdentifier:
+    issuer = namespace or context.defaults.authority_names.get(universal, "") or universal or context.authority
+    return EntityIdentifier(value, issuer, _oid(context, issuer, universal))
 
 
 def account(context: Context, raw: Raw, path: Path) -> EntityIdentifier | None:
     """Return a CX as a number with its authority (PV1-19, PID-18)."""
     value = context.message.part(raw[0], 1)
-    return EntityIdentifier(value, _authority(context, raw[0], 4)) if value else None
+    return EntityIdentifier(value, *_authority(context, raw[0], 4)) if value else None
 
 
 def location(context: Context, raw: Raw, path: Path) -> str | None:
@@ -192,13 +194,36 @@ def telephone(context: Context, raw: Raw, path: Path) -> str | None:
     return typed or "".join(message.part(raw[0], n) for n in (5, 6, 7)) or message.part(raw[0], 12) or None
 
 
-def _authority(context: Context, repetition: str, component: int) -> str:
-    """Return the name of an HD's authority: a universal id that the settings know wins over the sender's own name for it."""
+def each_telephone(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
+    """Return every XTN of a field; of one that has no number, its e-mail address. Source: HL7 2.5.1 2.A.89."""
+    message = context.message
+    found = (
+        telephone(context, [repetition], path) or message.part(repetition, 4)
+        for repetition in raw
+        if repetition != NULL
+    )
+    return tuple(dict.fromkeys(number for number in found if number)) or None
+
+
+def _authority(context: Context, repetition: str, component: int) -> tuple[str, str]:
+    """
+    Return the name of an HD's authority and its OID, "" if neither it nor the settings say one.
+
+    A universal id that the settings know wins over the sender's own name for it.
+    """
     message = context.message
     universal = message.part(repetition, component, 2)
     known = context.defaults.authority_names.get(universal) if universal else None
-    return known or message.part(repetition, component, 1) or universal or context.authority
+    name = known or message.part(repetition, component, 1) or universal or context.authority
+    return name, _oid(context, name, universal)
 
+
+def _oid(context: Context, issuer: str, universal: str) -> str:
+    return universal if universal and is_oid(universal) else context.defaults.oids.get(issuer, "")
+
+
+# From a value (OBX-5) to its unit (6), its status (11) and its time (14).
+_OF_AN_OBX = (1, 6, 9)
 
 CONVERTERS: Mapping[str, Converter] = {
     "text": Converter(text),
@@ -209,6 +234,9 @@ CONVERTERS: Mapping[str, Converter] = {
     "date": Converter(date),
     "birth_date": Converter(date),
     "code": Converter(coded, Code()),
+    "codes": Converter(codes, (), gathers=True),
+    "languages": Converter(languages, ()),
+    "coded_texts": Converter(coded_texts, (), gathers=True),
     "identifiers": Converter(identifiers, ()),
     "entity": Converter(entity, EntityIdentifier()),
     "entity_in_parts": Converter(entity_in_parts, EntityIdentifier()),
@@ -219,8 +247,15 @@ CONVERTERS: Mapping[str, Converter] = {
     "xcn_name": Converter(names.xcn_name),
     "cnn_name": Converter(names.cnn_name),
     "each_cnn_name": Converter(names.each_cnn_name, ()),
+    "each_xcn_name": Converter(names.each_xcn_name, ()),
+    "xcn_number": Converter(names.xcn_number, ()),
+    "cnn_number": Converter(names.cnn_number, ()),
     "side": Converter(laterality.side),
     "location": Converter(location),
     "address": Converter(address),
     "telephone": Converter(telephone),
+    "each_telephone": Converter(each_telephone, ()),
+    "weight": Converter(measures.weight, beside=_OF_AN_OBX),
+    "size": Converter(measures.size, beside=_OF_AN_OBX),
+    "minutes": Converter(measures.minutes, beside=(1,)),
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
+from bridge.codecs.hl7.er7 import Segment
+from bridge.domain.details import Finding
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Code
 from bridge.errors import Incomplete, Malformed
 from bridge.mapping.convert import Context, Moment
 from bridge.mapping.grammar import Scope
-from bridge.mapping.readers import Head, Reader, readers_of
+from bridge.mapping.readers import Head, Place, Present, Watched, readers_of
 
 Found = tuple[Head, Any]
 """A value and where it came from."""
@@ -32,7 +34,7 @@ class Evaluator:
         self.numbers: dict[str, int] = {}
         self._readers = readers_of(context.site, context.defaults)
         self._scope: Scope | None = None
-        self._present: Mapping[str, Reader] = {}
+        self._present = Present({}, {}, ())
         self.found: list[Found] = []
 
     def get(self, target: str, scope: Scope, *, required: bool = True) -> Any:
@@ -44,7 +46,7 @@ class Evaluator:
         """
         if scope is not self._scope:
             self._scope, self._present = scope, self._readers.present_in(scope)
-        reader = self._present.get(target)
+        reader = self._present.by_target.get(target)
         if reader is None:
             return None
         for name, read, head in reader.sources:
@@ -69,6 +71,38 @@ class Evaluator:
             raise Incomplete("required value missing", code="missing", where=rule.where, source=rule.source)
         return None
 
+    def details(self, section: str, scope: Scope) -> dict[str, Any]:
+        """Return what the message says of a section's details: nothing where it keeps, an empty value where it erases."""
+        found = self._watched(self._present_in(scope).details.get(section, ()), scope)
+        for name, value in found.items():
+            if isinstance(value, Moment):
+                found[name] = value.local
+        return found
+
+    def findings(self, scope: Scope) -> dict[str, Finding]:
+        """Return what the message says was measured or learned of its patient, an empty one where it erases."""
+        found = self._watched(self._present_in(scope).findings, scope)
+        for name, value in found.items():
+            if not isinstance(value, Finding):
+                found[name] = Finding(value)
+        return found
+
+    def _watched(self, watched: Sequence[Watched], scope: Scope) -> dict[str, Any]:
+        """Return the values of those targets of which a field holds anything."""
+        found: dict[str, Any] = {}
+        for segment, places, is_every in watched:
+            segments = scope[segment] if segment else ()
+            wanted = places if is_every and len(segments) != 1 else _filled(segments, places)
+            for _, name, target in wanted:
+                if name not in found and (value := self.get(target, scope)) is not None:
+                    found[name] = value
+        return found
+
+    def _present_in(self, scope: Scope) -> Present:
+        if scope is not self._scope:
+            self._scope, self._present = scope, self._readers.present_in(scope)
+        return self._present
+
     def has(self, target: str, scope: Scope) -> bool:
         """Say whether the message holds anything where *target* is looked for, without reading it."""
         rule, message = self.context.site.rules.get(target), self.context.message
@@ -92,6 +126,19 @@ class Evaluator:
         return target if number == 1 else f"{section}[{number}].{name}"
 
 
+def _filled(segments: Sequence[Segment], places: Sequence[Place]) -> Sequence[Place]:
+    """Return the places at which the first segment holds anything; they are in the order of its fields."""
+    fields = segments[0].fields if segments else ()
+    count = len(fields)
+    wanted: tuple[Place, ...] = ()
+    for place in places:
+        if place[0] >= count:
+            break
+        if fields[place[0]]:
+            wanted = (*wanted, place)
+    return wanted
+
+
 def shown(value: Any) -> str:
     """Return a value as the trace shows it."""
     if isinstance(value, str):
@@ -104,6 +151,8 @@ def shown(value: Any) -> str:
         return f"{value.patient_id} ({value.issuer_of_patient_id})"
     if isinstance(value, Code):
         return f"{value.code_value} {value.code_meaning}".strip()
+    if isinstance(value, Finding):
+        return shown(value.value)
     if isinstance(value, tuple):
         return ", ".join(shown(each) for each in value[:8])
     return str(value)

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from bridge.codecs.hl7.er7 import NULL, Message
+from bridge.domain.code import Code
 from bridge.domain.romanise import is_han
 from bridge.mapping.convert import Context, Raw
 from bridge.mapping.grammar import Path
@@ -60,14 +61,43 @@ def xcn_name(context: Context, raw: Raw, path: Path) -> str | None:
     return _join_groups(groups) or None
 
 
+def each_xcn_name(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:
+    """Return the PN of every XCN, in order."""
+    found = (xcn_name(context, [repetition], path) for repetition in raw if repetition != NULL)
+    return tuple(dict.fromkeys(name for name in found if name)) or None
+
+
+def xcn_number(context: Context, raw: Raw, path: Path) -> tuple[Code, ...] | None:
+    """Return the number of the first caregiver (XCN) as a code of whoever gave it, the name its meaning."""
+    return _number(context, context.message.components(raw[0]), 9, path)
+
+
+def cnn_number(context: Context, raw: Raw, path: Path) -> tuple[Code, ...] | None:
+    """Return the number of NDL.1 as `xcn_number` does; its parts are subcomponents, or components."""
+    return _number(context, _cnn_parts(context, raw[0]), 9, path)
+
+
+def _number(context: Context, parts: list[str], authority: int, path: Path) -> tuple[Code, ...] | None:
+    decoded = [context.message.decode(part) for part in parts]
+    number, name = decoded[0], _pn(context, decoded, _XCN, path)
+    if not number or (not name and not any(char.isdigit() for char in number)):
+        return None
+    mark = context.message.delimiters.subcomponent
+    issuer = parts[authority - 1].split(mark or None)[:1] if len(parts) >= authority and parts[authority - 1] else []
+    return (
+        Code(number, context.message.decode(issuer[0]) if issuer else "", " ".join(name.replace("^", " ").split())),
+    )
+
+
 def cnn_name(context: Context, raw: Raw, path: Path) -> str | None:
     """Return the PN of NDL.1 (OBR-32 to 35), whose parts are subcomponents, or components where a sender makes them so."""
-    message = context.message
-    components = message.components(raw[0])
-    mark = message.delimiters.subcomponent
-    if mark and mark in components[0]:
-        components = components[0].split(mark)
-    return _caregiver(context, [message.decode(c) for c in components], path)
+    return _caregiver(context, [context.message.decode(part) for part in _cnn_parts(context, raw[0])], path)
+
+
+def _cnn_parts(context: Context, repetition: str) -> list[str]:
+    components = context.message.components(repetition)
+    mark = context.message.delimiters.subcomponent
+    return components[0].split(mark) if mark and mark in components[0] else components
 
 
 def each_cnn_name(context: Context, raw: Raw, path: Path) -> tuple[str, ...] | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import cast
 
 from bridge.codecs.hl7.er7 import Segment
+from bridge.domain.details import OrderDetails, StepDetails
 from bridge.domain.identifiers import EntityIdentifier, check_ae_title, check_uid
 from bridge.domain.order import AuthorizationDraft, OrderAction, OrderDraft, StepDraft
 from bridge.domain.order_control import look_up
@@ -14,10 +16,12 @@ from bridge.domain.records import replace
 from bridge.errors import BridgeError, Incomplete, Malformed
 from bridge.mapping.authorizations import read_authorizations
 from bridge.mapping.convert import Moment
+from bridge.mapping.dates import minutes_between
 from bridge.mapping.evaluate import Evaluator
 from bridge.mapping.grammar import Scope
 from bridge.mapping.laterality import with_side
 from bridge.mapping.numbers import fill_numbers
+from bridge.mapping.patients import universal_ids
 
 # What stands before the first ORC speaks of patient and visit; these speak of an order and hold for their own group only.
 _OF_THE_GROUP = frozenset({"ORC", "OBR", "IPC", "TQ1", "TQ2", "NTE", "OBX", "DG1", "ZDS", "AUT"})
@@ -130,6 +134,7 @@ def _read_order(
         requesting_physician=evaluator.get("requested_procedure.requesting_physician", scope),
         referring_physician_name=evaluator.get("requested_procedure.referring_physician", scope),
         institution_name=evaluator.get("requested_procedure.institution", scope),
+        details=_details(evaluator, draft, scope),
         steps=_read_steps(evaluator, group) if draft.action != OrderAction.PARENT else (),
         authorizations=_authorizations(evaluator, group, head),
     )
@@ -138,6 +143,10 @@ def _read_order(
         where = "IPC-5" if group.ipcs else "OBR-24"
         evaluator.context.warn("no modality: the step is not complete enough for a worklist", where)
     return fill_numbers(evaluator, draft, scope)
+
+
+def _details(evaluator: Evaluator, draft: OrderDraft, scope: Scope) -> OrderDetails:
+    return cast(OrderDetails, {**draft.details, **evaluator.details("order", scope)})
 
 
 def _read_control(evaluator: Evaluator, group: OrderGroup) -> OrderDraft:
@@ -163,18 +172,21 @@ def _read_numbers(evaluator: Evaluator, draft: OrderDraft, scope: Scope, message
     if study:
         check_uid(study, "IPC-3" if scope.get("IPC") else "ZDS-1")
     filler = evaluator.get("order.filler_number", scope) or EntityIdentifier()
+    placer = evaluator.get("order.placer_number", scope) or EntityIdentifier()
+    oids = universal_ids([(one.issuer, one.issuer_universal_id) for one in (accession, filler, placer)])
     return replace(
         draft,
         by_filler=draft.by_filler or _is_filler(evaluator, filler),
         accession_number=accession.value,
         issuer_of_accession_number=accession.issuer,
-        placer_order_number=evaluator.get("order.placer_number", scope) or EntityIdentifier(),
+        placer_order_number=placer,
         filler_order_number=filler,
         requested_procedure_id=evaluator.get("requested_procedure.id", scope, required=False) or "",
         study_instance_uid=study,
         transaction_at=transaction.at if isinstance(transaction, Moment) else message_at,
         parent_placer_number=evaluator.get("order.parent_placer_number", scope) or EntityIdentifier(),
         parent_filler_number=evaluator.get("order.parent_filler_number", scope) or EntityIdentifier(),
+        details={"issuer_universal_ids": oids} if oids else {},
     )
 
 
@@ -220,7 +232,18 @@ def _read_step(evaluator: Evaluator, scope: Scope) -> StepDraft:
         scheduled_procedure_step_location=evaluator.get("scheduled_step.location", scope),
         requested_contrast_agent=evaluator.get("scheduled_step.contrast_agent", scope),
         pre_medication=evaluator.get("scheduled_step.pre_medication", scope),
+        details=_step_details(evaluator, scope, start),
     )
+
+
+def _step_details(evaluator: Evaluator, scope: Scope, start: Moment | str | None) -> StepDetails:
+    details = cast(StepDetails, evaluator.details("scheduled_step", scope))
+    end = evaluator.get("scheduled_step.end", scope)
+    if end == "":
+        details["scheduled_duration"] = ""
+    elif isinstance(end, Moment) and isinstance(start, Moment) and end.at > start.at:
+        details["scheduled_duration"] = minutes_between(start, end)
+    return details
 
 
 def _ae_titles(values: Iterable[str]) -> Iterable[str]:

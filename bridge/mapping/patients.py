@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
+from bridge.domain.details import VisitDetails
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.patient import PatientDraft, VisitDraft
+from bridge.domain.records import replace
 from bridge.errors import Incomplete
 from bridge.mapping.convert import Moment
 from bridge.mapping.evaluate import Evaluator
@@ -38,6 +41,23 @@ def read_patient(evaluator: Evaluator, scope: Scope) -> PatientDraft:
     )
 
 
+def read_details(evaluator: Evaluator, scope: Scope, draft: PatientDraft) -> PatientDraft:
+    """Return *draft* with what else the message says of its patient: what devices are told, what was measured or learned."""
+    details = evaluator.details("patient", scope)
+    oids = universal_ids((one.issuer_of_patient_id, one.issuer_universal_id) for one in draft.identifiers)
+    if oids:
+        details["issuer_universal_ids"] = oids
+    findings = evaluator.findings(scope)
+    if not details and not findings:
+        return draft
+    return replace(draft, details=details, findings=findings)
+
+
+def universal_ids(issuers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the OIDs of authorities by their names, but for those that have no name besides."""
+    return {name: oid for name, oid in issuers if oid and oid != name}
+
+
 def read_visit(evaluator: Evaluator, scope: Scope) -> VisitDraft | None:
     """Return what the message says of the visit, None without PV1."""
     if not scope.get("PV1"):
@@ -50,6 +70,7 @@ def read_visit(evaluator: Evaluator, scope: Scope) -> VisitDraft | None:
         referring_physician_name=evaluator.get("visit.referring_physician", scope),
         admitted_local=_local(evaluator.get("visit.admitted", scope)),
         discharged_local=_local(evaluator.get("visit.discharged", scope)),
+        details=cast(VisitDetails, evaluator.details("visit", scope)),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.codecs.hl7.er7 import NULL, Segment
 from bridge.domain.identifiers import EntityIdentifier
@@ -20,6 +20,7 @@ from bridge.mapping.grammar import Path, Scope
 from bridge.mapping.site import Defaults, Rule, SiteMapping
 from bridge.mapping.targets import TARGETS
 
+# In a table: what every other code stands for; standing for itself, it is taken as sent.
 ANY_OTHER = "*"
 _REMEMBERED = 1000
 
@@ -50,6 +51,35 @@ class Reader:
         return bool(self.sources or self.rule.default or self.rule.required)
 
 
+Place = tuple[int, str, str]
+"""The number of a field, the name of what it may fill, and the target."""
+
+
+class Watched(NamedTuple):
+    """
+    The fields of one segment that may fill what is kept together, in its order; segment "": asked in any case.
+
+    is_every: all such segments are read, or a certain one of them.
+    """
+
+    segment: str
+    fields: tuple[Place, ...]
+    is_every: bool
+
+
+class Present(NamedTuple):
+    """
+    The readers that may say something of a scope, by target.
+
+    details: by section, findings: what is to be looked at for what is kept together. Of all it may hold a message holds
+    next to nothing; so the fields are looked at first, and only who finds one filled is asked.
+    """
+
+    by_target: Mapping[str, Reader]
+    details: Mapping[str, Sequence[Watched]]
+    findings: Sequence[Watched]
+
+
 class Readers:
     """A site's readers by target, and which of their sources a message of certain segments has."""
 
@@ -57,19 +87,52 @@ class Readers:
         shared: dict[_Alike, Read] = {}
         self._all = [_reader(rule, site, shared) for rule in site.rules.values()]
         self._names = frozenset(name for reader in self._all for name, _, _ in reader.sources)
-        self._present: dict[frozenset[str], Mapping[str, Reader]] = {}
+        self._present: dict[frozenset[str], Present] = {}
 
-    def present_in(self, scope: Scope) -> Mapping[str, Reader]:
-        """Return the readers that may say something of *scope*, with the sources whose segments it has, by target."""
+    def present_in(self, scope: Scope) -> Present:
+        """Return the readers that may say something of *scope*, with the sources whose segments it has."""
         names = self._names.intersection(scope)
         found = self._present.get(names)
         if found is None:
             if len(self._present) >= _REMEMBERED:
                 self._present.clear()
             narrowed = (reader.narrowed(names) for reader in self._all)
-            found = {reader.rule.target: reader for reader in narrowed if reader.may_speak}
+            found = _sorted({reader.rule.target: reader for reader in narrowed if reader.may_speak})
             self._present[names] = found
         return found
+
+
+# What is said of an order and what of its requested procedure is kept in one place.
+_SAME_NOUN = {"requested_procedure": "order"}
+
+
+def _sorted(by_target: Mapping[str, Reader]) -> Present:
+    details: dict[str, list[tuple[str, Reader]]] = {}
+    findings: list[tuple[str, Reader]] = []
+    for target, reader in by_target.items():
+        if name := TARGETS[target].detail:
+            section = target.partition(".")[0]
+            details.setdefault(_SAME_NOUN.get(section, section), []).append((name, reader))
+        if name := TARGETS[target].finding:
+            findings.append((name, reader))
+    watched = {section: _watched(readers) for section, readers in details.items()}
+    return Present(by_target, watched, _watched(findings))
+
+
+def _watched(readers: Sequence[tuple[str, Reader]]) -> Sequence[Watched]:
+    """Return the fields to look at, segment by segment; a rule with a default is asked whatever they hold."""
+    places: dict[tuple[str, bool], set[Place]] = {}
+    for name, reader in readers:
+        rule = reader.rule
+        if rule.default or rule.required:
+            places.setdefault(("", True), set()).add((0, name, rule.target))
+            continue
+        present = {segment for segment, _, _ in reader.sources}
+        for path in rule.paths:
+            if path.segment in present:
+                is_every = path.of_segments is not None or CONVERTERS[rule.converter].gathers
+                places.setdefault((path.segment, is_every), set()).add((path.field, name, rule.target))
+    return [Watched(segment, tuple(sorted(found)), is_every) for (segment, is_every), found in places.items()]
 
 
 def readers_of(site: SiteMapping, defaults: Defaults) -> Readers:
@@ -94,11 +157,20 @@ def _reader(rule: Rule, site: SiteMapping, shared: dict[_Alike, Read]) -> Reader
 
 def _read_of(rule: Rule, path: Path, site: SiteMapping) -> Read:
     whole = _long_way(rule, path, site.tables.get(rule.table, {}))
-    if path.of_segments or path.of_repetitions or path.segment == "MSH" or CONVERTERS[rule.converter].gathers:
+    if (
+        path.of_segments
+        or path.of_repetitions
+        or (path.segment == "MSH" and path.field < 3)
+        or _looks_around(rule.converter)
+    ):
         return whole
     if rule.converter == "text" and not path.subcomponent:
         return _text(rule, path, site.tables.get(rule.table), whole)
     return _remembering(path, whole)
+
+
+def _looks_around(converter: str) -> bool:
+    return CONVERTERS[converter].gathers or bool(CONVERTERS[converter].beside)
 
 
 def _text(rule: Rule, path: Path, table: Mapping[str, str] | None, whole: Read) -> Read:
@@ -141,11 +213,11 @@ def _remembering(path: Path, whole: Read) -> Read:
             return None
         if not context.is_plain or "\\" in raw:
             return whole(context, segments)
-        value = remembered.get(raw)
-        if value is None:
+        value = remembered.get(raw, remembered)
+        if value is remembered:
             warned = context.warned
             value = whole(context, segments)
-            if value is not None and context.warned == warned:
+            if context.warned == warned:
                 if len(remembered) >= _REMEMBERED:
                     remembered.clear()
                 remembered[raw] = value
@@ -170,6 +242,8 @@ def _long_way(rule: Rule, path: Path, table: Mapping[str, str]) -> Read:
             return None
         if raw[0] == NULL:
             return converter.empty
+        if converter.beside:
+            raw = [raw[0], *(segments[0].field(path.field + further) or "" for further in converter.beside)]
         value = converter.convert(context, raw, path)
         if value is None:
             return None
@@ -192,6 +266,8 @@ def _look_up_one(context: Context, name: str, table: Mapping[str, str], path: Pa
     found = table.get(value)
     if found is None:
         found = table.get(ANY_OTHER)
+        if found == ANY_OTHER:
+            return value
     if found is None:
         context.warn(f"a value that is not in table {name} was left out", path.where)
     return found

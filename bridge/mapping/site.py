@@ -135,9 +135,13 @@ class Defaults:
     What the settings say where a site is silent.
 
     authority: of identifiers that name none. time_zone: IANA name. authority_names: by OID, so that an identifier with
-    a universal id alone finds its authority.
+    a universal id alone finds its authority. oids: the same the other way round.
     """
 
     authority: str
     time_zone: str
     authority_names: Mapping[str, str] = field(default_factory=dict)
+    oids: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "oids", {name: oid for oid, name in self.authority_names.items()})

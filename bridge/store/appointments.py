@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from bridge.domain.appointment import Appointment, AppointmentDraft, AppointmentState, Slot
+from bridge.domain.details import from_plain, to_plain
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.order import Code
 from bridge.store.db import ReadTx, WriteTx, insert_row
@@ -90,7 +91,10 @@ def _appointment(row: Row[Any]) -> Appointment:
 
 def _slot_values(slot: Slot) -> dict[str, Any]:
     at = slot.scheduled_start_at
-    return asdict(slot) | {"scheduled_start_at": at.isoformat() if at is not None else None}
+    return asdict(slot) | {
+        "scheduled_start_at": at.isoformat() if at is not None else None,
+        "details": to_plain(slot.details),
+    }
 
 
 def _slot(values: dict[str, Any]) -> Slot:
@@ -101,5 +105,6 @@ def _slot(values: dict[str, Any]) -> Slot:
             "service": Code(**values["service"]),
             "scheduled_station_ae_title": tuple(values["scheduled_station_ae_title"]),
             "scheduled_start_at": datetime.fromisoformat(at) if at is not None else None,
+            "details": from_plain(values["details"]),
         }
     )

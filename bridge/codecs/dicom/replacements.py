@@ -14,6 +14,7 @@ from bridge.codecs.dicom.edits import Edit, ElementWriter
 from bridge.codecs.dicom.elements import UNDEFINED, Element, Event, Syntax, Walk, vr_of
 from bridge.codecs.dicom.original_attributes import Modification, OldValue, modification_item
 from bridge.codecs.dicom.part10 import DataSetBytes
+from bridge.domain.identifiers import is_oid
 from bridge.domain.matching import normal_date
 from bridge.errors import Unsupported
 
@@ -300,7 +301,7 @@ class Replacer:
         if not issuer:
             return b""
         content = writer.element(0x00400031, "UT", self._encoded(issuer))
-        if values.is_oid(issuer):
+        if is_oid(issuer):
             content = writer.element(0x00400032, "UT", issuer.encode("ascii")) + writer.element(
                 0x00400033, "CS", b"ISO"
             )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import lru_cache
 
 from bridge.codecs.dicom.answers import encode_record
 from bridge.codecs.dicom.elements import vr_of
-from bridge.domain.order import Code
+from bridge.domain.code import Code
+from bridge.domain.identifiers import is_oid
 from bridge.errors import Malformed
 
 _LENGTHS = {"AE": 16, "CS": 16, "DS": 16, "LO": 64, "LT": 10_240, "SH": 16, "ST": 1_024, "UI": 64, "UT": 10_240}
@@ -37,7 +37,6 @@ _CODING_SCHEMES = {
     "HPC": "HCPCS",
     "UCUM": "UCUM",
 }
-_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _SH_MAX = 16
 _LOCAL_PREFIX = "99"
 _LOCAL_CODES = "99LOCAL"
@@ -138,11 +137,6 @@ def coding_scheme(sent: str, authority: str = "") -> str:
         return _cleaned(sent, "SH")[:_SH_MAX]
     whose = "".join(char for char in authority.upper() if char.isascii() and char.isalnum())
     return f"{_LOCAL_PREFIX}{whose}"[:_SH_MAX] if whose else _LOCAL_CODES
-
-
-def is_oid(text: str) -> bool:
-    """Say whether *text* is an object identifier."""
-    return _OID.fullmatch(text) is not None
 
 
 def issuer(namespace: str, universal_id: str = "") -> list[bytes]:

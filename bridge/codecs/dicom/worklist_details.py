@@ -54,6 +54,10 @@ def _telephones(value: tuple[str, ...], tag: int) -> bytes:
     return values.several(tag, tuple(one for one in short if len(one) <= _SH_MAX))
 
 
+def _telephone(value: tuple[str, ...], tag: int) -> bytes:
+    return _telephones(value, tag).partition(b"\\")[0]
+
+
 _WRITTEN: Mapping[str, tuple[int, Callable[[Any, int], bytes]]] = {
     "patient_mother_birth_name": (0x00101060, _name),
     "patient_telephone_numbers": (0x00102154, _telephones),
@@ -79,7 +83,7 @@ _WRITTEN: Mapping[str, tuple[int, Callable[[Any, int], bytes]]] = {
     "imaging_service_request_comments": (0x00402400, _one),
     "order_entered_by": (0x00402008, _name),
     "order_enterer_location": (0x00402009, _one),
-    "order_callback_phone_number": (0x00402010, _one),
+    "order_callback_phone_number": (0x00402010, _telephone),
     "institution_address": (0x00080081, _one),
     "institutional_department_name": (0x00081040, _one),
     "comments_on_the_scheduled_procedure_step": (0x00400400, _one),
@@ -96,6 +100,10 @@ _MOMENTS: Mapping[str, tuple[int, int]] = {
 }
 
 
+# An order's own diagnoses come before those of its visit.
+_OWN = (("diagnoses_description", "admitting_diagnoses_description"), ("diagnoses_code", "admitting_diagnoses_code"))
+
+
 def write(details: Mapping[str, Any], authority: str = "") -> Values:
     """
     Return the elements of *details*, nothing for what is not said.
@@ -103,6 +111,8 @@ def write(details: Mapping[str, Any], authority: str = "") -> Values:
     authority: whose local codes are meant where a code names no scheme.
     """
     record: Values = {}
+    if own := {of_visit: details[name] for name, of_visit in _OWN if name in details}:
+        details = {**details, **own}
     for name, value in details.items():
         if name in _WRITTEN:
             tag, written = _WRITTEN[name]
@@ -111,6 +121,9 @@ def write(details: Mapping[str, Any], authority: str = "") -> Values:
             record[_CODED[name]] = codes(value, authority)
         elif name in _MOMENTS:
             record |= moment(value, *_MOMENTS[name])
+    if 0x00401008 in record:
+        # An order that is confidential makes the patient's data so, where the visit does not say anything itself.
+        record.setdefault(0x00403001, record[0x00401008])
     return record
 
 

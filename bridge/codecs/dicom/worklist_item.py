@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bridge.codecs.dicom import answers, charset, values, worklist_details, worklist_model
 from bridge.codecs.dicom.answers import OnLoss
 from bridge.codecs.dicom.device_text import FOLLOWS, Reading
 from bridge.codecs.dicom.worklist_query import WorklistQuery
 from bridge.domain import matching
-from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.identifiers import PatientIdentifier, is_oid
 from bridge.domain.order import LIVE, Order, Step
 from bridge.domain.patient import Patient
 from bridge.errors import Incomplete
@@ -129,7 +129,7 @@ def _numbers(identifiers: Sequence[PatientIdentifier]) -> tuple[PatientIdentifie
 
 def _qualifiers(issuer: str, oids: Mapping[str, str]) -> list[bytes]:
     """Return the Issuer of Patient ID Qualifiers: none where nothing but the name is known. Source: PS3.3 Table 10-18."""
-    oid = oids.get(issuer, issuer if values.is_oid(issuer) else "")
+    oid = oids.get(issuer, issuer if is_oid(issuer) else "")
     return values.issuer("", oid)
 
 
@@ -214,12 +214,17 @@ def _step(step: Step, order: Order) -> Values:
     }
     if not details:
         return record
-    end = details.get("scheduled_end_local", "")
-    # An end that a later start has overtaken is nobody's plan any more.
-    record |= worklist_details.moment(end if end >= start else "", 0x00400004, 0x00400005)
+    record |= worklist_details.moment(_end(start, details.get("scheduled_duration", "")), 0x00400004, 0x00400005)
     people = details.get("scheduled_performing_physician_code", ())
     record[0x0040000B] = worklist_details.performing_physician(people, authority, order.institution_name)
     return record | worklist_details.write(details, authority)
+
+
+def _end(start: str, minutes: str) -> str:
+    """Return when a step ends, "YYYYMMDDHHMMSS", "" without a start or a duration."""
+    if not minutes.isdecimal() or len(start) != 14 or not start.isdecimal():
+        return ""
+    return (datetime.strptime(start, "%Y%m%d%H%M%S") + timedelta(minutes=int(minutes))).strftime("%Y%m%d%H%M%S")
 
 
 def _station_ae_titles(step: Step) -> bytes:

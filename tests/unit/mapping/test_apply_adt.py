@@ -42,6 +42,7 @@ def test_an_update_gives_the_patient() -> None:
         provisional=False,
         patient_address="1 Way, Town, ST, 1",
         patient_telephone="555",
+        details={"patient_telephone_numbers": ("555",)},
     )
     assert found.visit is not None
     assert found.visit.admission_id == EntityIdentifier("V9", "MERCY")

@@ -58,6 +58,7 @@ def test_a_general_order_gives_one_order_with_one_step() -> None:
         scheduled_procedure_step_description="CT chest",
         scheduled_protocol_code=Code("71260", "C4", "CT chest"),
         scheduled_performing_physician_name="TECH^TOM",
+        details={"scheduled_performing_physician_code": (Code("3", "", "TECH TOM"),)},
     )
     assert found == OrderDraft(
         "NW",
@@ -75,6 +76,12 @@ def test_a_general_order_gives_one_order_with_one_step() -> None:
         requested_procedure_comments="line one\r\nline two\r\nline three",
         requesting_physician="ORDERER^OLA",
         referring_physician_name="REFERRER^ROB",
+        institution_name="MERCYW",
+        details={
+            "issuer_universal_ids": {"HOME": "1.2.3.4"},
+            "reason_for_requested_procedure_code": (Code("R05", "I10", "Cough"),),
+            "issue_of_imaging_service_request": "20260301115900",
+        },
         transaction_at=datetime(2026, 3, 1, 16, 59, tzinfo=UTC),
         steps=(step,),
     )

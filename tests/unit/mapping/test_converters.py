@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bridge.errors import Malformed
-from bridge.mapping.converters import CONVERTERS, read_timestamp
+from bridge.mapping.converters import CONVERTERS
+from bridge.mapping.dates import read_timestamp
 from bridge.mapping.targets import TARGETS
 
 NEW_YORK = ZoneInfo("America/New_York")
