@@ -169,7 +169,7 @@ def test_a_study_is_attached_to_its_authorization(page: Page, console: Console) 
 def test_a_name_that_is_markup_stays_text(page: Page, console: Console) -> None:
     assert b"|AA|" in console.order(name=HOSTILE)
     enter(page, console)
-    for path in ("/today?day=2026-03-02", "/worklist", "/exams/order-1", "/messages/1"):
+    for path in ("/today?day=2026-03-02", "/today?device=CT1", "/worklist", "/exams/order-1", "/messages/1"):
         page.goto(path)
         assert "onerror" in page.locator("main").inner_text(), path
         assert page.evaluate("window.__struck") is None, path
@@ -227,6 +227,8 @@ def test_a_replay_shows_its_progress_without_a_reload(page: Page, console: Conso
 
 PAGES = [
     "/today?day=2026-03-02",
+    "/today?day=2026-03-02&device=CT1",
+    "/today/steps/1",
     "/worklist",
     "/mismatches",
     "/mismatches/study/1",
@@ -281,7 +283,16 @@ def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> Non
     enter(page, console)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        for path in ("/worklist", "/exams/order-1", "/messages", "/messages/1", "/peers"):
+        for path in (
+            "/today",
+            "/today?device=CT1",
+            "/today/steps/1",
+            "/worklist",
+            "/exams/order-1",
+            "/messages",
+            "/messages/1",
+            "/peers",
+        ):
             page.goto(path)
             assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)
 
