@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 
+from bridge.codecs.dicom.device_preview import preview_name
+from bridge.codecs.dicom.device_text import Reading, reading_of
 from bridge.domain.by_hand import back_from, choices, needs_reason
-from bridge.domain.order import WAITING, StepStatus
+from bridge.domain.device_losses import LOSS_WORDS, Loss
+from bridge.domain.device_profile import UNASSIGNED_STATION, DeviceProfile
+from bridge.domain.order import FINAL, WAITING, StepStatus
 from bridge.domain.study import BOUND_STATES
 from bridge.store.listings.board import Card
 from bridge.web.page import human_date, human_name
@@ -142,12 +146,27 @@ class Board:
     tally: tuple[tuple[str, str, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ground:
-    """What a board is drawn on. devices: AE title → modality of the configured ones. now: by the hospital's clock."""
+    """What a board is drawn on. devices: the configured ones' profiles by AE title. now: by the hospital's clock."""
 
     now: datetime
-    devices: dict[str, str] = field(default_factory=dict)
+    devices: Mapping[str, DeviceProfile] = field(default_factory=dict)
+
+    @cached_property
+    def title_of(self) -> dict[str, str]:
+        """The device that each title of a configured one means."""
+        return {title: own for own, profile in self.devices.items() for title in profile.titles}
+
+    @cached_property
+    def readings(self) -> dict[str, Reading]:
+        """How each device reads text."""
+        return {title: reading_of(profile) for title, profile in self.devices.items()}
+
+    def lane_of(self, titles: Iterable[str]) -> str:
+        """Return the column of a step that these stations may do."""
+        named = [self.title_of.get(title, title) for title in titles if title != UNASSIGNED_STATION]
+        return " or ".join(dict.fromkeys(named)) or NO_DEVICE
 
 
 def stamp_of(cards: Sequence[Card], loose: Sequence[Card], now: datetime) -> str:
@@ -158,8 +177,8 @@ def stamp_of(cards: Sequence[Card], loose: Sequence[Card], now: datetime) -> str
 
 def draw(cards: Sequence[Card], loose: Sequence[Card], ground: Ground, device: str, modality: str) -> Board:
     """Arrange a day's cards and those without a time. device, modality: only of these, "" for all."""
-    faces = [face_of(card, ground) for card in cards if _wanted(card, device, modality)]
-    free = [face_of(card, ground) for card in loose if _wanted(card, device, modality)]
+    faces = [face_of(card, ground) for card in cards if _wanted(card, ground, device, modality)]
+    free = [face_of(card, ground) for card in loose if _wanted(card, ground, device, modality)]
     tally: dict[tuple[str, str], int] = defaultdict(int)
     for face in faces:
         tally[face.look, face.word if not face.word.startswith("images") else "started"] += 1
@@ -183,7 +202,7 @@ def face_of(card: Card, ground: Ground) -> Face:
         step_key=card.step_key,
         order_key=card.order_key,
         version=card.version,
-        lane=lane_of(card.station_ae_titles),
+        lane=ground.lane_of(card.station_ae_titles),
         time=f"{start[8:10]}:{start[10:12]}" if len(start) >= 12 else "",
         day=f"{start[:4]}-{start[4:6]}-{start[6:8]}" if start else "",
         name=human_name(card.patient_name),
@@ -197,7 +216,7 @@ def face_of(card: Card, ground: Ground) -> Face:
         urgent=_URGENT.get(card.priority, ""),
         is_test=card.is_test,
         may_move=waits or card.status == StepStatus.HELD,
-        warnings=tuple(_warnings(card)),
+        warnings=tuple(_warnings(card, ground)),
         answers=answers_for(card.status),
     )
 
@@ -212,11 +231,6 @@ def answers_for(status: StepStatus) -> tuple[Answer, ...]:
     )
 
 
-def lane_of(titles: Iterable[str]) -> str:
-    """Return the column of a step that these devices may do."""
-    return " or ".join(titles) or NO_DEVICE
-
-
 def _is_late(card: Card, now: datetime) -> bool:
     return card.status in WAITING and card.scheduled_at is not None and card.scheduled_at + _LATE_AFTER < now
 
@@ -225,11 +239,24 @@ def _key(then: StepStatus, back: Collection[StepStatus]) -> str:
     return "" if then in back else _KEYS.get(then, "")
 
 
-def _warnings(card: Card) -> Iterable[str]:
+def _warnings(card: Card, ground: Ground) -> Iterable[str]:
     if card.kept_off and card.scheduled_local:
         yield _lacking(card.kept_off)
     if card.study_state and card.study_state not in BOUND_STATES:
         yield "whose images these are needs a decision"
+    if card.status not in FINAL:
+        for loss in _losses(card, ground):
+            yield f"on {ground.lane_of(card.station_ae_titles)} the name {LOSS_WORDS[loss]}"
+
+
+def _losses(card: Card, ground: Ground) -> Iterable[Loss]:
+    """Return what the patient's name loses on the step's device; of one that follows its query, nobody knows before it asks."""
+    reading = ground.readings.get(ground.lane_of(card.station_ae_titles))
+    if reading is None or (reading.character_set is None and not reading.cuts):
+        return ()
+    if card.patient_name.isascii() and not reading.cuts:
+        return ()
+    return (loss for text in preview_name(card.patient_name, reading).texts for loss in text.losses)
 
 
 def _lacking(kept_off: str) -> str:
@@ -240,15 +267,17 @@ def _lacking(kept_off: str) -> str:
     return f"devices need {' and '.join(dict.fromkeys(_NAMED[name] for name in names))}"
 
 
-def _wanted(card: Card, device: str, modality: str) -> bool:
-    is_device = not device or device in card.station_ae_titles or (device == NO_DEVICE and not card.station_ae_titles)
+def _wanted(card: Card, ground: Ground, device: str, modality: str) -> bool:
+    lanes = {ground.title_of.get(title, title) for title in card.station_ae_titles} or {NO_DEVICE}
+    is_device = not device or ground.title_of.get(device, device) in lanes
     return is_device and (not modality or card.modality == modality)
 
 
 def _lanes(faces: Sequence[Face], ground: Ground, modality: str) -> tuple[Lane, ...]:
     """Return the configured devices, those that steps name, choices among several, and who has none, in this order."""
     kinds = {face.lane: face.modality for face in faces}
-    own = {title: kind for title, kind in ground.devices.items() if not modality or kind in ("", modality)}
+    every = {title: profile.modality for title, profile in ground.devices.items()}
+    own = {title: kind for title, kind in every.items() if not modality or kind in ("", modality)}
     named = {title: kind for title, kind in kinds.items() if " or " not in title and title != NO_DEVICE}
     singles = {**named, **{title: kind or named.get(title, "") for title, kind in own.items()}}
     found = [Lane(title, kind, title) for title, kind in sorted(singles.items(), key=lambda one: (one[1], one[0]))]

@@ -22,7 +22,7 @@ from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.search_studies import StudySearch
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
-from bridge.store.db import Store
+from bridge.store.db import ReadTx, Store
 
 
 class DecideStudy(Protocol):
@@ -175,6 +175,7 @@ class WebFlows:
     change_order: ChangeOrder
     cancel_order: CancelOrder
     step_changer: StepChanger
+    device_profiles: Callable[[ReadTx], Mapping[str, DeviceProfile]]
     order_lists: OrderLists
     undo_merge: UndoMerge
     retry_delivery: ChangeDelivery

@@ -16,7 +16,10 @@ from bridge.wiring import House
 from tests.cast import PLAIN, adt, order, study_uid
 from tests.flows.asking import say, sent, worklist_of
 from tests.flows.test_appointments import siu, timeline_of
+from tests.flows.test_order_notices import MakeRis, make_ris
 from tests.flows.test_orders import cast_mpps, code
+
+__all__ = ["make_ris"]
 
 MakeHouse = Callable[..., House]
 
@@ -283,6 +286,19 @@ def test_a_later_message_about_the_state_counts(house: House) -> None:
 def test_a_state_that_is_nobody_s_to_say_is_refused(house: House, status: StepStatus) -> None:
     with pytest.raises(Conflict):
         mark(house, status)
+
+
+def test_what_a_person_says_of_an_exam_is_told_to_whoever_ordered_it_and_a_move_is_not(make_ris: MakeRis) -> None:
+    ris = make_ris()
+    move(ris.house)
+    for change in (StepStatus.ARRIVED, StepStatus.STARTED, StepStatus.COMPLETED):
+        ris.pass_time()
+        mark(ris.house, change)
+        ris.worker.run_due()
+    ris.pass_time()
+    undo(ris.house)
+    ris.worker.run_due()
+    assert ris.told == ["ORM IP", "ORM CM", "ORM IP"]
 
 
 def test_a_step_on_hold_is_moved_and_stays_on_hold(house: House) -> None:

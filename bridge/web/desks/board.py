@@ -159,13 +159,14 @@ def _step(step_key: int, sentence: str, typed: dict[str, str]) -> str:
         found = orders.get_steps(tx, [step_key])[0]
         patient_key = orders.get(tx, found.order_key).patient_key
     reads.note("step_viewed", order_key=found.order_key, patient_key=patient_key)
+    ground = _ground()
     return render_template(
         "exams/step.html",
-        face=face_of(card, _ground()),
+        face=face_of(card, ground),
         card=card,
         answers=answers_for(found.status),
         undoable=_last(found),
-        titles=sorted({*_ground().devices, *found.scheduled_station_ae_title}),
+        titles=sorted({*ground.devices, *found.scheduled_station_ae_title[:1]}),
         view=_view().args,
         sentence=sentence,
         typed=typed,
@@ -174,7 +175,7 @@ def _step(step_key: int, sentence: str, typed: dict[str, str]) -> str:
 
 def _is_known(device: str) -> bool:
     """Say whether a step may be moved there: a configured device, or a station that orders have named."""
-    if device in _ground().devices:
+    if device in _scanners():
         return True
     with services().store.read() as tx:
         return cards.is_named(tx, device)
@@ -210,7 +211,7 @@ def _shown(view: _View, drawn: Board) -> dict[str, object]:
         "board": drawn,
         "address": _addresses(view),
         "now": _now(),
-        "devices": sorted({*_ground().devices, *(lane.title for lane in drawn.lanes if lane.device)}),
+        "devices": sorted({*_scanners(), *(lane.title for lane in drawn.lanes if lane.device)}),
         "modalities": sorted({lane.modality for lane in drawn.lanes if lane.modality}),
     }
 
@@ -235,8 +236,14 @@ def _last(found: Step) -> str:
 
 
 def _ground() -> Ground:
-    peers = services().settings.dicom.peers
-    return Ground(_now(), {one.ae_title: one.modality for one in peers if "modality" in one.roles})
+    with services().store.read() as tx:
+        profiles = services().flows.device_profiles(tx)
+    return Ground(_now(), {title: profiles[title] for title in _scanners()})
+
+
+def _scanners() -> set[str]:
+    """Return the configured devices that perform exams."""
+    return {one.ae_title for one in services().settings.dicom.peers if "modality" in one.roles}
 
 
 def _now() -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -10,12 +11,15 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
+from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.order import Step, StepStatus
 from bridge.flows.change_step import Seen
 from bridge.store import audit, orders
 from bridge.store.listings import board as listing
 from bridge.store.tables import steps as steps_table
+from bridge.wiring import House
+from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.flows.asking import sent
 from tests.flows.test_orders import cast_mpps
@@ -281,3 +285,28 @@ def test_a_day_is_found_by_the_index_on_state_and_start(console: Console) -> Non
             tx.exec_driver_sql("SET LOCAL enable_seqscan = off")
             plan = " ".join(row[0] for row in tx.exec_driver_sql(f"EXPLAIN {text.replace('%', '%%')}"))
             assert "ix_steps_live" in plan
+
+
+def scanners(make_house: Callable[..., House], **scanner: object) -> Console:
+    """Return a console of a house with one scanner."""
+    peer = {"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"} | scanner
+    return Console(make_house(FixedClock(AT), dicom={"peers": [peer]}))
+
+
+def test_a_name_that_the_device_cannot_show_warns_before_the_patient_lies_down(
+    make_house: Callable[..., House],
+) -> None:
+    console = scanners(make_house, charset="ISO_IR 100")
+    console.order("A1", "NÚÑEZ^ANA", "P1")
+    console.order("A2", "山田^太郎", "P2")
+    page = page_of(console.browser(Role.VIEWER))
+    assert "on CT1 the name" not in card_of(page, step_of(console, "A1").key)
+    assert "on CT1 the name" in card_of(page, step_of(console, "A2").key)
+
+
+def test_a_step_for_an_alias_stands_under_its_device(make_house: Callable[..., House]) -> None:
+    console = scanners(make_house, ae_title="SCANNER", aliases=["CT1"])
+    console.order()
+    assert 'data-lane="SCANNER"' in card_of(page_of(console.browser(Role.VIEWER)), step_of(console).key)
+    for title in ("SCANNER", "CT1"):
+        assert "HALVORSEN" in page_of(console.browser(Role.VIEWER), f"/today?device={title}")
