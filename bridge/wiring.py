@@ -21,12 +21,14 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
 from bridge.flows.answer_workitems import WorkitemSearch
+from bridge.flows.answer_worklist import Answers, answer_worklist
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_profiles import DeviceProfiles
+from bridge.flows.device_queries import Device, DeviceQueries
 from bridge.flows.enter_order import Entry
-from bridge.flows.explain_worklist import Device, Explainer
+from bridge.flows.explain_worklist import Explainer
 from bridge.flows.find_workitem import Ground as WorkitemGround
 from bridge.flows.import_orders import ListQueue, OrderLists
 from bridge.flows.message_queue import MessageQueue
@@ -37,6 +39,7 @@ from bridge.flows.record_performed_step import PerformedStepRecorder
 from bridge.flows.reload_mappings import LiveMappings, MappingWatch
 from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.search_studies import StudySearch
+from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
@@ -267,17 +270,29 @@ class House:
         return StepChanger(self.store, self.clock, self.destinations, self.settings.time_zone)
 
     @cached_property
-    def explainer(self) -> Explainer:
+    def device_queries(self) -> DeviceQueries:
         keep_days = self.settings.dicom.keep_queries_days
-        return Explainer(self.store, self.clock, self.settings.time_zone, self.device, keep_days)
+        return DeviceQueries(self.store, self.clock, self.settings.time_zone, self.device, keep_days)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        return Explainer(self.store, self.device_queries)
+
+    @cached_property
+    def worklist_trial(self) -> WorklistTrial:
+        return WorklistTrial(self.store, self.device_queries, self.explainer, self.answer_worklist)
+
+    def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Answers:
+        """Return what a device is answered, whoever it is that asks for it: the device, or a person in its place."""
+        return answer_worklist(self.store, identifier, transfer_syntax_uid, self.devices.asking(calling_ae_title))
 
     def device(self, tx: ReadTx, ae_title: str) -> Device:
         """Return what is known of the device that goes by that title, "" for devices in general."""
-        peer, profile = self.peer(ae_title), self.devices.of(tx, ae_title)
+        peer, asking = self.peer(ae_title), self.devices.asking(ae_title)(tx)
         if peer is None:
             is_known = not ae_title or self.settings.dicom.callers == "any"
-            return Device(ae_title, profile, is_known, may_ask=is_known)
-        return Device(peer.ae_title, profile, may_ask="modality" in peer.roles)
+            return Device(ae_title, asking, is_known, may_ask=is_known)
+        return Device(peer.ae_title, asking, may_ask="modality" in peer.roles)
 
     def stations_for(self, modality: str) -> tuple[str, ...]:
         """Return the devices that may do *modality* where an order names no station."""

@@ -86,7 +86,7 @@ def _list_queries(house: House, ae_title: str, as_json: bool) -> None:
     with house.store.read() as tx:
         found = worklist_queries.listed(tx, ae_title, limit=_LIMIT)
     _note(house, "queries_listed", [])
-    rows = list(zip(found, house.explainer.read(found), strict=True))
+    rows = list(zip(found, house.device_queries.read(found), strict=True))
     if as_json:
         print_json({"queries": [worklist_shapes.query(kept, keys) for kept, keys in rows]})
     else:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from bridge.domain.worklist_query import KeptQuery, QueryOutcome
 
 # A query with one of these is about somebody in particular.
-_OF_SOMEBODY = frozenset(
+OF_SOMEBODY = frozenset(
     {"PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "AccessionNumber"}
     | {"StudyInstanceUID", "RequestedProcedureID", "ScheduledProcedureStepID", "AdmissionID"}
 )
@@ -42,6 +42,8 @@ _REFUSALS = {
 _FAILURES = {
     "bad_date": "a date in it is none",
     "bad_time": "a time in it is none",
+    "required_key_missing": "it asks for none of the keys that its settings require",
+    "too_many_matches": "more match than this device takes",
     "no_identifier": "it came without an identifier",
     "no_keys": "it asks for nothing",
     "bad_sequence": "its scheduled procedure step is not a sequence",
@@ -50,6 +52,23 @@ _FAILURES = {
     "database_away": "the database was away",
     "internal_error": "of a fault of ours; the log has it",
 }
+
+
+# What a worklist entry cannot be without, as people call it.
+_NEEDED = {
+    "PatientName": "the patient's name",
+    "PatientID": "the patient id",
+    "StudyInstanceUID": "a Study Instance UID",
+    "RequestedProcedureID": "a requested procedure id",
+    "RequestedProcedureDescription": "the procedure",
+    "ScheduledStationAETitle": "a device",
+    "ScheduledProcedureStepStartDate": "the date",
+    "ScheduledProcedureStepStartTime": "the time",
+    "Modality": "the modality",
+    "ScheduledProcedureStepID": "a scheduled procedure step id",
+    "ScheduledProcedureStepDescription": "what is to be done",
+}
+_SIDE_BY_SIDE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,7 @@ class Look:
 
     finds: whether it finds the step, asked today as it was asked on its day. hidden_by: the keys that each hide it.
     was_sent: the step was in the answer then. seems_meant: what it asks of somebody is nearly this step's patient or number.
+    required: what the device's profile wants a query to ask and this one does not, () if it does.
     """
 
     query: KeptQuery
@@ -91,11 +111,12 @@ class Look:
     hidden_by: tuple[HidingKey, ...] = ()
     was_sent: bool = False
     seems_meant: bool = False
+    required: tuple[str, ...] = ()
 
     @property
     def is_of_another(self) -> bool:
         """Whether it is about somebody else: it says nothing of what the device's list holds."""
-        return any(key.keyword in _OF_SOMEBODY for key in self.hidden_by)
+        return any(key.keyword in OF_SOMEBODY for key in self.hidden_by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +229,14 @@ def _sent(case: Case, say: Saying) -> Iterator[Reason]:
 
 def _hidden(case: Case, look: Look, say: Saying) -> Iterator[Reason]:
     whose = f"{case.title}'s query of {say.at(look.query.last_asked_at)}"
+    if look.required:
+        wanted = " or ".join(look.required)
+        yield Reason("required_key", f"{whose} does not ask for {wanted}, as its settings require.", look.query.key)
+        return
     for key in look.hidden_by:
-        label, answers = _LABELS.get(key.keyword, (key.keyword, "this step has"))
-        stored = f"{answers} {_value(key)}" if key.stored else "this step has none"
-        yield Reason(f"key:{key.keyword}", f"{whose} asks for {label} {key.asked}; {stored}.", look.query.key)
+        label, _ = _LABELS.get(key.keyword, (key.keyword, ""))
+        what = f"{whose} asks for {label} {key.asked}; {_answers(key)}."
+        yield Reason(f"key:{key.keyword}", what, look.query.key)
         if not key.is_legible:
             what = f"What it asks there is not written in the character set that it names, so {label} could not be matched."
             yield Reason("character_set", what, look.query.key)
@@ -224,6 +249,28 @@ def _meant(case: Case, say: Saying) -> Iterator[Reason]:
     meant = next((look for look in case.looks if look.is_of_another and look.seems_meant), None)
     if meant is not None:
         yield from _hidden(case, meant, say)
+
+
+def incomplete_reason(incomplete: str) -> Reason:
+    """Return why a step has no entry. incomplete: "Keyword, Keyword: what is wrong with them"."""
+    where, _, fault = incomplete.partition(": ")
+    names = where.split(", ")
+    if "lacks" in fault and all(name in _NEEDED for name in names):
+        needed = " and ".join(_NEEDED[name] for name in names)
+        what = f"It is on no device's list: nobody has said {needed} ({where}), which every entry must have."
+        return Reason("incomplete", what)
+    return Reason("incomplete", f"It is on no device's list: {incomplete}.")
+
+
+def key_reason(key: HidingKey) -> Reason:
+    """Return why a key hides a step, where what it asks for stands beside the sentence."""
+    label, _ = _LABELS.get(key.keyword, (key.keyword, ""))
+    return Reason(f"key:{key.keyword}", f"{label[:1].upper()}{label[1:]} hides it: {_answers(key)}.")
+
+
+def _answers(key: HidingKey) -> str:
+    _, answers = _LABELS.get(key.keyword, ("", "this step has"))
+    return f"{answers} {_value(key)}" if key.stored else "this step has none"
 
 
 def _value(key: HidingKey) -> str:

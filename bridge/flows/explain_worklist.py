@@ -6,28 +6,32 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
-from zoneinfo import ZoneInfo
 
-from bridge.clock import Clock
-from bridge.codecs.dicom import asked_keys, charset
+from bridge.codecs.dicom import asked_keys
 from bridge.codecs.dicom.asked_keys import AskedKeys
-from bridge.codecs.dicom.charset import CharacterSet
-from bridge.codecs.dicom.worklist_query import WorklistQuery, to_worklist_query
-from bridge.domain.device_profile import DeviceProfile, StepFacts, hidden_by
+from bridge.domain.device_profile import facts_of, hidden_by
 from bridge.domain.near_numbers import near_numbers
-from bridge.domain.order import LIVE, Order, Step
-from bridge.domain.worklist_query import KeptQuery, QueryOutcome
-from bridge.domain.worklist_reasons import Case, HidingKey, Look, Reason, Saying, distinct, judge
+from bridge.domain.order import LIVE, Order, Step, StepStatus
+from bridge.domain.worklist_query import KeptQuery
+from bridge.domain.worklist_reasons import (
+    Case,
+    HidingKey,
+    Look,
+    Reason,
+    Saying,
+    distinct,
+    incomplete_reason,
+    judge,
+    key_reason,
+)
 from bridge.domain.worklist_search import WorklistSearch
-from bridge.errors import BridgeError
 from bridge.flows import match_keys
-from bridge.store import orders, worklist, worklist_queries
+from bridge.flows.device_queries import NO_LIST, Asked, Device, DeviceQueries
+from bridge.store import orders, worklist
 from bridge.store.db import ReadTx, Store
 from bridge.store.listings import people, worklists
 from bridge.store.listings.people import Person
 
-# A device that asks in ten ways is a busy one; what it asked longer ago explains nothing of today.
-_QUERIES_MAX: Final = 40
 _ORDERS_MAX: Final = 10
 _HELD_AGAINST_MAX: Final = 8
 _IN_STEP = frozenset(
@@ -35,28 +39,10 @@ _IN_STEP = frozenset(
     | {"ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime", "ScheduledProcedureStepID"}
     | {"ScheduledProcedureStepLocation", "ScheduledProcedureStepStatus", "ScheduledProcedureStepDescription"}
 )
-_NO_LIST = frozenset({QueryOutcome.REJECTED, QueryOutcome.REFUSED, QueryOutcome.FAILED})
 
 
 # What a number leads to, and what it was recognised as.
 LookUp = Callable[[ReadTx, str], tuple[str, list[Order]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """
-    Whom an explanation is for.
-
-    title: "" for devices in general. is_known: the settings name it, or anybody may call. may_ask: its role has the worklist.
-    """
-
-    title: str
-    profile: DeviceProfile
-    is_known: bool = True
-    may_ask: bool = True
-
-
-DeviceOf = Callable[[ReadTx, str], Device]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +80,12 @@ class Explanation:
         return tuple(dict.fromkeys(one.patient.key for one in self.steps if one.patient is not None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One answered query, read. search: as it would be asked today."""
-
-    kept: KeptQuery
-    search: WorklistSearch
-    keys: AskedKeys
-
-
 class Explainer:
-    """
-    Explains. device_of: what is known of a title. zone: the hospital's. keep_days: how long queries are kept, 0 not at all.
-    """
+    """Explains, from what devices asked and from what they are answered."""
 
-    def __init__(self, store: Store, clock: Clock, zone: ZoneInfo, device_of: DeviceOf, keep_days: int) -> None:
+    def __init__(self, store: Store, queries: DeviceQueries) -> None:
         self._store = store
-        self._clock = clock
-        self._zone = zone
-        self._device_of = device_of
-        self._keep_days = keep_days
+        self._queries = queries
 
     def explain(self, number: str, title: str) -> Explanation:
         """Say whether the device *title* ("" for any) shows what *number* names, an accession number or a patient id."""
@@ -125,118 +97,104 @@ class Explainer:
 
     def _explain(self, number: str, title: str, look_up: LookUp) -> Explanation:
         with self._store.read() as tx:
-            device = self._device_of(tx, title)
+            device = self._queries.device_of(tx, title)
             recognised, found = look_up(tx, number)
-            queries = self._queries(tx, device)
-            asked = tuple(self._answered(queries, device))
+            queries = self._queries.newest(tx, device)
+            asked = tuple(self._queries.answered(queries, device))
             steps = [one for order in found for one in self._of_order(tx, order, device, queries, asked)]
             general = _of_nothing(tx, number, self._say) if not found else _without_step(tx, found)
-            listed = tuple((kept, self._keys(tx, kept)) for kept in queries)
+            listed = tuple((kept, self._queries.keys_of(tx, kept)) for kept in queries)
         reasons = distinct([*_of_device(device), *general, *(why for one in steps for why in one.reasons)])
         shown = any(one.shown for one in steps)
         return Explanation(number, device.title, recognised, shown, reasons, tuple(steps), listed)
 
-    def read(self, queries: Sequence[KeptQuery]) -> list[AskedKeys | None]:
-        """Return what each of *queries* asks, None where it cannot be read."""
-        with self._store.read() as tx:
-            return [self._keys(tx, kept) for kept in queries]
-
-    def _keys(self, tx: ReadTx, kept: KeptQuery) -> AskedKeys | None:
-        profile = self._device_of(tx, kept.asked.calling_ae_title).profile
-        found = _read(kept, charset.parse_setting(profile.charset) or charset.LATIN_1)
-        return found[1] if found is not None else None
+    def hidden(self, tx: ReadTx, step_key: int, device: Device, search: WorklistSearch) -> tuple[Reason, ...]:
+        """Return what hides the step in row *step_key* from a device that asks for *search*, () if nothing does."""
+        (step,) = orders.get_steps(tx, [step_key])
+        standing = worklists.standing_of(tx, step_key)
+        kept_off = _kept_off(tx, step, orders.get(tx, step.order_key), device)
+        if kept_off or standing.encoded is None or worklist.is_found(tx, step_key, search, device.asking.seen):
+            return kept_off
+        found = []
+        for keyword in match_keys.hiding_keywords(tx, step_key, search, device.asking.seen):
+            stored = asked_keys.stored_value(standing.encoded, keyword, in_step=keyword in _IN_STEP)
+            found.append(key_reason(HidingKey(keyword, "", stored)))
+        return tuple(found)
 
     @property
     def _say(self) -> Saying:
-        return Saying(self._clock.now(), self._zone)
-
-    def _queries(self, tx: ReadTx, device: Device) -> list[KeptQuery]:
-        if not device.title or not self._keep_days:
-            return []
-        titles = dict.fromkeys((device.title, device.profile.ae_title, *device.profile.aliases))
-        return worklist_queries.newest_of(tx, tuple(titles), _QUERIES_MAX)
-
-    def _answered(self, queries: Iterable[KeptQuery], device: Device) -> Iterable[_Asked]:
-        """Read the queries that were answered, as they would be asked today."""
-        default = charset.parse_setting(device.profile.charset) or charset.LATIN_1
-        today = self._clock.now().astimezone(self._zone).date()
-        for kept in queries:
-            if kept.asked.outcome in _NO_LIST:
-                continue
-            read = _read(kept, default)
-            if read is not None:
-                day = kept.last_asked_at.astimezone(self._zone).date()
-                yield _Asked(kept, match_keys.asked_on(read[0].search, day, today), read[1])
+        return Saying(self._queries.now(), self._queries.zone)
 
     def _of_order(
-        self, tx: ReadTx, order: Order, device: Device, queries: Sequence[KeptQuery], asked: Sequence[_Asked]
+        self, tx: ReadTx, order: Order, device: Device, queries: Sequence[KeptQuery], asked: Sequence[Asked]
     ) -> Iterable[StepExplained]:
         person = people.by_key(tx, [order.patient_key]).get(order.patient_key)
         for step in orders.steps_of(tx, order.key):
-            standing = worklists.standing_of(tx, step.key)
-            looks = tuple(_looks(tx, step, standing.encoded, asked))
+            kept_off = _kept_off(tx, step, order, device)
+            looks = tuple(_looks(tx, step, asked, device, is_kept_off=bool(kept_off)))
             case = Case(
                 device.title,
                 step.scheduled_station_ae_title,
                 step.modality,
                 step.status.value,
                 order.ordered_at,
-                kept_off=tuple(self._kept_off(step, order, device, standing.incomplete)),
+                kept_off=kept_off,
                 is_elsewhere=not set(step.scheduled_station_ae_title) & set(device.profile.titles),
                 looks=looks,
-                attempts=tuple(one for one in queries if one.asked.outcome in _NO_LIST),
-                keeps=self._keep_days,
+                attempts=tuple(one for one in queries if one.asked.outcome in NO_LIST),
+                keeps=self._queries.keep_days,
+                is_beyond_maximum=_is_beyond_maximum(tx, step, looks, asked, device),
             )
             shown, reasons = judge(case, self._say)
             reasons = tuple(replace(one, order_key=one.order_key or order.key) for one in reasons)
             yield StepExplained(step, order, person, shown and device.may_ask, reasons, looks)
 
-    def _kept_off(self, step: Step, order: Order, device: Device, incomplete: str) -> Iterable[Reason]:
-        """Yield what hides a step whatever is asked: its state, what it lacks, the device's profile."""
-        facts = StepFacts(step.status, step.modality, step.scheduled_station_ae_title, step.scheduled_start_local)
-        seen = device.profile.visibility(self._clock.now(), self._zone)
-        for one in hidden_by(facts, device.profile, seen):
-            yield Reason(one.rule.value, one.reason)
-        if step.status not in LIVE:
-            return
-        if step.withheld and step.status != "STARTED":
-            yield Reason("withheld", f"It is kept off the worklist: {step.withheld}.")
-        elif incomplete:
-            yield Reason("incomplete", f"The entry lacks what devices require: {incomplete}.")
+
+def _kept_off(tx: ReadTx, step: Step, order: Order, device: Device) -> tuple[Reason, ...]:
+    """Return what hides a step whatever is asked: its state, the device's profile, what it lacks."""
+    facts = facts_of(step, order, has_images=worklists.has_images(tx, order.study_instance_uid))
+    reasons = [Reason(one.rule.value, one.reason) for one in hidden_by(facts, device.profile, device.asking.seen)]
+    if step.status not in LIVE:
+        return tuple(reasons)
+    incomplete = worklists.standing_of(tx, step.key).incomplete
+    if step.withheld and step.status != StepStatus.STARTED:
+        reasons.append(Reason("withheld", f"It is kept off the worklist: {step.withheld}."))
+    elif incomplete:
+        reasons.append(incomplete_reason(incomplete))
+    return tuple(reasons)
 
 
-def _read(kept: KeptQuery, default: CharacterSet) -> tuple[WorklistQuery, AskedKeys] | None:
-    """Return a query as it is matched and as people read it, None where it cannot be read."""
-    asked = kept.asked
-    if not asked.identifier:
-        return None
-    try:
-        query = to_worklist_query(asked.identifier, asked.transfer_syntax_uid, default_charset=default)
-        keys = asked_keys.read_asked_keys(asked.identifier, asked.transfer_syntax_uid, default)
-    except BridgeError:
-        return None
-    unsupported = () if query.is_fully_supported else ("unsupported_keys",)
-    return query, replace(keys, hints=(*query.hints, *unsupported))
-
-
-def _looks(tx: ReadTx, step: Step, encoded: bytes | None, asked: Sequence[_Asked]) -> Iterable[Look]:
+def _looks(tx: ReadTx, step: Step, asked: Sequence[Asked], device: Device, *, is_kept_off: bool) -> Iterable[Look]:
     """Hold the device's queries against a step; those that do not find it key by key, as far as they are new enough to tell."""
+    encoded = None if is_kept_off else worklists.standing_of(tx, step.key).encoded
     tried = 0
     for one in asked:
         was_sent = step.key in one.kept.asked.step_keys
-        if encoded is None or step.status not in LIVE:
+        if encoded is None:
             yield Look(one.kept, False, was_sent=was_sent)
             continue
-        finds = worklist.is_found(tx, step.key, one.search)
+        lacks = device.profile.lacks_required_key(one.search.keywords)
+        finds = not lacks and worklist.is_found(tx, step.key, one.search, device.asking.seen)
         hiding: tuple[HidingKey, ...] = ()
-        if not finds and tried < _HELD_AGAINST_MAX:
+        if not finds and not lacks and tried < _HELD_AGAINST_MAX:
             tried += 1
-            hiding = tuple(_hiding(tx, step, encoded, one))
-        yield Look(one.kept, finds, hiding, was_sent, any(_is_near(key) for key in hiding))
+            hiding = tuple(_hiding(tx, step, encoded, one, device))
+        required = device.profile.required_keys if lacks else ()
+        yield Look(one.kept, finds, hiding, was_sent, any(_is_near(key) for key in hiding), required)
 
 
-def _hiding(tx: ReadTx, step: Step, encoded: bytes, asked: _Asked) -> Iterable[HidingKey]:
-    for keyword in match_keys.hiding_keywords(tx, step.key, asked.search):
+def _is_beyond_maximum(tx: ReadTx, step: Step, looks: Sequence[Look], asked: Sequence[Asked], device: Device) -> bool:
+    """Say whether the newest query that finds the step finds as many before it as the device is sent."""
+    finding = next((one for one, look in zip(asked, looks, strict=True) if look.finds), None)
+    if finding is None:
+        return False
+    most = device.profile.max_results
+    found = worklist.find(tx, finding.search, most + 1, device.asking.seen)
+    return len(found) > most and step.key not in {one.step_key for one in found[:most]}
+
+
+def _hiding(tx: ReadTx, step: Step, encoded: bytes, asked: Asked, device: Device) -> Iterable[HidingKey]:
+    for keyword in match_keys.hiding_keywords(tx, step.key, asked.search, device.asking.seen):
         value = next((key.value for key in asked.keys.keys if key.keyword == keyword and key.value), "")
         stored = asked_keys.stored_value(encoded, keyword, in_step=keyword in _IN_STEP)
         yield HidingKey(keyword, value, stored, asked.keys.legible(keyword) and asked.keys.is_sound_set)

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 
+from bridge.domain.device_profile import Visibility
 from bridge.domain.matching import Range
 from bridge.domain.worklist_search import START_DATE, START_TIME, WorklistSearch
 from bridge.store import worklist
 from bridge.store.db import ReadTx
 
 
-def hiding_keywords(tx: ReadTx, step_key: int, search: WorklistSearch) -> tuple[str, ...]:
-    """Return the keys of *search* that hide the step in row *step_key* each by itself."""
-    return tuple(keyword for keyword, one in _one_by_one(search) if not worklist.is_found(tx, step_key, one))
+def hiding_keywords(tx: ReadTx, step_key: int, search: WorklistSearch, seen: Visibility) -> tuple[str, ...]:
+    """Return the keys of *search* that hide the step in row *step_key* each by itself. seen: what the device is shown."""
+    return tuple(keyword for keyword, one in _one_by_one(search) if not worklist.is_found(tx, step_key, one, seen))
 
 
 def asked_on(search: WorklistSearch, asked: date, day: date) -> WorklistSearch:

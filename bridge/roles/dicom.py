@@ -14,7 +14,7 @@ from bridge.domain.performed import AttributeList
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.errors import Unavailable
-from bridge.flows.answer_worklist import Answers, answer_worklist
+from bridge.flows.answer_worklist import Answers
 from bridge.flows.note_queries import QueryBook
 from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.record_performed_step import Recorded
@@ -46,8 +46,7 @@ class _DicomServices:
         self._house.instances.receive(spooled)
 
     def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Answers:
-        device_of = self._house.devices.asking(calling_ae_title)
-        return answer_worklist(self._house.store, identifier, transfer_syntax_uid, device_of)
+        return self._house.answer_worklist(identifier, transfer_syntax_uid, calling_ae_title)
 
     def note_query(self, asked: AskedQuery) -> None:
         if self._queries is not None:

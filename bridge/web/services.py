@@ -20,6 +20,7 @@ from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.search_studies import StudySearch
+from bridge.flows.try_worklist import Trial, Wanted
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, Store
@@ -152,7 +153,8 @@ class WebFlows:
     sections of plain values ("site", "worklist", "trace", "missing", "ignored" …) and stores nothing. site_names: every
     site, then every preset, with what is said about it. mapping_faults: looks at the mapping files, and
     says what is wrong with them as they are now. explain_worklist: a number and a device's title in, explain_order: an
-    order's row and a title. read_queries: what each asks, None where it cannot be read.
+    order's row and a title. usual_query: what a device asks, or asked in the row that is named, for try_worklist to ask it.
+    read_queries: what each asks, None where it cannot be read.
     """
 
     receive_message: Callable[[bytes, str], bytes]
@@ -160,6 +162,8 @@ class WebFlows:
     site_names: Callable[[], Mapping[str, str]]
     explain_worklist: Callable[[str, str], Explanation]
     explain_order: Callable[[int, str], Explanation]
+    usual_query: Callable[[str, int | None], Wanted]
+    try_worklist: Callable[[Wanted], Trial]
     read_queries: Callable[[Sequence[KeptQuery]], list[AskedKeys | None]]
     replay_message: ReplayMessage
     edit_message: EditMessage

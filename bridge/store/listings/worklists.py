@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from bridge.domain.message import term_text
-from bridge.domain.order import LIVE
+from bridge.domain.order import LIVE, StepStatus
 from bridge.store.db import ReadTx
 from bridge.store.listings import journal
 from bridge.store.listings.journal import MessageRow
 from bridge.store.listings.people import Person, by_key
-from bridge.store.tables import message_terms, orders, step_stations, steps
+from bridge.store.tables import message_terms, orders, step_stations, steps, studies
 
 _MESSAGES_MAX = 5
 _NEAR_MAX = 5
@@ -53,6 +53,15 @@ def items(tx: ReadTx, ae_title: str, *, limit: int, after: int = 0) -> list[Work
         stations = select(step_stations.c.step_key).where(step_stations.c.scheduled_station_ae_title == ae_title)
         query = query.where(steps.c.key.in_(stations))
     return _rows(tx, query.order_by(steps.c.scheduled_start_local, steps.c.key).limit(limit).offset(after))
+
+
+def expected(tx: ReadTx, titles: Sequence[str], modalities: Sequence[str], *, limit: int) -> list[WorklistRow]:
+    """Return the open steps, also those on hold, that are for one of these stations or modalities, by start time."""
+    stations = select(step_stations.c.step_key).where(step_stations.c.scheduled_station_ae_title.in_(titles))
+    query = select(*_SHOWN).join(orders, orders.c.key == steps.c.order_key)
+    query = query.where(steps.c.status.in_(sorted(LIVE | {StepStatus.HELD})))
+    query = query.where(steps.c.key.in_(stations) | steps.c.modality.in_(modalities))
+    return _rows(tx, query.order_by(steps.c.scheduled_start_local, steps.c.key).limit(limit))
 
 
 def of_steps(tx: ReadTx, step_keys: Sequence[int]) -> list[WorklistRow]:
@@ -119,6 +128,12 @@ def standing_of(tx: ReadTx, step_key: int) -> Standing:
     """Return what devices are answered of the step in row *step_key*."""
     row = tx.execute(select(steps.c.encoded, steps.c.incomplete).where(steps.c.key == step_key)).one()
     return Standing(row.encoded, row.incomplete)
+
+
+def has_images(tx: ReadTx, study_instance_uid: str) -> bool:
+    """Say whether any image of a study is here."""
+    query = select(studies.c.key).where(studies.c.study_instance_uid == study_instance_uid).limit(1)
+    return bool(study_instance_uid) and tx.execute(query).first() is not None
 
 
 def messages_with(tx: ReadTx, number: str) -> list[MessageRow]:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from bridge.web.desks import admin, billing, board, entry, exams, intake, it, lists, messages, replays, worklist
+from bridge.web.desks import (
+    admin,
+    billing,
+    board,
+    entry,
+    exams,
+    intake,
+    it,
+    lists,
+    messages,
+    replays,
+    worklist,
+    worklist_trial,
+)
 
 blueprints = (
     board.blueprint,
@@ -10,6 +23,7 @@ blueprints = (
     lists.blueprint,
     exams.blueprint,
     worklist.blueprint,
+    worklist_trial.blueprint,
     intake.blueprint,
     billing.blueprint,
     messages.blueprint,
