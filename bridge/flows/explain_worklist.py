@@ -56,6 +56,11 @@ class StepExplained:
     reasons: tuple[Reason, ...]
     looks: tuple[Look, ...] = ()
 
+    @property
+    def is_up_to_queries(self) -> bool:
+        """Whether it depends on what the device asks, or was once sent to it."""
+        return any(look.finds or look.was_sent or look.hidden_by or look.required for look in self.looks)
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
