@@ -107,8 +107,8 @@ def _put(tx: WriteTx, step: Step, encoded: bytes) -> None:
 
 
 def refresh_worklist_of_patient(tx: WriteTx, patient_key: int, already: Container[int] = ()) -> None:
-    """Encode the worklist answers of every live step of a patient anew, but for the orders in *already*."""
-    waiting = dict.fromkeys(step.order_key for step in orders.live_steps_of_patient(tx, patient_key))
+    """Encode the worklist answers of every step of a patient that a device may be shown anew, but for the orders in *already*."""
+    waiting = dict.fromkeys(step.order_key for step in orders.listed_steps_of_patient(tx, patient_key))
     for order_key in waiting:
         if order_key not in already:
             refresh_worklist(tx, orders.get(tx, order_key))

@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     insert,
     literal_column,
     or_,
@@ -32,6 +33,7 @@ from bridge.store import by_hand, worklist
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps
+from bridge.store.tables import worklist_entries as entries
 
 _PERFORMABLE = LIVE | {StepStatus.HELD, StepStatus.COMPLETED}
 
@@ -71,12 +73,14 @@ _BY_STEP_ID = _newest_first(steps.c.order_key == orders.c.key, steps.c.scheduled
 _BY_HEIR = _newest_first(orders.c.replaced_by == _NUMBER)
 _OF_PATIENT = _newest_first(orders.c.patient_key == _NUMBER)
 _STEPS_OF = Prepared(select(steps).where(steps.c.order_key == bindparam("order_key")).order_by(steps.c.key))
-_LIVE_STEPS = Prepared(
+_STAYING = {StepStatus.COMPLETED, StepStatus.DISCONTINUED}
+_IS_LISTED = exists().where(entries.c.step_key == steps.c.key)
+_LISTED_STEPS = Prepared(
     select(steps)
     .join(orders, orders.c.key == steps.c.order_key)
     .where(
         orders.c.patient_key == bindparam("patient_key"),
-        steps.c.status.in_(_literals(LIVE)),
+        or_(steps.c.status.in_(_literals(LIVE)), steps.c.status.in_(_literals(_STAYING)) & _IS_LISTED),
     )
     .order_by(steps.c.key)
 )
@@ -194,9 +198,9 @@ def get_steps(tx: ReadTx, keys: Iterable[int]) -> list[Step]:
     return _steps(tx, tx.execute(select(steps).where(steps.c.key.in_(list(keys))).order_by(steps.c.key)))
 
 
-def live_steps_of_patient(tx: ReadTx, patient_key: int) -> list[Step]:
-    """Return the steps of a patient's orders that a worklist may show."""
-    return _steps(tx, _LIVE_STEPS.all(tx, patient_key=patient_key))
+def listed_steps_of_patient(tx: ReadTx, patient_key: int) -> list[Step]:
+    """Return the steps of a patient's orders that a worklist may show, what is done and still listed among them."""
+    return _steps(tx, _LISTED_STEPS.all(tx, patient_key=patient_key))
 
 
 def add_step(tx: WriteTx, step: Step) -> Step:
