@@ -19,6 +19,7 @@ from bridge.errors import Malformed
 
 _MAX_VALUES = 512
 _MAX_WILDCARDS = 32
+_USUAL_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ def to_worklist_query(
     default_charset: how keys are read that declare no character set (the peer's setting).
     Raises: Malformed (A900), if it cannot be read or a date or time is none. Source: PS3.4 K.6.1.2, Table K.6-1.
     """
+    read = _read_once if len(identifier) <= _USUAL_BYTES else _read
+    return read(identifier, transfer_syntax_uid, default_charset)
+
+
+def _read(identifier: bytes, transfer_syntax_uid: str, default_charset: CharacterSet) -> WorklistQuery:
     keys = read_identifier(identifier, transfer_syntax_uid)
     asked = Asked(keys, default_charset)
     step = _step_key(keys)
@@ -64,6 +70,10 @@ def to_worklist_query(
         and _are_supported(step_keys, worklist_model.STEP_KEYS),
         hints=tuple(_hints(keys, step)),
     )
+
+
+# A console asks the same every few seconds all day.
+_read_once = lru_cache(maxsize=512)(_read)
 
 
 @lru_cache(maxsize=1024)
