@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, func, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, literal_column, or_, select, union_all
 
 from bridge.domain.device_profile import Visibility
 from bridge.domain.matching import Range, TimeRange
@@ -257,7 +257,7 @@ class _Writer:
         return lambda name: name == value
 
     def _begins(self, low: Any, high: Any, pattern: Any) -> Callable[[Any], Test]:
-        return lambda name: (name >= low) & (name < high) & self._fits(name, pattern)
+        return lambda name: and_(name >= low, name < high, self._fits(name, pattern))
 
     def _window(self, part: Part, is_in_order: bool) -> Test:
         if part.kind == "only":
@@ -273,7 +273,7 @@ class _Writer:
             return exists().where(one.c.step_key == entries.c.step_key, fits)
         if part.kind == "any" and part.keyword == STATUS:
             # The state of what has ended is ours, and no answer holds it.
-            return self._compare(_COLUMNS[STATUS], part) & entries.c.status.in_(_LIVE)
+            return and_(self._compare(_COLUMNS[STATUS], part), entries.c.status.in_(_LIVE))
         if part.kind == "any" and part.keyword in _COLUMNS:
             return self._compare([_unindexed(column) for column in _COLUMNS[part.keyword]], part)
         return self._among(steps.c.item_values, part)
@@ -333,4 +333,4 @@ def _joined(ends: list[Test], is_night: int) -> Test:
     """A range without ends holds every value that is known; of a night either end is enough."""
     if not ends:
         return literal_column("1 = 1")
-    return or_(*ends) if is_night else ends[0] if len(ends) == 1 else ends[0] & ends[1]
+    return or_(*ends) if is_night else and_(*ends)

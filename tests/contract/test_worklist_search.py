@@ -8,14 +8,17 @@ from dataclasses import replace
 from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom.worklist_item import WorklistEntry
+from bridge.codecs.dicom.worklist_query import to_worklist_query
 from bridge.domain.device_profile import UNASSIGNED_STATION, DeviceProfile, StepFacts, Visibility, hidden_by
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import LIVE, Code, StepStatus
 from bridge.domain.worklist_search import Criterion, WorklistSearch
-from bridge.store import orders, studies, worklist
+from bridge.store import orders, studies, worklist, worklist_sql
 from bridge.store.db import Store
+from bridge.store.tables import steps, worklist_entries
 from tests.fakes.clinic import AT, header_of
 from tests.fakes.worklist import found, put
+from tests.flows.asking import IMPLICIT, encode_query
 from tests.unit.codecs.dicom.test_keys import identifier
 from tests.unit.codecs.dicom.test_worklist_item import ENTRY
 
@@ -240,3 +243,86 @@ def test_a_device_is_shown_what_its_profile_says(store: Store) -> None:
             shown = {one.step_key for one in worklist.find(tx, WorklistSearch(asked), 500, seen)}
             plain = {one.step_key for one in worklist.find(tx, WorklistSearch(asked), 500, _ALL)}
         assert shown == {key for key in plain if not hidden_by(keys[key], profile, seen)}, seen
+
+
+_DAY = {"ScheduledProcedureStepStartDate": "20260105"}
+_BEGUN_AT: list[tuple[dict[str, object], dict[str, object], str]] = [
+    ({"ScheduledStationAETitle": "CT1", **_DAY, "Modality": "CT"}, {}, "station"),
+    ({"ScheduledStationAETitle": "CT1"}, {"PatientName": "AR*"}, "station"),
+    ({"ScheduledStationAETitle": ["CT1", "CT2"], **_DAY}, {}, "station"),
+    ({"Modality": "CT", **_DAY}, {"PatientName": "*"}, "modality"),
+    ({"Modality": "CT"}, {}, "modality"),
+    (_DAY, {}, "start"),
+    ({}, {}, "start"),
+    ({"Modality": "CT", **_DAY}, {"AccessionNumber": "A-77"}, "accession_number"),
+    (_DAY, {"PatientID": "RI-1001", "IssuerOfPatientID": "RIVERSIDE"}, "patient_id"),
+    ({"Modality": "CT"}, {"PatientName": "ARBOR*"}, "patient_name_1"),
+    ({}, {"PatientName": "ARBOR^WILMA"}, "patient_name_1"),
+    ({}, {"StudyInstanceUID": ["1.2.3", "1.2.4", "1.2.5"]}, "study_instance_uid"),
+    ({}, {"RequestedProcedureID": "RP-1"}, "requested_procedure_id"),
+    ({"ScheduledProcedureStepID": "SPS-1"}, {}, "scheduled_procedure_step_id"),
+    ({}, {"AdmissionID": "V1"}, "admission_id"),
+]
+
+
+# As much as PostgreSQL wants to see before it prefers any index to reading everything.
+_FILL = """
+INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, generate_series(1, 4000) AS g WHERE {table}.{key} = {only}
+"""
+_FILLED = {
+    "key": "key + g",
+    "step_key": "step_key + g",
+    "scheduled_procedure_step_id": "'S' || g",
+    "scheduled_start_local": "to_char(timestamp '2026-01-01' + g * interval '17 minutes', 'YYYYMMDDHH24MISS')",
+    "scheduled_station_ae_title": "'CT' || g % 50",
+    "modality": "(ARRAY['CT', 'MR', 'US', 'CR'])[g % 4 + 1]",
+    **{
+        name: f"'{name[0]}' || g"
+        for name in ("accession_number", "patient_id", "patient_name_1", "study_instance_uid", "requested_procedure_id")
+    },
+}
+
+
+def _fill(store: Store, step_key: int) -> None:
+    with store.write() as tx:
+        for table, key in ((steps, "key"), (worklist_entries, "step_key")):
+            names = [column.name for column in table.c]
+            values = ", ".join(_FILLED.get(name, name) for name in names)
+            where = f"{step_key}" + (" AND position = 0" if key == "step_key" else "")
+            filled = _FILL.format(table=table.name, columns=", ".join(names), values=values, key=key, only=where)
+            tx.exec_driver_sql(filled.replace("%", "%%"))
+            tx.exec_driver_sql(f"ANALYZE {table.name}")
+
+
+def _plan(store: Store, search: WorklistSearch) -> str:
+    with store.read() as tx:
+        asked = worklist_sql.statement(search, tx.dialect.name)
+        form = asked.prepared._form(tx)
+        cursor = tx.connection.cursor()
+        explain = "EXPLAIN QUERY PLAN" if store.is_sqlite else "EXPLAIN"
+        cursor.execute(f"{explain} {form.text}", form.bound({**asked.values, "most": 500}))
+        return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def _is_begun_at(plan: str, index: str, *, in_order: bool) -> bool:
+    scans = ("SCAN steps", "Seq Scan on worklist_entries")
+    is_sorted = "TEMP B-TREE" in plan
+    return (
+        f"ix_worklist_entries_{index}" in plan
+        and not any(scan in plan for scan in scans)
+        and not (in_order and is_sorted)
+    )
+
+
+def test_each_shape_of_query_begins_at_its_index(store: Store) -> None:
+    with store.write() as tx:
+        key = put(tx, ENTRY)
+    if not store.is_sqlite:
+        _fill(store, key)
+    wrong = []
+    for step, root, index in _BEGUN_AT:
+        plan = _plan(store, to_worklist_query(encode_query(identifier(step, **root)), IMPLICIT).search)
+        is_list = isinstance(step.get("ScheduledStationAETitle"), list)
+        if not _is_begun_at(plan, index, in_order=index in ("station", "modality", "start") and not is_list):
+            wrong.append((step, root, plan))
+    assert wrong == []
