@@ -24,6 +24,7 @@ from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.answer_worklist import Answers, answer_worklist
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
+from bridge.flows.complete_exam import ExamWatch, Patience
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_profiles import DeviceProfiles
 from bridge.flows.device_queries import Device, DeviceQueries
@@ -233,6 +234,14 @@ class House:
     def workitem_creator(self) -> WorkitemCreator:
         entry = Entry(self.store, self.clock, self.rules, self.destinations, self.stations_for)
         return WorkitemCreator(self.store, self.clock, entry, lambda: self.typed_ground, self.workitem_ground)
+
+    @cached_property
+    def exam_watch(self) -> ExamWatch:
+        patience = Patience(
+            timedelta(seconds=self.settings.publish.study_quiet_secs),
+            timedelta(minutes=self.settings.dicom.mpps_idle_minutes),
+        )
+        return ExamWatch(self.store, self.clock, self.destinations, patience, owner=self.node)
 
     @cached_property
     def search(self) -> StudySearch:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.domain.by_hand import said_by_hand_at
 from bridge.domain.order import LIVE, WAITING, Order, Step, StepStatus
 from bridge.domain.performed import ChangeCause, PerformedStatus, PerformedStep
 from bridge.domain.step_change import StepChange
@@ -50,18 +51,19 @@ def status_fact(
     performed: what performs any of *steps*; changes: what was changed of them here; both oldest first.
     """
     by_device = _by_device(order, steps, performed)
-    by_house = _by_house(order, changes)
+    by_house = _by_house(order, steps, changes)
     if by_device is None or by_house is None:
         return by_device or by_house
     return max(by_device, by_house, key=lambda fact: fact.at)
 
 
-def _by_house(order: Order, changes: Sequence[StepChange]) -> StatusFact | None:
-    """Return what the last change here made of the order; that its first image has come, nobody is told."""
+def _by_house(order: Order, steps: Sequence[Step], changes: Sequence[StepChange]) -> StatusFact | None:
+    """Return what the last change here made of the order, or a person; that its first image has come, nobody is told."""
+    said = [at] if (at := said_by_hand_at(steps, order.status)) is not None else []
     last = changes[-1] if changes else None
-    if last is None or last.changed_at is None or last.cause == ChangeCause.IMAGES or last.status != order.status:
-        return None
-    return StatusFact(_CODES.get(order.status, SCHEDULED), last.changed_at)
+    if last is not None and last.changed_at and last.cause != ChangeCause.IMAGES and last.status == order.status:
+        said.append(last.changed_at)
+    return StatusFact(_CODES.get(order.status, SCHEDULED), max(said)) if said else None
 
 
 def _by_device(order: Order, steps: Sequence[Step], performed: Iterable[PerformedStep]) -> StatusFact | None:

@@ -1,4 +1,4 @@
-"""The role worker: deliveries, replays, and the periodic chores of whoever holds the lead."""
+"""The role worker: deliveries, replays, exams that end without a word, and the periodic chores of whoever holds the lead."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from bridge.wiring import House, Role
 
 
 class WorkerRole:
-    """Deliveries, replays, and the periodic chores of whoever holds the lead."""
+    """Deliveries, replays, exams that end without a word, and the periodic chores of whoever holds the lead."""
 
     def __init__(self, house: House) -> None:
         self._worker = Worker(house.store, house.clock, publishers(house), owner=house.node)
         self._housekeeping = Housekeeping(house)
         self._replays = house.replays
         self._order_lists = house.order_lists
+        self._exams = house.exam_watch
         self._mapping_watch = house.mapping_watch
         self._store = house.store
 
@@ -26,23 +27,21 @@ class WorkerRole:
         self._worker.start()
         self._replays.start()
         self._order_lists.start()
+        self._exams.start()
         self._housekeeping.start()
 
     def stop(self) -> None:
         self._housekeeping.stop()
         self._order_lists.stop()
+        self._exams.stop()
         self._replays.stop()
         self._worker.stop()
         self._mapping_watch.stop()
 
     @property
     def is_alive(self) -> bool:
-        return (
-            self._worker.is_alive
-            and self._replays.is_alive
-            and self._order_lists.is_alive
-            and not self._store.is_failing
-        )
+        loops = (self._worker, self._replays, self._order_lists, self._exams)
+        return all(loop.is_alive for loop in loops) and not self._store.is_failing
 
     @property
     def addresses(self) -> Mapping[str, str]:
