@@ -16,6 +16,7 @@ from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
+from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
 from bridge.targets import archive_target, mllp_target
@@ -33,12 +34,14 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     }
     publishing = PublishingHouse(settings.time_zone, settings.identity.system_of)
     quiet = timedelta(seconds=settings.publish.study_quiet_secs)
+    heard = {peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if peer.forward_mpps}
     told = {one.name: _told(one, settings) for one in settings.hl7.destinations}
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
         ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, house.clock),
         OrderStatusPublisher(told, quiet),
+        PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
     ]
 
 

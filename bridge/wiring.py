@@ -32,6 +32,7 @@ from bridge.flows.enter_order import Entry
 from bridge.flows.explain_worklist import Explainer
 from bridge.flows.find_workitem import Ground as WorkitemGround
 from bridge.flows.import_orders import ListQueue, OrderLists
+from bridge.flows.link_exam import ExamLinks
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.receive_instance import InstanceReceiver
@@ -234,6 +235,10 @@ class House:
     def workitem_creator(self) -> WorkitemCreator:
         entry = Entry(self.store, self.clock, self.rules, self.destinations, self.stations_for)
         return WorkitemCreator(self.store, self.clock, entry, lambda: self.typed_ground, self.workitem_ground)
+
+    @cached_property
+    def exam_links(self) -> ExamLinks:
+        return ExamLinks(self.store, self.clock, self.destinations)
 
     @cached_property
     def exam_watch(self) -> ExamWatch:

@@ -90,10 +90,12 @@ def order_moved(tx: WriteTx, order_key: int, to: Destinations, at: datetime, nex
             enqueue.enqueue(tx, _notice(one.name, order_key), at, next_at)
 
 
-def performed_step_told(tx: WriteTx, sop_instance_uid: str, to: Destinations, at: datetime) -> None:
+def performed_step_told(
+    tx: WriteTx, sop_instance_uid: str, to: Destinations, at: datetime, order_key: int | None = None
+) -> None:
     """A device said something of a performed step: whoever hears of them is told the same."""
     for ae_title in to.performed_steps:
-        enqueue.enqueue(tx, Work(PERFORMED_STEP, ae_title, sop_instance_uid), at)
+        enqueue.enqueue(tx, Work(PERFORMED_STEP, ae_title, sop_instance_uid, order_key=order_key), at)
 
 
 def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Destinations, at: datetime) -> None:

@@ -160,7 +160,10 @@ class PerformedStepRecorder:
     def _keep(self, tx: WriteTx, message: PerformedMessage, mpps: PerformedStep, at: datetime) -> None:
         """Keep the request as it came, and queue it for whoever hears of performed steps."""
         performed_messages.add(tx, replace(message, performed_step_key=mpps.key), at)
-        announce.performed_step_told(tx, mpps.sop_instance_uid, self._destinations, at)
+        if self._destinations.performed_steps:
+            steps = orders.get_steps(tx, mpps.step_keys)
+            order_key = steps[0].order_key if steps else None
+            announce.performed_step_told(tx, mpps.sop_instance_uid, self._destinations, at, order_key)
 
     def _keeping(self, message: PerformedMessage, record: Callable[[], Recorded]) -> Recorded:
         try:

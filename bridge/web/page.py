@@ -87,6 +87,7 @@ TOPICS = {
     "ImagingStudy": "Chart entry",
     "archive": "Images to archive",
     "order_status": "Order status",
+    "performed_step": "Performed step (MPPS)",
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
 }
