@@ -6,7 +6,14 @@ import pytest
 
 from bridge.domain.order import FINAL, StepStatus, may_follow
 from bridge.domain.order_control import code_of
-from bridge.domain.performed import PerformedStatus, PerformedStep, Proposal, next_status, proposal_of, step_status_after
+from bridge.domain.performed import (
+    PerformedStatus,
+    PerformedStep,
+    Proposal,
+    next_status,
+    proposal_of,
+    step_status_after,
+)
 
 # Of each state: what may follow it. Whatever a row does not name may not.
 TRANSITIONS = {
@@ -48,7 +55,7 @@ def test_a_step_may_stay(now: str) -> None:
 
 
 def test_completed_discontinued_and_canceled_are_ends() -> None:
-    assert FINAL == {StepStatus.COMPLETED, StepStatus.DISCONTINUED, StepStatus.CANCELED}
+    assert {StepStatus.COMPLETED, StepStatus.DISCONTINUED, StepStatus.CANCELED} == FINAL
 
 
 @pytest.mark.parametrize(
