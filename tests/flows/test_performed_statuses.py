@@ -15,10 +15,12 @@ from pydicom.filereader import read_dataset
 from bridge.clock import FixedClock
 from bridge.codecs.dicom.commands import Command
 from bridge.errors import Unavailable
-from bridge.roles.dicom import DicomRole
+from bridge.listeners.dicom.ports import DicomConfig, Peer
+from bridge.listeners.dicom.server import DicomServer
 from bridge.store import events, performed, performed_messages
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, order
+from tests.fakes.dicom_services import Events, MemoryServices
 from tests.fakes.dicom_wire import EXPLICIT, IMPLICIT, PERFORMED_STEP, VERIFICATION, Caller, p_data, pdv
 from tests.flows.asking import encode_query, say, sent
 from tests.flows.test_orders import cast_mpps
@@ -33,6 +35,16 @@ CREATE, SET, GET = 0x140, 0x120, 0x110
 _INSTANCE = {CREATE: "x1000", SET: "x1001", GET: "x1001"}
 _CLASS = {CREATE: 0x0002, SET: 0x0003, GET: 0x0003}
 _MPPS_CONTEXT, _RETRIEVE_CONTEXT, _EXPLICIT_CONTEXT = 1, 3, 5
+
+
+class Flows(MemoryServices):
+    """The house's own flows behind a door, as far as they are about performed steps."""
+
+    def __init__(self, house: House) -> None:
+        super().__init__(house.blobs.spool)
+        self.create_performed_step = house.performed_steps.create  # type: ignore[method-assign]
+        self.set_performed_step = house.performed_steps.set  # type: ignore[method-assign]
+        self.get_performed_step = house.performed_steps.get  # type: ignore[method-assign]
 
 
 class Device:
@@ -106,17 +118,14 @@ def _device(make_house: MakeHouse, calling: str, **peer: object) -> Iterator[Dev
         {"ae_title": title, "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT", **peer}
         for title in ("CT1", "CT2")
     ]
-    house = make_house(
-        FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)),
-        fhir={},
-        dicom={"port": 0, "peers": peers, "keep_queries_days": 0},
-    )
+    house = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)), fhir={}, dicom={"peers": peers})
     say(house, adt(PLAIN), order(PLAIN, "A1"))
-    role = DicomRole(house)
-    role.start()
-    port = int(role.addresses["dicom"].rpartition(":")[2])
+    config = DicomConfig("BRIDGE", house.blobs.spool, port=0)
+    known = [Peer(title, "127.0.0.1", 1, ("modality",)) for title in ("CT1", "CT2")]
+    server = DicomServer(config, known, Flows(house), Events())
+    server.start()
     try:
-        with Caller(port) as caller:
+        with Caller(server.port) as caller:
             contexts = [
                 (PERFORMED_STEP, [IMPLICIT]),
                 (RETRIEVE, [IMPLICIT]),
@@ -127,7 +136,7 @@ def _device(make_house: MakeHouse, calling: str, **peer: object) -> Iterator[Dev
             yield Device(house, caller)
             assert caller.echo(7) == 0, "the association goes on whatever was answered"
     finally:
-        role.stop()
+        server.stop()
 
 
 def without(*keywords: str, **empty: object) -> Dataset:
