@@ -14,7 +14,7 @@ from bench.load import Item
 from bridge.store.tables import metadata
 
 # A table comes after those it points to.
-_COPIED = ("patients", "patient_identifiers", "orders", "steps", "step_stations")
+_COPIED = ("patients", "patient_identifiers", "orders", "steps", "step_stations", "worklist_entries")
 _AT_ONCE = 5_000
 
 Row = dict[str, Any]
@@ -40,7 +40,7 @@ def fill(database: Path, templates: Iterable[Item], items: Iterable[Item]) -> No
         for item in templates:
             if item.station not in by_station:
                 by_station[item.station] = _Template(item, _rows_of(connection, item))
-        keys = {table: _next_key(connection, table) for table in _COPIED}
+        keys = {table: _next_key(connection, table) for table in _COPIED if "key" in metadata.tables[table].c}
         waiting = iter(items)
         while lot := list(itertools.islice(waiting, _AT_ONCE)):
             for table, rows in _copies(lot, by_station, keys).items():
@@ -60,6 +60,7 @@ def _rows_of(connection: sqlite3.Connection, item: Item) -> dict[str, list[Row]]
         "orders": order,
         "steps": step,
         "step_stations": _selected(connection, "step_stations", "step_key", step[0]["key"]),
+        "worklist_entries": _selected(connection, "worklist_entries", "step_key", step[0]["key"]),
     }
 
 
@@ -79,8 +80,9 @@ def _copies(lot: Iterable[Item], by_station: dict[str, _Template], keys: dict[st
         new_keys: dict[tuple[str, int], int] = {}
         for table in _COPIED:
             for row in template.rows[table]:
-                new_keys[table, row["key"]] = keys[table]
-                keys[table] += 1
+                if "key" in row:
+                    new_keys[table, row["key"]] = keys[table]
+                    keys[table] += 1
                 copies[table].append(_copy(table, row, words, new_keys))
     return copies
 
@@ -101,7 +103,8 @@ def _instant(day: datetime) -> str:
 
 def _copy(table: str, row: Row, words: list[tuple[str, str]], new_keys: dict[tuple[str, int], int]) -> Row:
     copy = {column: _replaced(value, words) for column, value in row.items()}
-    copy["key"] = new_keys[table, row["key"]]
+    if "key" in row:
+        copy["key"] = new_keys[table, row["key"]]
     for foreign in metadata.tables[table].foreign_keys:
         column, target = foreign.parent.name, foreign.column.table.name
         if (target, row[column]) in new_keys:

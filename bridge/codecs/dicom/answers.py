@@ -33,21 +33,20 @@ class Step(NamedTuple):
     """
     One element of an answer.
 
-    head: tag, and VR in explicit VR. is_short: two bytes of length. inside: of a sequence, one without steps for all that
+    head: tag, and VR in explicit VR. empty: the element without a value. is_short: two bytes of length. inside: of a sequence, one without steps for all that
     is stored of it; None for a value. echo: returned as sent (a private creator), None otherwise.
     """
 
     tag: int
     vr: str
     head: bytes
+    empty: bytes
     is_short: bool
     inside: Plan | None
     echo: bytes | None = None
 
 
 Encode = Callable[[bytes, Step], bytes]
-# Told of each element that a device gets less of, or other letters of, than is stored.
-OnLoss = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +123,8 @@ def _step(key: Key, explicit: bool, *, is_creator: bool) -> Step:
     vr = "LO" if is_creator else vr_of(key.tag) or key.vr or "UN"
     inside = plan(key.items or (), EXPLICIT_LITTLE if explicit else "") if vr == "SQ" else None
     head, is_short = _head(key.tag, vr, explicit)
-    return Step(key.tag, vr, head, is_short, inside, key.value if is_creator else None)
+    empty = head + (_SHORT_LENGTH if is_short else _LENGTH).pack(0)
+    return Step(key.tag, vr, head, empty, is_short, inside, key.value if is_creator else None)
 
 
 def _head(tag: int, vr: str, explicit: bool) -> tuple[bytes, bool]:
@@ -135,30 +135,26 @@ def _head(tag: int, vr: str, explicit: bool) -> tuple[bytes, bool]:
     return head + vr.encode("ascii") + (b"" if is_short else b"\0\0"), is_short
 
 
-def answer(
-    asked: Plan,
-    encoded: bytes,
-    wanted: CharacterSet | None,
-    reading: Reading = FOLLOWS,
-    on_loss: OnLoss | None = None,
-) -> bytes:
+@lru_cache(maxsize=8192)
+def answer(asked: Plan, encoded: bytes, wanted: CharacterSet | None, reading: Reading = FOLLOWS) -> bytes:
     """
     Return the identifier that answers *asked* from the record *encoded*, in the best character set for the caller.
 
     reading: what the caller can take by its profile; names that do not fit its set are transliterated.
-    wanted: what its request declared; taken if every returned value fits. Else ASCII, else UTF-8.
+    wanted: what its request declared; taken if every returned value fits. Else ASCII, else UTF-8. Remembered: devices
+    ask for the same list every few seconds.
     """
     record, forced = read_record(encoded), reading.character_set
     if forced is not None:
-        return _charset_element(forced, asked) + _emit(asked, record, _lossy_encoder(forced, reading, on_loss))
+        return _charset_element(forced, asked) + _emit(asked, record, _lossy_encoder(forced, reading))
     for chosen in (wanted, charset.ASCII):
         if chosen is not None and chosen.is_sound:
             try:
-                encode = _cutting(_strict_encoder(chosen), reading, on_loss)
+                encode = _cutting(_strict_encoder(chosen), reading)
                 return _charset_element(chosen, asked) + _emit(asked, record, encode)
             except UnicodeEncodeError:
                 continue
-    return _charset_element(charset.UTF8, asked) + _emit(asked, record, _cutting(_as_stored, reading, on_loss))
+    return _charset_element(charset.UTF8, asked) + _emit(asked, record, _cutting(_as_stored, reading))
 
 
 def _charset_element(chosen: CharacterSet, asked: Plan) -> bytes:
@@ -175,11 +171,13 @@ def _emit(asked: Plan, record: Record, encode: Encode) -> bytes:
     out = []
     for step in asked.steps:
         value = record.get(step.tag, b"") if step.echo is None else step.echo
-        if value:
-            if step.inside is not None:
-                value = _emit_items(step.inside, value, encode)
-            elif step.vr in TEXT_VRS:
-                value = encode(value, step)
+        if not value:
+            out.append(step.empty)
+            continue
+        if step.inside is not None:
+            value = _emit_items(step.inside, value, encode)
+        elif step.vr in TEXT_VRS:
+            value = encode(value, step)
         out.append(step.head)
         out.append((_SHORT_LENGTH if step.is_short else _LENGTH).pack(len(value)))
         out.append(value)
@@ -213,20 +211,18 @@ def _strict_encoder(chosen: CharacterSet) -> Encode:
     return encode
 
 
-def _lossy_encoder(chosen: CharacterSet, reading: Reading, on_loss: OnLoss | None) -> Encode:
+def _lossy_encoder(chosen: CharacterSet, reading: Reading) -> Encode:
     def encode(value: bytes, step: Step) -> bytes:
         if value.isascii() and not reading.cuts:
             return value
         text, is_name = value.decode("utf-8").rstrip(" "), step.vr == "PN"
         shown = fitted(charset.transliterate(text, chosen, person_name=is_name), step.tag, step.vr, reading)
-        if on_loss is not None and shown != text:
-            on_loss(step.tag)
         return _padded(chosen.encode(shown, person_name=is_name))
 
     return encode
 
 
-def _cutting(encode: Encode, reading: Reading, on_loss: OnLoss | None) -> Encode:
+def _cutting(encode: Encode, reading: Reading) -> Encode:
     """Cut what is too long before it is encoded."""
     if not reading.cuts:
         return encode
@@ -236,8 +232,6 @@ def _cutting(encode: Encode, reading: Reading, on_loss: OnLoss | None) -> Encode
         shown = fitted(text, step.tag, step.vr, reading)
         if shown == text:
             return encode(value, step)
-        if on_loss is not None:
-            on_loss(step.tag)
         return encode(_padded(shown.encode("utf-8")), step)
 
     return cut_and_encode

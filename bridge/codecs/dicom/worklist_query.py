@@ -38,11 +38,12 @@ class WorklistQuery:
     hints: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=512)
 def to_worklist_query(
     identifier: bytes, transfer_syntax_uid: str, *, default_charset: CharacterSet = charset.LATIN_1
 ) -> WorklistQuery:
     """
-    Return what a modality worklist identifier asks.
+    Return what a modality worklist identifier asks; remembered, for a device asks the same thing every few seconds.
 
     default_charset: how keys are read that declare no character set (the peer's setting).
     Raises: Malformed (A900), if it cannot be read or a date or time is none. Source: PS3.4 K.6.1.2, Table K.6-1.
