@@ -33,8 +33,8 @@ class Step(NamedTuple):
     """
     One element of an answer.
 
-    head: tag, and VR in explicit VR. empty: the element without a value. is_short: two bytes of length. inside: of a sequence, one without steps for all that
-    is stored of it; None for a value. echo: returned as sent (a private creator), None otherwise.
+    head: tag, and VR in explicit VR. empty: the element without a value. is_short: two bytes of length. inside: of a
+    sequence, one without steps for all that is stored of it; None for a value. echo: returned as sent (a private creator).
     """
 
     tag: int

@@ -122,15 +122,6 @@ def test_a_device_that_follows_its_query_gets_what_fits_or_utf_8() -> None:
     assert (shown.character_set, shown.texts[0].shown, shown.losses) == ("ISO_IR 192", name, ())
 
 
-def test_the_answer_tells_which_values_lost_something() -> None:
-    stored = answers.encode_record({PATIENT_NAME: "Müller^Jörg".encode(), 0x00080090: b"DOE^JANE"})
-    asked = answers.plan((Key(0x00080090, "PN"), Key(PATIENT_NAME, "PN")), "1.2.840.10008.1.2")
-    lost: list[int] = []
-    answers.answer(asked, stored, None, reading("ISO_IR 6"), lost.append)
-    answers.answer(asked, stored, None, reading("ISO_IR 100"), lost.append)
-    assert lost == [PATIENT_NAME]
-
-
 def test_a_text_without_a_limit_is_left_alone() -> None:
     assert fitted("x" * 64, 0x00321060, "LO", Reading()) == "x" * 64
     assert set(LOSS_WORDS) == set(Loss)
