@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import structlog
 
 from bridge.codecs.dicom import charset
-from bridge.codecs.dicom.device_text import Reading, reading_of
-from bridge.codecs.dicom.worklist_item import answer
+from bridge.codecs.dicom.answers import Given
+from bridge.codecs.dicom.device_text import reading_of
+from bridge.codecs.dicom.worklist_item import Answering, answering
 from bridge.codecs.dicom.worklist_query import WorklistQuery, to_worklist_query
 from bridge.domain.device_profile import DeviceProfile, Visibility
 from bridge.domain.records import replace
@@ -101,34 +102,21 @@ def _answers(found: Sequence[Found], query: WorklistQuery, transfer_syntax_uid: 
         _log.warning("worklist_cut", peer=profile.ae_title, at=most)
         if profile.over_max == "refuse":
             raise Unavailable(f"more than {most} entries match: ask for fewer", code="too_many_matches")
-    reading, losses = reading_of(profile), _Losses()
+    how = answering(query, transfer_syntax_uid, reading_of(profile))
     for one in found[:most]:
-        losses.is_hit = False
-        answered = _answer(one, query, transfer_syntax_uid, reading, losses)
-        if answered is not None:
-            answers.append(answered)
-            answers.lossy += losses.is_hit
+        given = _give(one, how)
+        if given is not None:
+            answers.append(Answer(how.status, given.identifier, one.step_key))
+            answers.lossy += given.is_lossy
     if answers.lossy:
         _log.warning("worklist_letters_lost", peer=profile.ae_title, answers=answers.lossy)
     return answers
 
 
-class _Losses:
-    """Hears of the values of one answer that a device gets less of."""
-
-    def __init__(self) -> None:
-        self.is_hit = False
-
-    def __call__(self, tag: int) -> None:
-        self.is_hit = True
-
-
-def _answer(
-    found: Found, query: WorklistQuery, transfer_syntax_uid: str, reading: Reading, losses: _Losses
-) -> Answer | None:
+def _give(found: Found, how: Answering) -> Given | None:
     """One record that cannot be encoded is left out and logged; it never breaks the list."""
     try:
-        return Answer(*answer(found.encoded, query, transfer_syntax_uid, reading, losses), found.step_key)
+        return how.give(found.encoded)
     except (BridgeError, UnicodeError, ValueError) as fault:
         _log.error("worklist_entry_left_out", step=found.step_key, fault=type(fault).__name__)
         return None

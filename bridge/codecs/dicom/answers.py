@@ -47,6 +47,8 @@ class Step(NamedTuple):
 
 
 Encode = Callable[[bytes, Step], bytes]
+# Told of each element that a device gets less of, or other letters of, than is stored.
+OnLoss = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,26 +137,37 @@ def _head(tag: int, vr: str, explicit: bool) -> tuple[bytes, bool]:
     return head + vr.encode("ascii") + (b"" if is_short else b"\0\0"), is_short
 
 
+class Given(NamedTuple):
+    """An answer. is_lossy: some value is shorter, or in other letters, than what is stored."""
+
+    identifier: bytes
+    is_lossy: bool
+
+
 @lru_cache(maxsize=8192)
-def answer(asked: Plan, encoded: bytes, wanted: CharacterSet | None, reading: Reading = FOLLOWS) -> bytes:
+def give(asked: Plan, encoded: bytes, wanted: CharacterSet | None, reading: Reading = FOLLOWS) -> Given:
     """
-    Return the identifier that answers *asked* from the record *encoded*, in the best character set for the caller.
+    Return the answer to *asked* from the record *encoded*, in the best character set for the caller.
 
     reading: what the caller can take by its profile; names that do not fit its set are transliterated.
     wanted: what its request declared; taken if every returned value fits. Else ASCII, else UTF-8. Remembered: devices
     ask for the same list every few seconds.
     """
     record, forced = read_record(encoded), reading.character_set
+    losses: list[int] = []
     if forced is not None:
-        return _charset_element(forced, asked) + _emit(asked, record, _lossy_encoder(forced, reading))
+        body = _emit(asked, record, _lossy_encoder(forced, reading, losses.append))
+        return Given(_charset_element(forced, asked) + body, bool(losses))
     for chosen in (wanted, charset.ASCII):
         if chosen is not None and chosen.is_sound:
             try:
-                encode = _cutting(_strict_encoder(chosen), reading)
-                return _charset_element(chosen, asked) + _emit(asked, record, encode)
+                body = _emit(asked, record, _cutting(_strict_encoder(chosen), reading, losses.append))
             except UnicodeEncodeError:
-                continue
-    return _charset_element(charset.UTF8, asked) + _emit(asked, record, _cutting(_as_stored, reading))
+                losses.clear()
+            else:
+                return Given(_charset_element(chosen, asked) + body, bool(losses))
+    body = _emit(asked, record, _cutting(_as_stored, reading, losses.append))
+    return Given(_charset_element(charset.UTF8, asked) + body, bool(losses))
 
 
 def _charset_element(chosen: CharacterSet, asked: Plan) -> bytes:
@@ -211,18 +224,20 @@ def _strict_encoder(chosen: CharacterSet) -> Encode:
     return encode
 
 
-def _lossy_encoder(chosen: CharacterSet, reading: Reading) -> Encode:
+def _lossy_encoder(chosen: CharacterSet, reading: Reading, on_loss: OnLoss) -> Encode:
     def encode(value: bytes, step: Step) -> bytes:
         if value.isascii() and not reading.cuts:
             return value
         text, is_name = value.decode("utf-8").rstrip(" "), step.vr == "PN"
         shown = fitted(charset.transliterate(text, chosen, person_name=is_name), step.tag, step.vr, reading)
+        if shown != text:
+            on_loss(step.tag)
         return _padded(chosen.encode(shown, person_name=is_name))
 
     return encode
 
 
-def _cutting(encode: Encode, reading: Reading) -> Encode:
+def _cutting(encode: Encode, reading: Reading, on_loss: OnLoss) -> Encode:
     """Cut what is too long before it is encoded."""
     if not reading.cuts:
         return encode
@@ -232,6 +247,7 @@ def _cutting(encode: Encode, reading: Reading) -> Encode:
         shown = fitted(text, step.tag, step.vr, reading)
         if shown == text:
             return encode(value, step)
+        on_loss(step.tag)
         return encode(_padded(shown.encode("utf-8")), step)
 
     return cut_and_encode

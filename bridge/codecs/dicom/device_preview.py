@@ -63,10 +63,10 @@ def preview(
 
     patient_id_length: what it keeps of a number, 0 for all. wanted: the set that its query declares.
     """
-    got = answers.answer(_ASKED, encoded, wanted, reading)
+    got = answers.give(_ASKED, encoded, wanted, reading).identifier
     full = got
     if reading.cuts:
-        full = answers.answer(_ASKED, encoded, wanted, Reading(reading.character_set))
+        full = answers.give(_ASKED, encoded, wanted, Reading(reading.character_set)).identifier
     stored, spelled, shown = (dict(_texts(one)) for one in (encoded, full, got))
     texts = [_shown(tag, stored[tag], spelled.get(tag, ""), shown.get(tag, ""), patient_id_length) for tag in stored]
     return Preview(_declared(got), tuple(sorted(texts, key=lambda one: one.keyword != "PatientName")))

@@ -68,7 +68,7 @@ def find_answers(
     reading = Reading(charset.parse_setting(charset_setting))
     for record in records(entry, query.level):
         if _matches(record, query):
-            yield answers.answer(plan, answers.encode_record(_encoded(record)), query.character_set, reading)
+            yield answers.give(plan, answers.encode_record(_encoded(record)), query.character_set, reading).identifier
 
 
 def records(entry: StudyEntry, level: str) -> Iterator[Texts]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from bridge.codecs.dicom import answers, charset, values, worklist_details, worklist_model
-from bridge.codecs.dicom.answers import OnLoss
+from bridge.codecs.dicom.answers import Given, Plan
+from bridge.codecs.dicom.charset import CharacterSet
 from bridge.codecs.dicom.device_text import FOLLOWS, Reading
 from bridge.codecs.dicom.worklist_query import WorklistQuery
 from bridge.domain import matching
@@ -79,22 +81,23 @@ def encode(entry: WorklistEntry) -> bytes:
     return answers.encode_record(root)
 
 
-def answer(
-    encoded: bytes,
-    query: WorklistQuery,
-    transfer_syntax_uid: str,
-    reading: Reading = FOLLOWS,
-    on_loss: OnLoss | None = None,
-) -> tuple[int, bytes]:
-    """
-    Return status and identifier that answer *query* with the stored item *encoded*.
+class Answering(NamedTuple):
+    """How one query is answered. status: of every answer; keys we do not know have zero length (FF01)."""
 
-    Exactly the keys asked for, at every level; ones we do not know with zero length (FF01). reading: what the
-    device can take. on_loss: told of each value that it gets less of. Source: PS3.4 K.2.2.1.2, K.4.1.1.4.
-    """
-    asked = answers.plan(query.keys, transfer_syntax_uid)
+    status: int
+    asked: Plan
+    wanted: CharacterSet | None
+    reading: Reading
+
+    def give(self, encoded: bytes) -> Given:
+        """Return the answer from the stored item *encoded*: exactly the keys asked for. Source: PS3.4 K.2.2.1.2."""
+        return answers.give(self.asked, encoded, self.wanted, self.reading)
+
+
+def answering(query: WorklistQuery, transfer_syntax_uid: str, reading: Reading = FOLLOWS) -> Answering:
+    """Return how *query* is answered. reading: what the device can take. Source: PS3.4 K.4.1.1.4."""
     status = PENDING if query.is_fully_supported else PENDING_WITH_UNSUPPORTED_KEYS
-    return status, answers.answer(asked, encoded, query.character_set, reading, on_loss)
+    return Answering(status, answers.plan(query.keys, transfer_syntax_uid), query.character_set, reading)
 
 
 def _patient(entry: WorklistEntry) -> Values:

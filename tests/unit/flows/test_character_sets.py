@@ -11,7 +11,7 @@ from pydicom.filereader import read_dataset
 
 from bridge.codecs.dicom.charset import parse_setting
 from bridge.codecs.dicom.device_text import Reading
-from bridge.codecs.dicom.worklist_item import WorklistEntry, answer, encode
+from bridge.codecs.dicom.worklist_item import WorklistEntry, answering, encode
 from bridge.codecs.dicom.worklist_query import to_worklist_query
 from bridge.codecs.hl7 import er7
 from bridge.codecs.hl7.charset import decode
@@ -78,7 +78,9 @@ def on_the_worklist(found: Mapped, charset: str = "") -> Dataset:
     (entry,) = entries(found, lambda modality: ("CT1",))
     item = encode(WorklistEntry(entry.patient, entry.order, entry.steps[0]))
     asked = to_worklist_query(encoded(identifier({}, PatientName="")), IMPLICIT)
-    return read_dataset(BytesIO(answer(item, asked, IMPLICIT, Reading(parse_setting(charset)))[1]), True, True)
+    return read_dataset(
+        BytesIO(answering(asked, IMPLICIT, Reading(parse_setting(charset))).give(item).identifier), True, True
+    )
 
 
 @pytest.mark.parametrize(("declared", "codec", "sent", "name"), SETS)

@@ -43,7 +43,7 @@ def sent(name: str, how: Reading) -> str:
     """Return the name of the answer as pydicom reads it."""
     stored = answers.encode_record({PATIENT_NAME: name.encode("utf-8")})
     asked = answers.plan((Key(PATIENT_NAME, vr_of(PATIENT_NAME)),), "1.2.840.10008.1.2")
-    got = read_dataset(BytesIO(answers.answer(asked, stored, None, how)), True, True)
+    got = read_dataset(BytesIO(answers.give(asked, stored, None, how).identifier), True, True)
     got.decode()
     # pydicom 3 leaves the escape sequence of GB 2312 in the text it decodes.
     return str(got.PatientName).replace("\x1b$)A", "")

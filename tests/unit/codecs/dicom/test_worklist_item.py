@@ -11,7 +11,7 @@ from pydicom.filereader import read_dataset
 
 from bridge.codecs.dicom.charset import parse_setting
 from bridge.codecs.dicom.device_text import Reading
-from bridge.codecs.dicom.worklist_item import WorklistEntry, answer, encode
+from bridge.codecs.dicom.worklist_item import WorklistEntry, answering, encode
 from bridge.codecs.dicom.worklist_query import to_worklist_query
 from bridge.domain.details import Finding
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
@@ -59,7 +59,8 @@ def ask(query: Dataset, entry: WorklistEntry = ENTRY, syntax: str = IMPLICIT, ch
     """Put *query* to *entry* and read the answer back with pydicom."""
     implicit = syntax == IMPLICIT
     asked = to_worklist_query(encoded(query, implicit=implicit), syntax)
-    status, data = answer(encode(entry), asked, syntax, Reading(parse_setting(charset)))
+    how = answering(asked, syntax, Reading(parse_setting(charset)))
+    status, data = how.status, how.give(encode(entry)).identifier
     return status, read_dataset(BytesIO(data), implicit, True)
 
 
@@ -124,7 +125,8 @@ def test_listed_sub_keys_come_back_alone() -> None:
 def test_unknown_keys_come_back_empty_with_ff01_and_private_ones_with_their_creator() -> None:
     private = element(0x00190010, b"ACME 1.0") + element(0x00191001, b"") + element(0x001B1001, b"")
     asked = to_worklist_query(element(0x00102160, b"") + private, IMPLICIT)
-    status, data = answer(encode(ENTRY), asked, IMPLICIT)
+    how = answering(asked, IMPLICIT)
+    status, data = how.status, how.give(encode(ENTRY)).identifier
     assert status == 0xFF01
     kept = element(0x00190010, b"ACME 1.0") + element(0x00191001, b"")
     assert data == element(0x00102160, b"") + kept
@@ -155,7 +157,8 @@ def test_the_caller_gets_its_own_character_set(name: str, wanted: str, setting: 
         else element(0x00080005, wanted.encode().ljust(len(wanted) + len(wanted) % 2))
         + encoded(identifier(PatientName=""))
     )
-    _, data = answer(encode(named(name)), to_worklist_query(query, IMPLICIT), IMPLICIT, Reading(parse_setting(setting)))
+    how = answering(to_worklist_query(query, IMPLICIT), IMPLICIT, Reading(parse_setting(setting)))
+    data = how.give(encode(named(name))).identifier
     item = read_dataset(BytesIO(data), True, True)
     assert item.SpecificCharacterSet == used
     assert str(item.PatientName) == shown
