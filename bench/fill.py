@@ -77,14 +77,20 @@ def _copies(lot: Iterable[Item], by_station: dict[str, _Template], keys: dict[st
     for item in lot:
         template = by_station[item.station]
         words = list(_words(template.item, item))
-        new_keys: dict[tuple[str, int], int] = {}
+        new_keys = _new_keys(template, keys)
         for table in _COPIED:
-            for row in template.rows[table]:
-                if "key" in row:
-                    new_keys[table, row["key"]] = keys[table]
-                    keys[table] += 1
-                copies[table].append(_copy(table, row, words, new_keys))
+            copies[table] += [_copy(table, row, words, new_keys) for row in template.rows[table]]
     return copies
+
+
+def _new_keys(template: _Template, keys: dict[str, int]) -> dict[tuple[str, int], int]:
+    """Take the next key for each row that has one of its own; return it by table and the key that the template has."""
+    new_keys: dict[tuple[str, int], int] = {}
+    for table in keys:
+        for row in template.rows[table]:
+            new_keys[table, row["key"]] = keys[table]
+            keys[table] += 1
+    return new_keys
 
 
 def _words(old: Item, new: Item) -> Iterator[tuple[str, str]]:
