@@ -71,6 +71,7 @@ def today() -> str:
     return render_template(
         "exams/today.html",
         **_shown(view, drawn),
+        is_cut=len(day.cards) == _BOARD_MAX,
         etag=day.etag,
         newest=newest,
         changed=_changed(request.args.get("changed", "")),

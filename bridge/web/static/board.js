@@ -19,7 +19,8 @@
   function held() {
     if (dragged) return dragged;
     const focused = document.activeElement?.closest?.("#board .card");
-    return focused || document.querySelector("#board .card:hover");
+    // A finger leaves its hover behind; only a pointer that is there counts.
+    return focused || (matchMedia("(hover: hover)").matches ? document.querySelector("#board .card:hover") : null);
   }
 
   function say(sentence) {
