@@ -109,12 +109,11 @@ def _fields(problem: problems.Problem) -> dict[str, Any]:
 def _chosen(*kinds: str) -> str:
     """Return the media type to answer with: the parameter accept, else the header. Source: PS3.18 8.3.3.1."""
     asked = request.args.get("accept", "")
-    if asked:
-        found = next((kind for kind in kinds if kind == asked.partition(";")[0].strip()), None)
-    elif "Accept" in request.headers:
-        found = request.accept_mimetypes.best_match(kinds)
-    else:
-        found = DICOM_JSON
-    if found is None:
-        raise NotAcceptable
-    return found
+    wanted = [asked] if asked else [value for value, quality in request.accept_mimetypes if quality > 0] or ["*/*"]
+    for value in wanted:
+        # What stands behind a semicolon says which parts a multipart answer has, and ours has one kind.
+        kind = value.partition(";")[0].strip().lower()
+        found = next((one for one in kinds if kind in (one, "*/*", f"{one.partition('/')[0]}/*")), None)
+        if found is not None:
+            return found
+    raise NotAcceptable
