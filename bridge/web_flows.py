@@ -55,6 +55,7 @@ def web_flows(house: House) -> WebFlows:
         change_order=calls.change_order,
         cancel_order=calls.cancel_order,
         step_changer=house.step_changer,
+        devices=house.device_desk,
         device_profiles=house.devices.every,
         order_lists=house.handed_in,
         undo_merge=calls.undo_merge,

@@ -26,6 +26,7 @@ from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
 from bridge.flows.complete_exam import ExamWatch, Patience
 from bridge.flows.create_workitem import WorkitemCreator
+from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.device_profiles import DeviceProfiles
 from bridge.flows.device_queries import Device, DeviceQueries
 from bridge.flows.enter_order import Entry
@@ -117,6 +118,11 @@ class House:
         presets = load_presets(shipped_mappings(), self.settings.bridge.mappings)
         settings = self.settings
         return DeviceProfiles(self.store, self.clock, settings.time_zone, settings.dicom.peers, presets)
+
+    @cached_property
+    def device_desk(self) -> DeviceDesk:
+        titles = [one.ae_title for one in self.settings.dicom.peers if "modality" in one.roles]
+        return DeviceDesk(self.store, self.clock, self.settings.time_zone, self.devices, titles)
 
     @cached_property
     def rules(self) -> ReconcileRules:

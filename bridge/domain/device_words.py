@@ -49,6 +49,16 @@ class ProfileLine:
     keys: tuple[str, ...]
 
 
+# What a console is most often set to; each can be written by itself, the last with code extensions.
+CHARSETS = (
+    *(name for name in _CHARSETS if not name.startswith("ISO 2022")),
+    "ISO 2022 IR 13\\ISO 2022 IR 87",
+    "\\ISO 2022 IR 87",
+    "\\ISO 2022 IR 149",
+    "\\ISO 2022 IR 58",
+)
+
+
 def profile_lines(profile: DeviceProfile) -> tuple[ProfileLine, ...]:
     """Return what *profile* says, in the order in which a person would ask."""
     lines = [

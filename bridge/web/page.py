@@ -29,7 +29,7 @@ DESKS = (
     ("Authorizations", "billing.authorizations", Permission.BILL, "to_release"),
     ("Messages", "messages.listed", Permission.READ_MESSAGES, "failed_messages"),
     ("Deliveries", "it.deliveries", Permission.READ_DELIVERIES, "dead"),
-    ("Devices & servers", "it.peers", Permission.READ_PEERS, ""),
+    ("Devices & servers", "devices.listed", Permission.READ_PEERS, ""),
     ("Audit", "admin.audit", Permission.READ_AUDIT, ""),
     ("People & tokens", "admin.users", Permission.ADMINISTER, ""),
 )
@@ -122,6 +122,9 @@ _ACTIONS = {
     "queries_listed": "listed what devices asked of the worklist",
     "query_viewed": "looked at a device's query of the worklist",
     "worklist_tried": "tried a device's query of the worklist",
+    "device_viewed": "looked at what a device is shown",
+    "device_changed": "changed what a device is shown",
+    "name_previewed": "looked how a name reads on a device",
     "study_viewed": "looked at a study",
     "message_viewed": "read a message",
     "messages_listed": "listed messages",

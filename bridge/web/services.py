@@ -15,6 +15,7 @@ from bridge.domain.worklist_query import KeptQuery
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.change_step import StepChanger
 from bridge.flows.create_workitem import WorkitemCreator
+from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
@@ -179,6 +180,7 @@ class WebFlows:
     change_order: ChangeOrder
     cancel_order: CancelOrder
     step_changer: StepChanger
+    devices: DeviceDesk
     device_profiles: Callable[[ReadTx], Mapping[str, DeviceProfile]]
     order_lists: OrderLists
     undo_merge: UndoMerge

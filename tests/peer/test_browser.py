@@ -244,7 +244,8 @@ PAGES = [
     "/messages/replays",
     "/messages/replays/1",
     "/deliveries",
-    "/peers",
+    "/devices",
+    "/devices/CT1",
     "/audit",
     "/users",
     "/exams/order-1",
@@ -291,7 +292,8 @@ def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> Non
             "/exams/order-1",
             "/messages",
             "/messages/1",
-            "/peers",
+            "/devices",
+            "/devices/CT1",
         ):
             page.goto(path)
             assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)

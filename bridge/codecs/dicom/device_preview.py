@@ -72,6 +72,18 @@ def preview(
     return Preview(_declared(got), tuple(sorted(texts, key=lambda one: one.keyword != "PatientName")))
 
 
+def may_lose(encoded: bytes, reading: Reading, patient_id_length: int = 0) -> bool:
+    """Say whether the stored item *encoded* is worth a preview: plain letters are lost on no device that cuts nothing."""
+    if reading.cuts or patient_id_length:
+        return True
+    if reading.character_set is None:
+        return False
+    record = answers.read_record(encoded)
+    steps = answers.read_items(record.get(_STEP_SEQUENCE, b""))
+    texts = [record.get(tag, b"") for tag in _AT_ROOT] + [step.get(tag, b"") for step in steps for tag in _IN_STEP]
+    return not all(text.isascii() for text in texts)
+
+
 def preview_name(patient_name: str, reading: Reading, wanted: CharacterSet | None = None) -> Preview:
     """Return how a person name reads on a device."""
     return preview(answers.encode_record({PATIENT_NAME: values.person_name(patient_name)}), reading, 0, wanted)

@@ -88,15 +88,3 @@ def drop(delivery_key: int) -> Response:
     """Give it up."""
     services().flows.drop_delivery(delivery_key=delivery_key, actor=caller().name)
     return redirect(url_for("it.delivery", delivery_key=delivery_key), 303)
-
-
-@blueprint.get("/peers")
-@needs(Permission.READ_PEERS)
-def peers() -> str:
-    """Show devices, servers and payers as the settings name them, and our own listeners."""
-    with services().store.read() as tx:
-        tally = counts.unsettled_deliveries(tx)
-    waiting: dict[str, int] = {}
-    for (destination, _), number in tally.items():
-        waiting[destination] = waiting.get(destination, 0) + number
-    return render_template("it/peers.html", settings=services().settings, waiting=waiting)

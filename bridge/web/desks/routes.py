@@ -6,6 +6,7 @@ from bridge.web.desks import (
     admin,
     billing,
     board,
+    devices,
     entry,
     exams,
     intake,
@@ -29,5 +30,6 @@ blueprints = (
     messages.blueprint,
     replays.blueprint,
     it.blueprint,
+    devices.blueprint,
     admin.blueprint,
 )
