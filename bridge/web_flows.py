@@ -38,6 +38,8 @@ def web_flows(house: House) -> WebFlows:
         site_names=calls.site_names,
         explain_worklist=house.explainer.explain,
         explain_order=house.explainer.explain_order,
+        list_worklist=house.explainer.listed,
+        kept_off=house.explainer.kept_off,
         usual_query=house.worklist_trial.usual,
         try_worklist=house.worklist_trial.run,
         read_queries=house.device_queries.read,

@@ -53,8 +53,7 @@ def worklist(ae_title: str, number: str | None, queries: bool, config: Path | No
 
 
 def _list_items(house: House, ae_title: str, as_json: bool) -> None:
-    with house.store.read() as tx:
-        found = worklists.items(tx, ae_title, limit=_LIMIT)
+    found = house.explainer.listed(ae_title, limit=_LIMIT)
     _note(house, "worklist_viewed", [row.patient.key for row in found if row.patient is not None])
     if as_json:
         print_json({"items": [_item(row) for row in found]})

@@ -185,13 +185,17 @@ def refusal_words(query: KeptQuery) -> str:
 def _by_queries(case: Case, say: Saying) -> tuple[bool, tuple[Reason, ...]]:
     """Judge by what the device asks: its own station's steps where nothing is known."""
     telling = [look for look in case.looks if not look.is_of_another]
-    finding = next((look for look in case.looks if look.finds), None)
+    finding = next((look for look in telling if look.finds), None)
     if finding is not None and case.is_beyond_maximum:
-        return False, (
-            Reason("cut", f"{case.title}'s list ends before it: as many steps as it is sent start earlier."),
-        )
-    if finding is not None:
+        what = f"{case.title}'s list ends before it: as many steps as it is sent start earlier."
+        return False, (Reason("cut", what, finding.query.key),)
+    if finding is not None and finding is telling[0]:
         return True, tuple(_found(case, finding, say))
+    if finding is not None:
+        # Two lists side by side, today's and tomorrow's, are both on the device; what it asked long before is not.
+        is_recent = telling[0].query.last_asked_at - finding.query.last_asked_at <= _SIDE_BY_SIDE
+        also = _found(case, finding, say) if is_recent else _sent(case, say)
+        return is_recent, (*_hidden(case, telling[0], say), *also)
     if telling:
         return False, (*_elsewhere(case), *_hidden(case, telling[0], say), *_meant(case, say))
     if case.is_elsewhere:

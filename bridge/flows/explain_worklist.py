@@ -11,7 +11,7 @@ from bridge.codecs.dicom import asked_keys
 from bridge.codecs.dicom.asked_keys import AskedKeys
 from bridge.domain.device_profile import facts_of, hidden_by
 from bridge.domain.near_numbers import near_numbers
-from bridge.domain.order import LIVE, Order, Step, StepStatus
+from bridge.domain.order import LIVE, WAITING, Order, Step, StepStatus
 from bridge.domain.worklist_query import KeptQuery
 from bridge.domain.worklist_reasons import (
     Case,
@@ -24,16 +24,18 @@ from bridge.domain.worklist_reasons import (
     judge,
     key_reason,
 )
-from bridge.domain.worklist_search import WorklistSearch
+from bridge.domain.worklist_search import STATION, Criterion, WorklistSearch
 from bridge.flows import match_keys
-from bridge.flows.device_queries import NO_LIST, Asked, Device, DeviceQueries
+from bridge.flows.device_queries import NO_LIST, Asked, Device, DeviceOf, DeviceQueries
 from bridge.store import orders, worklist
 from bridge.store.db import ReadTx, Store
 from bridge.store.listings import people, worklists
 from bridge.store.listings.people import Person
+from bridge.store.listings.worklists import WorklistRow
 
 _ORDERS_MAX: Final = 10
 _HELD_AGAINST_MAX: Final = 8
+_STATIONS_MAX: Final = 5
 _IN_STEP = frozenset(
     {"ScheduledStationAETitle", "Modality", "ScheduledPerformingPhysicianName", "ScheduledStationName"}
     | {"ScheduledProcedureStepStartDate", "ScheduledProcedureStepStartTime", "ScheduledProcedureStepID"}
@@ -113,6 +115,31 @@ class Explainer:
         shown = any(one.shown for one in steps)
         return Explanation(number, device.title, recognised, shown, reasons, tuple(steps), listed)
 
+    def listed(self, title: str, *, limit: int, after: int = 0) -> list[WorklistRow]:
+        """
+        Return what a device gets when it asks for its own steps, by start time; every open entry for "".
+
+        after: how many to leave out.
+        """
+        with self._store.read() as tx:
+            if not title:
+                return worklists.items(tx, "", limit=limit, after=after)
+            device = self._queries.device_of(tx, title)
+            own = WorklistSearch((Criterion(STATION, values=device.profile.titles),))
+            most = min(after + limit, device.profile.max_results)
+            found = worklist.find(tx, own, most, device.asking.seen)[after:]
+            return worklists.of_steps(tx, [one.step_key for one in found])
+
+    def kept_off(self, order_key: int) -> list[tuple[str, Reason]]:
+        """Return whose list an open order's steps are kept off, "" for everybody's, and why: by rules alone, no query is looked at."""
+        found: list[tuple[str, Reason]] = []
+        with self._store.read() as tx:
+            order = orders.get(tx, order_key)
+            for step in orders.steps_of(tx, order_key):
+                if step.status in WAITING:
+                    found += _kept_off_lists(tx, step, order, self._queries.device_of)
+        return list(dict.fromkeys(found))
+
     def hidden(self, tx: ReadTx, step_key: int, device: Device, search: WorklistSearch) -> tuple[Reason, ...]:
         """Return what hides the step in row *step_key* from a device that asks for *search*, () if nothing does."""
         (step,) = orders.get_steps(tx, [step_key])
@@ -167,6 +194,15 @@ def _kept_off(tx: ReadTx, step: Step, order: Order, device: Device) -> tuple[Rea
     elif incomplete:
         reasons.append(incomplete_reason(incomplete))
     return tuple(reasons)
+
+
+def _kept_off_lists(tx: ReadTx, step: Step, order: Order, device_of: DeviceOf) -> list[tuple[str, Reason]]:
+    """Return why a waiting step is on nobody's list, or else why it is not on which of its own devices' lists."""
+    anybodys = _kept_off(tx, step, order, device_of(tx, ""))
+    if anybodys:
+        return [("", why) for why in anybodys]
+    titles = step.scheduled_station_ae_title[:_STATIONS_MAX]
+    return [(title, why) for title in titles for why in _kept_off(tx, step, order, device_of(tx, title))]
 
 
 def _looks(tx: ReadTx, step: Step, asked: Sequence[Asked], device: Device, *, is_kept_off: bool) -> Iterable[Look]:

@@ -12,6 +12,7 @@ from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.worklist_query import KeptQuery
+from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.change_step import StepChanger
 from bridge.flows.create_workitem import WorkitemCreator
@@ -25,6 +26,13 @@ from bridge.flows.try_worklist import Trial, Wanted
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, Store
+from bridge.store.listings.worklists import WorklistRow
+
+
+class ListWorklist(Protocol):
+    """Return what a device gets when it asks for its own steps; every open entry for ""."""
+
+    def __call__(self, title: str, *, limit: int, after: int = 0) -> list[WorklistRow]: ...
 
 
 class DecideStudy(Protocol):
@@ -154,7 +162,7 @@ class WebFlows:
     sections of plain values ("site", "worklist", "trace", "missing", "ignored" …) and stores nothing. site_names: every
     site, then every preset, with what is said about it. mapping_faults: looks at the mapping files, and
     says what is wrong with them as they are now. explain_worklist: a number and a device's title in, explain_order: an
-    order's row and a title. usual_query: what a device asks, or asked in the row that is named, for try_worklist to ask it.
+    order's row and a title. kept_off: whose lists an order's open steps are kept off, "" for everybody's. usual_query: what a device asks, or asked in the row that is named, for try_worklist to ask it.
     read_queries: what each asks, None where it cannot be read.
     """
 
@@ -163,6 +171,8 @@ class WebFlows:
     site_names: Callable[[], Mapping[str, str]]
     explain_worklist: Callable[[str, str], Explanation]
     explain_order: Callable[[int, str], Explanation]
+    list_worklist: ListWorklist
+    kept_off: Callable[[int], Sequence[tuple[str, Reason]]]
     usual_query: Callable[[str, int | None], Wanted]
     try_worklist: Callable[[Wanted], Trial]
     read_queries: Callable[[Sequence[KeptQuery]], list[AskedKeys | None]]

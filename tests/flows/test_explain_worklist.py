@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from bridge.clock import FixedClock
+from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.flows.explain_worklist import Explanation
+from bridge.store import worklist_queries
 from bridge.wiring import House
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, STRANGER, adt, order
-from tests.flows.asking import say
+from tests.flows.asking import IMPLICIT, encode_query, say
 from tests.flows.worklist_devices import DICOM, Door, associate, open_door, query, remembered
 from tests.product.running import wait_for
 
@@ -29,6 +36,19 @@ def database_url(sqlite_template: Path, tmp_path: Path) -> str:
     """One engine: the matcher's agreement on both is proven where it lives."""
     shutil.copy(sqlite_template, tmp_path / "bridge.db")
     return f"sqlite:///{tmp_path / 'bridge.db'}"
+
+
+@contextmanager
+def counted_statements() -> Iterator[list[str]]:
+    """Collect what reaches the database on whichever connection."""
+    seen: list[str] = []
+
+    def trace(connection: Any, _record: Any, _proxy: Any) -> None:
+        connection.set_trace_callback(seen.append)
+
+    event.listen(Pool, "checkout", trace)
+    yield seen
+    event.remove(Pool, "checkout", trace)
 
 
 class Hospital:
@@ -267,3 +287,76 @@ class TestTurnedAway:
         hospital.later(minutes=1)
         hospital.ask(query(station="CT1"))
         assert hospital.codes("A1") == ["sent"]
+
+
+class TestProfiles:
+    def hospital_of(self, make_house: MakeHouse, **worklist: object) -> House:
+        peer = {"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}
+        return make_house(FixedClock(TEN), dicom={"port": 0, "peers": [peer | worklist]})
+
+    def test_a_list_that_ends_before_it(self, make_house: MakeHouse) -> None:
+        house = self.hospital_of(make_house, worklist={"max_results": 1})
+        say(house, order(PLAIN, "A1"), order(STRANGER, "A2", start="20260302113000"))
+        with open_door(house) as door:
+            assert len(door.find(query(station="CT1"))) == 1
+        found = house.explainer.explain("A2", "CT1")
+        assert (found.shown, found.reasons[0].code) == (False, "cut")
+        assert house.explainer.explain("A1", "CT1").shown
+        assert remembered(house)[0].asked.was_cut
+
+    def test_a_query_without_what_the_profile_requires(self, make_house: MakeHouse) -> None:
+        house = self.hospital_of(make_house, worklist={"required_keys": ["PatientID"], "without_required": "empty"})
+        say(house, order(PLAIN, "A1"))
+        with open_door(house) as door:
+            assert door.find(query(station="CT1")) == []
+        found = house.explainer.explain("A1", "CT1")
+        assert not found.shown
+        assert found.reasons[0].sentence == "CT1's query of 10:00 does not ask for PatientID, as its settings require."
+
+    def test_a_query_that_the_profile_refuses(self, make_house: MakeHouse) -> None:
+        house = self.hospital_of(make_house, worklist={"required_keys": ["PatientID"]})
+        say(house, order(PLAIN, "A1"))
+        with open_door(house) as door:
+            association = associate(door.port, "CT1")
+            list(association.send_c_find(query(station="CT1"), "1.2.840.10008.5.1.4.31"))
+            association.release()
+        found = house.explainer.explain("A1", "CT1")
+        assert (found.shown, found.reasons[0].code) == (False, "failed")
+        assert found.reasons[0].sentence.endswith(
+            "(C001), because it asks for none of the keys that its settings require."
+        )
+
+    def test_an_alias_is_the_same_device(self, make_house: MakeHouse) -> None:
+        house = self.hospital_of(make_house, aliases=["OLDCT"])
+        say(house, order(PLAIN, "A1"))
+        with open_door(house) as door:
+            assert len(door.find(query(station="OLDCT"), "OLDCT")) == 1
+        found = house.explainer.explain("A1", "OLDCT")
+        assert (found.title, found.shown, found.reasons[0].code) == ("CT1", True, "sent")
+
+
+def test_two_lists_side_by_side_are_both_on_the_device(hospital: Hospital) -> None:
+    hospital.say(order(PLAIN, "A1"))
+    hospital.ask(query(station="CT1", date=TODAY))
+    hospital.later(minutes=5)
+    hospital.ask(query(station="CT1", date="20260303"))
+    assert hospital.why("A1")[0]
+    assert hospital.codes("A1") == ["key:ScheduledProcedureStepStartDate", "sent"]
+    hospital.later(hours=2)
+    hospital.ask(query(station="CT1", date="20260303"))
+    assert not hospital.why("A1")[0]
+
+
+def test_an_explanation_costs_a_bounded_number_of_statements(hospital: Hospital) -> None:
+    """However much a device has asked, and of however many keys."""
+    hospital.say(*(order(PLAIN, f"A{number}") for number in range(3)))
+    asked = AskedQuery("CT1", "127.0.0.1", "a", QueryOutcome.ANSWERED, "BRIDGE", 0, transfer_syntax_uid=IMPLICIT)
+    with hospital.house.store.write() as tx:
+        for number in range(300):
+            keys = query(station=f"X{number}", modality="MR", date="20260305", PatientName="NOBODY", PatientID="77")
+            worklist_queries.add(tx, replace(asked, identifier=encode_query(keys)), 1, TEN, TEN)
+    with counted_statements() as seen:
+        hospital.explain(PLAIN.patient_id)
+    steps, queries, keys = 3, 40, 5
+    # Each step against each query, and against each key of eight; each query's device is looked up.
+    assert 0 < len(seen) <= steps * (12 + queries + 8 * keys) + 2 * queries + 20

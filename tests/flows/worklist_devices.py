@@ -10,10 +10,12 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE
 from pynetdicom.sop_class import ModalityWorklistInformationFind  # type: ignore[attr-defined]
 
-from bridge.domain.worklist_query import KeptQuery
+from bridge.domain.worklist_query import AskedQuery, KeptQuery, QueryOutcome
 from bridge.roles.dicom import DicomRole
 from bridge.store import worklist_queries
 from bridge.wiring import House
+from tests.fakes.console import Console
+from tests.flows.asking import IMPLICIT, encode_query
 
 DICOM = {
     "port": 0,
@@ -81,3 +83,19 @@ def remembered(house: House, calling: str = "") -> list[KeptQuery]:
     """Return what was asked, newest first."""
     with house.store.read() as tx:
         return worklist_queries.listed(tx, calling, limit=100)
+
+
+def device_asked(console: Console, calling: str = "CT1", **keys: str) -> int:
+    """Let a device have asked something twice, long enough ago to be kept; returns the query's row."""
+    one = AskedQuery(
+        calling,
+        "10.0.0.5",
+        "a1",
+        QueryOutcome.ANSWERED,
+        "BRIDGE",
+        0,
+        identifier=encode_query(query(**keys)),
+        transfer_syntax_uid=IMPLICIT,
+    )
+    with console.store.write() as tx:
+        return worklist_queries.add(tx, one, 2, console.clock.now(), console.clock.now())

@@ -19,6 +19,7 @@ from bridge.web.server import HttpServer
 from bridge.wiring import House
 from tests.fakes.clinic import AT
 from tests.fakes.console import ORDER, PASSWORD, Console
+from tests.flows.worklist_devices import device_asked
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -225,11 +226,40 @@ def test_a_replay_shows_its_progress_without_a_reload(page: Page, console: Conso
     assert page.get_by_role("button", name="Stop it").count() == 0
 
 
+@pytest.mark.parametrize("width", [360, 1440])
+def test_why_a_patient_is_not_on_it_is_asked_and_tried(page: Page, console: Console, width: int) -> None:
+    console.order()
+    device_asked(console, modality="MR", station="CT1")
+    enter(page, console, Role.IT)
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto("/worklist?as=CT1")
+    page.get_by_label("Why is a patient on it, or not?").fill("A1")
+    page.get_by_role("button", name="Explain").click()
+    page.wait_for_url("**/worklist/explain/1?as=CT1")
+    assert page.get_by_role("heading", level=1).inner_text() == "A1 is not shown to CT1"
+    assert "asks for Modality MR; this step is CT." in page.locator(".outcome").inner_text()
+    page.locator(".outcome").get_by_role("link", name="the query").click()
+    page.get_by_role("link", name="Ask this again as CT1").click()
+    assert page.get_by_label("Modality", exact=True).input_value() == "MR"
+    assert page.get_by_role("heading", name="It gets 0 items").count() == 1
+    page.get_by_label("Modality", exact=True).fill("")
+    page.get_by_role("button", name="Ask as CT1").click()
+    page.get_by_role("heading", name="It gets 1 item").wait_for()
+    page.locator("details.sheet summary").first.click()
+    assert "(0010,0010)" in page.locator("details.sheet").first.inner_text()
+    assert "A1" not in page.url
+
+
 PAGES = [
     "/today?day=2026-03-02",
     "/today?day=2026-03-02&device=CT1",
     "/today/steps/1",
     "/worklist",
+    "/worklist?as=CT1",
+    "/worklist/explain/order-1?as=CT1",
+    "/worklist/queries",
+    "/worklist/queries/1",
+    "/worklist/test?as=CT1",
     "/mismatches",
     "/mismatches/study/1",
     "/merges",
@@ -257,6 +287,7 @@ PAGES = [
 def test_no_page_is_wider_than_the_screen(page: Page, console: Console, width: int) -> None:
     console.order(name="VANDERMEULEN-KONSTANTINOPOLSKAYA^ALEXANDRA MARGUERITE^JOSEPHINE")
     console.images(UID)
+    device_asked(console, modality="MR", PatientName="VANDERMEULEN-KONSTANTINOPOLSKAYA^ALEXANDRA*")
     ask_replay(console.store, console.clock, MessageFilter(state="applied"), "user:it", dry_run=True)
     enter(page, console)
     page.set_viewport_size({"width": width, "height": 740})
@@ -281,6 +312,7 @@ def test_pages_work_without_scripts(browser: object, address: str, console: Cons
 
 def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> None:
     console.order()
+    device_asked(console, modality="MR")
     enter(page, console)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -289,6 +321,9 @@ def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> Non
             "/today?device=CT1",
             "/today/steps/1",
             "/worklist",
+            "/worklist/explain/order-1?as=CT1",
+            "/worklist/queries/1",
+            "/worklist/test?as=CT1",
             "/exams/order-1",
             "/messages",
             "/messages/1",

@@ -7,7 +7,6 @@ from flask import Blueprint, Response, jsonify, request
 from bridge.domain.accounts import Permission
 from bridge.flows.explain_worklist import Explanation
 from bridge.store import worklist_queries
-from bridge.store.listings import worklists
 from bridge.web import paging, reads
 from bridge.web.access import needs, services
 from bridge.web.api import shapes, worklist_shapes
@@ -21,8 +20,7 @@ blueprint = Blueprint("api_worklist", __name__, url_prefix="/api/worklist")
 def worklist() -> Response:
     """Return what a device would get (as=AE title), or every live entry."""
     title, size, start = request.args.get("as", ""), paging.limit(), paging.before() or 0
-    with services().store.read() as tx:
-        rows, more = paging.cut(worklists.items(tx, title, limit=size + 1, after=start), size)
+    rows, more = paging.cut(services().flows.list_worklist(title, limit=size + 1, after=start), size)
     reads.note("worklist_viewed", detail={"as": title, "count": len(rows)})
     following = paging.next_url(start + size if more else None, (), **{"as": title})
     return jsonify(items=[shapes.worklist_row(row) for row in rows], next=following)

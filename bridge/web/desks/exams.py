@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
 from bridge.domain.by_hand import may_take_back
+from bridge.domain.order import WAITING
 from bridge.flows.sign_in import remember_search
 from bridge.store.listings.exam_detail import Exam
 from bridge.web import reads
@@ -58,9 +61,21 @@ def document(document_key: int) -> Response:
     return reads.open_document(document_key)
 
 
+def _kept_off(order_key: int | None) -> list[dict[str, str]]:
+    """Return whose worklist an exam that waits is kept off, and why."""
+    found: list[dict[str, str]] = []
+    for title, why in services().flows.kept_off(order_key) if order_key is not None else ():
+        parameters: dict[str, Any] = {"order_key": order_key} | ({"as": title} if title else {})
+        may = caller().may(Permission.EXPLAIN_WORKLIST)
+        address = url_for("worklist.explained_order", **parameters) if may else ""
+        whose = f"{title}'s worklist" if title else "every worklist"
+        found.append({"sentence": f"Kept off {whose}. {why.sentence}", "action": "Explain", "url": address})
+    return found
+
+
 def _problems(one: Exam) -> list[dict[str, str]]:
     """Return what is wrong, each in one sentence with the page where it is mended."""
-    found: list[dict[str, str]] = []
+    found = _kept_off(one.row.order_key) if one.order is not None and one.order.status in WAITING else []
     for study in one.studies:
         if not study.study.is_bound and not study.study.closed_reason:
             address = url_for("intake.study", study_key=study.study.key) if caller().may(Permission.DECIDE) else ""
