@@ -18,7 +18,7 @@ from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.refresh_worklist import place_of, refresh_worklist
 from bridge.store import audit, events, orders, step_changes
-from bridge.store.db import Store, WriteTx
+from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
 _MARKED = {
@@ -76,6 +76,7 @@ class StepChanger:
 
     def _change(self, seen: Seen, action: str, change: Callable[[Step], Step], now: datetime) -> None:
         with self._store.write() as tx:
+            lock(tx, "identity")
             was = _as_seen(tx, seen)
             order = orders.get(tx, was.order_key)
             step = _saved(tx, change(was))
@@ -119,6 +120,10 @@ def _saved(tx: WriteTx, step: Step) -> Step:
         raise _changed_meanwhile() from None
 
 
+def _changed_meanwhile() -> Conflict:
+    return Conflict("somebody changed this exam meanwhile: look again, then decide", code="changed_meanwhile")
+
+
 def _follow(tx: WriteTx, order: Order, step: Step, now: datetime) -> Order:
     """Bring the order in line; what a person said is the newest news on its state, and older messages change nothing."""
     status = status_of(orders.steps_of(tx, step.order_key), order.status)
@@ -133,7 +138,3 @@ def _what(was: Step, now: Step, *, undone: bool) -> str:
     if undone:
         return f"Taken back: the exam is {now.status.lower()} again, not {was.status.lower()}"
     return f"{said}, not {was.status.lower()} any more" if now.status in by_hand.back_from(was.status) else said
-
-
-def _changed_meanwhile() -> Conflict:
-    return Conflict("somebody changed this exam meanwhile: look again, then decide", code="changed_meanwhile")

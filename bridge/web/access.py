@@ -123,6 +123,11 @@ def check_form() -> None:
         raise Refused("this form is out of date: open the page again and repeat", code="form_token")
 
 
+def place() -> str:
+    """Return the address of this page with its filters, to come back to."""
+    return f"{request.path}?{request.query_string.decode('ascii', 'replace')}".rstrip("?")
+
+
 def _check() -> Response | None:
     found = _recognise()
     g.caller = found
@@ -165,7 +170,7 @@ def _recognise() -> Caller | None:
 def _ask_to_sign_in(closed: bool) -> Response:
     if closed or request.path in _FOR_MACHINES_TOO or request.method not in _SAFE:
         raise Unauthorized
-    target = "/sign-in" if request.path == "/" else f"/sign-in?next={quote(request.path)}"
+    target = "/sign-in" if request.path == "/" else f"/sign-in?next={quote(place())}"
     if request.headers.get("HX-Request"):
         return Response(status=204, headers={"HX-Redirect": target})
     return cast(Response, redirect(target, 303))

@@ -308,6 +308,7 @@ def _context() -> dict[str, Any]:
         "desks": [],
         "may": lambda permission: caller is not None and caller.may(Permission(permission)),
         "path": request.path,
+        "place": access.place(),
     }
     if caller is not None and caller.is_person:
         with here.store.read() as tx:

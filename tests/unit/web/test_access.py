@@ -194,6 +194,22 @@ def test_a_changed_or_disabled_user_is_out_at_once(console: Console) -> None:
     assert browser.get("/today").headers["Location"] == "/sign-in?next=/today"
 
 
+def test_a_locked_screen_comes_back_to_the_same_place_with_its_filters(console: Console) -> None:
+    stranger = console.app.test_client()
+    asked = stranger.get("/today?device=CT1&day=2026-03-02").headers["Location"]
+    assert asked == "/sign-in?next=/today%3Fdevice%3DCT1%26day%3D2026-03-02"
+    assert 'name="next" value="/today?device=CT1&amp;day=2026-03-02"' in stranger.get(asked).get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    "target", ["//evil.example/x", "/today?x=<b>", "https://evil.example", "/today?a=b#c", "/today?"]
+)
+def test_a_sign_in_leads_to_no_place_that_is_none_of_ours(console: Console, target: str) -> None:
+    page = console.app.test_client().get("/sign-in", query_string={"next": target}).get_data(as_text=True)
+    assert "evil" not in page
+    assert 'name="next" value="/today' not in page
+
+
 def test_a_form_without_its_token_is_refused(console: Console) -> None:
     browser = console.browser()
     assert browser.post("/users", data={"name": "eve", "role": "admin"}).status_code == 403
