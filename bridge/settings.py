@@ -205,6 +205,14 @@ class IdentitySection(Section):
                 return authority.system or (f"urn:oid:{authority.oid}" if authority.oid else _own_urn(issuer))
         return _own_urn(issuer)
 
+    def issuer_of(self, system: str) -> str:
+        """Return the name we keep for whoever a FHIR *system* stands for, "" meaning our own authority; else itself."""
+        own = system.removeprefix(_own_urn(""))
+        if not system or own != system:
+            return own or self.authority
+        found = next((one.name for one in self.authorities if self.system_of(one.name) == system), "")
+        return found or self.name_of(system.removeprefix("urn:oid:"))
+
     def oid_of(self, issuer: str) -> str:
         """Return the OID of *issuer*, "" if none is configured."""
         return next((a.oid for a in self.authorities if a.name == issuer), "")

@@ -60,6 +60,7 @@ def web_flows(house: House) -> WebFlows:
         devices=house.device_desk,
         device_profiles=house.devices.every,
         order_lists=house.handed_in,
+        receive_fhir=house.fhir_receiver.receive,
         undo_merge=calls.undo_merge,
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
@@ -104,7 +105,7 @@ class _Calls:
 
     def replay_message(self, *, message_key: int, actor: str) -> MessageState:
         self._house.live_mappings.look()
-        return MessageState(replay_message(self._house.store, self._house.receiver, message_key, actor))
+        return MessageState(replay_message(self._house.store, self._house.journal_reader, message_key, actor))
 
     def edit_message(self, *, message_key: int, text: str, actor: str) -> int:
         self._house.live_mappings.look()

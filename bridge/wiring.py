@@ -22,6 +22,7 @@ from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.answer_worklist import Answers, answer_worklist
+from bridge.flows.apply_fhir import FhirApplier
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
 from bridge.flows.complete_exam import ExamWatch, Patience
@@ -36,6 +37,8 @@ from bridge.flows.import_orders import ListQueue, OrderLists
 from bridge.flows.link_exam import ExamLinks
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.perform_workitem import WorkitemPerformer
+from bridge.flows.read_journal import JournalReader
+from bridge.flows.receive_fhir import FhirReceiver
 from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
 from bridge.flows.record_performed_step import PerformedStepRecorder
@@ -44,6 +47,7 @@ from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.device_presets import load_presets
+from bridge.mapping.fhir_fields import FhirGround
 from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
@@ -191,7 +195,26 @@ class House:
 
     @cached_property
     def replays(self) -> ReplayQueue:
-        return ReplayQueue(self.store, self.clock, self.receiver, self.live_mappings.look, owner=self.node)
+        return ReplayQueue(self.store, self.clock, self.journal_reader, self.live_mappings.look, owner=self.node)
+
+    @cached_property
+    def fhir_receiver(self) -> FhirReceiver:
+        orders = FhirApplier(self.applier, lambda: self.fhir_ground)
+        return FhirReceiver(self.store, self.clock, orders, self.applier)
+
+    @cached_property
+    def journal_reader(self) -> JournalReader:
+        return JournalReader(self.receiver, self.fhir_receiver)
+
+    @property
+    def fhir_ground(self) -> FhirGround:
+        """What FHIR orders are read by: what typed ones are, and what any site calls its devices."""
+        typed = self.typed_ground
+        names: dict[str, str] = {}
+        for site in (self.mappings.base, *self.mappings.sites):
+            names |= {name: title for name, title in site.tables.get("station", {}).items() if name != "*" and title}
+        issuer_of = self.settings.identity.issuer_of
+        return FhirGround(typed.zone, issuer_of, names, typed.stations, typed.procedures, typed.modalities)
 
     @cached_property
     def entry(self) -> Entry:

@@ -44,7 +44,7 @@ def replay(message_ids: tuple[int, ...], said: tuple[str, ...], dry_run: bool, c
     if said:
         _replay_many(house, said, dry_run=dry_run)
         return
-    states = [replay_message(house.store, house.receiver, key, actor()) for key in message_ids]
+    states = [replay_message(house.store, house.journal_reader, key, actor()) for key in message_ids]
     for key, state in zip(message_ids, states, strict=True):
         click.echo(f"{key}: {state}")
     if any(state != "applied" for state in states):

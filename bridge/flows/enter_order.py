@@ -100,7 +100,7 @@ class Entry:
 
     def enter(self, tx: WriteTx, typed: TypedOrder, actor: str, repeat: Repeat | None = None) -> Entered:
         """Do as `enter_order`, in the caller's transaction, which holds the lock "identity"."""
-        typed = replace(typed, order=numbered(typed.order, self._clock, self._rules.authority))
+        typed = replace(typed, order=numbered(typed.order, self._clock))
         draft = typed.order
         found = self.looked_for(tx, typed)
         if found is not None:
@@ -116,7 +116,7 @@ class Entry:
     def looked_for(self, tx: ReadTx, typed: TypedOrder) -> Order | None:
         """Return the order that has the numbers which were typed, None if nobody knows it."""
         draft = typed.order
-        accession = (draft.accession_number, draft.issuer_of_accession_number or self._rules.authority)
+        accession = (draft.accession_number, draft.issuer_of_accession_number)
         return orders.find(tx, draft.filler_order_number, draft.placer_order_number, accession)
 
     def check_person(self, tx: ReadTx, typed: TypedOrder) -> None:

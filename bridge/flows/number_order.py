@@ -14,11 +14,11 @@ _ACCESSION_LENGTH = 12
 _STEP_BASE = 13
 
 
-def numbered(draft: OrderDraft, clock: Clock, authority: str) -> OrderDraft:
+def numbered(draft: OrderDraft, clock: Clock) -> OrderDraft:
     """
     Return *draft* with an accession number, a procedure id and step ids; what was made up is named in `derived`.
 
-    authority: who gives the accession numbers here. Raises: Incomplete, without a step; Malformed, for a number that is
+    Raises: Incomplete, without a step; Malformed, for a number that is
     none.
     """
     accession = draft.accession_number or clock.new_id()[-_ACCESSION_LENGTH:].upper()
@@ -34,7 +34,6 @@ def numbered(draft: OrderDraft, clock: Clock, authority: str) -> OrderDraft:
     return replace(
         draft,
         accession_number=accession,
-        issuer_of_accession_number=draft.issuer_of_accession_number or authority,
         requested_procedure_id=draft.requested_procedure_id or accession,
         steps=steps,
         derived=draft.derived | made,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bridge.flows.read_journal import JournalReader
 from bridge.flows.receive_message import MessageReceiver
 from bridge.store import messages
 from bridge.store.db import Store
 
 
-def replay_message(store: Store, receiver: MessageReceiver, message_key: int, actor: str) -> str:
+def replay_message(store: Store, receiver: MessageReceiver | JournalReader, message_key: int, actor: str) -> str:
     """
     Apply the message in row *message_key* again and return what came of it this time.
 

@@ -17,6 +17,8 @@ import structlog
 from bridge.clock import Clock
 from bridge.domain.message import InboundMessage, MessageFilter, MessageState, ReplayState
 from bridge.errors import Conflict, Incomplete, Unavailable
+from bridge.flows.read_journal import JournalReader
+from bridge.flows.receive_fhir import is_fhir
 from bridge.flows.receive_message import MessageReceiver
 from bridge.store import audit, leases, messages, replays
 from bridge.store.db import Store, WriteTx
@@ -71,7 +73,7 @@ class ReplayQueue:
         self,
         store: Store,
         clock: Clock,
-        receiver: MessageReceiver,
+        receiver: MessageReceiver | JournalReader,
         look_at_mappings: Callable[[], object],
         *,
         owner: str,
@@ -155,7 +157,10 @@ class ReplayQueue:
             for key in search.page(after=replay.cursor, limit=_BATCH_MESSAGES, oldest_first=True):
                 if key > replay.until_key or size >= _BATCH_BYTES:
                     break
-                batch.append(messages.get(tx, key))
+                message = messages.get(tx, key)
+                if batch and is_fhir(message) != is_fhir(batch[0]):
+                    break
+                batch.append(message)
                 size += len(batch[-1].raw)
         return batch
 

@@ -888,7 +888,7 @@ fhir_resources = Table(
     _text("resource_type"),
     _text("resource_id"),
     _to("order", nullable=True),
-    _to("appointment", nullable=True),
+    _to("patient", nullable=True),
     UniqueConstraint("source", "resource_type", "resource_id"),
 )
 # How far the reading of a FHIR server has come, by its own clock.

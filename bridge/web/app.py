@@ -12,6 +12,7 @@ from bridge.web.api import routes as api
 from bridge.web.desks import routes as desks
 from bridge.web.dicomweb import blueprint as dicomweb
 from bridge.web.fhir import blueprint as fhir
+from bridge.web.fhir_orders import blueprint as fhir_orders
 from bridge.web.fhir_reports import blueprint as fhir_reports
 from bridge.web.services import WebServices
 from bridge.web.workitems import blueprint as workitems
@@ -36,7 +37,7 @@ def create_app(services: WebServices) -> Flask:
     # Redirects that routing makes by itself would carry the Host header that the caller sent.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    served = (fhir, fhir_reports, dicomweb, workitems)
+    served = (fhir, fhir_orders, fhir_reports, dicomweb, workitems)
     for blueprint in (health.blueprint, sign_in_pages.blueprint, *desks.blueprints, *api.blueprints, *served):
         app.register_blueprint(blueprint)
     page.register(app)

@@ -31,24 +31,29 @@ def json_object() -> dict[str, Any]:
     return value
 
 
-def raw_body(*media_types: str) -> bytes:
+def raw_body(*media_types: str, limit: int = _MAX_BYTES) -> bytes:
     """Return the request's body. Raises: Unsupported, if it is of another type or compressed; Malformed, if too large."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Unsupported("compressed bodies are not read", where="Content-Encoding")
     if request.mimetype not in media_types:
         raise Unsupported(f"send {media_types[0]}", where="Content-Type")
     raw = request.get_data(cache=False)
-    if len(raw) > _MAX_BYTES:
-        raise Malformed(f"more than {_MAX_BYTES} bytes", code="too_long")
+    if len(raw) > limit:
+        raise Malformed(f"more than {limit} bytes", code="too_long")
+    return raw
+
+
+def check_depth(raw: bytes) -> bytes:
+    """Return *raw* if its brackets do not nest too deep. Raises: Malformed."""
+    if _depth(raw) > _MAX_DEPTH:
+        raise Malformed(f"nested deeper than {_MAX_DEPTH}", code="too_deep")
     return raw
 
 
 def parsed_json(raw: bytes) -> object:
     """Return what *raw* says. Raises: Malformed, if it is no JSON or nested too deep. Source: RFC 8259."""
-    if _depth(raw) > _MAX_DEPTH:
-        raise Malformed(f"nested deeper than {_MAX_DEPTH}", code="too_deep")
     try:
-        value: object = orjson.loads(raw)
+        value: object = orjson.loads(check_depth(raw))
     except orjson.JSONDecodeError as fault:
         raise Malformed("not JSON", where=f"line {fault.lineno} column {fault.colno}", source="RFC 8259") from None
     return value

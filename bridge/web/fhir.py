@@ -1,4 +1,4 @@
-"""Read-only FHIR, R4 and R5: ImagingStudy of bound studies, Patient, Endpoint. Source: FHIR R4 and R5, 3.1 (REST)."""
+"""FHIR as it is read, R4 and R5: ImagingStudy of bound studies, Patient, Endpoint. Source: FHIR R4 and R5, 3.1 (REST)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from bridge.store.listings import served
 from bridge.store.listings.served import Wanted
 from bridge.web import addresses, fhir_search, paging, reads
 from bridge.web.access import needs, services
+from bridge.web.fhir_orders import TAKEN
 
 blueprint = Blueprint("fhir", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
@@ -36,7 +37,7 @@ def metadata(release: str) -> Response:
     software = server.Software("Imaging Bridge", here.version or "0", here.clock.now().date().isoformat())
     return fhir_search.answer(
         server.capability_statement(
-            fhir_search.version_of(release), fhir_search.base(release), software, fhir_search.SEARCH
+            fhir_search.version_of(release), fhir_search.base(release), software, fhir_search.SEARCH, TAKEN
         )
     )
 

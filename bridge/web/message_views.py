@@ -77,6 +77,8 @@ def shown_raw(raw: bytes, charset: str) -> tuple[str, bool]:
 
 def parsed(message: InboundMessage) -> Parsed:
     """Return the message in segments with what each rule read, or a sentence that says why it cannot be read."""
+    if message.message_type.startswith("FHIR^"):
+        return Parsed(fault="it came by FHIR, and stands as it came")
     if len(message.raw) > _PARSED_MAX_BYTES:
         return Parsed(fault="it is too long to be shown field by field; download it")
     try:

@@ -24,8 +24,23 @@ STATUS_OF: dict[type[BridgeError], int] = {
     Unavailable: 503,
 }
 # OperationOutcome.issue.code. Source: FHIR R4, value set issue-type.
-_ISSUE_OF = {400: "structure", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 409: "conflict"}
+_ISSUE_OF = {
+    412: "conflict",
+    400: "structure",
+    401: "login",
+    403: "forbidden",
+    404: "not-found",
+    405: "not-supported",
+    409: "conflict",
+}
 _ISSUE_OF |= {413: "too-long", 415: "not-supported", 422: "required", 429: "throttled", 503: "transient"}
+_ISSUE_OF_CODE = {
+    "not_supported": "not-supported",
+    "not_in_table": "code-invalid",
+    "unknown": "not-found",
+    "duplicate_key": "duplicate",
+    "too_long": "too-long",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,7 @@ def of_error(error: BridgeError) -> Problem:
     status = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 500)
     wait = error.retry_after_secs if isinstance(error, Unavailable) else None
     wait = wait or (2 if status == 503 else None)
+    status = 412 if error.code == "version" else status
     faults = error.faults if isinstance(error, Incomplete) else ()
     return Problem(status, error.detail, error.code, error.where, error.source, wait, faults=faults)
 
@@ -100,7 +116,8 @@ def operation_outcome(problem: Problem) -> dict[str, Any]:
     """Return *problem* as an OperationOutcome. Source: FHIR R4 2.28."""
     issue: dict[str, Any] = {
         "severity": "fatal" if problem.status >= 500 else "error",
-        "code": _ISSUE_OF.get(problem.status, "exception" if problem.status >= 500 else "invalid"),
+        "code": _ISSUE_OF_CODE.get(problem.code)
+        or _ISSUE_OF.get(problem.status, "exception" if problem.status >= 500 else "invalid"),
         "diagnostics": " ".join(filter(None, (problem.detail, problem.incident and f"incident {problem.incident}"))),
     }
     if problem.where:

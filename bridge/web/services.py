@@ -21,6 +21,8 @@ from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.perform_workitem import WorkitemPerformer
+from bridge.flows.read_fhir import FhirRequest
+from bridge.flows.receive_fhir import FhirAnswer
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.settings import Settings
@@ -193,6 +195,7 @@ class WebFlows:
     devices: DeviceDesk
     device_profiles: Callable[[ReadTx], Mapping[str, DeviceProfile]]
     order_lists: OrderLists
+    receive_fhir: Callable[[FhirRequest], FhirAnswer]
     undo_merge: UndoMerge
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery

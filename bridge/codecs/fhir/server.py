@@ -22,13 +22,18 @@ class Software:
 
 
 def capability_statement(
-    version: str, base_url: str, software: Software, search: Mapping[str, Mapping[str, str]]
+    version: str,
+    base_url: str,
+    software: Software,
+    search: Mapping[str, Mapping[str, str]],
+    taken: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Json:
     """
-    Return what a read-only server offers.
+    Return what the server offers.
 
     version: "R4" or "R5". search: resource type to its search parameters, each with its type ("token", "reference",
-    "date"); without any it is only read. Source: FHIR R4 CapabilityStatement, 3.1.0.9.
+    "date"); without any it is only read. taken: resource type to what may be done with it besides ("create", "update",
+    "read" …). Source: FHIR R4 CapabilityStatement, 3.1.0.9.
     """
     return {
         "resourceType": "CapabilityStatement",
@@ -43,7 +48,11 @@ def capability_statement(
             {
                 "mode": "server",
                 "security": {"service": [{"coding": [{"system": _SECURITY_SERVICES, "code": "OAuth"}]}]},
-                "resource": [_served(name, parameters) for name, parameters in search.items()],
+                "resource": [
+                    *(_served(name, parameters) for name, parameters in search.items()),
+                    *(_taken(name, codes) for name, codes in (taken or {}).items()),
+                ],
+                **({"interaction": [{"code": "transaction"}, {"code": "batch"}]} if taken else {}),
             }
         ],
     }
@@ -102,4 +111,14 @@ def _served(name: str, parameters: Mapping[str, str]) -> Json:
         "interaction": [{"code": code} for code in ("read", *(("search-type",) if parameters else ()))],
         "versioning": "versioned",
         **({"searchParam": searched} if searched else {}),
+    }
+
+
+def _taken(name: str, codes: tuple[str, ...]) -> Json:
+    return {
+        "type": name,
+        "interaction": [{"code": code} for code in codes],
+        "versioning": "versioned-update" if "read" in codes else "no-version",
+        "updateCreate": "update" in codes,
+        "conditionalCreate": "read" in codes,
     }

@@ -62,6 +62,15 @@ def service_request(order: Order, steps: tuple[Step, ...], subject: str, system_
     )
 
 
+def as_r5(resource: Json) -> Json:
+    """Return a ServiceRequest of R4 as R5 writes it. Source: FHIR R5 ServiceRequest (code, reason)."""
+    moved = {name: value for name, value in resource.items() if name != "reasonCode"}
+    if "code" in moved:
+        moved["code"] = {"concept": moved["code"]}
+    reasons = [{"concept": one} for one in resource.get("reasonCode", ())]
+    return moved | ({"reason": reasons} if reasons else {})
+
+
 def concept(code: Code, text: str = "") -> Json:
     """Return a CodeableConcept; a code of a scheme without an address keeps its code and its words."""
     coding = without_empty(

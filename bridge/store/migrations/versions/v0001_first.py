@@ -608,6 +608,23 @@ def upgrade() -> None:
     op.create_index(op.f("ix_authorizations_order_key"), "authorizations", ["order_key"], unique=False)
     op.create_index(op.f("ix_authorizations_patient_key"), "authorizations", ["patient_key"], unique=False)
     op.create_table(
+        "fhir_resources",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("source", sa.Text(), server_default="", nullable=False),
+        sa.Column("resource_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("resource_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_fhir_resources_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_fhir_resources_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_fhir_resources")),
+        sa.UniqueConstraint(
+            "source", "resource_type", "resource_id", name=op.f("uq_fhir_resources_source_resource_type_resource_id")
+        ),
+    )
+    op.create_index(op.f("ix_fhir_resources_order_key"), "fhir_resources", ["order_key"], unique=False)
+    op.create_index(op.f("ix_fhir_resources_patient_key"), "fhir_resources", ["patient_key"], unique=False)
+    op.create_table(
         "message_subjects",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -897,25 +914,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("study_key", name=op.f("uq_exam_checks_study_key")),
     )
     op.create_index(op.f("ix_exam_checks_due_at"), "exam_checks", ["due_at"], unique=False)
-    op.create_table(
-        "fhir_resources",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("source", sa.Text(), server_default="", nullable=False),
-        sa.Column("resource_type", sa.Text(), server_default="", nullable=False),
-        sa.Column("resource_id", sa.Text(), server_default="", nullable=False),
-        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("appointment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["appointment_key"], ["appointments.key"], name=op.f("fk_fhir_resources_appointment_key")
-        ),
-        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_fhir_resources_order_key")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_fhir_resources")),
-        sa.UniqueConstraint(
-            "source", "resource_type", "resource_id", name=op.f("uq_fhir_resources_source_resource_type_resource_id")
-        ),
-    )
-    op.create_index(op.f("ix_fhir_resources_appointment_key"), "fhir_resources", ["appointment_key"], unique=False)
-    op.create_index(op.f("ix_fhir_resources_order_key"), "fhir_resources", ["order_key"], unique=False)
     op.create_table(
         "mismatches",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
