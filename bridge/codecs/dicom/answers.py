@@ -144,7 +144,7 @@ class Given(NamedTuple):
     is_lossy: bool
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def give(asked: Plan, encoded: bytes, wanted: CharacterSet | None, reading: Reading = FOLLOWS) -> Given:
     """
     Return the answer to *asked* from the record *encoded*, in the best character set for the caller.

@@ -38,7 +38,6 @@ class WorklistQuery:
     hints: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=512)
 def to_worklist_query(
     identifier: bytes, transfer_syntax_uid: str, *, default_charset: CharacterSet = charset.LATIN_1
 ) -> WorklistQuery:
