@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
-from bridge.codecs.dicom.worklist_item import WorklistEntry, encode
+from bridge.codecs.dicom.worklist_item import WorklistEntry, as_begun, encode
 from bridge.codecs.dicom.worklist_values import values_of
 from bridge.domain.details import OrderDetails
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.matching import normal_time
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, LIVE, Order, Step, StepStatus, status_of
 from bridge.domain.patient import Patient, VisitDraft
 from bridge.domain.records import replace
 from bridge.errors import Incomplete
 from bridge.flows.register_patient import News
-from bridge.store import events, orders, patients, worklist
+from bridge.store import events, orders, patients, performed, studies, worklist
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
+
+_BEGUN = FINAL | {StepStatus.STARTED}
 
 
 @dataclass(slots=True)
@@ -67,15 +70,18 @@ def refresh_worklist(
     """
     Encode the worklist answers of an order's steps anew: it, its patient or its visit changed.
 
+    What has begun stays on the list as the device read it: an image that was made meanwhile has copied it, and a changed
+    record reaches the images by their correction, not by a second truth on the console.
     steps: as they are stored, where the caller has just read them. Returns where each open step now stands, in words.
     """
     live = patient or patients.survivor(tx, order.patient_key)
     places = []
     for step in orders.steps_of(tx, order.key) if steps is None else steps:
-        if step.status in FINAL:
-            _put_ended(tx, live, order, step)
+        if step.status in _BEGUN:
+            _put_begun(tx, live, order, step)
+            places += [] if step.status in FINAL else [place_of(step)]
             continue
-        if step.withheld and step.status != StepStatus.STARTED:
+        if step.withheld:
             worklist.withhold(tx, step.key, step.withheld)
             places.append(place_of(step))
             continue
@@ -88,15 +94,30 @@ def refresh_worklist(
     return places
 
 
-def _put_ended(tx: WriteTx, patient: Patient, order: Order, step: Step) -> None:
+def _put_begun(tx: WriteTx, patient: Patient, order: Order, step: Step) -> None:
     """A device may be shown until the day is over what it has done; never what was cancelled."""
     if step.status == StepStatus.CANCELED:
         return
     try:
-        encoded = encode(WorklistEntry(patient, order, step))
-    except Incomplete:
+        encoded = encode(WorklistEntry(patient, order, step, _study_started(tx, order.study_instance_uid)))
+    except Incomplete as fault:
+        if step.status not in FINAL:
+            worklist.withhold(tx, step.key, f"{fault.where}: {fault.detail}")
         return
+    numbers = {identifier.key for identifier in patient.identifiers}
+    encoded = as_begun(worklist.encoded_of(tx, step.key), encoded, numbers)
     worklist.put(tx, step, encoded, values_of(encoded))
+
+
+def _study_started(tx: WriteTx, study_instance_uid: str) -> str:
+    """Return when a study began by the hospital's clock, "" if nothing of it is known: the first exam, else the first image."""
+    begun = [exam.started_local for exam in performed.of_study(tx, study_instance_uid) if exam.started_local]
+    if begun:
+        return min(begun)
+    study = studies.by_uid(tx, study_instance_uid)
+    if study is None or not study.received.study_date:
+        return ""
+    return study.received.study_date + normal_time(study.received.study_time)[:6]
 
 
 def _put(tx: WriteTx, step: Step, encoded: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql
 
 from bridge.domain.device_profile import Visibility, is_confidential
@@ -19,6 +19,7 @@ from bridge.store.tables import worklist_entries as entries
 from bridge.store.worklist_visible import EVERYBODY
 
 _SET_ITEM = Prepared(update(steps).where(steps.c.key == bindparam("at_key")), ["encoded", "incomplete", "item_values"])
+_ENCODED = Prepared(select(steps.c.encoded).where(steps.c.key == bindparam("key")))
 _WRITTEN = tuple(column.name for column in entries.c)
 # Spoken by both databases in the same words.
 _NEW = postgresql.insert(entries)
@@ -66,6 +67,12 @@ def is_found(tx: ReadTx, step_key: int, search: WorklistSearch, seen: Visibility
     """Say whether *search* finds the step in row *step_key*."""
     found = worklist_sql.statement(search, tx.dialect.name, seen=seen, only=step_key)
     return found.prepared.first(tx, most=1, **found.values) is not None
+
+
+def encoded_of(tx: ReadTx, step_key: int) -> bytes | None:
+    """Return the worklist answer of the step in row *step_key* as it was encoded last, None if it has none."""
+    encoded: bytes | None = _ENCODED.scalar(tx, key=step_key)
+    return encoded
 
 
 def put(tx: WriteTx, step: Step, encoded: bytes, values: ItemValues) -> None:

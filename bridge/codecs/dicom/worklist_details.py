@@ -48,19 +48,19 @@ def _together(value: tuple[str, ...], tag: int) -> bytes:
     return values.text(tag, ", ".join(value))
 
 
-def _telephones(value: tuple[str, ...], tag: int) -> bytes:
+def telephones(value: tuple[str, ...], tag: int) -> bytes:
     """Return the numbers that fit, without what only parts their digits; a cut number would be somebody else's."""
     short = (one if len(one) <= _SH_MAX else one.translate(_TELEPHONE_PADDING) for one in value)
     return values.several(tag, tuple(one for one in short if len(one) <= _SH_MAX))
 
 
 def _telephone(value: tuple[str, ...], tag: int) -> bytes:
-    return _telephones(value, tag).partition(b"\\")[0]
+    return telephones(value, tag).partition(b"\\")[0]
 
 
 _WRITTEN: Mapping[str, tuple[int, Callable[[Any, int], bytes]]] = {
     "patient_mother_birth_name": (0x00101060, _name),
-    "patient_telephone_numbers": (0x00102154, _telephones),
+    "patient_telephone_numbers": (0x00102154, telephones),
     "patient_telecom_information": (0x00102155, _together),
     "patient_comments": (0x00104000, _one),
     "additional_patient_history": (0x001021B0, _one),
@@ -133,9 +133,11 @@ def codes(entries: tuple[Code, ...], authority: str) -> list[bytes]:
 
 
 def moment(local: str, date_tag: int, time_tag: int) -> Values:
-    """Return "YYYYMMDDHHMMSS" as date and time, the time always of six digits; nothing for no time."""
+    """Return "YYYYMMDDHHMMSS" as date and time, the time always of six digits; of a day alone the date, of nothing nothing."""
     if not local:
         return {}
+    if len(local) == len("YYYYMMDD"):
+        return {date_tag: normal_date(local).encode()}
     time = normal_time(local[8:14].ljust(6, "0"))[:6]
     return {date_tag: normal_date(local[:8]).encode(), time_tag: time.encode()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from bridge.codecs.dicom.device_text import FOLLOWS, Reading
 from bridge.codecs.dicom.worklist_query import WorklistQuery
 from bridge.domain import matching
 from bridge.domain.identifiers import PatientIdentifier, is_oid
-from bridge.domain.order import LIVE, Order, Step
+from bridge.domain.order import LIVE, WAITING, Order, Step
 from bridge.domain.patient import Patient
 from bridge.errors import Incomplete
 
@@ -81,6 +81,28 @@ def encode(entry: WorklistEntry) -> bytes:
     return answers.encode_record(root)
 
 
+def as_begun(kept: bytes | None, now: bytes, numbers: Collection[tuple[str, str]]) -> bytes:
+    """
+    Return the item of a step that has begun: as the device read it, whatever was said since.
+
+    What a device copied from it stands in every image, and what it reads for an appended series must agree with that; so
+    only the state and the beginning of the study are news. kept: the item as it was stored, None if it was not; now: as it
+    would be encoded now. numbers: the patient's, issuer first: an item that names somebody else's, as the order was moved
+    or the number changed, is put right.
+    """
+    before, after = answers.read_record(kept or b""), answers.read_record(now)
+    (was,) = answers.read_items(before.get(worklist_model.STEP_SEQUENCE, b"")) or ({},)
+    (is_now,) = answers.read_items(after[worklist_model.STEP_SEQUENCE])
+    number = (_text(before, 0x00100021), _text(before, 0x00100020))
+    if _text(was, 0x00400020) in WAITING or number not in numbers:
+        return now
+    step: Values = {**was, 0x00400020: is_now[0x00400020]}
+    root: Values = {**before, worklist_model.STEP_SEQUENCE: [answers.encode_record(step)]}
+    for tag in (0x00080020, 0x00080030):
+        root[tag] = after.get(tag, b"")
+    return answers.encode_record(root)
+
+
 class Answering(NamedTuple):
     """How one query is answered. status: of every answer; keys we do not know have zero length (FF01)."""
 
@@ -100,6 +122,10 @@ def answering(query: WorklistQuery, transfer_syntax_uid: str, reading: Reading =
     return Answering(status, answers.plan(query.keys, transfer_syntax_uid), query.character_set, reading)
 
 
+def _text(record: answers.Record, tag: int) -> str:
+    return record.get(tag, b"").decode("utf-8").strip(" \0")
+
+
 def _patient(entry: WorklistEntry) -> Values:
     patient = entry.patient
     primary, others = _numbers(patient.identifiers)
@@ -112,7 +138,7 @@ def _patient(entry: WorklistEntry) -> Values:
         0x00100030: matching.normal_date(patient.patient_birth_date).encode(),
         0x00100040: values.text(0x00100040, patient.patient_sex),
         0x00101040: values.text(0x00101040, patient.patient_address),
-        0x00102154: values.text(0x00102154, patient.patient_telephone),
+        0x00102154: worklist_details.telephones((patient.patient_telephone,), 0x00102154),
     }
     if others:
         # The retired Other Patient IDs as well: an older console asks for no other (PS3.6).
@@ -196,8 +222,10 @@ def _time_zone(step: Step) -> Values:
 
 
 def _step(step: Step, order: Order) -> Values:
-    code, details, authority = step.scheduled_protocol_code, step.details, order.issuer_of_accession_number
+    code, ordered = step.scheduled_protocol_code, order.requested_procedure_code
+    details, authority = step.details, order.issuer_of_accession_number
     described = (step.scheduled_procedure_step_description, code.code_meaning, order.requested_procedure_description)
+    coded = (code.code_value, ordered.code_meaning, ordered.code_value)
     start, status = step.scheduled_start_local, step.status
     record: Values = {
         0x00080060: values.identifier(0x00080060, step.modality, "Modality"),
@@ -207,7 +235,7 @@ def _step(step: Step, order: Order) -> Values:
         # Exactly six digits: some consoles drop an item whose time is shorter or has a fraction.
         worklist_model.START_TIME: matching.normal_time(start[8:14].ljust(6, "0"))[:6].encode() if start else b"",
         0x00400006: values.person_name(step.scheduled_performing_physician_name),
-        0x00400007: values.text(0x00400007, next((text for text in (*described, code.code_value) if text), "")),
+        0x00400007: values.text(0x00400007, next((text for text in (*described, *coded) if text), "")),
         0x00400008: values.code(code, authority),
         0x00400009: values.identifier(0x00400009, step.scheduled_procedure_step_id, "ScheduledProcedureStepID"),
         0x00400010: values.text(0x00400010, step.scheduled_station_name),

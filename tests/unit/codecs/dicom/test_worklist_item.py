@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
@@ -220,3 +221,95 @@ def test_a_long_code_is_written_as_one() -> None:
         ("CodeMeaning", "long"),
         ("LongCodeValue", "X" * 20),
     ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "designator"),
+    [
+        (Code("70450", "C4", "head"), "C4"),
+        (Code("R05", "I10C", "cough"), "I10"),
+        (Code("24627-2", "LN", "chest"), "LN"),
+        (Code("77477000", "SCT", "CT"), "SCT"),
+        (Code("CTH", "L", "head"), "99RIVERSIDE"),
+        (Code("CTH", "", "head"), "99RIVERSIDE"),
+        (Code("CTH", "99ER", "head"), "99ER"),
+    ],
+)
+def test_a_coding_scheme_has_the_name_that_dicom_gives_it(sent: Code, designator: str) -> None:
+    entry = replace(ENTRY, step=replace(_STEP, scheduled_protocol_code=sent))
+    _, item = ask(identifier({"ScheduledProtocolCodeSequence": []}), entry)
+    (code,) = item.ScheduledProcedureStepSequence[0].ScheduledProtocolCodeSequence
+    assert (code.CodeValue, code.CodingSchemeDesignator) == (sent.code_value, designator)
+    assert code.CodeMeaning == sent.code_meaning
+
+
+def test_a_code_that_is_a_urn_is_written_as_one() -> None:
+    entry = replace(ENTRY, order=replace(_ORDER, requested_procedure_code=Code("urn:oid:1.2.3", "", "head")))
+    _, item = ask(identifier(RequestedProcedureCodeSequence=[]), entry)
+    (code,) = item.RequestedProcedureCodeSequence
+    assert [(e.keyword, e.value) for e in code] == [("CodeMeaning", "head"), ("URNCodeValue", "urn:oid:1.2.3")]
+
+
+@pytest.mark.parametrize(
+    ("local", "at", "offset"),
+    [
+        ("20260105083000", datetime(2026, 1, 5, 13, 30, tzinfo=UTC), "-0500"),
+        ("20260705083000", datetime(2026, 7, 5, 12, 30, tzinfo=UTC), "-0400"),
+        ("20260105083000", datetime(2026, 1, 5, 3, 0, tzinfo=UTC), "+0530"),
+    ],
+)
+def test_the_zone_is_that_of_the_step_when_it_begins(local: str, at: datetime, offset: str) -> None:
+    entry = replace(ENTRY, step=replace(_STEP, scheduled_start_local=local, scheduled_start_at=at))
+    _, item = ask(identifier(TimezoneOffsetFromUTC=""), entry)
+    assert item.TimezoneOffsetFromUTC == offset
+    assert "TimezoneOffsetFromUTC" not in ask(identifier(PatientName=""), entry)[1]
+
+
+def test_the_end_follows_the_start() -> None:
+    step = replace(_STEP, scheduled_start_local="20260105233000", details={"scheduled_duration": "45"})
+    _, item = ask(
+        identifier({"ScheduledProcedureStepEndDate": "", "ScheduledProcedureStepEndTime": ""}),
+        replace(ENTRY, step=step),
+    )
+    (shown,) = item.ScheduledProcedureStepSequence
+    assert (shown.ScheduledProcedureStepEndDate, shown.ScheduledProcedureStepEndTime) == ("20260106", "001500")
+
+
+def test_a_long_warning_goes_on_in_the_next_value_and_a_long_telephone_is_left_out() -> None:
+    warning = "Severe reaction to iodinated contrast medium in 2019, treated in intensive care for three days"
+    patient = replace(_PATIENT, details={"patient_telephone_numbers": ("+41 (44) 123-45-67", "1" * 17)})
+    entry = replace(ENTRY, patient=patient, order=replace(_ORDER, details={"medical_alerts": (warning,)}))
+    _, item = ask(identifier(MedicalAlerts="", PatientTelephoneNumbers=""), entry)
+    assert " ".join(item.MedicalAlerts) == warning
+    assert item.PatientTelephoneNumbers == "+41441234567"
+
+
+def test_a_pregnancy_ends() -> None:
+    said = Finding("3", datetime(2025, 1, 1, tzinfo=UTC))
+    for start, shown in (("20250601080000", 3), ("20260105080000", None)):
+        entry = replace(
+            ENTRY,
+            patient=replace(_PATIENT, findings={"pregnancy_status": said}),
+            step=replace(_STEP, scheduled_start_local=start),
+        )
+        assert ask(identifier(PregnancyStatus=None), entry)[1].PregnancyStatus == shown
+
+
+def test_an_orders_own_diagnosis_comes_before_its_visits() -> None:
+    visit = {
+        "admitting_diagnoses_description": ("Trauma",),
+        "admitting_diagnoses_code": (Code("T14", "I10", "Trauma"),),
+    }
+    own = {"diagnoses_code": (Code("R05", "I10", "Cough"),)}
+    _, item = ask(
+        identifier(AdmittingDiagnosesDescription="", AdmittingDiagnosesCodeSequence=[]),
+        replace(ENTRY, order=replace(_ORDER, details=visit | own)),  # type: ignore[arg-type]
+    )
+    assert item.AdmittingDiagnosesDescription == "Trauma"
+    assert [code.CodeValue for code in item.AdmittingDiagnosesCodeSequence] == ["R05"]
+
+
+def test_a_code_alone_describes_what_is_to_be_done() -> None:
+    bare = replace(_ORDER, requested_procedure_description="", requested_procedure_code=Code("CTH"))
+    _, item = ask(identifier(RequestedProcedureDescription=""), replace(ENTRY, order=bare))
+    assert item.RequestedProcedureDescription == "CTH"
