@@ -12,12 +12,13 @@ from typing import Any
 from bridge.clock import Clock
 from bridge.codecs.dicomweb import workitems as shown
 from bridge.codecs.dicomweb.workitem_query import Keys, WorkitemQuery, cut, matches, parse_date_time_range
-from bridge.domain.device_profile import DeviceProfile, Rule, StepFacts, hidden_by
+from bridge.domain.device_profile import DeviceProfile, Rule, StepFacts, hidden_by, is_confidential
 from bridge.domain.workitem import ENDED, PROCEDURE_STEP_STATE, Attributes, items_of, text_of
 from bridge.errors import Malformed
 from bridge.flows.find_workitem import Ground, find_workitem, is_shown, render
 from bridge.store import workitems
 from bridge.store.db import ReadTx, Store
+from bridge.store.listings import worklists
 from bridge.store.workitems import Found, WorkitemNarrowing
 
 _LOOKED_AT_MAX = 5000
@@ -75,8 +76,8 @@ class WorkitemSearch:
         with self._store.read() as tx:
             found = find_workitem(tx, workitem_uid)
             item = render(tx, found, self._ground)
-        if item is None or not self._is_for(device, found, item, is_named=True):
-            raise LookupError("no such workitem")
+            if item is None or not self._is_for(tx, device, found, item, is_named=True):
+                raise LookupError("no such workitem")
         return Answer((item,), (found.patient_key,))
 
     def _matching(
@@ -88,7 +89,7 @@ class WorkitemSearch:
             item = render(tx, found, self._ground) if is_shown(tx, found) else None
             if item is None or not matches(query.keys, item, self._ground.zone):
                 continue
-            if self._is_for(device, found, item):
+            if self._is_for(tx, device, found, item):
                 yield item, found.patient_key
 
     def _candidates(self, tx: ReadTx, keys: Keys) -> Iterator[Found]:
@@ -103,20 +104,28 @@ class WorkitemSearch:
         yield from workitems.of_listed_steps(tx, by)
         yield from workitems.of_their_own(tx, by)
 
-    def _is_for(self, device: DeviceProfile | None, found: Found, item: Attributes, *, is_named: bool = False) -> bool:
+    def _is_for(
+        self, tx: ReadTx, device: DeviceProfile | None, found: Found, item: Attributes, *, is_named: bool = False
+    ) -> bool:
         """Say whether a device's rules show it a step; what it has claimed itself, or names, does not leave its list."""
-        if device is None or found.step is None:
+        if device is None:
             return True
+        if found.step is None:
+            # Whether a task's patient is protected stands on orders; a device that must not see such ones sees no task of one.
+            return found.patient_key is None or not device.hides_confidential
+        seen = device.visibility(self._clock.now(), self._ground.zone)
+        study_uid = text_of(item, shown.STUDY_INSTANCE_UID) if seen.hides_started_with_images else ""
         facts = StepFacts(
             found.step.status,
             text_of(next(iter(items_of(item, shown.STATION_CLASS)), {}), _CODE_VALUE),
             tuple(text_of(one, _CODE_VALUE) for one in items_of(item, shown.STATION_NAME)),
             text_of(item, shown.START_DATE_TIME)[:14],
+            has_images=worklists.has_images(tx, study_uid),
+            is_confidential=found.encoded is None or is_confidential(shown.confidentiality_of(found.encoded)),
         )
-        hidden = hidden_by(facts, device, device.visibility(self._clock.now(), self._ground.zone))
         is_mine = found.workitem is not None and found.workitem.claimed_by in device.titles
         stays = is_named or is_mine or text_of(item, PROCEDURE_STEP_STATE) in ENDED
-        return all(stays and one.rule in _LEAVING for one in hidden)
+        return all(stays and one.rule in _LEAVING for one in hidden_by(facts, device, seen))
 
 
 def narrowing(keys: Keys, ground: Ground) -> WorkitemNarrowing:

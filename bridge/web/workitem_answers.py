@@ -112,7 +112,8 @@ def _chosen(*kinds: str) -> str:
     wanted = [asked] if asked else [value for value, quality in request.accept_mimetypes if quality > 0] or ["*/*"]
     for value in wanted:
         # What stands behind a semicolon says which parts a multipart answer has, and ours has one kind.
-        kind = value.partition(";")[0].strip().lower()
+        # An address that was not encoded turns the plus into a blank.
+        kind = value.partition(";")[0].strip().lower().replace(" ", "+")
         found = next((one for one in kinds if kind in (one, "*/*", f"{one.partition('/')[0]}/*")), None)
         if found is not None:
             return found

@@ -10,7 +10,8 @@ import pytest
 from bridge.clock import FixedClock
 from bridge.domain.order import StepStatus
 from bridge.flows.change_step import Seen
-from bridge.store import events, orders, performed, workitems
+from bridge.outbox import enqueue
+from bridge.store import deliveries, events, orders, performed, workitems
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, order, study_uid
 from tests.fakes.clinic import AT
@@ -383,6 +384,34 @@ def test_a_device_is_shown_what_its_profile_shows_it(make_house: MakeHouse) -> N
     assert stranger.request_cancel(uid).status_code == 404
     assert stranger.update(uid, said()).status_code == 404
     anybody.claim(uid)
+
+
+def test_a_device_that_must_not_see_protected_patients_gets_no_workitem_of_one(make_house: MakeHouse) -> None:
+    peer = {"host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}
+    hiding = {"ae_title": "CT2", "worklist": {"hides_confidential": True}, **peer}
+    house = make_house(FixedClock(AT), dicom={"peers": [{"ae_title": "CT1", **peer}, hiding]})
+    protected = order(PLAIN, "A1").replace(b"PV1|1|O", b"PV1|1|O||||||||||||||VIP")
+    say(house, adt(PLAIN), adt(STRANGER), protected, order(STRANGER, "A2"))
+    console = Console(house)
+    bound_study(console)
+    any_device, device = Tool(console, "CT1"), Tool(console, "CT2")
+    assert any_device.create(new_task(t00404021=on_study(STUDY)), "2.25.700").status_code == 201
+    uid = any_device.uid_of("A1")
+    assert len(any_device.uids()) == 3
+    assert device.uids() == [any_device.uid_of("A2")]
+    assert all(device.client.get(f"/dicom-web/workitems/{one}").status_code == 404 for one in (uid, "2.25.700"))
+
+
+def test_whoever_is_told_of_orders_is_told_of_a_claim(make_house: MakeHouse) -> None:
+    told = {"name": "ris", "host": "127.0.0.1", "port": 1}
+    house = make_house(FixedClock(AT), hl7={"destinations": [told]})
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    console = Console(house)
+    tool = Tool(console, "CT1")
+    tool.claim(tool.uid_of("A1"))
+    with console.store.read() as tx:
+        (order_key,) = [one.key for one in orders.by_accession(tx, "A1")]
+        assert deliveries.waiting(tx, enqueue.ORDER_STATUS, "ris", f"order:{order_key}") is not None
 
 
 def test_only_a_token_for_it_may_perform_and_nobody_is_subscribed_in_vain(console: Console, tool: Tool) -> None:

@@ -109,6 +109,12 @@ def of_step(encoded: bytes, said: Attributes, head: Head) -> dict[str, Any]:
     return _headed({**made, **free, **own}, head)
 
 
+def confidentiality_of(encoded: bytes) -> tuple[str, ...]:
+    """Return how a step's worklist item is marked. Source: PS3.3 C.4.11 (0040,1008), C.4.12 (0040,3001)."""
+    item = _read(encoded)
+    return tuple(str(one) for tag in ("00401008", "00403001") for one in values_of(item, tag))
+
+
 def of_task(said: Attributes, patient: Patient | None, head: Head) -> dict[str, Any]:
     """Return a task of its own, about *patient* as on record, None if it is about nobody."""
     free = {tag: value for tag, value in said.items() if tag not in OF_THE_PATIENT}
