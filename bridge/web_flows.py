@@ -58,6 +58,8 @@ def web_flows(house: House) -> WebFlows:
         cancel_order=calls.cancel_order,
         step_changer=house.step_changer,
         devices=house.device_desk,
+        exam_links=house.exam_links,
+        exam_proposals=house.exam_proposals,
         device_profiles=house.devices.every,
         order_lists=house.handed_in,
         receive_fhir=house.fhir_receiver.receive,

@@ -20,6 +20,7 @@ from bridge.domain.device_profile import UNASSIGNED_STATION
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
 from bridge.flows.announce import Destinations, NoticeDestination
+from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.answer_worklist import Answers, answer_worklist
 from bridge.flows.apply_fhir import FhirApplier
@@ -268,6 +269,10 @@ class House:
     @cached_property
     def exam_links(self) -> ExamLinks:
         return ExamLinks(self.store, self.clock, self.destinations)
+
+    @cached_property
+    def exam_proposals(self) -> ProposalAnswers:
+        return ProposalAnswers(self.store, self.clock, self.destinations)
 
     @cached_property
     def exam_watch(self) -> ExamWatch:

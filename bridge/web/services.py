@@ -13,6 +13,7 @@ from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.worklist_query import KeptQuery
 from bridge.domain.worklist_reasons import Reason
+from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.change_step import StepChanger
 from bridge.flows.create_workitem import WorkitemCreator
@@ -20,6 +21,7 @@ from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
+from bridge.flows.link_exam import ExamLinks
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
@@ -193,6 +195,8 @@ class WebFlows:
     cancel_order: CancelOrder
     step_changer: StepChanger
     devices: DeviceDesk
+    exam_links: ExamLinks
+    exam_proposals: ProposalAnswers
     device_profiles: Callable[[ReadTx], Mapping[str, DeviceProfile]]
     order_lists: OrderLists
     receive_fhir: Callable[[FhirRequest], FhirAnswer]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -38,15 +39,29 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class StudyOnExam:
-    """A study as the exam page shows it. mismatch_key: its open case, None if there is none."""
+    """
+    A study as the exam page shows it. mismatch_key: its open case, None if there is none.
+
+    announced: how many instances its devices named, 0 for none; arrived: how many of these are here.
+    """
 
     study: Study
     modalities: tuple[str, ...]
     series_count: int
     instance_count: int
     mismatch_key: int | None
+    announced: int
+    arrived: int
     published: tuple[Published, ...]
     deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedStep:
+    """What a device reports of an exam. attributes: all of it, as DICOM JSON (PS3.18 F)."""
+
+    step: PerformedStep
+    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,7 @@ class Exam:
     row: ExamRow
     order: Order | None
     steps: tuple[Step, ...]
-    performed: tuple[PerformedStep, ...]
+    performed: tuple[ReportedStep, ...]
     studies: tuple[StudyOnExam, ...]
     authorizations: tuple[Authorization, ...]
     attachments: tuple[ClaimAttachment, ...]
@@ -112,6 +127,7 @@ def study_on_exam(tx: ReadTx, study: Study) -> StudyOnExam:
         select(series.c.modality, func.count()).where(series.c.study_key == study.key).group_by("modality")
     )
     modalities = {row[0]: int(row[1]) for row in kinds}
+    announced = {uid for step in performed.of_study(tx, study.study_instance_uid) for uid in step.referenced_instances}
     case = select(mismatches.c.key).where(mismatches.c.study_key == study.key, mismatches.c.closed_at.is_(None))
     return StudyOnExam(
         study,
@@ -119,6 +135,8 @@ def study_on_exam(tx: ReadTx, study: Study) -> StudyOnExam:
         sum(modalities.values()),
         int(tx.execute(select(func.count()).where(instances.c.study_key == study.key)).scalar_one()),
         tx.execute(case).scalar(),
+        len(announced),
+        len(announced & studies.instance_uids(tx, study.key)) if announced else 0,
         tuple(published(tx, study.key)),
         tuple(deliveries.of_study(tx, study.key)),
     )
@@ -163,7 +181,10 @@ def _whole(
     uids = dict.fromkeys(
         [*(study.study_instance_uid for study in shown), *([order.study_instance_uid] if order else [])]
     )
-    done = [step for uid in uids if uid for step in performed.of_study(tx, uid)]
+    mine_too = performed.of_order(tx, order.key) if order is not None else []
+    done = {
+        step.key: step for step in (*(one for uid in uids if uid for one in performed.of_study(tx, uid)), *mine_too)
+    }
     attached = [one for study in shown for one in authorizations.attachments_of_study(tx, study.key)]
     known = {one.key: one for one in mine}
     for one in attached:
@@ -175,7 +196,7 @@ def _whole(
         row=row,
         order=order,
         steps=tuple(steps),
-        performed=tuple(done),
+        performed=tuple(ReportedStep(done[key], performed.attributes_of(tx, key)) for key in sorted(done)),
         studies=tuple(study_on_exam(tx, study) for study in shown),
         authorizations=tuple(known.values()),
         attachments=tuple(attached),

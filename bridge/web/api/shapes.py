@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from bridge.codecs.dicom.performed_details import details_of
 from bridge.domain.claim import ClaimAttachment
+from bridge.domain.performed_reasons import reason_in_words
 from bridge.domain.report import Report, ReportDocument, ReportVersion
 from bridge.flows.enter_order import Entered
 from bridge.store.audit import AuditRow
 from bridge.store.events import Event
-from bridge.store.listings.exam_detail import Exam, Published, ReachedStation, StudyOnExam
+from bridge.store.listings.exam_detail import Exam, Published, ReachedStation, ReportedStep, StudyOnExam
 from bridge.store.listings.exams import ExamRow
 from bridge.store.listings.journal import MessageRow
 from bridge.store.listings.people import Person
@@ -102,6 +104,7 @@ def exam(one: Exam) -> Json:
         "timeline": [timeline_line(each) for each in one.timeline],
         "studies": [_study_on_exam(each) for each in one.studies],
         "authorizations": [{"id": a.key, "number": a.number, "payer": a.payer_name} for a in one.authorizations],
+        "performed": [_performed(each) for each in one.performed],
         "reports": [report(each.report, each.versions) for each in one.reports],
         "others": list(one.others),
     }
@@ -331,12 +334,33 @@ def _station(one: ReachedStation) -> Json:
     return {"station": one.station.value, "state": one.state, "at": instant(one.at)}
 
 
+def _performed(one: ReportedStep) -> Json:
+    """Return what a device reports of an exam. details: dose, consumption and billing, in words."""
+    step = one.step
+    return {
+        "sop_instance_uid": step.sop_instance_uid,
+        "status": step.status.value,
+        "station_ae_title": step.performed_station_ae_title or step.calling_ae_title,
+        "modality": step.modality or None,
+        "started": local_time(step.started_local),
+        "ended": local_time(step.ended_local),
+        "reason": reason_in_words(step.discontinuation_code, step.discontinuation_meaning) or None,
+        "incomplete": step.incomplete or None,
+        "timed_out_at": instant(step.timed_out_at),
+        "proposal": step.proposal.value or None,
+        "instances": len(step.referenced_instances),
+        "details": [{"what": what, "value": value} for what, value in details_of(one.attributes)],
+    }
+
+
 def _study_on_exam(one: StudyOnExam) -> Json:
     return {
         "study_instance_uid": one.study.study_instance_uid,
         "state": one.study.state.value,
         "series": one.series_count,
         "instances": one.instance_count,
+        "expected": one.announced or None,
+        "received": one.arrived if one.announced else None,
         "published": [published(each) for each in one.published],
     }
 

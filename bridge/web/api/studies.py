@@ -115,6 +115,8 @@ def _counts(view: StudyView) -> dict[str, Any]:
         "accession_number": None,
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,
+        "expected": view.on_exam.announced or None,
+        "received": view.on_exam.arrived if view.on_exam.announced else None,
         "published": [shapes.published(one) for one in view.published],
         "deliveries": [shapes.delivery_row(row) for row in rows],
     }

@@ -7,9 +7,11 @@ from typing import Any
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from bridge.codecs.dicom.performed_details import details_of
 from bridge.domain.accounts import Permission
 from bridge.domain.by_hand import may_take_back
 from bridge.domain.order import WAITING
+from bridge.domain.performed_reasons import reason_in_words
 from bridge.flows.sign_in import remember_search
 from bridge.store.listings.exam_detail import Exam
 from bridge.web import reads
@@ -51,7 +53,15 @@ def found(number: int) -> Response | str:
 def exam(reference: str) -> str:
     """Show one exam: its head, the seven stations, its timeline."""
     one = reads.read_exam(reference)
-    return render_template("exams/exam.html", exam=one, problems=_problems(one), names=STATIONS, undoable=may_take_back)
+    return render_template(
+        "exams/exam.html",
+        exam=one,
+        problems=_problems(one),
+        names=STATIONS,
+        undoable=may_take_back,
+        details_of=details_of,
+        reason_in_words=reason_in_words,
+    )
 
 
 @blueprint.get("/documents/<int:document_key>")

@@ -9,6 +9,7 @@ from bridge.domain.accounts import Permission
 from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.store import studies
 from bridge.store.listings import queues
+from bridge.store.listings.unscheduled import unscheduled as of_no_order
 from bridge.web import paging, reads, study_views
 from bridge.web.access import caller, needs, services
 
@@ -22,10 +23,13 @@ def mismatches() -> str:
     closed = request.args.get("show", "") == "closed"
     with services().store.read() as tx:
         found = queues.open_mismatches(tx, before=paging.before(), limit=paging.LIMIT + 1, closed=closed)
+        unscheduled = [] if closed or paging.before() else of_no_order(tx)
     rows, more = paging.cut(found, paging.LIMIT)
     reads.note("mismatches_listed", detail={"count": len(rows)})
     following = paging.next_url(rows[-1].key if more else None, show="closed" if closed else "")
-    return render_template("intake/mismatches.html", rows=rows, closed=closed, following=following)
+    return render_template(
+        "intake/mismatches.html", rows=rows, closed=closed, following=following, unscheduled=unscheduled
+    )
 
 
 @blueprint.get("/mismatches/study/<int:study_key>")
