@@ -117,7 +117,9 @@ class Explainer:
 
     def listed(self, title: str, *, limit: int, after: int = 0) -> list[WorklistRow]:
         """
-        Return what a device gets when it asks for its own steps, by start time; every open entry for "".
+        Return what a device gets when it asks for its steps, by start time; every open entry for "".
+
+        One whose profile does not say whose steps it sees asks with its own title.
 
         after: how many to leave out.
         """
@@ -125,8 +127,9 @@ class Explainer:
             if not title:
                 return worklists.items(tx, "", limit=limit, after=after)
             device = self._queries.device_of(tx, title)
-            own = WorklistSearch((Criterion(STATION, values=device.profile.titles),))
-            most = min(after + limit, device.profile.max_results)
+            profile = device.profile
+            own = WorklistSearch(() if profile.sees else (Criterion(STATION, values=profile.titles),))
+            most = min(after + limit, profile.max_results)
             found = worklist.find(tx, own, most, device.asking.seen)[after:]
             return worklists.of_steps(tx, [one.step_key for one in found])
 

@@ -244,6 +244,8 @@ def transliterate(text: str, into: CharacterSet, *, person_name: bool = False) -
 
 def _transliterated(text: str, into: CharacterSet) -> str:
     out = []
+    # "Shch" in a word of capitals.
+    is_capitals = text == text.upper() != text.lower()
     if _SPELLED.search(text):
         text = _SPELLED.sub(_spelled, unicodedata.normalize("NFKC", text))
     for character in text:
@@ -254,5 +256,7 @@ def _transliterated(text: str, into: CharacterSet) -> str:
         plain = _LATIN.get(character, upper.lower() if upper is not None and character != character.upper() else upper)
         if plain is None:
             plain = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+        if is_capitals:
+            plain = plain.upper()
         out.append(plain if into.fits(plain) else "?")
     return "".join(out)

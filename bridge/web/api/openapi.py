@@ -31,6 +31,8 @@ QUERIES = {
     "/audit": ("patient_id", "since", "cursor", "limit"),
 }
 _BODIES = {
+    "/devices/{ae_title}/preview": ("name", "charset"),
+    "/devices/{ae_title}/choices": ("choices", "version"),
     "/messages/replay": ("filter", "dry_run"),
     "/orders/{reference}/cancel": ("reason",),
     "/mismatches/{mismatch_key}/decision": ("action", "accession_number", "patient", "reason"),

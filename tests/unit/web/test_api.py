@@ -329,7 +329,14 @@ def test_openapi_describes_every_route_and_no_other(console: Console) -> None:
     document = describe(console.app, "1")
     described = {(path, method.upper()) for path, methods in document["paths"].items() for method in methods}
     served = {
-        (rule.rule.removeprefix("/api").replace("<int:", "{").replace("<", "{").replace(">", "}"), method)
+        (
+            rule.rule.removeprefix("/api")
+            .replace("<int:", "{")
+            .replace("<path:", "{")
+            .replace("<", "{")
+            .replace(">", "}"),
+            method,
+        )
         for rule in console.app.url_map.iter_rules()
         if rule.rule.startswith("/api/")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}

@@ -107,6 +107,24 @@ def test_a_lost_race_says_so(console: Console) -> None:
     assert "Somebody else has changed this device" in post(console, "/devices/CT1", {"version": "0"}, 409)
 
 
+def test_programs_read_devices_preview_names_and_choose(console: Console) -> None:
+    console.order("A1", name="ЩУКИН^ПЁТР")
+    api = console.machine(Role.IT)
+    rows = {row["ae_title"]: row for row in api.get("/api/devices").json["devices"]}
+    assert (rows["OLD/1"]["not_whole_today"], rows["CT1"]["not_whole_today"]) == (1, 0)
+    one = api.get("/api/devices/OLD/1").json
+    (text,) = one["losses"][0]["texts"]
+    assert (text["keyword"], text["shown"], text["losses"][0]["code"]) == ("PatientName", "SHCHUKIN^PETR", "respelled")
+    shown = api.post("/api/devices/OLD/1/preview", json={"name": "Dvořák^Jana"}).json
+    assert (shown["charset"], shown["texts"][0]["shown"]) == ("ISO_IR 100", "Dvorák^Jana")
+    changed = api.post("/api/devices/OLD/1/choices", json={"choices": {"charset": "ISO_IR 144"}, "version": 0}).json
+    assert (changed["charset"], changed["version"], changed["not_whole_today"]) == ("ISO_IR 144", 1, 0)
+    refused = api.post("/api/devices/OLD/1/choices", json={"choices": {"leavs": "images"}, "version": 1})
+    assert (refused.status_code, refused.json["detail"]) == (400, "leavs: unknown key")
+    assert api.post("/api/devices/OLD/1/choices", json={"choices": {}, "version": 0}).status_code == 409
+    assert api.get("/api/devices/NOBODY").status_code == 404
+
+
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.INTAKE, Role.BILLING])
 def test_others_have_no_part_in_it(console: Console, role: Role) -> None:
     assert console.browser(role).get("/devices").status_code == 403
