@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from bridge.cli import main as command_line
 from bridge.codecs.dicom import charset, worklist_model
 from bridge.codecs.dicom.elements import vr_of
+from bridge.domain.device_profile import Rule
 from bridge.listeners.dicom import catalogue
 from bridge.mapping.converters import CONVERTERS
 from bridge.mapping.site import POLICY_CHOICES
@@ -118,6 +119,13 @@ def test_every_target_converter_and_policy_is_documented(root: Path) -> None:
     text = text_of(root, "docs/mappings.md")
     wanted = [*TARGETS, *CONVERTERS, *POLICY_CHOICES, *(v for values in POLICY_CHOICES.values() for v in values)]
     assert [name for name in wanted if f"`{name}`" not in text] == []
+
+
+def test_every_device_preset_and_rule_is_documented(root: Path) -> None:
+    text = text_of(root, "docs/devices.md")
+    listed = {row[0] for row in tables(section(text, "2. Choose its family"))} - {"preset"}
+    assert listed == {file.stem for file in (root / "mappings/devices").glob("*.toml")}
+    assert [rule for rule in Rule if f"`{rule}`" not in text] == []
 
 
 def test_every_choice_of_reconcile_toml_is_documented(root: Path) -> None:
