@@ -59,7 +59,8 @@ def _list_items(house: House, ae_title: str, as_json: bool) -> None:
         print_json({"items": [_item(row) for row in found]})
         return
     columns = ("start", "station", "modality", "patient", "accession_number", "procedure", "status", "kept_back")
-    print_table([_item(row) for row in found], columns, "nothing is scheduled")
+    lines = [_item(row) | {"start": _clock(row.scheduled_local)} for row in found]
+    print_table(lines, columns, "nothing is scheduled")
 
 
 def _explain(house: House, number: str, ae_title: str, as_json: bool) -> None:
@@ -73,7 +74,7 @@ def _explain(house: House, number: str, ae_title: str, as_json: bool) -> None:
         click.echo(f"  {reason.sentence}")
     if explanation.queries:
         click.echo(f"\nWhat {explanation.title} asked last:")
-        _print_queries(explanation.queries[:_QUERIES])
+        _print_queries(explanation.queries[:_QUERIES], house)
 
 
 def _headline(one: Explanation) -> str:
@@ -89,22 +90,24 @@ def _list_queries(house: House, ae_title: str, as_json: bool) -> None:
     if as_json:
         print_json({"queries": [worklist_shapes.query(kept, keys) for kept, keys in rows]})
     else:
-        _print_queries(rows)
+        _print_queries(rows, house)
 
 
-def _print_queries(rows: Sequence[tuple[KeptQuery, AskedKeys | None]]) -> None:
+def _print_queries(rows: Sequence[tuple[KeptQuery, AskedKeys | None]], house: House) -> None:
     columns = ("query", "last_asked", "times", "device", "asks", "answered")
-    print_table([_query(kept, keys) for kept, keys in rows], columns, "nobody has asked in the time that is kept")
+    zone = house.settings.time_zone
+    lines = [_query(kept, keys, f"{kept.last_asked_at.astimezone(zone):%Y-%m-%d %H:%M:%S}") for kept, keys in rows]
+    print_table(lines, columns, "nobody has asked in the time that is kept")
 
 
-def _query(kept: KeptQuery, keys: AskedKeys | None) -> dict[str, Any]:
+def _query(kept: KeptQuery, keys: AskedKeys | None, last_asked: str) -> dict[str, Any]:
     asked = kept.asked
     asks = ", ".join(f"{key.keyword or key.tag}={key.value}" for key in keys.asking) if keys is not None else ""
     cut = ", cut" if asked.was_cut else ""
     refused = refusal_words(kept)
     return {
         "query": kept.key,
-        "last_asked": f"{kept.last_asked_at:%Y-%m-%d %H:%M:%S}Z",
+        "last_asked": last_asked,
         "times": kept.times,
         "device": asked.calling_ae_title,
         "asks": asks or ("everything" if keys is not None else ""),
@@ -125,6 +128,11 @@ def _item(row: worklists.WorklistRow) -> dict[str, Any]:
         "status": row.status,
         "kept_back": row.incomplete,
     }
+
+
+def _clock(local: str) -> str:
+    """Return "YYYYMMDDHHMMSS" as people read it."""
+    return f"{local[:4]}-{local[4:6]}-{local[6:8]} {local[8:10]}:{local[10:12]}" if len(local) >= 12 else local
 
 
 def _note(house: House, action: str, patient_keys: Sequence[int]) -> None:

@@ -194,8 +194,8 @@ def _by_queries(case: Case, say: Saying) -> tuple[bool, tuple[Reason, ...]]:
     if finding is not None:
         # Two lists side by side, today's and tomorrow's, are both on the device; what it asked long before is not.
         is_recent = telling[0].query.last_asked_at - finding.query.last_asked_at <= _SIDE_BY_SIDE
-        also = _found(case, finding, say) if is_recent else _sent(case, say)
-        return is_recent, (*_hidden(case, telling[0], say), *also)
+        hidden = tuple(_hidden(case, telling[0], say))
+        return is_recent, (*_found(case, finding, say), *hidden) if is_recent else (*hidden, *_sent(case, say))
     if telling:
         return False, (*_elsewhere(case), *_hidden(case, telling[0], say), *_meant(case, say))
     if case.is_elsewhere:
@@ -261,9 +261,8 @@ def incomplete_reason(incomplete: str) -> Reason:
     names = where.split(", ")
     if "lacks" in fault and all(name in _NEEDED for name in names):
         needed = " and ".join(_NEEDED[name] for name in names)
-        what = f"It is on no device's list: nobody has said {needed} ({where}), which every entry must have."
-        return Reason("incomplete", what)
-    return Reason("incomplete", f"It is on no device's list: {incomplete}.")
+        return Reason("incomplete", f"Nobody has said {needed} ({where}), which every worklist entry must have.")
+    return Reason("incomplete", f"It cannot be written as a worklist entry: {incomplete}.")
 
 
 def key_reason(key: HidingKey) -> Reason:

@@ -341,10 +341,11 @@ def test_two_lists_side_by_side_are_both_on_the_device(hospital: Hospital) -> No
     hospital.later(minutes=5)
     hospital.ask(query(station="CT1", date="20260303"))
     assert hospital.why("A1")[0]
-    assert hospital.codes("A1") == ["key:ScheduledProcedureStepStartDate", "sent"]
+    assert hospital.codes("A1") == ["sent", "key:ScheduledProcedureStepStartDate"]
     hospital.later(hours=2)
     hospital.ask(query(station="CT1", date="20260303"))
     assert not hospital.why("A1")[0]
+    assert hospital.codes("A1") == ["key:ScheduledProcedureStepStartDate", "sent"]
 
 
 def test_an_explanation_costs_a_bounded_number_of_statements(hospital: Hospital) -> None:

@@ -26,7 +26,13 @@ def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
     with house.store.read() as tx:
         (person,) = patients.get_many(tx, [1])
         bound, waiting = [row.key for row in tx.execute(studies_table.select().order_by(studies_table.c.key))]
-    looks = (["exam", "A1"], ["worklist", "--as", "CT1"], ["worklist", "--explain", "A1"], ["mismatches"])
+    looks = (
+        ["exam", "A1"],
+        ["worklist", "--as", "CT1"],
+        ["worklist", "--explain", "A1"],
+        ["worklist", "--queries"],
+        ["mismatches"],
+    )
     for look in looks:
         done = run_command(*look, "-c", str(config))
         assert done.returncode == 0, done.stderr
@@ -38,6 +44,7 @@ def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
         ("exam_viewed", person.key, bound),
         ("worklist_viewed", person.key, None),
         ("worklist_explained", person.key, None),
+        ("queries_listed", None, None),
         ("mismatches_listed", None, None),
         ("mismatch_viewed", None, waiting),
     ]

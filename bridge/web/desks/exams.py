@@ -78,8 +78,9 @@ def _kept_off(order_key: int | None) -> list[dict[str, str]]:
         parameters: dict[str, Any] = {"order_key": order_key} | ({"as": title} if title else {})
         may = caller().may(Permission.EXPLAIN_WORKLIST)
         address = url_for("worklist.explained_order", **parameters) if may else ""
-        whose = f"{title}'s worklist" if title else "every worklist"
-        found.append({"sentence": f"Kept off {whose}. {why.sentence}", "action": "Explain", "url": address})
+        whose = f"Kept off {title}'s worklist. " if title else ""
+        sentence = why.sentence if why.code == "withheld" else f"{whose or 'Kept off every worklist. '}{why.sentence}"
+        found.append({"sentence": sentence, "action": "Explain", "url": address})
     return found
 
 
