@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from bridge.domain.order import FINAL, WAITING, StepStatus
+from bridge.domain.order import WAITING, StepStatus
 from bridge.errors import Conflict, Incomplete, Malformed
 
 # DICOM JSON: attributes by eight hexadecimal digits. Source: PS3.18 F.2.
@@ -263,8 +263,3 @@ def text_of(attributes: Attributes, tag: str) -> str:
     if isinstance(first, Mapping):
         first = first.get("Alphabetic", "")
     return str(first).strip(" \0") if isinstance(first, str | int | float) else ""
-
-
-def has_ended(status: StepStatus) -> bool:
-    """Say whether a scheduled step is done with."""
-    return status in FINAL

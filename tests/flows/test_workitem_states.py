@@ -240,6 +240,9 @@ def test_a_new_workitem_says_what_table_cc_2_5_3_requires(console: Console, miss
         {"t00404041": element("CS", "MAYBE")},
         {"t00404005": element("DT", "tomorrow")},
         {"t00080018": element("UI", "no.uid")},
+        {"t00100010": element("PN", "HALVORSEN^INGRID")},
+        {"t00100020": element("LO", "0\x00")},
+        {"t00400400": element("LT", {"Alphabetic": "no text"})},
     ],
 )
 def test_a_new_workitem_that_is_none_is_a_bad_request(console: Console, wrong: dict[str, object]) -> None:

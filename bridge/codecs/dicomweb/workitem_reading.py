@@ -86,8 +86,21 @@ def _checked(said: Mapping[str, Any]) -> dict[str, Any]:
             if not all(isinstance(item, dict) for item in kept["Value"]):
                 raise Malformed("a sequence holds data sets", where=tag, source="PS3.18 F.2.5")
             kept["Value"] = [_checked(item) for item in kept["Value"]]
+        elif not all(_is_value(value, kept.get("vr", "")) for value in kept.get("Value", ())):
+            raise Malformed("not a value of its VR", where=tag, source="PS3.18 F.2.2, F.2.3")
         found[tag.upper()] = kept
     return found
+
+
+def _is_value(value: object, vr: str) -> bool:
+    if vr == "PN" and value is not None:
+        return isinstance(value, dict) and all(isinstance(group, str) and _is_clean(group) for group in value.values())
+    return value is None or isinstance(value, int | float) or (isinstance(value, str) and _is_clean(value))
+
+
+def _is_clean(text: str) -> bool:
+    """Say whether *text* holds no control characters but line ends and tabs. Source: PS3.5 6.1.3."""
+    return not any(character < " " and character not in "\t\n\f\r" for character in text)
 
 
 def check_creation(said: Attributes) -> None:
