@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.order_notice import Route
+from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
@@ -43,6 +44,26 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         OrderStatusPublisher(told, quiet),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
     ]
+
+
+def order_poll(house: House) -> OrderPoll:
+    """Return what fetches orders from the servers that do not push them."""
+    asked = [server for server in house.settings.fhir.servers if server.orders is not None]
+    servers = [_polled(server, house) for server in asked]
+    return OrderPoll(house.store, house.clock, house.fhir_receiver, servers, owner=house.node)
+
+
+def _polled(server: FhirServer, house: House) -> PolledServer:
+    assert server.orders is not None
+    how = server.orders
+    return PolledServer(
+        server.name,
+        FhirClient(server, house.clock),
+        how.query,
+        timedelta(seconds=how.every_secs),
+        timedelta(seconds=how.overlap_secs),
+        timedelta(hours=how.since_hours),
+    )
 
 
 def _told(one: Hl7Destination, settings: Settings) -> Destination:

@@ -147,8 +147,21 @@ class SmartBackendAuth(Section):
 Auth = Annotated[NoAuth | BasicAuth | BearerAuth | SmartBackendAuth, Field(discriminator="kind")]
 
 
+class OrdersPoll(Section):
+    """
+    How orders are fetched from a server that does not push them. query: narrows what is asked for, as in an address.
+
+    overlap_secs: how far behind the newest order seen is asked again; since_hours: how far back the first time.
+    """
+
+    every_secs: float = Field(default=60, ge=1, le=86_400)
+    query: str = ""
+    overlap_secs: float = Field(default=120, ge=0, le=86_400)
+    since_hours: float = Field(default=24, ge=0, le=24 * 366)
+
+
 class FhirServer(Section):
-    """A FHIR server that we publish to. version R4 serves R4B too."""
+    """A FHIR server that we publish to, and may fetch orders from. version R4 serves R4B too."""
 
     name: str
     base_url: str
@@ -156,6 +169,7 @@ class FhirServer(Section):
     auth: Auth = NoAuth()
     publish: tuple[Literal["ImagingStudy", "Claim"], ...] = ("ImagingStudy",)
     timeout_secs: float = Field(default=20, gt=0, le=300)
+    orders: OrdersPoll | None = None
 
 
 class FhirSection(Section):

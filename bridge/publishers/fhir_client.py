@@ -100,6 +100,30 @@ class FhirClient:
                 found.append(Found(resource, _version_of(resource, "")))
         return found
 
+    def page(self, address: str) -> tuple[list[Json], str]:
+        """
+        Return the resources on a page of a search, what it includes too, and the address of the next one, "" at its end.
+
+        address: relative to the server's. Raises: Conflict, if the next page leads elsewhere: no token follows it.
+        """
+        answer = self._ask("GET", address)
+        if answer.status in (404, 410):
+            raise Unavailable(f"the server answers {answer.status} to a search", code="no_such_endpoint")
+        bundle = self._json(answer)
+        if bundle.get("resourceType") != "Bundle":
+            raise _unknown("the answer to a search is no Bundle")
+        entries = [one for one in bundle.get("entry") or [] if isinstance(one, dict)]
+        resources = [one["resource"] for one in entries if isinstance(one.get("resource"), dict)]
+        links = [one for one in bundle.get("link") or [] if isinstance(one, dict)]
+        following = next((one.get("url") for one in links if one.get("relation") == "next"), "")
+        return resources, self._own_address(following) if isinstance(following, str) else ""
+
+    def _own_address(self, url: str) -> str:
+        plain = url.removeprefix(self._base_url)
+        if url and (plain == url and "//" in url):
+            raise Conflict("the next page leads out of the server", code="foreign_reference")
+        return plain.removeprefix("/")
+
     def update(self, resource: Json, version: str) -> Found:
         """Replace a resource by its id, if its version is still *version*; "" replaces whatever stands."""
         headers = {"If-Match": f'W/"{version}"'} if version else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.destinations import publishers
+from bridge.destinations import order_poll, publishers
 from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
 from bridge.wiring import House, Role
@@ -18,6 +18,7 @@ class WorkerRole:
         self._housekeeping = Housekeeping(house)
         self._replays = house.replays
         self._order_lists = house.order_lists
+        self._order_poll = order_poll(house)
         self._exams = house.exam_watch
         self._mapping_watch = house.mapping_watch
         self._store = house.store
@@ -27,11 +28,13 @@ class WorkerRole:
         self._worker.start()
         self._replays.start()
         self._order_lists.start()
+        self._order_poll.start()
         self._exams.start()
         self._housekeeping.start()
 
     def stop(self) -> None:
         self._housekeeping.stop()
+        self._order_poll.stop()
         self._order_lists.stop()
         self._exams.stop()
         self._replays.stop()
@@ -40,7 +43,7 @@ class WorkerRole:
 
     @property
     def is_alive(self) -> bool:
-        loops = (self._worker, self._replays, self._order_lists, self._exams)
+        loops = (self._worker, self._replays, self._order_lists, self._order_poll, self._exams)
         return all(loop.is_alive for loop in loops) and not self._store.is_failing
 
     @property

@@ -897,12 +897,11 @@ fhir_bookmarks = Table(
     metadata,
     _key(),
     _text("server"),
-    _text("resource_type"),
     _text("since"),
-    _text("continue_at"),
     Column("read_at", Instant),
+    _text("fault"),
     _count("failures"),
-    UniqueConstraint("server", "resource_type"),
+    UniqueConstraint("server"),
 )
 
 # Which exams, patients a message touched: its page leads to them.

@@ -43,13 +43,12 @@ def upgrade() -> None:
         "fhir_bookmarks",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("server", sa.Text(), server_default="", nullable=False),
-        sa.Column("resource_type", sa.Text(), server_default="", nullable=False),
         sa.Column("since", sa.Text(), server_default="", nullable=False),
-        sa.Column("continue_at", sa.Text(), server_default="", nullable=False),
         sa.Column("read_at", Instant(), nullable=True),
+        sa.Column("fault", sa.Text(), server_default="", nullable=False),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_fhir_bookmarks")),
-        sa.UniqueConstraint("server", "resource_type", name=op.f("uq_fhir_bookmarks_server_resource_type")),
+        sa.UniqueConstraint("server", name=op.f("uq_fhir_bookmarks_server")),
     )
     op.create_table(
         "leases",
