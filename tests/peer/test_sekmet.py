@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,16 +20,19 @@ from zoneinfo import ZoneInfo
 import pytest
 from joserfc.jwk import RSAKey
 
-from bridge.clock import Clock
+from bridge.clock import Clock, FixedClock
 from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.identifiers import derive_uid
+from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.outbox.worker import Worker
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient, Found
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.settings import FhirServer, SmartBackendAuth
+from bridge.store import orders
 from bridge.store.db import Store
+from bridge.wiring import House as HouseOfRooms
 from tests.conftest import ROOT, missing_peer
 from tests.fakes.chart_scene import SYSTEM, system_of
 from tests.fakes.clinic import Clinic
@@ -49,6 +52,11 @@ class Server:
 
     base_url: str
     client: FhirClient
+
+    def patient(self, number: str) -> Found:
+        """Return a patient of that number, made if there is none."""
+        new: Json = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": number}]}
+        return self.client.create_unless(new, {"identifier": f"{SYSTEM}|{number}"})
 
 
 @pytest.fixture(scope="session")
@@ -172,3 +180,31 @@ def test_a_re_bound_study_stands_in_the_right_chart_and_is_withdrawn_from_the_wr
     scene.clinic.queue(IMAGING_STUDY, "ehr", study)
     scene.send()
     assert scene.charted() == {wrong.reference: "entered-in-error", right.reference: "available"}
+
+
+def test_orders_are_fetched_from_a_server_that_does_not_push_them(
+    server: Server, make_house: Callable[..., HouseOfRooms]
+) -> None:
+    clock = FixedClock(Clock().now())
+    house = make_house(clock)
+    patient = server.patient("00071299")
+    said: Json = {
+        "resourceType": "ServiceRequest",
+        "identifier": [{"system": "urn:example:orders", "value": "EHR-1"}],
+        "status": "active",
+        "intent": "order",
+        "code": {"text": "CT chest"},
+        "subject": {"reference": patient.reference},
+    }
+    placed = server.client.create_unless(said, {"identifier": "urn:example:orders|EHR-1"})
+    asked = PolledServer("ehr", server.client)
+    poll = OrderPoll(house.store, clock, house.fhir_receiver, [asked], owner="one")
+    assert poll.work() == 1
+    server.client.update({**placed.resource, "status": "revoked"}, placed.version)
+    clock.at += timedelta(minutes=2)
+    assert poll.work() == 1
+    clock.at += timedelta(minutes=2)
+    assert poll.work() == 0
+    with house.store.read() as tx:
+        (order,) = orders.by_accession(tx, "EHR-1")
+    assert order.status == "CANCELED"
