@@ -70,7 +70,7 @@ def refresh_worklist(
     """
     Encode the worklist answers of an order's steps anew: it, its patient or its visit changed.
 
-    What has begun stays on the list as the device read it: an image that was made meanwhile has copied it, and a changed
+    What is under way stays on the list as the device read it: an image that was made meanwhile has copied it, and a changed
     record reaches the images by their correction, not by a second truth on the console.
     steps: as they are stored, where the caller has just read them. Returns where each open step now stands, in words.
     """
@@ -104,8 +104,9 @@ def _put_begun(tx: WriteTx, patient: Patient, order: Order, step: Step) -> None:
         if step.status not in FINAL:
             worklist.withhold(tx, step.key, f"{fault.where}: {fault.detail}")
         return
-    numbers = {identifier.key for identifier in patient.identifiers}
-    encoded = as_begun(worklist.encoded_of(tx, step.key), encoded, numbers)
+    if step.status == StepStatus.STARTED:
+        numbers = {identifier.key for identifier in patient.identifiers}
+        encoded = as_begun(worklist.encoded_of(tx, step.key), encoded, numbers)
     worklist.put(tx, step, encoded, values_of(encoded))
 
 

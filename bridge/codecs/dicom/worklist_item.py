@@ -83,7 +83,7 @@ def encode(entry: WorklistEntry) -> bytes:
 
 def as_begun(kept: bytes | None, now: bytes, numbers: Collection[tuple[str, str]]) -> bytes:
     """
-    Return the item of a step that has begun: as the device read it, whatever was said since.
+    Return the item of a step that is under way: as the device read it, whatever was said since.
 
     What a device copied from it stands in every image, and what it reads for an appended series must agree with that; so
     only the state and the beginning of the study are news. kept: the item as it was stored, None if it was not; now: as it
