@@ -133,4 +133,6 @@ def _patient(draft: PatientDraft) -> Patient:
         patient_name=draft.patient_name or "",
         patient_birth_date=draft.patient_birth_date or "",
         patient_sex=draft.patient_sex or "",
+        details=draft.details,
+        findings=draft.findings,
     )

@@ -10,6 +10,7 @@ from bridge.codecs.hl7.field_names import field_name
 from bridge.domain.message import TraceLine
 from bridge.mapping.grammar import Path, Scope
 from bridge.mapping.site import Rule, SiteMapping
+from bridge.mapping.targets import TARGETS
 
 _VALUE_MAX = 120
 # Read by the program itself. Set IDs number segments and say nothing of a patient or an order.
@@ -134,8 +135,15 @@ def _missing(message: Message, rules: Sequence[Rule], trace: Sequence[TraceLine]
             continue
         line = made.get(rule.target)
         tried = tuple(_tried(message, path, scope) for path in rule.paths)
+        if _is_handed_on(rule.target) and not any(one.value for one in tried):
+            continue
         if trace or not any(one.value for one in tried):
             yield Missing(rule.target, rule.source, tried, line.value if line else "", line.source if line else "")
+
+
+def _is_handed_on(target: str) -> bool:
+    """Say whether a target is one of the many that devices are told besides: that nobody fills it is no news."""
+    return bool(TARGETS[target].detail or TARGETS[target].finding)
 
 
 def _importance(rule: Rule) -> int:
