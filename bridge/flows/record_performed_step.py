@@ -175,7 +175,9 @@ class PerformedStepRecorder:
     def _keep_refused(self, message: PerformedMessage, fault: Exception) -> None:
         """Keep what was refused, in a transaction of its own: what a device said once it may never say again."""
         outcome = outcome_of(Service.PERFORMED_STEP, fault)
-        _log.warning("performed_step_refused", peer=message.calling_ae_title, status=f"{outcome.status:04X}")
+        _log.warning(
+            "performed_step_refused", peer=message.calling_ae_title, status=f"{outcome.status:04X}", why=outcome.comment
+        )
         kept = replace(message, status=outcome.status, comment=outcome.comment)
         try:
             with self._store.write() as tx:
