@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pydicom.datadict import tag_for_keyword
+
 from bridge.errors import BridgeError, Conflict, Incomplete, Malformed, Refused, Unavailable, Unsupported
 
 SUCCESS: Final = 0x0000
@@ -42,11 +44,16 @@ class Service(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is answered. comment: ErrorComment, at most 64 ASCII characters without patient data, "" for none."""
+    """
+    What is answered.
+
+    comment: ErrorComment, at most 64 ASCII characters without patient data, "" for none. offending: the key at fault.
+    """
 
     status: int = SUCCESS
     comment: str = ""
     error_id: int | None = None
+    offending: tuple[int, ...] = ()
 
 
 _QUERY: dict[type[BridgeError], int] = {
@@ -58,6 +65,7 @@ _QUERY: dict[type[BridgeError], int] = {
     Unavailable: 0xA700,
 }
 _RETRIEVE: dict[type[BridgeError], int] = _QUERY | {Unavailable: 0xA701}
+_QUERIES = frozenset({Service.WORKLIST, Service.FIND})
 _STORE: dict[type[BridgeError], int] = {
     Malformed: 0xC000,
     Unsupported: SOP_CLASS_NOT_SUPPORTED,
@@ -140,7 +148,8 @@ def outcome_of(service: Service, fault: Exception) -> Outcome:
         status = next((table[kind] for kind in type(fault).__mro__ if kind in table), None)
     if status is None:
         return Outcome(_OUR_FAULT.get(service, PROCESSING_FAILURE), "internal error")
-    return Outcome(status, comment_of(fault.detail))
+    offending = tag_for_keyword(fault.where) if service in _QUERIES and fault.where else None
+    return Outcome(status, comment_of(fault.detail), offending=() if offending is None else (offending,))
 
 
 def comment_of(detail: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeVar
 
 from pydicom.datadict import keyword_for_tag
 
@@ -16,6 +17,8 @@ from bridge.domain import worklist_search
 from bridge.domain.matching import parse_date_range, parse_time_range
 from bridge.domain.worklist_search import Criterion, WorklistSearch
 from bridge.errors import Malformed
+
+_Read = TypeVar("_Read")
 
 _MAX_VALUES = 512
 _MAX_WILDCARDS = 32
@@ -56,8 +59,9 @@ def _read(identifier: bytes, transfer_syntax_uid: str, default_charset: Characte
     asked = Asked(keys, default_charset)
     step = _step_key(keys)
     step_keys = step.items or () if step else ()
-    dates = parse_date_range(asked.one(step_keys, worklist_model.START_DATE))
-    starts, times = worklist_search.scheduled(dates, parse_time_range(asked.one(step_keys, worklist_model.START_TIME)))
+    dates = _naming(worklist_model.START_DATE, parse_date_range, asked.one(step_keys, worklist_model.START_DATE))
+    times = _naming(worklist_model.START_TIME, parse_time_range, asked.one(step_keys, worklist_model.START_TIME))
+    starts, times_of_day = worklist_search.scheduled(dates, times)
     criteria = [
         *_criteria(step_keys, worklist_model.STEP_KEYS, asked),
         *_criteria(keys, worklist_model.ROOT_KEYS, asked),
@@ -65,7 +69,7 @@ def _read(identifier: bytes, transfer_syntax_uid: str, default_charset: Characte
     return WorklistQuery(
         keys=keys,
         character_set=asked.declared,
-        search=WorklistSearch(tuple(criteria), starts, times),
+        search=WorklistSearch(tuple(criteria), starts, times_of_day),
         is_fully_supported=_are_supported(keys, worklist_model.ROOT_KEYS | {worklist_model.QUERY_RETRIEVE_LEVEL})
         and _are_supported(step_keys, worklist_model.STEP_KEYS),
         hints=tuple(_hints(keys, step)),
@@ -80,6 +84,14 @@ _read_once = lru_cache(maxsize=512)(_read)
 def keyword_of(tag: int) -> str:
     """Return the keyword of *tag*, "" for an unknown or private one."""
     return keyword_for_tag(tag)
+
+
+def _naming(tag: int, read: Callable[[str], _Read], text: str) -> _Read:
+    """Return what *read* makes of a key's *text*; a fault says which key it is in."""
+    try:
+        return read(text)
+    except Malformed as fault:
+        raise Malformed(fault.detail, code=fault.code, where=keyword_of(tag), source=fault.source) from None
 
 
 def _step_key(keys: tuple[Key, ...]) -> Key | None:
@@ -107,7 +119,7 @@ def _criterion(key: Key, asked: Asked) -> Criterion | None:
         return Criterion(keyword, items=inside) if inside else None
     if vr in ("DA", "TM"):
         read = worklist_search.of_dates if vr == "DA" else worklist_search.of_times
-        return read(keyword, asked.text(key))
+        return _naming(key.tag, lambda text: read(keyword, text), asked.text(key))
     if vr not in worklist_model.MATCHED_VRS:
         return None
     of = {"PN": worklist_search.of_names, "UI": worklist_search.of_uids}.get(vr, worklist_search.of_texts)

@@ -105,6 +105,8 @@ class Exchange:
         }
         if outcome.comment:
             values[commands.ERROR_COMMENT] = comment_of(outcome.comment)
+        if outcome.offending:
+            values[commands.OFFENDING_ELEMENT] = commands.encode_tags(outcome.offending)
         if outcome.error_id is not None:
             values[commands.ERROR_ID] = outcome.error_id
         values.update(extra or {})
