@@ -83,7 +83,11 @@ class CharacterSet:
         return "\\".join(self.terms).encode("ascii")
 
     def decode(self, raw: bytes, *, person_name: bool = False) -> tuple[str, bool]:
-        """Return the text of *raw*, and whether every byte was legal in this set; undecodable bytes read as Latin-1."""
+        """
+        Return the text of *raw*, and whether every byte was legal in this set.
+
+        Bytes without the escape that a further term needs read as in that term: devices forget it. Else as Latin-1.
+        """
         if raw.isascii() and ESC not in raw:
             return raw.decode("ascii"), True
         try:
@@ -91,7 +95,16 @@ class CharacterSet:
                 return _decode_extended(raw, self.terms, person_name), True
             return _plain_decode(raw, _CODECS[self.terms[0]]), ESC not in raw
         except UnicodeError:
-            return raw.decode("latin_1"), False
+            return self._leniently(raw), False
+
+    def _leniently(self, raw: bytes) -> str:
+        codecs = [_CODECS[term] for term in self.terms[1:] if ESC not in raw]
+        for codec in (codec for codec in codecs if codec not in _JIS.values()):
+            try:
+                return _plain_decode(raw, codec)
+            except UnicodeError:
+                continue
+        return raw.decode("latin_1")
 
     def encode(self, text: str, *, person_name: bool = False) -> bytes:
         """

@@ -113,3 +113,9 @@ def test_every_character_set_file_of_the_corpus_reads_without_loss() -> None:
     assert names["chrI2"] == _KOREAN
     assert names["chrGreek"] == "Διονυσιος"
     assert names["chrX2"].rstrip("=") == "Wang^XiaoDong=王^小东"
+
+
+def test_bytes_without_their_escape_read_in_the_set_that_would_have_needed_one() -> None:
+    chinese = charset.parse(rb"\ISO 2022 IR 58")
+    assert chinese.decode("张*".encode("gb2312"), person_name=True) == ("张*", False)
+    assert charset.parse(rb"\ISO 2022 IR 87").decode(b"\xc4") == ("Ä", False)
