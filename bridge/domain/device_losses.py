@@ -25,6 +25,17 @@ LOSS_WORDS: dict[Loss, str] = {
 }
 
 
+TEXT_WORDS = {
+    "PatientName": "the patient's name",
+    "PatientID": "the patient ID",
+    "ReferringPhysicianName": "the referring physician",
+    "RequestingPhysician": "the requesting physician",
+    "RequestedProcedureDescription": "the procedure",
+    "ScheduledProcedureStepDescription": "the step",
+    "ScheduledPerformingPhysicianName": "the performing physician",
+}
+
+
 def losses_of_text(stored: str, spelled: str, shown: str, *, is_name: bool) -> tuple[Loss, ...]:
     """
     Return what *stored* has lost when a device shows *shown*.

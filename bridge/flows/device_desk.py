@@ -14,6 +14,7 @@ from bridge.codecs.dicom.device_text import reading_of
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.device_words import ProfileLine, profile_lines
 from bridge.domain.matching import Range
+from bridge.domain.order import LIVE
 from bridge.domain.worklist_search import WorklistSearch
 from bridge.errors import Incomplete, Malformed
 from bridge.flows.device_profiles import AskingDevice, DeviceProfiles, Origin
@@ -98,6 +99,20 @@ class DeviceDesk:
         """Return a device as it is now; a stranger has the defaults."""
         with self._store.read() as tx:
             return self._devices.asking(ae_title)(tx)
+
+    def losses_of(self, order_key: int) -> list[tuple[str, Shown]]:
+        """Return what of an order's open steps the devices they are for do not get whole, each with the device's title."""
+        found: dict[tuple[str, str], Shown] = {}
+        with self._store.read() as tx:
+            for step in orders.steps_of(tx, order_key):
+                encoded = worklist.encoded_of(tx, step.key) if step.status in LIVE else None
+                for station in step.scheduled_station_ae_title if encoded else ():
+                    profile = self._devices.of(tx, station)
+                    reading, kept = reading_of(profile), profile.patient_id_length
+                    if encoded and may_lose(encoded, reading, kept):
+                        losses = preview(encoded, reading, kept).losses
+                        found |= {(profile.ae_title, one.keyword): one for one in losses}
+        return [(title, one) for (title, _), one in found.items()]
 
     def preview(self, ae_title: str, patient_name: str, asked: str = "") -> Preview:
         """

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from bridge.codecs.dicom.device_preview import Preview
 from bridge.domain.accounts import Permission
-from bridge.domain.device_losses import LOSS_WORDS
+from bridge.domain.device_losses import LOSS_WORDS, TEXT_WORDS
 from bridge.domain.device_words import CHARSETS, charset_words
 from bridge.errors import BridgeError, Conflict, Incomplete, Malformed
 from bridge.flows.device_desk import DeviceSheet
@@ -28,15 +28,6 @@ _SEES = (
     ("station,modality", "that name it, or of its modality"),
     ("modality,unassigned", "of its modality, or that name no device"),
 )
-_KEYWORDS = {
-    "PatientName": "the patient's name",
-    "PatientID": "the patient ID",
-    "ReferringPhysicianName": "the referring physician",
-    "RequestingPhysician": "the requesting physician",
-    "RequestedProcedureDescription": "the procedure",
-    "ScheduledProcedureStepDescription": "the step",
-    "ScheduledPerformingPhysicianName": "the performing physician",
-}
 
 
 @blueprint.get("/devices")
@@ -112,7 +103,7 @@ def _page(
         preset_options=[(one.name, one.title) for one in services().flows.devices.presets.values()],
         charsets=CHARSETS,
         charset_options=[(FOLLOW, "as its query asks"), *((one, f"{charset_words(one)} ({one})") for one in CHARSETS)],
-        keyword_words=_KEYWORDS,
+        keyword_words=TEXT_WORDS,
         charset_words=charset_words,
         loss_words=LOSS_WORDS,
         sees=_SEES,

@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 from bridge.codecs.dicom.performed_details import details_of
 from bridge.domain.accounts import Permission
 from bridge.domain.by_hand import may_take_back
-from bridge.domain.order import WAITING
+from bridge.domain.device_losses import LOSS_WORDS, TEXT_WORDS
+from bridge.domain.order import LIVE, WAITING
 from bridge.domain.performed_reasons import reason_in_words
 from bridge.flows.sign_in import remember_search
 from bridge.store.listings.exam_detail import Exam
@@ -84,9 +85,21 @@ def _kept_off(order_key: int | None) -> list[dict[str, str]]:
     return found
 
 
+def _not_whole(order_key: int | None) -> list[dict[str, str]]:
+    """Return what of an exam that waits its device does not get whole."""
+    found: list[dict[str, str]] = []
+    for title, one in services().flows.devices.losses_of(order_key) if order_key is not None else ():
+        address = url_for("devices.device", title=title) if caller().may(Permission.READ_PEERS) else ""
+        words = " and ".join(LOSS_WORDS[loss] for loss in one.losses)
+        sentence = f"On {title}, {TEXT_WORDS[one.keyword]} reads {one.shown}: it {words}."
+        found.append({"sentence": sentence, "action": "Look", "url": address})
+    return found
+
+
 def _problems(one: Exam) -> list[dict[str, str]]:
     """Return what is wrong, each in one sentence with the page where it is mended."""
     found = _kept_off(one.row.order_key) if one.order is not None and one.order.status in WAITING else []
+    found += _not_whole(one.row.order_key) if one.order is not None and one.order.status in LIVE else []
     for study in one.studies:
         if not study.study.is_bound and not study.study.closed_reason:
             address = url_for("intake.study", study_key=study.study.key) if caller().may(Permission.DECIDE) else ""

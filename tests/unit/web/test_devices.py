@@ -65,6 +65,13 @@ def test_a_device_s_page_shows_its_profile_in_words_and_each_loss_beside_what_is
     assert "/worklist/test?as=OLD/1" in shown.replace("%2F", "/")
 
 
+def test_an_exam_says_on_top_how_its_device_shows_the_name(console: Console) -> None:
+    console.order("A1", name="ЩУКИН^ПЁТР")
+    console.house.devices.choose("CT1", {"charset": "ISO_IR 100"}, 0, "user:ivo")
+    shown = page(console, "/exams/A1", Role.VIEWER)
+    assert "On CT1, the patient&#39;s name reads SHCHUKIN^PETR: it is spelled with other letters." in shown
+
+
 def test_looking_at_what_patients_lose_is_audited_for_each_of_them(console: Console) -> None:
     console.order("A1", name="ЩУКИН^ПЁТР")
     page(console, "/devices/OLD/1")
