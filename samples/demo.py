@@ -19,6 +19,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from samples.afternoon import write_list
 from samples.chart import Chart
 from samples.devices import DeviceError
 from samples.exams import draw_all
@@ -79,7 +80,8 @@ def play(stage: Stage) -> bool:
 
 
 def show_around(stage: Stage) -> None:
-    """Say where to look, and stay up until interrupted."""
+    """Bring what is still to come, say where to look, and stay up until interrupted."""
+    stage.command("orders", "import", str(write_list(stage.folder, datetime.now())))
     say()
     say(f"  console   {stage.console}/")
     line = stage.sign_in_line()
