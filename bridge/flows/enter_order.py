@@ -22,7 +22,7 @@ from bridge.flows.keep_order import keep_order
 from bridge.flows.move_order import move_order
 from bridge.flows.number_order import numbered, started_at
 from bridge.flows.record_visit import VisitNews, record_visit
-from bridge.flows.refresh_worklist import OrderNews, Scheduled, log_on_timeline
+from bridge.flows.refresh_worklist import OrderNews, Scheduled, log_on_timeline, refresh_worklist_of_patient
 from bridge.flows.register_patient import News, register_patient
 from bridge.flows.schedule_order import schedule_order
 from bridge.mapping.typed_orders import TypedOrder
@@ -233,10 +233,13 @@ class Entry:
             draft = replace(draft, identifiers=(self._number_for_now(),), provisional=True)
         holder = patients.find(tx, draft.identifiers[0])
         if holder is not None and typed.confirmed:
-            draft = PatientDraft(draft.identifiers)
+            draft = PatientDraft(draft.identifiers, findings=draft.findings)
         elif holder is not None:
             self._check_person(tx, holder, draft)
-        return register_patient(tx, draft, news, self._rules).patient
+        registered = register_patient(tx, draft, news, self._rules)
+        if registered.changed and holder is not None:
+            refresh_worklist_of_patient(tx, registered.patient.key)
+        return registered.patient
 
     def _check_person(self, tx: ReadTx, holder: Patient, draft: PatientDraft) -> None:
         if is_contradicted(record_of(tx, holder), draft, self._rules):

@@ -161,6 +161,16 @@ class Fields:
             self.fault(name, f"not known; wanted is {words}")
         return found
 
+    def measure(self, name: str, most: float) -> str | None:
+        """Return a measured value as DS has it, more than nothing and at most *most*."""
+        value = self._said.get(name)
+        if value is None:
+            return "" if name in self._said else None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+            self.fault(name, f"a number is wanted, more than 0 and at most {most:g}")
+            return None
+        return f"{value:g}"
+
     def flag(self, name: str) -> bool:
         """Return whether a field is true."""
         value = self._said.get(name, False)

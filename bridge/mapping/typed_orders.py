@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
+from bridge.domain.details import Finding
 from bridge.domain.identifiers import PatientIdentifier, check_uid
 from bridge.domain.order import AuthorizationDraft, OrderDraft, StepDraft
 from bridge.domain.patient import PatientDraft, VisitDraft
@@ -56,11 +57,18 @@ _PATIENT_KEYS = (
     "other_names",
     "address",
     "telephone",
+    "weight_kg",
+    "size_m",
+    "pregnancy",
+    "allergies",
+    "medical_alerts",
     "confirmed",
 )
 _AUTHORIZATION_KEYS = ("number", "payer_id", "payer_name", "member_id", "effective_on", "expires_on")
 _SEXES = {one: one for one in "MFO"} | {"U": "", "MALE": "M", "FEMALE": "F", "OTHER": "O"}
 _PRIORITIES = {name: name for name in ("STAT", "HIGH", "ROUTINE", "MEDIUM", "LOW")} | {"URGENT": "HIGH", "ASAP": "HIGH"}
+# Source: PS3.3 C.7.2.3 (Pregnancy Status).
+_PREGNANCY = {"NO": "1", "POSSIBLE": "2", "YES": "3", "UNKNOWN": "4"}
 # What is to be done where nobody says so beforehand: the visit is the order. Source: IHE RAD Encounter-Based Imaging.
 _OF_THE_VISIT = "Encounter-based imaging"
 _LINES = 1000
@@ -131,8 +139,24 @@ def _patient(body: Fields, ground: TypedGround, *, is_change: bool) -> tuple[Pat
         other_patient_names=_other_names(of),
         patient_address=of.text("address", limit=200),
         patient_telephone=of.text("telephone", limit=64),
+        findings=_findings(of),
     )
     return draft, of.flag("confirmed")
+
+
+def _findings(of: Fields) -> dict[str, Finding]:
+    """Return what was measured or learned of the patient; null erases."""
+    said = {
+        "patient_weight": of.measure("weight_kg", 700),
+        "patient_size": of.measure("size_m", 3),
+        "pregnancy_status": of.table("pregnancy", _PREGNANCY, "no, possible, yes or unknown"),
+    }
+    found = {name: Finding(value) for name, value in said.items() if value is not None}
+    texts = {name: of.text(name, limit=_LINES) for name in ("allergies", "medical_alerts")}
+    several = {
+        name: tuple(filter(None, map(str.strip, text.split(";")))) for name, text in texts.items() if text is not None
+    }
+    return found | {name: Finding(value) for name, value in several.items()}
 
 
 def _other_names(of: Fields) -> tuple[str, ...] | None:

@@ -59,6 +59,11 @@ _PATIENT = _object(
     other_names=_text("PN", 200),
     address=_text("", 200),
     telephone=_text(""),
+    weight_kg={"type": ["number", "null"]},
+    size_m={"type": ["number", "null"]},
+    pregnancy={"enum": ["no", "possible", "yes", "unknown", None]},
+    allergies=_text("several, with semicolons between them", 1000),
+    medical_alerts=_text("several, with semicolons between them", 1000),
     confirmed={"type": "boolean", "description": "the patient with this number is meant, whatever name was typed"},
 )
 _VISIT = _object(

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.domain.accounts import Role
 from bridge.store.tables import patients as patients_table
+from bridge.store.tables import steps as steps_table
 from tests.fakes.console import Console
 
 PATIENT = {"patient_id": "00041001", "issuer_of_patient_id": "RIVERSIDE", "name": "HALVORSEN^INGRID"}
@@ -153,6 +154,20 @@ def test_an_authorization_comes_with_the_order(console: Console) -> None:
     assert answer.status_code == 201
     rows = console.machine(Role.BILLING).get("/api/authorizations?q=PA9").json["authorizations"]
     assert [row["number"] for row in rows] == ["PA9"]
+
+
+def test_what_was_measured_or_learned_of_the_patient_reaches_the_device(console: Console) -> None:
+    known = {"weight_kg": 71.5, "size_m": 1.68, "pregnancy": "no", "allergies": "latex; iodine"}
+    assert enter(console, {**WALK_IN, "patient": {**PATIENT, **known}}).status_code == 201
+    with console.store.read() as tx:
+        (row,) = tx.execute(steps_table.select())
+    for said in (b"71.5", b"1.68", b"latex\\iodine"):
+        assert said in row.encoded
+    enter(console, {**WALK_IN, "patient": {**PATIENT, "weight_kg": 68}, "accession_number": "W2"})
+    with console.store.read() as tx:
+        assert all(b"68" in row.encoded for row in tx.execute(steps_table.select()))
+    refused = enter(console, {**WALK_IN, "patient": {**PATIENT, "weight_kg": -1}})
+    assert refused.json["where"] == "patient.weight_kg"
 
 
 def test_roles_that_enter_no_orders_get_no_form(console: Console) -> None:
