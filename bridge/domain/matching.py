@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -278,19 +278,7 @@ def _group_fits(want: str, have: str) -> bool:
     return _fits(_segments(want), have) if has_wildcard(want) else want == have
 
 
-def match_uid_list(keys: Sequence[str], value: str) -> bool:
-    """Say whether *value* is one of *keys*; no key wants every value. Source: PS3.4 C.2.2.2.2."""
-    return not keys or value in keys
-
-
 def match_any(match: Callable[[str, str], bool], keys: Iterable[str], values: Iterable[str]) -> bool:
     """Say whether any of several keys fits any of several stored values; no key, or a universal one, wants everything."""
     wanted, stored = [key for key in keys if not is_universal(key)], list(values)
     return not wanted or any(match(key, value) for key in wanted for value in stored)
-
-
-def match_sequence(
-    matches: Mapping[str, Callable[[Mapping[str, str]], bool]], items: Iterable[Mapping[str, str]]
-) -> bool:
-    """Say whether one stored item satisfies every sub-key at once. Source: PS3.4 C.2.2.2.6."""
-    return not matches or any(all(match(item) for match in matches.values()) for item in items)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from pydicom.dataset import Dataset
 
@@ -13,6 +14,7 @@ from bridge.domain.device_profile import UNASSIGNED_STATION, DeviceProfile, Step
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import LIVE, Code, StepStatus
 from bridge.domain.worklist_search import Criterion, WorklistSearch
+from bridge.flows.keep_house import forget_finished_steps
 from bridge.store import orders, studies, worklist, worklist_sql
 from bridge.store.db import Store
 from bridge.store.tables import steps, worklist_entries
@@ -172,6 +174,22 @@ def test_a_step_that_ends_or_loses_a_station_leaves_the_list(store: Store) -> No
     with store.write() as tx:
         orders.save_step(tx, replace(step, status=StepStatus.CANCELED))
     assert found(store, identifier({})) == []
+
+
+def test_what_has_ended_stays_for_devices_that_keep_it_until_its_day_is_long_over(store: Store) -> None:
+    with store.write() as tx:
+        ended = [put(tx, changed(status=status)) for status in (StepStatus.COMPLETED, StepStatus.DISCONTINUED)]
+        waiting = put(tx, ENTRY)
+    assert found(store, identifier({})) == [waiting]
+    until_evening = Visibility(
+        statuses=LIVE | {StepStatus.COMPLETED, StepStatus.DISCONTINUED}, day_from="20260105000000"
+    )
+    with store.read() as tx:
+        assert [one.step_key for one in worklist.find(tx, WorklistSearch(), 9, until_evening)] == [*ended, waiting]
+    assert forget_finished_steps(store, datetime(2026, 1, 8, 8, 0, tzinfo=UTC)) == 0
+    assert forget_finished_steps(store, datetime(2026, 1, 8, 9, 0, tzinfo=UTC)) == 4
+    with store.read() as tx:
+        assert [one.step_key for one in worklist.find(tx, WorklistSearch(), 9, until_evening)] == [waiting]
 
 
 def test_one_step_can_be_asked_for_alone(store: Store) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx2
 import pydicom
@@ -240,6 +241,24 @@ def test_odd_queries_are_answered(plain_door: Door, tmp_path: Path) -> None:
         if ended.returncode or [one.AccessionNumber for one in found] != ["A-77"]:
             wrong.append((name, ended.stderr, found))
     assert wrong == []
+
+
+def _of_native_model(attributes: Iterable[ElementTree.Element]) -> Dataset:
+    """Return the keys of a query that dcm4che keeps as XML. Source: PS3.19 A.1."""
+    keys = Dataset()
+    for one in attributes:
+        vr = one.attrib["vr"]
+        items = [_of_native_model(item) for item in one.findall("Item")]
+        keys.add_new(int(one.attrib["tag"], 16), vr, items if vr == "SQ" else None)
+    return keys
+
+
+def test_the_query_of_dcm4che_is_answered_with_each_of_its_keys(plain_door: Door, corpus: Path) -> None:
+    asked = _of_native_model(ElementTree.parse(corpus / "worklist/dcm4che/findscu/mwl.xml").getroot())
+    (found,) = plain_door.find(asked)
+    assert [one.tag for one in found if one.keyword != "SpecificCharacterSet"] == [one.tag for one in asked]
+    (step,), (key,) = found.ScheduledProcedureStepSequence, asked.ScheduledProcedureStepSequence
+    assert [one.tag for one in step] == [one.tag for one in key]
 
 
 def element_explicit(tag: int, vr: bytes, value: bytes) -> bytes:

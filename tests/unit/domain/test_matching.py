@@ -25,7 +25,6 @@ def test_an_unknown_value_fails_every_other_key() -> None:
     assert not matching.match_person_name("A*", "")
     assert not matching.match_date_range(matching.parse_date_range("20260101-"), "")
     assert not matching.match_time_range(matching.parse_time_range("-1200"), "")
-    assert not matching.match_uid_list(["1.2"], "")
 
 
 def test_a_single_value_counts_case_but_not_padding() -> None:
@@ -83,12 +82,6 @@ def test_a_hostile_wildcard_comes_to_an_end() -> None:
 )
 def test_person_names(key: str, value: str, fits: bool) -> None:
     assert matching.match_person_name(key, value) is fits
-
-
-def test_a_list_of_uids_fits_any_of_them() -> None:
-    assert matching.match_uid_list(["1.2", "1.3"], "1.3")
-    assert not matching.match_uid_list(["1.2", "1.3"], "1.30")
-    assert matching.match_uid_list([], "1.30")
 
 
 @pytest.mark.parametrize(
@@ -168,14 +161,6 @@ def test_one_of_several_stored_values_is_enough() -> None:
     assert matching.match_any(matching.match_single, ["CT2"], ["CT1", "CT2"])
     assert not matching.match_any(matching.match_single, ["CT3"], ["CT1", "CT2"])
     assert matching.match_any(matching.match_single, ["CT3", "CT1"], ["CT1", "CT2"])
-
-
-def test_a_sequence_key_must_be_met_within_one_item() -> None:
-    items = [{"modality": "CT", "station": "A"}, {"modality": "MR", "station": "B"}]
-    both = {"modality": lambda item: item["modality"] == "CT", "station": lambda item: item["station"] == "B"}
-    assert not matching.match_sequence(both, items)
-    assert matching.match_sequence({"modality": both["modality"]}, items)
-    assert matching.match_sequence({}, [])
 
 
 @pytest.mark.parametrize(
