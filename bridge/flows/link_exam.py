@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.clock import Clock
-from bridge.domain.order import Step
+from bridge.domain.order import Order, Step
 from bridge.domain.performed import PerformedDraft, PerformedStep, ScheduledReference
 from bridge.domain.study import Study
 from bridge.errors import Conflict
 from bridge.flows.announce import Destinations
 from bridge.flows.move_steps import Moving, follow_device, steps_by_images
 from bridge.outbox import enqueue
-from bridge.store import audit, awaited, events, orders, performed
+from bridge.store import audit, awaited, events, orders, patients, performed
 from bridge.store.awaited import Awaited
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
 
-def steps_named(tx: ReadTx, references: Iterable[ScheduledReference]) -> list[Step]:
+def steps_named(tx: ReadTx, draft: PerformedDraft) -> list[Step]:
     """
     Return the scheduled steps that a device names; of several orders, where it did several at once.
 
@@ -27,8 +26,8 @@ def steps_named(tx: ReadTx, references: Iterable[ScheduledReference]) -> list[St
     study of several steps, none of them named, leads to none: which one it was, nobody can say. Source: PS3.4 F.7.2.
     """
     found: dict[int, Step] = {}
-    for reference in references:
-        candidates = _of_study(tx, reference) or _of_accession(tx, reference)
+    for reference in draft.scheduled:
+        candidates = _of_study(tx, reference) or _of_accession(tx, reference, draft)
         named = [s for s in candidates if s.scheduled_procedure_step_id == reference.scheduled_procedure_step_id]
         for step in named or (candidates if len(candidates) == 1 else []):
             found[step.key] = step
@@ -42,15 +41,26 @@ def _of_study(tx: ReadTx, reference: ScheduledReference) -> list[Step]:
     return [step for order in found for step in orders.steps_of(tx, order.key)]
 
 
-def _of_accession(tx: ReadTx, reference: ScheduledReference) -> list[Step]:
+def _of_accession(tx: ReadTx, reference: ScheduledReference, draft: PerformedDraft) -> list[Step]:
+    """Two departments may give the same number: it leads to the one order of the patient that the device names, or to none."""
     if not (reference.accession_number and reference.requested_procedure_id):
         return []
     found = [
         order
         for order in orders.by_accession(tx, reference.accession_number)
-        if order.requested_procedure_id == reference.requested_procedure_id
+        if order.requested_procedure_id == reference.requested_procedure_id and _may_be_of(tx, order, draft)
     ]
-    return [step for order in found for step in orders.steps_of(tx, order.key)]
+    return list(orders.steps_of(tx, found[0].key)) if len(found) == 1 else []
+
+
+def _may_be_of(tx: ReadTx, order: Order, draft: PerformedDraft) -> bool:
+    """Say whether the patient that a device names may be the order's; a number without its issuer may be anybody's."""
+    if not draft.patient_id:
+        return True
+    numbers = {one.key for one in patients.survivor(tx, order.patient_key).identifiers}
+    if draft.issuer_of_patient_id:
+        return (draft.issuer_of_patient_id, draft.patient_id) in numbers
+    return draft.patient_id in {number for _, number in numbers}
 
 
 def wait_for_order(tx: WriteTx, created: PerformedStep, draft: PerformedDraft) -> None:

@@ -120,7 +120,7 @@ class PerformedStepRecorder:
             lock(tx, "identity", f"performed:{uid}")
             if performed.by_uid(tx, uid) is not None:
                 raise Conflict("the performed step exists", code="duplicate", source="PS3.7 C.5.7")
-            steps = steps_named(tx, draft.scheduled)
+            steps = steps_named(tx, draft)
             keys = [step.key for step in steps]
             created = performed.add(tx, uid, draft, keys, now, calling_ae_title=message.calling_ae_title)
             told = self._told(message, now)
@@ -149,6 +149,8 @@ class PerformedStepRecorder:
                 told = self._told(message, now)
                 move_steps(tx, saved, orders.get_steps(tx, saved.step_keys), told)
                 follow_exam(tx, saved, told)
+            if saved.is_open:
+                exam_checks.watch_performed_step(tx, saved.key, now)
             self._keep(tx, message, saved, now)
         _log.info("performed_step_set", peer=message.calling_ae_title, status=status.value, ignored=len(ignored))
         return Recorded(uid, draft.out_of_range, ignored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
@@ -63,8 +63,7 @@ def likely_orders(tx: ReadTx, mpps: PerformedStep) -> list[int]:
     started = mpps.started_local[:8]
     if not (mpps.patient_id and mpps.modality and len(started) == 8):
         return []
-    day = datetime.strptime(started, "%Y%m%d")  # A day by the hospital's clock.
-    first, last = ((day + timedelta(days=days)).strftime("%Y%m%d") for days in (-1, 2))
+    first, last = _days_around(started)
     who = [patient_identifiers.c.patient_id == mpps.patient_id]
     if mpps.issuer_of_patient_id:
         who.append(patient_identifiers.c.issuer_of_patient_id == mpps.issuer_of_patient_id)
@@ -84,6 +83,15 @@ def likely_orders(tx: ReadTx, mpps: PerformedStep) -> list[int]:
         .limit(5)
     )
     return list(rows.scalars())
+
+
+def _days_around(day: str) -> tuple[str, str]:
+    """Return the day before and the second one after; at the ends of the calendar, where no order is, the day itself."""
+    try:
+        at = date.fromisoformat(day)
+        return f"{at - timedelta(days=1):%Y%m%d}", f"{at + timedelta(days=2):%Y%m%d}"
+    except OverflowError:
+        return day, day
 
 
 def of_step(tx: ReadTx, step_key: int) -> list[PerformedStep]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
 from bridge.flows.link_exam import ExamLinks
@@ -251,3 +253,51 @@ def test_a_step_named_by_accession_and_procedure_is_found_under_another_study(ho
     attributes.ScheduledStepAttributesSequence[0].StudyInstanceUID = study_uid("A9")
     house.performed_steps.create("2.25.77", sent(attributes), "CT1")
     assert states(house) == ["STARTED"]
+
+
+def by_accession(accession: str, patient_id: str = "", issuer: str = "") -> Dataset:
+    """A device that typed a number in: its study is its own."""
+    attributes = cast_mpps(accession)
+    attributes.ScheduledStepAttributesSequence[0].StudyInstanceUID = study_uid("A9")
+    attributes.PatientID, attributes.IssuerOfPatientID = patient_id, issuer
+    return attributes
+
+
+def test_an_accession_number_of_two_authorities_leads_to_the_order_of_the_patient_who_was_named(house: House) -> None:
+    say(house, order(STRANGER, "A2"))
+    with house.store.write() as tx:
+        theirs = replace(orders.get(tx, 2), accession_number="A1", issuer_of_accession_number="MERCY")
+        orders.save(tx, replace(theirs, requested_procedure_id="A1"), house.clock.now())
+        orders.save_step(tx, replace(orders.steps_of(tx, 2)[0], scheduled_procedure_step_id="A1"))
+    house.performed_steps.create("2.25.76", sent(by_accession("A1")), "CT1")
+    assert states(house) + states(house, 2) == ["SCHEDULED", "SCHEDULED"], "either may be meant"
+    house.performed_steps.create("2.25.77", sent(by_accession("A1", PLAIN.patient_id)), "CT1")
+    assert states(house) + states(house, 2) == ["STARTED", "SCHEDULED"]
+
+
+@pytest.mark.parametrize(("patient_id", "issuer"), [(STRANGER.patient_id, ""), (PLAIN.patient_id, "MERCY")])
+def test_an_accession_number_beside_another_patient_s_number_moves_nothing(
+    house: House, patient_id: str, issuer: str
+) -> None:
+    house.performed_steps.create("2.25.77", sent(by_accession("A1", patient_id, issuer)), "CT1")
+    assert states(house) == ["SCHEDULED"]
+
+
+@pytest.mark.parametrize("day", ["00010101", "99991231"])
+def test_an_exam_at_either_end_of_the_calendar_is_kept(house: House, day: str) -> None:
+    attributes = by_accession("NONE", PLAIN.patient_id)
+    attributes.PerformedProcedureStepStartDate = day
+    house.performed_steps.create("2.25.77", sent(attributes), "CT1")
+    with house.store.read() as tx:
+        assert performed.by_uid(tx, "2.25.77") is not None
+
+
+def test_a_device_that_speaks_again_after_it_was_given_up_on_is_given_up_on_again(house: House) -> None:
+    create(house)
+    wait(house, IDLE)
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "")), "CT1")
+    receive(house, 1)
+    wait(house, QUIET)
+    assert states(house) == ["STARTED"], "it is open again"
+    wait(house, IDLE)
+    assert states(house) == ["COMPLETED"]
