@@ -14,6 +14,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from bridge.domain.order import FINAL, LIVE, WAITING, Order, Step, StepStatus
+from bridge.domain.worklist_search import MODALITY, START_DATE, START_TIME, STATION, ItemValues
 
 MAX_RESULTS = 500
 # What stands for a station where an order names none and no device fits.
@@ -195,7 +196,7 @@ class StepFacts:
 
 
 def facts_of(step: Step, order: Order, *, has_images: bool) -> StepFacts:
-    """Return what the rules look at of a stored step."""
+    """Return what the rules look at of a stored step of which no device is answered anything."""
     start, details = step.scheduled_start_local, order.details
     marks = (
         details.get("confidentiality_code", ""),
@@ -204,6 +205,22 @@ def facts_of(step: Step, order: Order, *, has_images: bool) -> StepFacts:
     local = start[:14].ljust(14, "0") if start else ""
     stations = step.scheduled_station_ae_title
     return StepFacts(step.status, step.modality, stations, local, has_images, is_confidential(marks))
+
+
+def facts_of_item(status: StepStatus, values: ItemValues, *, has_images: bool) -> StepFacts:
+    """Return what the rules look at of the item that devices are answered: of what has begun, as it was when it began."""
+    modality, stations = next(iter(values.get(MODALITY, ())), ""), tuple(values.get(STATION, ()))
+    return StepFacts(status, modality, stations, start_of(values), has_images, is_marked(values))
+
+
+def start_of(values: ItemValues) -> str:
+    """Return an item's scheduled start, "YYYYMMDDHHMMSS", "" if unknown."""
+    return "".join(str(found) for keyword in (START_DATE, START_TIME) for found in values.get(keyword, ())[:1])
+
+
+def is_marked(values: ItemValues) -> bool:
+    """Say whether an item's marks restrict who may see it; see `is_confidential`."""
+    return is_confidential([str(mark) for keyword in _MARKS for mark in values.get(keyword, ())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +261,7 @@ def is_confidential(marks: Sequence[str]) -> bool:
     return any(mark.strip().upper() not in _OPEN_MARKS for mark in marks)
 
 
+_MARKS = ("ConfidentialityCode", "ConfidentialityConstraintOnPatientDataDescription")
 # Usual control, normal, low, not a VIP.
 _OPEN_MARKS = frozenset({"", "U", "N", "L", "NO", "USUAL CONTROL", "NORMAL", "LOW", "UNRESTRICTED"})
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from bridge.codecs.dicom import asked_keys
 from bridge.codecs.dicom.asked_keys import AskedKeys
-from bridge.domain.device_profile import facts_of, hidden_by
+from bridge.codecs.dicom.worklist_values import values_of
+from bridge.domain.device_profile import facts_of, facts_of_item, hidden_by
 from bridge.domain.near_numbers import near_numbers
 from bridge.domain.order import LIVE, WAITING, Order, Step, StepStatus
 from bridge.domain.worklist_query import KeptQuery
@@ -187,15 +188,18 @@ class Explainer:
 
 def _kept_off(tx: ReadTx, step: Step, order: Order, device: Device) -> tuple[Reason, ...]:
     """Return what hides a step whatever is asked: its state, the device's profile, what it lacks."""
-    facts = facts_of(step, order, has_images=worklists.has_images(tx, order.study_instance_uid))
+    has_images = worklists.has_images(tx, order.study_instance_uid)
+    standing = worklists.standing_of(tx, step.key)
+    facts = facts_of(step, order, has_images=has_images)
+    if standing.encoded is not None:
+        facts = facts_of_item(step.status, values_of(standing.encoded), has_images=has_images)
     reasons = [Reason(one.rule.value, one.reason) for one in hidden_by(facts, device.profile, device.asking.seen)]
     if step.status not in LIVE:
         return tuple(reasons)
-    incomplete = worklists.standing_of(tx, step.key).incomplete
     if step.withheld and step.status != StepStatus.STARTED:
         reasons.append(Reason("withheld", f"It is kept off the worklist: {step.withheld}."))
-    elif incomplete:
-        reasons.append(incomplete_reason(incomplete))
+    elif standing.incomplete:
+        reasons.append(incomplete_reason(standing.incomplete))
     return tuple(reasons)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql
 
-from bridge.domain.device_profile import Visibility, is_confidential
+from bridge.domain.device_profile import Visibility, is_marked, start_of
 from bridge.domain.order import Step
 from bridge.domain.worklist_search import MODALITY, START_DATE, START_TIME, STATION, ItemValues, WorklistSearch
 from bridge.store import worklist_sql
@@ -45,7 +45,6 @@ _COLUMN_OF = {
     "ScheduledProcedureStepID": "scheduled_procedure_step_id",
     "AdmissionID": "admission_id",
 }
-_CONFIDENTIAL = ("ConfidentialityCode", "ConfidentialityConstraintOnPatientDataDescription")
 _NAMES = ("patient_name_1", "patient_name_2", "patient_name_3")
 _IN_COLUMNS = frozenset({*_COLUMN_OF, STATION, START_DATE, START_TIME, "PatientName", "ScheduledProcedureStepStatus"})
 
@@ -104,8 +103,7 @@ def drop(tx: WriteTx, step_key: int) -> None:
 
 def _rows(step: Step, values: ItemValues) -> list[dict[str, Any]]:
     row: dict[str, Any] = {"step_key": step.key, "status": step.status.value}
-    row["is_confidential"] = is_confidential([text for keyword in _CONFIDENTIAL for text in values.get(keyword, ())])
-    row["scheduled_start_local"] = _first(values, START_DATE, "") + _first(values, START_TIME, "")
+    row["is_confidential"], row["scheduled_start_local"] = is_marked(values), start_of(values)
     for keyword, column in _COLUMN_OF.items():
         row[column] = _first(values, keyword)
     groups: Sequence[Any] = values.get("PatientName", ())
@@ -115,6 +113,6 @@ def _rows(step: Step, values: ItemValues) -> list[dict[str, Any]]:
     return [row | {"position": place, "scheduled_station_ae_title": title} for place, title in enumerate(stations)]
 
 
-def _first(values: ItemValues, keyword: str, default: str | None = None) -> Any:
+def _first(values: ItemValues, keyword: str) -> Any:
     found = values.get(keyword)
-    return found[0] if found else default
+    return found[0] if found else None

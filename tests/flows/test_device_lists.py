@@ -109,6 +109,32 @@ def test_a_finished_step_stays_as_the_device_read_it(make_house: MakeHouse, tmp_
         assert item.PatientName == "HALVORSEN^INGRID"
 
 
+def test_a_patient_who_is_protected_after_the_exam_began_leaves_the_list_at_once(
+    make_house: MakeHouse, tmp_path: Path
+) -> None:
+    hallway = device("CT2", {"hides_confidential": True}, modality="CT")
+    with clinic(make_house, tmp_path, device("CT1", modality="CT"), hallway) as (door, _):
+        say(door.house, order(PLAIN, "A1"))
+        start(door.house, "A1")
+        assert shown(door, "CT2") == ["A1"]
+        say(
+            door.house,
+            order(PLAIN, "A1", "XO", at="20260302110000").replace(b"PV1|1|O", b"PV1|1|O" + b"|" * 14 + b"VIP"),
+        )
+        assert (shown(door, "CT1"), shown(door, "CT2")) == (["A1"], [])
+        assert not door.house.explainer.explain("A1", "CT2").shown
+
+
+def test_of_what_has_begun_the_explanation_reads_what_the_device_reads(make_house: MakeHouse, tmp_path: Path) -> None:
+    today = device("CT1", {"window": {"days_back": 0, "days_ahead": 0}}, modality="CT")
+    with clinic(make_house, tmp_path, today) as (door, _):
+        say(door.house, order(PLAIN, "A1"))
+        start(door.house, "A1")
+        say(door.house, order(PLAIN, "A1", "XO", at="20260302110000", start="20260309101500"))
+        assert shown(door, "CT1") == ["A1"]
+        assert door.house.explainer.explain("A1", "CT1").shown
+
+
 def test_a_window_moves_with_the_clock(make_house: MakeHouse, tmp_path: Path) -> None:
     hours, days = {"window": {"hours_back": 1, "hours_ahead": 2}}, {"window": {"days_back": 0, "days_ahead": 0}}
     with clinic(make_house, tmp_path, device("CT1", hours), device("CT2", days)) as (door, clock):

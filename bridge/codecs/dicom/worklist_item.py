@@ -86,7 +86,7 @@ def as_begun(kept: bytes | None, now: bytes, numbers: Collection[tuple[str, str]
     Return the item of a step that is under way: as the device read it, whatever was said since.
 
     What a device copied from it stands in every image, and what it reads for an appended series must agree with that; so
-    only the state and the beginning of the study are news. kept: the item as it was stored, None if it was not; now: as it
+    only the state, the beginning of the study and who may see it are news. kept: the item as it was stored, None if it was not; now: as it
     would be encoded now. numbers: the patient's, issuer first: an item that names somebody else's, as the order was moved
     or the number changed, is put right.
     """
@@ -98,7 +98,7 @@ def as_begun(kept: bytes | None, now: bytes, numbers: Collection[tuple[str, str]
         return now
     step: Values = {**was, 0x00400020: is_now[0x00400020]}
     root: Values = {**before, worklist_model.STEP_SEQUENCE: [answers.encode_record(step)]}
-    for tag in (0x00080020, 0x00080030):
+    for tag in (0x00080020, 0x00080030, 0x00401008, 0x00403001):
         root[tag] = after.get(tag, b"")
     return answers.encode_record(root)
 
