@@ -99,14 +99,14 @@ def test_a_first_image_alone_takes_a_step_off_the_list_of_a_device_without_mpps(
         assert shown(door, "US1") == ["A2"]
 
 
-def test_a_finished_step_stays_as_the_device_read_it(make_house: MakeHouse, tmp_path: Path) -> None:
+def test_a_finished_step_shows_its_patient_as_the_record_has_them_now(make_house: MakeHouse, tmp_path: Path) -> None:
     with clinic(make_house, tmp_path, device("ES1", {"preset": "endoscopy"}, modality="CT")) as (door, _):
         say(door.house, order(PLAIN, "A1"))
         start(door.house, "A1")
         finish(door.house, "A1")
         say(door.house, adt(cast.renamed(PLAIN, "HALVORSEN-BERG^INGRID"), "A08", at="20260302120000"))
         (item,) = door.find(query(), "ES1")
-        assert item.PatientName == "HALVORSEN^INGRID"
+        assert item.PatientName == "HALVORSEN-BERG^INGRID"
 
 
 def test_a_patient_who_is_protected_after_the_exam_began_leaves_the_list_at_once(
