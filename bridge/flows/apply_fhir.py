@@ -16,7 +16,7 @@ from bridge.flows.apply_message import Applied, MessageApplier
 from bridge.flows.read_fhir import FhirEntry
 from bridge.mapping.apply import Mapped
 from bridge.mapping.fhir_appointments import OrderPointer, read_appointment, read_task
-from bridge.mapping.fhir_fields import FhirGround, Resource, inner_reference
+from bridge.mapping.fhir_fields import FhirGround, Json, Resource, name_of
 from bridge.mapping.fhir_orders import FhirOrder, numbers_of, read_service_request
 from bridge.store import fhir_resources, orders, patients
 from bridge.store.db import WriteTx
@@ -68,32 +68,37 @@ class FhirApplier:
         entry.resource.notices += resource.notices
         found = _found(tx, resource, read.draft or numbers_of(resource, source, ground), source)
         _check_version(entry, found)
-        if found is not None and entry.if_none_exist:
-            return _told(found, 200, "the order is here already")
         if read.draft is None or (found is None and read.draft.action in (OrderAction.CANCEL, OrderAction.REPORT)):
             return _told(found, 200, read.why or "no such order is known here: nothing was to be changed")
-        patient = read.patient or _known_patient(tx, resource, found, source)
+        patient = read.patient or _known_patient(tx, resource, resource.first("subject"), found, source)
+        if found is not None and entry.if_none_exist:
+            return self._here_already(tx, resource, found, patient, source)
         drafts = _drafts(read.draft, found)
         read = replace(read, draft=drafts[-1])
         if found is not None and self._says_nothing_new(tx, read, found, patient):
-            return _told(found, 200, "the order says all of it already")
+            _name(tx, resource, found, source)
+            return _told(found, 200, "the order says all of it already", resource.id)
         mapped = self._mapped(resource, patient, now)
         mapped.orders, mapped.visit = drafts, read.visit
         applied = self._applier.apply(tx, mapped, now, source)
         order = orders.get(tx, applied.touched_orders[-1].key)
         _name(tx, resource, order, source)
-        done = _told(order, 201 if found is None else 200, "")
+        done = _told(order, 201 if found is None else 200, "", resource.id)
         done.applied, done.mapped, done.notices = applied, mapped, list(applied.notices)
-        done.resource_id = resource.id or done.resource_id
         return done
+
+    def _here_already(self, tx: WriteTx, resource: Resource, found: Order, patient: PatientDraft, source: str) -> Done:
+        """Answer a conditional create of an order that is known. Raises: Conflict, if it is another patient's."""
+        if not _is_of(tx, found, patient):
+            raise Conflict("the order is another patient's", code="duplicate_key", where=resource.place("subject"))
+        _name(tx, resource, found, source)
+        return _told(found, 200, "the order is here already")
 
     def _says_nothing_new(self, tx: WriteTx, read: FhirOrder, found: Order, patient: PatientDraft) -> bool:
         assert read.draft is not None
-        holder = patients.find(tx, patient.identifiers[0])
-        if found.status == StepStatus.HELD or holder is None or read.draft.authorizations or read.visit is not None:
+        if found.status == StepStatus.HELD or read.draft.authorizations or read.visit is not None:
             return False
-        same = patients.survivor(tx, holder.key).key == patients.survivor(tx, found.patient_key).key
-        return same and is_known(read.draft, found, orders.steps_of(tx, found.key))
+        return _is_of(tx, found, patient) and is_known(read.draft, found, orders.steps_of(tx, found.key))
 
     def _appointment(self, tx: WriteTx, entry: FhirEntry, source: str, now: datetime) -> Done:
         resource, ground = entry.resource, self._ground()
@@ -107,7 +112,7 @@ class FhirApplier:
         elif read.pointer is not None and read.pointer.address:
             number = EntityIdentifier(read.pointer.address.partition("/")[2], source)
             draft = replace(draft, placer_order_number=number)
-        patient = read.patient or _known_patient(tx, resource, order, source)
+        patient = read.patient or _known_patient(tx, resource, read.subject, order, source)
         mapped = self._mapped(resource, patient, now)
         mapped.appointments = (draft,)
         applied = self._applier.apply(tx, mapped, now, source)
@@ -134,7 +139,7 @@ class FhirApplier:
             filler_order_number=order.filler_order_number,
             where="Task",
         )
-        mapped = self._mapped(resource, _known_patient(tx, resource, order, source), now)
+        mapped = self._mapped(resource, _known_patient(tx, resource, resource.first("for"), order, source), now)
         mapped.orders = (draft,)
         applied = self._applier.apply(tx, mapped, now, source)
         return Done("Task", 200, resource.id, order.key, notices=applied.notices, applied=applied, mapped=mapped)
@@ -196,12 +201,7 @@ def _found(tx: WriteTx, resource: Resource, numbers: OrderDraft, source: str) ->
 
 
 def _by_id(tx: WriteTx, resource_id: str, source: str) -> Order | None:
-    own = resource_id.removeprefix(ORDER_ID)
-    if own != resource_id and own.isdecimal() and len(own) < 19:
-        try:
-            return orders.get(tx, int(own))
-        except LookupError:
-            return None
+    """Return the order that *source* calls so: a name of ours is its own too once we told it, else only looks like ours."""
     key = fhir_resources.order_key(tx, source, resource_id)
     return orders.get(tx, key) if key is not None else None
 
@@ -214,12 +214,15 @@ def _check_version(entry: FhirEntry, found: Order | None) -> None:
         )
 
 
-def _known_patient(tx: WriteTx, resource: Resource, found: Order | None, source: str) -> PatientDraft:
-    """Return whom an order is of where the resource only gives its sender's name for the patient. Raises: Incomplete."""
-    reference = resource.first("subject", "for")
-    name = str(inner_reference(reference).get("reference") or "").split("/_history/")[0].rpartition("/")[2]
+def _known_patient(tx: WriteTx, resource: Resource, said: Json, found: Order | None, source: str) -> PatientDraft:
+    """
+    Return whom an order is of where the resource only gives its sender's name for the patient, or says nothing.
+
+    Raises: Incomplete; a name that nobody here knows may be anybody's, whosever the order is.
+    """
+    name = name_of(said, "Patient")
     key = fhir_resources.patient_key(tx, source, name) if name else None
-    if key is None and found is not None:
+    if not said and found is not None:
         key = found.patient_key
     if key is None:
         raise Incomplete(
@@ -232,14 +235,22 @@ def _known_patient(tx: WriteTx, resource: Resource, found: Order | None, source:
 
 def _name(tx: WriteTx, resource: Resource, order: Order, source: str) -> None:
     """Keep what the sender calls the order and its patient."""
-    if resource.id and not resource.id.startswith(ORDER_ID):
+    ours = f"{ORDER_ID}{order.key}"
+    if resource.id:
         fhir_resources.name_order(tx, source, resource.id, order.key)
-    subject = resource.resolve(resource.first("subject"), "subject")
-    if subject is not None and subject.id:
-        fhir_resources.name_patient(tx, source, subject.id, order.patient_key)
+    elif fhir_resources.order_key(tx, source, ours) is None:
+        fhir_resources.name_order(tx, source, ours, order.key)
+    patient = name_of(resource.first("subject"), "Patient")
+    if patient:
+        fhir_resources.name_patient(tx, source, patient, order.patient_key)
 
 
-def _told(order: Order | None, status: int, what: str) -> Done:
+def _is_of(tx: WriteTx, order: Order, patient: PatientDraft) -> bool:
+    holder = patients.find(tx, patient.identifiers[0])
+    return holder is not None and patients.survivor(tx, holder.key).key == patients.survivor(tx, order.patient_key).key
+
+
+def _told(order: Order | None, status: int, what: str, resource_id: str = "") -> Done:
     if order is None:
         return Done("ServiceRequest", status, what=what)
-    return Done("ServiceRequest", status, f"{ORDER_ID}{order.key}", order.key, order.version, what)
+    return Done("ServiceRequest", status, resource_id or f"{ORDER_ID}{order.key}", order.key, order.version, what)

@@ -131,9 +131,11 @@ def _around(said: list[Mapping[str, Any]]) -> dict[str, Json]:
         resource = one.get("resource")
         if not isinstance(resource, Mapping):
             continue
-        for name in (one.get("fullUrl"), f"{resource.get('resourceType')}/{resource.get('id')}"):
-            if isinstance(name, str):
-                found.setdefault(name, resource)
+        address, name = one.get("fullUrl"), f"{resource.get('resourceType')}/{resource.get('id')}"
+        is_elsewhere = isinstance(address, str) and address.startswith(("http://", "https://"))
+        for known in (address, name, *([] if is_elsewhere else [f"*/{name}"])):
+            if isinstance(known, str):
+                found.setdefault(known, resource)
     return found
 
 

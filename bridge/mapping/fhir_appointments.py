@@ -10,7 +10,7 @@ from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.order import Code, OrderAction, StepStatus
 from bridge.domain.patient import PatientDraft
 from bridge.errors import Incomplete
-from bridge.mapping.fhir_fields import FhirGround, Json, Resource, identifier_type, inner_reference
+from bridge.mapping.fhir_fields import FhirGround, Json, Resource, identifier_type, inner_reference, name_of
 from bridge.mapping.fhir_patients import patient_of
 
 # Source: FHIR R4 and R5, value set appointmentstatus.
@@ -56,11 +56,12 @@ class OrderPointer:
 
 @dataclass(frozen=True, slots=True)
 class FhirAppointment:
-    """One Appointment as read; patient: None where only its order tells."""
+    """One Appointment as read. patient: None where only its order, or its sender's name for *subject*, tells."""
 
     draft: AppointmentDraft
     pointer: OrderPointer | None
     patient: PatientDraft | None
+    subject: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ def read_appointment(resource: Resource, source: str, ground: FhirGround) -> Fhi
         slots=(slot,),
         where=resource.kind,
     )
-    return FhirAppointment(draft, pointer, _patient(resource, ground))
+    subject = _subject(resource)
+    patient = patient_of(resource, subject, "participant", ground) if subject else None
+    return FhirAppointment(draft, pointer, patient, subject)
 
 
 def read_task(resource: Resource, ground: FhirGround) -> FhirTask:
@@ -162,11 +165,16 @@ def _stations(resource: Resource, ground: FhirGround) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _patient(resource: Resource, ground: FhirGround) -> PatientDraft | None:
+def _subject(resource: Resource) -> Json:
+    """Return the reference to whom an appointment is of, {} for none."""
     actors = [one.get("actor") for one in resource.each("participant")]
     for reference in [*resource.each("subject"), *(one for one in actors if isinstance(one, Mapping))]:
         found = resource.resolve(reference, "participant")
         said = str(inner_reference(reference).get("type") or inner_reference(reference).get("reference") or "")
-        if (found is not None and found.kind == "Patient") or said.startswith("Patient"):
-            return patient_of(resource, reference, "participant", ground)
-    return None
+        if found is not None:
+            is_patient = found.kind == "Patient"
+        else:
+            is_patient = said == "Patient" or bool(name_of(reference, "Patient"))
+        if is_patient:
+            return reference
+    return {}

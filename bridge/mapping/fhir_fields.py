@@ -102,7 +102,11 @@ class Resource:
         address = self.checked(inner_reference(reference).get("reference", ""), name)
         found = self._contained.get(address) or self.around.get(address)
         if found is None and "/" in address:
-            found = self.around.get("/".join(address.split("/_history/")[0].split("/")[-2:]))
+            plain = address.split("/_history/")[0]
+            found = self.around.get(plain)
+            if found is None and "://" in plain:
+                # Another server's Patient/1 is somebody else. Source: FHIR R4 2.36.4 (references in a Bundle).
+                found = self.around.get("*/" + "/".join(plain.split("/")[-2:]))
         return Resource(found, self.around) if isinstance(found, Mapping) else None
 
     def moment(self, value: object, name: str, zone: tzinfo) -> Moment | None:
@@ -175,6 +179,19 @@ def inner_reference(said: Json) -> Json:
     """Return the Reference in a CodeableReference, or the Reference itself. Source: FHIR R5 CodeableReference."""
     inner = said.get("reference")
     return inner if isinstance(inner, Mapping) else said
+
+
+def name_of(reference: Json, kind: str) -> str:
+    """
+    Return by what its sender calls a resource elsewhere: its id, or the whole address of one on a named server; "" for
+    what is contained, has no lasting name, or is of another *kind*.
+    """
+    said = inner_reference(reference).get("reference")
+    plain = said.split("/_history/")[0] if isinstance(said, str) else ""
+    base, _, resource_id = plain.rpartition("/")
+    if not resource_id or not f"/{base}".endswith(f"/{kind}"):
+        return ""
+    return plain if "://" in plain else resource_id
 
 
 def identifier_type(one: Json) -> str:

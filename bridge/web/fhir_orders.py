@@ -81,7 +81,9 @@ def cancel(release: str, resource_id: str) -> Response:
     """Cancel an order that nobody has started; it stays on record."""
     fhir_search.version_of(release)
     with services().store.read() as tx:
-        key = _key_of(tx, resource_id)
+        key = fhir_resources.order_key(tx, caller().name, resource_id)
+    if key is None:
+        raise LookupError("no such order")
     services().flows.cancel_order(order_key=key, reason="deleted by the system that ordered it", actor=caller().name)
     return Response(status=204)
 
@@ -161,11 +163,11 @@ def _order(tx: ReadTx, release: str, key: int, resource_id: str) -> Json:
 
 
 def _key_of(tx: ReadTx, resource_id: str) -> int:
-    """Return the order that a name means. Raises: LookupError."""
-    own = resource_id.removeprefix(ORDER_ID)
-    if own != resource_id and own.isdecimal() and len(own) < 19:
-        return orders.get(tx, int(own)).key
+    """Return the order that a name means: the caller's own name for one, else ours. Raises: LookupError."""
     key = fhir_resources.order_key(tx, caller().name, resource_id)
+    ours = resource_id.removeprefix(ORDER_ID)
+    if key is None and ours != resource_id and ours.isdecimal() and len(ours) < 19:
+        return orders.get(tx, int(ours)).key
     if key is None:
         raise LookupError("no such order")
     return key

@@ -30,7 +30,8 @@ OPEN_PAGES = {
 
 def filled(rule: str) -> str:
     """Return an address for a rule: every parameter something that exists nowhere."""
-    rule = rule.replace("<any(r4,r5):release>", "r4").replace("<path:filename>", "none.css")
+    rule = rule.replace("<path:filename>", "none.css")
+    rule = re.sub(r"<any\((\w+)[^)]*\):\w+>", r"\1", rule)
     return re.sub(r"<int:\w+>", "999", re.sub(r"<(?:path:)?\w+>", "999", rule))
 
 

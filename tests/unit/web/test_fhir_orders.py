@@ -334,3 +334,80 @@ def test_a_fhir_call_is_read_at_the_messages_desk(ehr: Ehr) -> None:
     page = browser.get("/messages/1").get_data(as_text=True)
     assert "occurrenceDateTime" in page
     assert "Edit…" not in page
+
+
+OTHER: dict[str, Any] = {**PATIENT, "id": "p", "identifier": [number("MR", "999")], "name": [{"family": "Berg"}]}
+
+
+@pytest.mark.parametrize("status", ["active", "revoked", "completed", "on-hold"])
+def test_a_senders_own_id_that_looks_like_ours_is_no_order_of_ours(ehr: Ehr, status: str) -> None:
+    assert ehr.put(order(id="77")).status_code == 201
+    before = ehr.exam()
+    for own in (order(contained=[OTHER]), order(), {**order(), "subject": {"reference": "Patient/4"}}):
+        ehr.put(own | {"id": "order-1", "identifier": [], "status": status})
+        assert ehr.exam() == before
+    task = {"resourceType": "Task", "status": "cancelled", "intent": "order"}
+    ehr.post({**task, "focus": {"reference": "ServiceRequest/order-1"}})
+    ehr.machine.delete("/fhir/r4/ServiceRequest/order-1")
+    assert ehr.exam() == before
+
+
+def test_an_order_is_changed_and_deleted_by_the_name_that_its_sender_was_told(ehr: Ehr) -> None:
+    name = ehr.post(order()).headers["Location"].split("/ServiceRequest/")[1].split("/")[0]
+    known = ehr.machine.get(f"/fhir/r4/ServiceRequest/{name}").json
+    assert known["id"] == name
+    task = {"resourceType": "Task", "status": "on-hold", "intent": "order"}
+    assert ehr.post({**task, "focus": {"reference": f"ServiceRequest/{name}"}}).status_code == 200
+    assert ehr.exam()["status"] == "HELD"
+    assert ehr.machine.delete(f"/fhir/r4/ServiceRequest/{name}").status_code == 204
+    assert ehr.exam()["status"] == "CANCELED"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["Patient/unknown", "https://other.example/fhir/Patient/55", "urn:uuid:7", "Group/55", "RelatedPerson/55"],
+)
+def test_an_order_of_a_patient_whom_nobody_here_knows_changes_nobodys(ehr: Ehr, reference: str) -> None:
+    known = {**order(id="1"), "subject": {"reference": "Patient/55"}}
+    assert ehr.post(bundle("transaction", PATIENT, known)).status_code == 200
+    before = ehr.exam()
+    for name in ("1", "2"):
+        changed = {**order(id=name, priority="routine"), "subject": {"reference": reference}}
+        answer = ehr.put(changed)
+        assert answer.status_code in (409, 422), name
+        assert ehr.put({**changed, "status": "revoked"}).status_code in (409, 422), name
+    booking = {
+        "resourceType": "Appointment",
+        "id": "a1",
+        "status": "booked",
+        "start": "2026-03-02T19:15:00Z",
+        "basedOn": [{"reference": "ServiceRequest/1"}],
+        "participant": [{"actor": {"reference": reference, "type": "Patient"}, "status": "accepted"}],
+    }
+    assert ehr.put(booking).status_code in (409, 422)
+    assert ehr.exam() == before
+
+
+def test_a_contained_patients_id_names_nobody_outside(ehr: Ehr) -> None:
+    assert ehr.put(order(id="1")).status_code == 201
+    later = {**order(id="2", identifier=[]), "subject": {"reference": "Patient/p"}}
+    assert ehr.put(later).status_code == 422
+
+
+def test_a_patient_of_another_server_is_not_the_one_of_the_bundle(ehr: Ehr) -> None:
+    foreign = {**order(id="3", identifier=[]), "subject": {"reference": "https://other.example/fhir/Patient/55"}}
+    assert ehr.post(bundle("transaction", PATIENT, foreign)).status_code == 422
+    assert ehr.worklist() == []
+
+
+def test_a_conditional_create_finds_no_order_of_another_patient(ehr: Ehr) -> None:
+    ehr.post(order())
+    answer = ehr.post(order(contained=[OTHER]), **{"If-None-Exist": "identifier=FH1"})
+    assert answer.status_code == 409
+
+
+def test_an_order_that_said_nothing_new_is_cancelled_by_its_name(ehr: Ehr) -> None:
+    ehr.post(order())
+    assert ehr.put(order(id="9")).status_code == 200
+    assert ehr.put({**order(id="9", status="revoked"), "identifier": []}).status_code == 200
+    assert ehr.exam()["status"] == "CANCELED"
