@@ -8,14 +8,15 @@ what differs is held with the reason until a rule or a person has settled it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bridge.codecs.dicom.performed import read_performed
 from bridge.codecs.dicom.status import MAY_NO_LONGER_BE_UPDATED, PROCESSING_FAILURE, SUCCESS, is_warning
 from bridge.domain.corrections import corrections, corrects
-from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.performed import PerformedStep
 from bridge.domain.reconcile_rules import ReconcileRules
@@ -84,7 +85,7 @@ class PerformedStepPublisher:
         owed = performed_messages.of_step(tx, mpps.key, through)
         if not owed:
             return Nothing("nothing new to forward")
-        doubt = self._doubt(tx, mpps)
+        doubt = self._doubt(tx, mpps, owed[0])
         if doubt:
             return Hold(doubt)
         study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
@@ -129,8 +130,8 @@ class PerformedStepPublisher:
             source = ("delivery", str(delivery.key))
             events.add(tx, Event(at, Station.PERFORMED, what, delivery.destination, *source, order_key=order_key))
 
-    def _doubt(self, tx: ReadTx, mpps: PerformedStep) -> str:
-        """Return why the exam may not leave, "" if it may."""
+    def _doubt(self, tx: ReadTx, mpps: PerformedStep, message: PerformedMessage) -> str:
+        """Return why the exam, or what *message* says of it, may not leave, "" if it may."""
         found = [
             orders.get(tx, key) for key in dict.fromkeys(s.order_key for s in orders.get_steps(tx, mpps.step_keys))
         ]
@@ -147,17 +148,20 @@ class PerformedStepPublisher:
             bound = study.is_bound and study.patient_key is not None
             if not bound or patients.survivor(tx, study.patient_key or 0).key != owner.key:
                 return "nobody has confirmed that its images are the order's patient's"
-        differs = self._differences(tx, mpps, owner, found[0])
-        return f"the device wrote another {', '.join(differs)} than the record has" if differs else ""
+        differs = self._differences(tx, performed.attributes_of(tx, mpps.key), owner)
+        if message.operation != CREATE:
+            # What an N-SET may not change is ignored here, but it would leave with the rest.
+            said = json.loads(read_performed(message.received).attributes)
+            differs += self._differences(tx, said, owner, is_whole=False)
+        return f"the device wrote another {', '.join(dict.fromkeys(differs))} than the record has" if differs else ""
 
-    def _differences(self, tx: ReadTx, mpps: PerformedStep, owner: Patient, order: Order) -> list[str]:
-        said = performed.attributes_of(tx, mpps.key)
+    def _differences(self, tx: ReadTx, said: Mapping[str, Any], owner: Patient, *, is_whole: bool = True) -> list[str]:
+        """Return which patient attributes are not the record's. is_whole: the number must be among them."""
         values: dict[str, Any] = {name: _text(said, tag) for tag, name in _PATIENT.items()}
         header = Header("", "", "", "", "", **values)
         found = corrections(header, record_of(tx, owner), None, self._rules)
-        return [
-            one.keyword for one in found if (one.received or one.keyword == "PatientID") and corrects(one, self._rules)
-        ]
+        needed = {"PatientID"} if is_whole else set()
+        return [one.keyword for one in found if (one.received or one.keyword in needed) and corrects(one, self._rules)]
 
 
 def _text(attributes: Mapping[str, Any], tag: str) -> str:

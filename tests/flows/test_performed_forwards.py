@@ -204,6 +204,15 @@ def test_another_patient_than_the_order_s_is_held(scene: Scene, ris: Receiver) -
     assert ris.heard == []
 
 
+def test_another_patient_in_a_later_message_is_held_though_it_changes_nothing_here(scene: Scene, ris: Receiver) -> None:
+    scene.perform("IN PROGRESS")
+    scene.perform("", PatientID=STRANGER.patient_id, PatientName=STRANGER.name)
+    scene.worker.run_due()
+    assert scene.row().state == "held"
+    assert scene.row().held_reason.startswith("the device wrote another PatientID, PatientName")
+    assert ris.operations() == ["create"]
+
+
 def test_a_name_in_another_spelling_is_no_other_patient(scene: Scene, ris: Receiver) -> None:
     scene.perform("IN PROGRESS", PatientName=PLAIN.name.lower())
     scene.worker.run_due()
