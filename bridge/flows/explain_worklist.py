@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -112,9 +112,11 @@ class Explainer:
             steps = [one for order in found for one in self._of_order(tx, order, device, queries, asked)]
             general = _of_nothing(tx, number, self._say) if not found else _without_step(tx, found)
             listed = tuple((kept, self._queries.keys_of(tx, kept)) for kept in queries)
-        reasons = distinct([*_of_device(device), *general, *(why for one in steps for why in one.reasons)])
-        shown = any(one.shown for one in steps)
-        return Explanation(number, device.title, recognised, shown, reasons, tuple(steps), listed)
+        whose = _by_patient(steps)
+        reasons = [*_of_device(device), *_of_several(whose), *general, *(why for one in steps for why in one.reasons)]
+        # Of two patients with one number, "shown" would be said of either.
+        shown = bool(whose) and all(any(one.shown for one in theirs) for theirs in whose.values())
+        return Explanation(number, device.title, recognised, shown, distinct(reasons), tuple(steps), listed)
 
     def listed(self, title: str, *, limit: int, after: int = 0) -> list[WorklistRow]:
         """
@@ -282,6 +284,20 @@ def _of_nothing(tx: ReadTx, number: str, say: Saying) -> list[Reason]:
 def _without_step(tx: ReadTx, found: Sequence[Order]) -> list[Reason]:
     what = "The order has no scheduled step: its message named no time, device or modality."
     return [Reason("no_step", what, order_key=order.key) for order in found if not orders.steps_of(tx, order.key)]
+
+
+def _by_patient(steps: Iterable[StepExplained]) -> dict[int, list[StepExplained]]:
+    found: dict[int, list[StepExplained]] = {}
+    for one in steps:
+        found.setdefault(one.patient.key if one.patient is not None else 0, []).append(one)
+    return found
+
+
+def _of_several(whose: Mapping[int, Sequence[StepExplained]]) -> Iterable[Reason]:
+    """A bare number may be given by more than one authority."""
+    if len(whose) > 1:
+        what = f"{len(whose)} patients have this number, from different authorities: each step says whose it is."
+        yield Reason("several_patients", what)
 
 
 def _of_device(device: Device) -> Iterable[Reason]:

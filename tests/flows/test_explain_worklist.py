@@ -16,9 +16,10 @@ from sqlalchemy import event
 from sqlalchemy.pool import Pool
 
 from bridge.clock import FixedClock
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.flows.explain_worklist import Explanation
-from bridge.store import worklist_queries
+from bridge.store import patients, worklist_queries
 from bridge.wiring import House
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, STRANGER, adt, order
 from tests.flows.asking import IMPLICIT, encode_query, say
@@ -153,6 +154,17 @@ class TestRules:
         assert found.recognised == "patient id"
         assert {one.order.accession_number: one.shown for one in found.steps} == {"A1": True, "A2": False}
         assert len(found.patient_keys) == 1
+
+    def test_a_number_of_two_patients_is_not_taken_for_one(self, hospital: Hospital) -> None:
+        hospital.say(order(PLAIN, "A1"), order(STRANGER, "A2", modality="MR"))
+        with hospital.house.store.write() as tx:
+            stranger = patients.get(tx, 2)
+            theirs = PatientIdentifier(PLAIN.patient_id, "MERCY", "MR")
+            patients.save(tx, replace(stranger, identifiers=(theirs,)), TEN)
+        found = hospital.explain(PLAIN.patient_id)
+        assert [one.shown for one in found.steps] == [True, False]
+        assert not found.shown
+        assert found.reasons[0].sentence.startswith("2 patients have this number, from different authorities")
 
 
 class TestQueries:

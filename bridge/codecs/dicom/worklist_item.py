@@ -252,10 +252,14 @@ def _step(step: Step, order: Order) -> Values:
 
 
 def _end(start: str, minutes: str) -> str:
-    """Return when a step ends, "YYYYMMDDHHMMSS", "" without a start or a duration."""
+    """Return when a step ends, "YYYYMMDDHHMMSS", "" without a start or a duration, or beyond the calendar."""
     if not minutes.isdecimal() or len(start) != 14 or not start.isdecimal():
         return ""
-    return (datetime.strptime(start, "%Y%m%d%H%M%S") + timedelta(minutes=int(minutes))).strftime("%Y%m%d%H%M%S")
+    try:
+        end = datetime.strptime(start, "%Y%m%d%H%M%S") + timedelta(minutes=int(minutes))
+    except OverflowError:
+        return ""
+    return end.strftime("%Y%m%d%H%M%S")
 
 
 def _station_ae_titles(step: Step) -> bytes:

@@ -275,6 +275,12 @@ def test_the_end_follows_the_start() -> None:
     assert (shown.ScheduledProcedureStepEndDate, shown.ScheduledProcedureStepEndTime) == ("20260106", "001500")
 
 
+def test_an_end_beyond_the_calendar_is_not_told() -> None:
+    step = replace(_STEP, scheduled_start_local="20260105233000", details={"scheduled_duration": "9" * 10})
+    _, item = ask(identifier({"ScheduledProcedureStepEndDate": ""}), replace(ENTRY, step=step))
+    assert item.ScheduledProcedureStepSequence[0].ScheduledProcedureStepEndDate == ""
+
+
 def test_a_long_warning_goes_on_in_the_next_value_and_a_long_telephone_is_left_out() -> None:
     warning = "Severe reaction to iodinated contrast medium in 2019, treated in intensive care for three days"
     patient = replace(_PATIENT, details={"patient_telephone_numbers": ("+41 (44) 123-45-67", "1" * 17)})
