@@ -10,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import socketserver
 import ssl
 import struct
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +21,7 @@ from pynetdicom.ae import ApplicationEntity
 from bridge.codecs.dicom.status import Service
 from bridge.listeners.dicom.association import Door, carry
 from bridge.listeners.dicom.ports import Limits
+from bridge.listeners.dicom.transport import Listener
 
 # What takes a core for as long as it lasts; queries and performed steps are answered at the door.
 HEAVY: Final = frozenset({Service.STORAGE, Service.GET, Service.MOVE})
@@ -31,7 +30,6 @@ HEAVY: Final = frozenset({Service.STORAGE, Service.GET, Service.MOVE})
 _HEAD = struct.Struct(">?HL")
 _HEAD_SECS: Final = 5.0
 _RELAYED_BYTES: Final = 256 << 10
-_STOP_LOOK_SECS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +72,10 @@ class Handover:
         return True
 
 
-class TakeoverTransport(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+class TakeoverTransport(Listener):
     """The other process's side: it listens at *path* and carries what is handed on as if it had come to a port."""
 
-    daemon_threads = True
-    block_on_close = False
+    address_family = socket.AF_UNIX
 
     def __init__(self, entity: ApplicationEntity, path: Path, door: Door) -> None:
         self._entity = entity
@@ -87,31 +84,17 @@ class TakeoverTransport(socketserver.ThreadingMixIn, socketserver.UnixStreamServ
         self.request_queue_size = door.limits.backlog
         # Whoever listened here before us is gone: one node has one data folder.
         path.unlink(missing_ok=True)
-        super().__init__(str(path), socketserver.BaseRequestHandler)
+        super().__init__(str(path), "dicom-takeover")
         path.chmod(0o600)
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(_STOP_LOOK_SECS,), name="dicom-takeover", daemon=True
-        )
 
     @property
     def port(self) -> int:
         """0: it has none."""
         return 0
 
-    @property
-    def is_listening(self) -> bool:
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Take connections from now on."""
-        self._thread.start()
-
     def close(self) -> None:
         """Take no more; associations that are open go on."""
-        if self._thread.is_alive():
-            self.shutdown()
-            self._thread.join()
-        self.server_close()
+        super().close()
         self._path.unlink(missing_ok=True)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:

@@ -22,7 +22,33 @@ _STOP_LOOK_SECS: Final = 0.1
 _NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class DicomTransport(socketserver.ThreadingMixIn, socketserver.TCPServer):
+class Listener(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """A listening socket with a thread that accepts and one for each connection."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, address: Any, name: str) -> None:
+        super().__init__(address, socketserver.BaseRequestHandler)
+        self._thread = threading.Thread(target=self.serve_forever, args=(_STOP_LOOK_SECS,), name=name, daemon=True)
+
+    @property
+    def is_listening(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Accept connections from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Accept no more; associations that are open go on."""
+        if self._thread.is_alive():
+            self.shutdown()
+            self._thread.join()
+        self.server_close()
+
+
+class DicomTransport(Listener):
     """
     One listening port.
 
@@ -31,8 +57,6 @@ class DicomTransport(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """
 
     allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
 
     def __init__(
         self,
@@ -50,30 +74,12 @@ class DicomTransport(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.request_queue_size = door.limits.backlog
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, socketserver.BaseRequestHandler)
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(_STOP_LOOK_SECS,), name=f"dicom-{self.port}", daemon=True
-        )
+        super().__init__(address, f"dicom-{address[1]}")
 
     @property
     def port(self) -> int:
         """The port that is listened on."""
         return int(self.server_address[1])
-
-    @property
-    def is_listening(self) -> bool:
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Accept connections from now on."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Accept no more; associations that are open go on."""
-        if self._thread.is_alive():
-            self.shutdown()
-            self._thread.join()
-        self.server_close()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; nothing here waits for its peer."""
