@@ -7,29 +7,23 @@ was too early is put off to when it will not be, so that nothing is written whil
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-import structlog
 
 from bridge.clock import Clock
 from bridge.domain.order import FINAL, Order, Step, StepStatus
 from bridge.domain.performed import ChangeCause, PerformedStep
 from bridge.domain.step_change import StepChange
 from bridge.domain.study import Study
-from bridge.errors import Unavailable
 from bridge.flows.announce import Destinations
+from bridge.flows.lookout import Lookout
 from bridge.flows.move_steps import Moving, change_of, change_steps, steps_by_images
 from bridge.store import events, exam_checks, leases, orders, performed, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 from bridge.store.exam_checks import ExamCheck
 
-_log = structlog.get_logger(__name__)
-
-_LOOK_SECS = 0.5
 _LEASE = timedelta(seconds=15)
 
 
@@ -41,39 +35,24 @@ class Patience:
     idle: timedelta
 
 
-class ExamWatch:
+class ExamWatch(Lookout):
     """
     Ends what has ended, in one process at a time. Thread-safe.
 
     owner: this process, unlike any other.
     """
 
+    name = "exams"
+
     def __init__(
         self, store: Store, clock: Clock, destinations: Destinations, patience: Patience, *, owner: str
     ) -> None:
+        super().__init__()
         self._store = store
         self._clock = clock
         self._destinations = destinations
         self._patience = patience
         self._owner = owner
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to look; returns at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="exams", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End behind the transaction that is under way."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     def work(self) -> bool:
         """Look at what has been due the longest; False if nothing is, or another process looks. Raises: Unavailable."""
@@ -89,17 +68,6 @@ class ExamWatch:
             if exam_checks.is_due(tx, check):
                 self._look(tx, check, now)
         return True
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_SECS):
-            try:
-                while not self._stopping.is_set() and self.work():
-                    pass
-            except Unavailable as fault:
-                _log.warning("exam_watch_waits", code=fault.code)
-            except Exception:  # noqa: BLE001 - the row stays; the next look begins with it again
-                _log.exception("exam_watch_failed")
-                self._stopping.wait(_LOOK_SECS * 10)
 
     def _look(self, tx: WriteTx, check: ExamCheck, now: datetime) -> None:
         how = Moving(self._destinations, now)

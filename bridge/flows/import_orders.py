@@ -6,7 +6,6 @@ does nothing twice.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from bridge.domain.known_order import is_known
 from bridge.domain.order_list import ListState, RowOutcome
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows.enter_order import Entry
+from bridge.flows.lookout import Lookout
 from bridge.mapping.order_lists import ListRow, OrderList, read_list
 from bridge.mapping.typed_orders import TypedGround, TypedOrder
 from bridge.store import audit, leases, order_lists, orders
@@ -28,7 +28,6 @@ from bridge.store.order_lists import DoneRow, HandedIn
 _log = structlog.get_logger(__name__)
 
 _BATCH = 25
-_LOOK_SECS = 0.5
 _LEASE = timedelta(seconds=15)
 _REST_SECS = 0.02
 _NAME_MAX = 120
@@ -129,39 +128,24 @@ def _looked_at(file_name: str, raw: bytes, actor: str, now: datetime) -> HandedI
     )
 
 
-class ListQueue:
+class ListQueue(Lookout):
     """
     Applies what was asked for, one list after the other, in one process at a time.
 
     ground: what lists are read by now. owner: this process, unlike any other.
     """
 
+    name = "order-lists"
+
     def __init__(
         self, store: Store, clock: Clock, entry: Entry, ground: Callable[[], TypedGround], *, owner: str
     ) -> None:
+        super().__init__()
         self._store = store
         self._clock = clock
         self._entry = entry
         self._ground = ground
         self._owner = owner
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to look for what was asked; returns at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="order-lists", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End behind the transaction that is under way."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     def work(self) -> bool:
         """Apply the next list to its end; False if there is none, or another process is at it. Raises: Unavailable."""
@@ -180,17 +164,6 @@ class ListQueue:
         if not rest:
             self._end(waiting)
         return True
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_SECS):
-            try:
-                while self.work():
-                    pass
-            except Unavailable as fault:
-                _log.warning("list_waits", code=fault.code)
-            except Exception:  # noqa: BLE001 - the row says how far it came; the next look goes on from there
-                _log.exception("list_failed")
-                self._stopping.wait(_LOOK_SECS * 10)
 
     def _take_lease(self) -> bool:
         with self._store.write() as tx:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +15,7 @@ from bridge.clock import Clock
 from bridge.domain.identifiers import digest_of
 from bridge.domain.message import MessageState
 from bridge.errors import BridgeError, Unavailable
+from bridge.flows.lookout import Lookout
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FACILITY, FhirReceiver
 from bridge.store import fhir_bookmarks, leases, messages
@@ -24,7 +24,6 @@ from bridge.store.fhir_bookmarks import Bookmark
 
 _log = structlog.get_logger(__name__)
 
-_LOOK_SECS = 1.0
 _LEASE = timedelta(seconds=120)
 _WAIT_MAX_SECS = 900.0
 _PAGES_MAX = 1000
@@ -52,48 +51,25 @@ class PolledServer:
     since: timedelta = timedelta(hours=24)
 
 
-class OrderPoll:
+class OrderPoll(Lookout):
     """Asks each server in its turn. owner: this process, unlike any other."""
+
+    name = "order-poll"
+    look_secs = 1.0
 
     def __init__(
         self, store: Store, clock: Clock, receiver: FhirReceiver, servers: Sequence[PolledServer], *, owner: str
     ) -> None:
+        super().__init__()
         self._store = store
         self._clock = clock
         self._receiver = receiver
         self._servers = servers
         self._owner = owner
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to ask; returns at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="order-poll", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End behind the order that is being applied."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     def work(self) -> int:
         """Ask every server whose turn it is; return how many orders were new. Raises: Unavailable, without a database."""
         return sum(self._ask(server) for server in self._servers if not self._stopping.is_set())
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_SECS):
-            try:
-                self.work()
-            except Unavailable as fault:
-                _log.warning("poll_waits", code=fault.code)
-            except Exception:  # noqa: BLE001 - the bookmark stands where it stood; the next turn asks again
-                _log.exception("poll_failed")
 
     def _ask(self, server: PolledServer) -> int:
         with self._store.read() as tx:

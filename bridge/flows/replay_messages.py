@@ -6,7 +6,6 @@ does nothing twice: whoever takes the lease goes on behind the last message.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.domain.message import InboundMessage, MessageFilter, MessageState, ReplayState
 from bridge.errors import Conflict, Incomplete, Unavailable
+from bridge.flows.lookout import Lookout
 from bridge.flows.read_journal import JournalReader
 from bridge.flows.receive_fhir import is_fhir
 from bridge.flows.receive_message import MessageReceiver
@@ -29,7 +29,6 @@ _log = structlog.get_logger(__name__)
 
 _BATCH_MESSAGES = 20
 _BATCH_BYTES = 2 << 20
-_LOOK_SECS = 0.5
 _LEASE = timedelta(seconds=15)
 _REST_MAX_SECS = 1.0
 _ENDED = "replay_ended"
@@ -62,12 +61,14 @@ def cancel_replay(store: Store, clock: Clock, key: int, actor: str) -> None:
         audit.add(tx, at=now, action="replay_cancelled", actor=actor, detail={"replay": key})
 
 
-class ReplayQueue:
+class ReplayQueue(Lookout):
     """
     Does what was asked for, one replay after the other, in one process at a time.
 
     look_at_mappings: reads mapping files that changed. owner: this process, unlike any other.
     """
+
+    name = "replays"
 
     def __init__(
         self,
@@ -78,29 +79,12 @@ class ReplayQueue:
         *,
         owner: str,
     ) -> None:
+        super().__init__()
         self._store = store
         self._clock = clock
         self._receiver = receiver
         self._look_at_mappings = look_at_mappings
         self._owner = owner
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to look for what was asked; returns at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name="replays", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End behind the transaction that is under way."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
-
-    @property
-    def is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     def work(self) -> bool:
         """Do the next replay to its end; False if there is none, or another process is at it. Raises: Unavailable."""
@@ -115,17 +99,6 @@ class ReplayQueue:
             # Half of the time belongs to the messages that come in now.
             self._stopping.wait(min(time.monotonic() - began, _REST_MAX_SECS))
         return True
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_LOOK_SECS):
-            try:
-                while self.work():
-                    pass
-            except Unavailable as fault:
-                _log.warning("replay_waits", code=fault.code)
-            except Exception:  # noqa: BLE001 - the row says how far it came; the next look goes on from there
-                _log.exception("replay_failed")
-                self._stopping.wait(_LOOK_SECS * 10)
 
     def _take_lease(self) -> bool:
         with self._store.write() as tx:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from bridge.store import events, orders
-from bridge.store.listings import worklists
 from bridge.store.tables import appointments as appointments_table
 from bridge.store.tables import awaited_orders
 from bridge.wiring import House
@@ -48,8 +47,7 @@ def starts(house: House) -> list[str]:
 
 
 def why_hidden(house: House, accession: str) -> list[str]:
-    with house.store.read() as tx:
-        return worklists.explain(tx, accession, "CT1")[1]
+    return [reason.sentence for reason in house.explainer.explain(accession, "CT1").reasons]
 
 
 def timeline_of(house: House, accession: str) -> list[str]:
