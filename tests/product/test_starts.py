@@ -86,7 +86,13 @@ def test_all_commands_have_an_example_in_their_help() -> None:
         line.split()[0] for line in run_command("--help").stdout.split("Commands:")[1].splitlines() if line.strip()
     ]
     assert len(listed) >= 10
-    groups = {"send": ["hl7", "dicom"], "find": ["worklist"], "user": ["add"], "token": ["create"], "orders": ["import"]}
+    groups = {
+        "send": ["hl7", "dicom"],
+        "find": ["worklist"],
+        "user": ["add"],
+        "token": ["create"],
+        "orders": ["import"],
+    }
     for command in listed:
         for path in [[command, sub] for sub in groups.get(command, [])] or [[command]]:
             assert "Example:" in run_command(*path, "--help").stdout, path
