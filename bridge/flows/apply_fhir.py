@@ -78,7 +78,7 @@ class FhirApplier:
         if found is not None and self._says_nothing_new(tx, read, found, patient):
             _name(tx, resource, found, source)
             return _told(found, 200, "the order says all of it already", resource.id)
-        mapped = self._mapped(resource, patient, now)
+        mapped = self._mapped(resource, patient, entry.heard_at or now)
         mapped.orders, mapped.visit = drafts, read.visit
         applied = self._applier.apply(tx, mapped, now, source)
         order = orders.get(tx, applied.touched_orders[-1].key)
@@ -113,7 +113,7 @@ class FhirApplier:
             number = EntityIdentifier(read.pointer.address.partition("/")[2], source)
             draft = replace(draft, placer_order_number=number)
         patient = read.patient or _known_patient(tx, resource, read.subject, order, source)
-        mapped = self._mapped(resource, patient, now)
+        mapped = self._mapped(resource, patient, entry.heard_at or now)
         mapped.appointments = (draft,)
         applied = self._applier.apply(tx, mapped, now, source)
         done = Done("Appointment", 200, resource.id, order.key if order is not None else None)
@@ -139,7 +139,9 @@ class FhirApplier:
             filler_order_number=order.filler_order_number,
             where="Task",
         )
-        mapped = self._mapped(resource, _known_patient(tx, resource, resource.first("for"), order, source), now)
+        mapped = self._mapped(
+            resource, _known_patient(tx, resource, resource.first("for"), order, source), entry.heard_at or now
+        )
         mapped.orders = (draft,)
         applied = self._applier.apply(tx, mapped, now, source)
         return Done("Task", 200, resource.id, order.key, notices=applied.notices, applied=applied, mapped=mapped)

@@ -27,6 +27,8 @@ _log = structlog.get_logger(__name__)
 _LEASE = timedelta(seconds=120)
 _WAIT_MAX_SECS = 900.0
 _PAGES_MAX = 1000
+# A resource that says it was changed later than this tells nothing of how far the reading has come.
+_AHEAD = timedelta(days=1)
 _PAGE = 50
 _INCLUDED = ("patient", "encounter", "requester")
 
@@ -83,6 +85,11 @@ class OrderPoll(Lookout):
             _log.warning("poll_refused", server=server.name, code=fault.code)
             self._put(replace(known, read_at=now, fault=fault.detail, failures=known.failures + 1))
             return 0
+        except Exception:  # noqa: BLE001 - one server's odd answer must neither stop the others nor be asked for every second
+            _log.exception("poll_failed", server=server.name)
+            fault_words = "something went wrong on our side"
+            self._put(replace(known, read_at=now, fault=fault_words, failures=known.failures + 1))
+            return 0
         if since is not None:
             self._put(Bookmark(server.name, since, now))
         return new
@@ -99,7 +106,7 @@ class OrderPoll(Lookout):
                 if self._stopping.is_set() or not self._hold(server):
                     return new, None
                 new += self._take(server, one, around)
-                newest = _later(newest, one)
+                newest = _later(newest, one, now + _AHEAD)
             if not address:
                 return new, newest
         raise Unavailable("the pages of the search do not end", code="endless_pages")
@@ -108,13 +115,7 @@ class OrderPoll(Lookout):
         """Apply one order with what it refers to, unless these very bytes were applied before."""
         mentioned = _mentioned(order)
         entries = [order, *(one for one in around if f"{one.get('resourceType')}/{one.get('id')}" in mentioned)]
-        raw = orjson.dumps(
-            {
-                "resourceType": "Bundle",
-                "type": "transaction",
-                "entry": [{"resource": one, "request": {"method": "PUT"}} for one in entries],
-            }
-        )
+        raw = _transaction(entries)
         with self._store.read() as tx:
             same, _ = messages.heard_before(tx, (server.name, FACILITY), "", digest_of(raw))
         if same is not None and same.state == MessageState.APPLIED:
@@ -147,11 +148,11 @@ def _first_address(server: PolledServer, known: Bookmark, now: datetime) -> str:
     return f"ServiceRequest?_lastUpdated=ge{since}{narrowed}&_sort=_lastUpdated&_count={_PAGE}{includes}"
 
 
-def _later(newest: str, order: Mapping[str, Any]) -> str:
+def _later(newest: str, order: Mapping[str, Any], latest: datetime) -> str:
     meta = order.get("meta")
     said = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
     at, before = _instant(said), _instant(newest)
-    return str(said) if at is not None and (before is None or at > before) else newest
+    return str(said) if at is not None and at <= latest and (before is None or at > before) else newest
 
 
 def _instant(text: object) -> datetime | None:
@@ -160,6 +161,16 @@ def _instant(text: object) -> datetime | None:
     except ValueError:
         return None
     return at if at is not None and at.tzinfo is not None else None
+
+
+def _transaction(resources: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return a transaction of *resources*; of one that is nested too deep to be written, its name, to be refused by."""
+    entries = [{"resource": one, "request": {"method": "PUT"}} for one in resources]
+    try:
+        return orjson.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    except orjson.JSONEncodeError:
+        names = [{name: one.get(name) for name in ("resourceType", "id")} for one in resources[:1]]
+        return _transaction(names)
 
 
 def _mentioned(order: Mapping[str, Any]) -> set[str]:

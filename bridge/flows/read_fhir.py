@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -41,7 +42,8 @@ _AROUND = frozenset(
 class FhirRequest:
     """
     One call. source: who sends it ("token:ehr", or a server's name). resource_id: in the address of a PUT, "" for a POST.
-    if_none_exist: the identifier of a conditional create; if_match: the version that the caller has seen.
+    if_none_exist: the identifier of a conditional create; if_match: the version that the caller has seen. heard_at: when it
+    came first, None for now.
     """
 
     raw: bytes
@@ -53,6 +55,7 @@ class FhirRequest:
     if_match: str = ""
     replay_of: int | None = None
     actor: str = ""
+    heard_at: datetime | None = None
 
     @property
     def control_id(self) -> str:
@@ -62,13 +65,14 @@ class FhirRequest:
 
 @dataclass(slots=True)
 class FhirEntry:
-    """One resource and what is asked of it. place: its entry in the Bundle, "" where there is none."""
+    """One resource and what is asked of it. place: its entry in the Bundle, "" where there is none; heard_at: as the call's."""
 
     resource: Resource
     place: str = ""
     is_put: bool = False
     if_none_exist: str = ""
     if_match: str = ""
+    heard_at: datetime | None = None
 
     @property
     def is_taken(self) -> bool:

@@ -161,6 +161,12 @@ class FhirReceiver:
             if not is_batch:
                 raise
             return fault
+        except Exception:  # noqa: BLE001 - our fault; the savepoint is rolled back, the call journalled
+            _log.exception("fhir_not_applied", type=entry.resource.kind)
+            ours = BridgeError("something went wrong on our side", code="internal_error", where=entry.place)
+            if not is_batch:
+                raise ours from None
+            return ours
 
     def _settle(self, tx: WriteTx, answer: FhirAnswer, key: int, *, is_new: bool) -> None:
         """Name the call in what it did, and keep by which numbers it is found."""
@@ -197,6 +203,7 @@ def request_of(message: InboundMessage, actor: str) -> FhirRequest:
         resource_id=name,
         replay_of=message.key,
         actor=actor,
+        heard_at=message.received_at,
     )
 
 
@@ -207,7 +214,11 @@ def is_fhir(message: InboundMessage) -> bool:
 
 def _read(request: FhirRequest) -> FhirAnswer:
     try:
-        return FhirAnswer(read_fhir(request))
+        body = read_fhir(request)
+        for entry in body.entries:
+            # What is replayed without a time of its own is as old as when it came, not the newest news.
+            entry.heard_at = request.heard_at
+        return FhirAnswer(body)
     except BridgeError as fault:
         return FhirAnswer(FhirBody(kind=request.resource_type), fault=fault)
     except Exception:  # noqa: BLE001 - a reader's own fault is journalled and answered like any other

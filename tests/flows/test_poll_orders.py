@@ -154,3 +154,33 @@ def test_an_order_that_cannot_be_read_is_journalled_and_holds_up_nobody(scene: S
     scene.ehr.held = [order(1, code=None), order(2)]
     assert scene.poll.work() == 1
     assert (scene.count(orders_table), scene.count(messages)) == (1, 2)
+
+
+def test_a_time_far_ahead_of_ours_does_not_become_the_bookmark(scene: Scene) -> None:
+    scene.ehr.held = [order(1), order(2, meta={"lastUpdated": "2099-01-01T00:00:00Z"})]
+    assert scene.poll.work() == 2
+    scene.later(minutes=2)
+    scene.ehr.held = [order(3)]
+    assert scene.poll.work() == 1
+    assert "_lastUpdated=ge2026-03-02T14%3A59%3A00" in scene.ehr.asked[-1]
+
+
+def test_an_order_nested_beyond_measure_is_journalled_and_holds_up_nobody(scene: Scene) -> None:
+    deep: Any = {}
+    for _ in range(600):
+        deep = {"extension": [deep]}
+    scene.ehr.held = [order(1, **deep), order(2)]
+    assert scene.poll.work() == 1
+    assert (scene.count(orders_table), scene.count(messages)) == (1, 2)
+
+
+def test_a_servers_odd_answer_stops_no_other_and_is_not_asked_for_every_second(scene: Scene) -> None:
+    odd, good = Ehr(), Ehr()
+    odd.fails = [TypeError("a list of pages")]
+    good.held = [order(1)]
+    servers = [PolledServer("odd", odd), PolledServer("good", good)]
+    poll = OrderPoll(scene.house.store, scene.house.clock, scene.house.fhir_receiver, servers, owner="one")
+    assert poll.work() == 1
+    scene.later(seconds=2)
+    poll.work()
+    assert len(odd.asked) == 1

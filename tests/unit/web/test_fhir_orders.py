@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -411,3 +412,25 @@ def test_an_order_that_said_nothing_new_is_cancelled_by_its_name(ehr: Ehr) -> No
     assert ehr.put(order(id="9")).status_code == 200
     assert ehr.put({**order(id="9", status="revoked"), "identifier": []}).status_code == 200
     assert ehr.exam()["status"] == "CANCELED"
+
+
+def test_an_older_order_that_is_replayed_takes_nothing_newer_back(ehr: Ehr) -> None:
+    ehr.put(order(id="9"))
+    house, clock = ehr.console.house, ehr.console.clock
+    clock.at += timedelta(minutes=5)
+    ehr.put(order(id="9", occurrenceDateTime="2026-03-02T18:00:00Z"))
+    newer = ehr.worklist()[0]["scheduled"]
+    clock.at += timedelta(minutes=5)
+    replay_message(house.store, house.journal_reader, 1, "user:it")
+    assert ehr.worklist()[0]["scheduled"] == newer
+
+
+def test_our_own_fault_is_journalled_and_answered_as_ours(ehr: Ehr, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("bridge.flows.apply_fhir._drafts", broken)
+    answer = ehr.put(order(id="9"))
+    assert answer.status_code == 500
+    assert "a fault of ours" not in answer.get_data(as_text=True)
+    assert ehr.journal()[0]["state"] == "refused"
