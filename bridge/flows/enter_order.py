@@ -31,6 +31,7 @@ from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Station
 from bridge.store.registry import record_of
 
+KEY_USED = "key_used"
 # What HL7 calls the place of a fault is called otherwise where there is no HL7.
 _PLACES = {
     "ORC-1": "accession_number",
@@ -177,7 +178,7 @@ class Entry:
         if known.digest != repeat.digest:
             raise Incomplete(
                 "this key came with another order before: a new order needs a new key",
-                code="key_used",
+                code=KEY_USED,
                 where="Idempotency-Key",
             )
         order = orders.get(tx, known.order_key)

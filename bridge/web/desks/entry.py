@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import orjson
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
+from bridge.domain.identifiers import digest_of
 from bridge.errors import BridgeError, Conflict, Incomplete, Malformed
-from bridge.flows.enter_order import Repeat
+from bridge.flows.enter_order import KEY_USED, Repeat
 from bridge.flows.sign_in import remember_search
 from bridge.store import patients
 from bridge.store.listings import known_patients, known_procedures
@@ -26,6 +29,9 @@ _PEOPLE_MAX = 20
 _PROCEDURES_MAX = 300
 NEW = "new"
 _ANY = "any:"
+_ONCE_MAX = 64
+_KEY = re.compile(r"[0-9]{1,18}")
+_ROW = re.compile(r"order-([0-9]{1,18})")
 # The fields of the form that a fault of an order may name.
 _FIELD_OF = {
     "patient": "who",
@@ -75,11 +81,17 @@ def enter(number: int) -> Response | str:
     searches = session().searches
     text = searches[number - 1] if 1 <= number <= len(searches) else ""
     said = request.form.to_dict()
+    once = said.pop("once", "")[:_ONCE_MAX]
+    typed = {name: value for name, value in said.items() if name != "csrf_token"}
     try:
-        repeat = Repeat(f"form:{said.get('once', '')}", "") if said.get("once") else None
+        digest = digest_of(orjson.dumps(typed, option=orjson.OPT_SORT_KEYS))
+        repeat = Repeat(f"form:{once}", digest) if once else None
         entered = services().flows.enter_order(said=_order(said), actor=caller().name, repeat=repeat)
     except (Incomplete, Malformed, Conflict) as fault:
-        return make_response(_page(number, text, said, _faults(fault)), 422)
+        if fault.code != KEY_USED:
+            return make_response(_page(number, text, {**said, "once": once}, _faults(fault)), 422)
+        faults = [("", "this form was sent before, and what it said then is entered: send it again for one more exam")]
+        return make_response(_page(number, text, said, faults), 422)
     return redirect(url_for("exams.exam", reference=f"order-{entered.order.key}"), 303)
 
 
@@ -87,10 +99,11 @@ def enter(number: int) -> Response | str:
 @needs(Permission.ENTER_ORDERS)
 def cancel(reference: str) -> Response:
     """Cancel an exam that nobody has started."""
-    if not reference.startswith("order-") or not reference[6:24].isdecimal():
+    row = _ROW.fullmatch(reference)
+    if row is None:
         raise LookupError(reference)
     reason = request.form.get("reason", "")
-    services().flows.cancel_order(order_key=int(reference[6:24]), reason=reason, actor=caller().name)
+    services().flows.cancel_order(order_key=int(row[1]), reason=reason, actor=caller().name)
     return redirect(url_for("exams.exam", reference=reference), 303)
 
 
@@ -170,7 +183,7 @@ def _order(said: Mapping[str, str]) -> dict[str, Any]:
 def _patient(said: Mapping[str, str]) -> dict[str, Any]:
     who = said.get("who", "")
     if who != NEW:
-        if not who.isdecimal():
+        if not _KEY.fullmatch(who):
             raise Incomplete("choose who it is", code="missing", where="patient")
         with services().store.read() as tx:
             known: Person = person_of(patients.survivor(tx, int(who)))

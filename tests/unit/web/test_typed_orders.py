@@ -254,3 +254,43 @@ def test_an_exam_is_cancelled_at_the_counter_with_a_reason(counter: Any, console
     assert counter.put(reason="").status_code == 422
     assert counter.put(reason="went home").status_code == 303
     assert "went home" in counter.show(put.headers["Location"])
+
+
+def test_a_form_that_is_changed_and_sent_again_says_that_it_was_sent(counter: Any) -> None:
+    key = counter.ask("halvorsen").split('name="who" value="', 1)[1].split('"', 1)[0]
+    said = {"who": key, "procedure": "Knee", "device": "any:DX", "date": "2026-03-02", "time": "16:20", "once": "o1"}
+    assert counter.put(**said).status_code == 303
+    again = counter.put(**{**said, "procedure": "Wrist"})
+    page = again.get_data(as_text=True)
+    assert again.status_code == 422
+    assert "was sent before" in page
+    assert 'value="Wrist"' in page
+    once = page.split('name="once" value="', 1)[1].split('"', 1)[0]
+    assert counter.put(**{**said, "procedure": "Wrist", "once": once}).status_code == 303
+
+
+@pytest.mark.parametrize("who", ["9" * 30, "9" * 5000, "٣", "1e3", "-1"])
+def test_the_counter_takes_only_rows_for_people(counter: Any, who: str) -> None:
+    counter.ask("halvorsen")
+    refused = counter.put(who=who, procedure="Knee", device="any:DX", date="2026-03-02", time="16:20")
+    assert refused.status_code == 422
+    assert "hoose who it is" in refused.get_data(as_text=True)
+
+
+def test_an_exam_is_cancelled_by_the_whole_of_its_row(console: Console) -> None:
+    console.order()
+    browser = console.browser(Role.INTAKE)
+    form = {"csrf_token": console.form_token(browser, "/exams/new"), "reason": "slip"}
+    for reference in ("order-000000000000000001999", "order-1x", "order-1 ", "order-"):
+        assert browser.post(f"/exams/{reference}/cancel", data=form).status_code == 404
+    assert exam(console, "A1")["status"] == "SCHEDULED"
+
+
+@pytest.mark.parametrize("name", ["HALVORSEN^BERIT", "BRANDT^EVA"])
+def test_a_twins_number_asks_though_the_birth_date_is_the_same(console: Console, name: str) -> None:
+    enter(console, {**WALK_IN, "patient": {**PATIENT, "birth_date": "1958-03-12"}, "accession_number": "F1"})
+    twin = {**PATIENT, "name": name, "birth_date": "1958-03-12"}
+    refused = enter(console, {**WALK_IN, "patient": twin, "accession_number": "F2"})
+    assert (refused.status_code, refused.json["code"]) == (409, "another_person")
+    married = {**twin, "name": "MARTENSEN^INGRID"}
+    assert enter(console, {**WALK_IN, "patient": married, "accession_number": "F3"}).status_code == 201
