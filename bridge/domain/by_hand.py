@@ -28,6 +28,7 @@ _PLACE = (
 )
 _STATE = ("status", "held_from", "withheld")
 _KEPT_MAX = 20
+_YEARS = (1900, 2999)
 
 # To what a person may bring a step, from where it is. Back, and out of an end, is a person's word against a device's.
 _FORWARD = {
@@ -61,12 +62,14 @@ def place_at(title: str, start: str, zone: tzinfo) -> Place:
     """
     Return the place of *title* ("" keeps the devices) at *start*, "YYYY-MM-DD HH:MM" by the hospital's clock.
 
-    Raises: Malformed, if it is no time, or one that the clock leaves out on that day.
+    Raises: Malformed, if it is no time, one that the clock leaves out on that day, or in no year of ours.
     """
     try:
         local = datetime.strptime(start, "%Y-%m-%d %H:%M")
     except ValueError:
         raise Malformed("a day and a time are wanted", code="invalid_value", where="time") from None
+    if not _YEARS[0] <= local.year <= _YEARS[1]:
+        raise Malformed("no such year here", code="invalid_value", where="time")
     at = local.replace(tzinfo=zone).astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None) != local:
         raise Malformed("the clock leaves this time out on that day", code="invalid_value", where="time")

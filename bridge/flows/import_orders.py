@@ -153,7 +153,13 @@ class ListQueue(Lookout):
             waiting = order_lists.next_open(tx)
         if waiting is None or not self._take_lease():
             return False
-        found = read_list(waiting.raw, self._ground(), waiting.date_form)
+        try:
+            found = read_list(waiting.raw, self._ground(), waiting.date_form)
+        except BridgeError as fault:
+            # It could be read when it was asked for; what changed since must not hold up the lists behind it.
+            _log.warning("list_unreadable", list=waiting.key, code=fault.code)
+            self._end(waiting, ListState.STOPPED)
+            return True
         rest = [row for row in found.rows if row.number > waiting.cursor]
         while rest and not self._stopping.is_set():
             if not self._do(waiting, rest[:_BATCH]):
@@ -200,10 +206,10 @@ class ListQueue(Lookout):
         outcome = RowOutcome.NEW if entered.is_new else RowOutcome.CHANGED
         return DoneRow(number, outcome if entered.is_changed else RowOutcome.UNCHANGED, entered.order.key)
 
-    def _end(self, waiting: HandedIn) -> None:
+    def _end(self, waiting: HandedIn, state: ListState = ListState.DONE) -> None:
         now = self._clock.now()
         with self._store.write() as tx:
-            order_lists.end(tx, waiting.key, ListState.DONE, now)
+            order_lists.end(tx, waiting.key, state, now)
             counted = {outcome.value: number for outcome, number in order_lists.counted(tx, waiting.key).items()}
             audit.add(tx, at=now, action="list_done", actor=waiting.entered_by, detail={"list": waiting.key, **counted})
         _log.info("list_done", list=waiting.key, **counted)

@@ -27,6 +27,7 @@ blueprint = Blueprint("board", __name__)
 
 _BOARD_MAX = 2000
 _LOOSE_MAX = 60
+_YEARS = (1900, 2999)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,9 @@ def _day(text: str) -> datetime:
     if not text:
         return _now()
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=services().settings.time_zone)
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=services().settings.time_zone)
     except ValueError:
         raise Malformed("YYYY-MM-DD is wanted", where="day") from None
+    if not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise Malformed("no such year here", where="day")
+    return day

@@ -310,3 +310,8 @@ def test_a_step_for_an_alias_stands_under_its_device(make_house: Callable[..., H
     assert 'data-lane="SCANNER"' in card_of(page_of(console.browser(Role.VIEWER)), step_of(console).key)
     for title in ("SCANNER", "CT1"):
         assert "HALVORSEN" in page_of(console.browser(Role.VIEWER), f"/today?device={title}")
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "0000-01-01", "2026-02-30"])
+def test_a_day_out_of_all_years_is_refused(console: Console, day: str) -> None:
+    assert console.browser(Role.VIEWER).get(f"/today?day={day}").status_code == 400

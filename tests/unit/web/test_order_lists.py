@@ -15,6 +15,7 @@ from bridge.flows.import_orders import ListQueue
 from bridge.mapping.typed_orders import TypedOrder
 from bridge.store import events
 from bridge.store.db import WriteTx
+from bridge.store.tables import order_lists
 from tests.fakes.console import Console
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -145,3 +146,15 @@ def test_a_list_that_was_cut_off_goes_on_where_it_stopped(counter: Counter) -> N
     assert house.order_lists.work()
     assert len(counter.worklist()) == 61
     assert "<b>60</b>new exams" in counter.show(address)
+
+
+def test_a_list_that_cannot_be_read_any_more_holds_up_none_behind_it(counter: Counter) -> None:
+    first, second = counter.hand_in(), counter.hand_in(LIST.replace("L1", "L9"))
+    lists = counter.console.house.handed_in
+    for address in (first, second):
+        lists.apply(int(address.rpartition("/")[2]), "", "user:maria")
+    with counter.console.store.write() as tx:
+        tx.execute(order_lists.update().where(order_lists.c.key == 1).values(raw=b"PK\x03\x04"))
+    counter.apply(second)
+    assert "L9" in {one["accession_number"] for one in counter.worklist()}
+    assert "stopped" in counter.show("/exams/lists").lower()
