@@ -32,7 +32,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.move_steps import Moving
 from bridge.flows.register_patient import News, refresh_keys
-from bridge.flows.start_exam import start_exam
+from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.store import decisions, events, patients, reports, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
@@ -210,6 +210,16 @@ def _may_free(study: Study, held_from: int, verdict: Verdict) -> bool:
     return verdict.binds and not by_person and verdict.patient_key != held_from
 
 
+def _move_exam(tx: WriteTx, before: Study, after: Study, how: Moving) -> None:
+    """Start the exam that a study's images are of now, and put back the one that they were taken to be of."""
+    if after.order_key is None or after.order_key == before.order_key:
+        return
+    start_exam(tx, after, after.order_key, how)
+    left = before.order_key or before.held_from_order_key
+    if left is not None and left != after.order_key:
+        leave_exam(tx, after, left, how)
+
+
 def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor: str, reason: str = "") -> Study:
     """Append the decision, bring the study in line with it, and announce what follows."""
     state = _STATES[verdict.outcome]
@@ -237,8 +247,7 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
             closed_reason="",
         ),
     )
-    if after.order_key is not None and after.order_key != study.order_key:
-        start_exam(tx, after, after.order_key, Moving(how.destinations, how.at))
+    _move_exam(tx, study, after, Moving(how.destinations, how.at, actor if actor.startswith("user:") else ""))
     if changed:
         _refile_reports(tx, after, actor, how)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))

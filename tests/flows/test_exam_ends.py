@@ -301,3 +301,32 @@ def test_a_device_that_speaks_again_after_it_was_given_up_on_is_given_up_on_agai
     assert states(house) == ["STARTED"], "it is open again"
     wait(house, IDLE)
     assert states(house) == ["COMPLETED"]
+
+
+def rebind(house: House, accession: str) -> None:
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("A1"), Ruling("bind", "hers", "user:kim", accession_number=accession))
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_an_exam_that_only_another_s_images_began_or_ended_waits_again(house: House, rests: bool) -> None:
+    say(house, order(PLAIN, "A2"))
+    receive(house, 1)
+    wait(house, QUIET if rests else timedelta())
+    assert states(house) == ["COMPLETED" if rests else "STARTED"]
+    rebind(house, "A2")
+    assert states(house) + states(house, 2) == ["SCHEDULED", "STARTED"]
+    assert told(house)[-1] == "Its images are another exam's: back on the worklist"
+    assert {str(item.AccessionNumber) for item in worklist_of(house)} == {"A1", "A2"}
+    wait(house, QUIET)
+    assert states(house) + states(house, 2) == ["SCHEDULED", "COMPLETED"]
+
+
+def test_an_exam_that_its_device_reported_stands_though_its_images_are_another_s(house: House) -> None:
+    say(house, order(PLAIN, "A2"))
+    create(house)
+    receive(house, 1)
+    house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
+    rebind(house, "A2")
+    assert states(house) == ["COMPLETED"]
+    assert told(house)[-1] == "Its images are another exam's: a person must say whether this one was done"
