@@ -18,7 +18,7 @@ from bridge.codecs.dicom.worklist_query import WorklistQuery, to_worklist_query
 from bridge.domain.device_profile import DeviceProfile, Visibility
 from bridge.domain.records import replace
 from bridge.domain.worklist_search import MODALITY, STATION, Criterion, WorklistSearch
-from bridge.errors import BridgeError, Conflict, Unavailable
+from bridge.errors import Conflict, Unavailable
 from bridge.flows.device_profiles import AskingDevice, DeviceOf
 from bridge.store import worklist
 from bridge.store.db import ReadTx, Store
@@ -117,6 +117,6 @@ def _give(found: Found, how: Answering) -> Given | None:
     """One record that cannot be encoded is left out and logged; it never breaks the list."""
     try:
         return how.give(found.encoded)
-    except (BridgeError, UnicodeError, ValueError) as fault:
+    except Exception as fault:  # noqa: BLE001 - whatever is wrong with it, the others are answered
         _log.error("worklist_entry_left_out", step=found.step_key, fault=type(fault).__name__)
         return None
