@@ -34,9 +34,13 @@ def statuses(device: Caller) -> list[int | None]:
 
 def test_a_query_that_is_cancelled_before_its_answers_gets_none(tmp_path: Path) -> None:
     is_cancelled = threading.Event()
+
+    def wait() -> None:
+        assert is_cancelled.wait(10)
+
     with running(tmp_path) as room, Caller(room.port) as device:
         room.services.worklist += [element(0x10, 0x10, b"Larch^Ada")] * 40
-        room.services.before_answer = lambda: None if is_cancelled.wait(10) else None
+        room.services.before_answer = wait
         assert device.associate([(WORKLIST, [IMPLICIT])]) == 2
 
         device.send(query(device) + cancellation(1))
