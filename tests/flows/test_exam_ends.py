@@ -283,6 +283,17 @@ def test_an_accession_number_beside_another_patient_s_number_moves_nothing(
     assert states(house) == ["SCHEDULED"]
 
 
+def test_what_a_device_leaves_behind_the_nul_that_ends_a_value_is_no_part_of_it(house: House) -> None:
+    attributes = cast_mpps("A1")
+    attributes.PatientID, attributes.PerformedProcedureStepID = f"{PLAIN.patient_id}\0old", "1\x002"
+    house.performed_steps.create("2.25.77", sent(attributes), "CT1")
+    with house.store.read() as tx:
+        found = performed.by_uid(tx, "2.25.77")
+    assert found is not None
+    assert (found.patient_id, found.performed_procedure_step_id) == (PLAIN.patient_id, "1")
+    assert states(house) == ["STARTED"]
+
+
 @pytest.mark.parametrize("day", ["00010101", "99991231"])
 def test_an_exam_at_either_end_of_the_calendar_is_kept(house: House, day: str) -> None:
     attributes = by_accession("NONE", PLAIN.patient_id)

@@ -39,12 +39,12 @@ class Node(dict[int, Attribute]):
     syntax: Syntax = Syntax()
 
     def text(self, tag: int) -> str:
-        """Return the first value of *tag* as text, "" if there is none."""
+        """Return the first value of *tag* as text, up to a NUL that ends it, "" if there is none."""
         attribute = self.get(tag)
         if attribute is None or attribute.items is not None:
             return ""
         text, _ = self.character_set.decode(attribute.value.rstrip(b" \0"), person_name=vr_of(tag) == "PN")
-        return text.split("\\")[0].strip(" \0")
+        return text.split("\\")[0].strip(" \0").partition("\0")[0].rstrip(" ")
 
     def items_of(self, tag: int) -> tuple[Node, ...]:
         """Return the items of the sequence *tag*, none if it is absent."""
