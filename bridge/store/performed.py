@@ -58,7 +58,8 @@ def likely_orders(tx: ReadTx, mpps: PerformedStep) -> list[int]:
     """
     Return the orders that an exam without one may have been of: its patient's, open, of its modality, at its station.
 
-    Within a day of its start by the hospital's clock. No proof: for a person, never to link by.
+    Within a day of its start by the hospital's clock. No proof: for a person, never to link by. A bare number that more
+    than one authority gave is nobody's.
     """
     started = mpps.started_local[:8]
     if not (mpps.patient_id and mpps.modality and len(started) == 8):
@@ -67,6 +68,8 @@ def likely_orders(tx: ReadTx, mpps: PerformedStep) -> list[int]:
     who = [patient_identifiers.c.patient_id == mpps.patient_id]
     if mpps.issuer_of_patient_id:
         who.append(patient_identifiers.c.issuer_of_patient_id == mpps.issuer_of_patient_id)
+    elif len(set(tx.execute(select(patient_identifiers.c.issuer_of_patient_id).where(*who).limit(9)).scalars())) > 1:
+        return []
     rows = tx.execute(
         select(steps.c.order_key)
         .join(orders, orders.c.key == steps.c.order_key)

@@ -11,9 +11,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.link_exam import ExamLinks
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import events, orders, performed, step_changes, studies
+from bridge.store import events, orders, patients, performed, step_changes, studies
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.flows.asking import say, sent, worklist_of
@@ -211,6 +212,18 @@ def test_an_exam_that_names_no_order_follows_the_order_its_images_are_bound_to(h
     assert found.step_keys == (1,)
     house.performed_steps.set("2.25.77", sent(cast_mpps("NONE", "COMPLETED")), "CT1")
     assert states(house) == ["COMPLETED"]
+
+
+def test_a_bare_number_of_two_authorities_proposes_nobody_s_order(house: House) -> None:
+    with house.store.write() as tx:
+        stranger = patients.get(tx, 2)
+        patients.save(
+            tx, replace(stranger, identifiers=(PatientIdentifier(PLAIN.patient_id, "MERCY"),)), house.clock.now()
+        )
+    house.performed_steps.create("2.25.76", sent(by_accession("NONE", PLAIN.patient_id)), "CT1")
+    assert not any("it may be this one" in line for line in told(house))
+    house.performed_steps.create("2.25.77", sent(by_accession("NONE", PLAIN.patient_id, "RIVERSIDE")), "CT1")
+    assert any("it may be this one" in line for line in told(house))
 
 
 def test_an_exam_goes_with_its_images_to_another_order(house: House) -> None:
