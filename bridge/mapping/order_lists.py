@@ -276,7 +276,7 @@ class _RowReader:
                 raise ValueError("a year has four digits")
             return date(last, *((other, one) if self._day_first else (one, other))).isoformat()
         except ValueError:
-            faults.append((self.column(place), "no such date: 2026-12-31, with a year of four digits"))
+            faults.append((self.column(place), "not a date: 2026-12-31 is wanted, with a year of four digits"))
             return ""
 
 

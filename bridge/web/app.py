@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask, Response, g, request
+from werkzeug.routing import IntegerConverter
 
 from bridge.web import access, health, page, problems, sign_in_pages
 from bridge.web.api import routes as api
@@ -24,6 +25,12 @@ _CONTENT_SECURITY_POLICY = (
 _MAX_FORM_PARTS = 500
 
 
+class _RowConverter(IntegerConverter):
+    """A row in an address: no longer than the database's own numbers, so that a longer one is simply not found."""
+
+    regex = r"[0-9]{1,18}"
+
+
 def create_app(services: WebServices) -> Flask:
     """Return the application that serves console, REST, FHIR, DICOMweb, health and metrics."""
     app = Flask("bridge.web", root_path=str(Path(__file__).parent))
@@ -36,6 +43,7 @@ def create_app(services: WebServices) -> Flask:
     )
     # Redirects that routing makes by itself would carry the Host header that the caller sent.
     app.url_map.strict_slashes = False
+    app.url_map.converters["int"] = _RowConverter
     app.url_map.merge_slashes = False
     served = (fhir, fhir_orders, fhir_reports, dicomweb, workitems)
     for blueprint in (health.blueprint, sign_in_pages.blueprint, *desks.blueprints, *api.blueprints, *served):

@@ -72,7 +72,7 @@ def preview(title: str) -> Response | str:
 @needs(Permission.READ_PEERS)
 def choose(title: str) -> Response | str:
     """Change what a device is shown, from its next query on."""
-    desk, version = services().flows.devices, request.form.get("version", "0")
+    desk, version = services().flows.devices, request.form.get("version", "0")[:9]
     try:
         desk.choose(title, read_choices(request.form), int(version) if version.isdecimal() else 0, caller().name)
     except (Malformed, Conflict) as fault:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response
 
@@ -14,6 +16,7 @@ from bridge.web import reads
 from bridge.web.access import needs, services
 
 blueprint = Blueprint("worklist_trial", __name__)
+_ROW = re.compile(r"[0-9]{1,18}")
 
 
 @blueprint.get("/worklist/test")
@@ -21,7 +24,7 @@ blueprint = Blueprint("worklist_trial", __name__)
 def usual() -> Response:
     """Ask as a device usually asks, or as it asked in one query."""
     text = request.args.get("query", "")
-    if text and not text.isdecimal():
+    if text and not _ROW.fullmatch(text):
         raise Malformed("the row of a query is wanted", where="query")
     return _tried(services().flows.usual_query(request.args.get("as", "").strip(), int(text) if text else None))
 
@@ -32,7 +35,7 @@ def changed() -> Response:
     """Ask as a device, with the values of the form."""
     base = request.form.get("base", "")
     values = {keyword: request.form.get(keyword, "").strip() for keyword in TRIED}
-    wanted = Wanted(request.form.get("as", "").strip(), values, int(base) if base.isdecimal() else None)
+    wanted = Wanted(request.form.get("as", "").strip(), values, int(base) if _ROW.fullmatch(base) else None)
     return _tried(wanted)
 
 
