@@ -67,7 +67,8 @@ def test_a_database_that_takes_nothing_is_said_at_once_and_the_same_again_is_tak
     if is_away and durable_url.startswith("sqlite"):
         pytest.skip("SQLite is a file: it cannot be away")
     with open_clinic(tmp_path, "--one-process", store=f'database = "{durable_url}"') as clinic:
-        before = clinic.works()
+        before, listed = clinic.works(), clinic.accession()
+        clinic.product.say(order(PLAIN, listed))
         waiting, raw = clinic.accession(), order(PLAIN, "WAITS", control_id="WAITS")
         with trouble(durable_url):
             (answer,) = clinic.product.say(raw)
@@ -78,7 +79,7 @@ def test_a_database_that_takes_nothing_is_said_at_once_and_the_same_again_is_tak
             assert clinic.api.get("/api/exams", params={"q": before}).status_code == 503
             assert httpx2.get(clinic.product.addresses["http"] + "healthz", trust_env=False).status_code == 200
             if not is_away:
-                assert len(find_worklist(clinic.product.dicom, "CT1", {"AccessionNumber": before})) == 1
+                assert len(find_worklist(clinic.product.dicom, "CT1", {"AccessionNumber": listed})) == 1
         (answer,) = clinic.product.say(raw)
         assert b"MSA|AA|WAITS" in answer
         assert clinic.message("WAITS")["times_received"] == 1
