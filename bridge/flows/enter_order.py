@@ -233,10 +233,15 @@ class Entry:
         if not draft.identifiers:
             draft = replace(draft, identifiers=(self._number_for_now(),), provisional=True)
         holder = patients.find(tx, draft.identifiers[0])
+        if holder is None and not draft.patient_name:
+            raise Incomplete(
+                "nobody here has this number: a name is needed with it", code="missing", where="patient.name"
+            )
         if holder is not None and typed.confirmed:
             draft = PatientDraft(draft.identifiers, findings=draft.findings)
         elif holder is not None:
             self._check_person(tx, holder, draft)
+            draft = _of_known(holder, draft)
         registered = register_patient(tx, draft, news, self._rules)
         if registered.changed and holder is not None:
             refresh_worklist_of_patient(tx, registered.patient.key)
@@ -284,6 +289,16 @@ class Entry:
         how = Deciding(self._rules, self._destinations, now, cause=actor)
         decide_after(tx, [entered.patient.key], [entered.order.key], how)
         audit.add(tx, at=now, action=action, actor=actor, patient_key=entered.patient.key, order_key=entered.order.key)
+
+
+def _of_known(holder: Patient, draft: PatientDraft) -> PatientDraft:
+    """Return *draft* without who it says the patient is, where that is on record: who types an order renames nobody."""
+    return replace(
+        draft,
+        patient_name=draft.patient_name if not holder.patient_name else None,
+        patient_birth_date=draft.patient_birth_date if not holder.patient_birth_date else None,
+        patient_sex=draft.patient_sex if not holder.patient_sex else None,
+    )
 
 
 def _numbers_of(found: Order, draft: OrderDraft) -> OrderDraft:

@@ -294,3 +294,21 @@ def test_a_twins_number_asks_though_the_birth_date_is_the_same(console: Console,
     assert (refused.status_code, refused.json["code"]) == (409, "another_person")
     married = {**twin, "name": "MARTENSEN^INGRID"}
     assert enter(console, {**WALK_IN, "patient": married, "accession_number": "F3"}).status_code == 201
+
+
+def test_a_slip_in_a_number_moves_no_order_to_a_patient_made_of_it(console: Console) -> None:
+    console.order()
+    machine = console.machine(Role.SYSTEM)
+    refused = machine.patch("/api/orders/A1", json={"patient": {"patient_id": "00041999"}})
+    assert (refused.status_code, refused.json["where"]) == (422, "patient.name")
+    assert exam(console, "A1")["patient"]["patient_id"] == "00041001"
+    with console.store.read() as tx:
+        assert len(list(tx.execute(patients_table.select()))) == 1
+
+
+def test_what_is_typed_of_a_known_patient_leaves_the_record_as_it_is(console: Console) -> None:
+    console.order()
+    before = exam(console, "A1")["patient"]
+    married = {**PATIENT, "name": "MARTENSEN^INGRID", "sex": "O", "birth_date": before["birth_date"]}
+    assert enter(console, {**WALK_IN, "patient": married, "accession_number": "F3"}).status_code == 201
+    assert exam(console, "F3")["patient"] == before
