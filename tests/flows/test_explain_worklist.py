@@ -259,7 +259,7 @@ class TestQueries:
 class TestTurnedAway:
     def test_a_device_at_another_address_than_the_settings_say(self, hospital: Hospital) -> None:
         hospital.say(order(PLAIN, "A1"))
-        assert associate(hospital.door.port, "FAR1").is_rejected
+        assert not associate(hospital.door.port, "FAR1").is_established
         wait_for(lambda: remembered(hospital.house), "the rejection to be remembered")
         shown, reasons = hospital.why("A1", "FAR1")
         assert not shown
@@ -269,7 +269,7 @@ class TestTurnedAway:
 
     def test_a_device_that_calls_for_another_title(self, hospital: Hospital) -> None:
         hospital.say(order(PLAIN, "A1"))
-        assert associate(hospital.door.port, "CT1", "OTHER").is_rejected
+        assert not associate(hospital.door.port, "CT1", "OTHER").is_established
         wait_for(lambda: remembered(hospital.house), "the rejection to be remembered")
         assert hospital.codes("A1")[0] == "turned_away"
 
@@ -294,7 +294,7 @@ class TestTurnedAway:
 
     def test_what_failed_before_a_list_was_had_is_over(self, hospital: Hospital) -> None:
         hospital.say(adt(PLAIN), order(PLAIN, "A1"))
-        assert associate(hospital.door.port, "CT1", "OTHER").is_rejected
+        assert not associate(hospital.door.port, "CT1", "OTHER").is_established
         wait_for(lambda: remembered(hospital.house), "the rejection to be remembered")
         hospital.later(minutes=1)
         hospital.ask(query(station="CT1"))

@@ -102,7 +102,7 @@ class TestOverASocket:
     ) -> None:
         house = make_house(dicom=DICOM)
         with open_door(house) as door:
-            assert associate(door.port, calling, called).is_rejected
+            assert not associate(door.port, calling, called).is_established
         (one,) = remembered(house, calling)
         assert (one.asked.outcome, one.asked.reason) == ("rejected", reason)
         assert (one.asked.called_ae_title, one.asked.status) == (called, None)
