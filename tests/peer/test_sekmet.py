@@ -188,16 +188,18 @@ def test_orders_are_fetched_from_a_server_that_does_not_push_them(
     clock = FixedClock(Clock().now())
     house = make_house(clock)
     patient = server.patient("00071299")
+    # The server outlives the test, which runs once for each database.
+    number = f"E{clock.new_id()[:8]}"
     said: Json = {
         "resourceType": "ServiceRequest",
-        "identifier": [{"system": "urn:example:orders", "value": "EHR-1"}],
+        "identifier": [{"system": "urn:example:orders", "value": number}],
         "status": "active",
         "intent": "order",
         "code": {"text": "CT chest"},
         "subject": {"reference": patient.reference},
     }
-    placed = server.client.create_unless(said, {"identifier": "urn:example:orders|EHR-1"})
-    asked = PolledServer("ehr", server.client)
+    placed = server.client.create_unless(said, {"identifier": f"urn:example:orders|{number}"})
+    asked = PolledServer("ehr", server.client, query=f"identifier=urn:example:orders|{number}")
     poll = OrderPoll(house.store, clock, house.fhir_receiver, [asked], owner="one")
     assert poll.work() == 1
     server.client.update({**placed.resource, "status": "revoked"}, placed.version)
@@ -206,5 +208,5 @@ def test_orders_are_fetched_from_a_server_that_does_not_push_them(
     clock.at += timedelta(minutes=2)
     assert poll.work() == 0
     with house.store.read() as tx:
-        (order,) = orders.by_accession(tx, "EHR-1")
+        (order,) = orders.by_accession(tx, number)
     assert order.status == "CANCELED"
