@@ -189,7 +189,7 @@ def test_orders_are_fetched_from_a_server_that_does_not_push_them(
     house = make_house(clock)
     patient = server.patient("00071299")
     # The server outlives the test, which runs once for each database.
-    number = f"E{clock.new_id()[:8]}"
+    number = f"E{Clock().new_id()[:8]}"
     said: Json = {
         "resourceType": "ServiceRequest",
         "identifier": [{"system": "urn:example:orders", "value": number}],
