@@ -42,7 +42,12 @@ def token() -> None:
 @click.argument("name")
 @click.option("--role", required=True, type=click.Choice([one.value for one in Role]))
 @click.option("--scope", "scopes", multiple=True, help=f"For system: {', '.join(Scope)}; all without it.")
-@click.option("--as", "ae_title", default="", help="What it stores counts as this peer's.")
+@click.option(
+    "--as",
+    "ae_title",
+    default="",
+    help="Whose it is: what it stores counts as this peer's, and it performs and sees workitems as that device.",
+)
 @settings_option
 @reports_errors
 def token_create(name: str, role: str, scopes: tuple[str, ...], ae_title: str, config: Path | None) -> None:
