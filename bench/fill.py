@@ -45,7 +45,8 @@ def fill(database: Path, templates: Iterable[Item], items: Iterable[Item]) -> No
         while lot := list(itertools.islice(waiting, _AT_ONCE)):
             for table, rows in _copies(lot, by_station, keys).items():
                 _insert(connection, table, rows)
-        connection.execute("ANALYZE")
+            connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _rows_of(connection: sqlite3.Connection, item: Item) -> dict[str, list[Row]]:
