@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.domain.order import WAITING, Order, OrderAction, OrderDraft, Step, give_way
+from bridge.domain.order import ORDER_TEXTS, STEP_FIELDS, WAITING, Order, OrderAction, OrderDraft, Step, give_way
 
 _NUMBERS = (
     "accession_number",
@@ -14,28 +14,6 @@ _NUMBERS = (
     "filler_order_number",
     "requested_procedure_id",
     "study_instance_uid",
-)
-_TEXTS = (
-    "requested_procedure_description",
-    "requested_procedure_code",
-    "requested_procedure_priority",
-    "reason_for_the_requested_procedure",
-    "requested_procedure_comments",
-    "requesting_physician",
-    "referring_physician_name",
-    "institution_name",
-)
-_STEP_FIELDS = (
-    "modality",
-    "scheduled_station_ae_title",
-    "scheduled_start_local",
-    "scheduled_procedure_step_description",
-    "scheduled_protocol_code",
-    "scheduled_performing_physician_name",
-    "scheduled_station_name",
-    "scheduled_procedure_step_location",
-    "requested_contrast_agent",
-    "pre_medication",
 )
 _SAYS = frozenset({OrderAction.CREATE, OrderAction.CHANGE})
 
@@ -47,12 +25,12 @@ def is_known(draft: OrderDraft, order: Order, steps: Sequence[Step]) -> bool:
     said = give_way(draft, order, steps)
     if any(getattr(said, name) and getattr(said, name) != getattr(order, name) for name in _NUMBERS):
         return False
-    if any(_differs(said, order, name) for name in _TEXTS) or not _holds(order.details, said.details):
+    if any(_differs(said, order, name) for name in ORDER_TEXTS) or not _holds(order.details, said.details):
         return False
     known = {step.scheduled_procedure_step_id: step for step in steps}
     for step_draft in said.steps:
         step = known.pop(step_draft.scheduled_procedure_step_id, None)
-        if step is None or any(_differs(step_draft, step, name) for name in _STEP_FIELDS):
+        if step is None or any(_differs(step_draft, step, name) for name in STEP_FIELDS):
             return False
         if not _holds(step.details, step_draft.details):
             return False

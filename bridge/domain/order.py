@@ -114,6 +114,32 @@ class StepDraft:
     details: StepDetails = field(default_factory=StepDetails)
 
 
+# What a draft may say of an order, and of a step, under the name that it has there.
+ORDER_TEXTS = (
+    "requested_procedure_description",
+    "requested_procedure_code",
+    "requested_procedure_priority",
+    "reason_for_the_requested_procedure",
+    "requested_procedure_comments",
+    "requesting_physician",
+    "referring_physician_name",
+    "institution_name",
+)
+STEP_FIELDS = (
+    "modality",
+    "scheduled_station_ae_title",
+    "scheduled_start_local",
+    "scheduled_start_at",
+    "scheduled_procedure_step_description",
+    "scheduled_protocol_code",
+    "scheduled_performing_physician_name",
+    "scheduled_station_name",
+    "scheduled_procedure_step_location",
+    "requested_contrast_agent",
+    "pre_medication",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorizationDraft:
     """An authorization that an order names (AUT, IN1-14). policy_level: it stood on the insurance, not on the order."""

@@ -10,6 +10,8 @@ from bridge.domain.details import OrderDetails, StepDetails, merged
 from bridge.domain.message import Notice
 from bridge.domain.order import (
     FINAL,
+    ORDER_TEXTS,
+    STEP_FIELDS,
     WAITING,
     AuthorizationDraft,
     Order,
@@ -39,30 +41,7 @@ from bridge.store import authorizations, orders, patients
 from bridge.store.db import WriteTx
 from bridge.store.events import Station
 
-_ORDER_TEXTS = (
-    "requested_procedure_description",
-    "requested_procedure_code",
-    "requested_procedure_priority",
-    "reason_for_the_requested_procedure",
-    "requested_procedure_comments",
-    "requesting_physician",
-    "referring_physician_name",
-    "institution_name",
-)
 _NUMBERS = ("placer_order_number", "filler_order_number", "accession_number", "issuer_of_accession_number")
-_STEP_FIELDS = (
-    "modality",
-    "scheduled_station_ae_title",
-    "scheduled_start_local",
-    "scheduled_start_at",
-    "scheduled_procedure_step_description",
-    "scheduled_protocol_code",
-    "scheduled_performing_physician_name",
-    "scheduled_station_name",
-    "scheduled_procedure_step_location",
-    "requested_contrast_agent",
-    "pre_medication",
-)
 # What an appointment says; while it stands, an order's own word on it is not taken.
 _BOOKED_FIELDS = frozenset(
     {
@@ -233,7 +212,7 @@ def _add_step(tx: WriteTx, order: Order, step_draft: StepDraft, told: OrderNews,
 
 def _changed(step: Step, said_of: StepDraft, told: OrderNews, draft: OrderDraft, is_news: bool) -> Step:
     """Return *step* with what is said of it. is_news: whether the state that is reported is the newest word on it."""
-    said: dict[str, Any] = {name: value for name in _STEP_FIELDS if (value := getattr(said_of, name)) is not None}
+    said: dict[str, Any] = {name: value for name in STEP_FIELDS if (value := getattr(said_of, name)) is not None}
     if said_of.scheduled_start_local == "":
         said["scheduled_start_at"] = None
     details = said_of.details
@@ -257,7 +236,7 @@ def _appointment_stands(step: Step, said_of: StepDraft, told: OrderNews, draft: 
 
 def _filled(order: Order, draft: OrderDraft, told: OrderNews) -> Order:
     """Return *order* with what *draft* says; its study UID stays: images may carry it already."""
-    said: dict[str, Any] = {name: value for name in _ORDER_TEXTS if (value := getattr(draft, name)) is not None}
+    said: dict[str, Any] = {name: value for name in ORDER_TEXTS if (value := getattr(draft, name)) is not None}
     for name in _NUMBERS:
         said[name] = getattr(draft, name) or getattr(order, name)
     visit = told.visit
