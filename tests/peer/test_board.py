@@ -186,6 +186,23 @@ def test_a_phone_in_the_scanner_room_has_the_next_patient_on_top_and_large_butto
     assert re.search(r"device=CT1", page.url)
 
 
+def test_on_a_phone_an_hour_is_listed_by_the_minute_whichever_device_it_is(page: Page, console: Console) -> None:
+    for number, name, patient, station, time in (
+        ("A1", "HALVORSEN^INGRID", "00041001", "CT1", "16:40"),
+        ("A2", "OKONKWO^CHIDI", "00041009", "MR1", "16:05"),
+        ("A3", "BRANDT^WALTER", "00041010", "CT1", "16:15"),
+    ):
+        console.order(number, name, patient)
+        step = step_of(console, number)
+        seen = Seen(step.key, step.version, "user:maria")
+        console.house.step_changer.reschedule(seen, station, f"2026-03-02 {time}")
+    page.set_viewport_size({"width": 360, "height": 740})
+    open_board(page, console)
+    seen_from_above = sorted(page.locator(".card").all(), key=lambda one: one.bounding_box()["y"])
+    assert [one.get_attribute("data-time") for one in seen_from_above] == ["16:05", "16:15", "16:40"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_a_viewer_s_cards_cannot_be_dragged_or_marked(page: Page, console: Console) -> None:
     console.order()
     open_board(page, console, Role.VIEWER)
