@@ -291,5 +291,6 @@ def test_before_anybody_is_registered_it_leads_to_the_same(house: House, said: S
 
 def test_the_whole_corpus_in_reverse_is_taken_without_a_fault_of_ours(house: House) -> None:
     answers = say(house, *(said.raw for said in reversed(ALL)))
-    assert b"207" not in b"".join(answers)
+    ours = re.compile(rb"\|207\^|\^207&")  # as 2.5 says it, as before; a time or an id may hold the digits too
+    assert not ours.search(b"".join(answers))
     rows(house)
