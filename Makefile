@@ -44,7 +44,7 @@ bench: $(VENV)/.dev ## the product beside dcmtk, Orthanc and python-hl7, into do
 	@PEERS=$(PEERS) sh tests/peers.sh dcmtk orthanc
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
 
-campaign: $(VENV)/.dev peers ## the long campaigns (kill -9 at every commit point, 200 rounds; an exam's story told 1,000 ways)
+campaign: $(VENV)/.dev peers ## the long campaigns (kill -9 at every commit point and under four associations, 200 rounds each; an exam's story told 1,000 ways)
 	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(PYTEST) tests/faults tests/property/test_order_story.py --timeout 7200
 
 fuzz: $(VENV)/.dev ## a million inputs for each reader of HL7 bytes (RUNS=n; what breaks one lies in var/fuzz)

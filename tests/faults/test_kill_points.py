@@ -8,7 +8,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from tests.cast import PLAIN, image, order, study_uid
 from tests.conftest import ROOT
 from tests.fakes.mllp_peer import Peer, open_peer
 from tests.faults import mortal_node
+from tests.product.running import free_port
 
 SYSTEM = "urn:oid:2.25.5"
 ROUNDS = 200 if os.environ.get("BRIDGE_CAMPAIGN") == "1" else len(mortal_node.POINTS)
@@ -55,7 +55,7 @@ class Bed:
         self.ehr = ehr
         self.ris = ris
         self.history = History()
-        self.ports = _free_port(), _free_port()
+        self.ports = free_port(), free_port()
         self.config = folder / "node.toml"
         self.config.write_text(_settings(folder, database, self.ports, ehr.base_url, ris.port), "utf-8")
         self._context = multiprocessing.get_context("forkserver")
@@ -213,12 +213,6 @@ def _data_set(part10: bytes) -> bytes:
     del dataset.file_meta
     dcmwrite(out, dataset, implicit_vr=False, little_endian=True)
     return out.getvalue()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _settings(folder: Path, database: str, ports: tuple[int, int], ehr: str, ris: int) -> str:

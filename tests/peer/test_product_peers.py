@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pydicom.dataset import Dataset
 from tests import cast
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, adt, image, order, study_uid
 from tests.conftest import dcmtk_tool, run_tool
-from tests.product.running import Product, wait_for
+from tests.product.running import Product, free_port, wait_for
 
 pytestmark = pytest.mark.peer
 
@@ -49,7 +48,7 @@ class Pacs:
     """A running Orthanc, asked over its REST interface."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        self.port, http = _free_port(), _free_port()
+        self.port, http = free_port(), free_port()
         settings = {
             "Name": "PACS",
             "StorageDirectory": str(folder / "db"),
@@ -254,9 +253,3 @@ def test_movescu_moves_a_study_to_the_archive(clinic: Clinic) -> None:
     said = clinic.run("movescu", "-S", "-aem", "PACS", *keys, calling="VIEWER")
     assert "Success" in said
     assert [one.PatientName for one in clinic.archived("P7", 1)] == [PLAIN.name]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -6,6 +6,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -35,6 +36,13 @@ def wait_for(look: Callable[[], T | None], what: str, limit_secs: float = 30) ->
             return found
         time.sleep(0.05)
     raise AssertionError(f"waited {limit_secs:.0f} s for {what}")
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Product:
