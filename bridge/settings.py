@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from bridge.device_section import Modality, WorklistSection
+from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.sections import AETitle, Hl7Section, Network, Port, Section, Tls, each_once
 
@@ -84,6 +85,7 @@ class DicomSection(Section):
     asked of the worklist is kept, 0 not at all.
 
     mpps_idle_minutes: a performed step that nothing was heard of for so long is waited for no more.
+    private_sop_classes: kept like the standard's storage classes; "any": whatever is not the standard's.
     """
 
     host: str = "127.0.0.1"
@@ -103,6 +105,14 @@ class DicomSection(Section):
     @classmethod
     def _one_entry_each(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
         each_once(tuple(title for peer in value for title in (peer.ae_title, *peer.aliases)), str)
+        return value
+
+    @field_validator("private_sop_classes")
+    @classmethod
+    def _uids_or_any(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for uid in value:
+            if uid != "any" and not is_oid(uid):
+                raise ValueError(f'{uid!r} is no UID, nor "any"')
         return value
 
 

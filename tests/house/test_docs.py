@@ -154,7 +154,7 @@ def test_the_readme_lists_the_messages_that_are_taken(root: Path) -> None:
 
 
 def test_the_service_tables_are_the_catalogue(root: Path) -> None:
-    services = catalogue.offered_services(())
+    services = catalogue.offered_services(()).known
     named = {uid: service for uid, service in services.items() if uid not in catalogue.STORAGE_CLASSES}
     roles = list(catalogue.RIGHTS)
     rows = {row[1]: row[2:] for row in tables(section(text_of(root, "README.md"), "What it speaks")) if len(row) == 6}

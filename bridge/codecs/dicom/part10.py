@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.codecs.dicom.elements import Buffer, Event, Syntax, Walk, syntax_of
-from bridge.errors import Malformed, Unsupported
+from bridge.errors import Malformed, Unavailable, Unsupported
 
 IMPLEMENTATION_CLASS_UID = "2.25.145559405260224967181549291005345669959"
 IMPLEMENTATION_VERSION_NAME = "IMAGINGBRIDGE_1"
-# A deflated object is inflated in memory, so 100 KB that say "1 GB" must stop early.
-MAX_INFLATED_BYTES = 64 << 20
+# A deflated object is inflated wherever it is read, so 100 KB that say "1 GB" must stop early: beyond the free part
+# whoever sent a byte gets so many for it and no more, and at last none.
+MAX_INFLATED_BYTES = 512 << 20
+FREE_INFLATED_BYTES = 16 << 20
+MAX_INFLATION = 100
+# What is larger is inflated into a nameless file and mapped, so that several at once do not fill the memory.
+_INFLATED_IN_MEMORY = 4 << 20
+_DEFLATED_CHUNK = 64 << 10
+_INFLATED_CHUNK = 1 << 20
 
 _PREAMBLE = 128
 _MAGIC = b"DICM"
@@ -121,32 +129,62 @@ def dataset_bytes(data: Buffer, meta: FileMeta) -> DataSetBytes:
     """
     Return the data set behind *meta*.
 
-    Raises: Unsupported, code "inflation_limit"; Malformed, code "bad_deflate".
+    Raises: as `inflate`; Unavailable, code "disk_full", if a large one finds no room.
     """
     syntax = syntax_of(meta.transfer_syntax_uid)
     if not syntax.deflated:
         return DataSetBytes(data, meta.dataset_at, len(data), syntax)
-    inflated = inflate(data[meta.dataset_at :])
+    inflated = _inflated(data, meta.dataset_at)
     return DataSetBytes(inflated, 0, len(inflated), syntax)
 
 
-def inflate(deflated: bytes) -> bytes:
+def inflate(deflated: Buffer, start: int = 0) -> Iterator[bytes]:
     """
-    Return the data set of a deflated transfer syntax.
+    Yield the data set of a deflated transfer syntax, which begins at *start*, in chunks.
 
-    Raises: Unsupported, code "inflation_limit", beyond MAX_INFLATED_BYTES; Malformed, code "bad_deflate".
-    Source: PS3.5 A.5.
+    Raises: Unsupported, code "inflation_limit", beyond MAX_INFLATED_BYTES, or beyond FREE_INFLATED_BYTES and MAX_INFLATION
+    times what was sent; Malformed, code "bad_deflate" or "truncated". Source: PS3.5 A.5.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    ceiling = min(MAX_INFLATED_BYTES, max(FREE_INFLATED_BYTES, MAX_INFLATION * (len(deflated) - start)))
+    at, count, waiting = start, 0, b""
+    while not inflater.eof:
+        if not waiting:
+            waiting = deflated[at : at + _DEFLATED_CHUNK]
+            at += len(waiting)
+        try:
+            chunk = inflater.decompress(waiting, _INFLATED_CHUNK)
+        except zlib.error:
+            raise Malformed(
+                "the deflated data set cannot be inflated", code="bad_deflate", source="PS3.5 A.5"
+            ) from None
+        count += len(chunk)
+        if count > ceiling:
+            raise Unsupported("the deflated data set is too large", code="inflation_limit", source="PS3.5 A.5")
+        if not (chunk or waiting or inflater.eof):
+            raise Malformed("the deflated data set is cut off", code="truncated", source="PS3.5 A.5")
+        waiting = inflater.unconsumed_tail
+        yield chunk
+
+
+def _inflated(deflated: Buffer, start: int) -> Buffer:
+    """Return a deflated data set inflated: in memory, or mapped if it is large. Raises: as `inflate`; Unavailable."""
+    small = bytearray()
+    chunks = inflate(deflated, start)
+    for chunk in chunks:
+        small += chunk
+        if len(small) > _INFLATED_IN_MEMORY:
+            break
+    else:
+        return bytes(small)
     try:
-        inflated = inflater.decompress(deflated, MAX_INFLATED_BYTES)
-    except zlib.error:
-        raise Malformed("the deflated data set cannot be inflated", code="bad_deflate", source="PS3.5 A.5") from None
-    if inflater.unconsumed_tail:
-        raise Unsupported("the deflated data set is too large", code="inflation_limit", source="PS3.5 A.5")
-    if not inflater.eof:
-        raise Malformed("the deflated data set is cut off", code="truncated", source="PS3.5 A.5")
-    return inflated
+        with tempfile.TemporaryFile(prefix="inflated-") as file:
+            file.write(small)
+            file.writelines(chunks)
+            file.flush()
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError:
+        raise Unavailable("the object could not be inflated: no room", code="disk_full") from None
 
 
 def pixel_offset(path: Path) -> int:

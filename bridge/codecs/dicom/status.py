@@ -97,6 +97,8 @@ _BY_CODE: dict[tuple[Service, str], int] = {
     (Service.STORAGE, "uid_mismatch"): 0xA900,
     (Service.STORAGE, "missing_uid"): 0xA900,
     (Service.STORAGE, "invalid_uid"): 0x0117,
+    # Sent again it would be as large.
+    (Service.STORAGE, "inflation_limit"): 0xC000,
     (Service.PERFORMED_STEP, "invalid_uid"): 0x0117,
     (Service.PERFORMED_STEP, "empty_value"): 0x0121,
     (Service.PERFORMED_STEP, "missing_value"): 0x0121,

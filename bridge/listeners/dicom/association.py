@@ -19,6 +19,7 @@ from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.commands import Command
 from bridge.codecs.dicom.status import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Outcome, Service
 from bridge.listeners.dicom.admission import Admission, Caller, Rejection
+from bridge.listeners.dicom.catalogue import Offered
 from bridge.listeners.dicom.connections import Connection, Connections
 from bridge.listeners.dicom.exchange import Exchange, origin
 from bridge.listeners.dicom.messages import Assembler, Context, Message, Sink
@@ -60,7 +61,7 @@ class Door:
     """What all associations of one server share. hand_on: None where all are carried here; heavy: what is handed on."""
 
     admission: Admission
-    services: Mapping[str, Service]
+    services: Offered
     operations: Mapping[tuple[Service, int], Operation]
     open_spool: OpenSpool
     limits: Limits

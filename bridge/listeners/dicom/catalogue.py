@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from pydicom._uid_dict import UID_dictionary
@@ -20,6 +22,7 @@ STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
+DEFLATED_LITTLE: Final = "1.2.840.10008.1.2.1.99"
 
 # The answers lie encoded in implicit VR, so that is what we take first where both are proposed.
 TEXT_SYNTAXES: Final = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
@@ -29,8 +32,12 @@ _COMPRESSED: Final = (
     *(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109)),
     *(f"1.2.840.10008.1.2.4.{n}.1" for n in range(100, 107)),
 )
-# Not the deflated one, which needs a ceiling wherever it is read, nor JPIP, whose pixels lie elsewhere.
-OBJECT_SYNTAXES: Final = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, *_COMPRESSED))
+# Not JPIP: its pixels lie elsewhere.
+OBJECT_SYNTAXES: Final = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG, *_COMPRESSED))
+
+# Of private_sop_classes: whatever class the standard does not have is kept as an object.
+ANY_PRIVATE: Final = "any"
+_STANDARD_ROOT = "1.2.840.10008."
 
 _NOT_OBJECTS = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.2"})
 
@@ -58,10 +65,26 @@ def _storage_classes() -> frozenset[str]:
 STORAGE_CLASSES: Final = _storage_classes()
 
 
-def offered_services(private_sop_classes: tuple[str, ...]) -> dict[str, Service]:
-    """Return the service behind each abstract syntax that we know."""
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What is behind each abstract syntax. any_private: whatever is not the standard's is an object."""
+
+    known: Mapping[str, Service]
+    any_private: bool = False
+
+    def get(self, abstract_syntax: str) -> Service | None:
+        """Return the service behind *abstract_syntax*, None if we have none."""
+        service = self.known.get(abstract_syntax)
+        if service is None and self.any_private and not abstract_syntax.startswith(_STANDARD_ROOT):
+            return Service.STORAGE
+        return service
+
+
+def offered_services(private_sop_classes: tuple[str, ...]) -> Offered:
+    """Return the services we have. private_sop_classes: UIDs, or ANY_PRIVATE."""
     services = dict.fromkeys((*STORAGE_CLASSES, *private_sop_classes), Service.STORAGE)
-    return services | {
+    services.pop(ANY_PRIVATE, None)
+    known = services | {
         VERIFICATION: Service.VERIFICATION,
         MODALITY_WORKLIST_FIND: Service.WORKLIST,
         MODALITY_PERFORMED_PROCEDURE_STEP: Service.PERFORMED_STEP,
@@ -70,6 +93,7 @@ def offered_services(private_sop_classes: tuple[str, ...]) -> dict[str, Service]
         STUDY_ROOT_GET: Service.GET,
         STUDY_ROOT_MOVE: Service.MOVE,
     }
+    return Offered(known, ANY_PRIVATE in private_sop_classes)
 
 
 def rights_of(roles: tuple[str, ...]) -> frozenset[Service]:

@@ -11,7 +11,7 @@ from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from bridge.codecs.dicom.status import Service
-from bridge.listeners.dicom.catalogue import IMPLICIT_LITTLE, OBJECT_SYNTAXES, TEXT_SYNTAXES
+from bridge.listeners.dicom.catalogue import IMPLICIT_LITTLE, OBJECT_SYNTAXES, TEXT_SYNTAXES, Offered
 from bridge.listeners.dicom.messages import Context
 
 _ACCEPTED: Final = 0
@@ -41,7 +41,7 @@ class _Roles:
 def negotiate(
     proposed: Sequence[PresentationContext],
     asked_roles: Mapping[str, tuple[bool, bool]],
-    services: Mapping[str, Service],
+    services: Offered,
     rights: frozenset[Service],
 ) -> Negotiated:
     """

@@ -39,12 +39,25 @@ def results(answer: Negotiated) -> list[int | None]:
 
 
 def test_an_object_comes_in_the_first_syntax_of_its_sender_that_we_keep() -> None:
-    answer = decide((CT, [DEFLATED, JPIP, JPEG, EXPLICIT]), (CT, [IMPLICIT, EXPLICIT]), (CT, [BIG, EXPLICIT]))
-    assert [context.transfer_syntax for context in answer.contexts.values()] == [JPEG, IMPLICIT, BIG]
+    answer = decide((CT, [JPIP, JPEG, EXPLICIT]), (CT, [DEFLATED, EXPLICIT]), (CT, [BIG, EXPLICIT]))
+    assert [context.transfer_syntax for context in answer.contexts.values()] == [JPEG, DEFLATED, BIG]
 
 
-def test_syntaxes_that_need_a_ceiling_or_another_server_are_not_taken() -> None:
-    assert results(decide((CT, [DEFLATED]), (CT, [JPIP]), (CT, ["1.2.3"]))) == [4, 4, 4]
+def test_syntaxes_that_nobody_knows_or_that_need_another_server_are_refused_context_by_context() -> None:
+    assert results(decide((CT, [JPIP]), (CT, ["1.2.3"]), (CT, [EXPLICIT]))) == [4, 4, 0]
+
+
+def test_all_the_contexts_that_an_association_can_propose_are_answered() -> None:
+    classes = sorted(STORAGE_CLASSES)
+    proposed = [(classes[place % len(classes)], [EXPLICIT]) for place in range(128)]
+    answer = decide(*proposed)
+    assert results(answer) == [0] * 128
+    assert list(answer.contexts) == list(range(1, 256, 2))
+
+
+def test_classes_that_the_standard_has_retired_are_taken() -> None:
+    ultrasound, frames, nuclear = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in (6, 3, 5))
+    assert results(decide((ultrasound, [IMPLICIT]), (frames, [IMPLICIT]), (nuclear, [IMPLICIT]))) == [0, 0, 0]
 
 
 def test_a_query_is_answered_in_implicit_vr_where_that_is_proposed() -> None:
@@ -61,6 +74,13 @@ def test_what_a_peer_may_not_do_is_a_user_rejection_and_what_nobody_knows_is_unk
 
 def test_private_classes_are_taken_only_where_they_are_named() -> None:
     assert results(decide(("1.2.3.4", [IMPLICIT]), private=("1.2.3.4",))) == [0]
+    assert results(decide(("1.2.3.5", [IMPLICIT]), private=("1.2.3.4",))) == [3]
+
+
+def test_any_private_class_is_one_that_is_not_the_standards() -> None:
+    unknown = "1.2.840.10008.5.1.4.99999"
+    assert results(decide(("1.2.3.4", [IMPLICIT]), (unknown, [IMPLICIT]), private=("any",))) == [0, 3]
+    assert results(decide(("1.2.3.4", [IMPLICIT]), rights=VIEWER, private=("any",))) == [1]
 
 
 def test_a_viewer_receives_objects_in_a_context_in_which_it_may_not_store() -> None:
