@@ -156,7 +156,6 @@ def spooled(house: House, dataset: Dataset, calling: str = "CT1") -> Spooled:
     return Spooled(
         path=path,
         digest=digest,
-        content_digest=digest,
         size_bytes=len(data),
         affected_sop_class_uid=str(dataset.SOPClassUID),
         affected_sop_instance_uid=str(dataset.SOPInstanceUID),

@@ -141,7 +141,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One object on disk. digest: SHA-256 of the Part 10 file as kept; content_digest: of its data set alone."""
+    """One object on disk. digest: SHA-256 of the Part 10 file as kept."""
 
     key: int
     study_key: int
@@ -151,7 +151,6 @@ class Instance:
     transfer_syntax_uid: str
     blob: str
     digest: str
-    content_digest: str
     size_bytes: int
     instance_number: int | None = None
     content_label: str = ""
@@ -187,13 +186,12 @@ class Spooled:
     """
     One object that has arrived whole and is not kept yet.
 
-    path: a Part 10 file on the blobs' file system. digest: SHA-256 of that file; content_digest: of its data set alone.
+    path: a Part 10 file on the blobs' file system. digest: SHA-256 of that file.
     The affected UIDs are the command's; nobody has looked into the data set yet.
     """
 
     path: Path
     digest: str
-    content_digest: str
     size_bytes: int
     affected_sop_class_uid: str
     affected_sop_instance_uid: str

@@ -77,7 +77,6 @@ class InstanceReceiver:
         if conflict is not None:
             _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
             raise conflict
-        _log.info("instance_stored", peer=spooled.calling_ae_title, size_bytes=spooled.size_bytes)
 
     def _commit(self, header: Header, spooled: Spooled, blob: str, *, may_decide: bool) -> BridgeError | None:
         """
@@ -134,11 +133,13 @@ class InstanceReceiver:
             return None
         if study is None or held.study_key != study.key or (series is not None and held.series_key != series.key):
             return Conflict("the instance is known under another study or series", code="instance_of_another_study")
-        if held.content_digest == instance.content_digest:
-            return None
-        if same_content(self._blobs.path_of(held.blob), self._blobs.path_of(instance.blob)):
+        if held.digest == instance.digest or self._say_the_same(held, instance):
             return None
         return Conflict("the SOP Instance UID is taken by other content", code="duplicate_instance")
+
+    def _say_the_same(self, held: Instance, instance: Instance) -> bool:
+        with self._blobs.at_hand(held.blob) as one, self._blobs.at_hand(instance.blob) as other:
+            return same_content(one, other)
 
     def _follow(
         self, tx: WriteTx, study: Study, header: Header, spooled: Spooled, now: datetime, *, is_new: bool
@@ -188,8 +189,10 @@ class InstanceReceiver:
 
 def _is_news(tx: ReadTx, study: Study, header: Header) -> bool:
     """Say whether *header* names a patient or an order as no instance of its study did before."""
-    named = _named_by(header)
-    return named != _named_by(study.received) and named not in studies.other_identities(tx, study.key)
+    first = study.received
+    if identity_of(header) == identity_of(first) and order_named_by(header) == order_named_by(first):
+        return False
+    return _named_by(header) not in studies.other_identities(tx, study.key)
 
 
 def _named_by(header: Header) -> dict[str, Any]:
@@ -210,7 +213,6 @@ def _instance(header: Header, spooled: Spooled, blob: str, now: datetime) -> Ins
         transfer_syntax_uid=spooled.transfer_syntax_uid,
         blob=blob,
         digest=spooled.digest,
-        content_digest=spooled.content_digest,
         size_bytes=spooled.size_bytes,
         instance_number=header.instance_number,
         content_label=header.content_label,

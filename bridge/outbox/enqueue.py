@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.errors import Conflict
-from bridge.store import deliveries
+from bridge.store import deliveries, waiting
 from bridge.store.db import WriteTx
 from bridge.store.deliveries import Delivery, DeliveryState
 
@@ -43,9 +43,9 @@ def enqueue(tx: WriteTx, work: Work, at: datetime, next_at: datetime | None = No
     backing off. held_reason: not "" queues it held; one that waits already stays as it is, since its publisher looks
     at the study again anyway. Without a reason a held one is freed. A delivery in flight gets a new one behind it.
     """
-    deliveries.add_or_merge(
+    waiting.add_or_merge(
         tx,
-        deliveries.Waiting(
+        waiting.Waiting(
             topic=work.topic,
             destination=work.destination,
             order_of=work.order_of,

@@ -7,14 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, delete, exists, func, insert, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.tables import deliveries, delivery_attempts, publications, studies
-
-_WAITING_INDEX = text("state IN ('pending', 'held')")
 
 
 class DeliveryState(StrEnum):
@@ -70,20 +66,6 @@ class Delivery:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     settled_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What a new waiting row says; held_reason "" makes it pending, another one holds it for an identity."""
-
-    topic: str
-    destination: str
-    order_of: str
-    study_key: int | None
-    order_key: int | None
-    attachment_key: int | None
-    next_at: datetime
-    held_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,45 +210,6 @@ def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, 
         .distinct()
     )
     return {(row[0], row[1]) for row in tried} | {(row[0], row[1]) for row in published}
-
-
-def add_or_merge(tx: WriteTx, new: Waiting, at: datetime) -> None:
-    """Store *new*, or fold it into the row of the same work that waits. The rules stand at `outbox.enqueue.enqueue`."""
-    state = DeliveryState.HELD if new.held_reason else DeliveryState.PENDING
-    dialect_insert: Any = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    statement = dialect_insert(deliveries).values(
-        topic=new.topic,
-        destination=new.destination,
-        order_of=new.order_of,
-        study_key=new.study_key,
-        order_key=new.order_key,
-        attachment_key=new.attachment_key,
-        state=state.value,
-        next_at=new.next_at,
-        held_reason=new.held_reason,
-        hold_kind=(HoldKind.IDENTITY if new.held_reason else HoldKind.NONE).value,
-        created_at=at,
-        updated_at=at,
-    )
-    old, said = deliveries.c, statement.excluded
-    for_identity = and_(old.state == DeliveryState.HELD.value, old.hold_kind == HoldKind.IDENTITY.value)
-    freed = and_(for_identity, said.state == DeliveryState.PENDING.value)
-    earlier = and_(old.state == DeliveryState.PENDING.value, old.attempts == 0, said.next_at < old.next_at)
-    other_reason = and_(for_identity, said.held_reason != old.held_reason)
-    tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=["topic", "destination", "order_of"],
-            index_where=_WAITING_INDEX,
-            set_={
-                "state": case((freed, said.state), else_=old.state),
-                "next_at": case((or_(freed, earlier), said.next_at), else_=old.next_at),
-                "held_reason": case((for_identity, said.held_reason), else_=old.held_reason),
-                "hold_kind": case((for_identity, said.hold_kind), else_=old.hold_kind),
-                "updated_at": said.updated_at,
-            },
-            where=or_(freed, earlier, other_reason),
-        )
-    )
 
 
 def hold_waiting(

@@ -14,6 +14,12 @@ from bridge.store.db import ReadTx, WriteTx
 from bridge.store.prepared import Prepared
 from bridge.store.tables import exam_checks
 
+_INSERTS: dict[str, Any] = {"sqlite": sqlite_insert, "postgresql": postgresql_insert}
+_WATCH = {
+    (dialect, column): Prepared(insert(exam_checks).on_conflict_do_nothing(index_elements=[column]), [column, "due_at"])
+    for dialect, insert in _INSERTS.items()
+    for column in ("study_key", "performed_step_key")
+}
 _NEXT = Prepared(
     select(exam_checks).where(exam_checks.c.due_at <= bindparam("now")).order_by(exam_checks.c.due_at).limit(1)
 )
@@ -62,6 +68,4 @@ def is_due(tx: ReadTx, check: ExamCheck) -> bool:
 
 
 def _add(tx: WriteTx, column: str, key: int, due_at: datetime) -> None:
-    dialect_insert: Any = sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert
-    statement = dialect_insert(exam_checks).values(**{column: key}, due_at=due_at)
-    tx.execute(statement.on_conflict_do_nothing(index_elements=[column]))
+    _WATCH[tx.dialect.name, column].run(tx, **{column: key}, due_at=due_at)

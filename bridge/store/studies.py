@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,12 @@ from bridge.store.prepared import Prepared
 from bridge.store.tables import conflicting_instances, instances, series, studies, study_keys
 
 _KEYS_AT_ONCE = 16
+_GET = Prepared(select(studies).where(studies.c.key == bindparam("key")))
+_BY_UID = Prepared(select(studies).where(studies.c.study_instance_uid == bindparam("uid")))
+_SERIES_BY_UID = Prepared(select(series).where(series.c.series_instance_uid == bindparam("uid")))
+_INSTANCE_BY_UID = Prepared(select(instances).where(instances.c.sop_instance_uid == bindparam("uid")))
+_TOUCH = Prepared(update(studies).where(studies.c.key == bindparam("study_key")), ["last_instance_at", "completed_at"])
+_OTHER_IDENTITIES = Prepared(select(studies.c.other_identities).where(studies.c.key == bindparam("key")))
 _OF_PATIENT = Prepared(select(studies).where(studies.c.patient_key == bindparam("patient_key")).order_by(studies.c.key))
 _OF_ORDER = Prepared(select(studies).where(studies.c.order_key == bindparam("order_key")).order_by(studies.c.key))
 _ANSWERING = Prepared(
@@ -36,7 +42,7 @@ _ANSWERING = Prepared(
 
 def get(tx: ReadTx, key: int) -> Study:
     """Return the study in row *key*. Raises: LookupError."""
-    row = tx.execute(select(studies).where(studies.c.key == key)).first()
+    row = _GET.first(tx, key=key)
     if row is None:
         raise LookupError(f"no study {key}")
     return _study(row)
@@ -44,7 +50,7 @@ def get(tx: ReadTx, key: int) -> Study:
 
 def by_uid(tx: ReadTx, study_instance_uid: str) -> Study | None:
     """Return the study with *study_instance_uid*, None if nothing of it was received."""
-    row = tx.execute(select(studies).where(studies.c.study_instance_uid == study_instance_uid)).first()
+    row = _BY_UID.first(tx, uid=study_instance_uid)
     return None if row is None else _study(row)
 
 
@@ -145,7 +151,7 @@ def save(tx: WriteTx, study: Study) -> Study:
 
 def touch(tx: WriteTx, study_key: int, at: datetime) -> None:
     """Note that an instance came: the study is not quiet."""
-    tx.execute(update(studies).where(studies.c.key == study_key).values(last_instance_at=at, completed_at=None))
+    _TOUCH.run(tx, study_key=study_key, last_instance_at=at, completed_at=None)
 
 
 def note_end(tx: WriteTx, study_key: int, instance_count: int | None) -> None:
@@ -164,7 +170,7 @@ def add_keys(tx: WriteTx, study_key: int, keys: Iterable[IdentityKey]) -> None:
 
 def other_identities(tx: ReadTx, study_key: int) -> list[dict[str, Any]]:
     """Return what instances of the study say otherwise than its first: whose they are ("patient"), of which "order"."""
-    return list(tx.execute(select(studies.c.other_identities).where(studies.c.key == study_key)).scalar_one())
+    return list(_OTHER_IDENTITIES.scalar(tx, key=study_key))
 
 
 def add_other_identity(tx: WriteTx, study_key: int, identity: dict[str, Any]) -> None:
@@ -176,9 +182,9 @@ def add_other_identity(tx: WriteTx, study_key: int, identity: dict[str, Any]) ->
 
 def find_or_add_series(tx: WriteTx, study_key: int, header: Header) -> Series:
     """Return the series of *header*, stored if it is new. It may be another study's: the caller looks."""
-    row = tx.execute(select(series).where(series.c.series_instance_uid == header.series_instance_uid)).first()
+    row = _SERIES_BY_UID.first(tx, uid=header.series_instance_uid)
     if row is None:
-        key = insert_row(
+        insert_row(
             tx,
             series,
             study_key=study_key,
@@ -192,18 +198,18 @@ def find_or_add_series(tx: WriteTx, study_key: int, header: Header) -> Series:
             laterality=header.laterality,
             station_name=header.station_name,
         )
-        row = tx.execute(select(series).where(series.c.key == key)).one()
+        row = _SERIES_BY_UID.first(tx, uid=header.series_instance_uid)
     return _series(row)
 
 
 def series_by_uid(tx: ReadTx, series_instance_uid: str) -> Series | None:
-    row = tx.execute(select(series).where(series.c.series_instance_uid == series_instance_uid)).first()
+    row = _SERIES_BY_UID.first(tx, uid=series_instance_uid)
     return None if row is None else _series(row)
 
 
 def instance_by_uid(tx: ReadTx, sop_instance_uid: str) -> Instance | None:
     """Return the instance with *sop_instance_uid*, None if it was never kept as one of a study."""
-    row = tx.execute(select(instances).where(instances.c.sop_instance_uid == sop_instance_uid)).first()
+    row = _INSTANCE_BY_UID.first(tx, uid=sop_instance_uid)
     return None if row is None else _instance(row)
 
 
@@ -219,7 +225,6 @@ def add_instance(tx: WriteTx, instance: Instance, received_from: str) -> Instanc
         transfer_syntax_uid=instance.transfer_syntax_uid,
         blob=instance.blob,
         digest=instance.digest,
-        content_digest=instance.content_digest,
         size_bytes=instance.size_bytes,
         instance_number=instance.instance_number,
         content_label=instance.content_label,
@@ -227,7 +232,7 @@ def add_instance(tx: WriteTx, instance: Instance, received_from: str) -> Instanc
         received_at=instance.received_at,
         received_from=received_from,
     )
-    return _instance(tx.execute(select(instances).where(instances.c.key == key)).one())
+    return replace(instance, key=key)
 
 
 def add_conflict(tx: WriteTx, header: Header, instance: Instance, reason: str, received_from: str) -> None:

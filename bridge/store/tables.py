@@ -675,7 +675,6 @@ instances = Table(
     Column("transfer_syntax_uid", Text, nullable=False),
     Column("blob", Text, nullable=False),
     Column("digest", Text, nullable=False),
-    Column("content_digest", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("instance_number", BigInteger),
     _text("content_label"),

@@ -85,7 +85,6 @@ class Clinic:
                 transfer_syntax_uid=EXPLICIT_LITTLE,
                 blob=blob or f"{study.key:032x}{series:016x}{number:016x}",
                 digest="0" * 64,
-                content_digest="0" * 64,
                 size_bytes=1000,
                 instance_number=number,
                 received_at=self.clock.now(),

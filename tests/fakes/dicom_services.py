@@ -65,7 +65,7 @@ class MemoryServices:
                 path = self.folder / spooled.digest
                 shutil.move(spooled.path, path)
                 self.kept[header.sop_instance_uid] = (spooled, path)
-            elif known[0].content_digest != spooled.content_digest:
+            elif known[0].digest != spooled.digest:
                 raise Conflict("the same UID with other content", code="duplicate")
 
     def answer_worklist(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> Answers:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from bridge.wiring import House
-from tests.cast import NEAR_TWIN, PLAIN, adt, order
+from tests.cast import NEAR_TWIN, PLAIN, adt, image, order, spooled
 from tests.flows.asking import say
 
 MakeHouse = Callable[..., House]
@@ -93,3 +93,15 @@ def test_statements_of_a_batch_share_what_belongs_to_all(make_house: MakeHouse) 
     with counting(house) as together:
         say(house, *(order(PLAIN, f"B{number}") for number in range(10)))
     assert together.count < 10 * alone.count or not house.store.is_sqlite
+
+
+@pytest.mark.parametrize("ordered", [True, False], ids=["bound", "held"])
+def test_a_later_image_of_a_known_series_runs_prepared_statements_and_few(make_house: MakeHouse, ordered: bool) -> None:
+    house = make_house()
+    say(house, *([order(PLAIN, "A1")] if ordered else [adt(NEAR_TWIN)]))
+    house.instances.receive(spooled(house, image(PLAIN, "A1", 1)))
+    second = spooled(house, image(PLAIN, "A1", 2))
+    with counting(house) as counted:
+        house.instances.receive(second)
+    assert len(counted.unprepared) <= _UNPREPARED_MAX, counted.unprepared
+    assert counted.count <= 14, counted.traced

@@ -44,7 +44,6 @@ class Spool:
         self._path: Path | None = None
         self._handle = -1
         self._digest = hashlib.sha256()
-        self._content_digest = hashlib.sha256()
 
     def begin(self, folder: Path, name: str) -> None:
         """Create the file with its meta group. Source: PS3.10 7.1."""
@@ -70,7 +69,6 @@ class Spool:
         if self._handle < 0:
             return
         self._digest.update(fragment)
-        self._content_digest.update(fragment)
         try:
             self._write_all(fragment)
         except OSError:
@@ -84,7 +82,6 @@ class Spool:
         return Spooled(
             path=self._path,
             digest=self._digest.hexdigest(),
-            content_digest=self._content_digest.hexdigest(),
             size_bytes=self.size_bytes,
             affected_sop_class_uid=self.sop_class_uid,
             affected_sop_instance_uid=self.sop_instance_uid,

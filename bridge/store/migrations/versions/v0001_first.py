@@ -1117,7 +1117,6 @@ def upgrade() -> None:
         sa.Column("transfer_syntax_uid", sa.Text(), nullable=False),
         sa.Column("blob", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("content_digest", sa.Text(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("instance_number", sa.BigInteger(), nullable=True),
         sa.Column("content_label", sa.Text(), server_default="", nullable=False),

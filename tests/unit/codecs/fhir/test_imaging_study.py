@@ -67,7 +67,6 @@ def contents(series: int = 1, instances: int = 2, **changes: Any) -> StudyConten
                 transfer_syntax_uid=EXPLICIT_LITTLE,
                 blob="",
                 digest="",
-                content_digest="",
                 size_bytes=1,
                 instance_number=each,
             )
