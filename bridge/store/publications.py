@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, and_, case, func, insert, or_, select, update
 
+from bridge.domain.commitment import SENDS_MOST, CommitmentState
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.tables import forwards, instances, publications, studies
+
+_OPEN_AGAIN = {
+    "commitment": CommitmentState.UNASKED.value,
+    "transaction_uid": "",
+    "commitment_asks": 0,
+    "commitment_at": None,
+    "failure_reason": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +90,13 @@ def owed_instances(tx: ReadTx, study_key: int, destination: str, binding_version
         .outerjoin(forwards, done)
         .where(
             instances.c.study_key == study_key,
-            or_(forwards.c.key.is_(None), forwards.c.binding_version != binding_version),
+            or_(
+                forwards.c.key.is_(None),
+                forwards.c.binding_version != binding_version,
+                and_(
+                    forwards.c.commitment == CommitmentState.FAILED.value, forwards.c.commitment_failures < SENDS_MOST
+                ),
+            ),
         )
         .order_by(instances.c.key)
     )
@@ -91,13 +106,14 @@ def owed_instances(tx: ReadTx, study_key: int, destination: str, binding_version
 def put_forwards(
     tx: WriteTx, study_key: int, destination: str, binding_version: int, sent: Iterable[tuple[int, str, datetime]]
 ) -> None:
-    """Note what an archive took: (instance key, status as four hexadecimal digits, when)."""
+    """Note what an archive took: (instance key, status as four hexadecimal digits, when). Whether it keeps it is open."""
+    failed_so = case((forwards.c.binding_version == binding_version, forwards.c.commitment_failures), else_=0)
     for instance_key, status, at in sent:
         values = {"binding_version": binding_version, "status": status, "sent_at": at}
         done = tx.execute(
             update(forwards)
             .where(forwards.c.instance_key == instance_key, forwards.c.destination == destination)
-            .values(**values)
+            .values(**values, **_OPEN_AGAIN, commitment_failures=failed_so)
         )
         if not done.rowcount:
             tx.execute(

@@ -37,6 +37,7 @@ from sqlalchemy.types import TypeDecorator
 from bridge.domain.adt_events import JOURNALLED, IdentityChange
 from bridge.domain.appointment import AppointmentState
 from bridge.domain.claim import AttachmentKind, AttachmentState
+from bridge.domain.commitment import CommitmentState
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
@@ -632,9 +633,35 @@ studies = Table(
     # How many instances it had when its exam was found ended; null while that goes on.
     Column("ended_with", Integer),
     _count("version", 1),
+    # The version that its entry in study_entries was made of; another one is made before the next query.
+    _count("entry_version"),
     _one_of("state", StudyState),
     Index(None, "state", "last_instance_at"),
     Index(None, "source_ae_title", "last_instance_at"),
+    Index("ix_studies_unlisted", "key", **_only(text("entry_version <> version"))),
+)
+
+# What queries match a study on: its identity as it leaves, names folded and by component group.
+study_entries = Table(
+    "study_entries",
+    metadata,
+    Column("study_key", Key, ForeignKey("studies.key"), primary_key=True, autoincrement=False),
+    *(_exact(f"patient_name_{n}") for n in (1, 2, 3)),
+    *(_exact(f"referring_physician_name_{n}") for n in (1, 2, 3)),
+    _exact("patient_id"),
+    _exact("issuer_of_patient_id"),
+    _exact("patient_birth_date"),
+    _exact("patient_sex"),
+    _exact("accession_number"),
+    _exact("issuer_of_accession_number"),
+    _exact("study_id"),
+    _exact("study_description"),
+    # "YYYYMMDDHHMMSS[.F]", the date alone where no time is known: that is what ranges of both are compared with.
+    _exact("study_started_local"),
+    *(Index(None, f"patient_name_{n}") for n in (1, 2, 3)),
+    Index(None, "patient_id"),
+    Index(None, "accession_number"),
+    Index(None, "study_started_local"),
 )
 
 # The indexed values of a study's header: a patient or order that comes later finds it by them.
@@ -1090,7 +1117,33 @@ forwards = Table(
     _count("binding_version"),
     _text("status"),
     Column("sent_at", Instant, nullable=False),
+    # What the archive says of keeping it: committed only by its own report on what it holds now. Source: PS3.4 J.3.
+    _text("commitment"),
+    _text("transaction_uid", index=True),
+    _count("commitment_asks"),
+    _count("commitment_failures"),
+    Column("failure_reason", Integer),
+    Column("commitment_at", Instant),
     UniqueConstraint("instance_key", "destination"),
+    _one_of("commitment", CommitmentState),
+)
+
+# What peers asked us to commit to, and what we reported. Source: PS3.4 J.3.2, J.3.3.
+commitment_requests = Table(
+    "commitment_requests",
+    metadata,
+    _key(),
+    Column("ae_title", Text, nullable=False),
+    Column("transaction_uid", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    # Pairs of class and instance UID; failed: triples with the reason, null until all were looked at.
+    Column("referenced", JSON, nullable=False),
+    Column("failed", JSON(none_as_null=True)),
+    Column("asked_at", Instant, nullable=False),
+    Column("verified_at", Instant),
+    Column("reported_at", Instant),
+    UniqueConstraint("ae_title", "transaction_uid", "digest"),
+    Index("ix_commitment_requests_open", "key", **_only(text("verified_at IS NULL"))),
 )
 
 # What each HL7 destination was told last of an order, under subject "status", and of each of its studies, under its UID.

@@ -11,6 +11,30 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "commitment_requests",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("ae_title", sa.Text(), nullable=False),
+        sa.Column("transaction_uid", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("referenced", sa.JSON(), nullable=False),
+        sa.Column("failed", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("asked_at", Instant(), nullable=False),
+        sa.Column("verified_at", Instant(), nullable=True),
+        sa.Column("reported_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_commitment_requests")),
+        sa.UniqueConstraint(
+            "ae_title", "transaction_uid", "digest", name=op.f("uq_commitment_requests_ae_title_transaction_uid_digest")
+        ),
+    )
+    op.create_index(
+        "ix_commitment_requests_open",
+        "commitment_requests",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("verified_at IS NULL"),
+        postgresql_where=sa.text("verified_at IS NULL"),
+    )
+    op.create_table(
         "conflicting_instances",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("sop_instance_uid", sa.Text(), nullable=False),
@@ -747,6 +771,7 @@ def upgrade() -> None:
         sa.Column("completed_at", Instant(), nullable=True),
         sa.Column("ended_with", sa.Integer(), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("entry_version", sa.Integer(), server_default="0", nullable=False),
         sa.CheckConstraint(
             "state IN ('bound', 'bound_with_correction', 'review', 'quarantine')", name=op.f("ck_studies_state")
         ),
@@ -777,6 +802,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_studies_state_last_instance_at"), "studies", ["state", "last_instance_at"], unique=False)
     op.create_index(op.f("ix_studies_study_date"), "studies", ["study_date"], unique=False)
+    op.create_index(
+        "ix_studies_unlisted",
+        "studies",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("entry_version <> version"),
+        postgresql_where=sa.text("entry_version <> version"),
+    )
     op.create_table(
         "attachments",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1047,6 +1080,45 @@ def upgrade() -> None:
     op.create_index(op.f("ix_steps_order_key"), "steps", ["order_key"], unique=False)
     op.create_index(
         op.f("ix_steps_scheduled_procedure_step_id"), "steps", ["scheduled_procedure_step_id"], unique=False
+    )
+    op.create_table(
+        "study_entries",
+        sa.Column(
+            "study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("patient_name_1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_name_2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_name_3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column(
+            "referring_physician_name_1", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column(
+            "referring_physician_name_2", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column(
+            "referring_physician_name_3", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column("patient_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("issuer_of_patient_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_birth_date", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("patient_sex", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("accession_number", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column(
+            "issuer_of_accession_number", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True
+        ),
+        sa.Column("study_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("study_description", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.Column("study_started_local", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_study_entries_study_key")),
+        sa.PrimaryKeyConstraint("study_key", name=op.f("pk_study_entries")),
+    )
+    op.create_index(op.f("ix_study_entries_accession_number"), "study_entries", ["accession_number"], unique=False)
+    op.create_index(op.f("ix_study_entries_patient_id"), "study_entries", ["patient_id"], unique=False)
+    op.create_index(op.f("ix_study_entries_patient_name_1"), "study_entries", ["patient_name_1"], unique=False)
+    op.create_index(op.f("ix_study_entries_patient_name_2"), "study_entries", ["patient_name_2"], unique=False)
+    op.create_index(op.f("ix_study_entries_patient_name_3"), "study_entries", ["patient_name_3"], unique=False)
+    op.create_index(
+        op.f("ix_study_entries_study_started_local"), "study_entries", ["study_started_local"], unique=False
     )
     op.create_table(
         "study_keys",
@@ -1358,6 +1430,15 @@ def upgrade() -> None:
         sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
         sa.Column("status", sa.Text(), server_default="", nullable=False),
         sa.Column("sent_at", Instant(), nullable=False),
+        sa.Column("commitment", sa.Text(), server_default="", nullable=False),
+        sa.Column("transaction_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("commitment_asks", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("commitment_failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failure_reason", sa.Integer(), nullable=True),
+        sa.Column("commitment_at", Instant(), nullable=True),
+        sa.CheckConstraint(
+            "commitment IN ('', 'asked', 'committed', 'failed', 'unsupported')", name=op.f("ck_forwards_state")
+        ),
         sa.ForeignKeyConstraint(["instance_key"], ["instances.key"], name=op.f("fk_forwards_instance_key")),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_forwards_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_forwards")),
@@ -1365,6 +1446,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_forwards_instance_key"), "forwards", ["instance_key"], unique=False)
     op.create_index(op.f("ix_forwards_study_key"), "forwards", ["study_key"], unique=False)
+    op.create_index(op.f("ix_forwards_transaction_uid"), "forwards", ["transaction_uid"], unique=False)
     op.create_table(
         "order_notices",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,125 @@
+"""An object counts as kept by an archive only by that archive's own report on what it was sent last."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.domain.commitment import SENDS_MOST, Failure, Reference, Report
+from bridge.domain.study import Study
+from bridge.store import commitments, publications, studies
+from bridge.store.commitments import Kept
+from bridge.store.db import Store
+from tests.fakes.clinic import CT_STORAGE, Clinic
+
+UID = "2.25.4101"
+TRANSACTION = "2.25.9001"
+
+
+class Scene:
+    def __init__(self, store: Store) -> None:
+        self.clinic = Clinic(store)
+        study = self.clinic.study(UID, series=1, instances=3)
+        self.study = self.clinic.bind(study, self.clinic.patient("00041001"))
+        self.forward()
+
+    def forward(self) -> None:
+        """Let PACS take what it is owed."""
+        with self.clinic.store.write() as tx:
+            study = studies.get(tx, self.study.key)
+            owed = publications.owed_instances(tx, study.key, "PACS", study.binding_version)
+            taken = [(key, "0000", self.clinic.clock.now()) for key in owed]
+            publications.put_forwards(tx, study.key, "PACS", study.binding_version, taken)
+
+    def owed(self) -> int:
+        with self.clinic.store.read() as tx:
+            study = studies.get(tx, self.study.key)
+            return len(publications.owed_instances(tx, study.key, "PACS", study.binding_version))
+
+    def ask(self, transaction: str = TRANSACTION) -> None:
+        with self.clinic.store.write() as tx:
+            keys = [one.forward_key for one in commitments.open_of(tx, self.study.key, "PACS")]
+            commitments.put_asked(tx, keys, transaction, self.clinic.clock.now())
+
+    def report(
+        self, *failed: int, transaction: str = TRANSACTION, by: str = "PACS"
+    ) -> list[commitments.Settled] | None:
+        """Report on all three; failed: the numbers of those that are not kept."""
+        kept = tuple(_reference(number) for number in (1, 2, 3) if number not in failed)
+        lost = tuple(Failure(_reference(number), 0x0112) for number in failed)
+        with self.clinic.store.write() as tx:
+            return commitments.take_report(tx, by, Report(transaction, kept, lost), self.clinic.clock.now())
+
+    @property
+    def kept(self) -> Kept:
+        with self.clinic.store.read() as tx:
+            return commitments.of_study(tx, self.study.key)[0]
+
+
+def _reference(number: int) -> Reference:
+    return Reference(CT_STORAGE, f"{UID}.1.{number}")
+
+
+def committed(scene: Scene, study: Study) -> bool:
+    with scene.clinic.store.read() as tx:
+        one = studies.instance_by_uid(tx, f"{study.study_instance_uid}.1.1")
+        assert one is not None
+        return commitments.is_committed_by(tx, one.key, ["PACS"])
+
+
+@pytest.fixture
+def scene(store: Store) -> Scene:
+    return Scene(store)
+
+
+def test_what_was_only_sent_or_asked_for_is_not_kept(scene: Scene) -> None:
+    assert not committed(scene, scene.study)
+    scene.ask()
+    assert not committed(scene, scene.study)
+    assert (scene.kept.forwarded, scene.kept.asked, scene.kept.committed) == (3, 3, 0)
+
+
+def test_a_report_commits_what_it_names(scene: Scene) -> None:
+    scene.ask()
+    assert [(one.committed, one.failed) for one in scene.report() or []] == [(3, 0)]
+    assert committed(scene, scene.study)
+    assert (scene.kept.asked, scene.kept.committed) == (0, 3)
+    assert scene.report() == []
+
+
+def test_a_report_of_another_peer_or_transaction_commits_nothing(scene: Scene) -> None:
+    scene.ask()
+    assert scene.report(by="OTHER") is None
+    assert scene.report(transaction="2.25.1") is None
+    assert scene.kept.committed == 0
+
+
+def test_an_object_that_is_both_committed_and_failed_has_failed(scene: Scene) -> None:
+    scene.ask()
+    both = Report(TRANSACTION, (_reference(1),), (Failure(_reference(1), 0x0110),))
+    with scene.clinic.store.write() as tx:
+        commitments.take_report(tx, "PACS", both, scene.clinic.clock.now())
+    assert (scene.kept.failed, scene.kept.committed) == (1, 0)
+
+
+def test_what_failed_is_owed_again_until_it_was_sent_too_often(scene: Scene) -> None:
+    for attempt in range(1, SENDS_MOST + 1):
+        scene.ask(f"{TRANSACTION}.{attempt}")
+        (settled,) = scene.report(2, transaction=f"{TRANSACTION}.{attempt}") or []
+        assert settled.reasons == (0x0112,)
+        assert settled.exhausted == (attempt == SENDS_MOST)
+        assert scene.owed() == (0 if settled.exhausted else 1)
+        scene.forward()
+    with scene.clinic.store.write() as tx:
+        (lost,) = commitments.open_of(tx, scene.study.key, "PACS")
+        commitments.send_again(tx, [lost.forward_key])
+    assert scene.owed() == 1
+
+
+def test_a_new_binding_opens_what_was_committed(scene: Scene) -> None:
+    scene.ask()
+    scene.report()
+    scene.clinic.bind(scene.study, scene.clinic.patient("00041002"))
+    assert not committed(scene, scene.study)
+    assert scene.owed() == 3
+    scene.forward()
+    assert not committed(scene, scene.study)
