@@ -40,7 +40,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
-        ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, house.clock),
+        ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs),
         OrderStatusPublisher(told, quiet),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
     ]

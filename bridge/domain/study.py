@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from bridge.domain.identifiers import PatientIdentifier
 
@@ -201,11 +204,36 @@ class Spooled:
     association_id: str
 
 
+class Outgoing(Protocol):
+    """One object that is to leave. It is opened only when its turn comes: what must be corrected is corrected then."""
+
+    @property
+    def sop_class_uid(self) -> str: ...
+
+    @property
+    def sop_instance_uid(self) -> str: ...
+
+    @property
+    def transfer_syntax_uid(self) -> str: ...
+
+    def at_hand(self) -> AbstractContextManager[Path]:
+        """
+        Yield a Part 10 file with every correction applied, to read and never to write; gone once the block ends.
+
+        Raises: Malformed, Unsupported, where the corrections cannot be made: it must not leave then.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingObject:
-    """One object ready to leave as it lies there: *path* is a Part 10 file with every correction already applied."""
+    """One object that leaves as it lies there: *path* is a Part 10 file."""
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
+
+    @contextmanager
+    def at_hand(self) -> Iterator[Path]:
+        """Yield the file."""
+        yield self.path

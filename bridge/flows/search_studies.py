@@ -5,27 +5,28 @@ What leaves carries the binding's identity: answers show the record's values, ob
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bridge.clock import Clock
-from bridge.codecs.dicom import charset, overlay, study_answers
+from bridge.codecs.dicom import charset, study_answers
 from bridge.codecs.dicom.keys import StudyQuery, to_study_query
 from bridge.codecs.dicom.study_answers import StudyEntry
-from bridge.domain.study import Instance, OutgoingObject, Study
+from bridge.domain.overlay import Overlay
+from bridge.domain.study import Instance, Outgoing, Study
 from bridge.errors import Conflict, Malformed
 from bridge.flows.record_access import record_access
-from bridge.store import audit, decisions, studies, study_search
+from bridge.leaving.objects import LeavingObject
+from bridge.store import audit, overlays, studies, study_search
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
 from bridge.store.study_search import StudyNarrowing
 
 MAX_STUDIES = 500
-_MODIFYING_SYSTEM = "Imaging Bridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,10 @@ class Asker:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """One object of a retrieval, with the study as it was when its corrections were read."""
+    """One object of a retrieval, with the study as it was when what lies over it was read."""
 
     instance: Instance
-    corrections: dict[str, str]
+    overlay: Overlay
     study: Study
 
 
@@ -71,7 +72,7 @@ class StudySearch:
         query = to_study_query(identifier, transfer_syntax_uid, default_charset=_charset(asker))
         with self._store.read() as tx:
             entries = [
-                StudyEntry(contents, decisions.corrections(tx, contents.study), self._ae_title)
+                StudyEntry(contents, overlays.current(tx, contents.study).values, self._ae_title)
                 for contents in study_search.candidates(tx, narrowing(query, asker), MAX_STUDIES)
             ]
         answers = [
@@ -95,13 +96,13 @@ class StudySearch:
             raise Malformed("no study named", where="StudyInstanceUID", source="PS3.4 C.4.3.1.3.1")
         with self._store.read() as tx:
             chosen = [
-                _Chosen(instance, decisions.corrections(tx, contents.study), contents.study)
+                _Chosen(instance, over, contents.study)
                 for contents in study_search.candidates(tx, narrowing(query, asker), MAX_STUDIES)
+                for over in [overlays.current(tx, contents.study)]
                 for instance in study_answers.named_instances(contents, query)
             ]
         self._note_retrieval(asker, chosen)
-        with tempfile.TemporaryDirectory(prefix="leaving-", dir=self._blobs.spool) as folder:
-            yield _Objects(self, chosen, Path(folder))
+        yield _Objects(self, chosen)
 
     def check_binding(self, study: Study) -> None:
         """Raises: Conflict, if *study* is bound otherwise by now: what was read for it must not leave."""
@@ -109,18 +110,9 @@ class StudySearch:
             if studies.get(tx, study.key).binding_version != study.binding_version:
                 raise Conflict("the study was bound otherwise meanwhile; ask again", code="binding_changed")
 
-    def object_of(self, instance: Instance, corrections: dict[str, str], folder: Path) -> OutgoingObject:
-        """
-        Return one instance as it may leave: the original where nothing is corrected, else a corrected copy in *folder*.
-
-        Raises: Malformed, Unsupported, where the corrections cannot be made: it does not leave then.
-        """
-        path = self._blobs.path_of(instance.blob)
-        if corrections:
-            copy = folder / f"{instance.key}.dcm"
-            overlay.corrected_copy(path, copy, corrections, at=self._clock.now(), modifying_system=_MODIFYING_SYSTEM)
-            path = copy
-        return OutgoingObject(path, instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
+    def object_of(self, chosen: _Chosen) -> LeavingObject:
+        """Return one object as it may leave."""
+        return LeavingObject(self._blobs, chosen.instance, chosen.overlay)
 
     def _note_search(self, asker: Asker, found: Sequence[Study]) -> None:
         """Write one row for a peer's query; it names patient and study where all answers are about one."""
@@ -158,22 +150,46 @@ class StudySearch:
                 )
 
 
-class _Objects(Collection[OutgoingObject]):
-    """The objects of one retrieval; a corrected copy exists from its turn to the end of the retrieval."""
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """An object of a retrieval that leaves only while its study is bound as it was when the retrieval began."""
 
-    def __init__(self, search: StudySearch, chosen: Sequence[_Chosen], folder: Path) -> None:
+    leaving: LeavingObject
+    check: Callable[[], None]
+
+    @property
+    def sop_class_uid(self) -> str:
+        return self.leaving.sop_class_uid
+
+    @property
+    def sop_instance_uid(self) -> str:
+        return self.leaving.sop_instance_uid
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        return self.leaving.transfer_syntax_uid
+
+    @contextmanager
+    def at_hand(self) -> Iterator[Path]:
+        """Yield the object as it leaves. Raises: Conflict besides, if the study is bound otherwise by now."""
+        with self.leaving.at_hand() as path:
+            self.check()
+            yield path
+
+
+class _Objects(Collection[Outgoing]):
+    """The objects of one retrieval; a corrected copy exists while it is sent."""
+
+    def __init__(self, search: StudySearch, chosen: Sequence[_Chosen]) -> None:
         self._search = search
         self._chosen = chosen
-        self._folder = folder
 
     def __len__(self) -> int:
         return len(self._chosen)
 
-    def __iter__(self) -> Iterator[OutgoingObject]:
-        for place, one in enumerate(self._chosen):
-            found = self._search.object_of(one.instance, one.corrections, self._folder)
-            self.check(place)
-            yield found
+    def __iter__(self) -> Iterator[Outgoing]:
+        for one in self._chosen:
+            yield _Checked(self._search.object_of(one), partial(self._search.check_binding, one.study))
 
     def check(self, place: int) -> None:
         """Raises: Conflict, if the study of the object at *place* is bound otherwise by now."""

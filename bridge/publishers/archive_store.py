@@ -5,37 +5,30 @@ What an archive took is noted object by object, also when the association broke 
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import islice
-from pathlib import Path
 
-from bridge.clock import Clock
-from bridge.codecs.dicom import overlay
-from bridge.domain.study import Instance, OutgoingObject
+from bridge.domain.overlay import Overlay
+from bridge.domain.study import Instance
 from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
+from bridge.leaving.objects import LeavingObject
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.dicom_client import StoreResult, Target, store_files
-from bridge.store import decisions, events, publications, studies
+from bridge.store import events, overlays, publications, studies
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
 
-# Corrected copies that lie on the disk at once: they cost as much room as their originals.
-_COPIES = 200
-
 
 @dataclass(frozen=True, slots=True)
 class ArchiveParcel(Parcel):
-    """What an archive is owed of a study, and the corrections that each object leaves with (keyword to value)."""
+    """What an archive is owed of a study, and what lies over each object."""
 
     instances: tuple[Instance, ...]
-    corrections: Mapping[str, str]
+    overlay: Overlay
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ class ArchiveStorePublisher:
     """
     Stores to every peer with the role archive, by its AE title.
 
-    calling_ae_title: ours. modifying_system: what corrected copies name as their corrector.
+    calling_ae_title: ours.
     """
 
     topic = enqueue.ARCHIVE
@@ -59,14 +52,10 @@ class ArchiveStorePublisher:
         targets: Mapping[str, Target],
         calling_ae_title: str,
         blobs: FolderBlobs,
-        clock: Clock,
-        modifying_system: str = "Imaging Bridge",
     ) -> None:
         self._targets = dict(targets)
         self._calling_ae_title = calling_ae_title
         self._blobs = blobs
-        self._clock = clock
-        self._modifying_system = modifying_system
 
     @property
     def destinations(self) -> tuple[str, ...]:
@@ -84,27 +73,16 @@ class ArchiveStorePublisher:
         instances = tuple(one for group in contents.instances.values() for one in group if one.key in owed)
         if not instances:
             return Nothing("the archive has everything")
-        corrections = decisions.corrections(tx, study)
-        return ArchiveParcel(delivery, study.key, study.binding_version, instances, corrections)
+        return ArchiveParcel(delivery, study.key, study.binding_version, instances, overlays.current(tx, study))
 
     def send(self, parcel: ArchiveParcel, still_wanted: StillWanted) -> ArchiveReceipt:
         """Send what is owed; an answer for each object is an answer, also when some are refused."""
         still_wanted()
         watch = _Watch(still_wanted)
-        results: list[StoreResult] = []
-        held = ""
-        for batch in _batches(parcel.instances, _COPIES if parcel.corrections else len(parcel.instances)):
-            try:
-                with self._outgoing(batch, parcel.corrections) as files:
-                    results += self._store(parcel, files, watch, is_first=not results)
-            except (Malformed, Unsupported) as fault:
-                held = f"the corrections cannot be made: {fault.detail}"
-                break
-            if watch.fault is not None:
-                break
-            if len(results) < len(parcel.instances) and any(one.status is None for one in results):
-                break
-        receipt = _receipt(parcel, results, held)
+        objects = [LeavingObject(self._blobs, one, parcel.overlay) for one in parcel.instances]
+        target = self._targets[parcel.delivery.destination]
+        results = store_files(target, self._calling_ae_title, objects, on_result=watch)
+        receipt = _receipt(parcel, results, watch.held)
         return receipt if watch.fault is None else replace(receipt, fault=watch.fault)
 
     def settled(self, tx: WriteTx, parcel: ArchiveParcel, receipt: ArchiveReceipt, at: datetime) -> None:
@@ -124,33 +102,6 @@ class ArchiveStorePublisher:
         if is_dead:
             self._tell(tx, delivery, f"not archived: {detail}", at)
 
-    def _store(
-        self, parcel: ArchiveParcel, files: Sequence[OutgoingObject], watch: _Watch, is_first: bool
-    ) -> list[StoreResult]:
-        target = self._targets[parcel.delivery.destination]
-        try:
-            return store_files(target, self._calling_ae_title, files, on_result=watch)
-        except Unavailable as fault:
-            if is_first:
-                raise
-            return [StoreResult(one.sop_instance_uid, None, fault.detail) for one in files]
-
-    @contextmanager
-    def _outgoing(self, batch: Sequence[Instance], corrections: Mapping[str, str]) -> Iterator[list[OutgoingObject]]:
-        """Yield *batch* as files ready to leave; corrected copies are gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="leaving-", dir=self._blobs.spool) as folder:
-            yield [self._as_it_leaves(one, corrections, Path(folder)) for one in batch]
-
-    def _as_it_leaves(self, instance: Instance, corrections: Mapping[str, str], folder: Path) -> OutgoingObject:
-        path = self._blobs.path_of(instance.blob)
-        if corrections:
-            copy = folder / f"{instance.key}.dcm"
-            overlay.corrected_copy(
-                path, copy, corrections, at=self._clock.now(), modifying_system=self._modifying_system
-            )
-            path = copy
-        return OutgoingObject(path, instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid)
-
     def _tell(self, tx: WriteTx, delivery: Delivery, what: str, at: datetime) -> None:
         source_id = str(delivery.key)
         events.add(
@@ -160,24 +111,26 @@ class ArchiveStorePublisher:
 
 
 class _Watch:
-    """Told each result; ends the transfer as soon as the study is not to be sent any more."""
+    """
+    Told each result; ends the transfer as soon as the study is not to be sent any more.
+
+    held: why its corrections cannot be made, "" if they can.
+    """
 
     def __init__(self, still_wanted: Callable[[], None]) -> None:
         self._still_wanted = still_wanted
         self.fault: BridgeError | None = None
+        self.held = ""
 
     def __call__(self, result: StoreResult) -> bool:
+        if result.fault is not None:
+            self.held = f"the corrections cannot be made: {result.fault.detail}"
+            return False
         try:
             self._still_wanted()
         except Unavailable as fault:
             self.fault = fault
         return self.fault is None
-
-
-def _batches(instances: Sequence[Instance], size: int) -> Iterator[list[Instance]]:
-    left = iter(instances)
-    while batch := list(islice(left, size)):
-        yield batch
 
 
 def _receipt(parcel: ArchiveParcel, results: Sequence[StoreResult], held: str) -> ArchiveReceipt:
@@ -192,7 +145,7 @@ def _receipt(parcel: ArchiveParcel, results: Sequence[StoreResult], held: str) -
 
 def _fault_of(results: Sequence[StoreResult], detail: str) -> BridgeError | None:
     """Return what the objects that were not taken mean together: later may work, as soon as it may for one of them."""
-    refused = [one.status for one in results if not one.is_kept]
+    refused = [one.status for one in results if not one.is_kept and one.fault is None]
     if not refused:
         return None
     if any(status is None or status == 0x0110 or 0xA700 <= status <= 0xA7FF for status in refused):

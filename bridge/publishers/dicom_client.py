@@ -31,8 +31,8 @@ from bridge.codecs.dicom.status import (
     SUCCESS,
     is_warning,
 )
-from bridge.domain.study import OutgoingObject
-from bridge.errors import Malformed, Refused, Unavailable, Unsupported
+from bridge.domain.study import Outgoing
+from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
 from bridge.publishers.dicom_connection import Accepted, Proposal, Requestor, Target, Timeouts
 
 __all__ = ["StoreResult", "Target", "Timeouts", "echo", "find_worklist", "store_files"]
@@ -72,11 +72,17 @@ _ITEM_KEYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of one object. status: as answered, None if no answer came; that one may or may not be kept there."""
+    """
+    What became of one object.
+
+    status: as answered, None if no answer came; that one may or may not be kept there. fault: why it could not be made
+    ready to leave, and was not sent.
+    """
 
     sop_instance_uid: str
     status: int | None
     comment: str = ""
+    fault: BridgeError | None = None
 
     @property
     def is_kept(self) -> bool:
@@ -87,7 +93,7 @@ class StoreResult:
 def store_files(
     target: Target,
     calling_ae_title: str,
-    files: Iterable[OutgoingObject],
+    files: Iterable[Outgoing],
     *,
     on_result: Callable[[StoreResult], bool] = lambda result: True,
     move_originator: tuple[str, int] | None = None,
@@ -96,7 +102,8 @@ def store_files(
     """
     Send *files* and return one result for each, in order.
 
-    One association, more only where they need over 128 contexts. Each file is streamed. on_result: told each result;
+    One association, more only where they need over 128 contexts. Each is opened when its turn comes, and streamed.
+    on_result: told each result;
     returning False ends the transfer. move_originator: AE title and message id of the C-MOVE behind it.
     Raises: Unavailable, if there is no association; when one is lost on the way, the rest has status None.
     """
@@ -116,13 +123,13 @@ def store_files(
 class _Transfer:
     """What is still to be sent, and what became of the rest."""
 
-    def __init__(self, left: list[OutgoingObject], on_result: Callable[[StoreResult], bool]) -> None:
+    def __init__(self, left: list[Outgoing], on_result: Callable[[StoreResult], bool]) -> None:
         self.left = left
         self.results: list[StoreResult] = []
         self.has_begun = False
         self._on_result = on_result
 
-    def run(self, batch: list[OutgoingObject], sender: _Sender) -> None:
+    def run(self, batch: list[Outgoing], sender: _Sender) -> None:
         """Send *batch*, the start of what is left; nothing is left once the listener has had enough."""
         self.has_begun = True
         for found in batch:
@@ -199,7 +206,7 @@ class _Sender:
         self._association = association
         self._move_originator = move_originator
 
-    def store(self, found: OutgoingObject) -> StoreResult:
+    def store(self, found: Outgoing) -> StoreResult:
         """Send one object and wait for its answer. Raises: Unavailable, once the association is lost."""
         context = self._context_for(found)
         if context is None:
@@ -207,29 +214,35 @@ class _Sender:
         message_id = self._association.next_message_id()
         command = self._command(found, message_id)
         try:
-            if context.transfer_syntax == found.transfer_syntax_uid:
-                self._send(context, command, found.path)
-            else:
-                with TemporaryDirectory(prefix="imaging-bridge-") as folder:
-                    copy = Path(folder) / "object.dcm"
-                    reencode(found.path, copy, context.transfer_syntax)
-                    self._send(context, command, copy)
-        except (OSError, Malformed, Unsupported):
+            with found.at_hand() as path:
+                self._send_in(context, command, path, found.transfer_syntax_uid)
+        except OSError:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
+        except (Malformed, Unsupported) as fault:
+            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read", fault)
         while True:
             answer, _ = self._association.receive()
             if answer.number(commands.MESSAGE_ID_BEING_RESPONDED_TO) == message_id:
                 comment = answer.text(commands.ERROR_COMMENT)
                 return StoreResult(found.sop_instance_uid, answer.number(commands.STATUS), comment)
 
-    def _context_for(self, found: OutgoingObject) -> Accepted | None:
+    def _send_in(self, context: Accepted, command: bytes, path: Path, transfer_syntax_uid: str) -> None:
+        if context.transfer_syntax == transfer_syntax_uid:
+            self._send(context, command, path)
+            return
+        with TemporaryDirectory(prefix="imaging-bridge-") as folder:
+            copy = Path(folder) / "object.dcm"
+            reencode(path, copy, context.transfer_syntax)
+            self._send(context, command, copy)
+
+    def _context_for(self, found: Outgoing) -> Accepted | None:
         fitting = [cx for cx in self._association.accepted if cx.abstract_syntax == found.sop_class_uid]
         exact = next((cx for cx in fitting if cx.transfer_syntax == found.transfer_syntax_uid), None)
         if exact is not None or found.transfer_syntax_uid not in LITTLE_ENDIAN:
             return exact
         return next((cx for cx in fitting if cx.transfer_syntax in LITTLE_ENDIAN), None)
 
-    def _command(self, found: OutgoingObject, message_id: int) -> bytes:
+    def _command(self, found: Outgoing, message_id: int) -> bytes:
         values: dict[int, int | str] = {
             commands.AFFECTED_SOP_CLASS_UID: found.sop_class_uid,
             commands.COMMAND_FIELD: commands.C_STORE_RQ,
@@ -260,7 +273,7 @@ class _Sender:
                 self._association.send(outgoing)
 
 
-def _fitting(files: list[OutgoingObject]) -> list[OutgoingObject]:
+def _fitting(files: list[Outgoing]) -> list[Outgoing]:
     """Return the longest start of *files* that one association has contexts for. Source: PS3.8 9.3.2.2 (odd ids to 255)."""
     pairs: set[tuple[str, str]] = set()
     for place, found in enumerate(files):
@@ -270,7 +283,7 @@ def _fitting(files: list[OutgoingObject]) -> list[OutgoingObject]:
     return list(files)
 
 
-def _proposals(files: list[OutgoingObject]) -> list[Proposal]:
+def _proposals(files: list[Outgoing]) -> list[Proposal]:
     """Return a context for each class and syntax that is sent; an uncompressed object can go in either VR."""
     pairs = dict.fromkeys((found.sop_class_uid, found.transfer_syntax_uid) for found in files)
     return [

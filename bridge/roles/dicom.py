@@ -11,7 +11,7 @@ import structlog
 from bridge import safety
 from bridge.codecs.dicom.status import Service
 from bridge.domain.performed import AttributeList
-from bridge.domain.study import OutgoingObject, Spooled
+from bridge.domain.study import Outgoing, Spooled
 from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.errors import Unavailable
 from bridge.flows.answer_worklist import Answers
@@ -162,7 +162,7 @@ class DicomRole:
     def _send(
         self,
         destination: Peer,
-        objects: Iterable[OutgoingObject],
+        objects: Iterable[Outgoing],
         on_result: Callable[[str, int], bool],
         move_originator: tuple[str, int],
     ) -> None:

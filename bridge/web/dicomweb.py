@@ -6,6 +6,7 @@ Only bound studies are served, to people and machines alike; who may look at oth
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 from flask import Blueprint, Response, request
@@ -13,6 +14,7 @@ from werkzeug.exceptions import NotFound
 
 from bridge.codecs.dicomweb import metadata, multipart, query
 from bridge.domain.accounts import Permission
+from bridge.domain.study import Outgoing
 from bridge.errors import Malformed
 from bridge.flows.search_studies import Asker, StudySearch
 from bridge.store import studies
@@ -63,10 +65,15 @@ def read_metadata(study: str, series: str = "", instance: str = "") -> Response:
     """Return headers as DICOM JSON, corrected as they would leave."""
     _note(study, "dicomweb_metadata")
     with _search_flow().open(_named(study, series, instance), query.TRANSFER_SYNTAX, Asker()) as objects:
-        found = [metadata.metadata_of(one.path) for one in objects]
+        found = [_metadata(one) for one in objects]
     if not found:
         raise NotFound
     return Response(orjson.dumps(found), content_type=_DICOM_JSON)
+
+
+def _metadata(one: Outgoing) -> dict[str, Any]:
+    with one.at_hand() as path:
+        return metadata.metadata_of(path)
 
 
 @blueprint.get("/studies/<study>")
@@ -84,7 +91,7 @@ def retrieve(study: str, series: str = "", instance: str = "") -> Response:
 
 
 def _objects(study: str, series: str, instance: str, boundary: str) -> Iterator[bytes]:
-    """Return the body's pieces; the folder of corrected copies lives until the last one is sent."""
+    """Return the body's pieces; each object is corrected when its turn comes."""
     flow, named = _search_flow(), _named(study, series, instance)
 
     def pieces() -> Iterator[bytes]:

@@ -65,7 +65,7 @@ class Scene:
         self.archive = Archive()
         self.blobs = FolderBlobs(folder, low_water_bytes=0)
         target = Target("PACS", "127.0.0.1", self.archive.port)
-        publisher = ArchiveStorePublisher({"PACS": target}, "BRIDGE", self.blobs, self.clinic.clock)
+        publisher = ArchiveStorePublisher({"PACS": target}, "BRIDGE", self.blobs)
         self.worker = Worker(store, self.clinic.clock, [publisher], owner="test", jitter=lambda: 0.5)
 
     def study(self, instances: int = 3) -> Study:

@@ -229,7 +229,8 @@ def test_what_leaves_carries_the_record_s_identity_and_the_original_stays(house:
     query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", study_uid("A1")
     with house.search.open(encode_query(query), "1.2.840.10008.1.2", Asker("WS1")) as objects:
         (leaving,) = list(objects)
-        seen = pydicom.dcmread(leaving.path)
+        with leaving.at_hand() as path:
+            seen = pydicom.dcmread(path)
     assert (seen.PatientID, str(seen.PatientName)) == (PLAIN.patient_id, PLAIN.name)
     assert seen.OriginalAttributesSequence[0].ModifiedAttributesSequence[0].PatientID == "41001"
     with house.store.read() as tx:
@@ -256,8 +257,9 @@ def leaving(house: House, accession: str) -> list[tuple[Dataset, bool]]:
             with house.store.read() as tx:
                 kept = studies.instance_by_uid(tx, one.sop_instance_uid)
             assert kept is not None
-            same = one.path.read_bytes() == house.blobs.path_of(kept.blob).read_bytes()
-            found.append((pydicom.dcmread(one.path), same))
+            with one.at_hand() as path:
+                same = path.read_bytes() == house.blobs.path_of(kept.blob).read_bytes()
+                found.append((pydicom.dcmread(path), same))
     return found
 
 

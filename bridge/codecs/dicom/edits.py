@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from io import BufferedWriter
+from typing import BinaryIO, NamedTuple
 
 from bridge.codecs.dicom.elements import SHORT_LENGTH_VRS, Buffer, Syntax
 from bridge.errors import Unsupported
 
 _CHUNK_BYTES = 1 << 20
+_LONG_BYTES = 1 << 16
+_NOT_HERE = frozenset({errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 _ITEM = (0xFFFE, 0xE000)
 
 
@@ -26,17 +31,48 @@ class Edit(NamedTuple):
         return len(self.replacement) - (self.end - self.start)
 
 
-def apply_edits(data: Buffer, span: tuple[int, int], edits: Iterable[Edit], write: Callable[[bytes], object]) -> None:
-    """Write the bytes of *span* with *edits* made. They must not overlap; at one place an insertion comes first."""
+def apply_edits(
+    data: Buffer,
+    span: tuple[int, int],
+    edits: Iterable[Edit],
+    write: Callable[[bytes], object],
+    copy: Callable[[int, int], bool] = lambda start, end: False,
+) -> None:
+    """
+    Write the bytes of *span* with *edits* made. They must not overlap; at one place an insertion comes first.
+
+    copy: given the offsets of a long range that stays, may write it another way; False where it did not.
+    """
     at, end = span
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
-        _copy(data, at, edit.start, write)
+        _copy(data, (at, edit.start), write, copy)
         write(edit.replacement)
         at = edit.end
-    _copy(data, at, end, write)
+    _copy(data, (at, end), write, copy)
 
 
-def _copy(data: Buffer, start: int, end: int, write: Callable[[bytes], object]) -> None:
+def copy_range(source: BinaryIO, target: BufferedWriter, start: int, end: int) -> bool:
+    """Let the kernel append a range of *source* to *target*; False, with nothing written, where it cannot."""
+    target.flush()
+    while start < end:
+        try:
+            copied = os.copy_file_range(source.fileno(), target.fileno(), end - start, start)
+        except OSError as fault:
+            if fault.errno not in _NOT_HERE:
+                raise
+            return False
+        if not copied:
+            raise OSError(errno.EIO, "the file ends before its length")
+        start += copied
+    return True
+
+
+def _copy(
+    data: Buffer, span: tuple[int, int], write: Callable[[bytes], object], copy: Callable[[int, int], bool]
+) -> None:
+    start, end = span
+    if end - start >= _LONG_BYTES and copy(start, end):
+        return
     for at in range(start, end, _CHUNK_BYTES):
         write(data[at : min(at + _CHUNK_BYTES, end)])
 

@@ -6,110 +6,59 @@ byte as acquired, in the same transfer syntax. Source: PS3.3 C.12.1.1.9, C.12.1.
 
 from __future__ import annotations
 
-import os
-import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from io import BytesIO
+from functools import partial
+from io import BufferedWriter
 from pathlib import Path
 
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
-
-from bridge.codecs.dicom.edits import Edit, apply_edits
-from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, syntax_of
-from bridge.codecs.dicom.original_attributes import Modification
+from bridge.codecs.dicom.edits import Edit, apply_edits, copy_range
 from bridge.codecs.dicom.part10 import DataSetBytes, dataset_bytes, open_buffer, read_file_meta
-from bridge.codecs.dicom.replacements import DoesNotFit, Replacer, changes_of, stands_already, survey
-
-# Keyword to new value. The two issuer sequences take the issuer itself: an OID or a namespace, "" for none.
-Correction = Mapping[str, str]
-
-_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+from bridge.codecs.dicom.replacements import DoesNotFit, Replacer
+from bridge.codecs.dicom.survey import planned, stands_already, survey
+from bridge.domain.overlay import Layer
 
 
-def corrected_copy(
-    source: Path,
-    target: Path,
-    corrections: Correction,
-    *,
-    at: datetime,
-    modifying_system: str,
-    reason: str = "COERCE",
-) -> None:
+def corrected_copy(source: Path, target: Path, layers: Sequence[Layer], modifying_system: str) -> bool:
     """
-    Write *source* to *target* with *corrections* made, at the root and wherever the old identity is repeated.
+    Write *source* to *target* with *layers* applied, at the root and wherever the old identity is repeated.
 
-    A value that stands already is none; where all do, *target* is *source* byte for byte, and no second copy on one disk:
-    it is to be read and removed, never written to.
-    at: the instant of the modification, aware. reason: COERCE (brought into line) or CORRECT (was wrong).
+    Return False, and write nothing, where every value stands already. The same source and layers give the same bytes.
+    modifying_system: who made the corrections, at most 64 characters.
     Raises: Malformed, if *source* cannot be read; Unsupported, for a keyword that is never corrected, or a value that
     the file cannot take. *target* is then not there. Source: PS3.3 C.12.1.1.9.
     """
-    modification = Modification(at, modifying_system, reason)
-    # An earlier copy may be the original itself under this name.
-    target.unlink(missing_ok=True)
     with open_buffer(source) as data:
         meta = read_file_meta(data)
         dataset = dataset_bytes(data, meta)
-        if stands_already(dataset, corrections):
-            _same(source, target)
-            return
-        edits = plan_edits(dataset, corrections, modification)
-        with _written(target) as write:
-            write(data[: meta.dataset_at])
+        if stands_already(dataset, _values(layers)):
+            return False
+        edits = plan_edits(dataset, layers, modifying_system)
+        with source.open("rb") as original, _written(target) as file:
+            file.write(data[: meta.dataset_at])
             if dataset.syntax.deflated:
-                write(_deflated(dataset, edits))
+                file.write(_deflated(dataset, edits))
             else:
-                apply_edits(dataset.data, (dataset.start, dataset.end), edits, write)
+                copy = partial(copy_range, original, file)
+                apply_edits(dataset.data, (dataset.start, dataset.end), edits, file.write, copy)
+    return True
 
 
-def corrected_dataset(
-    dataset: Dataset, corrections: Correction, *, at: datetime, modifying_system: str, reason: str = "COERCE"
-) -> Dataset:
-    """
-    Return a copy of *dataset* with *corrections* made, as `corrected_copy` makes them; pixels are taken over as they are.
-
-    Raises: as `corrected_copy`.
-    """
-    header = Dataset()
-    header.update({element.tag: element for element in dataset if element.tag not in _PIXELS})
-    encoded = DicomBytesIO()
-    encoded.is_little_endian, encoded.is_implicit_VR = True, False
-    write_dataset(encoded, header)
-    data = encoded.getvalue()
-    span = DataSetBytes(data, 0, len(data), syntax_of(EXPLICIT_LITTLE))
-    out = BytesIO()
-    apply_edits(
-        data, (0, len(data)), plan_edits(span, corrections, Modification(at, modifying_system, reason)), out.write
-    )
-    corrected = read_dataset(BytesIO(out.getvalue()), is_implicit_VR=False, is_little_endian=True)
-    corrected.update({element.tag: element for element in dataset if element.tag in _PIXELS})
-    return corrected
-
-
-def plan_edits(dataset: DataSetBytes, corrections: Correction, modification: Modification) -> list[Edit]:
-    """Return the edits that make *corrections*; the whole data set becomes UTF-8 if a new value fits no other way."""
+def plan_edits(dataset: DataSetBytes, layers: Sequence[Layer], modifying_system: str) -> list[Edit]:
+    """Return the edits that *layers* make; the whole data set becomes UTF-8 if a new value fits no other way."""
     stands = survey(dataset)
-    changes = changes_of(corrections, stands)
-    if not changes:
+    changes = planned(layers, stands, modifying_system)
+    if not changes.values:
         return []
     try:
-        return Replacer(dataset, stands, changes, to_utf8=False).plan(modification)
+        return Replacer(dataset, stands, changes, to_utf8=False).plan()
     except DoesNotFit:
-        return Replacer(dataset, stands, changes, to_utf8=True).plan(modification)
+        return Replacer(dataset, stands, changes, to_utf8=True).plan()
 
 
-def _same(source: Path, target: Path) -> None:
-    """Give *source* the name *target* too, or copy it where the file systems differ or know no second names."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+def _values(layers: Sequence[Layer]) -> dict[str, str]:
+    return {keyword: value for layer in layers for keyword, value in layer.values.items()}
 
 
 def _deflated(dataset: DataSetBytes, edits: list[Edit]) -> bytes:
@@ -122,11 +71,11 @@ def _deflated(dataset: DataSetBytes, edits: list[Edit]) -> bytes:
 
 
 @contextmanager
-def _written(target: Path) -> Iterator[Callable[[bytes], object]]:
+def _written(target: Path) -> Iterator[BufferedWriter]:
     """Open *target* for writing; what fails leaves no half file."""
     try:
         with target.open("wb") as file:
-            yield file.write
+            yield file
     except BaseException:
         target.unlink(missing_ok=True)
         raise

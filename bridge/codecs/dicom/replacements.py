@@ -5,69 +5,43 @@ Source: PS3.3 C.12.1.1.9 (Original Attributes), PS3.5 7.5.3 (character sets of i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from bridge.codecs.dicom import charset, values
+from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
 from bridge.codecs.dicom.edits import Edit, ElementWriter
 from bridge.codecs.dicom.elements import UNDEFINED, Element, Event, Syntax, Walk, vr_of
 from bridge.codecs.dicom.original_attributes import Modification, OldValue, modification_item
 from bridge.codecs.dicom.part10 import DataSetBytes
+from bridge.codecs.dicom.survey import (
+    ACCESSION_NUMBER,
+    BIRTH_DATE,
+    CHARACTER_SET,
+    ISSUER_OF_ACCESSION,
+    ISSUER_OF_PATIENT_ID,
+    ORIGINAL_ATTRIBUTES,
+    PATIENT_ID,
+    PATIENT_NAME,
+    SEQUENCES,
+    SEX,
+    Changes,
+    Survey,
+)
 from bridge.domain.identifiers import is_oid
-from bridge.domain.matching import normal_date
 from bridge.errors import Unsupported
 
-CHARACTER_SET = 0x00080005
-ORIGINAL_ATTRIBUTES = 0x04000561
-PATIENT_NAME, PATIENT_ID, ISSUER_OF_PATIENT_ID = 0x00100010, 0x00100020, 0x00100021
-QUALIFIERS, BIRTH_DATE, SEX = 0x00100024, 0x00100030, 0x00100040
-ACCESSION_NUMBER, ISSUER_OF_ACCESSION = 0x00080050, 0x00080051
 _REQUEST_ATTRIBUTES = 0x00400275
 _PERSON_NAME = 0x0040A123
 # Other numbers of the patient stay what they are, and so does what earlier modifications replaced.
 _UNTOUCHED_SEQUENCES = frozenset({0x00101002, ORIGINAL_ATTRIBUTES})
 _TEXT_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 _MAX_OLD_BYTES = 16 << 20
-
-KEYWORDS: dict[str, int] = {
-    "PatientName": PATIENT_NAME,
-    "PatientID": PATIENT_ID,
-    "IssuerOfPatientID": ISSUER_OF_PATIENT_ID,
-    "IssuerOfPatientIDQualifiersSequence": QUALIFIERS,
-    "PatientBirthDate": BIRTH_DATE,
-    "PatientSex": SEX,
-    "AccessionNumber": ACCESSION_NUMBER,
-    "IssuerOfAccessionNumberSequence": ISSUER_OF_ACCESSION,
-}
-_SEQUENCES = frozenset({QUALIFIERS, ISSUER_OF_ACCESSION})
-_ISSUER_NAMES = frozenset({0x00400031, 0x00400032})
-_WANTED = frozenset({CHARACTER_SET, *KEYWORDS.values()}) - _SEQUENCES
 _FOLLOW_THE_PERSON = frozenset({ISSUER_OF_PATIENT_ID, BIRTH_DATE, SEX})
 
 
 class DoesNotFit(Exception):
     """A new value has no place in the data set's character set: it must become UTF-8."""
-
-
-@dataclass(slots=True)
-class Survey:
-    """
-    The root of a data set as it stands.
-
-    spans: offsets of each element, sequences whole. texts: what an attribute says; an issuer may have two names.
-    """
-
-    character_set: CharacterSet = charset.LATIN_1
-    is_declared: bool = False
-    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
-    texts: dict[int, set[str]] = field(default_factory=dict)
-    item_counts: dict[int, int] = field(default_factory=dict)
-    end: int = 0
-
-    def place_for(self, tag: int) -> int:
-        """Return the offset where an element that is not there belongs."""
-        return next((span[0] for found, span in self.spans.items() if found > tag), self.end)
 
 
 @dataclass(slots=True)
@@ -85,88 +59,6 @@ class _Open:
     has_new_accession: bool = False
 
 
-def stands_already(dataset: DataSetBytes, corrections: Mapping[str, str]) -> bool:
-    """
-    Say whether *dataset* carries every value of *corrections* by now; only as much is read as may hold one.
-
-    Raises: Malformed; Unsupported, code "not_correctable".
-    """
-    return not changes_of(corrections, survey(dataset, up_to=max(KEYWORDS.values())))
-
-
-def survey(dataset: DataSetBytes, up_to: int = 0xFFFFFFFF) -> Survey:
-    """Return what stands at the root of *dataset*. up_to: the last tag that is looked at. Raises: Malformed."""
-    found, raw, nested = Survey(), dict[int, bytes](), list[tuple[int, bytes]]()
-    sequence = opened_at = 0
-    walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax)
-    for element in walk:
-        if element.depth == 0 and element.tag > up_to:
-            break
-        end = element.value_at + element.length
-        if element.depth == 1 and element.event is Event.ITEM:
-            found.item_counts[sequence] = found.item_counts.get(sequence, 0) + 1
-        elif element.depth == 1 and sequence in _SEQUENCES and element.tag in _ISSUER_NAMES:
-            nested.append((sequence, dataset.data[element.value_at : end]))
-        elif element.depth == 0 and element.event is Event.SEQUENCE:
-            sequence, opened_at = element.tag, element.at
-        elif element.depth == 0 and element.event is Event.SEQUENCE_END:
-            found.spans[element.tag] = (opened_at, element.value_at)
-        elif element.depth == 0 and element.event is Event.VALUE:
-            found.spans[element.tag] = (element.at, end)
-            if element.tag in _WANTED:
-                raw[element.tag] = dataset.data[element.value_at : end]
-    found.end = walk.ended_at
-    _decode(found, raw, nested)
-    return found
-
-
-def _decode(found: Survey, raw: dict[int, bytes], nested: list[tuple[int, bytes]]) -> None:
-    declared = raw.pop(CHARACTER_SET, b"").strip(b" \0")
-    found.is_declared = bool(declared)
-    found.character_set = charset.parse(declared) if declared else charset.LATIN_1
-    for tag, value in (*raw.items(), *nested):
-        text = found.character_set.decode(value, person_name=tag == PATIENT_NAME)[0].strip(" \0")
-        found.texts.setdefault(tag, set()).add(text)
-
-
-def changes_of(corrections: Mapping[str, str], stands: Survey) -> dict[int, str]:
-    """
-    Return what really changes, by tag.
-
-    A new number makes the old issuer's qualifiers wrong, so they go where none are given.
-    Raises: Unsupported, code "not_correctable", for any other keyword.
-    """
-    if unknown := sorted(set(corrections) - set(KEYWORDS)):
-        raise Unsupported("not an attribute that is corrected", code="not_correctable", where=unknown[0])
-    changes: dict[int, str] = {}
-    for keyword, value in corrections.items():
-        tag = KEYWORDS[keyword]
-        texts = stands.texts.get(tag, {""})
-        if value not in texts and not _says(texts, tag, cleaned := _clean(tag, value)):
-            changes[tag] = cleaned
-    if changes.keys() & {PATIENT_ID, ISSUER_OF_PATIENT_ID} and QUALIFIERS in stands.spans:
-        changes.setdefault(QUALIFIERS, "")
-    return changes
-
-
-def _says(texts: set[str], tag: int, value: str) -> bool:
-    """Say whether *value* is among *texts*; the empty components that end a name say nothing. Source: PS3.5 6.2.1."""
-    if tag != PATIENT_NAME:
-        return value in texts
-    return value in {"=".join(group.rstrip("^ ") for group in text.split("=")).rstrip("=") for text in texts}
-
-
-def _clean(tag: int, value: str) -> str:
-    if tag == PATIENT_NAME:
-        return values.person_name(value).decode("utf-8")
-    if tag == BIRTH_DATE:
-        return normal_date(value)
-    if tag in _SEQUENCES:
-        return value.strip()
-    keyword = next(keyword for keyword, known in KEYWORDS.items() if known == tag)
-    return values.identifier(tag, value, keyword).decode("utf-8")
-
-
 class Replacer:
     """
     Plans the edits of one data set.
@@ -174,21 +66,23 @@ class Replacer:
     to_utf8: rewrite every text of the data set in ISO_IR 192.
     """
 
-    def __init__(self, dataset: DataSetBytes, stands: Survey, changes: dict[int, str], *, to_utf8: bool) -> None:
+    def __init__(self, dataset: DataSetBytes, stands: Survey, changes: Changes, *, to_utf8: bool) -> None:
         self._dataset = dataset
         self._stands = stands
-        self._changes = changes
+        self._changes = changes.values
+        self._owners = changes.owners
+        self._modifications = changes.modifications
         self._to_utf8 = to_utf8
         self._edits: list[Edit] = []
         self._stack: list[_Open] = []
-        self._touched_sequences: set[int] = set()
+        self._touched: dict[int, int] = {}
         self._original_delta = 0
         self._original: Element | None = None
         self._dropped: Element | None = None
 
-    def plan(self, modification: Modification) -> list[Edit]:
+    def plan(self) -> list[Edit]:
         """
-        Return the edits, the record of the modification included.
+        Return the edits, the record of the modifications included.
 
         Raises: DoesNotFit, unless to_utf8; Unsupported, if old values are too large to keep.
         """
@@ -205,7 +99,7 @@ class Replacer:
             elif element.event is not Event.FRAGMENT:
                 self._leave()
         self._insert_missing()
-        self._record(modification)
+        self._record()
         return self._edits
 
     def _enter(self, element: Element) -> None:
@@ -239,7 +133,7 @@ class Replacer:
         if new is not None:
             self._edit(element.at, end, self._text_element(element, new))
             if self._stack:
-                self._touched_sequences.add(self._stack[0].element.tag)
+                self._touch(PATIENT_NAME if tag == _PERSON_NAME else tag)
         elif tag == CHARACTER_SET:
             self._character_set(element)
         elif self._to_utf8 and (element.vr in _TEXT_VRS):
@@ -293,7 +187,7 @@ class Replacer:
     def _replace_sequence(self, element: Element, end: int) -> None:
         self._edit(element.at, end, self._issuer_sequence(element.tag, self._outer_writer(element)))
         if self._stack:
-            self._touched_sequences.add(self._stack[0].element.tag)
+            self._touch(element.tag)
 
     def _issuer_sequence(self, tag: int, writer: ElementWriter) -> bytes:
         """Return the issuer as a sequence of one item, b"" for none: it is optional. Source: PS3.3 10.14, 10.15."""
@@ -312,35 +206,43 @@ class Replacer:
             element = self._root_writer.element(CHARACTER_SET, "CS", charset.UTF8.value)
             self._insert(self._stands.place_for(CHARACTER_SET), element)
         for tag in sorted(self._changes.keys() - self._stands.spans.keys()):
-            if tag in _SEQUENCES:
+            if tag in SEQUENCES:
                 self._insert(self._stands.place_for(tag), self._issuer_sequence(tag, self._root_writer))
             else:
                 text = self._encoded(self._changes[tag], person_name=tag == PATIENT_NAME)
                 self._insert(self._stands.place_for(tag), self._root_writer.element(tag, vr_of(tag), text))
 
-    def _record(self, modification: Modification) -> None:
-        """Append the item that says what was replaced; earlier ones stay."""
-        tags = self._changes.keys() | self._touched_sequences
-        if PATIENT_ID in tags:
-            tags |= {ISSUER_OF_PATIENT_ID}
-        if self._to_utf8:
-            tags |= {CHARACTER_SET}
-        old = [self._old_value(tag) for tag in tags]
-        if sum(len(value.encoded) for value in old) > _MAX_OLD_BYTES:
+    def _record(self) -> None:
+        """Append an item for each modification that says what it replaced; earlier ones stay."""
+        items: list[tuple[Modification, list[OldValue]]] = []
+        for place, modification in enumerate(self._modifications):
+            tags = {tag for owners in (self._owners, self._touched) for tag, owner in owners.items() if owner == place}
+            if PATIENT_ID in tags:
+                tags |= {ISSUER_OF_PATIENT_ID}
+            if self._to_utf8 and not items:
+                tags |= {CHARACTER_SET}
+            if tags - {CHARACTER_SET}:
+                items.append((modification, [self._old_value(tag) for tag in tags]))
+        if sum(len(value.encoded) for _, old in items for value in old) > _MAX_OLD_BYTES:
             raise Unsupported("the replaced values are too large to keep", code="old_values_too_large")
         if self._original is None:
-            item = modification_item(self._root_writer, modification, old)
-            sequence = self._root_writer.sequence(ORIGINAL_ATTRIBUTES, [item])
+            writer = self._root_writer
+            sequence = writer.sequence(ORIGINAL_ATTRIBUTES, [modification_item(writer, *item) for item in items])
             self._insert(self._stands.place_for(ORIGINAL_ATTRIBUTES), sequence)
             return
         writer = self._writer(self._original)
-        item = writer.item(modification_item(writer, modification, old))
+        added = b"".join(writer.item(modification_item(writer, *item)) for item in items)
         end = self._stands.spans[ORIGINAL_ATTRIBUTES][1]
         if self._original.length == UNDEFINED:
-            self._insert(end - 8, item)
+            self._insert(end - 8, added)
         else:
-            self._insert(end, item)
-            self._set_length(self._original, self._original.length + self._original_delta + len(item))
+            self._insert(end, added)
+            self._set_length(self._original, self._original.length + self._original_delta + len(added))
+
+    def _touch(self, tag: int) -> None:
+        """Note that *tag* changed inside a sequence: the whole of it, as it was, is part of the modification."""
+        sequence, owner = self._stack[0].element.tag, self._owners[tag]
+        self._touched[sequence] = min(owner, self._touched.get(sequence, owner))
 
     def _old_value(self, tag: int) -> OldValue:
         vr = vr_of(tag)

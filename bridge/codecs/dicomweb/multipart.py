@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 
-from bridge.domain.study import OutgoingObject
+from bridge.domain.study import Outgoing
 
 _CHUNK_BYTES = 256 << 10
 
@@ -15,12 +14,12 @@ def content_type(boundary: str) -> str:
     return f'multipart/related; type="application/dicom"; boundary={boundary}'
 
 
-def body(objects: Iterable[OutgoingObject], boundary: str) -> Iterator[bytes]:
+def body(objects: Iterable[Outgoing], boundary: str) -> Iterator[bytes]:
     """Return the body piece by piece; no object is ever whole in memory."""
     for one in objects:
         head = f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={one.transfer_syntax_uid}\r\n\r\n"
-        yield head.encode("ascii")
-        with closing(one.path.open("rb")) as file:
+        with one.at_hand() as path, path.open("rb") as file:
+            yield head.encode("ascii")
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk
         yield b"\r\n"

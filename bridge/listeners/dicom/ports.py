@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bridge.domain.performed import AttributeList
-from bridge.domain.study import OutgoingObject, Spooled
+from bridge.domain.study import Outgoing, Spooled
 from bridge.domain.worklist_query import AskedQuery
 
 
@@ -122,7 +122,7 @@ class RecordedStep(Protocol):
     def ignored(self) -> tuple[str, ...]: ...
 
 
-class Leaving(Collection[OutgoingObject], Protocol):
+class Leaving(Collection[Outgoing], Protocol):
     """The objects of one retrieval, walked once, in order; each may be made when its turn comes."""
 
     def check(self, place: int) -> None:
@@ -186,7 +186,7 @@ class SendObjects(Protocol):
     def __call__(
         self,
         destination: Peer,
-        objects: Iterable[OutgoingObject],
+        objects: Iterable[Outgoing],
         on_result: Callable[[str, int], bool],
         move_originator: tuple[str, int],
     ) -> None: ...
@@ -198,7 +198,7 @@ class OnEvent(Protocol):
 
     Kinds: listener_started, peer_unresolved, connection_refused, connection_evicted, connection_lost,
     association_rejected, association_opened, association_violated, association_closed, instance_received, query_answered,
-    worklist_refused, retrieval_answered, performed_step_answered, handler_failed. Fields of all that belong to an association: association,
+    worklist_refused, retrieval_answered, object_held, performed_step_answered, handler_failed. Fields of all that belong to an association: association,
     peer, address.
     """
 

@@ -17,8 +17,8 @@ from bridge.codecs.dicom.elements import syntax_of
 from bridge.codecs.dicom.part10 import open_buffer, read_file_meta
 from bridge.codecs.dicom.reencode import LITTLE_ENDIAN, reencode
 from bridge.codecs.dicom.status import Outcome, is_warning, outcome_of
-from bridge.domain.study import OutgoingObject
-from bridge.errors import BridgeError, Malformed, Unavailable, Unsupported
+from bridge.domain.study import Outgoing
+from bridge.errors import BridgeError, Conflict, Malformed, Unavailable, Unsupported
 from bridge.listeners.dicom.exchange import Exchange
 from bridge.listeners.dicom.messages import Context, Message
 from bridge.listeners.dicom.ports import DicomServices, Leaving, Peer, SendObjects
@@ -155,7 +155,7 @@ class Retrieval:
         caller, syntax = exchange.caller, request.context.transfer_syntax
         return self._services.open_retrieval(identifier, syntax, caller.ae_title, caller.address, destination)
 
-    def _store(self, exchange: Exchange, found: OutgoingObject, message_id: int) -> int:
+    def _store(self, exchange: Exchange, found: Outgoing, message_id: int) -> int:
         """Send one object as a C-STORE sub-operation and return its status."""
         context = _context_for(exchange.contexts, found)
         if context is None:
@@ -171,7 +171,13 @@ class Retrieval:
             }
         )
         try:
-            self._send_in(exchange, context, command, found)
+            with found.at_hand() as path:
+                self._send_in(exchange, context, command, (path, found.transfer_syntax_uid))
+        except Conflict:
+            raise
+        except (Malformed, Unsupported) as fault:
+            exchange.report("object_held", reason=fault.code)
+            return status.PROCESSING_FAILURE
         except (OSError, BridgeError) as fault:
             raise Unavailable("an object could not be read", code="object_unreadable") from fault
         response = exchange.await_response(message_id, _RESPONSE_SECS)
@@ -180,12 +186,14 @@ class Retrieval:
         code = response.number(commands.STATUS)
         return status.PROCESSING_FAILURE if code is None else code
 
-    def _send_in(self, exchange: Exchange, context: Context, command: bytes, found: OutgoingObject) -> None:
-        if context.transfer_syntax == found.transfer_syntax_uid:
-            _send_object(exchange, context, command, found.path)
+    def _send_in(self, exchange: Exchange, context: Context, command: bytes, found: tuple[Path, str]) -> None:
+        """Send a file in the syntax of *context*. found: the file, and the transfer syntax it is in."""
+        path, transfer_syntax_uid = found
+        if context.transfer_syntax == transfer_syntax_uid:
+            _send_object(exchange, context, command, path)
             return
         with NamedTemporaryFile(dir=self._spool, suffix=SPOOL_SUFFIX) as copy:
-            reencode(found.path, Path(copy.name), context.transfer_syntax)
+            reencode(path, Path(copy.name), context.transfer_syntax)
             _send_object(exchange, context, command, Path(copy.name))
 
 
@@ -219,7 +227,7 @@ class _MoveWatch:
 _CarryOut = Callable[[Exchange, Message, bytes, _Tally], Outcome]
 
 
-def _context_for(contexts: dict[int, Context], found: OutgoingObject) -> Context | None:
+def _context_for(contexts: dict[int, Context], found: Outgoing) -> Context | None:
     """Return the context in which *found* may be sent: as it lies there, or with its VRs added or left out."""
     fitting = [cx for cx in contexts.values() if cx.sends and cx.abstract_syntax == found.sop_class_uid]
     exact = next((cx for cx in fitting if cx.transfer_syntax == found.transfer_syntax_uid), None)

@@ -13,7 +13,8 @@ from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom import part10
 from bridge.codecs.dicom.datasets import read_header
-from bridge.codecs.dicom.overlay import corrected_copy, corrected_dataset
+from bridge.codecs.dicom.overlay import corrected_copy
+from bridge.domain.overlay import Layer, Reason
 from bridge.errors import BridgeError, Malformed, Unsupported
 from tests.unit.codecs.dicom.objects import (
     BIG,
@@ -41,10 +42,14 @@ _RECORD = {
 }
 
 
-def correct(source: Path, corrections: dict[str, str], reason: str = "COERCE") -> Path:
+def correct(source: Path, corrections: dict[str, str], reason: Reason = Reason.COERCE) -> Path:
+    """Return the file that leaves: the copy, or *source* itself where nothing differs."""
+    return apply(source, Layer(_AT, corrections, reason))
+
+
+def apply(source: Path, *layers: Layer) -> Path:
     target = source.with_suffix(".out")
-    corrected_copy(source, target, corrections, at=_AT, modifying_system="BRIDGE", reason=reason)
-    return target
+    return target if corrected_copy(source, target, layers, "BRIDGE") else source
 
 
 def item(**attributes: Any) -> Dataset:
@@ -74,7 +79,7 @@ def test_the_copy_carries_the_record_and_nothing_else_changes(tmp_path: Path, sy
 
 def test_what_was_replaced_is_recorded(tmp_path: Path) -> None:
     source = save(ct(), tmp_path / "x.dcm")
-    corrected = pydicom.dcmread(correct(source, {"PatientID": "RI-2002", "AccessionNumber": "A-77"}, "CORRECT"))
+    corrected = pydicom.dcmread(correct(source, {"PatientID": "RI-2002", "AccessionNumber": "A-77"}, Reason.CORRECT))
     (record,) = corrected.OriginalAttributesSequence
     assert record.AttributeModificationDateTime == "20260105093000.000000+0000"
     assert (record.ModifyingSystem, record.SourceOfPreviousValues) == ("BRIDGE", "")
@@ -111,14 +116,29 @@ def test_an_issuer_that_is_there_already_is_no_modification(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, JPEG])
-def test_what_agrees_already_leaves_byte_for_byte(tmp_path: Path, syntax: str) -> None:
+def test_what_agrees_already_leaves_as_it_is(tmp_path: Path, syntax: str) -> None:
     source = save(ct(), tmp_path / "x.dcm", syntax)
-    target = correct(correct(source, _RECORD).rename(tmp_path / "y.dcm"), _RECORD)
-    assert target.read_bytes() == (tmp_path / "y.dcm").read_bytes()
-    before = source.read_bytes()
-    same = correct(source, {"PatientID": ct().PatientID})
-    correct(source, _RECORD)
-    assert source.read_bytes() == before != same.read_bytes()
+    once = correct(source, _RECORD).rename(tmp_path / "y.dcm")
+    assert correct(once, _RECORD) == once
+    assert correct(source, {"PatientID": ct().PatientID}) == source
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG, DEFLATED, JPEG])
+def test_the_same_version_leaves_with_the_same_bytes(tmp_path: Path, syntax: str) -> None:
+    source = save(ct(), tmp_path / "x.dcm", syntax)
+    once, again = (correct(source, _RECORD).read_bytes() for _ in range(2))
+    assert once == again != source.read_bytes()
+
+
+def test_each_layer_says_when_it_was_laid_and_what_it_took_the_place_of(tmp_path: Path) -> None:
+    source = save(ct(), tmp_path / "x.dcm")
+    later = Layer(_AT.replace(hour=11), {"AccessionNumber": "A-78"}, Reason.CORRECT)
+    corrected = pydicom.dcmread(apply(source, Layer(_AT, {"PatientName": "ARBOR^WILLA"}), later))
+    first, second = corrected.OriginalAttributesSequence
+    said = [(one.AttributeModificationDateTime[8:10], one.ReasonForTheAttributeModification) for one in (first, second)]
+    assert said == [("09", "COERCE"), ("11", "CORRECT")]
+    assert [e.keyword for e in first.ModifiedAttributesSequence[0]] == ["PatientName"]
+    assert [e.keyword for e in second.ModifiedAttributesSequence[0]] == ["AccessionNumber"]
 
 
 @pytest.mark.parametrize("undefined_length", [False, True])
@@ -236,16 +256,6 @@ def test_what_is_never_corrected_is_refused_and_leaves_no_file(tmp_path: Path) -
     assert not source.with_suffix(".out").exists()
 
 
-def test_a_data_set_in_memory_is_corrected_the_same_way() -> None:
-    dataset = ct(RequestAttributesSequence=[item(AccessionNumber="A-77")])
-    corrected = corrected_dataset(dataset, _RECORD, at=_AT, modifying_system="BRIDGE")
-    assert corrected.PatientID == "RI-2002"
-    assert corrected.RequestAttributesSequence[0].AccessionNumber == "A-78"
-    assert corrected.PixelData == dataset.PixelData
-    assert corrected.OriginalAttributesSequence[0].ModifyingSystem == "BRIDGE"
-    assert dataset.PatientID == "RI-1001"
-
-
 def test_every_readable_corpus_file_takes_a_correction(tmp_path: Path) -> None:
     done = 0
     for source in sorted(p for p in corpus("dicom").rglob("*") if p.is_file()):
@@ -255,7 +265,7 @@ def test_every_readable_corpus_file_takes_a_correction(tmp_path: Path) -> None:
             continue
         target = tmp_path / "x.out"
         record = {**_RECORD, "PatientName": "Žižka^Jan"}
-        corrected_copy(source, target, record, at=_AT, modifying_system="BRIDGE")
+        assert corrected_copy(source, target, [Layer(_AT, record)], "BRIDGE")
         after = read_header(target)
         assert (after.patient_name, after.patient_id, after.accession_number) == ("Žižka^Jan", "RI-2002", "A-78"), (
             source
