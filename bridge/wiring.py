@@ -53,6 +53,8 @@ from bridge.mapping.reconcile_rules import load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
 from bridge.mapping.typed_orders import TypedGround
+from bridge.pictures.gallery import Pictures
+from bridge.pictures.pool import DecoderPool
 from bridge.settings import Peer, Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, Store
@@ -285,6 +287,11 @@ class House:
     @cached_property
     def search(self) -> StudySearch:
         return StudySearch(self.store, self.blobs, self.clock, self.settings.dicom.ae_title)
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """Pictures of received objects; no decoder is started before one is asked for."""
+        return Pictures(self.blobs, DecoderPool(), self.settings.bridge.data / "pictures")
 
     @cached_property
     def node(self) -> str:

@@ -24,6 +24,7 @@ class WebRole:
             flows=web_flows(house),
             blobs=house.blobs,
             search=house.search,
+            pictures=house.pictures,
             workitems=workitem_services(house),
             is_demo=house.is_demo,
             version=__version__,
@@ -37,6 +38,7 @@ class WebRole:
 
     def stop(self) -> None:
         self._server.stop()
+        self._house.pictures.close()
         self._house.message_queue.stop()
         self._house.mapping_watch.stop()
 

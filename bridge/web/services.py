@@ -27,6 +27,7 @@ from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import Trial, Wanted
+from bridge.pictures.gallery import Pictures
 from bridge.settings import Settings
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, Store
@@ -222,7 +223,7 @@ def _nothing_listens() -> Mapping[str, bool]:
 @dataclass(frozen=True)
 class WebServices:
     """
-    Everything views need. blobs, search, workitems: None where none of it is served. is_demo: pages say so.
+    Everything views need. blobs, search, pictures, workitems: None where none of it is served. is_demo: pages say so.
 
     listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
     attachment_kinds: the ways of attaching that the billing desk offers.
@@ -234,6 +235,7 @@ class WebServices:
     flows: WebFlows
     blobs: FolderBlobs | None = None
     search: StudySearch | None = None
+    pictures: Pictures | None = None
     workitems: WorkitemServices | None = None
     is_demo: bool = False
     version: str = ""

@@ -24,6 +24,10 @@ ONLY_HERE = {
     "apscheduler": ("bridge/housekeeping.py",),
     "fhir": ("bridge/codecs/fhir/",),
     "httpx2": ("bridge/publishers/",),
+    "numpy": ("bridge/pictures/",),
+    "PIL": ("bridge/pictures/",),
+    "gdcm": ("bridge/pictures/",),
+    "openjpeg": ("bridge/pictures/",),
 }
 WIRES = ("socket", "ssl", "threading", "asyncio", "sqlalchemy", "flask", "httpx2", "pynetdicom", "subprocess")
 

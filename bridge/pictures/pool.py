@@ -1,0 +1,172 @@
+"""Decoder processes: started when wanted, one picture at a time each, replaced when one hangs, dies or has done enough."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bridge.errors import Incomplete, Unavailable, Unsupported
+from bridge.pictures import reasons
+from bridge.pictures.limits import Limits
+from bridge.pictures.wish import Picture, Wish
+
+_log = structlog.get_logger(__name__)
+
+_START_SECS = 30.0
+_HEAD = struct.Struct("<LL")
+_MAX_HEAD_BYTES = 1 << 16
+# What leaks in a library leaks for so many pictures only.
+_PICTURES_EACH = 500
+_PACKAGE = Path(__file__).parent.parent.parent
+_FAULTS: dict[str, type[Unsupported] | type[Incomplete]] = {"Unsupported": Unsupported, "Incomplete": Incomplete}
+
+
+class DecoderPool:
+    """
+    At most *size* decoder processes.
+
+    wait_secs: how long a picture waits for one that is free. A decoder inherits no environment and no open file.
+    """
+
+    def __init__(self, size: int = 2, limits: Limits | None = None, *, wait_secs: float = 20.0) -> None:
+        self._limits = limits or Limits()
+        self._wait_secs = wait_secs
+        # A place for each decoder that may run; what lies in it is an idle one, or None before it is started.
+        self._places: queue.LifoQueue[_Decoder | None] = queue.LifoQueue()
+        self._is_closed = threading.Event()
+        for _ in range(size):
+            self._places.put(None)
+
+    def draw(self, path: Path, wish: Wish) -> Picture:
+        """
+        Return the picture that *wish* asks for of the Part 10 file at *path*.
+
+        Raises: Unsupported, code and sentence saying why there is none; Incomplete, code "no_such_frame"; Unavailable, code
+        "decoders_busy" or "no_decoder".
+        """
+        try:
+            decoder = self._places.get(timeout=self._wait_secs)
+        except queue.Empty:
+            raise Unavailable("every decoder of pictures is busy", code="decoders_busy") from None
+        usable: _Decoder | None = None
+        try:
+            decoder = decoder or self._started()
+            picture = decoder.draw(path, wish)
+            usable = decoder if decoder.is_fit else None
+            return picture
+        except (Unsupported, Incomplete):
+            usable = decoder if decoder is not None and decoder.is_fit else None
+            raise
+        finally:
+            if decoder is not None and usable is None:
+                decoder.end()
+            self._places.put(usable)
+            if self._is_closed.is_set():
+                self.close()
+
+    def close(self) -> None:
+        """End every idle decoder; one at work ends after its picture."""
+        self._is_closed.set()
+        for _ in range(self._places.qsize()):
+            try:
+                decoder = self._places.get_nowait()
+            except queue.Empty:
+                return
+            if decoder is not None:
+                decoder.end()
+            self._places.put(None)
+
+    def _started(self) -> _Decoder:
+        if self._is_closed.is_set():
+            raise Unavailable("the decoders of pictures are stopped", code="no_decoder")
+        return _Decoder(self._limits)
+
+
+class _Decoder:
+    """One decoder process. is_fit: it can take another picture."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._drawn = 0
+        self.is_fit = True
+        self._line, theirs = socket.socketpair()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _LAUNCH, str(theirs.fileno()), json.dumps(asdict(limits))],
+                env={"PYTHONPATH": str(_PACKAGE), "OPENBLAS_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                cwd="/",
+            )
+        finally:
+            theirs.close()
+        self._line.settimeout(_START_SECS)
+        try:
+            self._read(_HEAD.size)
+        except (OSError, EOFError) as fault:
+            self.end()
+            _log.error("decoder_not_started", exit_code=self._process.returncode)
+            raise Unavailable("no decoder of pictures can be started", code="no_decoder") from fault
+
+    def draw(self, path: Path, wish: Wish) -> Picture:
+        self.is_fit = False
+        self._line.settimeout(self._limits.wall_secs)
+        try:
+            with path.open("rb") as file:
+                socket.send_fds(self._line, [json.dumps(wish.plain()).encode()], [file.fileno()])
+                head_bytes, content_bytes = _HEAD.unpack(self._read(_HEAD.size))
+                if head_bytes > _MAX_HEAD_BYTES or content_bytes > self._limits.memory_bytes:
+                    raise EOFError
+                head = json.loads(self._read(head_bytes))
+                content = self._read(content_bytes)
+        except (TimeoutError, EOFError, ConnectionError, ValueError) as fault:
+            self.end()
+            _log.warning("decoder_ended", exit_code=self._process.returncode)
+            raise reasons.ended_decoder() from fault
+        except OSError as fault:
+            raise Unavailable("the object cannot be read now", code="no_object") from fault
+        self._drawn += 1
+        self.is_fit = self._drawn < _PICTURES_EACH and head.get("code") != "too_large"
+        return _picture(head, content)
+
+    def end(self) -> None:
+        self._line.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _read(self, count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = self._line.recv(min(count - len(parts), 1 << 20))
+            if not part:
+                raise EOFError
+            parts += part
+        return bytes(parts)
+
+
+def _picture(head: dict[str, Any], content: bytes) -> Picture:
+    if "picture" in head:
+        return Picture.of_plain(head["picture"], content)
+    kind = _FAULTS.get(head["error"], Unsupported)
+    raise kind(str(head["detail"]), code=str(head["code"]), source=str(head["source"]))
+
+
+# The socket has to have a known number before the process gives up having others.
+_LAUNCH = (
+    "import os, sys; given = int(sys.argv[1]); "
+    "given == 3 or (os.dup2(given, 3), os.close(given)); "
+    "sys.argv[1:] = sys.argv[2:]; "
+    "from bridge.pictures.decoder import main; main()"
+)
