@@ -9,7 +9,7 @@ from bridge.domain.evidence import OrderRecord, PatientRecord
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.names import parse_name
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.domain.study import Difference, Header
+from bridge.domain.study import Difference, Header, RequestAttributes
 
 _ISSUERS = frozenset({"IssuerOfPatientID", "IssuerOfAccessionNumberSequence"})
 
@@ -49,7 +49,18 @@ def corrections(
 
     What the record doesn't know is not erased. UIDs, dates, modality, body part and institution are never corrected.
     """
-    received = {
+    received = received_values(header)
+    return tuple(
+        Difference(keyword, received[keyword], published)
+        for keyword, published in published_identity(patient, order, rules).items()
+        if _bare(keyword, received[keyword]) != _bare(keyword, published)
+    )
+
+
+def received_values(header: Header) -> dict[str, str]:
+    """Return what *header* says in the attributes that may leave with another value, keyword to value."""
+    request = header.request_attributes[0] if len(header.request_attributes) == 1 else RequestAttributes()
+    return {
         "PatientID": header.patient_id,
         "IssuerOfPatientID": header.issuer_of_patient_id,
         "PatientName": header.patient_name,
@@ -57,12 +68,11 @@ def corrections(
         "PatientSex": header.patient_sex,
         "AccessionNumber": header.accession_number,
         "IssuerOfAccessionNumberSequence": header.issuer_of_accession_number,
+        "StudyDescription": header.study_description,
+        "ReferringPhysicianName": header.referring_physician_name,
+        "RequestedProcedureID": request.requested_procedure_id,
+        "ScheduledProcedureStepID": request.scheduled_procedure_step_id,
     }
-    return tuple(
-        Difference(keyword, received[keyword], published)
-        for keyword, published in published_identity(patient, order, rules).items()
-        if _bare(keyword, received[keyword]) != _bare(keyword, published)
-    )
 
 
 def _bare(keyword: str, value: str) -> str:

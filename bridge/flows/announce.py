@@ -5,7 +5,6 @@ Whoever changes a binding calls one of these in the same transaction; nothing el
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,9 +12,18 @@ from bridge.domain.claim import AttachmentState
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, ORDER_STATUS, PERFORMED_STEP, Work
-from bridge.store import authorizations, decisions, events, messages, order_notices, patients, performed, publications
+from bridge.store import (
+    authorizations,
+    decisions,
+    events,
+    messages,
+    order_notices,
+    overlays,
+    patients,
+    performed,
+    publications,
+)
 from bridge.store.db import WriteTx
-from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
 
 # A moment for the rest of a burst, so that an archive gets a study in few associations.
@@ -135,7 +143,7 @@ def _flag_archived(tx: WriteTx, study: Study, at: datetime) -> None:
     if not forwarded:
         return
     made = decisions.of_study(tx, study.key)
-    others = _bindings_to_others(tx, study, made)
+    others = _bindings_to_others(tx, study)
     told = events.timeline(tx, [], [study.key])
     for one in forwarded:
         what = f"Archive {one.destination} has {one.count} objects under an earlier binding"
@@ -145,12 +153,12 @@ def _flag_archived(tx: WriteTx, study: Study, at: datetime) -> None:
             events.add(tx, Event(at, Station.IMAGES, what, one.destination, *source, study.order_key, study.key))
 
 
-def _bindings_to_others(tx: WriteTx, study: Study, made: Iterable[Decision]) -> set[int]:
+def _bindings_to_others(tx: WriteTx, study: Study) -> set[int]:
     """Return the versions of the bindings to another patient than the present one; all of them, if there is none."""
     owner = None if study.patient_key is None else patients.survivor(tx, study.patient_key).key
     return {
         one.binding_version
-        for one in made
+        for one in overlays.of_study(tx, study.key)
         if one.patient_key is not None and patients.survivor(tx, one.patient_key).key != owner
     }
 

@@ -30,6 +30,7 @@ from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.file_report import ReportNews, look_again
+from bridge.flows.lay_overlay import Made, lay_binding, standing_corrections
 from bridge.flows.move_steps import Moving
 from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import leave_exam, start_exam
@@ -222,7 +223,8 @@ def _move_exam(tx: WriteTx, before: Study, after: Study, how: Moving) -> None:
 
 def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor: str, reason: str = "") -> Study:
     """Append the decision, bring the study in line with it, and announce what follows."""
-    state = _STATES[verdict.outcome]
+    corrected = standing_corrections(tx, study, verdict.patient_key) if verdict.binds else ()
+    state = StudyState.BOUND_WITH_CORRECTION if corrected else _STATES[verdict.outcome]
     held_from: tuple[int | None, int | None] = (None, None)
     if not verdict.binds and state == StudyState.REVIEW:
         held_from = (
@@ -251,6 +253,7 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
     if changed:
         _refile_reports(tx, after, actor, how)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))
+    lay_binding(tx, after, verdict, corrected, Made(how.at, actor, reason or verdict.sentence))
     if verdict.binds:
         decisions.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
         announce.study_changed(tx, after, how.destinations, how.at)

@@ -69,11 +69,12 @@ class ArchiveStorePublisher:
         study = contents.study
         if not study.is_bound:
             return Hold("the study is not bound to a patient")
-        owed = set(publications.owed_instances(tx, study.key, delivery.destination, study.binding_version))
+        overlay = overlays.current(tx, study)
+        owed = set(publications.owed_instances(tx, study.key, delivery.destination, overlay.since))
         instances = tuple(one for group in contents.instances.values() for one in group if one.key in owed)
         if not instances:
             return Nothing("the archive has everything")
-        return ArchiveParcel(delivery, study.key, study.binding_version, instances, overlays.current(tx, study))
+        return ArchiveParcel(delivery, study.key, study.binding_version, instances, overlay)
 
     def send(self, parcel: ArchiveParcel, still_wanted: StillWanted) -> ArchiveReceipt:
         """Send what is owed; an answer for each object is an answer, also when some are refused."""

@@ -55,31 +55,6 @@ def of_study(tx: ReadTx, study_key: int) -> list[Decision]:
     return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
 
 
-def corrections(tx: ReadTx, study: Study) -> dict[str, str]:
-    """
-    Return what every object of a bound study leaves with, keyword to value; {} where it is nobody's.
-
-    It is the whole identity that the decision published, not only where the first object differed from it: the others
-    may name the patient otherwise. What already stands in an object is no correction.
-    """
-    if not study.is_bound:
-        return {}
-    row = tx.execute(
-        select(decisions.c.differences, decisions.c.snapshot)
-        .where(decisions.c.study_key == study.key, decisions.c.binding_version == study.binding_version)
-        .order_by(decisions.c.key.desc())
-    ).first()
-    if row is None:
-        return {}
-    published = dict(row.snapshot.get("values", {}).get("published", {}))
-    for one in row.differences:
-        if one["applied"]:
-            published[one["keyword"]] = one["record"]
-        else:
-            published.pop(one["keyword"], None)
-    return published
-
-
 def open_mismatch(tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime) -> int:
     """Put a study in the queue of the intake desk, or refresh why it is there; return the row's key."""
     row = tx.execute(

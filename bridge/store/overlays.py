@@ -1,23 +1,70 @@
-"""What lies over a study's objects when they leave."""
+"""What lies over a study's objects when they leave: every version, append-only."""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import datetime
+from typing import Any
 
-from bridge.domain.overlay import Layer, Overlay
+from sqlalchemy import Row, insert, select
+
+from bridge.domain.overlay import Change, Layer, Overlay, OverlayVersion, Reason, VersionKind
 from bridge.domain.study import Study
-from bridge.store import decisions, tables
-from bridge.store.db import ReadTx
+from bridge.errors import Unavailable
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.tables import overlay_versions
+
+_columns = overlay_versions.c
 
 
 def current(tx: ReadTx, study: Study) -> Overlay:
-    """Return what every object of *study* leaves with now; an unbound one has no layers."""
-    values = decisions.corrections(tx, study)
-    made = tables.decisions.c
-    at = tx.execute(
-        select(made.decided_at)
-        .where(made.study_key == study.key, made.binding_version == study.binding_version)
-        .order_by(made.key.desc())
-    ).scalar()
-    layers = (Layer(at, values),) if values and at is not None else ()
-    return Overlay(study.key, study.binding_version, study.binding_version, layers)
+    """
+    Return what every object of *study* leaves with now; an unbound one has no layers.
+
+    Raises: Unavailable, if nothing says so for its binding: nothing may leave then.
+    """
+    if not study.is_bound:
+        return Overlay(study.key, study.binding_version, study.binding_version)
+    row = tx.execute(
+        select(overlay_versions).where(
+            _columns.study_key == study.key, _columns.binding_version == study.binding_version
+        )
+    ).first()
+    if row is None:
+        raise Unavailable("what lies over the study is not known", code="no_overlay")
+    found = _version(row)
+    return Overlay(study.key, study.binding_version, found.since, found.layers)
+
+
+def of_study(tx: ReadTx, study_key: int) -> list[OverlayVersion]:
+    """Return every version of a study, newest first."""
+    rows = tx.execute(select(overlay_versions).where(_columns.study_key == study_key).order_by(_columns.number.desc()))
+    return [_version(row) for row in rows]
+
+
+def add(tx: WriteTx, version: OverlayVersion) -> None:
+    """Append *version*."""
+    values = {name: getattr(version, name) for name in OverlayVersion.__slots__}
+    values["kind"] = version.kind.value
+    values["layers"] = [_layer_to_json(layer) for layer in version.layers]
+    values["changes"] = [{"keyword": one.keyword, "before": one.before, "after": one.after} for one in version.changes]
+    tx.execute(insert(overlay_versions).values(**values))
+
+
+def _layer_to_json(layer: Layer) -> dict[str, Any]:
+    return {
+        "version": layer.version,
+        "at": layer.at.isoformat(),
+        "reason": layer.reason.value,
+        "values": dict(layer.values),
+    }
+
+
+def _version(row: Row[Any]) -> OverlayVersion:
+    values = {name: getattr(row, name) for name in OverlayVersion.__slots__}
+    values["kind"] = VersionKind(row.kind)
+    values["layers"] = tuple(
+        Layer(datetime.fromisoformat(one["at"]), one["values"], Reason(one["reason"]), one["version"])
+        for one in row.layers
+    )
+    values["changes"] = tuple(Change(**one) for one in row.changes)
+    return OverlayVersion(**values)

@@ -82,8 +82,12 @@ def note_complete(tx: WriteTx, study_key: int, at: datetime) -> None:
     )
 
 
-def owed_instances(tx: ReadTx, study_key: int, destination: str, binding_version: int) -> list[int]:
-    """Return the keys of the instances that *destination* has not got with this binding, in the order they came."""
+def owed_instances(tx: ReadTx, study_key: int, destination: str, since: int) -> list[int]:
+    """
+    Return the keys of the instances that *destination* has not got as they leave now, in the order they came.
+
+    since: the binding version from which on they have left so.
+    """
     done = and_(forwards.c.instance_key == instances.c.key, forwards.c.destination == destination)
     rows = tx.execute(
         select(instances.c.key)
@@ -92,7 +96,7 @@ def owed_instances(tx: ReadTx, study_key: int, destination: str, binding_version
             instances.c.study_key == study_key,
             or_(
                 forwards.c.key.is_(None),
-                forwards.c.binding_version != binding_version,
+                forwards.c.binding_version < since,
                 and_(
                     forwards.c.commitment == CommitmentState.FAILED.value, forwards.c.commitment_failures < SENDS_MOST
                 ),

@@ -41,6 +41,7 @@ from bridge.domain.commitment import CommitmentState
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
+from bridge.domain.overlay import VersionKind
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.report import ReportStatus
@@ -746,6 +747,28 @@ decisions = Table(
     _text("reason"),
     _to("decision", column="supersedes", nullable=True, index=False),
     _count("binding_version"),
+)
+
+# What lies over a study's objects when they leave, and how it came to. Append-only: an undo is a version too.
+overlay_versions = Table(
+    "overlay_versions",
+    metadata,
+    _key(),
+    _to("study", index=False),
+    Column("number", Integer, nullable=False),
+    _count("binding_version"),
+    _count("since"),
+    Column("kind", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    _text("why"),
+    _to("patient", nullable=True, index=False),
+    Column("layers", JSON, nullable=False, server_default=text("'[]'")),
+    Column("changes", JSON, nullable=False, server_default=text("'[]'")),
+    Column("undoes", Integer),
+    UniqueConstraint("study_key", "number"),
+    UniqueConstraint("study_key", "binding_version"),
+    _one_of("kind", VersionKind, "kind"),
 )
 
 mismatches = Table(

@@ -969,6 +969,30 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
+        "overlay_versions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("since", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("made_at", Instant(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("layers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("changes", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("undoes", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('bound', 'followed', 'held', 'corrected', 'undone')", name=op.f("ck_overlay_versions_kind")
+        ),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_overlay_versions_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_overlay_versions_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_overlay_versions")),
+        sa.UniqueConstraint("study_key", "binding_version", name=op.f("uq_overlay_versions_study_key_binding_version")),
+        sa.UniqueConstraint("study_key", "number", name=op.f("uq_overlay_versions_study_key_number")),
+    )
+    op.create_table(
         "publications",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
