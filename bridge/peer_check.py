@@ -22,11 +22,11 @@ _PATIENCE_SECS = 5.0
 
 def check_peers(house: House) -> list[dict[str, Any]]:
     """
-    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities) and HL7 destination (a connection).
+    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities), HL7 destination (a connection) and bucket.
 
-    Nothing is changed anywhere, and no message is sent.
+    Nothing is changed anywhere, and no message is sent; in the bucket a small object is written, read and removed.
     """
-    rows = []
+    rows = [_bucket(house)] if house.settings.store.is_s3 else []
     ours = house.settings.dicom.ae_title
     for peer in house.settings.dicom.peers:
         target = archive_target(house.settings, peer)
@@ -50,6 +50,11 @@ def check_peers(house: House) -> list[dict[str, Any]]:
             )
         )
     return rows + [_destination(one) for one in house.settings.hl7.destinations]
+
+
+def _bucket(house: House) -> dict[str, Any]:
+    store = house.settings.store
+    return _call(store.blobs, "s3", store.s3.endpoint or store.s3.region or "Amazon S3", house.blobs.probe)
 
 
 def _destination(one: Hl7Destination) -> dict[str, Any]:

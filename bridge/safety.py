@@ -53,6 +53,8 @@ def check_demonstration(settings: Settings) -> None:
     outside += [one.host for one in settings.hl7.destinations if not is_loopback(one.host)]
     servers = [server.base_url for server in settings.fhir.servers]
     outside += [url for url in servers if not is_loopback(urlsplit(url).hostname or "")]
+    if settings.store.is_s3 and not is_loopback(urlsplit(settings.store.s3.endpoint).hostname or ""):
+        outside.append("a bucket")
     if outside:
         raise Misconfigured([f"--demo keeps to this machine, but the settings name {host}" for host in outside])
 
@@ -222,6 +224,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _blobs(settings: Settings) -> list[str]:
-    if settings.store.blobs.startswith("s3:"):
-        return ["store.blobs: S3 is not served by this version; use a folder"]
-    return []
+    address = urlsplit(settings.store.s3.endpoint)
+    if address.scheme != "http" or is_loopback(address.hostname or ""):
+        return []
+    return ["store.s3.endpoint: plain http beyond loopback would show every object and its patient; use https"]

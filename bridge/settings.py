@@ -19,6 +19,7 @@ from bridge.device_section import Modality, WorklistSection
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.sections import AETitle, Hl7Section, Network, Port, Section, Tls, each_once
+from bridge.store_section import StoreSection
 
 ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
 
@@ -44,13 +45,6 @@ class BridgeSection(Section):
         except (ZoneInfoNotFoundError, ValueError) as fault:
             raise ValueError("no such time zone") from fault
         return value
-
-
-class StoreSection(Section):
-    """database: a SQLAlchemy URL, "" for SQLite in data. blobs: "" for a folder in data."""
-
-    database: str = ""
-    blobs: str = ""
 
 
 PeerRole = Literal["modality", "archive", "viewer", "referrer"]
@@ -270,8 +264,8 @@ class Settings(Section):
 
     @property
     def blob_folder(self) -> Path:
-        """Folder of the received objects."""
-        return Path(self.store.blobs) if self.store.blobs else self.bridge.data / "blobs"
+        """Folder of the received objects; of what is on its way to and from a bucket, where they lie in one."""
+        return Path(self.store.blobs) if self.store.blobs and not self.store.is_s3 else self.bridge.data / "blobs"
 
     @property
     def time_zone(self) -> ZoneInfo:
@@ -324,7 +318,7 @@ def _anchored(settings: Settings, folder: Path) -> Settings:
     """Return *settings* with every path, however deep, taken from *folder*."""
     anchored: Settings = _anchor(settings, folder)
     blobs = anchored.store.blobs
-    if not blobs or "://" in blobs or blobs.startswith("s3:"):
+    if not blobs or anchored.store.is_s3:
         return anchored
     store = anchored.store.model_copy(update={"blobs": str(folder / blobs)})
     return anchored.model_copy(update={"store": store})

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from bridge.blob_store import open_blobs
 from bridge.clock import Clock
 from bridge.domain.device_profile import UNASSIGNED_STATION
 from bridge.domain.reconcile_rules import ReconcileRules
@@ -56,7 +57,7 @@ from bridge.mapping.typed_orders import TypedGround
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.pool import DecoderPool
 from bridge.settings import Peer, Settings
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 
 ROLES = ("hl7", "dicom", "web", "worker")
@@ -103,8 +104,8 @@ class House:
         return Store(self.settings.database_url)
 
     @cached_property
-    def blobs(self) -> FolderBlobs:
-        return FolderBlobs(self.settings.blob_folder)
+    def blobs(self) -> Blobs:
+        return open_blobs(self.settings)
 
     @cached_property
     def live_mappings(self) -> LiveMappings:

@@ -32,7 +32,7 @@ from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import schedule_orders
 from bridge.mapping.apply import Mapped
 from bridge.store import events, merges, orders, patients, reports, studies
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import WriteTx
 
 
@@ -67,13 +67,23 @@ class MessageApplier:
         rules: ReconcileRules,
         destinations: Destinations,
         stations_for: Callable[[str], tuple[str, ...]],
-        blobs: FolderBlobs,
+        blobs: Blobs,
     ) -> None:
         self._clock = clock
         self._rules = rules
         self._destinations = destinations
         self._stations_for = stations_for
         self._blobs = blobs
+
+    def keep_documents(self, mapped: Mapped) -> None:
+        """
+        Keep the documents that *mapped* brings, before the transaction that names them; what none names is swept.
+
+        Raises: Unavailable, if one cannot be kept.
+        """
+        for draft in mapped.reports:
+            for digest, content in draft.files.items():
+                self._blobs.keep_bytes(content, digest)
 
     def apply(self, tx: WriteTx, mapped: Mapped, now: datetime, sender: str, *, is_test: bool = False) -> Applied:
         """
@@ -167,7 +177,7 @@ class MessageApplier:
 
     def _file_reports(self, tx: WriteTx, mapped: Mapped, told: ReportNews, applied: Applied) -> None:
         for draft in mapped.reports:
-            self._note_report(applied, file_report(tx, draft, told, self._blobs))
+            self._note_report(applied, file_report(tx, draft, told))
         for touched in applied.touched_patients if mapped.merges or mapped.moves else ():
             same = patients.get_many(tx, [touched, *patients.merged_into(tx, touched)])
             about = reports.waiting_about(tx, [number for one in same for number in one.identifiers])

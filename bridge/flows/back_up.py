@@ -1,7 +1,7 @@
-"""A copy of everything embedded storage holds, made while the node runs, and the way back from it.
+"""A copy of everything a node with an embedded database holds, made while it runs, and the way back from it.
 
-The database first, as it is at one moment, then the objects it names: they are all on disk already, since bytes come
-before rows. What was acknowledged after the copy is not in it, so a restored node sends nothing by itself until a person
+The database first, as it is at one moment, then the objects it names, wherever they lie: all are kept already, since bytes
+come before rows. What was acknowledged after the copy is not in it, so a restored node sends nothing by itself until a person
 has looked: the other sides may be ahead of it.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from bridge.clock import Clock
 from bridge.errors import Conflict, Malformed
 from bridge.store import embedded
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs, FolderBlobs
 from bridge.store.db import Store
 
 _DATABASE = "bridge.db"
@@ -30,7 +30,7 @@ class BackedUp:
     bytes: int
 
 
-def back_up(database_url: str, blobs: FolderBlobs, folder: Path) -> BackedUp:
+def back_up(database_url: str, blobs: Blobs, folder: Path) -> BackedUp:
     """
     Copy the embedded database and its objects into *folder*, which must be new or empty.
 
@@ -43,12 +43,13 @@ def back_up(database_url: str, blobs: FolderBlobs, folder: Path) -> BackedUp:
     target = FolderBlobs(folder / _OBJECTS)
     count = size = 0
     for blob in embedded.blobs_named_by(copied):
-        size += _copy(blobs.path_of(blob), target.path_of(blob))
+        with blobs.at_hand(blob) as path:
+            size += _link_or_copy(path, target.path_of(blob))
         count += 1
     return BackedUp(count, size)
 
 
-def restore(folder: Path, database_url: str, blobs: FolderBlobs, clock: Clock) -> BackedUp:
+def restore(folder: Path, database_url: str, blobs: Blobs, clock: Clock) -> BackedUp:
     """
     Lay the backup in *folder* out as an empty node's data; every delivery then waits for a person.
 
@@ -66,7 +67,7 @@ def restore(folder: Path, database_url: str, blobs: FolderBlobs, clock: Clock) -
     for blob in embedded.blobs_named_by(copied):
         if not stored.path_of(blob).is_file():
             raise Malformed("the backup lacks an object that its database names", where="folder")
-        size += _copy(stored.path_of(blob), blobs.path_of(blob))
+        size += _bring_back(stored.path_of(blob), blobs, blob)
         count += 1
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     arriving = target.with_suffix(".arriving")
@@ -86,7 +87,16 @@ def _make_empty(folder: Path) -> None:
         raise Conflict("the folder holds something already", where="folder")
 
 
-def _copy(source: Path, target: Path) -> int:
+def _bring_back(source: Path, blobs: Blobs, blob: str) -> int:
+    """Keep the object of a backup like one that arrives, under the name it had."""
+    spooled = blobs.spool / f"{blob}.restored"
+    spooled.unlink(missing_ok=True)
+    size_bytes = _link_or_copy(source, spooled)
+    blobs.keep(spooled, blob)
+    return size_bytes
+
+
+def _link_or_copy(source: Path, target: Path) -> int:
     """Link where both lie on one file system, else copy and sync; an object never changes, so a link is as good."""
     try:
         os.link(source, target)

@@ -25,7 +25,6 @@ from bridge.errors import Conflict
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
 from bridge.store import events, orders, patients, reports, studies
-from bridge.store.blobs import FolderBlobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
 from bridge.store.registry import record_of
@@ -77,14 +76,13 @@ class _Placement(NamedTuple):
     waits_for: str = ""
 
 
-def file_report(tx: WriteTx, draft: ReportDraft, told: ReportNews, blobs: FolderBlobs) -> Filed:
+def file_report(tx: WriteTx, draft: ReportDraft, told: ReportNews) -> Filed:
     """
     Keep what *draft* says as a version of its report, and file that with its exam.
 
     What is about no exam of ours, and does not show that it is about one at all, is not kept: nobody is registered
-    and nothing is stored for a laboratory's result.
-    Raises: Conflict (AE 205), if the exam or the report is another patient's; Unavailable, if a document cannot be
-    stored.
+    and nothing is stored for a laboratory's result. Its documents are kept already, bytes before rows.
+    Raises: Conflict (AE 205), if the exam or the report is another patient's.
     """
     known = _version_before(tx, draft, told)
     placement = _placement(tx, draft.numbers, draft.patient, told)
@@ -95,8 +93,6 @@ def file_report(tx: WriteTx, draft: ReportDraft, told: ReportNews, blobs: Folder
         return Filed(notices=[Notice("I", "about no exam known here, kept in the journal alone", draft.where)])
     if known is not None and _same(known.content, draft.content) and _stays(known, placement):
         return Filed(known, notices=[Notice("I", "the report says so already, nothing changed", draft.where)])
-    for digest, content in draft.files.items():
-        blobs.keep_bytes(content, digest)
     return _keep(tx, known, draft, placement, told)
 
 

@@ -6,7 +6,7 @@ import shutil
 from datetime import datetime, timedelta
 
 from bridge.store import leases, worklist
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 
 _LEAD = "housekeeping"
@@ -26,7 +26,7 @@ def forget_finished_steps(store: Store, now: datetime) -> int:
         return worklist.forget_finished(tx, f"{now - _FINISHED_STAY:%Y%m%d%H%M%S}")
 
 
-def sweep_spool(blobs: FolderBlobs, age_secs: float, now: float) -> int:
+def sweep_spool(blobs: Blobs, age_secs: float, now: float) -> int:
     """Remove what arrived but was never kept, *age_secs* after it was last written to; return how many went."""
     leftovers = blobs.older_than(age_secs, now)
     for path in leftovers:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bridge.domain.identifiers import digest_of
 from bridge.domain.report import ReportDocument
 from bridge.errors import Unavailable
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 
 
-def read_document(blobs: FolderBlobs, document: ReportDocument) -> bytes:
+def read_document(blobs: Blobs, document: ReportDocument) -> bytes:
     """
     Return the bytes of *document*.
 

@@ -6,7 +6,7 @@ never refuses an object: it is kept, and what would leave is held.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -19,12 +19,12 @@ from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header, Instance, Spooled, Study
 from bridge.domain.waking import study_keys
-from bridge.errors import BridgeError, Conflict
+from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.store import audit, events, exam_checks, orders, studies
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -41,13 +41,31 @@ class _DecisionNeededError(Exception):
     """Something about a patient is to be decided, and the transaction does not hold the lock for it."""
 
 
+class _ComparisonNeededError(Exception):
+    """Whether the object *blob* says the same is to be known, which no transaction waits for: it may lie in a bucket."""
+
+    def __init__(self, blob: str) -> None:
+        super().__init__()
+        self.blob = blob
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """One object whose bytes are kept. same: blobs of objects held under its UID, and whether each holds the same."""
+
+    header: Header
+    instance: Instance
+    spooled: Spooled
+    same: dict[str, bool] = field(default_factory=dict)
+
+
 class InstanceReceiver:
     """Keeps what the DICOM listener, a disc or an upload brings. Thread-safe."""
 
     def __init__(
         self,
         store: Store,
-        blobs: FolderBlobs,
+        blobs: Blobs,
         clock: Clock,
         rules: ReconcileRules,
         destinations: Destinations,
@@ -70,37 +88,55 @@ class InstanceReceiver:
         header = datasets.read_header(spooled.path)
         datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         blob = self._blobs.keep(spooled.path, spooled.digest)
-        try:
-            conflict = self._commit(header, spooled, blob, may_decide=self._store.is_sqlite)
-        except _DecisionNeededError:
-            conflict = self._commit(header, spooled, blob, may_decide=True)
+        conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled))
         if conflict is not None:
             _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
             raise conflict
 
-    def _commit(self, header: Header, spooled: Spooled, blob: str, *, may_decide: bool) -> BridgeError | None:
+    def _settle(self, arrival: _Arrival) -> BridgeError | None:
+        """File one object, finding out between transactions what none of them waits for."""
+        may_decide = self._store.is_sqlite
+        while True:
+            try:
+                return self._commit(arrival, may_decide=may_decide)
+            except _DecisionNeededError:
+                may_decide = True
+            except _ComparisonNeededError as needed:
+                arrival.same[needed.blob] = self._is_same(needed.blob, arrival.instance.blob)
+
+    def _is_same(self, held: str, arrived: str) -> bool:
+        """Say whether two kept objects hold the same; what is damaged by now holds nothing."""
+        try:
+            with self._blobs.at_hand(held) as one, self._blobs.at_hand(arrived) as other:
+                return same_content(one, other)
+        except Unavailable as fault:
+            if fault.code != "object_damaged":
+                raise
+            return False
+
+    def _commit(self, arrival: _Arrival, *, may_decide: bool) -> BridgeError | None:
         """
         File one object in a transaction of its own.
 
         may_decide: take the lock that every identity decision holds, before any other, as everybody does: a study's
         later images, which change nothing about whose they are, need not wait for it.
-        Raises: _DecisionNeededError, with nothing stored, if there is something to decide without it.
+        Raises: _DecisionNeededError, with nothing stored, if there is something to decide without it;
+        _ComparisonNeededError, likewise.
         """
-        now = self._clock.now()
+        header = arrival.header
         uids = (header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid)
         with self._store.write() as tx:
             if may_decide:
                 lock(tx, "identity")
             lock(tx, *(f"{kind}:{uid}" for kind, uid in zip(("study", "series", "instance"), uids, strict=True)))
-            return self._file(tx, header, _instance(header, spooled, blob, now), spooled, may_decide=may_decide)
+            return self._file(tx, arrival, may_decide=may_decide)
 
-    def _file(
-        self, tx: WriteTx, header: Header, instance: Instance, spooled: Spooled, *, may_decide: bool
-    ) -> BridgeError | None:
+    def _file(self, tx: WriteTx, arrival: _Arrival, *, may_decide: bool) -> BridgeError | None:
         """File one object; return why it stays beside its study, None if it became part of it."""
+        header, instance, spooled = arrival.header, arrival.instance, arrival.spooled
         held = studies.instance_by_uid(tx, header.sop_instance_uid)
         study = studies.by_uid(tx, header.study_instance_uid)
-        conflict = self._conflict(tx, header, instance, held, study)
+        conflict = self._conflict(tx, arrival, held, study)
         if conflict is not None:
             studies.add_conflict(tx, header, instance, conflict.code, spooled.calling_ae_title)
             return conflict
@@ -123,23 +159,21 @@ class InstanceReceiver:
         self._follow(tx, study, header, spooled, now, is_new=is_new)
         return None
 
-    def _conflict(
-        self, tx: WriteTx, header: Header, instance: Instance, held: Instance | None, study: Study | None
-    ) -> Conflict | None:
-        series = studies.series_by_uid(tx, header.series_instance_uid)
+    def _conflict(self, tx: WriteTx, arrival: _Arrival, held: Instance | None, study: Study | None) -> Conflict | None:
+        series = studies.series_by_uid(tx, arrival.header.series_instance_uid)
         if series is not None and (study is None or series.study_key != study.key):
             return Conflict("the series belongs to another study", code="series_of_another_study")
         if held is None:
             return None
         if study is None or held.study_key != study.key or (series is not None and held.series_key != series.key):
             return Conflict("the instance is known under another study or series", code="instance_of_another_study")
-        if held.digest == instance.digest or self._say_the_same(held, instance):
+        if held.digest == arrival.instance.digest:
+            return None
+        if held.blob not in arrival.same:
+            raise _ComparisonNeededError(held.blob)
+        if arrival.same[held.blob]:
             return None
         return Conflict("the SOP Instance UID is taken by other content", code="duplicate_instance")
-
-    def _say_the_same(self, held: Instance, instance: Instance) -> bool:
-        with self._blobs.at_hand(held.blob) as one, self._blobs.at_hand(instance.blob) as other:
-            return same_content(one, other)
 
     def _follow(
         self, tx: WriteTx, study: Study, header: Header, spooled: Spooled, now: datetime, *, is_new: bool

@@ -150,6 +150,9 @@ class MessageReceiver:
         return build_ack(read_envelope(received.raw), fault, control_id=self._clock.new_id()[:20], at=self._clock.now())
 
     def _commit(self, readings: Sequence[_Reading], also: Callable[[WriteTx], None] = lambda tx: None) -> list[bytes]:
+        for reading in readings:
+            if reading.error is None and reading.mapped is not None:
+                self._applier.keep_documents(reading.mapped)
         with self._store.write() as tx:
             lock(tx, "identity")
             answers = [self._journal(tx, reading) for reading in readings]

@@ -22,7 +22,7 @@ from bridge.errors import Conflict, Malformed
 from bridge.flows.record_access import record_access
 from bridge.leaving.objects import LeavingObject
 from bridge.store import audit, overlays, studies, study_search
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 from bridge.store.study_search import StudyNarrowing
 
@@ -57,7 +57,7 @@ class _Chosen:
 class StudySearch:
     """Answers Study Root FIND and opens what GET and MOVE name. Thread-safe."""
 
-    def __init__(self, store: Store, blobs: FolderBlobs, clock: Clock, ae_title: str) -> None:
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock, ae_title: str) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock

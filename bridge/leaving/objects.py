@@ -12,7 +12,7 @@ from pathlib import Path
 from bridge.codecs.dicom.overlay import corrected_copy
 from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 
 MODIFYING_SYSTEM = "Imaging Bridge"
 
@@ -21,7 +21,7 @@ MODIFYING_SYSTEM = "Imaging Bridge"
 class LeavingObject:
     """One instance under its study's overlay, to be opened when it is sent; it may be opened again."""
 
-    blobs: FolderBlobs
+    blobs: Blobs
     instance: Instance
     overlay: Overlay
 

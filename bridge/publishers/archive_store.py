@@ -17,7 +17,7 @@ from bridge.outbox import enqueue
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.dicom_client import StoreResult, Target, store_files
 from bridge.store import events, overlays, publications, studies
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -51,7 +51,7 @@ class ArchiveStorePublisher:
         self,
         targets: Mapping[str, Target],
         calling_ae_title: str,
-        blobs: FolderBlobs,
+        blobs: Blobs,
     ) -> None:
         self._targets = dict(targets)
         self._calling_ae_title = calling_ae_title

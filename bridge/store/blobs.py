@@ -1,7 +1,7 @@
-"""Received objects on disk, named by their digest: bytes before row, and what was received is never edited.
+"""Received objects, named by their digest, in a folder or a bucket: bytes before row, and what was received is never edited.
 
-A spool file lies on the same file system as its final place, so that keeping it is: fsync, rename, fsync of the folder.
-fsync of the file alone loses the newest name when the power goes. No path is ever built from received text.
+In a folder a spool file lies on the same file system as its final place, so that keeping it is: fsync, rename, fsync of
+the folder. fsync of the file alone loses the newest name when the power goes. No path is built from received text.
 """
 
 from __future__ import annotations
@@ -11,17 +11,138 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from bridge.errors import Unavailable
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+CHUNK_BYTES = 1 << 20
+
+
+class Place(StrEnum):
+    """
+    Where an object lies. damaged: its bytes are not what was received, kept for a person to look at. swept: no row named
+    it; what turns out to be named after all is brought back, and is read there until then.
+    """
+
+    KEPT = "objects"
+    DAMAGED = "damaged"
+    SWEPT = "swept"
+
+
+# What a sweep took wrongly is read where it lies.
+_READ_FROM = (Place.KEPT, Place.SWEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """One object as its store lists it. moved_at: when it was written there last, or came to its place."""
+
+    blob: str
+    size_bytes: int
+    moved_at: datetime
+
+
+class Blobs(Protocol):
+    """
+    A store of objects; the same promises in a folder and in a bucket.
+
+    spool: a local folder where objects arrive, and where copies are made to leave. is_failing: it lost what it had taken;
+    nothing more is kept and the process ends. Every method may raise Unavailable, and ValueError for what is no digest.
+    """
+
+    spool: Path
+    is_failing: bool
+
+    def check_room(self, wanted_bytes: int = 0) -> None:
+        """Refuse before accepting when there is no room. Raises: Unavailable. Source: PS3.4 B.2.3 (A700)."""
+
+    def free_bytes(self) -> int:
+        """Return the room left on the local disk above the low-water mark, never below 0."""
+        ...
+
+    def keep(self, spooled: Path, digest: str) -> str:
+        """
+        Make *spooled* durable under its digest and return the blob's name; the spool file is gone afterwards.
+
+        digest: SHA-256 of the file, hexadecimal. Raises: Unavailable; nothing is kept then.
+        """
+        ...
+
+    def keep_bytes(self, content: bytes, digest: str) -> str:
+        """Make *content* durable under its digest and return the blob's name. Raises: Unavailable; nothing is kept then."""
+        ...
+
+    def at_hand(self, blob: str) -> AbstractContextManager[Path]:
+        """
+        Yield a local file of *blob* to read, never to write; it may be gone once the block ends.
+
+        Raises: Unavailable, "object_damaged" if it is not there as it was received.
+        """
+        ...
+
+    def read(self, blob: str, place: Place = Place.KEPT) -> Iterator[bytes]:
+        """Return the bytes that lie in the store now, past any cache. Raises: FileNotFoundError; OSError, if unreadable."""
+        ...
+
+    def listed(self, place: Place) -> Iterator[Lying]:
+        """Return what lies at *place*."""
+        ...
+
+    def move(self, blob: str, source: Place, target: Place) -> None:
+        """Put *blob* elsewhere, over what lies there. Raises: FileNotFoundError, if it is not at *source*."""
+        ...
+
+    def drop(self, blob: str, place: Place) -> None:
+        """Remove *blob* from *place*, if it is there."""
+        ...
+
+    def probe(self) -> None:
+        """Write and read something that means nothing. Raises: Unavailable, if the store as a whole is not there."""
+
+    def older_than(self, age_secs: float, now: float) -> list[Path]:
+        """Return local files that nobody has written to for *age_secs*: left by a crash; now: seconds since the epoch."""
+        ...
+
+
+def check_name(blob: str) -> str:
+    """Return *blob*. Raises: ValueError, if it is no digest: a name from outside never becomes a path or a key."""
+    if not _DIGEST.fullmatch(blob):
+        raise ValueError("not a blob's name")
+    return blob
+
+
+def check_free(folder: Path, low_water_bytes: int, wanted_bytes: int) -> None:
+    """Raises: Unavailable, if the disk of *folder* would have less than *low_water_bytes* left."""
+    if _free(folder) < low_water_bytes + wanted_bytes:
+        raise Unavailable("the disk is full", code="disk_full")
+
+
+def free_above(folder: Path, low_water_bytes: int) -> int:
+    """Return the free bytes of *folder*'s disk above the mark, never below 0."""
+    return max(0, _free(folder) - low_water_bytes)
+
+
+def damaged() -> Unavailable:
+    """Return what a reader is told of an object that is not there as it was received."""
+    return Unavailable("the object is damaged or missing", code="object_damaged")
+
+
+def disk_fault(fault: OSError) -> Unavailable:
+    """Return what a writer is told of a disk that did not take its bytes."""
+    if fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return Unavailable("the disk is full", code="disk_full")
+    return Unavailable("the disk is failing", code="disk_failing")
 
 
 class FolderBlobs:
     """
-    A folder of objects: `objects/ab/<sha-256>` kept, `spool/` still arriving.
+    A folder of objects: `objects/ab/<sha-256>` kept, `spool/` still arriving; `damaged/` and `swept/` beside them.
 
     low_water_bytes: with less free than this, nothing new is begun (C-STORE 0xA700) while rows can still be written.
     is_failing: the disk lost a write it had taken; a later fsync would say that all is well, so nothing more is kept and
@@ -31,10 +152,10 @@ class FolderBlobs:
     def __init__(self, folder: Path, *, low_water_bytes: int = 64 << 20) -> None:
         self.folder = folder
         self.spool = folder / "spool"
-        self._objects = folder / "objects"
+        self._objects = folder / Place.KEPT
         self._low_water_bytes = low_water_bytes
         self.is_failing = False
-        for place in (self.spool, self._objects):
+        for place in (self.spool, *(folder / one for one in Place)):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_fan()
 
@@ -46,9 +167,11 @@ class FolderBlobs:
         """
         if self.is_failing:
             raise Unavailable("the disk is failing", code="disk_failing")
-        free = os.statvfs(self.folder)
-        if free.f_bavail * free.f_frsize < self._low_water_bytes + wanted_bytes:
-            raise Unavailable("the disk is full", code="disk_full")
+        check_free(self.folder, self._low_water_bytes, wanted_bytes)
+
+    def free_bytes(self) -> int:
+        """Return the room left above the low-water mark, never below 0."""
+        return free_above(self.folder, self._low_water_bytes)
 
     def keep(self, spooled: Path, digest: str) -> str:
         """
@@ -59,7 +182,7 @@ class FolderBlobs:
         """
         target = self.path_of(digest)
         try:
-            if target.exists():
+            if _touch(target, spooled.stat().st_size):
                 self._sync(target.parent)
                 spooled.unlink(missing_ok=True)
                 return digest
@@ -67,7 +190,7 @@ class FolderBlobs:
             os.replace(spooled, target)
             self._sync(target.parent)
         except OSError as fault:
-            raise _unavailable(fault) from fault
+            raise disk_fault(fault) from fault
         return digest
 
     def keep_bytes(self, content: bytes, digest: str) -> str:
@@ -77,19 +200,66 @@ class FolderBlobs:
             with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as spooled:
                 spooled.write(content)
         except OSError as fault:
-            raise _unavailable(fault) from fault
+            raise disk_fault(fault) from fault
         return self.keep(Path(spooled.name), digest)
 
     def path_of(self, blob: str) -> Path:
         """Return where *blob* lies. Raises: ValueError, if it is no digest: a name from outside never becomes a path."""
-        if not _DIGEST.fullmatch(blob):
-            raise ValueError("not a blob's name")
-        return self._objects / blob[:2] / blob
+        return self._at(blob, Place.KEPT)
 
     @contextmanager
     def at_hand(self, blob: str) -> Iterator[Path]:
-        """Yield a file of *blob* to read, never to write; it may be gone once the block ends. Raises: ValueError."""
-        yield self.path_of(blob)
+        """Yield the file of *blob*, as it lies there. Raises: Unavailable, if it does not."""
+        found = next((path for place in _READ_FROM if (path := self._at(blob, place)).is_file()), None)
+        if found is None:
+            raise damaged()
+        yield found
+
+    def read(self, blob: str, place: Place = Place.KEPT) -> Iterator[bytes]:
+        """Return the bytes of *blob* in chunks. Raises: FileNotFoundError; OSError, if they cannot be read."""
+        with self._at(blob, place).open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    def listed(self, place: Place) -> Iterator[Lying]:
+        """Return what lies at *place*, folder by folder; what goes meanwhile is passed over."""
+        folder = self.folder / place
+        for part in sorted(folder.iterdir()) if place == Place.KEPT else [folder]:
+            for entry in os.scandir(part):
+                with suppress(FileNotFoundError):
+                    found = entry.stat(follow_symlinks=False)
+                    moved_at = datetime.fromtimestamp(found.st_mtime, UTC)
+                    yield Lying(entry.name, found.st_size, moved_at)
+
+    def move(self, blob: str, source: Place, target: Place) -> None:
+        """Rename *blob* to its other place. Raises: FileNotFoundError; Unavailable."""
+        old, new = self._at(blob, source), self._at(blob, target)
+        try:
+            os.utime(old)
+            os.replace(old, new)
+            self._sync(new.parent)
+            self._sync(old.parent)
+        except FileNotFoundError:
+            raise
+        except OSError as fault:
+            raise disk_fault(fault) from fault
+
+    def drop(self, blob: str, place: Place) -> None:
+        """Remove *blob* from *place*, if it is there."""
+        self._at(blob, place).unlink(missing_ok=True)
+
+    def _at(self, blob: str, place: Place) -> Path:
+        name = check_name(blob)
+        return self._objects / name[:2] / name if place == Place.KEPT else self.folder / place / name
+
+    def probe(self) -> None:
+        """Write and remove a file, beside the folders that are there from the first start on. Raises: Unavailable."""
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._objects / "ff") as file:
+                file.write(b"imaging-bridge")
+                file.flush()
+        except OSError as fault:
+            raise disk_fault(fault) from fault
 
     def older_than(self, age_secs: float, now: float) -> list[Path]:
         """Return spool files that nobody has written to for *age_secs*; now: seconds since the epoch."""
@@ -112,15 +282,23 @@ class FolderBlobs:
             _sync(folder)
 
 
+def _touch(target: Path, size_bytes: int) -> bool:
+    """Say whether *target* is there whole, and make it look new, so that no sweep takes it for left over meanwhile."""
+    try:
+        os.utime(target)
+        return target.stat().st_size == size_bytes
+    except FileNotFoundError:
+        return False
+
+
+def _free(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _unavailable(fault: OSError) -> Unavailable:
-    if fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return Unavailable("the disk is full", code="disk_full")
-    return Unavailable("the disk is failing", code="disk_failing")

@@ -6,7 +6,7 @@ from flask import Response
 
 from bridge.domain.report import ReportDocument
 from bridge.errors import Unavailable
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.web.access import services
 
 _ENDINGS = {
@@ -21,7 +21,7 @@ _ENDINGS = {
 }
 
 
-def blobs() -> FolderBlobs:
+def blobs() -> Blobs:
     """Return where documents are kept. Raises: Unavailable, where this process serves none."""
     found = services().blobs
     if found is None:

@@ -29,7 +29,7 @@ from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.pictures.gallery import Pictures
 from bridge.settings import Settings
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 from bridge.store.listings.worklists import WorklistRow
 
@@ -233,7 +233,7 @@ class WebServices:
     store: Store
     clock: Clock
     flows: WebFlows
-    blobs: FolderBlobs | None = None
+    blobs: Blobs | None = None
     search: StudySearch | None = None
     pictures: Pictures | None = None
     workitems: WorkitemServices | None = None

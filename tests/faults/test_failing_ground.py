@@ -124,6 +124,7 @@ def test_a_full_disk_refuses_what_it_cannot_keep_answers_the_worklist_and_recove
     small_disk: Path, tmp_path: Path
 ) -> None:
     bridge = f'data = "{small_disk / "data"}"\nmappings = "{ROOT / "samples" / "mappings"}"\ntime_zone = "UTC"'
+    bridge += "\n[store]\nlow_water_mb = 64"
     large = adt(
         PLAIN, control_id="LARGE", extra="OBX|1|ED|PDF^Report||^AP^PDF^Base64^" + "QUJD" * (2 << 20) + "||||||F\r"
     )
