@@ -5,7 +5,19 @@ from __future__ import annotations
 import click
 
 from bridge import __version__
-from bridge.commands import accounts, clients, keeping, mapping, merges, ordering, records, replaying, running, worklist
+from bridge.commands import (
+    accounts,
+    clients,
+    keeping,
+    mapping,
+    merges,
+    ordering,
+    records,
+    replaying,
+    routing,
+    running,
+    worklist,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +37,7 @@ for _command in (
     records.exam,
     replaying.replay,
     records.deliveries,
+    routing.routes_command,
     records.mismatches,
     merges.merges_command,
     accounts.user,

@@ -7,12 +7,14 @@ from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.order_notice import Route
+from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
+from bridge.publishers.forwarding import Ways
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.order_owed import Answerable
@@ -30,9 +32,8 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     ehrs = {server.name: _ehr(server, house) for server in settings.fhir.servers}
     chart = {s.name: ehrs[s.name] for s in settings.fhir.servers if "ImagingStudy" in s.publish}
     claims = {s.name: ehrs[s.name] for s in settings.fhir.servers if "Claim" in s.publish}
-    archives = {
-        peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if "archive" in peer.roles
-    }
+    places = {one.ae_title: one for one in settings.dicom.peers if one.ae_title in house.places.known}
+    archives = {title: archive_target(settings, peer) for title, peer in places.items()}
     publishing = PublishingHouse(settings.time_zone, settings.identity.system_of)
     quiet = timedelta(seconds=settings.publish.study_quiet_secs)
     heard = {peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if peer.forward_mpps}
@@ -40,10 +41,17 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
-        ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs),
+        ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, _ways(house)),
         OrderStatusPublisher(told, quiet),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
     ]
+
+
+def _ways(house: House) -> Ways:
+    limits = {one.ae_title: one.sends for one in house.settings.dicom.peers}
+    quiet = timedelta(seconds=house.settings.publish.forward_quiet_secs)
+    hours = {name: read_hours(sends.between) for name, sends in limits.items() if sends.between}
+    return Ways(house.routes, quiet, hours)
 
 
 def order_poll(house: House) -> OrderPoll:

@@ -18,6 +18,7 @@ _log = structlog.get_logger(__name__)
 
 _LEAD_SECS = 60
 _TICK_SECS = 20
+_ROUTES_SECS = 5
 _SWEEP_MINUTES = 15
 _TRIM_MINUTES = 5
 _LEFTOVER_SECS = 3600.0
@@ -31,6 +32,7 @@ class Housekeeping:
         self._leads = False
         self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         self._scheduler.add_job(self._take_lead, "interval", seconds=_TICK_SECS, next_run_time=house.clock.now())
+        self._scheduler.add_job(self._follow_routes, "interval", seconds=_ROUTES_SECS, next_run_time=house.clock.now())
         self._scheduler.add_job(self._sweep, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
@@ -49,6 +51,14 @@ class Housekeeping:
         except BridgeError as fault:
             self._leads = False
             _log.warning("lead_not_taken", code=fault.code)
+
+    def _follow_routes(self) -> None:
+        """Every worker does: what is queued twice is queued once."""
+        try:
+            if looked_at := self._house.route_follower.follow():
+                _log.info("routes_followed", studies=looked_at)
+        except BridgeError as fault:
+            _log.warning("routes_not_followed", code=fault.code)
 
     def _sweep(self) -> None:
         if self._leads:

@@ -10,14 +10,15 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from bridge.device_section import Modality, WorklistSection
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
+from bridge.remote_sections import Auth, DicomwebSection, NoAuth, SendSection
 from bridge.sections import AETitle, Hl7Section, Network, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
 
@@ -55,6 +56,7 @@ class Peer(Section):
     A configured DICOM remote. host, port: where it listens; its own calls must come from host, or from one of the
     networks in from. aliases: other titles it calls with, from the same places. charset: what the device can read, "" to
     follow its query. worklist: what it is shown. unbound: may also see unbound studies.
+    sends: how studies go there. notify: is told which studies can be retrieved here.
     forward_mpps: is told what devices report (MPPS). lenient_mpps: its own reports may lack what the standard requires.
     """
 
@@ -68,6 +70,8 @@ class Peer(Section):
     worklist: WorklistSection = WorklistSection()
     unbound: bool = False
     tls: bool = False
+    sends: SendSection = SendSection()
+    notify: bool = False
     forward_mpps: bool = False
     lenient_mpps: bool = False
     from_networks: tuple[Network, ...] = Field(default=(), alias="from")
@@ -122,35 +126,6 @@ class HttpSection(Section):
     idle_minutes: int = Field(default=15, ge=1)
 
 
-class NoAuth(Section):
-    kind: Literal["none"] = "none"
-
-
-class BasicAuth(Section):
-    kind: Literal["basic"]
-    username: str
-    password: SecretStr
-
-
-class BearerAuth(Section):
-    kind: Literal["bearer"]
-    token: SecretStr
-
-
-class SmartBackendAuth(Section):
-    """SMART Backend Services. key: a PEM file with the private key. Source: HL7 SMART App Launch 2, backend services."""
-
-    kind: Literal["smart-backend"]
-    client_id: str
-    key: Path
-    scope: str = "system/*.cruds"
-    token_url: str = ""
-    key_id: str = ""
-
-
-Auth = Annotated[NoAuth | BasicAuth | BearerAuth | SmartBackendAuth, Field(discriminator="kind")]
-
-
 class OrdersPoll(Section):
     """
     How orders are fetched from a server that does not push them. query: narrows what is asked for, as in an address.
@@ -192,9 +167,13 @@ class Payer(Section):
 
 
 class PublishSection(Section):
-    """study_quiet_secs: without an MPPS, no new image for this long means complete."""
+    """
+    study_quiet_secs: without an MPPS, no new image for this long means complete. forward_quiet_secs: archives are sent a
+    study once no image of it came for so long, or what is here after fifteen times as long.
+    """
 
     study_quiet_secs: float = Field(default=20, ge=0)
+    forward_quiet_secs: float = Field(default=2, ge=0)
 
 
 class Authority(Section):
@@ -253,9 +232,15 @@ class Settings(Section):
     dicom: DicomSection = DicomSection()
     http: HttpSection = HttpSection()
     fhir: FhirSection = FhirSection()
+    dicomweb: DicomwebSection = DicomwebSection()
     payers: tuple[Payer, ...] = ()
     publish: PublishSection = PublishSection()
     identity: IdentitySection = IdentitySection()
+
+    @model_validator(mode="after")
+    def _each_place_once(self) -> Self:
+        each_once((*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers)), str)
+        return self
 
     @property
     def database_url(self) -> str:

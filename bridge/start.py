@@ -59,6 +59,7 @@ def _collect_faults(house: House) -> None:
         lambda: house.mappings,
         lambda: house.rules,
         lambda: house.devices,
+        lambda: house.routes,
     )
     for load in loads:
         try:

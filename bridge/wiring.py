@@ -37,6 +37,7 @@ from bridge.flows.explain_worklist import Explainer
 from bridge.flows.find_workitem import Ground as WorkitemGround
 from bridge.flows.import_orders import ListQueue, OrderLists
 from bridge.flows.link_exam import ExamLinks
+from bridge.flows.live_routes import LiveRoutes, Places
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_journal import JournalReader
@@ -46,6 +47,7 @@ from bridge.flows.receive_message import MessageReceiver
 from bridge.flows.record_performed_step import PerformedStepRecorder
 from bridge.flows.reload_mappings import LiveMappings, MappingWatch
 from bridge.flows.replay_messages import ReplayQueue
+from bridge.flows.route_studies import HandSender, RouteFollower
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.device_presets import load_presets
@@ -60,6 +62,7 @@ from bridge.settings import Peer, Settings
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 
+_TAKES_STUDIES = frozenset({"viewer", "referrer"})
 ROLES = ("hl7", "dicom", "web", "worker")
 # Of its 108 bytes in Linux and 104 elsewhere.
 _LONGEST_SOCKET_NAME = 100
@@ -154,11 +157,36 @@ class House:
         return Destinations(
             studies=tuple(one.name for one in servers if "ImagingStudy" in one.publish),
             claims=tuple(one.name for one in servers if "Claim" in one.publish),
-            archives=tuple(one.ae_title for one in self.settings.dicom.peers if "archive" in one.roles),
+            archives=self.places.archives,
+            routing=self.routes,
             notices=tuple(NoticeDestination(one.name, one.sites) for one in self.settings.hl7.destinations),
             performed_steps=tuple(one.ae_title for one in self.settings.dicom.peers if one.forward_mpps),
             study_quiet=timedelta(seconds=self.settings.publish.study_quiet_secs),
         )
+
+    @cached_property
+    def places(self) -> Places:
+        """Where studies can be sent."""
+        peers = self.settings.dicom.peers
+        return Places(
+            tuple(one.ae_title for one in peers if "archive" in one.roles),
+            tuple(
+                one.ae_title for one in peers if "archive" not in one.roles and _TAKES_STUDIES.intersection(one.roles)
+            ),
+        )
+
+    @cached_property
+    def routes(self) -> LiveRoutes:
+        """The routes in use. Raises: Misconfigured, with every fault of their file."""
+        return LiveRoutes(shipped_mappings(), self.settings.bridge.mappings, self.places, self.settings.time_zone)
+
+    @cached_property
+    def hand_sender(self) -> HandSender:
+        return HandSender(self.store, self.clock, self.places)
+
+    @cached_property
+    def route_follower(self) -> RouteFollower:
+        return RouteFollower(self.store, self.clock, self.destinations, self.routes)
 
     @cached_property
     def defaults(self) -> Defaults:

@@ -5,13 +5,15 @@ Whoever changes a binding calls one of these in the same transaction; nothing el
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.domain.claim import AttachmentState
+from bridge.domain.routing import Routing
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
-from bridge.outbox.enqueue import ARCHIVE, CLAIM, IMAGING_STUDY, ORDER_STATUS, PERFORMED_STEP, Work
+from bridge.outbox.enqueue import ARCHIVE, AVAILABILITY, CLAIM, IMAGING_STUDY, ORDER_STATUS, PERFORMED_STEP, Work
 from bridge.store import (
     authorizations,
     decisions,
@@ -22,6 +24,7 @@ from bridge.store import (
     patients,
     performed,
     publications,
+    route_facts,
 )
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
@@ -40,13 +43,18 @@ class NoticeDestination:
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Who gets what, by name. studies, claims: FHIR servers; archives, performed_steps: AE titles; notices: HL7 destinations."""
+    """
+    Who gets what, by name. studies, claims: FHIR servers; archives: AE titles and DICOMweb servers; notices: HL7
+    destinations; performed_steps, notified: AE titles. routing: the routes in use by now, None where there are none.
+    """
 
     studies: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
     notices: tuple[NoticeDestination, ...] = ()
     performed_steps: tuple[str, ...] = ()
+    notified: tuple[str, ...] = ()
+    routing: Callable[[], Routing] | None = None
     study_quiet: timedelta = timedelta(seconds=20)
 
 
@@ -55,8 +63,10 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
     held_reason = "" if study.is_bound else _why_held(study)
     for server in to.studies:
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at, at + to.study_quiet, held_reason)
-    for archive in to.archives:
-        enqueue.enqueue(tx, _work(ARCHIVE, archive, study), at, at + _ARCHIVE_GATHERS, held_reason)
+    for place, urgency in _ways(tx, study, to).items():
+        enqueue.enqueue(tx, _work(ARCHIVE, place, study, urgency), at, at + _ARCHIVE_GATHERS, held_reason)
+    for place in to.notified:
+        enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at, at + to.study_quiet, held_reason)
     if study.order_key is not None:
         order_moved(tx, study.order_key, to, at, at + to.study_quiet)
 
@@ -68,13 +78,26 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
         enqueue.release_performed_step(tx, sop_instance_uid, at)
     for server in to.studies:
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at)
-    for archive in to.archives:
-        enqueue.enqueue(tx, _work(ARCHIVE, archive, study), at)
+    study_routed(tx, study, to, at)
+    for place in to.notified:
+        enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
     if study.order_key is not None:
         order_moved(tx, study.order_key, to, at)
     _correct_notices(tx, study, at)
     _recheck_attachments(tx, study, to, at)
     _flag_archived(tx, study, at)
+
+
+def study_routed(tx: WriteTx, study: Study, to: Destinations, at: datetime, skipped: Collection[str] = ()) -> None:
+    """Where a bound study goes may be another place than before: whoever is to get it, or has it, is looked at again."""
+    for place, urgency in _all_ways(tx, study, to).items():
+        if place not in skipped:
+            enqueue.enqueue(tx, _work(ARCHIVE, place, study, urgency), at)
+
+
+def study_sent(tx: WriteTx, study: Study, place: str, at: datetime) -> None:
+    """A person sends a bound study somewhere."""
+    enqueue.enqueue(tx, _work(ARCHIVE, place, study), at)
 
 
 def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
@@ -163,8 +186,30 @@ def _bindings_to_others(tx: WriteTx, study: Study) -> set[int]:
     }
 
 
-def _work(topic: str, destination: str, study: Study) -> Work:
-    return Work(topic, destination, study.study_instance_uid, study_key=study.key)
+def _ways(tx: WriteTx, study: Study, to: Destinations) -> dict[str, int]:
+    """Return where a new image goes, and how urgently; without routes nothing is read for it but what people sent."""
+    routing = to.routing() if to.routing is not None else None
+    places = dict.fromkeys(to.archives, 0)
+    if routing is not None and routing.routes.routes:
+        places = _ranks(routing, tx, study)
+    return dict.fromkeys(route_facts.sent_by_hand(tx, study.key), 0) | places
+
+
+def _all_ways(tx: WriteTx, study: Study, to: Destinations) -> dict[str, int]:
+    """Return where a study goes by now, and who has something of it: theirs may have to be corrected."""
+    places = dict.fromkeys(to.archives, 0) if to.routing is None else _ranks(to.routing(), tx, study)
+    return dict.fromkeys(route_facts.receivers(tx, study.key), 0) | places
+
+
+def _ranks(routing: Routing, tx: WriteTx, study: Study) -> dict[str, int]:
+    ranks: dict[str, int] = {}
+    for leg in routing.legs(route_facts.of_study(tx, study)):
+        ranks[leg.destination] = max(leg.rank, ranks.get(leg.destination, leg.rank))
+    return ranks
+
+
+def _work(topic: str, destination: str, study: Study, urgency: int = 0) -> Work:
+    return Work(topic, destination, study.study_instance_uid, study_key=study.key, urgency=urgency)
 
 
 def _notice(destination: str, order_key: int) -> Work:

@@ -43,8 +43,8 @@ def claim(tx: WriteTx, lane: Lane, owner: str, now: datetime, lease: timedelta) 
     """
     Take the delivery of *lane* that has been due the longest, None if there is none.
 
-    One whose lease ended comes back first of all, as a new attempt: its process died or lost its lease. A delivery never
-    starts while another one of the same work is in flight.
+    One whose lease ended comes back first of all, as a new attempt: its process died or lost its lease; then the most
+    urgent ones. A delivery never starts while another one of the same work is in flight.
     """
     in_flight = deliveries.alias("in_flight")
     blocked = exists().where(
@@ -57,7 +57,7 @@ def claim(tx: WriteTx, lane: Lane, owner: str, now: datetime, lease: timedelta) 
     row = tx.execute(
         select(deliveries.c.key)
         .where(deliveries.c.topic == lane[0], deliveries.c.destination == lane[1], _is_due(now), free)
-        .order_by(deliveries.c.state.desc(), deliveries.c.next_at, deliveries.c.key)
+        .order_by(deliveries.c.state.desc(), deliveries.c.urgency.desc(), deliveries.c.next_at, deliveries.c.key)
         .limit(1)
         .with_for_update(skip_locked=True, of=deliveries)
     ).first()

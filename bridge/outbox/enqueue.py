@@ -15,6 +15,7 @@ CLAIM = "claim"
 ARCHIVE = "archive"
 ORDER_STATUS = "order_status"
 PERFORMED_STEP = "performed_step"
+AVAILABILITY = "availability"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Work:
 
     topic: which publisher. destination: the server's name or the archive's AE title. order_of: work with the same one
     never overtakes itself (a Study Instance UID, "attachment:7", "order:7",
-    a performed step's SOP Instance UID). The keys say what it is about.
+    a performed step's SOP Instance UID). The keys say what it is about. urgency: the higher goes first.
     """
 
     topic: str
@@ -33,6 +34,7 @@ class Work:
     study_key: int | None = None
     order_key: int | None = None
     attachment_key: int | None = None
+    urgency: int = 0
 
 
 def enqueue(tx: WriteTx, work: Work, at: datetime, next_at: datetime | None = None, held_reason: str = "") -> None:
@@ -54,6 +56,7 @@ def enqueue(tx: WriteTx, work: Work, at: datetime, next_at: datetime | None = No
             attachment_key=work.attachment_key,
             next_at=next_at or at,
             held_reason=held_reason,
+            urgency=work.urgency,
         ),
         at,
     )
@@ -157,4 +160,5 @@ def _work_of(delivery: Delivery) -> Work:
         study_key=delivery.study_key,
         order_key=delivery.order_key,
         attachment_key=delivery.attachment_key,
+        urgency=delivery.urgency,
     )

@@ -16,7 +16,8 @@ from bridge.leaving.objects import LeavingObject
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.dicom_client import StoreResult, Target, store_files
-from bridge.store import events, overlays, publications, studies
+from bridge.publishers.forwarding import Owed, Ways, owed_now
+from bridge.store import events, publications
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
@@ -29,6 +30,8 @@ class ArchiveParcel(Parcel):
 
     instances: tuple[Instance, ...]
     overlay: Overlay
+    later: datetime | None = None
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +55,26 @@ class ArchiveStorePublisher:
         targets: Mapping[str, Target],
         calling_ae_title: str,
         blobs: Blobs,
+        ways: Ways | None = None,
     ) -> None:
         self._targets = dict(targets)
         self._calling_ae_title = calling_ae_title
         self._blobs = blobs
+        self._ways = ways or Ways()
 
     @property
     def destinations(self) -> tuple[str, ...]:
         return tuple(self._targets)
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> ArchiveParcel | NotYet | Hold | Nothing:
-        """Collect what the archive has not got with the present binding."""
-        if delivery.study_key is None:
-            return Nothing("it names no study")
-        contents = studies.contents(tx, delivery.study_key)
-        study = contents.study
-        if not study.is_bound:
-            return Hold("the study is not bound to a patient")
-        overlay = overlays.current(tx, study)
-        owed = set(publications.owed_instances(tx, study.key, delivery.destination, overlay.since))
-        instances = tuple(one for group in contents.instances.values() for one in group if one.key in owed)
-        if not instances:
-            return Nothing("the archive has everything")
-        return ArchiveParcel(delivery, study.key, study.binding_version, instances, overlay)
+        """Collect what the place has not got with the present binding, as far as the routes send it there by now."""
+        owed = owed_now(tx, delivery, self._ways, now)
+        if not isinstance(owed, Owed):
+            return owed
+        study = owed.contents.study
+        return ArchiveParcel(
+            delivery, study.key, study.binding_version, owed.instances, owed.overlay, owed.later, owed.rank
+        )
 
     def send(self, parcel: ArchiveParcel, still_wanted: StillWanted) -> ArchiveReceipt:
         """Send what is owed; an answer for each object is an answer, also when some are refused."""
@@ -92,6 +92,8 @@ class ArchiveStorePublisher:
         if study_key is None:
             raise AssertionError("an archive parcel is about a study")
         taken = [(key, status, at) for key, status in receipt.taken]
+        if parcel.later is not None:
+            enqueue.look_again(tx, parcel.delivery, at, parcel.later)
         publications.put_forwards(tx, study_key, parcel.delivery.destination, parcel.binding_version, taken)
         if receipt.fault is None and not receipt.held:
             self._tell(tx, parcel.delivery, receipt.detail, at)

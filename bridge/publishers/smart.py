@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, RSAKey
 from bridge.clock import Clock
 from bridge.errors import Misconfigured, Refused, Unavailable
 from bridge.publishers.http_answer import Limits, exchange
-from bridge.settings import Auth, BasicAuth, BearerAuth, SmartBackendAuth
+from bridge.remote_sections import Auth, BasicAuth, BearerAuth, SmartBackendAuth
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_LIFE = timedelta(minutes=4)

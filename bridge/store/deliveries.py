@@ -66,6 +66,7 @@ class Delivery:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     settled_at: datetime | None = None
+    urgency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +131,6 @@ def counts(tx: ReadTx) -> dict[tuple[str, str, str], int]:
         .group_by(deliveries.c.topic, deliveries.c.destination, deliveries.c.state)
     )
     return {(row[0], row[1], row[2]): int(row[3]) for row in rows}
-
-
-def oldest_due_at(tx: ReadTx, now: datetime) -> datetime | None:
-    """Return when the delivery that is overdue the longest was due, None if none is."""
-    return tx.execute(
-        select(deliveries.c.next_at)
-        .where(deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.next_at <= now)
-        .order_by(deliveries.c.next_at)
-        .limit(1)
-    ).scalar()
 
 
 def waiting(tx: ReadTx, topic: str, destination: str, order_of: str) -> Delivery | None:

@@ -107,6 +107,14 @@ def owed_instances(tx: ReadTx, study_key: int, destination: str, since: int) -> 
     return list(rows.scalars())
 
 
+def had_instances(tx: ReadTx, study_key: int, destination: str) -> set[int]:
+    """Return the keys of the instances that *destination* was sent, with whatever binding."""
+    wanted = select(forwards.c.instance_key).where(
+        forwards.c.study_key == study_key, forwards.c.destination == destination
+    )
+    return set(tx.execute(wanted).scalars())
+
+
 def put_forwards(
     tx: WriteTx, study_key: int, destination: str, binding_version: int, sent: Iterable[tuple[int, str, datetime]]
 ) -> None:

@@ -1063,6 +1063,8 @@ deliveries = Table(
     Column("state", Text, nullable=False),
     _count("attempts"),
     Column("next_at", Instant, nullable=False),
+    # Of those that are due for one place the highest goes first.
+    _count("urgency"),
     _text("lease_owner"),
     Column("lease_until", Instant),
     _count("fence"),
@@ -1167,6 +1169,46 @@ commitment_requests = Table(
     Column("reported_at", Instant),
     UniqueConstraint("ae_title", "transaction_uid", "digest"),
     Index("ix_commitment_requests_open", "key", **_only(text("verified_at IS NULL"))),
+)
+
+# Where a person sent a study besides where the routes send it.
+sends_by_hand = Table(
+    "sends_by_hand",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("destination", Text, nullable=False),
+    _text("asked_by"),
+    Column("asked_at", Instant, nullable=False),
+    UniqueConstraint("study_key", "destination"),
+)
+
+# What archives say they have, by their availability notes: known of, not stored here. Source: PS3.4 R.3.2.
+available_copies = Table(
+    "available_copies",
+    metadata,
+    _key(),
+    Column("archive", Text, nullable=False),
+    Column("study_instance_uid", Text, nullable=False, index=True),
+    _text("series_instance_uid"),
+    Column("sop_instance_uid", Text, nullable=False),
+    _text("sop_class_uid"),
+    _text("instance_availability"),
+    _text("retrieve_ae_title"),
+    Column("noted_at", Instant, nullable=False),
+    UniqueConstraint("archive", "sop_instance_uid"),
+)
+
+# What each peer was told last of a study's availability: a digest of the instances.
+availability_told = Table(
+    "availability_told",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("destination", Text, nullable=False),
+    _text("said"),
+    Column("told_at", Instant, nullable=False),
+    UniqueConstraint("study_key", "destination"),
 )
 
 # What each HL7 destination was told last of an order, under subject "status", and of each of its studies, under its UID.

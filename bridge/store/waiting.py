@@ -27,6 +27,7 @@ _WAITING_COLUMNS = (
     "next_at",
     "held_reason",
     "hold_kind",
+    "urgency",
     "created_at",
     "updated_at",
 )
@@ -39,6 +40,7 @@ def _add_or_merge(statement: Any) -> Prepared:
     freed = and_(for_identity, said.state == DeliveryState.PENDING.value)
     earlier = and_(old.state == DeliveryState.PENDING.value, old.attempts == 0, said.next_at < old.next_at)
     other_reason = and_(for_identity, said.held_reason != old.held_reason)
+    more_urgent = said.urgency > old.urgency
     merged = statement.on_conflict_do_update(
         index_elements=["topic", "destination", "order_of"],
         index_where=_WAITING_INDEX,
@@ -47,9 +49,10 @@ def _add_or_merge(statement: Any) -> Prepared:
             "next_at": case((or_(freed, earlier), said.next_at), else_=old.next_at),
             "held_reason": case((for_identity, said.held_reason), else_=old.held_reason),
             "hold_kind": case((for_identity, said.hold_kind), else_=old.hold_kind),
+            "urgency": case((more_urgent, said.urgency), else_=old.urgency),
             "updated_at": said.updated_at,
         },
-        where=or_(freed, earlier, other_reason),
+        where=or_(freed, earlier, other_reason, more_urgent),
     )
     return Prepared(merged, _WAITING_COLUMNS)
 
@@ -72,6 +75,7 @@ class Waiting:
     attachment_key: int | None
     next_at: datetime
     held_reason: str = ""
+    urgency: int = 0
 
 
 def add_or_merge(tx: WriteTx, new: Waiting, at: datetime) -> None:
@@ -89,6 +93,7 @@ def add_or_merge(tx: WriteTx, new: Waiting, at: datetime) -> None:
         next_at=new.next_at,
         held_reason=new.held_reason,
         hold_kind=(HoldKind.IDENTITY if new.held_reason else HoldKind.NONE).value,
+        urgency=new.urgency,
         created_at=at,
         updated_at=at,
     )

@@ -29,7 +29,8 @@ from bridge.outbox.worker import Worker
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient, Found
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
-from bridge.settings import FhirServer, SmartBackendAuth
+from bridge.remote_sections import SmartBackendAuth
+from bridge.settings import FhirServer
 from bridge.store import orders
 from bridge.store.db import Store
 from bridge.wiring import House as HouseOfRooms

@@ -8,8 +8,9 @@ import pytest
 
 from bridge import settings
 from bridge.errors import Misconfigured
+from bridge.remote_sections import SmartBackendAuth
 from bridge.safety import check_demonstration, check_start, is_loopback
-from bridge.settings import Settings, SmartBackendAuth
+from bridge.settings import Settings
 
 
 def load(tmp_path: Path, text: str, environment: dict[str, str] | None = None) -> Settings:

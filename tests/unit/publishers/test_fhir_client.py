@@ -14,7 +14,8 @@ from bridge.clock import Clock, FixedClock
 from bridge.errors import BridgeError, Conflict, Malformed, Misconfigured, Refused, Unavailable, Unsupported
 from bridge.outbox.retry import THROTTLED
 from bridge.publishers.fhir_client import FhirClient
-from bridge.settings import Auth, BasicAuth, BearerAuth, FhirServer, NoAuth, SmartBackendAuth
+from bridge.remote_sections import Auth, BasicAuth, BearerAuth, NoAuth, SmartBackendAuth
+from bridge.settings import FhirServer
 from samples.ehr_door import Door
 from samples.strict_ehr import StrictEhr
 from tests.fakes.clinic import AT

@@ -11,6 +11,23 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "available_copies",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("archive", sa.Text(), nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), nullable=False),
+        sa.Column("series_instance_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("sop_class_uid", sa.Text(), server_default="", nullable=False),
+        sa.Column("instance_availability", sa.Text(), server_default="", nullable=False),
+        sa.Column("retrieve_ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("noted_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_available_copies")),
+        sa.UniqueConstraint("archive", "sop_instance_uid", name=op.f("uq_available_copies_archive_sop_instance_uid")),
+    )
+    op.create_index(
+        op.f("ix_available_copies_study_instance_uid"), "available_copies", ["study_instance_uid"], unique=False
+    )
+    op.create_table(
         "commitment_requests",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("ae_title", sa.Text(), nullable=False),
@@ -867,6 +884,18 @@ def upgrade() -> None:
     op.create_index(op.f("ix_audit_rows_patient_key"), "audit_rows", ["patient_key"], unique=False)
     op.create_index(op.f("ix_audit_rows_study_key"), "audit_rows", ["study_key"], unique=False)
     op.create_table(
+        "availability_told",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("said", sa.Text(), server_default="", nullable=False),
+        sa.Column("told_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_availability_told_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_availability_told")),
+        sa.UniqueConstraint("study_key", "destination", name=op.f("uq_availability_told_study_key_destination")),
+    )
+    op.create_index(op.f("ix_availability_told_study_key"), "availability_told", ["study_key"], unique=False)
+    op.create_table(
         "awaited_orders",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -1042,6 +1071,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("report_key", "number", name=op.f("uq_report_versions_report_key_number")),
     )
     op.create_table(
+        "sends_by_hand",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("asked_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_sends_by_hand_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_sends_by_hand")),
+        sa.UniqueConstraint("study_key", "destination", name=op.f("uq_sends_by_hand_study_key_destination")),
+    )
+    op.create_index(op.f("ix_sends_by_hand_study_key"), "sends_by_hand", ["study_key"], unique=False)
+    op.create_table(
         "series",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1167,6 +1208,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("next_at", Instant(), nullable=False),
+        sa.Column("urgency", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_owner", sa.Text(), server_default="", nullable=False),
         sa.Column("lease_until", Instant(), nullable=True),
         sa.Column("fence", sa.Integer(), server_default="0", nullable=False),
