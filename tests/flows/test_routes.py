@@ -52,7 +52,7 @@ class Scene:
         self.routes.look()
 
     def bind(self, number: str = "1") -> Study:
-        found = self.clinic.bind(self.study, self.clinic.patient(number))
+        found = self.clinic.bind(self.study, self.clinic.patient(number), corrections={"PatientID": number})
         with self.store.write() as tx:
             announce.study_changed(tx, studies.get(tx, self.study.key), self.to, self.clinic.clock.now())
         return found
