@@ -25,6 +25,7 @@ class WebRole:
             blobs=house.blobs,
             search=house.search,
             pictures=house.pictures,
+            objects=house.objects,
             workitems=workitem_services(house),
             is_demo=house.is_demo,
             version=__version__,

@@ -23,6 +23,7 @@ STATUS_OF: dict[type[BridgeError], int] = {
     Incomplete: 422,
     Unavailable: 503,
 }
+_STATUS_OF_CODE = {"version": 412, "not_acceptable": 406}
 # OperationOutcome.issue.code. Source: FHIR R4, value set issue-type.
 _ISSUE_OF = {
     412: "conflict",
@@ -74,7 +75,7 @@ def of_error(error: BridgeError) -> Problem:
     status = next((code for kind, code in STATUS_OF.items() if isinstance(error, kind)), 500)
     wait = error.retry_after_secs if isinstance(error, Unavailable) else None
     wait = wait or (2 if status == 503 else None)
-    status = 412 if error.code == "version" else status
+    status = _STATUS_OF_CODE.get(error.code, status)
     faults = error.faults if isinstance(error, Incomplete) else ()
     return Problem(status, error.detail, error.code, error.where, error.source, wait, faults=faults)
 

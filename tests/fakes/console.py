@@ -53,6 +53,7 @@ class Console:
             flows=web_flows(house),
             blobs=house.blobs,
             search=house.search,
+            objects=house.objects,
             workitems=workitem_services(house),
             version="1",
         )

@@ -18,6 +18,7 @@ _PARTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")
 _WHOLE_NUMBERS = frozenset({"IS", "SL", "SS", "UL", "US", "SV", "UV"})
 _NUMBERS = _WHOLE_NUMBERS | {"DS", "FL", "FD"}
 _DEPTH_MAX = 16
+_ILLEGAL = {code: None for code in (*range(0x20), 0xFFFE, 0xFFFF, *range(0xD800, 0xE000)) if code not in (9, 10, 13)}
 
 
 def read_xml(raw: bytes) -> dict[str, Any]:
@@ -98,13 +99,27 @@ def _numbered(of: Element, name: str) -> Iterable[Element]:
 def _fill(parent: Element, item: Mapping[str, Any]) -> None:
     for tag, element in sorted(item.items()):
         vr = element.get("vr", "UN")
-        keyword = keyword_for_tag(int(tag, 16))
-        said = {"tag": tag, "vr": vr} | ({"keyword": keyword} if keyword else {})
-        attribute = SubElement(parent, "DicomAttribute", said)
+        attribute = SubElement(parent, "DicomAttribute", {"tag": tag, "vr": vr} | _named(tag, item))
+        if "BulkDataURI" in element:
+            SubElement(attribute, "BulkData", {"uri": element["BulkDataURI"]})
         if "InlineBinary" in element:
             SubElement(attribute, "InlineBinary").text = element["InlineBinary"]
         for number, value in enumerate(element.get("Value", ()), start=1):
             _add_value(attribute, vr, str(number), value)
+
+
+def _named(tag: str, item: Mapping[str, Any]) -> dict[str, str]:
+    """Return an attribute's keyword, or whose private one it is. Source: PS3.19 Table A.1.5-2."""
+    keyword = keyword_for_tag(int(tag, 16))
+    if keyword or not int(tag[:4], 16) % 2 or int(tag[4:], 16) <= 0xFF:
+        return {"keyword": keyword} if keyword else {}
+    creator = item.get(f"{tag[:4]}00{tag[4:6]}", {}).get("Value") or [""]
+    return {"privateCreator": _legal(str(creator[0]))} if creator[0] else {}
+
+
+def _legal(text: str) -> str:
+    """Return *text* without the control characters that no XML may hold. Source: XML 1.0 2.2."""
+    return text.translate(_ILLEGAL)
 
 
 def _add_value(attribute: Element, vr: str, number: str, value: Any) -> None:
@@ -115,7 +130,7 @@ def _add_value(attribute: Element, vr: str, number: str, value: Any) -> None:
         for group in _GROUPS:
             _add_group(name, group, (value or {}).get(group, ""))
     else:
-        SubElement(attribute, "Value", {"number": number}).text = "" if value is None else str(value)
+        SubElement(attribute, "Value", {"number": number}).text = "" if value is None else _legal(str(value))
 
 
 def _add_group(name: Element, group: str, text: str) -> None:
@@ -124,7 +139,7 @@ def _add_group(name: Element, group: str, text: str) -> None:
     parent = SubElement(name, group)
     for part, value in zip(_PARTS, text.split("^"), strict=False):
         if value:
-            SubElement(parent, part).text = value
+            SubElement(parent, part).text = _legal(value)
 
 
 def _name(element: Element) -> str:

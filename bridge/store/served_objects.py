@@ -1,0 +1,72 @@
+"""The objects that an address names, with what their bytes depend on: read for DICOMweb, one query for each kind of row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from bridge.domain.overlay import Overlay
+from bridge.domain.study import Instance, Study
+from bridge.store import overlays, studies
+from bridge.store.db import ReadTx
+from bridge.store.tables import instances, series
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """
+    What somebody may see. unbound: studies that nobody has bound yet, too.
+
+    patient_keys: bound studies of these only, None for everybody's.
+    """
+
+    unbound: bool = False
+    patient_keys: Collection[int] | None = None
+
+    def shows(self, study: Study) -> bool:
+        """Say whether *study* exists for whoever looks."""
+        if self.patient_keys is not None:
+            return study.is_bound and study.patient_key in self.patient_keys
+        return study.is_bound or self.unbound
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One object and its series."""
+
+    instance: Instance
+    series_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What an address names: objects of one study, in their order, and what lies over them."""
+
+    study: Study
+    overlay: Overlay
+    objects: tuple[Served, ...]
+
+
+def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight) -> Named | None:
+    """Return what (study, series, instance) name, "" for all of it; None where nothing is to be seen there."""
+    study_uid, series_uid, instance_uid = uids
+    study = studies.by_uid(tx, study_uid)
+    if study is None or not sight.shows(study):
+        return None
+    query = (
+        select(instances, series.c.series_instance_uid)
+        .join(series, series.c.key == instances.c.series_key)
+        .where(instances.c.study_key == study.key)
+        .order_by(series.c.series_number, series.c.key, instances.c.instance_number, instances.c.key)
+    )
+    if series_uid:
+        query = query.where(series.c.series_instance_uid == series_uid)
+    if instance_uid:
+        query = query.where(instances.c.sop_instance_uid == instance_uid)
+    found = tuple(
+        Served(Instance(**{name: getattr(row, name) for name in Instance.__slots__}), row.series_instance_uid)
+        for row in tx.execute(query)
+    )
+    return Named(study, overlays.current(tx, study), found) if found else None

@@ -1,0 +1,113 @@
+"""QIDO-RS: studies, series and instances by their attributes. Source: PS3.18 10.6."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import NotFound
+
+from bridge.codecs.dicomweb import native_xml, query
+from bridge.codecs.dicomweb.media_types import DICOM_JSON, DICOM_XML
+from bridge.codecs.dicomweb.multipart import Part, body, content_type
+from bridge.domain.accounts import Permission
+from bridge.errors import Malformed
+from bridge.flows.search_studies import Asker, StudySearch
+from bridge.web import reads
+from bridge.web.access import needs, services
+from bridge.web.addresses import base_url
+from bridge.web.dicomweb import answers
+
+blueprint = Blueprint("dicomweb_search", __name__, url_prefix="/dicom-web")
+
+_CONTROLS: Final = frozenset({"limit", "offset", "includefield", "fuzzymatching", "accept", "charset"})
+_LIMIT, _LIMIT_MAX = 100, 1000
+_FILTERS_MAX: Final = 30
+_LITERAL: Final = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+
+
+@blueprint.get("/studies")
+@needs(Permission.READ_DICOMWEB)
+def search_studies() -> Response:
+    """Find studies."""
+    return _search("STUDY", {})
+
+
+@blueprint.get("/series")
+@blueprint.get("/studies/<study>/series")
+@needs(Permission.READ_DICOMWEB)
+def search_series(study: str = "") -> Response:
+    """Find series, of all studies or of one."""
+    return _search("SERIES", {"StudyInstanceUID": study})
+
+
+@blueprint.get("/instances")
+@blueprint.get("/studies/<study>/instances")
+@blueprint.get("/studies/<study>/series/<series>/instances")
+@needs(Permission.READ_DICOMWEB)
+def search_instances(study: str = "", series: str = "") -> Response:
+    """Find instances, of all studies, of one, or of one series."""
+    return _search("IMAGE", {"StudyInstanceUID": study, "SeriesInstanceUID": series})
+
+
+def _search(level: str, named: Mapping[str, str]) -> Response:
+    is_xml = answers.wants_xml()
+    filters = {name: value for name, value in request.args.items() if name not in _CONTROLS}
+    if len(filters) > _FILTERS_MAX:
+        raise Malformed(f"more than {_FILTERS_MAX} attributes", code="too_many")
+    included = [
+        name
+        for value in request.args.getlist("includefield")
+        for name in value.split(",")
+        if name and name.lower() != "all"
+    ]
+    limit, offset = min(_number("limit", _LIMIT), _LIMIT_MAX), _number("offset", 0)
+    identifier = query.identifier_of(
+        level, filters | {name: uid for name, uid in named.items() if uid}, included[:_FILTERS_MAX]
+    )
+    seen = answers.sight()
+    found = _flow().find(identifier, query.TRANSFER_SYNTAX, Asker(charset="ISO_IR 192", unbound=seen.unbound))
+    shown = found[offset : offset + limit]
+    reads.note("dicomweb_searched", detail={"level": level, "count": len(shown)})
+    warnings = [_LITERAL] if request.args.get("fuzzymatching", "").lower() == "true" else []
+    left = len(found) - offset - len(shown)
+    if left > 0 and request.args.get("limit") != str(limit):
+        warnings.append("There are additional results that can be requested")
+    return answers.warned(_written([_with_address(query.json_of(one)) for one in shown], is_xml), *warnings)
+
+
+def _written(found: list[dict[str, Any]], is_xml: bool) -> Response:
+    if not found:
+        return Response(status=204)
+    if not is_xml:
+        return Response(orjson.dumps(found), content_type=DICOM_JSON)
+    boundary = f"bridge-{services().clock.new_id()}"
+    return Response(body(_parts(found), boundary), content_type=content_type(boundary, DICOM_XML))
+
+
+def _parts(found: list[dict[str, Any]]) -> Iterator[Part]:
+    return (Part(DICOM_XML, (native_xml.to_xml(one),)) for one in found)
+
+
+def _with_address(one: dict[str, Any]) -> dict[str, Any]:
+    """Say where the answer is retrieved. Source: PS3.18 10.6.3.3."""
+    steps = (("studies", "0020000D"), ("series", "0020000E"), ("instances", "00080018"))
+    uids = [(name, one[tag]["Value"][0]) for name, tag in steps if one.get(tag, {}).get("Value")]
+    place = "/".join(f"{name}/{uid}" for name, uid in uids)
+    return one | {"00081190": {"vr": "UR", "Value": [f"{base_url()}/dicom-web/{place}"]}}
+
+
+def _flow() -> StudySearch:
+    flow = services().search
+    if flow is None:
+        raise NotFound
+    return flow
+
+
+def _number(name: str, default: int) -> int:
+    text = request.args.get(name, str(default))
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise Malformed("a number is wanted", where=name, source="PS3.18 8.3.4.4")
+    return int(text)
