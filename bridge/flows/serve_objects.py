@@ -113,7 +113,7 @@ class ObjectServer:
 def version_of(named: Named, *representation: str) -> str:
     """Return an entity tag: the same objects, overlay and representation give the same. Source: RFC 9110 8.8.3."""
     digest = hashlib.sha256("\n".join(representation).encode())
-    digest.update(f"\n{named.overlay.binding_version}:{len(named.objects)}".encode())
+    digest.update(f"\n{named.overlay.since}:{len(named.objects)}".encode())
     for one in named.objects:
         digest.update(f"\n{one.instance.sop_instance_uid} {one.instance.digest}".encode())
     return digest.hexdigest()[:40]

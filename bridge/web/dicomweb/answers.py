@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 
+from bridge.codecs.dicom.frames import Pixels
+from bridge.codecs.dicom.leaving_header import LeavingHeader
 from bridge.codecs.dicomweb import multipart
 from bridge.codecs.dicomweb.media_types import DICOM_JSON, DICOM_XML, Accepted, accepted
 from bridge.codecs.dicomweb.multipart import Part
 from bridge.errors import Unsupported
-from bridge.flows.serve_objects import Looker, ObjectServer
+from bridge.flows.serve_objects import Looker, ObjectServer, version_of
 from bridge.store.served_objects import Named, Served, Sight
 from bridge.web.access import caller, origin, services
 from bridge.web.addresses import base_url
-
-Uids = tuple[str, str, str]
 
 _ROOT: Final = "/dicom-web"
 
@@ -55,18 +58,46 @@ def looker() -> Looker:
     return Looker(caller().name, origin(), sight())
 
 
-def server() -> ObjectServer:
-    """Return what opens objects. Raises: NotFound, where none are served."""
-    found = services().objects
-    if found is None:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a request names, once it may be seen. root: the address of DICOMweb. It outlives the request: bodies are streamed."""
+
+    server: ObjectServer
+    named: Named
+    root: str
+
+    @property
+    def objects(self) -> tuple[Served, ...]:
+        return self.named.objects
+
+    def version(self, *representation: str) -> str:
+        """Return the entity tag of a representation of it."""
+        return version_of(self.named, self.root, *representation)
+
+    def address_of(self, one: Served) -> str:
+        """Return where an instance is found."""
+        study, series = self.named.study.study_instance_uid, one.series_instance_uid
+        return f"{self.root}/studies/{study}/series/{series}/instances/{one.instance.sop_instance_uid}"
+
+    def at_hand(self, one: Served) -> AbstractContextManager[Path]:
+        """Open an object as it leaves."""
+        return self.server.at_hand(self.named, one)
+
+    def pixels(self, one: Served) -> AbstractContextManager[Pixels]:
+        """Open an object's pixels."""
+        return self.server.pixels(self.named, one)
+
+    def header(self, one: Served) -> LeavingHeader:
+        """Return an object's header as it leaves."""
+        return self.server.header(self.named, one)
+
+
+def shown(uids: tuple[str, str, str], action: str) -> Shown:
+    """Return what (study, series, instance) name, "" for all of it; audited as *action*. Raises: LookupError."""
+    flow = services().objects
+    if flow is None:
         raise NotFound
-    return found
-
-
-def address_of(named: Named, one: Served) -> str:
-    """Return where an instance is found."""
-    study, series = named.study.study_instance_uid, one.series_instance_uid
-    return f"{base_url()}{_ROOT}/studies/{study}/series/{series}/instances/{one.instance.sop_instance_uid}"
+    return Shown(flow, flow.named(uids, looker(), action), f"{base_url()}{_ROOT}")
 
 
 def is_known(version: str) -> bool:

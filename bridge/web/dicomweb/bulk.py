@@ -13,10 +13,10 @@ from bridge.codecs.dicomweb.media_types import OCTETS, Accepted, frame_form
 from bridge.codecs.dicomweb.multipart import Part
 from bridge.domain.accounts import Permission
 from bridge.errors import Malformed
-from bridge.flows.serve_objects import version_of
-from bridge.store.served_objects import Named, Served
+from bridge.store.served_objects import Served
 from bridge.web.access import needs
 from bridge.web.dicomweb import answers
+from bridge.web.dicomweb.answers import Shown
 
 blueprint = Blueprint("dicomweb_bulk", __name__, url_prefix="/dicom-web")
 
@@ -30,17 +30,17 @@ _PIXELS: Final = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 def retrieve_frames(study: str, series: str, instance: str, frames: str) -> Response:
     """Return frames in the order they are named, as they are kept or unpacked."""
     numbers = frame_numbers(frames)
-    named = answers.server().named((study, series, instance), answers.looker(), "dicomweb_pixels")
-    one = named.objects[0]
+    shown = answers.shown((study, series, instance), "dicomweb_pixels")
+    one = shown.objects[0]
     if max(numbers) > one.instance.number_of_frames:
         raise LookupError("no such frame")
     accepted, kind, syntax = _form(one)
-    version = version_of(named, "frames", frames, kind, syntax)
+    version = shown.version("frames", frames, kind, syntax)
     if answers.is_known(version):
         return answers.unchanged(version)
-    address = answers.address_of(named, one)
+    address = shown.address_of(one)
     parts = (
-        Part(_labelled(kind, syntax), _frame(named, one, number), f"{address}/frames/{number}") for number in numbers
+        Part(_labelled(kind, syntax), _frame(shown, one, number), f"{address}/frames/{number}") for number in numbers
     )
     if len(numbers) == 1 and not accepted.is_multipart and accepted.part != "*/*":
         only = next(parts)
@@ -53,14 +53,14 @@ def retrieve_frames(study: str, series: str, instance: str, frames: str) -> Resp
 def retrieve_bulk_data(study: str, series: str, instance: str, place: str) -> Response:
     """Return the value that an address in the metadata stands for; bytes that are not compressed also in ranges."""
     path = metadata.path_of(place)
-    named = answers.server().named((study, series, instance), answers.looker(), "dicomweb_pixels")
-    one = named.objects[0]
+    shown = answers.shown((study, series, instance), "dicomweb_pixels")
+    one = shown.objects[0]
     if len(path) == 1 and path[0] in _PIXELS:
-        return _pixel_data(named, one, path[0])
+        return _pixel_data(shown, one, path[0])
     if not any(each.takes(OCTETS) for each in answers.wanted()):
         raise answers.not_acceptable("bulk data is application/octet-stream")
-    value = metadata.bulk_value(answers.server().header(named, one), path)
-    return _bytes(named, place, len(value), lambda start, end: iter((value[start:end],)))
+    value = metadata.bulk_value(shown.header(one), path)
+    return _bytes(shown, place, len(value), lambda start, end: iter((value[start:end],)))
 
 
 def frame_numbers(text: str) -> list[int]:
@@ -74,22 +74,22 @@ def frame_numbers(text: str) -> list[int]:
     return numbers
 
 
-def _pixel_data(named: Named, one: Served, tag: int) -> Response:
+def _pixel_data(shown: Shown, one: Served, tag: int) -> Response:
     """Return the whole pixel data: bytes where nothing is compressed, else a part for each frame."""
     _, kind, syntax = _form(one)
-    with answers.server().pixels(named, one) as pixels:
+    with shown.pixels(one) as pixels:
         if pixels.tag != tag:
             raise LookupError("no such element")
         size, is_encapsulated = pixels.size_bytes, pixels.is_encapsulated
     if not is_encapsulated:
-        return _bytes(named, f"{tag:08X}", size, lambda start, end: _range(named, one, start, end))
-    version = version_of(named, "bulkdata", kind, syntax)
+        return _bytes(shown, f"{tag:08X}", size, lambda start, end: _range(shown, one, start, end))
+    version = shown.version("bulkdata", kind, syntax)
     if answers.is_known(version):
         return answers.unchanged(version)
-    address = answers.address_of(named, one)
+    address = shown.address_of(one)
     parts = (
         Part(_labelled(kind, syntax), iter((frame,)), f"{address}/frames/{number}")
-        for number, frame in enumerate(_every_frame(named, one), 1)
+        for number, frame in enumerate(_every_frame(shown, one), 1)
     )
     return answers.several(parts, kind, version)
 
@@ -107,24 +107,24 @@ def _labelled(kind: str, syntax: str) -> str:
     return f"{kind}; transfer-syntax={syntax}"
 
 
-def _frame(named: Named, one: Served, number: int) -> Iterator[bytes]:
-    with answers.server().pixels(named, one) as pixels:
+def _frame(shown: Shown, one: Served, number: int) -> Iterator[bytes]:
+    with shown.pixels(one) as pixels:
         yield from pixels.frames([number])
 
 
-def _every_frame(named: Named, one: Served) -> Iterator[bytes]:
-    with answers.server().pixels(named, one) as pixels:
+def _every_frame(shown: Shown, one: Served) -> Iterator[bytes]:
+    with shown.pixels(one) as pixels:
         yield from pixels.frames()
 
 
-def _range(named: Named, one: Served, start: int, end: int) -> Iterator[bytes]:
-    with answers.server().pixels(named, one) as pixels:
+def _range(shown: Shown, one: Served, start: int, end: int) -> Iterator[bytes]:
+    with shown.pixels(one) as pixels:
         yield from pixels.value(start, end)
 
 
-def _bytes(named: Named, place: str, size: int, read: Callable[[int, int], Iterator[bytes]]) -> Response:
+def _bytes(shown: Shown, place: str, size: int, read: Callable[[int, int], Iterator[bytes]]) -> Response:
     """Return a value of *size* bytes, or the range of it that is asked for. Source: RFC 9110 14."""
-    version = version_of(named, "bulkdata", place)
+    version = shown.version("bulkdata", place)
     if answers.is_known(version):
         return answers.unchanged(version)
     if any(one.is_multipart and one.takes(OCTETS) for one in answers.wanted()[:1]):

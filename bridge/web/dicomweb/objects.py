@@ -14,10 +14,10 @@ from bridge.codecs.dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, obj
 from bridge.codecs.dicomweb.metadata import metadata_of, path_text
 from bridge.codecs.dicomweb.multipart import Part
 from bridge.domain.accounts import Permission
-from bridge.flows.serve_objects import version_of
-from bridge.store.served_objects import Named, Served
+from bridge.store.served_objects import Served
 from bridge.web.access import needs
 from bridge.web.dicomweb import answers
+from bridge.web.dicomweb.answers import Shown
 
 blueprint = Blueprint("dicomweb_objects", __name__, url_prefix="/dicom-web")
 
@@ -31,21 +31,21 @@ _CHUNK_BYTES: Final = 256 << 10
 def retrieve(study: str, series: str = "", instance: str = "") -> Response:
     """Return the objects themselves, with every correction, in a transfer syntax that is accepted."""
     wanted = answers.wanted()
-    named = answers.server().named((study, series, instance), answers.looker(), "dicomweb_retrieved")
-    chosen = [(one, object_syntax(wanted, one.instance.transfer_syntax_uid, decodes=False)) for one in named.objects]
+    shown = answers.shown((study, series, instance), "dicomweb_retrieved")
+    chosen = [(one, object_syntax(wanted, one.instance.transfer_syntax_uid, decodes=False)) for one in shown.objects]
     leaving = [(one, syntax) for one, syntax in chosen if syntax]
     if not leaving:
         raise answers.not_acceptable("no accepted transfer syntax can be made of what is kept")
     alone = bool(instance) and not any(one.is_multipart or one.part == "*/*" for one in wanted)
-    version = version_of(named, DICOM, "alone" if alone else "", *(syntax for _, syntax in leaving))
+    version = shown.version(DICOM, "alone" if alone else "", *(syntax for _, syntax in leaving))
     if answers.is_known(version):
         return answers.unchanged(version)
     if alone:
         one, syntax = leaving[0]
-        body = answers.Begun(_pieces(named, one, syntax))
+        body = answers.Begun(_pieces(shown, one, syntax))
         return answers.versioned(Response(body, content_type=f"{DICOM}; transfer-syntax={syntax}"), version)
     parts = (
-        Part(f"{DICOM}; transfer-syntax={syntax}", _pieces(named, one, syntax), answers.address_of(named, one))
+        Part(f"{DICOM}; transfer-syntax={syntax}", _pieces(shown, one, syntax), shown.address_of(one))
         for one, syntax in leaving
     )
     left_out = len(chosen) - len(leaving)
@@ -62,18 +62,18 @@ def retrieve(study: str, series: str = "", instance: str = "") -> Response:
 def read_metadata(study: str, series: str = "", instance: str = "") -> Response:
     """Return headers as DICOM JSON or XML, corrected as they leave."""
     is_xml = answers.wants_xml()
-    named = answers.server().named((study, series, instance), answers.looker(), "dicomweb_metadata")
-    version = version_of(named, DICOM_XML if is_xml else DICOM_JSON)
+    shown = answers.shown((study, series, instance), "dicomweb_metadata")
+    version = shown.version(DICOM_XML if is_xml else DICOM_JSON)
     if answers.is_known(version):
         return answers.unchanged(version)
     if is_xml:
-        parts = (Part(DICOM_XML, _as_xml(named, one), answers.address_of(named, one)) for one in named.objects)
+        parts = (Part(DICOM_XML, _as_xml(shown, one), shown.address_of(one)) for one in shown.objects)
         return answers.several(parts, DICOM_XML, version)
-    return answers.versioned(Response(answers.Begun(_as_json(named)), content_type=DICOM_JSON), version)
+    return answers.versioned(Response(answers.Begun(_as_json(shown)), content_type=DICOM_JSON), version)
 
 
-def _pieces(named: Named, one: Served, syntax: str) -> Iterator[bytes]:
-    with answers.server().at_hand(named, one) as path:
+def _pieces(shown: Shown, one: Served, syntax: str) -> Iterator[bytes]:
+    with shown.at_hand(one) as path:
         if syntax != one.instance.transfer_syntax_uid:
             yield from explicit_pieces(path)
             return
@@ -82,17 +82,17 @@ def _pieces(named: Named, one: Served, syntax: str) -> Iterator[bytes]:
                 yield chunk
 
 
-def _as_json(named: Named) -> Iterator[bytes]:
-    for place, one in enumerate(named.objects):
-        yield (b"," if place else b"[") + orjson.dumps(_header(named, one))
+def _as_json(shown: Shown) -> Iterator[bytes]:
+    for place, one in enumerate(shown.objects):
+        yield (b"," if place else b"[") + orjson.dumps(_header(shown, one))
     yield b"]"
 
 
-def _as_xml(named: Named, one: Served) -> Iterator[bytes]:
-    yield native_xml.to_xml(_header(named, one))
+def _as_xml(shown: Shown, one: Served) -> Iterator[bytes]:
+    yield native_xml.to_xml(_header(shown, one))
 
 
-def _header(named: Named, one: Served) -> dict[str, object]:
-    address = answers.address_of(named, one)
-    header = answers.server().header(named, one)
+def _header(shown: Shown, one: Served) -> dict[str, object]:
+    address = shown.address_of(one)
+    header = shown.header(one)
     return metadata_of(header, lambda path: f"{address}/bulkdata/{path_text(path)}")

@@ -1,0 +1,275 @@
+"""WADO-RS and QIDO-RS as a caller sees them: forms, versions, ranges, who sees what. PS3.18 8, 10."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.parser import BytesParser
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from flask.testing import FlaskClient
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless
+from werkzeug.test import TestResponse
+
+from bridge.codecs.dicom.content import same_content
+from bridge.domain.accounts import Role
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.store import audit, served_objects
+from bridge.store.served_objects import Sight
+from tests.cast import PLAIN
+from tests.fakes.console import Console
+from tests.fakes.image_store import FRAMES, OTHER_STUDY, PRIVATE, STUDY, UNBOUND_STUDY, fill, open_house
+
+ROOT = "/dicom-web"
+ONE = f"{ROOT}/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.1"
+PACKED = f"{ROOT}/studies/{STUDY}/series/{STUDY}.2/instances/{STUDY}.2"
+AS_KEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Console]:
+    """What no test changes."""
+    yield from opened(tmp_path_factory.mktemp("served"), sqlite_template)
+
+
+@pytest.fixture
+def own(tmp_path: Path, sqlite_template: Path) -> Iterator[Console]:
+    """What a test may change."""
+    yield from opened(tmp_path, sqlite_template)
+
+
+def opened(folder: Path, template: Path) -> Iterator[Console]:
+    house = open_house(folder, template)
+    fill(house)
+    yield Console(house)
+    house.store.dispose()
+
+
+@pytest.fixture(scope="module")
+def viewer(console: Console) -> FlaskClient:
+    return console.machine(Role.VIEWER)
+
+
+def parts_of(answer: TestResponse) -> list[tuple[dict[str, str], bytes]]:
+    """Return the headers and the content of each part."""
+    assert answer.content_type.startswith("multipart/related"), answer.data[:300]
+    whole = BytesParser().parsebytes(b"Content-Type: " + answer.content_type.encode() + b"\r\n\r\n" + answer.data)
+    found: list[Any] = list(whole.get_payload())
+    return [({name.lower(): str(value) for name, value in one.items()}, one.get_payload(decode=True)) for one in found]
+
+
+def raw_parts(answer: TestResponse) -> list[bytes]:
+    """Return each part's content byte for byte, which a mail parser would not."""
+    boundary = answer.content_type.rpartition("boundary=")[2].encode()
+    pieces = answer.data.split(b"--" + boundary)[1:-1]
+    return [piece.split(b"\r\n\r\n", 1)[1][:-2] for piece in pieces]
+
+
+def test_a_study_comes_as_explicit_little_endian_unless_it_is_packed(viewer: FlaskClient) -> None:
+    answer = viewer.get(f"{ROOT}/studies/{STUDY}")
+    assert answer.status_code == 200
+    syntaxes = [headers["content-type"].rpartition("=")[2] for headers, _ in parts_of(answer)]
+    assert syntaxes[:4] == [ExplicitVRLittleEndian] * 4
+    assert JPEG2000Lossless in syntaxes
+    for content in raw_parts(answer):
+        found = dcmread(BytesIO(content))
+        assert (found.PatientName, found.PatientID) == ("HALVORSEN^INGRID", PLAIN.patient_id)
+
+
+def test_what_is_rewritten_says_the_same(console: Console, viewer: FlaskClient, tmp_path: Path) -> None:
+    for number in (2, 3, 4):
+        url = f"{ROOT}/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.1.{number}"
+        kept, explicit = tmp_path / "kept", tmp_path / "explicit"
+        kept.write_bytes(raw_parts(viewer.get(url, headers={"Accept": AS_KEPT}))[0])
+        explicit.write_bytes(viewer.get(url, headers={"Accept": "application/dicom"}).data)
+        assert dcmread(explicit).file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+        assert same_content(kept, explicit)
+
+
+def test_as_kept_is_byte_for_byte_what_was_received_where_nothing_is_corrected(console: Console) -> None:
+    url = f"{ROOT}/studies/{UNBOUND_STUDY}"
+    content = raw_parts(console.machine(Role.INTAKE).get(url, headers={"Accept": AS_KEPT}))[0]
+    with console.store.read() as tx:
+        named = served_objects.find(tx, (UNBOUND_STUDY, "", ""), Sight(unbound=True))
+    assert named is not None
+    with console.house.blobs.at_hand(named.objects[0].instance.blob) as path:
+        assert content == path.read_bytes()
+    assert dcmread(BytesIO(content)).file_meta.TransferSyntaxUID == ExplicitVRBigEndian
+
+
+def test_a_syntax_that_cannot_be_made_is_406_alone_and_left_out_of_a_study(viewer: FlaskClient) -> None:
+    accept = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'}
+    refused = viewer.get(f"{PACKED}.1", headers=accept)
+    assert (refused.status_code, refused.json["code"]) == (406, "not_acceptable")
+    some = viewer.get(f"{ROOT}/studies/{STUDY}", headers=accept)
+    assert (some.status_code, len(raw_parts(some))) == (206, 4)
+    assert "2 instances" in some.headers["Warning"]
+    assert viewer.get(f"{ONE}.1", headers={"Accept": "image/gif"}).status_code == 406
+
+
+def test_metadata_says_what_leaves_and_where_the_rest_is(viewer: FlaskClient) -> None:
+    found = viewer.get(f"{ONE}.1/metadata").json[0]
+    assert found["00100010"]["Value"] == [{"Alphabetic": "HALVORSEN^INGRID"}]
+    assert found["04000561"]["Value"][0]["04000550"]["Value"][0]["00100010"]["Value"] == [
+        {"Alphabetic": "Halvorsen^Ingrid"}
+    ]
+    assert found["00080005"]["Value"] == ["ISO_IR 192"]
+    assert found["00280010"] == {"vr": "US", "Value": [4]}
+    for tag in ("7FE00010", "00291010"):
+        address = found[tag]["BulkDataURI"].partition("/dicom-web")[2]
+        bulk = viewer.get(f"{ROOT}{address}")
+        assert bulk.data == (PRIVATE if tag == "00291010" else b"\x01\x02" * 32)
+        assert bulk.content_type == "application/octet-stream"
+    assert not any(tag.startswith("0002") for tag in found)
+
+
+def test_metadata_of_every_form_is_the_same(viewer: FlaskClient) -> None:
+    every = viewer.get(f"{ROOT}/studies/{STUDY}/series/{STUDY}.1/metadata").json
+    assert len(every) == 4
+    for one in every[2:]:
+        same = {**one, "00080018": None, "00200013": None, "7FE00010": one["7FE00010"]["vr"]}
+        assert same == {**every[1], "00080018": None, "00200013": None, "7FE00010": "OW"}
+
+
+def test_metadata_as_xml_is_well_formed_whatever_a_text_holds(viewer: FlaskClient) -> None:
+    answer = viewer.get(f"{ONE}.1/metadata", headers={"Accept": 'multipart/related; type="application/dicom+xml"'})
+    root = ElementTree.fromstring(raw_parts(answer)[0])
+    bulk = root.findall(".//{*}BulkData")
+    assert {one.get("uri", "").rpartition("/")[2] for one in bulk} == {"7FE00010", "00291010"}
+    private = next(one for one in root if one.get("tag") == "00291011")
+    assert private.get("privateCreator") == "RIVERSIDE SCANNER"
+
+
+def test_frames_come_as_they_are_kept_or_as_bytes(viewer: FlaskClient) -> None:
+    plain = viewer.get(f"{ONE}.3/frames/1", headers={"Accept": "application/octet-stream"})
+    assert plain.data == b"\x01\x02" * 32
+    packed = viewer.get(f"{PACKED}.1/frames/2,1", headers={"Accept": 'multipart/related; type="image/jp2"'})
+    assert [headers["content-type"] for headers, _ in parts_of(packed)] == [
+        f"image/jp2; transfer-syntax={JPEG2000Lossless}"
+    ] * 2
+    assert raw_parts(packed) == [FRAMES[1], FRAMES[0]]
+    anything = viewer.get(
+        f"{PACKED}.1/frames/1",
+        headers={"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"},
+    )
+    assert raw_parts(anything) == [FRAMES[0]]
+    assert raw_parts(viewer.get(f"{PACKED}.1/bulkdata/7FE00010")) == [*FRAMES]
+    unpacked = {"Accept": "multipart/related; type=application/octet-stream"}
+    assert viewer.get(f"{PACKED}.1/frames/1", headers=unpacked).status_code == 406
+
+
+@pytest.mark.parametrize(
+    ("tail", "status"),
+    [
+        *[("frames/3", 404), ("frames/0", 400), ("frames/x", 400), ("frames/1,,2", 400), ("frames/" + "9" * 20, 400)],
+        *[("bulkdata/00100010", 404), ("bulkdata/zz", 404), ("bulkdata/00082218/1", 404), ("bulkdata/../x", 404)],
+    ],
+)
+def test_a_part_that_is_not_there_is_named_in_the_status(viewer: FlaskClient, tail: str, status: int) -> None:
+    assert viewer.get(f"{PACKED}.1/{tail}").status_code == status
+
+
+def test_bulk_data_comes_in_ranges(viewer: FlaskClient) -> None:
+    url = f"{ONE}.1/bulkdata/00291010"
+    some = viewer.get(url, headers={"Range": "bytes=1-5"})
+    assert (some.status_code, some.data) == (206, PRIVATE[1:6])
+    assert some.headers["Content-Range"] == f"bytes 1-5/{len(PRIVATE)}"
+    assert viewer.get(url, headers={"Range": "bytes=-2"}).data == PRIVATE[-2:]
+    assert viewer.get(url, headers={"Range": "bytes=99999-"}).status_code == 416
+
+
+def test_the_same_version_is_not_sent_twice_and_a_new_binding_is_another(own: Console) -> None:
+    viewer = own.machine(Role.VIEWER)
+    urls = (f"{ROOT}/studies/{STUDY}", f"{ROOT}/studies/{STUDY}/metadata", f"{ONE}.1/frames/1")
+    first = [viewer.get(url) for url in urls]
+    again = [viewer.get(url) for url in urls]
+    assert [one.data for one in first] == [one.data for one in again]
+    tags = [one.headers["ETag"] for one in first]
+    for url, tag in zip(urls, tags, strict=True):
+        answer = viewer.get(url, headers={"If-None-Match": tag})
+        assert (answer.status_code, answer.data) == (304, b"")
+    house = own.house
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(STUDY, Ruling("unbind", "doubt", "user:maria"))
+    assert viewer.get(urls[0], headers={"If-None-Match": tags[0]}).status_code == 404
+
+
+def test_a_head_tells_what_a_get_would(viewer: FlaskClient) -> None:
+    head = viewer.head(f"{ROOT}/studies/{STUDY}")
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["ETag"] == viewer.get(f"{ROOT}/studies/{STUDY}").headers["ETag"]
+
+
+def test_an_unbound_study_is_there_for_those_who_may_see_it_only(console: Console) -> None:
+    for path in (f"/studies/{UNBOUND_STUDY}", f"/studies/{UNBOUND_STUDY}/metadata"):
+        for role, status in ((Role.VIEWER, 404), (Role.BILLING, 404), (Role.SYSTEM, 404), (Role.INTAKE, 200)):
+            assert console.machine(role).get(ROOT + path).status_code == status
+    found = console.machine(Role.INTAKE).get(f"{ROOT}/studies").json
+    assert len(found) == 3
+    assert len(console.machine(Role.VIEWER).get(f"{ROOT}/studies").json) == 2
+
+
+def test_a_study_whose_corrections_do_not_fit_does_not_leave(own: Console) -> None:
+    viewer = own.machine(Role.VIEWER)
+    with own.store.write() as tx:
+        tx.exec_driver_sql(
+            'UPDATE decisions SET differences = \'[{"keyword": "PixelData", "received": "", "record": "x",'
+            ' "applied": true}]\''
+        )
+    for path in ("", "/metadata", "/frames/1", "/bulkdata/7FE00010"):
+        answer = viewer.get(f"{ONE}.1{path}")
+        assert (answer.status_code, b"ngrid" in answer.data) == (409, False), path
+        assert answer.json["code"].startswith("cannot_leave")
+
+
+def test_a_file_that_is_gone_is_said_to_be(own: Console) -> None:
+    viewer = own.machine(Role.VIEWER)
+    with own.store.write() as tx:
+        tx.exec_driver_sql(f"UPDATE instances SET blob = '{'0' * 64}' WHERE sop_instance_uid = '{STUDY}.1.1'")
+    for path in ("", "/metadata", "/frames/1"):
+        answer = viewer.get(f"{ONE}.1{path}")
+        assert (answer.status_code, answer.json["code"]) == (503, "object_unreadable")
+
+
+def test_a_viewer_that_pages_through_frames_leaves_one_row(own: Console) -> None:
+    viewer = own.machine(Role.VIEWER)
+    for _ in range(3):
+        viewer.get(f"{ONE}.1/frames/1")
+        viewer.get(f"{PACKED}.1/frames/1")
+    with own.store.read() as tx:
+        rows = [row for row in audit.recent(tx, limit=50) if row.action == "dicomweb_pixels"]
+    assert [(row.actor, row.patient_key is not None) for row in rows] == [("token:a-viewer", True)]
+
+
+def test_a_search_answers_at_every_path(viewer: FlaskClient) -> None:
+    counts = {
+        "studies": 2,
+        f"studies/{STUDY}/series": 2,
+        "series": 3,
+        f"studies/{STUDY}/instances": 6,
+        f"studies/{STUDY}/series/{STUDY}.1/instances": 4,
+        "instances": 7,
+        f"studies?StudyInstanceUID={STUDY},{OTHER_STUDY}": 2,
+        "studies?PatientName=halvorsen*": 1,
+        "studies?00100020=00041003": 1,
+        "studies?StudyDate=20260301-20260303&limit=1": 1,
+        "instances?SOPInstanceUID=1.2.3": 0,
+    }
+    for path, count in counts.items():
+        answer = viewer.get(f"{ROOT}/{path}")
+        assert len(answer.json or []) == count, path
+        for one in answer.json or []:
+            address = one["00081190"]["Value"][0].partition("/dicom-web")[2]
+            assert viewer.get(f"{ROOT}{address}/metadata").status_code == 200
+
+
+def test_a_search_that_is_cut_or_not_fuzzy_says_so(viewer: FlaskClient) -> None:
+    assert "additional results" not in viewer.get(f"{ROOT}/instances?limit=2").headers.get("Warning", "")
+    assert "fuzzymatching" in viewer.get(f"{ROOT}/studies?PatientName=Halvorsen*&fuzzymatching=true").headers["Warning"]
+    pages = [viewer.get(f"{ROOT}/instances?limit=2&offset={at}").json for at in (0, 2, 4, 6)]
+    uids = [one["00080018"]["Value"][0] for page in pages for one in page]
+    assert len(uids) == len(set(uids)) == 7
