@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import array
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from pydicom.datadict import dictionary_VR
 
 from bridge.codecs.dicom.elements import (
@@ -106,7 +106,7 @@ class _Rewriter:
             yield struct.pack("<HH2sHL", group, number, long_vr.encode("ascii"), 0, element.length)
         width = _WIDTHS.get(vr, 1) if big_endian else 1
         for piece in _ranges(data, element.value_at, element.value_at + element.length):
-            yield piece if width == 1 or len(piece) % width else _swapped(piece, width)
+            yield piece if width == 1 else swapped(piece, width)
 
     def _vr(self, element: Element) -> str:
         if not element.implicit:
@@ -125,8 +125,13 @@ class _Rewriter:
         return said[:2]
 
 
-def _swapped(piece: bytes, width: int) -> bytes:
-    return np.frombuffer(piece, f">u{width}").astype(f"<u{width}").tobytes()
+def swapped(piece: bytes, width: int) -> bytes:
+    """Return words of *width* bytes (2, 4, 8) in the other byte order; what is no whole number of them stays."""
+    if len(piece) % width:
+        return piece
+    words = array.array({2: "H", 4: "I", 8: "Q"}[width], piece)
+    words.byteswap()
+    return words.tobytes()
 
 
 def _ranges(data: Buffer, start: int, end: int) -> Iterator[bytes]:

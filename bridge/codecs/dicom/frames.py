@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from pydicom.encaps import generate_frames, get_frame
 
 from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, UNDEFINED, Buffer, Element, Event, Walk
+from bridge.codecs.dicom.explicit import swapped
 from bridge.codecs.dicom.part10 import DataSetBytes, dataset_bytes, open_buffer, read_file_meta
 from bridge.errors import Malformed
 
@@ -94,15 +94,13 @@ class Pixels:
         if not first % 8 and not last % 8:
             return found
         # Frames of single bits follow each other without a gap. Source: PS3.5 8.1.1.
-        each = np.unpackbits(np.frombuffer(found, np.uint8), bitorder="little")[first % 8 :][:bits]
-        return np.packbits(each, bitorder="little").tobytes()
+        shifted = (int.from_bytes(found, "little") >> first % 8) & ((1 << bits) - 1)
+        return shifted.to_bytes((bits + 7) // 8, "little")
 
     def _little(self, at: int, length: int) -> bytes:
-        found = self._data[at : at + length]
+        found = bytes(self._data[at : at + length])
         width = self._word_bytes()
-        if not self._big_endian or width < 2 or length % width:
-            return bytes(found)
-        return np.frombuffer(found, f">u{width}").astype(f"<u{width}").tobytes()
+        return swapped(found, width) if self._big_endian and width > 1 else found
 
     def _word_bytes(self) -> int:
         if self.tag in _FLOAT_PIXELS:

@@ -7,11 +7,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import numpy as np
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
+from bridge.codecs.dicom.explicit import swapped
 from bridge.codecs.dicom.leaving_header import LeavingHeader
 from bridge.errors import Malformed
 
@@ -137,9 +137,7 @@ def _binary(element: DataElement, form: _Form, path: Path) -> dict[str, Any]:
 def _little(element: DataElement, big_endian: bool) -> bytes:
     value = bytes(element.value)
     width = _WORDS.get(element.VR, 1)
-    if not big_endian or width == 1 or len(value) % width:
-        return value
-    return np.frombuffer(value, f">u{width}").astype(f"<u{width}").tobytes()
+    return swapped(value, width) if big_endian and width > 1 else value
 
 
 def _values(element: DataElement) -> list[Any]:
