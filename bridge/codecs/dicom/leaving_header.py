@@ -44,7 +44,7 @@ class LeavingHeader:
                 is_implicit_VR=self.syntax.implicit,
                 is_little_endian=not self.syntax.big_endian,
             )
-        except (ValueError, TypeError, KeyError, OSError, RecursionError, NotImplementedError):
+        except (ValueError, TypeError, KeyError, OSError, RuntimeError):
             raise Malformed("the object cannot be read") from None
 
 

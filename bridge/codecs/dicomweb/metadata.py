@@ -49,7 +49,7 @@ def bulk_value(header: LeavingHeader, path: Path) -> bytes:
     for place, step in enumerate(path):
         try:
             data_set = data_set[step] if place % 2 == 0 else data_set.value[step - 1]
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError, NotImplementedError):
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError):
             raise LookupError("no such element") from None
     if not isinstance(data_set, DataElement) or data_set.VR not in _BINARY or not isinstance(data_set.value, bytes):
         raise LookupError("no such bulk data")
@@ -111,7 +111,7 @@ def _attribute(data_set: Dataset, tag: int, form: _Form, path: Path) -> dict[str
         values = _values(element)
     except RecursionError:
         raise Malformed("nested too deep", code="too_deep") from None
-    except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError, LookupError):
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError, LookupError):
         return _as_received(data_set, tag)
     return {"vr": element.VR, "Value": values} if any(value is not None for value in values) else {"vr": element.VR}
 
