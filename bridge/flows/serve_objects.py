@@ -18,7 +18,7 @@ from bridge.errors import Conflict, Malformed, Unavailable, Unsupported
 from bridge.flows.record_access import record_access
 from bridge.leaving.objects import MODIFYING_SYSTEM, LeavingObject
 from bridge.store import served_objects, studies
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 from bridge.store.served_objects import Named, Served, Sight
 
@@ -39,7 +39,7 @@ class Looker:
 class ObjectServer:
     """Opens what DICOMweb serves. Thread-safe."""
 
-    def __init__(self, store: Store, blobs: FolderBlobs, clock: Clock) -> None:
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock

@@ -13,6 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from bridge.codecs.dicom.content import same_content
@@ -20,6 +21,7 @@ from bridge.domain.accounts import Role
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import audit, served_objects
 from bridge.store.served_objects import Sight
+from bridge.store.tables import overlay_versions
 from tests.cast import PLAIN
 from tests.fakes.console import Console
 from tests.fakes.image_store import FRAMES, OTHER_STUDY, PRIVATE, STUDY, UNBOUND_STUDY, fill, open_house
@@ -215,11 +217,9 @@ def test_an_unbound_study_is_there_for_those_who_may_see_it_only(console: Consol
 
 def test_a_study_whose_corrections_do_not_fit_does_not_leave(own: Console) -> None:
     viewer = own.machine(Role.VIEWER)
+    impossible = {"version": 1, "at": "2026-03-02T10:00:00+00:00", "reason": "COERCE", "values": {"PixelData": "x"}}
     with own.store.write() as tx:
-        tx.exec_driver_sql(
-            'UPDATE decisions SET differences = \'[{"keyword": "PixelData", "received": "", "record": "x",'
-            ' "applied": true}]\''
-        )
+        tx.execute(update(overlay_versions).values(layers=[impossible]))
     for path in ("", "/metadata", "/frames/1", "/bulkdata/7FE00010"):
         answer = viewer.get(f"{ONE}.1{path}")
         assert (answer.status_code, b"ngrid" in answer.data) == (409, False), path
