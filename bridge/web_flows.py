@@ -21,6 +21,7 @@ from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
 from bridge.web.services import WebFlows, WorkitemServices
@@ -79,6 +80,11 @@ def workitem_services(house: House) -> WorkitemServices:
             return house.devices.of(tx, ae_title)
 
     return WorkitemServices(house.workitem_search, house.workitem_performer, house.workitem_creator, device)
+
+
+def object_server(house: House) -> ObjectServer:
+    """Return what DICOMweb opens objects with."""
+    return ObjectServer(house.store, house.blobs, house.clock)
 
 
 class _Calls:

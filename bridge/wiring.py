@@ -49,7 +49,6 @@ from bridge.flows.reload_mappings import LiveMappings, MappingWatch
 from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.route_studies import HandSender, RouteFollower
 from bridge.flows.search_studies import StudySearch
-from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.fhir_fields import FhirGround
@@ -322,10 +321,6 @@ class House:
     def pictures(self) -> Pictures:
         """Pictures of received objects; no decoder is started before one is asked for."""
         return Pictures(self.blobs, DecoderPool(), self.settings.bridge.data / "pictures")
-
-    @cached_property
-    def objects(self) -> ObjectServer:
-        return ObjectServer(self.store, self.blobs, self.clock)
 
     @cached_property
     def node(self) -> str:

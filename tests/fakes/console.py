@@ -15,7 +15,7 @@ from bridge.store import decisions
 from bridge.store.db import Store
 from bridge.web.app import create_app
 from bridge.web.services import WebServices
-from bridge.web_flows import web_flows, workitem_services
+from bridge.web_flows import object_server, web_flows, workitem_services
 from bridge.wiring import House
 from tests.fakes.clinic import Clinic
 
@@ -53,7 +53,7 @@ class Console:
             flows=web_flows(house),
             blobs=house.blobs,
             search=house.search,
-            objects=house.objects,
+            objects=object_server(house),
             workitems=workitem_services(house),
             version="1",
         )

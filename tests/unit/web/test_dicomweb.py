@@ -232,7 +232,7 @@ def test_a_file_that_is_gone_is_said_to_be(own: Console) -> None:
         tx.exec_driver_sql(f"UPDATE instances SET blob = '{'0' * 64}' WHERE sop_instance_uid = '{STUDY}.1.1'")
     for path in ("", "/metadata", "/frames/1"):
         answer = viewer.get(f"{ONE}.1{path}")
-        assert (answer.status_code, answer.json["code"]) == (503, "object_unreadable")
+        assert (answer.status_code, answer.json["code"]) == (503, "object_damaged")
 
 
 def test_a_viewer_that_pages_through_frames_leaves_one_row(own: Console) -> None:
