@@ -1,7 +1,9 @@
 """Received objects, named by their digest, in a folder or a bucket: bytes before row, and what was received is never edited.
 
-In a folder a spool file lies on the same file system as its final place, so that keeping it is: fsync, rename, fsync of
-the folder. fsync of the file alone loses the newest name when the power goes. No path is built from received text.
+In a folder a spool file lies on the same file system as its final place. A new object gets its name there first, then
+file and folder are synced together: both wait for the same commit of the file system's journal. fsync of the file alone
+loses the newest name when the power goes. What lies under a name already may be torn, if nothing names it, so it is never
+taken for kept: an object that comes again is synced before it takes the place. No path is built from received text.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ import errno
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +24,11 @@ from typing import Protocol
 
 from bridge.errors import Unavailable
 
+# Where a sync takes no longer, a second thread costs more than it saves.
+_QUICK_SYNC_SECS = 0.0003
+_SYNCING_THREADS = 8
+# A file system on which a file cannot have two names. Source: link(2).
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 CHUNK_BYTES = 1 << 20
 
@@ -155,6 +164,8 @@ class FolderBlobs:
         self._objects = folder / Place.KEPT
         self._low_water_bytes = low_water_bytes
         self.is_failing = False
+        self._syncer = ThreadPoolExecutor(_SYNCING_THREADS, "blob-sync")
+        self._last_sync_secs = 0.0
         for place in (self.spool, *(folder / one for one in Place)):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._make_fan()
@@ -182,13 +193,12 @@ class FolderBlobs:
         """
         target = self.path_of(digest)
         try:
-            if _touch(target, spooled.stat().st_size):
+            if self._is_named(spooled, target):
+                self._sync_with_folder(target)
+            else:
+                self._sync(spooled)
+                os.replace(spooled, target)
                 self._sync(target.parent)
-                spooled.unlink(missing_ok=True)
-                return digest
-            self._sync(spooled)
-            os.replace(spooled, target)
-            self._sync(target.parent)
         except OSError as fault:
             raise disk_fault(fault) from fault
         return digest
@@ -265,12 +275,38 @@ class FolderBlobs:
         """Return spool files that nobody has written to for *age_secs*; now: seconds since the epoch."""
         return [path for path in self.spool.iterdir() if now - path.stat().st_mtime > age_secs]
 
+    def _is_named(self, spooled: Path, target: Path) -> bool:
+        """Move *spooled* to *target* if nothing lies there, and say whether that was so."""
+        try:
+            os.link(spooled, target)
+        except FileExistsError:
+            return False
+        except OSError as fault:
+            if fault.errno in _NO_LINKS:
+                return False
+            raise
+        os.unlink(spooled)
+        return True
+
+    def _sync_with_folder(self, path: Path) -> None:
+        if self._last_sync_secs <= _QUICK_SYNC_SECS:
+            self._sync(path)
+            self._sync(path.parent)
+            return
+        folder = self._syncer.submit(self._sync, path.parent)
+        try:
+            self._sync(path)
+        finally:
+            folder.result()
+
     def _sync(self, path: Path) -> None:
+        began = time.monotonic()
         try:
             _sync(path)
         except OSError as fault:
             self.is_failing = self.is_failing or fault.errno == errno.EIO
             raise
+        self._last_sync_secs = time.monotonic() - began
 
     def _make_fan(self) -> None:
         """Make all 256 folders at once and durably, so that keeping an object never has to make one."""
@@ -280,15 +316,6 @@ class FolderBlobs:
             (self._objects / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
         for folder in (self._objects, self.folder, self.folder.parent):
             _sync(folder)
-
-
-def _touch(target: Path, size_bytes: int) -> bool:
-    """Say whether *target* is there whole, and make it look new, so that no sweep takes it for left over meanwhile."""
-    try:
-        os.utime(target)
-        return target.stat().st_size == size_bytes
-    except FileNotFoundError:
-        return False
 
 
 def _free(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 import threading
 import warnings
@@ -140,6 +141,44 @@ def test_a_kept_object_lies_under_its_digest_and_keeping_it_again_changes_nothin
         assert blobs.keep(spooled, "a" * 64) == "a" * 64
         assert not spooled.exists()
     assert blobs.path_of("a" * 64).read_bytes() == b"pixels"
+
+
+def test_a_torn_object_that_a_power_cut_left_under_the_name_is_replaced(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    blobs.path_of("a" * 64).write_bytes(b"pix")
+    assert blobs.keep(spool(blobs, b"pixels"), "a" * 64) == "a" * 64
+    assert blobs.path_of("a" * 64).read_bytes() == b"pixels"
+
+
+@pytest.mark.parametrize("quick_secs", [60, -1], ids=["quick disk", "slow disk"])
+def test_file_and_folder_are_both_synced_before_an_object_counts_as_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_secs: float
+) -> None:
+    blobs, real = FolderBlobs(tmp_path), os.fsync
+    synced: list[str] = []
+
+    def sync(handle: int) -> None:
+        real(handle)
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+
+    monkeypatch.setattr("bridge.store.blobs.os.fsync", sync)
+    monkeypatch.setattr("bridge.store.blobs._QUICK_SYNC_SECS", quick_secs)
+    for letter in "abc":
+        synced.clear()
+        blobs.keep(spool(blobs, letter.encode()), letter * 64)
+        kept = blobs.path_of(letter * 64)
+        assert sorted(synced) == [str(kept.parent), str(kept)]
+
+
+def test_a_file_system_without_second_names_keeps_objects_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_paths: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("bridge.store.blobs.os.link", refuse)
+    blobs = FolderBlobs(tmp_path)
+    blobs.keep(spool(blobs, b"pixels"), "a" * 64)
+    assert blobs.path_of("a" * 64).read_bytes() == b"pixels"
+    assert list(blobs.spool.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "A" * 64, "a" * 63, "", "/" + "a" * 63])
