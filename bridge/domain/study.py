@@ -189,7 +189,8 @@ class Spooled:
     """
     One object that has arrived whole and is not kept yet.
 
-    path: a Part 10 file on the blobs' file system. digest: SHA-256 of that file.
+    path: a Part 10 file on the blobs' file system. digest: SHA-256 of that file. head: its first bytes, b"" if they are
+    not at hand.
     The affected UIDs are the command's; nobody has looked into the data set yet.
     """
 
@@ -202,6 +203,7 @@ class Spooled:
     calling_ae_title: str
     peer_address: str
     association_id: str
+    head: bytes = field(default=b"", repr=False)
 
 
 class Outgoing(Protocol):

@@ -6,6 +6,7 @@ never refuses an object: it is kept, and what would leave is held.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
+from bridge.flows.shared_commit import SharedCommit
 from bridge.store import audit, events, exam_checks, orders, studies
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
@@ -58,6 +60,16 @@ class _Arrival:
     spooled: Spooled
     same: dict[str, bool] = field(default_factory=dict)
 
+    @property
+    def lock_names(self) -> tuple[str, ...]:
+        """What two objects may share that are not filed at once."""
+        header = self.header
+        return (
+            f"study:{header.study_instance_uid}",
+            f"series:{header.series_instance_uid}",
+            f"instance:{header.sop_instance_uid}",
+        )
+
 
 class InstanceReceiver:
     """Keeps what the DICOM listener, a disc or an upload brings. Thread-safe."""
@@ -77,6 +89,7 @@ class InstanceReceiver:
         self._rules = rules
         self._destinations = destinations
         self._is_foreign = is_foreign
+        self._shared: SharedCommit[_Arrival, BridgeError | None] = SharedCommit(self._commit_all)
 
     def receive(self, spooled: Spooled) -> None:
         """
@@ -85,7 +98,8 @@ class InstanceReceiver:
         Raises: Malformed, Incomplete for what is no such object; Conflict, if its UID is taken by other content (it is
         kept for a person all the same); Unavailable, if it could not be stored.
         """
-        header = datasets.read_header(spooled.path)
+        head = datasets.Head(spooled.head, spooled.size_bytes) if spooled.head else None
+        header = datasets.read_header(spooled.path, head=head)
         datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         blob = self._blobs.keep(spooled.path, spooled.digest)
         conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled))
@@ -95,10 +109,13 @@ class InstanceReceiver:
 
     def _settle(self, arrival: _Arrival) -> BridgeError | None:
         """File one object, finding out between transactions what none of them waits for."""
-        may_decide = self._store.is_sqlite
+        may_decide = False
         while True:
             try:
-                return self._commit(arrival, may_decide=may_decide)
+                # SQLite has one writer, and each commit a sync; PostgreSQL syncs together what commits together.
+                if self._store.is_sqlite:
+                    return self._shared.submit(arrival)
+                return self._commit([arrival], may_decide=may_decide)[0]
             except _DecisionNeededError:
                 may_decide = True
             except _ComparisonNeededError as needed:
@@ -114,22 +131,38 @@ class InstanceReceiver:
                 raise
             return False
 
-    def _commit(self, arrival: _Arrival, *, may_decide: bool) -> BridgeError | None:
+    def _commit_all(self, arrivals: Sequence[_Arrival]) -> list[BridgeError | Exception | None]:
+        """Return why each of *arrivals* stays beside its study, None if it became part of it, or what went wrong with it."""
+        try:
+            return [*self._commit(arrivals, may_decide=True)]
+        except Unavailable:
+            raise
+        except Exception:
+            if len(arrivals) == 1:
+                raise
+        # One of them is more than a transaction of all could bear: alone, each has its own fault only.
+        return [self._outcome_alone(arrival) for arrival in arrivals]
+
+    def _outcome_alone(self, arrival: _Arrival) -> BridgeError | Exception | None:
+        try:
+            return self._commit([arrival], may_decide=True)[0]
+        except Exception as fault:  # noqa: BLE001  # Raised in the thread that brought the object.
+            return fault
+
+    def _commit(self, arrivals: Sequence[_Arrival], *, may_decide: bool) -> list[BridgeError | None]:
         """
-        File one object in a transaction of its own.
+        File objects in one transaction.
 
         may_decide: take the lock that every identity decision holds, before any other, as everybody does: a study's
         later images, which change nothing about whose they are, need not wait for it.
         Raises: _DecisionNeededError, with nothing stored, if there is something to decide without it;
         _ComparisonNeededError, likewise.
         """
-        header = arrival.header
-        uids = (header.study_instance_uid, header.series_instance_uid, header.sop_instance_uid)
         with self._store.write() as tx:
             if may_decide:
                 lock(tx, "identity")
-            lock(tx, *(f"{kind}:{uid}" for kind, uid in zip(("study", "series", "instance"), uids, strict=True)))
-            return self._file(tx, arrival, may_decide=may_decide)
+            lock(tx, *(name for arrival in arrivals for name in arrival.lock_names))
+            return [self._file(tx, arrival, may_decide=may_decide) for arrival in arrivals]
 
     def _file(self, tx: WriteTx, arrival: _Arrival, *, may_decide: bool) -> BridgeError | None:
         """File one object; return why it stays beside its study, None if it became part of it."""

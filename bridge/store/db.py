@@ -36,9 +36,12 @@ WriteTx = Connection
 _SAVEPOINT = Prepared(text("SAVEPOINT item"))
 _ROLLBACK_TO = Prepared(text("ROLLBACK TO SAVEPOINT item"))
 _RELEASE = Prepared(text("RELEASE SAVEPOINT item"))
+_BEGIN = Prepared(text("BEGIN"))
+_BEGIN_WRITING = Prepared(text("BEGIN IMMEDIATE"))
 _LOCK = Prepared(text("SELECT pg_advisory_xact_lock(:space, :name)"))
 
 _BUSY = "database_busy"
+_PATIENCE = "patience_ms"
 _BUSY_MS = 2000
 _STILL_BUSY_MS = 300
 _WRITER_WAIT_SECS = 10.0
@@ -272,11 +275,14 @@ def _sqlite_engines(url: str, turns: _Turns) -> tuple[Engine, Engine]:
     writer = _engine(url, arguments, pool_size=2, max_overflow=4)
     for engine in (reader, writer):
         event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(reader, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    event.listen(reader, "begin", _BEGIN.run)
 
     def begin_writing(connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={turns.patience_ms}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        patience_ms = turns.patience_ms
+        if connection.info.get(_PATIENCE) != patience_ms:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={patience_ms}")
+            connection.info[_PATIENCE] = patience_ms
+        _BEGIN_WRITING.run(connection)
 
     event.listen(writer, "begin", begin_writing)
     return reader, writer

@@ -13,6 +13,7 @@ from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
 from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, UNDEFINED, Element, Event, Walk
 from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, open_buffer, read_file_meta
+from bridge.codecs.dicom.skim import Items, Wanted, skim
 from bridge.domain.identifiers import PatientIdentifier, check_uid
 from bridge.domain.matching import normal_date, normal_time
 from bridge.domain.study import Header, RequestAttributes
@@ -68,8 +69,8 @@ _LOOKED_AT = _WANTED.union({PIXEL_DATA}, *_WANTED_SEQUENCES.values())
 _MAX_VALUE_BYTES = 16_384
 _MAX_ITEMS_KEPT = 100
 _LO_MAX = 64
-
-Items = list[dict[int, bytes]]
+_SKIMMED = Wanted(_WANTED, _WANTED_SEQUENCES, _MAX_VALUE_BYTES, _MAX_ITEMS_KEPT)
+_KEYWORDS = {tag: keyword_for_tag(tag) for tag in _UIDS.values()}
 
 
 @dataclass(slots=True)
@@ -83,19 +84,41 @@ class _Found:
     charset: CharacterSet = charset.LATIN_1
 
 
-def read_header(path: Path, *, default_charset: CharacterSet = charset.LATIN_1) -> Header:
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first bytes of a Part 10 file of *size_bytes*, at hand from when it was written."""
+
+    data: bytes
+    size_bytes: int
+
+
+def read_header(path: Path, *, default_charset: CharacterSet = charset.LATIN_1, head: Head | None = None) -> Header:
     """
     Check that the Part 10 file at *path* is whole and return what it says of itself.
 
-    Pixels are skipped, not read. default_charset: how text is read that declares no character set.
+    Pixels are skipped, not read. default_charset: how text is read that declares no character set. head: spares opening
+    the file where it holds all that is to be read; the answer is the same.
     Raises: Malformed (unreadable, cut short, nested too deep, not a UID), Incomplete code "missing_uid", Unsupported
     code "inflation_limit". Source: PS3.5 7, PS3.10 7.
     """
-    with open_buffer(path) as data:
-        meta = read_file_meta(data)
-        found = _collect(dataset_bytes(data, meta), meta)
+    known = None if head is None else _skimmed(head)
+    if known is not None:
+        meta, found = known
+    else:
+        with open_buffer(path) as data:
+            meta = read_file_meta(data)
+            found = _collect(dataset_bytes(data, meta), meta)
     _choose_charset(found, default_charset)
     return _header(found, meta)
+
+
+def _skimmed(head: Head) -> tuple[FileMeta, _Found] | None:
+    try:
+        meta = read_file_meta(head.data)
+    except Malformed:
+        return None
+    skimmed = skim(head.data, meta.dataset_at, head.size_bytes, meta.transfer_syntax_uid, _SKIMMED)
+    return None if skimmed is None else (meta, _Found(False, skimmed.values, skimmed.items))
 
 
 def check_identity(header: Header, affected_sop_class_uid: str, affected_sop_instance_uid: str) -> None:
@@ -201,7 +224,7 @@ def _flag(found: _Found, fields: dict[str, Any], meta: FileMeta) -> None:
 
 
 def _uid(found: _Found, tag: int) -> str:
-    where = keyword_for_tag(tag)
+    where = _KEYWORDS[tag]
     value = found.values.get(tag, b"").decode("latin_1").strip(" \0")
     if not value:
         raise Incomplete("the data set lacks a UID", code="missing_uid", where=where, source="PS3.4 B.2.3")

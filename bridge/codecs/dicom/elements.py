@@ -35,6 +35,7 @@ _SHORT = tuple("AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".
 _LONG = tuple("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # noqa: SIM905
 _VRS = {vr.encode(): (vr, False) for vr in _SHORT} | {vr.encode(): (vr, True) for vr in _LONG}
 SHORT_LENGTH_VRS = frozenset(_SHORT)
+LONG_LENGTH_VRS = frozenset(_LONG)
 _PLAIN = frozenset(vr.encode() for vr in _SHORT)
 
 

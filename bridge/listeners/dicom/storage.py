@@ -22,6 +22,8 @@ from bridge.listeners.dicom.messages import Context, Message
 from bridge.listeners.dicom.ports import DicomServices
 
 SPOOL_SUFFIX: Final = ".part"
+# Of an object's first bytes so many are remembered: in nearly all of them the header ends within.
+_HEAD_BYTES: Final = 64 << 10
 _INVALID_UID: Final = "invalid_uid"
 _MISSING_UID: Final = "missing_uid"
 
@@ -44,6 +46,7 @@ class Spool:
         self._path: Path | None = None
         self._handle = -1
         self._digest = hashlib.sha256()
+        self._head = bytearray()
 
     def begin(self, folder: Path, name: str) -> None:
         """Create the file with its meta group. Source: PS3.10 7.1."""
@@ -54,8 +57,7 @@ class Spool:
             head = file_meta(
                 self.sop_class_uid, self.sop_instance_uid, self._transfer_syntax_uid, self._caller.ae_title
             )
-            self._digest.update(head)
-            self._write_all(memoryview(head))
+            self._take(memoryview(head))
         except OSError:
             self.refuse(_disk_fault())
 
@@ -68,9 +70,8 @@ class Spool:
         """Append a fragment of the data set."""
         if self._handle < 0:
             return
-        self._digest.update(fragment)
         try:
-            self._write_all(fragment)
+            self._take(fragment)
         except OSError:
             self.refuse(_disk_fault())
 
@@ -89,6 +90,7 @@ class Spool:
             calling_ae_title=self._caller.ae_title,
             peer_address=self._caller.address,
             association_id=self._caller.association_id,
+            head=bytes(self._head),
         )
 
     def discard(self) -> None:
@@ -99,7 +101,10 @@ class Spool:
             with contextlib.suppress(OSError):
                 self._path.unlink()
 
-    def _write_all(self, view: memoryview) -> None:
+    def _take(self, view: memoryview) -> None:
+        self._digest.update(view)
+        if self.size_bytes < _HEAD_BYTES:
+            self._head += view[: _HEAD_BYTES - self.size_bytes]
         self.size_bytes += len(view)
         while view:
             view = view[os.write(self._handle, view) :]
