@@ -35,6 +35,7 @@ from bridge.flows.device_queries import Device, DeviceQueries
 from bridge.flows.enter_order import Entry
 from bridge.flows.explain_worklist import Explainer
 from bridge.flows.find_workitem import Ground as WorkitemGround
+from bridge.flows.image_sources import ImageSources
 from bridge.flows.import_orders import ListQueue, OrderLists
 from bridge.flows.link_exam import ExamLinks
 from bridge.flows.live_routes import LiveRoutes, Places
@@ -267,7 +268,11 @@ class House:
 
     @cached_property
     def instances(self) -> InstanceReceiver:
-        return InstanceReceiver(self.store, self.blobs, self.clock, self.rules, self.destinations, self._is_foreign)
+        return InstanceReceiver(self.store, self.blobs, self.clock, self.rules, self.destinations, self.image_sources)
+
+    @cached_property
+    def image_sources(self) -> ImageSources:
+        return ImageSources(lambda: self.mappings, self.peer, self.settings.identity)
 
     @cached_property
     def performed_steps(self) -> PerformedStepRecorder:
@@ -393,7 +398,3 @@ class House:
             return set()
         own = {path.parent.name for path in overlay.glob("sites/*/site.toml")}
         return {site.authority for site in self.mappings.sites if site.name in own and site.authority}
-
-    def _is_foreign(self, ae_title: str) -> bool:
-        peer = self.peer(ae_title)
-        return peer is not None and "referrer" in peer.roles

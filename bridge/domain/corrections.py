@@ -9,6 +9,7 @@ from bridge.domain.evidence import OrderRecord, PatientRecord
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.names import parse_name
 from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.repairs import as_received
 from bridge.domain.study import Difference, Header, RequestAttributes
 
 _ISSUERS = frozenset({"IssuerOfPatientID", "IssuerOfAccessionNumberSequence"})
@@ -58,9 +59,9 @@ def corrections(
 
 
 def received_values(header: Header) -> dict[str, str]:
-    """Return what *header* says in the attributes that may leave with another value, keyword to value."""
+    """Return what stood in the attributes that may leave with another value, keyword to value, whatever a rule made of it."""
     request = header.request_attributes[0] if len(header.request_attributes) == 1 else RequestAttributes()
-    return {
+    read = {
         "PatientID": header.patient_id,
         "IssuerOfPatientID": header.issuer_of_patient_id,
         "PatientName": header.patient_name,
@@ -73,6 +74,7 @@ def received_values(header: Header) -> dict[str, str]:
         "RequestedProcedureID": request.requested_procedure_id,
         "ScheduledProcedureStepID": request.scheduled_procedure_step_id,
     }
+    return read | {keyword: value for keyword, value in as_received(header.repairs).items() if keyword in read}
 
 
 def _bare(keyword: str, value: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, StudyEvidence
@@ -190,11 +190,30 @@ def _order_days(record: OrderRecord) -> list[date]:
 
 
 def study_day(evidence: StudyEvidence) -> date | None:
-    """Return the day of the exam by the device's clock, else the day it came."""
-    day = read_day(evidence.header.study_date)
+    """Return the day of the exam by the device's clock, as far as that is known to go right, else the day it came."""
+    told = exam_local(evidence.header)
+    day = told.date() if told is not None else None
     if day is None and evidence.received_at is not None:
         return evidence.received_at.date()
     return day
+
+
+def exam_local(header: Header) -> datetime | None:
+    """Return when the exam was by the hospital's clock: by the device's, less what that is known to go ahead."""
+    told = read_local(header.study_date + header.study_time.partition(".")[0])
+    return told - timedelta(seconds=header.clock_ahead_secs) if told is not None else None
+
+
+def read_local(text: str) -> datetime | None:
+    """Read "YYYYMMDD[HH[MM[SS]]]" as a time of the hospital's own clock; None if it is none."""
+    digits = text[:14]
+    if len(digits) < 8 or not digits.isdigit():
+        return None
+    digits = digits[: len(digits) // 2 * 2].ljust(14, "0")
+    try:
+        return datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}")
+    except ValueError:
+        return None
 
 
 def read_day(text: str) -> date | None:

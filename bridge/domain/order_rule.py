@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from bridge.domain.case import Case, waits_for_import
 from bridge.domain.evidence import OrderRecord, Registry
-from bridge.domain.leads import OrderLead, Via
+from bridge.domain.leads import OrderLead, Via, exam_local, read_local
 from bridge.domain.order import StepStatus
 from bridge.domain.phonetics import edits_within
 
@@ -91,8 +91,7 @@ def _may_be(case: Case, record: OrderRecord) -> bool:
 def _is_near(case: Case, record: OrderRecord) -> bool:
     """Say whether an order lies within the window around the exam, both by the hospital's clock."""
     window = timedelta(hours=case.rules.order_window_hours)
-    header = case.evidence.header
-    exam = read_local(header.study_date + header.study_time.partition(".")[0])
+    exam = exam_local(case.evidence.header)
     starts = [read_local(step.scheduled_start_local) for step in record.steps if step.scheduled_start_local]
     known = [start for start in starts if start is not None]
     if exam is not None and known:
@@ -100,18 +99,6 @@ def _is_near(case: Case, record: OrderRecord) -> bool:
     at = record.order.ordered_at or record.order.transaction_at
     received = case.evidence.received_at
     return at is not None and received is not None and abs(received - at) <= window
-
-
-def read_local(text: str) -> datetime | None:
-    """Read "YYYYMMDD[HH[MM[SS]]]" as a time of the hospital's own clock; None if it is none."""
-    digits = text[:14]
-    if len(digits) < 8 or not digits.isdigit():
-        return None
-    digits = digits[: len(digits) // 2 * 2].ljust(14, "0")
-    try:
-        return datetime.fromisoformat(f"{digits[:8]}T{digits[8:]}")
-    except ValueError:
-        return None
 
 
 def _speaks_of(record: OrderRecord, body_part: str) -> bool:

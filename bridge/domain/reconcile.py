@@ -111,6 +111,14 @@ def _evidence_rows(case: Case, target: int | None) -> tuple[EvidenceRow, ...]:
     if case.foreign:
         place = institution_authority(case.evidence.header, rules) or case.evidence.header.issuer_of_patient_id
         rows.append(EvidenceRow("another hospital's study", 0, place or "its source is not ours"))
+    rows += [
+        EvidenceRow(
+            "device rule",
+            0,
+            f"{one.keyword} came as {one.received or 'nothing'}, read as {one.read} by rule {one.rule}",
+        )
+        for one in case.evidence.header.repairs
+    ]
     key = target if target is not None else next(iter(case.ranked), None)
     if key is not None:
         one, header = case.graded[key], case.evidence.header

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.repairs import Repaired
 
 
 class StudyState(StrEnum):
@@ -38,11 +39,12 @@ class RequestAttributes:
 @dataclass(frozen=True, slots=True)
 class Header:
     """
-    What one received object says of itself, decoded, padding stripped, never corrected.
+    What one received object says of itself, decoded, padding stripped, never corrected to what a record says.
 
     Dates "YYYYMMDD", times "HHMMSS[.F]", both as the device's clock says, "" if absent or not a date.
     patient_name: PN with its groups; patient_name_bytes: the undecoded value, for a second reading in another character
-    set. faults: what was let through (slugs, no patient data).
+    set. faults: what was let through (slugs, no patient data). repairs: what a site's rules read otherwise than it was
+    written. clock_ahead_secs: how far the device's clock goes ahead, by such a rule; its times stand here as it wrote them.
     """
 
     sop_class_uid: str
@@ -84,7 +86,12 @@ class Header:
     columns: int | None = None
     burned_in_annotation: str = ""
     lossy_image_compression: str = ""
+    patient_age: str = ""
+    manufacturer: str = ""
+    manufacturer_model_name: str = ""
     faults: tuple[str, ...] = ()
+    repairs: tuple[Repaired, ...] = ()
+    clock_ahead_secs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

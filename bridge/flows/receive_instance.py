@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -24,6 +24,7 @@ from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
+from bridge.flows.image_sources import ImageSources
 from bridge.flows.shared_commit import SharedCommit
 from bridge.store import audit, events, exam_checks, orders, studies
 from bridge.store.blobs import Blobs
@@ -31,12 +32,6 @@ from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
 _log = structlog.get_logger(__name__)
-
-
-class IsForeign(Protocol):
-    """Says whether what comes from an AE title is another hospital's until proven ours: a referrer's, for one."""
-
-    def __call__(self, ae_title: str) -> bool: ...
 
 
 class _DecisionNeededError(Exception):
@@ -81,14 +76,14 @@ class InstanceReceiver:
         clock: Clock,
         rules: ReconcileRules,
         destinations: Destinations,
-        is_foreign: IsForeign,
+        sources: ImageSources,
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
         self._rules = rules
         self._destinations = destinations
-        self._is_foreign = is_foreign
+        self._sources = sources
         self._shared: SharedCommit[_Arrival, BridgeError | None] = SharedCommit(self._commit_all)
 
     def receive(self, spooled: Spooled) -> None:
@@ -99,7 +94,7 @@ class InstanceReceiver:
         kept for a person all the same); Unavailable, if it could not be stored.
         """
         head = datasets.Head(spooled.head, spooled.size_bytes) if spooled.head else None
-        header = datasets.read_header(spooled.path, head=head)
+        header = self._sources.read_header(spooled.path, spooled.calling_ae_title, head)
         datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         blob = self._blobs.keep(spooled.path, spooled.digest)
         conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled))
@@ -180,7 +175,7 @@ class InstanceReceiver:
             raise _DecisionNeededError
         now = self._clock.now()
         if study is None:
-            foreign = self._is_foreign(spooled.calling_ae_title)
+            foreign = self._sources.is_foreign(spooled.calling_ae_title)
             study = studies.add(tx, header, spooled.calling_ae_title, foreign, now)
             studies.set_keys(tx, study.key, study_keys(header, self._rules))
         series = studies.find_or_add_series(tx, study.key, header)

@@ -8,6 +8,7 @@ from typing import Any
 from bridge.domain.order_control import OrderControl
 from bridge.errors import Misconfigured
 from bridge.mapping.order_controls import read_order_controls
+from bridge.mapping.repair_rules import read_repairs
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_table, read_toml
 from bridge.mapping.site import Match, Rule, SiteMapping
@@ -19,7 +20,7 @@ _BASE_KEYS = ("schema", "accepts", "each")
 
 def load_mappings(shipped: Path, overlay: Path | None = None) -> MappingSet:
     """
-    Return the base rules, every preset and every site.
+    Return the base rules, every preset, every site and what devices write wrongly.
 
     shipped: the product's mappings/. overlay: a folder whose files take the place of shipped ones of the same name, and
     whose sites come on top. Raises: Misconfigured, with every fault that was found, each with file, key and nearest word.
@@ -41,11 +42,12 @@ def load_mappings(shipped: Path, overlay: Path | None = None) -> MappingSet:
         for name, file in _files(layers, "site.toml").items()
         if (content := read_toml(file, faults)) is not None
     ]
+    repairs = read_repairs(layers, faults)
     _check_names(sites, presets, faults)
     _check_one_site_for_each_sender(sites, faults)
     if faults.found:
         raise Misconfigured(faults.found)
-    return MappingSet(base, tuple(sites), tuple(presets))
+    return MappingSet(base, tuple(sites), tuple(presets), repairs)
 
 
 def _read_tables(layers: list[Path], faults: Faults) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from bridge.domain.repairs import DeviceRepairs
 from bridge.mapping.site import Match, SiteMapping
 
 
@@ -13,12 +14,13 @@ class MappingSet:
     """
     Everything that was loaded; replaced whole on a reload. base: for senders = "any", where no site matches.
 
-    presets: dialects that sites extend; no sender ever comes to be one.
+    presets: dialects that sites extend; no sender ever comes to be one. repairs: what devices write wrongly.
     """
 
     base: SiteMapping
     sites: tuple[SiteMapping, ...] = ()
     presets: tuple[SiteMapping, ...] = ()
+    repairs: tuple[DeviceRepairs, ...] = ()
 
     @cached_property
     def _by_match(self) -> dict[Match, SiteMapping]:

@@ -114,6 +114,7 @@ class DicomRole:
         )
 
     def start(self) -> None:
+        self._house.mapping_watch.start()
         self._book.start()
         if self._queries is not None:
             self._queries.start()
@@ -124,6 +125,7 @@ class DicomRole:
         if self._queries is not None:
             self._queries.stop()
         self._book.stop()
+        self._house.mapping_watch.stop()
 
     @property
     def is_alive(self) -> bool:

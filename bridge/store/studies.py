@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, updat
 
 from bridge.domain.evidence import IdentityKey
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.repairs import Repaired
 from bridge.domain.study import Header, Instance, RequestAttributes, Series, Study, StudyContents, StudyState
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
@@ -300,6 +301,7 @@ def header_from_json(said: dict[str, Any]) -> Header:
             "other_patient_ids": tuple(PatientIdentifier(**one) for one in said["other_patient_ids"]),
             "request_attributes": tuple(RequestAttributes(**one) for one in said["request_attributes"]),
             "faults": tuple(said["faults"]),
+            "repairs": tuple(Repaired(*one) for one in said.get("repairs", ())),
         }
     )
 

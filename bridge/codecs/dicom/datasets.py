@@ -16,6 +16,7 @@ from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, op
 from bridge.codecs.dicom.skim import Items, Wanted, skim
 from bridge.domain.identifiers import PatientIdentifier, check_uid
 from bridge.domain.matching import normal_date, normal_time
+from bridge.domain.repairs import Repaired, View
 from bridge.domain.study import Header, RequestAttributes
 from bridge.errors import Incomplete, Malformed
 
@@ -29,10 +30,13 @@ _TEXT = {
     "series_description": 0x0008103E,
     "station_name": 0x00081010,
     "performed_procedure_step_id": 0x00400253,
+    "manufacturer": 0x00080070,
+    "manufacturer_model_name": 0x00081090,
 }
 _NAMES = {"patient_name": 0x00100010, "referring_physician_name": 0x00080090}
 _CODES = {
     "patient_sex": 0x00100040,
+    "patient_age": 0x00101010,
     "modality": 0x00080060,
     "body_part_examined": 0x00180015,
     "laterality": 0x00200060,
@@ -65,6 +69,24 @@ _WANTED_SEQUENCES = {
     _REQUEST_ATTRIBUTES: frozenset({0x00401001, 0x00400009, 0x00080050, 0x0020000D, _CHARACTER_SET}),
 }
 _LOOKED_AT = _WANTED.union({PIXEL_DATA}, *_WANTED_SEQUENCES.values())
+_REQUESTED_PROCEDURE_ID = 0x00401001
+# What a site's rules for a device may look at, by keyword; all but the names and the codes are plain text.
+_READ_BY_RULE = {
+    keyword_for_tag(tag): tag
+    for tag in {
+        **{name: _TEXT[name] for name in ("patient_id", "issuer_of_patient_id", "accession_number", "study_id")},
+        **{
+            name: _TEXT[name]
+            for name in ("manufacturer", "manufacturer_model_name", "station_name", "institution_name")
+        },
+        **{name: _CODES[name] for name in ("patient_sex", "patient_age", "modality")},
+        **_NAMES,
+        **_DATES,
+        **_TIMES,
+        **_INTEGERS,
+    }.values()
+}
+_DECODED = frozenset((*_TEXT.values(), *_NAMES.values()))
 # Longer than any value of these has a right to be (LT, the longest, has 10,240 characters).
 _MAX_VALUE_BYTES = 16_384
 _MAX_ITEMS_KEPT = 100
@@ -75,13 +97,20 @@ _KEYWORDS = {tag: keyword_for_tag(tag) for tag in _UIDS.values()}
 
 @dataclass(slots=True)
 class _Found:
-    """What the walk brought: wanted values of the root and of the wanted sequences' items."""
+    """
+    What the walk brought: wanted values of the root and of the wanted sequences' items.
+
+    read_by_rule: what takes a value's place because a site's rule says so.
+    """
 
     big_endian: bool
     values: dict[int, bytes] = field(default_factory=dict)
     items: dict[int, Items] = field(default_factory=dict)
     faults: set[str] = field(default_factory=set)
     charset: CharacterSet = charset.LATIN_1
+    read_by_rule: dict[int, str] = field(default_factory=dict)
+    repairs: tuple[Repaired, ...] = ()
+    clock_ahead_secs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +121,19 @@ class Head:
     size_bytes: int
 
 
-def read_header(path: Path, *, default_charset: CharacterSet = charset.LATIN_1, head: Head | None = None) -> Header:
+def read_header(
+    path: Path,
+    *,
+    default_charset: CharacterSet = charset.LATIN_1,
+    view: View | None = None,
+    head: Head | None = None,
+) -> Header:
     """
     Check that the Part 10 file at *path* is whole and return what it says of itself.
 
-    Pixels are skipped, not read. default_charset: how text is read that declares no character set. head: spares opening
-    the file where it holds all that is to be read; the answer is the same.
+    Pixels are skipped, not read. default_charset: how text is read that declares no character set. view: what its device
+    writes wrongly, None for one of which nothing is known. head: spares opening the file where it holds all that is to be
+    read; the answer is the same.
     Raises: Malformed (unreadable, cut short, nested too deep, not a UID), Incomplete code "missing_uid", Unsupported
     code "inflation_limit". Source: PS3.5 7, PS3.10 7.
     """
@@ -109,6 +145,8 @@ def read_header(path: Path, *, default_charset: CharacterSet = charset.LATIN_1, 
             meta = read_file_meta(data)
             found = _collect(dataset_bytes(data, meta), meta)
     _choose_charset(found, default_charset)
+    if view is not None:
+        _read_by_rule(found, view)
     return _header(found, meta)
 
 
@@ -190,12 +228,47 @@ def _choose_charset(found: _Found, default: CharacterSet) -> None:
         found.faults.add("unknown_charset")
 
 
+def _read_by_rule(found: _Found, view: View) -> None:
+    """Let a site's rules for the device read what it writes wrongly."""
+    texts = _texts(found)
+    is_declared = bool(found.values.get(_CHARACTER_SET, b"").strip(b" \0"))
+    rule = view.charset_for(texts, is_declared=is_declared)
+    if rule is not None:
+        declared, found.charset = texts, charset.parse(rule.term.encode("ascii"))
+        texts = _texts(found)
+        found.repairs = tuple(
+            Repaired(keyword, declared[keyword], text, rule.name)
+            for keyword, text in texts.items()
+            if text != declared[keyword]
+        )
+    read, repaired = view.read(texts)
+    found.read_by_rule = {_READ_BY_RULE[keyword]: value for keyword, value in read.items()}
+    found.repairs += repaired
+    found.clock_ahead_secs = view.clock_ahead_secs(texts)
+
+
+def _texts(found: _Found) -> dict[str, str]:
+    """Return every value that a rule may look at as the device wrote it."""
+    texts = {}
+    for keyword, tag in _READ_BY_RULE.items():
+        raw = found.values.get(tag, b"").rstrip(b" \0")
+        names = tag in _NAMES.values()
+        texts[keyword] = (
+            found.charset.decode(raw, person_name=names)[0] if tag in _DECODED else raw.decode("latin_1")
+        ).strip(" \0")
+    requested = (
+        _nested_text(found, item, _REQUESTED_PROCEDURE_ID) for item in found.items.get(_REQUEST_ATTRIBUTES, [])
+    )
+    texts["RequestedProcedureID"] = next(filter(None, requested), "")
+    return texts
+
+
 def _header(found: _Found, meta: FileMeta) -> Header:
     values = found.values
     fields: dict[str, Any] = {name: _uid(found, tag) for name, tag in _UIDS.items()}
     fields |= {name: _text(found, tag) for name, tag in _TEXT.items()}
     fields |= {name: _text(found, tag, person_name=True) for name, tag in _NAMES.items()}
-    fields |= {name: values.get(tag, b"").decode("latin_1").strip(" \0") for name, tag in _CODES.items()}
+    fields |= {name: _code(found, tag) for name, tag in _CODES.items()}
     fields |= {name: _normal(found, tag, normal_date, "bad_date") for name, tag in _DATES.items()}
     fields |= {name: _normal(found, tag, normal_time, "bad_time") for name, tag in _TIMES.items()}
     fields |= {name: _integer(found, tag) for name, tag in _INTEGERS.items()}
@@ -207,7 +280,13 @@ def _header(found: _Found, meta: FileMeta) -> Header:
     fields["issuer_of_accession_number"] = _issuer_of_accession(found)
     fields["request_attributes"] = _request_attributes(found)
     _flag(found, fields, meta)
-    return Header(transfer_syntax_uid=meta.transfer_syntax_uid, faults=tuple(sorted(found.faults)), **fields)
+    return Header(
+        transfer_syntax_uid=meta.transfer_syntax_uid,
+        faults=tuple(sorted(found.faults)),
+        repairs=found.repairs,
+        clock_ahead_secs=found.clock_ahead_secs,
+        **fields,
+    )
 
 
 def _flag(found: _Found, fields: dict[str, Any], meta: FileMeta) -> None:
@@ -234,7 +313,15 @@ def _uid(found: _Found, tag: int) -> str:
     return value
 
 
+def _code(found: _Found, tag: int) -> str:
+    read = found.read_by_rule.get(tag)
+    return found.values.get(tag, b"").decode("latin_1").strip(" \0") if read is None else read
+
+
 def _text(found: _Found, tag: int, *, person_name: bool = False) -> str:
+    read = found.read_by_rule.get(tag)
+    if read is not None:
+        return read
     raw = found.values.get(tag, b"").rstrip(b" \0")
     text, legal = found.charset.decode(raw, person_name=person_name)
     if not legal:
@@ -243,7 +330,7 @@ def _text(found: _Found, tag: int, *, person_name: bool = False) -> str:
 
 
 def _normal(found: _Found, tag: int, normal: Callable[[str], str], fault: str) -> str:
-    raw = found.values.get(tag, b"").decode("latin_1").strip(" \0")
+    raw = _code(found, tag)
     value = normal(raw)
     if raw and not value:
         found.faults.add(fault)
@@ -251,12 +338,12 @@ def _normal(found: _Found, tag: int, normal: Callable[[str], str], fault: str) -
 
 
 def _integer(found: _Found, tag: int) -> int | None:
-    raw = found.values.get(tag, b"").strip(b" \0")
+    raw = _code(found, tag)
     if not raw:
         return None
     try:
         # Some writers put a decimal where an integer belongs; a text of a megabyte was refused above.
-        return int(float(raw[:16])) if b"." in raw else int(raw[:16])
+        return int(float(raw[:16])) if "." in raw else int(raw[:16])
     except (ValueError, OverflowError):
         found.faults.add("bad_integer")
         return None

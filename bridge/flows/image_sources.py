@@ -1,0 +1,72 @@
+"""What is known of those who send images: whose they are until proven otherwise, and how what they write is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from bridge.codecs.dicom import charset, datasets
+from bridge.codecs.dicom.charset import CharacterSet
+from bridge.codecs.dicom.datasets import Head
+from bridge.domain.repairs import DeviceRepairs, View, view_of
+from bridge.domain.study import Header
+from bridge.mapping.repair_rules import with_authorities
+from bridge.mapping.resolve import MappingSet
+from bridge.settings import IdentitySection, Peer
+
+
+class _Reading(NamedTuple):
+    default_charset: CharacterSet
+    view: View | None
+
+
+class ImageSources:
+    """
+    How every AE title's objects are read, made ready once for each set of mappings.
+
+    Thread-safe: what two threads make at once is the same.
+    """
+
+    def __init__(
+        self, mappings: Callable[[], MappingSet], peer_of: Callable[[str], Peer | None], identity: IdentitySection
+    ) -> None:
+        self._mappings = mappings
+        self._peer_of = peer_of
+        self._identity = identity
+        self._made: tuple[MappingSet, list[DeviceRepairs], dict[str, _Reading]] | None = None
+
+    def is_foreign(self, ae_title: str) -> bool:
+        """Say whether what comes from *ae_title* is another hospital's until proven ours."""
+        peer = self._peer_of(ae_title)
+        return peer is not None and "referrer" in peer.roles
+
+    def read_header(self, path: Path, ae_title: str, head: Head | None = None) -> Header:
+        """Return what an object of *ae_title* says, read by the site's rules. Raises: as `datasets.read_header`."""
+        reading = self._reading_of(ae_title)
+        return datasets.read_header(path, default_charset=reading.default_charset, view=reading.view, head=head)
+
+    def _reading_of(self, ae_title: str) -> _Reading:
+        current, made = self._mappings(), self._made
+        if made is None or made[0] is not current:
+            authorities = self._authorities(current)
+            devices = [with_authorities(device, authorities) for device in current.repairs]
+            made = self._made = (current, devices, {})
+        _, devices, readings = made
+        found = readings.get(ae_title)
+        if found is None:
+            peer = self._peer_of(ae_title)
+            declared = charset.parse_setting(peer.charset) if peer is not None else None
+            found = _Reading(declared or charset.LATIN_1, view_of(devices, peer.ae_title if peer else ae_title))
+            # With callers = "any" everybody may make up titles.
+            if peer is not None:
+                readings[ae_title] = found
+        return found
+
+    def _authorities(self, mappings: MappingSet) -> dict[str, str]:
+        """Return every spelling of an authority that is configured, folded, and its name."""
+        names = {self._identity.authority, *(site.authority for site in mappings.sites)}
+        spelled = {name.casefold(): name for name in names if name}
+        for one in self._identity.authorities:
+            spelled |= {text.casefold(): one.name for text in (one.name, one.oid) if text}
+        return spelled

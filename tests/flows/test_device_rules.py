@@ -1,0 +1,133 @@
+"""What a site's rules read decides whose a study is; what stood there stays in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+
+from bridge.clock import FixedClock
+from bridge.domain.study import Study, StudyState
+from bridge.store import decisions, studies
+from bridge.wiring import House
+from tests.cast import PLAIN, adt, image, order, spooled, study_uid
+from tests.conftest import ROOT
+from tests.flows.asking import say
+
+MakeHouse = Callable[..., House]
+RULES = """
+schema = 1
+title  = "The reader in the cellar"
+match  = { ae_title = "CT1" }
+
+[repairs.names]
+do      = "comma_name"
+of      = ["PatientName"]
+because = "It writes DOE, JOHN."
+
+[repairs.number]
+do      = "glued_issuer"
+because = "It writes 123^^^RIVERSIDE."
+
+[repairs.letter]
+do      = "strip"
+of      = ["PatientID"]
+prefix  = "CELLAR"
+because = "Its labels begin so."
+
+[repairs.birth]
+do      = "date"
+of      = ["PatientBirthDate"]
+form    = "MM/DD/YYYY"
+because = "It writes them so."
+"""
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    """The folder of a site with rules for CT1."""
+    folder = tmp_path / "mappings"
+    (folder / "repairs").mkdir(parents=True)
+    (folder / "repairs" / "cellar.toml").write_text(RULES, "utf-8")
+    return folder
+
+
+def house_with(make_house: MakeHouse, tmp_path: Path, mappings: Path) -> House:
+    """A house that knows PLAIN and their order A1, and reads by *mappings*."""
+    (mappings / "sites").mkdir(exist_ok=True)
+    for site in (ROOT / "samples" / "mappings" / "sites").iterdir():
+        target = mappings / "sites" / site.name
+        if not target.exists():
+            target.symlink_to(site)
+    bridge = {"data": tmp_path / "data", "mappings": mappings, "time_zone": "UTC"}
+    house = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)), bridge=bridge)
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    return house
+
+
+def careless(accession: str) -> Dataset:
+    """PLAIN's image as the reader in the cellar writes it."""
+    dataset = image(PLAIN, accession)
+    family, _, given = str(dataset.PatientName).partition("^")
+    dataset.PatientName = f"{family}, {given.partition('^')[0]}"
+    dataset.PatientID = f"CELLAR{dataset.PatientID}^^^RIVERSIDE"
+    del dataset.IssuerOfPatientID
+    dataset.PatientBirthDate = ""
+    return dataset
+
+
+def study_of(house: House, accession: str) -> Study:
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, study_uid(accession))
+    assert found is not None
+    return found
+
+
+def test_a_study_binds_by_what_a_rule_reads_and_leaves_with_the_records_value(
+    make_house: MakeHouse, tmp_path: Path, rules: Path
+) -> None:
+    house = house_with(make_house, tmp_path, rules)
+    house.instances.receive(spooled(house, careless("A1"), "CT1"))
+    study = study_of(house, "A1")
+    assert (study.state, study.rule) == (StudyState.BOUND_WITH_CORRECTION, "B01")
+    with house.store.read() as tx:
+        decided = decisions.of_study(tx, study.key)[0]
+    received = {one["keyword"]: (one["received"], one["record"]) for one in decided.differences}
+    assert received["PatientID"] == (f"CELLAR{PLAIN.patient_id}^^^RIVERSIDE", PLAIN.patient_id)
+    assert received["PatientName"][0] == str(careless("A1").PatientName)
+    said = [one["detail"] for one in decided.evidence if one["name"] == "device rule"]
+    assert any("PatientID came as" in one and one.endswith("by rule cellar.number") for one in said)
+
+
+def test_without_a_rule_nothing_is_guessed(make_house: MakeHouse, tmp_path: Path, rules: Path) -> None:
+    (rules / "repairs" / "cellar.toml").unlink()
+    house = house_with(make_house, tmp_path, rules)
+    house.instances.receive(spooled(house, careless("B9"), "CT1"))
+    study = study_of(house, "B9")
+    assert not study.is_bound
+    assert study.received.repairs == ()
+
+
+def test_a_rule_that_comes_while_we_run_counts_from_the_next_object_on(
+    make_house: MakeHouse, tmp_path: Path, rules: Path
+) -> None:
+    (rules / "repairs" / "cellar.toml").unlink()
+    house = house_with(make_house, tmp_path, rules)
+    house.instances.receive(spooled(house, careless("B1"), "CT1"))
+    (rules / "repairs" / "cellar.toml").write_text(RULES, "utf-8")
+    assert house.live_mappings.look()
+    house.instances.receive(spooled(house, careless("B2"), "CT1"))
+    assert not study_of(house, "B1").received.repairs
+    assert study_of(house, "B2").received.patient_id == PLAIN.patient_id
+
+
+def test_rules_read_only_what_their_device_sends(make_house: MakeHouse, tmp_path: Path, rules: Path) -> None:
+    peers = [{"ae_title": title, "host": "127.0.0.1", "port": 1, "roles": ["modality"]} for title in ("CT1", "MR1")]
+    (rules / "sites").mkdir()
+    bridge = {"data": tmp_path / "data", "mappings": rules, "time_zone": "UTC"}
+    house = make_house(bridge=bridge, dicom={"peers": peers})
+    house.instances.receive(spooled(house, careless("C1"), "MR1"))
+    assert study_of(house, "C1").received.repairs == ()
