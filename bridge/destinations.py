@@ -12,6 +12,8 @@ from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
+from bridge.publishers.commitment_report import CommitmentReportPublisher
+from bridge.publishers.commitment_request import CommitmentPublisher
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.forwarding import Ways
@@ -23,7 +25,7 @@ from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
 from bridge.targets import archive_target, mllp_target
-from bridge.wiring import House
+from bridge.wiring import House, asks_commitment, commits
 
 
 def publishers(house: House) -> list[Publisher[Any, Any]]:
@@ -34,6 +36,9 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     claims = {s.name: ehrs[s.name] for s in settings.fhir.servers if "Claim" in s.publish}
     places = {one.ae_title: one for one in settings.dicom.peers if one.ae_title in house.places.known}
     archives = {title: archive_target(settings, peer) for title, peer in places.items()}
+    asked = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if commits(one)}
+    must_commit = {one.ae_title for one in settings.dicom.peers if one.commitment}
+    reported_to = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if asks_commitment(one)}
     publishing = PublishingHouse(settings.time_zone, settings.identity.system_of)
     quiet = timedelta(seconds=settings.publish.study_quiet_secs)
     heard = {peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if peer.forward_mpps}
@@ -41,7 +46,9 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
-        ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, _ways(house)),
+        ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, _ways(house), asked),
+        CommitmentPublisher(asked, settings.dicom.ae_title, house.clock, must_commit),
+        CommitmentReportPublisher(reported_to, settings.dicom.ae_title),
         OrderStatusPublisher(told, quiet),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
     ]

@@ -58,6 +58,7 @@ class Peer(Section):
     follow its query. worklist: what it is shown. unbound: may also see unbound studies.
     sends: how studies go there. notify: is told which studies can be retrieved here.
     forward_mpps: is told what devices report (MPPS). lenient_mpps: its own reports may lack what the standard requires.
+    commitment: whether an archive is asked to keep what it took; None: where it offers that.
     """
 
     ae_title: AETitle
@@ -72,6 +73,7 @@ class Peer(Section):
     tls: bool = False
     sends: SendSection = SendSection()
     notify: bool = False
+    commitment: bool | None = None
     forward_mpps: bool = False
     lenient_mpps: bool = False
     from_networks: tuple[Network, ...] = Field(default=(), alias="from")

@@ -16,6 +16,9 @@ ARCHIVE = "archive"
 ORDER_STATUS = "order_status"
 PERFORMED_STEP = "performed_step"
 AVAILABILITY = "availability"
+COMMITMENT = "commitment"
+COMMITMENT_REPORT = "commitment_report"
+_COMMITMENT_OF = "commitment:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,17 @@ class Work:
     order_key: int | None = None
     attachment_key: int | None = None
     urgency: int = 0
+
+
+def commitment_request(key: int) -> str:
+    """Return the order_of of the report on a peer's commitment request in row *key*."""
+    return f"{_COMMITMENT_OF}{key}"
+
+
+def request_of(delivery: Delivery) -> int | None:
+    """Return the row of the commitment request that *delivery* reports on, None if it is none."""
+    key = delivery.order_of.removeprefix(_COMMITMENT_OF)
+    return int(key) if key.isdecimal() else None
 
 
 def enqueue(tx: WriteTx, work: Work, at: datetime, next_at: datetime | None = None, held_reason: str = "") -> None:

@@ -5,7 +5,7 @@ What an archive took is noted object by object, also when the association broke 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance
 from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
 from bridge.leaving.objects import LeavingObject
-from bridge.outbox import enqueue
+from bridge.outbox import commitments, enqueue
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.dicom_client import StoreResult, Target, store_files
 from bridge.publishers.forwarding import Owed, Ways, owed_now
@@ -45,7 +45,7 @@ class ArchiveStorePublisher:
     """
     Stores to every peer with the role archive, by its AE title.
 
-    calling_ae_title: ours.
+    calling_ae_title: ours. committing: those that are asked whether they keep what they took.
     """
 
     topic = enqueue.ARCHIVE
@@ -56,11 +56,13 @@ class ArchiveStorePublisher:
         calling_ae_title: str,
         blobs: Blobs,
         ways: Ways | None = None,
+        committing: Collection[str] = (),
     ) -> None:
         self._targets = dict(targets)
         self._calling_ae_title = calling_ae_title
         self._blobs = blobs
         self._ways = ways or Ways()
+        self._committing = frozenset(committing)
 
     @property
     def destinations(self) -> tuple[str, ...]:
@@ -95,6 +97,8 @@ class ArchiveStorePublisher:
         if parcel.later is not None:
             enqueue.look_again(tx, parcel.delivery, at, parcel.later)
         publications.put_forwards(tx, study_key, parcel.delivery.destination, parcel.binding_version, taken)
+        if taken and parcel.delivery.destination in self._committing:
+            commitments.ask(tx, parcel.delivery.destination, study_key, at)
         if receipt.fault is None and not receipt.held:
             self._tell(tx, parcel.delivery, receipt.detail, at)
         elif taken and receipt.fault is not None and receipt.fault.code == BINDING_CHANGED:

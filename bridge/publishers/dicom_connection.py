@@ -23,6 +23,7 @@ from pynetdicom.pdu_primitives import (
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
 )
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
@@ -80,10 +81,11 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One presentation context that we propose."""
+    """One presentation context that we propose. as_scp: we are SCP in it, the other side SCU. Source: PS3.7 D.3.3.4."""
 
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
+    as_scp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +148,10 @@ class Requestor:
             self._socket.settimeout(self._timeouts.send)
             self._socket.sendall(data)
 
-    def receive(self) -> tuple[Command, bytes]:
-        """Return the next message and its data set, b"" if it has none."""
+    def receive(self, secs: float | None = None) -> tuple[Command, bytes]:
+        """Return the next message and its data set, b"" if it has none. secs: how long to wait, None for as usual."""
         reply = _Reply()
-        deadline = time.monotonic() + self._timeouts.answer
+        deadline = time.monotonic() + (self._timeouts.answer if secs is None else secs)
         with _as_unavailable():
             while not reply.is_whole:
                 reply.take(*self._next_fragment(deadline))
@@ -306,8 +308,19 @@ def _request(target: Target, calling_ae_title: str, proposals: Sequence[Proposal
     implementation.implementation_class_uid = UID(IMPLEMENTATION_CLASS_UID)
     version = ImplementationVersionNameNotification()
     version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    primitive.user_information = [maximum, implementation, version]
+    primitive.user_information = [maximum, implementation, version, *_roles(proposals)]
     return bytes(A_ASSOCIATE_RQ(primitive).encode())
+
+
+def _roles(proposals: Sequence[Proposal]) -> list[SCP_SCU_RoleSelectionNegotiation]:
+    found = []
+    for proposal in proposals:
+        if proposal.as_scp:
+            item = SCP_SCU_RoleSelectionNegotiation()
+            item.sop_class_uid = UID(proposal.abstract_syntax)
+            item.scu_role, item.scp_role = False, True
+            found.append(item)
+    return found
 
 
 def _rejection(body: bytearray) -> Unavailable:

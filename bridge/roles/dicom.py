@@ -10,11 +10,13 @@ import structlog
 
 from bridge import safety
 from bridge.codecs.dicom.status import Service
+from bridge.domain.commitment import Report
 from bridge.domain.performed import AttributeList
 from bridge.domain.study import Outgoing, Spooled
 from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.errors import Unavailable
 from bridge.flows.answer_worklist import Answers
+from bridge.flows.hear_commitment import hear_commitment
 from bridge.flows.note_queries import QueryBook
 from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.record_performed_step import Recorded
@@ -76,6 +78,18 @@ class _DicomServices:
         self, uid: str, tags: tuple[int, ...], transfer_syntax_uid: str, calling_ae_title: str
     ) -> tuple[bytes, tuple[int, ...]]:
         return self._house.performed_steps.get(uid, tags, transfer_syntax_uid, calling_ae_title)
+
+    def request_commitment(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> int:
+        return self._house.commitments.request(data, transfer_syntax_uid, calling_ae_title)
+
+    def commitment_report(self, request_key: int) -> Report | None:
+        return self._house.commitments.report(request_key)
+
+    def note_report(self, request_key: int, *, told: bool) -> None:
+        self._house.commitments.note_report(request_key, told=told)
+
+    def take_report(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> None:
+        hear_commitment(self._house.store, self._house.clock, data, transfer_syntax_uid, calling_ae_title)
 
     def _asker(self, ae_title: str, origin: str) -> Asker:
         peer = self._house.peer(ae_title)

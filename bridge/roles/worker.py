@@ -20,6 +20,7 @@ class WorkerRole:
         self._order_lists = house.order_lists
         self._order_poll = order_poll(house)
         self._exams = house.exam_watch
+        self._commitments = house.commitment_watch
         self._mapping_watch = house.mapping_watch
         self._store = house.store
 
@@ -30,12 +31,14 @@ class WorkerRole:
         self._order_lists.start()
         self._order_poll.start()
         self._exams.start()
+        self._commitments.start()
         self._housekeeping.start()
 
     def stop(self) -> None:
         self._housekeeping.stop()
         self._order_poll.stop()
         self._order_lists.stop()
+        self._commitments.stop()
         self._exams.stop()
         self._replays.stop()
         self._worker.stop()
@@ -43,7 +46,7 @@ class WorkerRole:
 
     @property
     def is_alive(self) -> bool:
-        loops = (self._worker, self._replays, self._order_lists, self._order_poll, self._exams)
+        loops = (self._worker, self._replays, self._order_lists, self._order_poll, self._exams, self._commitments)
         return all(loop.is_alive for loop in loops) and not self._store.is_failing
 
     @property

@@ -19,6 +19,7 @@ from bridge.store.tables import forwards, instances, studies
 
 _T = TypeVar("_T")
 _AT_ONCE = 500
+_WAITING = (CommitmentState.UNASKED.value, CommitmentState.ASKED.value)
 _COUNTED = (CommitmentState.ASKED, CommitmentState.COMMITTED, CommitmentState.FAILED, CommitmentState.UNSUPPORTED)
 
 
@@ -37,14 +38,19 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Uncommitted:
-    """One object that an archive took. asks: how often it was asked without a report."""
+    """
+    One object that an archive took. transaction_uid: what it is asked under, or will be. asks: how often it was asked
+    without a report. failures: how often it was reported as not kept. at: when its state last changed.
+    """
 
     forward_key: int
     reference: Reference
     state: CommitmentState
+    transaction_uid: str
     asks: int
-    asked_at: datetime | None
-    failure_reason: int | None
+    failures: int
+    reason: int | None
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +103,11 @@ def open_of(tx: ReadTx, study_key: int, destination: str) -> list[Uncommitted]:
             instances.c.sop_class_uid,
             instances.c.sop_instance_uid,
             c.commitment,
+            c.transaction_uid,
             c.commitment_asks,
-            c.commitment_at,
+            c.commitment_failures,
             c.failure_reason,
+            c.commitment_at,
         )
         .join(instances, instances.c.key == c.instance_key)
         .join(studies, studies.c.key == c.study_key)
@@ -107,21 +115,23 @@ def open_of(tx: ReadTx, study_key: int, destination: str) -> list[Uncommitted]:
         .where(c.commitment != CommitmentState.COMMITTED.value)
         .order_by(c.instance_key)
     )
-    return [
-        Uncommitted(row[0], Reference(row[1], row[2]), CommitmentState(row[3]), row[4], row[5], row[6]) for row in rows
-    ]
+    return [Uncommitted(row[0], Reference(row[1], row[2]), CommitmentState(row[3]), *row[4:]) for row in rows]
 
 
-def put_asked(tx: WriteTx, forward_keys: Iterable[int], transaction_uid: str, at: datetime) -> None:
-    """Note that an archive was asked for these under *transaction_uid*."""
-    _change(
-        tx,
-        forward_keys,
-        CommitmentState.ASKED,
-        at,
-        transaction_uid=transaction_uid,
-        commitment_asks=forwards.c.commitment_asks + 1,
-    )
+def put_transaction(tx: WriteTx, forward_keys: Iterable[int], transaction_uid: str) -> None:
+    """Note under what an archive will be asked for these: its report may be faster than the end of the question."""
+    for part in _parts(forward_keys):
+        waits = (forwards.c.key.in_(part), forwards.c.commitment.in_(_WAITING))
+        fresh = {"commitment": CommitmentState.UNASKED.value, "transaction_uid": transaction_uid}
+        tx.execute(update(forwards).where(*waits).values(**fresh))
+
+
+def put_asked(tx: WriteTx, transaction_uid: str, at: datetime) -> int:
+    """Note that an archive took the question *transaction_uid*; return how many objects its report is awaited for."""
+    waits = (forwards.c.transaction_uid == transaction_uid, forwards.c.commitment.in_(_WAITING))
+    asked = {"commitment": CommitmentState.ASKED.value, "commitment_at": at}
+    done = tx.execute(update(forwards).where(*waits).values(**asked, commitment_asks=forwards.c.commitment_asks + 1))
+    return int(done.rowcount)
 
 
 def put_unsupported(tx: WriteTx, forward_keys: Iterable[int], at: datetime) -> None:
@@ -183,7 +193,7 @@ def _asked_rows(tx: ReadTx, asked: ColumnElement[bool], uids: Sequence[str]) -> 
         rows = tx.execute(
             select(forwards.c.key, forwards.c.study_key)
             .join(instances, instances.c.key == forwards.c.instance_key)
-            .where(asked, forwards.c.commitment == CommitmentState.ASKED.value)
+            .where(asked, forwards.c.commitment.in_(_WAITING))
             .where(instances.c.sop_instance_uid.in_(part))
         )
         found |= {row[0]: row[1] for row in rows}

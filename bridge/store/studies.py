@@ -259,6 +259,15 @@ def add_conflict(tx: WriteTx, header: Header, instance: Instance, reason: str, r
         )
 
 
+def has_conflict_from(tx: ReadTx, sop_instance_uid: str, ae_title: str) -> bool:
+    """Say whether *ae_title* has sent other content under a UID that is taken."""
+    of_peer = conflicting_instances.c.sop_instance_uid == sop_instance_uid
+    row = tx.execute(
+        select(conflicting_instances.c.key).where(of_peer, conflicting_instances.c.received_from == ae_title).limit(1)
+    ).first()
+    return row is not None
+
+
 def contents(tx: ReadTx, study_key: int) -> StudyContents:
     """Return a study with its series and instances in their order."""
     study = get(tx, study_key)

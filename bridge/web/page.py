@@ -88,6 +88,8 @@ TOPICS = {
     "archive": "Images to archive",
     "order_status": "Order status",
     "performed_step": "Performed step (MPPS)",
+    "commitment": "Storage commitment",
+    "commitment_report": "Commitment report",
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
 }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from bridge.domain.commitment import SENDS_MOST, Failure, Reference, Report
+from bridge.domain.commitment import SENDS_MOST, Failure, Reference, Report, Request
 from bridge.domain.study import Study
-from bridge.store import commitments, publications, studies
+from bridge.store import commitment_requests, commitments, publications, studies
 from bridge.store.commitments import Kept
 from bridge.store.db import Store
 from tests.fakes.clinic import CT_STORAGE, Clinic
@@ -38,7 +40,8 @@ class Scene:
     def ask(self, transaction: str = TRANSACTION) -> None:
         with self.clinic.store.write() as tx:
             keys = [one.forward_key for one in commitments.open_of(tx, self.study.key, "PACS")]
-            commitments.put_asked(tx, keys, transaction, self.clinic.clock.now())
+            commitments.put_transaction(tx, keys, transaction)
+            commitments.put_asked(tx, transaction, self.clinic.clock.now())
 
     def report(
         self, *failed: int, transaction: str = TRANSACTION, by: str = "PACS"
@@ -123,3 +126,51 @@ def test_a_new_binding_opens_what_was_committed(scene: Scene) -> None:
     assert scene.owed() == 3
     scene.forward()
     assert not committed(scene, scene.study)
+
+
+def test_a_request_is_found_until_it_was_looked_at_and_stays_until_it_was_reported(store: Store) -> None:
+    clinic = Clinic(store)
+    wanted = Request(TRANSACTION, (_reference(1), _reference(2)))
+    with store.write() as tx:
+        key = commitment_requests.add(tx, "CT1", wanted, clinic.clock.now())
+        assert commitment_requests.count_unverified(tx, "CT1") == 1
+        request = commitment_requests.next_unverified(tx)
+        assert request is not None
+        assert (request.references, request.report) == (wanted.references, None)
+        lost = (Failure(_reference(2), 0x0112),)
+        assert commitment_requests.put_verified(tx, request, lost, clinic.clock.now())
+        assert commitment_requests.next_unverified(tx) is None
+        found = commitment_requests.get(tx, key)
+        assert found is not None
+        assert found.report == Report(TRANSACTION, (_reference(1),), lost)
+        commitment_requests.note_reported(tx, key, clinic.clock.now())
+
+
+def test_a_request_that_comes_again_is_looked_at_again(store: Store) -> None:
+    clinic = Clinic(store)
+    wanted = Request(TRANSACTION, (_reference(1),))
+    with store.write() as tx:
+        key = commitment_requests.add(tx, "CT1", wanted, clinic.clock.now())
+        first = commitment_requests.next_unverified(tx)
+        assert first is not None
+        clinic.clock.at += timedelta(seconds=5)
+        assert commitment_requests.add(tx, "CT1", wanted, clinic.clock.now()) == key
+        assert not commitment_requests.put_verified(tx, first, (), clinic.clock.now())
+        again = commitment_requests.next_unverified(tx)
+        assert again is not None
+        assert not commitment_requests.is_in_use(tx, again)
+        other = commitment_requests.add(tx, "CT1", Request(TRANSACTION, (_reference(2),)), clinic.clock.now())
+        second = commitment_requests.get(tx, other)
+        assert second is not None
+        assert commitment_requests.is_in_use(tx, second)
+
+
+def test_requests_of_a_month_ago_are_forgotten(store: Store) -> None:
+    clinic = Clinic(store)
+    with store.write() as tx:
+        commitment_requests.add(tx, "CT1", Request(TRANSACTION, (_reference(1),)), clinic.clock.now())
+        clinic.clock.at += timedelta(days=31)
+        commitment_requests.add(tx, "CT1", Request("2.25.9002", (_reference(1),)), clinic.clock.now())
+        left = commitment_requests.next_unverified(tx)
+        assert left is not None
+        assert left.transaction_uid == "2.25.9002"

@@ -86,7 +86,7 @@ class Clinic:
                 sop_class_uid=CT_STORAGE,
                 transfer_syntax_uid=EXPLICIT_LITTLE,
                 blob=blob or f"{study.key:032x}{series:016x}{number:016x}",
-                digest="0" * 64,
+                digest=blob or "0" * 64,
                 size_bytes=1000,
                 instance_number=number,
                 received_at=self.clock.now(),

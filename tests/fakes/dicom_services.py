@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.codecs.dicom import datasets, keys
+from bridge.codecs.dicom.commitment import read_report, read_request
 from bridge.codecs.dicom.performed import read_performed
+from bridge.domain.commitment import NO_SUCH_INSTANCE, Failure, Report, Request
 from bridge.domain.performed import AttributeList
 from bridge.domain.study import OutgoingObject, Spooled
 from bridge.domain.worklist_query import AskedQuery
@@ -50,6 +52,7 @@ class MemoryServices:
     steps: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     noted: list[AskedQuery] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
     uids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def check_room(self) -> None:
@@ -120,6 +123,24 @@ class MemoryServices:
         if uid not in self.steps:
             raise Conflict("no such performed step", code="unknown")
         return b"", ()
+
+    def request_commitment(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> int:
+        with self.lock:
+            self.asked.append(read_request(data, transfer_syntax_uid))
+            return len(self.asked)
+
+    def commitment_report(self, request_key: int) -> Report | None:
+        asked = self.asked[request_key - 1]
+        unknown = [one for one in asked.references if one.sop_instance_uid not in self.kept]
+        failed = tuple(Failure(one, NO_SUCH_INSTANCE) for one in unknown)
+        return Report(asked.transaction_uid, tuple(one for one in asked.references if one not in unknown), failed)
+
+    def note_report(self, request_key: int, *, told: bool) -> None:
+        assert 0 < request_key <= len(self.asked)
+
+    def take_report(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> None:
+        read_report(data, transfer_syntax_uid)
+        raise Conflict("no such transaction of this archive", code="unknown")
 
 
 @dataclass

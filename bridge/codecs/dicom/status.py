@@ -37,9 +37,14 @@ class Service(StrEnum):
     STORAGE = "storage"
     WORKLIST = "worklist"
     PERFORMED_STEP = "performed_step"
+    COMMITMENT = "commitment"
     FIND = "find"
     GET = "get"
     MOVE = "move"
+
+
+# Services of N operations: they say themselves what is wrong with a request's class or size.
+NORMALIZED: Final = frozenset({Service.PERFORMED_STEP, Service.COMMITMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ _TABLE: dict[Service, dict[type[BridgeError], int]] = {
     Service.GET: _RETRIEVE,
     Service.MOVE: _RETRIEVE,
     Service.PERFORMED_STEP: _NORMALIZED,
+    Service.COMMITMENT: _NORMALIZED | {Malformed: 0x0115, Incomplete: 0x0115},
 }
 # Where the error's code says more than its class.
 _BY_CODE: dict[tuple[Service, str], int] = {
@@ -107,6 +113,14 @@ _BY_CODE: dict[tuple[Service, str], int] = {
     (Service.PERFORMED_STEP, "mistyped_argument"): 0x0212,
     (Service.PERFORMED_STEP, "duplicate"): 0x0111,
     (Service.PERFORMED_STEP, "unknown"): 0x0112,
+    (Service.COMMITMENT, "unknown"): 0x0112,
+    (Service.COMMITMENT, "no_such_event"): 0x0113,
+    (Service.COMMITMENT, "no_such_argument"): 0x0114,
+    (Service.COMMITMENT, "invalid_uid"): 0x0117,
+    (Service.COMMITMENT, "no_such_class"): 0x0118,
+    (Service.COMMITMENT, "class_instance_conflict"): 0x0119,
+    (Service.COMMITMENT, "no_such_action"): 0x0123,
+    (Service.COMMITMENT, "duplicate_invocation"): 0x0210,
     (Service.WORKLIST, "required_key_missing"): 0xC001,
     (Service.MOVE, "unknown_destination"): MOVE_DESTINATION_UNKNOWN,
 }

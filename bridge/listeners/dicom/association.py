@@ -17,7 +17,13 @@ from pynetdicom.transport import AddressInformation
 
 from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.commands import Command
-from bridge.codecs.dicom.status import SOP_CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, Outcome, Service
+from bridge.codecs.dicom.status import (
+    NORMALIZED,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNRECOGNIZED_OPERATION,
+    Outcome,
+    Service,
+)
 from bridge.listeners.dicom.admission import Admission, Caller, Rejection
 from bridge.listeners.dicom.catalogue import Offered
 from bridge.listeners.dicom.connections import Connection, Connections
@@ -231,9 +237,9 @@ class InboundAssociation(Association):
         elif command.command_field not in _KNOWN_FIELDS:
             exchange.report("association_violated", code="unknown_command", reason="no such command field")
             self.dul.violate()
-        elif operation is None or not context.serves:
+        elif operation is None or not (context.serves or command.command_field == commands.N_EVENT_REPORT_RQ):
             exchange.respond(request, Outcome(UNRECOGNIZED_OPERATION, "not an operation of this context"))
-        elif named and named != context.abstract_syntax and context.service != Service.PERFORMED_STEP:
+        elif named and named != context.abstract_syntax and context.service not in NORMALIZED:
             exchange.respond(request, Outcome(SOP_CLASS_NOT_SUPPORTED, "the SOP class is not the context's"))
         else:
             operation(exchange, request)

@@ -15,6 +15,7 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 MODALITY_PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
 MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
+STORAGE_COMMITMENT_PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -43,11 +44,12 @@ _NOT_OBJECTS = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.8
 
 RIGHTS: Final = {
     "modality": frozenset(
-        {Service.WORKLIST, Service.PERFORMED_STEP, Service.STORAGE, Service.FIND, Service.GET, Service.MOVE}
+        {Service.WORKLIST, Service.PERFORMED_STEP, Service.STORAGE, Service.COMMITMENT}
+        | {Service.FIND, Service.GET, Service.MOVE}
     ),
-    "archive": frozenset({Service.STORAGE, Service.FIND, Service.GET, Service.MOVE}),
+    "archive": frozenset({Service.STORAGE, Service.COMMITMENT, Service.FIND, Service.GET, Service.MOVE}),
     "viewer": frozenset({Service.FIND, Service.GET, Service.MOVE}),
-    "referrer": frozenset({Service.STORAGE}),
+    "referrer": frozenset({Service.STORAGE, Service.COMMITMENT}),
 }
 
 
@@ -89,6 +91,7 @@ def offered_services(private_sop_classes: tuple[str, ...]) -> Offered:
         MODALITY_WORKLIST_FIND: Service.WORKLIST,
         MODALITY_PERFORMED_PROCEDURE_STEP: Service.PERFORMED_STEP,
         MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE: Service.PERFORMED_STEP,
+        STORAGE_COMMITMENT_PUSH_MODEL: Service.COMMITMENT,
         STUDY_ROOT_FIND: Service.FIND,
         STUDY_ROOT_GET: Service.GET,
         STUDY_ROOT_MOVE: Service.MOVE,

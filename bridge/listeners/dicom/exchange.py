@@ -7,7 +7,7 @@ import traceback
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.commands import Command, encode_command, message
@@ -20,7 +20,20 @@ from bridge.listeners.dicom.upper_layer import PeerGone, UpperLayer
 
 # Answers are joined into sends of about this size: one system call and one segment train instead of hundreds.
 _JOINED_BYTES: Final = 60 << 10
+# Between two looks at what waits to be told.
+_LOOK_SECS: Final = 0.2
 _LARGEST_FRAGMENT: Final = (128 << 10) - commands.PDV_HEADER_BYTES
+
+
+class Aside(Protocol):
+    """Something of ours that is told between two requests, once it is ready and if the association lasts that long."""
+
+    def is_done(self) -> bool:
+        """Tell it if it is ready; say whether it was told, or is not to be told here any more. Raises: PeerGone."""
+        ...
+
+    def abandon(self) -> None:
+        """Hear that the association ended before it was told."""
 
 
 class Exchange:
@@ -43,6 +56,8 @@ class Exchange:
         self._cancelled: set[int] = set()
         self._outgoing = bytearray()
         self._serving = False
+        self._asides: list[Aside] = []
+        self._message_id = 0
 
     def open(self, assembler: Assembler, contexts: dict[int, Context], peer_maximum: int) -> None:
         """Begin. peer_maximum: the requestor's maximum length, 0 for no limit. Source: PS3.8 D.1."""
@@ -75,7 +90,10 @@ class Exchange:
         while not self._backlog:
             if not self._upper.is_established:
                 return None
-            self._read(self._limits.message_secs if self._is_amid else self._limits.idle_secs)
+            if self._is_amid:
+                self._read(self._limits.message_secs)
+            else:
+                self._await_request()
         self._serving = True
         return self._backlog.popleft()
 
@@ -83,10 +101,33 @@ class Exchange:
         """Drop what was begun and not finished."""
         if self._assembler is not None:
             self._assembler.close()
+        while self._asides:
+            self._asides.pop().abandon()
         while self._backlog:
             waiting = self._backlog.popleft()
             if waiting.sink is not None:
                 waiting.sink.discard()
+
+    def tell_later(self, aside: Aside) -> None:
+        """Let *aside* be told between two requests."""
+        self._asides.append(aside)
+
+    def next_message_id(self) -> int:
+        """Return a message id for a request of ours."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    def _await_request(self) -> None:
+        """Wait for a request, looking now and then whether what is to be told is ready."""
+        ends_at = time.monotonic() + self._limits.idle_secs
+        while self._asides and not self._backlog:
+            try:
+                self._read(_LOOK_SECS)
+                return
+            except TimeoutError:
+                self._asides = [one for one in self._asides if not one.is_done()]
+        if not self._backlog:
+            self._read(max(ends_at - time.monotonic(), 0.001))
 
     def respond(
         self,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bridge.codecs.dicom.commands import C_STORE_RQ, IS_COMMAND, IS_LAST, Command, parse_command
-from bridge.codecs.dicom.status import Service
+from bridge.codecs.dicom.status import NORMALIZED, Service
 from bridge.errors import Malformed
 from bridge.listeners.dicom.ports import Limits
 
@@ -17,7 +17,8 @@ class Context:
     """
     One accepted presentation context.
 
-    serves: the peer may ask here (we are SCP). sends: we may send objects here, as sub-operations of a C-GET.
+    serves: the peer may ask here (we are SCP). sends: the peer is SCP here: of the sub-operations of a C-GET, or of a
+    commitment that we asked for.
     """
 
     context_id: int
@@ -131,12 +132,12 @@ class Assembler:
         return self._finish(Message(context, self._command, data_set, self._sink, is_too_large))
 
     def _take(self, context: Context, fragment: memoryview) -> None:
-        """Keep a fragment; a performed step over its cap is let pass by unread, up to an object's size: it gets an answer."""
+        """Keep a fragment; of an N service one over its cap is let pass by unread, up to an object's size: it gets an answer."""
         if self._data_bytes <= self._limits.data_set_bytes:
             self._data_set += fragment
             return
         self._data_set.clear()
-        if context.service != Service.PERFORMED_STEP or self._data_bytes > self._limits.instance_bytes:
+        if context.service not in NORMALIZED or self._data_bytes > self._limits.instance_bytes:
             raise Malformed("the data set is too large", code="too_large")
 
     def _finish(self, message: Message) -> Message:

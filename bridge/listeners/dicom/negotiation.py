@@ -74,6 +74,8 @@ def _decide(
     serves = roles.scu and service in rights
     # A viewer that retrieves by C-GET receives objects in contexts in which it may not store any.
     sends = roles.scp and service == Service.STORAGE and Service.GET in rights
+    # An archive that was asked to commit reports in an association of its own, as SCP. Source: PS3.4 J.3.3.
+    sends = sends or (roles.scp and service == Service.COMMITMENT and Service.COMMITMENT in rights)
     if not (serves or sends):
         return None, _USER_REJECTION
     syntax = _choose([str(uid) for uid in context.transfer_syntax], service)

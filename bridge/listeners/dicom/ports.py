@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bridge.domain.commitment import Report
 from bridge.domain.performed import AttributeList
 from bridge.domain.study import Outgoing, Spooled
 from bridge.domain.worklist_query import AskedQuery
@@ -174,6 +175,19 @@ class DicomServices(Protocol):
     ) -> tuple[bytes, tuple[int, ...]]:
         """Return a performed step's attributes, all or those asked for, and which of them it has not."""
 
+    def request_commitment(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> int:
+        """Take an N-ACTION's Action Information down; returning means it will be reported on. Return its row."""
+        ...
+
+    def commitment_report(self, request_key: int) -> Report | None:
+        """Return what is to be reported on a request, None while its objects are still looked at."""
+
+    def note_report(self, request_key: int, *, told: bool) -> None:
+        """Note that a report has reached its asker, or that it must reach it by another association."""
+
+    def take_report(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> None:
+        """Take down what an archive reports of what we asked it to keep."""
+
 
 class SendObjects(Protocol):
     """
@@ -198,8 +212,8 @@ class OnEvent(Protocol):
 
     Kinds: listener_started, peer_unresolved, connection_refused, connection_evicted, connection_lost,
     association_rejected, association_opened, association_violated, association_closed, instance_received, query_answered,
-    worklist_refused, retrieval_answered, object_held, performed_step_answered, handler_failed. Fields of all that belong to an association: association,
-    peer, address.
+    worklist_refused, retrieval_answered, object_held, performed_step_answered, commitment_answered,
+    commitment_reported, handler_failed. Fields of all that belong to an association: association, peer, address.
     """
 
     def __call__(self, kind: str, /, **fields: str | int | float | bool) -> None: ...

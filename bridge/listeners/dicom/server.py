@@ -22,6 +22,7 @@ from bridge.errors import Misconfigured
 from bridge.listeners.dicom.admission import Admission, parse_networks
 from bridge.listeners.dicom.association import Door, Operation, echo
 from bridge.listeners.dicom.catalogue import offered_services
+from bridge.listeners.dicom.commitment import Commitments
 from bridge.listeners.dicom.connections import Connections
 from bridge.listeners.dicom.handover import HEAVY, Handover, TakeoverTransport
 from bridge.listeners.dicom.performed_steps import PerformedSteps
@@ -161,7 +162,7 @@ class DicomServer:
 def _operations(
     services: DicomServices, storage: Storage, retrieval: Retrieval
 ) -> Mapping[tuple[Service, int], Operation]:
-    queries, steps = Queries(services), PerformedSteps(services)
+    queries, steps, commitments = Queries(services), PerformedSteps(services), Commitments(services)
     return {
         (Service.VERIFICATION, commands.C_ECHO_RQ): echo,
         (Service.STORAGE, commands.C_STORE_RQ): storage.store,
@@ -172,6 +173,8 @@ def _operations(
         (Service.PERFORMED_STEP, commands.N_CREATE_RQ): steps.create,
         (Service.PERFORMED_STEP, commands.N_SET_RQ): steps.change,
         (Service.PERFORMED_STEP, commands.N_GET_RQ): steps.read,
+        (Service.COMMITMENT, commands.N_ACTION_RQ): commitments.request,
+        (Service.COMMITMENT, commands.N_EVENT_REPORT_RQ): commitments.hear,
     }
 
 
