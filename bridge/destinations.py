@@ -24,8 +24,8 @@ from bridge.publishers.order_status import Destination, OrderStatusPublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
-from bridge.targets import archive_target, mllp_target
-from bridge.wiring import House, asks_commitment, commits
+from bridge.targets import archive_target, asks_commitment, commits, mllp_target
+from bridge.wiring import House
 
 
 def publishers(house: House) -> list[Publisher[Any, Any]]:

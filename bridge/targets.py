@@ -24,3 +24,13 @@ def mllp_target(one: Hl7Destination) -> MllpTarget:
     return MllpTarget(
         one.host, one.port, one.timeout_secs, partial(safety.caller_context, one.tls), one.tls.server_name
     )
+
+
+def commits(peer: Peer) -> bool:
+    """Say whether *peer* is asked to keep what it is sent."""
+    return "archive" in peer.roles and peer.commitment is not False
+
+
+def asks_commitment(peer: Peer) -> bool:
+    """Say whether *peer* may ask us to commit, and so is called with the report."""
+    return bool({"modality", "archive", "referrer"} & set(peer.roles))

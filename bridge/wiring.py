@@ -27,7 +27,6 @@ from bridge.flows.answer_worklist import Answers, answer_worklist
 from bridge.flows.apply_fhir import FhirApplier
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
-from bridge.flows.commit_storage import CommitmentWatch, StorageCommitment
 from bridge.flows.complete_exam import ExamWatch, Patience
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
@@ -94,16 +93,6 @@ def shipped_mappings() -> Path:
     """Return the folder of the mappings that came with the program: beside the package in a checkout, inside it in a wheel."""
     inside = Path(__file__).parent / "_mappings"
     return inside if inside.is_dir() else Path(__file__).parent.parent / "mappings"
-
-
-def commits(peer: Peer) -> bool:
-    """Say whether *peer* is asked to keep what it is sent."""
-    return "archive" in peer.roles and peer.commitment is not False
-
-
-def asks_commitment(peer: Peer) -> bool:
-    """Say whether *peer* may ask us to commit, and so is called with the report."""
-    return bool({"modality", "archive", "referrer"} & set(peer.roles))
 
 
 @dataclass
@@ -328,15 +317,6 @@ class House:
             timedelta(minutes=self.settings.dicom.mpps_idle_minutes),
         )
         return ExamWatch(self.store, self.clock, self.destinations, patience, owner=self.node)
-
-    @cached_property
-    def commitments(self) -> StorageCommitment:
-        asking = {one.ae_title for one in self.settings.dicom.peers if asks_commitment(one)}
-        return StorageCommitment(self.store, self.clock, asking.__contains__)
-
-    @cached_property
-    def commitment_watch(self) -> CommitmentWatch:
-        return CommitmentWatch(self.store, self.blobs, self.clock, owner=self.node)
 
     @cached_property
     def search(self) -> StudySearch:

@@ -29,7 +29,7 @@ from bridge.flows.lookout import Lookout
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import Work
 from bridge.store import commitment_requests, leases, studies
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.commitment_requests import CommitmentRequest
 from bridge.store.db import Store, WriteTx
 
@@ -91,7 +91,7 @@ class CommitmentWatch(Lookout):
 
     name = "commitments"
 
-    def __init__(self, store: Store, blobs: FolderBlobs, clock: Clock, *, owner: str) -> None:
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock, *, owner: str) -> None:
         super().__init__()
         self._store = store
         self._blobs = blobs
@@ -149,12 +149,10 @@ class CommitmentWatch(Lookout):
 
     def _is_sound(self, instance: Instance) -> bool:
         """Say whether the bytes that lie there now are those that were received."""
+        found = hashlib.sha256()
         try:
-            with self._blobs.at_hand(instance.blob) as path, path.open("rb") as held:
-                return hashlib.file_digest(held, "sha256").hexdigest() == instance.digest
-        except Unavailable as fault:
-            if fault.code != "object_damaged":
-                raise
-            return False
+            for chunk in self._blobs.read(instance.blob):
+                found.update(chunk)
         except OSError:
             return False
+        return found.hexdigest() == instance.digest

@@ -16,6 +16,7 @@ from bridge.domain.study import Outgoing, Spooled
 from bridge.domain.worklist_query import AskedQuery, QueryOutcome
 from bridge.errors import Unavailable
 from bridge.flows.answer_worklist import Answers
+from bridge.flows.commit_storage import StorageCommitment
 from bridge.flows.hear_commitment import hear_commitment
 from bridge.flows.note_queries import QueryBook
 from bridge.flows.note_refusals import Refusal, RefusalBook
@@ -25,7 +26,7 @@ from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer
 from bridge.listeners.dicom.server import DicomServer
 from bridge.publishers import dicom_client
 from bridge.settings import Peer as PeerSettings
-from bridge.targets import archive_target
+from bridge.targets import archive_target, asks_commitment
 from bridge.wiring import House, Role
 
 _log = structlog.get_logger(__name__)
@@ -40,6 +41,8 @@ class _DicomServices:
     def __init__(self, house: House, queries: QueryBook | None) -> None:
         self._house = house
         self._queries = queries
+        asking = {one.ae_title for one in house.settings.dicom.peers if asks_commitment(one)}
+        self._commitments = StorageCommitment(house.store, house.clock, asking.__contains__)
 
     def check_room(self) -> None:
         self._house.blobs.check_room()
@@ -80,13 +83,13 @@ class _DicomServices:
         return self._house.performed_steps.get(uid, tags, transfer_syntax_uid, calling_ae_title)
 
     def request_commitment(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> int:
-        return self._house.commitments.request(data, transfer_syntax_uid, calling_ae_title)
+        return self._commitments.request(data, transfer_syntax_uid, calling_ae_title)
 
     def commitment_report(self, request_key: int) -> Report | None:
-        return self._house.commitments.report(request_key)
+        return self._commitments.report(request_key)
 
     def note_report(self, request_key: int, *, told: bool) -> None:
-        self._house.commitments.note_report(request_key, told=told)
+        self._commitments.note_report(request_key, told=told)
 
     def take_report(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> None:
         hear_commitment(self._house.store, self._house.clock, data, transfer_syntax_uid, calling_ae_title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.destinations import order_poll, publishers
+from bridge.flows.commit_storage import CommitmentWatch
 from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
 from bridge.wiring import House, Role
@@ -20,7 +21,7 @@ class WorkerRole:
         self._order_lists = house.order_lists
         self._order_poll = order_poll(house)
         self._exams = house.exam_watch
-        self._commitments = house.commitment_watch
+        self._commitments = CommitmentWatch(house.store, house.blobs, house.clock, owner=house.node)
         self._mapping_watch = house.mapping_watch
         self._store = house.store
 
