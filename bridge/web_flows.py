@@ -50,6 +50,7 @@ def web_flows(house: House) -> WebFlows:
         cancel_replay=calls.cancel_replay,
         mapping_faults=calls.mapping_faults,
         decide_study=calls.decide_study,
+        corrector=house.corrector,
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
         enter_authorization=calls.enter_authorization,

@@ -102,7 +102,7 @@ class OverlayVersion:
     @property
     def corrections(self) -> tuple[Layer, ...]:
         """What people corrected, without what the binding brought."""
-        return tuple(layer for layer in self.layers if layer.reason == Reason.CORRECT)
+        return _by_people(self.layers)
 
 
 def values_of(layers: tuple[Layer, ...]) -> dict[str, str]:
@@ -119,7 +119,7 @@ def with_identity(layers: tuple[Layer, ...], identity: Layer) -> tuple[Layer, ..
     standing = next((layer for layer in layers if layer.reason == Reason.COERCE), None)
     if standing is not None and dict(standing.values) == dict(identity.values):
         identity = standing
-    corrected = without(tuple(layer for layer in layers if layer.reason == Reason.CORRECT), identity.values)
+    corrected = without(_by_people(layers), identity.values)
     return _in_order((*((identity,) if identity.values else ()), *corrected))
 
 
@@ -129,12 +129,21 @@ def with_correction(layers: tuple[Layer, ...], correction: Layer) -> tuple[Layer
 
 
 def taken_back(layers: tuple[Layer, ...], version: OverlayVersion, before: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Return *layers* with what *version* changed as it was *before*; what a later version changed again stays."""
-    now, then, said = values_of(layers), values_of(before), values_of(version.layers)
-    keywords = [one.keyword for one in version.changes if now.get(one.keyword) == said.get(one.keyword)]
+    """
+    Return *layers* with what *version* corrected as it was *before*.
+
+    What a later version corrected again stays, and so does what the binding says by now.
+    """
+    identity = values_of(tuple(layer for layer in layers if layer.reason == Reason.COERCE))
+    now, said = (values_of(_by_people(each)) for each in (layers, version.layers))
+    keywords = [
+        one.keyword
+        for one in version.changes
+        if one.keyword not in identity and now.get(one.keyword) == said.get(one.keyword)
+    ]
     found = without(layers, keywords)
-    for layer in before:
-        restored = {keyword: then[keyword] for keyword in keywords if keyword in layer.values}
+    for layer in _by_people(before):
+        restored = {keyword: layer.values[keyword] for keyword in keywords if keyword in layer.values}
         if restored:
             found = _joined(found, Layer(layer.at, restored, layer.reason, layer.version))
     return _in_order(found)
@@ -156,6 +165,10 @@ def changes_between(before: Mapping[str, str], after: Mapping[str, str], receive
         (word, before.get(word, received.get(word, "")), after.get(word, received.get(word, ""))) for word in words
     )
     return [Change(*pair) for pair in pairs if pair[1] != pair[2]]
+
+
+def _by_people(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    return tuple(layer for layer in layers if layer.reason == Reason.CORRECT)
 
 
 def _joined(layers: tuple[Layer, ...], one: Layer) -> tuple[Layer, ...]:

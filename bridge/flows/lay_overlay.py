@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.domain.corrections import received_values
@@ -23,11 +23,18 @@ from bridge.store.db import ReadTx, WriteTx
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Who made a version, when and why."""
+    """
+    Who made a version, when, how and why.
+
+    received: what the objects say in attributes that the study's header does not keep, keyword to value.
+    """
 
     at: datetime
     actor: str
     why: str
+    kind: VersionKind = VersionKind.BOUND
+    undoes: int | None = None
+    received: Mapping[str, str] = field(default_factory=dict)
 
 
 def standing_corrections(tx: ReadTx, study: Study, patient_key: int | None) -> tuple[Layer, ...]:
@@ -60,12 +67,10 @@ def lay_binding(tx: WriteTx, study: Study, verdict: Verdict, corrections: Sequen
     layers = with_identity((*standing, *corrections), Layer(made.at, _identity(verdict), version=number))
     is_same = last is not None and _is_same_person(tx, last, study)
     kind = VersionKind.FOLLOWED if is_same and versions[0].kind != VersionKind.HELD else VersionKind.BOUND
-    lay(tx, study, layers, kind, made)
+    lay(tx, study, layers, replace(made, kind=kind))
 
 
-def lay(
-    tx: WriteTx, study: Study, layers: tuple[Layer, ...], kind: VersionKind, made: Made, undoes: int | None = None
-) -> OverlayVersion:
+def lay(tx: WriteTx, study: Study, layers: tuple[Layer, ...], made: Made) -> OverlayVersion:
     """Append the version under which a bound *study*'s objects leave with *layers*."""
     versions = overlays.of_study(tx, study.key)
     last = last_bound(versions)
@@ -76,14 +81,14 @@ def lay(
         number=versions[0].number + 1 if versions else 1,
         binding_version=study.binding_version,
         since=last.since if last is not None and is_as_before else study.binding_version,
-        kind=kind,
+        kind=made.kind,
         made_at=made.at,
         actor=made.actor,
         why=made.why,
         patient_key=study.patient_key,
         layers=layers,
-        changes=tuple(changes_between(before, values_of(layers), received_values(study.received))),
-        undoes=undoes,
+        changes=tuple(changes_between(before, values_of(layers), {**made.received, **received_values(study.received)})),
+        undoes=made.undoes,
     )
     overlays.add(tx, version)
     return version

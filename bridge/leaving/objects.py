@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bridge.codecs.dicom.leaving_rows import TagRow, tag_rows
 from bridge.codecs.dicom.overlay import corrected_copy
 from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance
@@ -57,3 +58,12 @@ class LeavingObject:
                 yield copy if is_changed else received
             finally:
                 copy.unlink(missing_ok=True)
+
+    def rows(self) -> list[TagRow]:
+        """
+        Return each attribute as received beside what leaves.
+
+        Raises: Malformed, Unsupported, where it cannot be read or its corrections cannot be made.
+        """
+        with self.blobs.at_hand(self.instance.blob) as received:
+            return tag_rows(received, self.overlay.layers, MODIFYING_SYSTEM)

@@ -16,6 +16,7 @@ from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.change_step import StepChanger
+from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.enter_order import Entered, Repeat
@@ -188,6 +189,7 @@ class WebFlows:
     cancel_replay: CancelReplay
     mapping_faults: Callable[[], tuple[str, ...]]
     decide_study: DecideStudy
+    corrector: StudyCorrector
     attach_images: AttachImages
     release_attachment: ReleaseAttachment
     enter_authorization: EnterAuthorization

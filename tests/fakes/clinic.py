@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from bridge.clock import FixedClock
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Code, Order, StepStatus
-from bridge.domain.overlay import Layer, VersionKind
+from bridge.domain.overlay import Layer
 from bridge.domain.patient import Patient
 from bridge.domain.study import Header, Instance, Study, StudyState
 from bridge.flows.lay_overlay import Made, lay
@@ -120,7 +120,7 @@ class Clinic:
             )
             decisions.add(tx, decision)
             layers = (Layer(self.clock.now(), corrections),) if corrections else ()
-            lay(tx, bound, layers, VersionKind.BOUND, Made(self.clock.now(), "B01", ""))
+            lay(tx, bound, layers, Made(self.clock.now(), "B01", ""))
         with self.store.write() as tx:
             enqueue.release(tx, study.key, self.clock.now())
         return bound

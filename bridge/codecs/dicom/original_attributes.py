@@ -27,7 +27,12 @@ class Modification:
     @property
     def at_value(self) -> str:
         """The instant as DT with its offset."""
-        return self.at.strftime("%Y%m%d%H%M%S.%f%z")
+        return date_time(self.at)
+
+
+def date_time(at: datetime) -> str:
+    """Return an aware instant as DT with its offset. Source: PS3.5 6.2."""
+    return at.strftime("%Y%m%d%H%M%S.%f%z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,15 @@ from bridge.codecs.dicom.survey import (
     ACCESSION_NUMBER,
     BIRTH_DATE,
     CHARACTER_SET,
+    COERCED_AT,
     ISSUER_OF_ACCESSION,
     ISSUER_OF_PATIENT_ID,
     ORIGINAL_ATTRIBUTES,
     PATIENT_ID,
     PATIENT_NAME,
+    PROCEDURE_CODES,
+    REQUEST_ATTRIBUTES,
+    REQUESTED,
     SEQUENCES,
     SEX,
     Changes,
@@ -31,7 +35,6 @@ from bridge.codecs.dicom.survey import (
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Unsupported
 
-_REQUEST_ATTRIBUTES = 0x00400275
 _PERSON_NAME = 0x0040A123
 # Other numbers of the patient stay what they are, and so does what earlier modifications replaced.
 _UNTOUCHED_SEQUENCES = frozenset({0x00101002, ORIGINAL_ATTRIBUTES})
@@ -160,6 +163,8 @@ class Replacer:
         if any(opened.element.tag in _UNTOUCHED_SEQUENCES for opened in self._stack):
             return None
         item, tag = self._stack[-1], element.tag
+        if tag in REQUESTED:
+            return self._changes.get(tag) if self._is_only_request() else None
         if tag in _FOLLOW_THE_PERSON:
             return self._changes.get(tag) if item.is_the_person else None
         repeated = PATIENT_NAME if tag == _PERSON_NAME else tag
@@ -176,7 +181,7 @@ class Replacer:
     def _is_only_request(self) -> bool:
         """Say whether the item is the study's one Request Attributes item: then its number is this exam's, right or wrong."""
         sequence = self._stack[0].element.tag
-        return len(self._stack) == 2 and sequence == _REQUEST_ATTRIBUTES and self._stands.item_counts[sequence] == 1
+        return len(self._stack) == 2 and sequence == REQUEST_ATTRIBUTES and self._stands.item_counts[sequence] == 1
 
     def _is_replaced(self, element: Element) -> bool:
         if element.depth == 0:
@@ -185,31 +190,45 @@ class Replacer:
         return in_item and element.tag in self._changes
 
     def _replace_sequence(self, element: Element, end: int) -> None:
-        self._edit(element.at, end, self._issuer_sequence(element.tag, self._outer_writer(element)))
+        self._edit(element.at, end, self._sequence(element.tag, self._outer_writer(element)))
         if self._stack:
             self._touch(element.tag)
 
-    def _issuer_sequence(self, tag: int, writer: ElementWriter) -> bytes:
-        """Return the issuer as a sequence of one item, b"" for none: it is optional. Source: PS3.3 10.14, 10.15."""
-        issuer = self._changes[tag]
-        if not issuer:
+    def _sequence(self, tag: int, writer: ElementWriter) -> bytes:
+        """Return a sequence of one item, b"" for none: all of them are optional."""
+        value = self._changes[tag]
+        if not value:
             return b""
+        item = self._code_item(value, writer) if tag == PROCEDURE_CODES else self._issuer_item(value, writer)
+        return writer.sequence(tag, [item])
+
+    def _issuer_item(self, issuer: str, writer: ElementWriter) -> bytes:
+        """Return an item that names an issuer. Source: PS3.3 10.14, 10.15."""
         content = writer.element(0x00400031, "UT", self._encoded(issuer))
         if is_oid(issuer):
             content = writer.element(0x00400032, "UT", issuer.encode("ascii")) + writer.element(
                 0x00400033, "CS", b"ISO"
             )
-        return writer.sequence(tag, [content])
+        return content
+
+    def _code_item(self, value: str, writer: ElementWriter) -> bytes:
+        """Return an item of "CODE^MEANING^SCHEME". Source: PS3.3 8.8."""
+        code, meaning, scheme = (self._encoded(part) for part in value.split("^"))
+        return (
+            writer.element(0x00080100, "SH", code)
+            + writer.element(0x00080102, "SH", scheme)
+            + writer.element(0x00080104, "LO", meaning)
+        )
 
     def _insert_missing(self) -> None:
         if self._to_utf8 and CHARACTER_SET not in self._stands.spans:
             element = self._root_writer.element(CHARACTER_SET, "CS", charset.UTF8.value)
             self._insert(self._stands.place_for(CHARACTER_SET), element)
-        for tag in sorted(self._changes.keys() - self._stands.spans.keys()):
+        for tag in sorted(self._changes.keys() - self._stands.spans.keys() - REQUESTED):
             if tag in SEQUENCES:
-                self._insert(self._stands.place_for(tag), self._issuer_sequence(tag, self._root_writer))
+                self._insert(self._stands.place_for(tag), self._sequence(tag, self._root_writer))
             else:
-                text = self._encoded(self._changes[tag], person_name=tag == PATIENT_NAME)
+                text = self._encoded(self._changes[tag], person_name=vr_of(tag) == "PN")
                 self._insert(self._stands.place_for(tag), self._root_writer.element(tag, vr_of(tag), text))
 
     def _record(self) -> None:
@@ -221,6 +240,8 @@ class Replacer:
                 tags |= {ISSUER_OF_PATIENT_ID}
             if self._to_utf8 and not items:
                 tags |= {CHARACTER_SET}
+            if COERCED_AT not in self._stands.spans:
+                tags -= {COERCED_AT}
             if tags - {CHARACTER_SET}:
                 items.append((modification, [self._old_value(tag) for tag in tags]))
         if sum(len(value.encoded) for _, old in items for value in old) > _MAX_OLD_BYTES:

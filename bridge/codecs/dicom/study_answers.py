@@ -17,7 +17,7 @@ Texts = dict[int, str]
 
 _LEVEL = 0x00080052
 _ONLINE = "ONLINE"
-# What the binding may have put in place of the header's values.
+# What the binding or a person may have put in place of the header's values.
 _CORRECTED = {
     "PatientID": 0x00100020,
     "IssuerOfPatientID": 0x00100021,
@@ -25,6 +25,8 @@ _CORRECTED = {
     "PatientBirthDate": 0x00100030,
     "PatientSex": 0x00100040,
     "AccessionNumber": 0x00080050,
+    "StudyDescription": 0x00081030,
+    "ReferringPhysicianName": 0x00080090,
 }
 _MATCHED: Mapping[str, int] = {
     "patient_id": 0x00100020,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridge.web.api import (
     audit,
     authorizations,
+    corrections,
     deliveries,
     devices,
     exams,
@@ -20,6 +21,7 @@ blueprints = (
     exams.blueprint,
     worklist.blueprint,
     studies.blueprint,
+    corrections.blueprint,
     messages.blueprint,
     replays.blueprint,
     deliveries.blueprint,

@@ -1,0 +1,202 @@
+"""A person corrects attributes of a bound study, or takes a correction back: each a version, never a change of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bridge.clock import Clock
+from bridge.codecs.dicom.leaving_rows import TagRow
+from bridge.codecs.dicom.survey import cleaned
+from bridge.domain.correctable import CORRECTABLE, check_correction
+from bridge.domain.corrections import received_values
+from bridge.domain.overlay import (
+    Change,
+    Layer,
+    Overlay,
+    OverlayVersion,
+    Reason,
+    VersionKind,
+    changes_between,
+    taken_back,
+    values_of,
+    with_correction,
+)
+from bridge.domain.study import Study, StudyState
+from bridge.domain.verdict import Outcome
+from bridge.errors import Conflict, Incomplete, Malformed, Unavailable, Unsupported
+from bridge.flows import announce
+from bridge.flows.announce import Destinations
+from bridge.flows.lay_overlay import Made, lay
+from bridge.leaving.objects import LeavingObject
+from bridge.store import audit, decisions, events, overlays, studies
+from bridge.store.blobs import FolderBlobs
+from bridge.store.db import ReadTx, Store, WriteTx, lock
+from bridge.store.events import Event, Station
+
+_REBINDING = frozenset({VersionKind.BOUND, VersionKind.HELD})
+_UNDOABLE = frozenset({VersionKind.CORRECTED, VersionKind.UNDONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What a person wants to leave otherwise: DICOM keyword to value, "" to erase. actor: "user:maria"."""
+
+    values: Mapping[str, str]
+    reason: str
+    actor: str
+
+
+class StudyCorrector:
+    """Corrects what leaves of a study. Thread-safe."""
+
+    def __init__(self, store: Store, blobs: FolderBlobs, clock: Clock, destinations: Destinations) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._destinations = destinations
+
+    def preview(self, study_instance_uid: str, values: Mapping[str, str]) -> tuple[Change, ...]:
+        """
+        Return what a correction would change, nothing done.
+
+        Raises: LookupError; Conflict, Incomplete, Malformed, if it cannot be made.
+        """
+        received = self._received(study_instance_uid)
+        with self._store.read() as tx:
+            study = _found(tx, study_instance_uid)
+            layers = _corrected(tx, study, values, self._clock.now())
+            now = overlays.current(tx, study).values
+        return tuple(changes_between(now, values_of(layers), {**received, **received_values(study.received)}))
+
+    def correct(self, study_instance_uid: str, correction: Correction) -> OverlayVersion:
+        """
+        Make *correction* and send what leaves otherwise again.
+
+        Raises: LookupError, if nothing of the study was received; Conflict, if it is not bound, the record decides the
+        value, or nothing would change; Incomplete, Malformed, for what cannot be corrected so.
+        """
+        received, now = self._received(study_instance_uid), self._clock.now()
+        made = Made(now, correction.actor, _why(correction.reason), VersionKind.CORRECTED, received=received)
+        with self._store.write() as tx:
+            lock(tx, "identity", f"study:{study_instance_uid}")
+            study = _found(tx, study_instance_uid)
+            return self._lay(tx, study, _corrected(tx, study, correction.values, now), made)
+
+    def undo(self, study_instance_uid: str, number: int, reason: str, actor: str) -> OverlayVersion:
+        """
+        Take version *number* back: what it changed leaves as it did before, unless it was changed again since.
+
+        Raises: LookupError; Conflict, if that version is no correction of the present binding, or is taken back already.
+        """
+        received, now = self._received(study_instance_uid), self._clock.now()
+        made = Made(now, actor, _why(reason), VersionKind.UNDONE, number, received)
+        with self._store.write() as tx:
+            lock(tx, "identity", f"study:{study_instance_uid}")
+            study = _found(tx, study_instance_uid)
+            return self._lay(tx, study, _without(tx, study, number), made)
+
+    def rows(self, sop_instance_uid: str) -> list[TagRow]:
+        """
+        Return each attribute of an instance as received beside what leaves; the caller has asked whether it may be seen.
+
+        Raises: LookupError; Malformed, Unsupported, where it cannot be read or its corrections cannot be made.
+        """
+        with self._store.read() as tx:
+            instance = studies.instance_by_uid(tx, sop_instance_uid)
+            if instance is None:
+                raise LookupError("no such instance")
+            overlay = overlays.current(tx, studies.get(tx, instance.study_key))
+        return LeavingObject(self._blobs, instance, overlay).rows()
+
+    def _received(self, study_instance_uid: str) -> dict[str, str]:
+        """Return what the study's first object says in the attributes that may be corrected; {} where it cannot be read."""
+        with self._store.read() as tx:
+            study = _found(tx, study_instance_uid)
+            instances = [one for group in studies.contents(tx, study.key).instances.values() for one in group]
+        first = min(instances, key=lambda one: one.key, default=None)
+        if first is None:
+            return {}
+        try:
+            rows = LeavingObject(self._blobs, first, Overlay(study.key, 0, 0)).rows()
+        except (Malformed, Unsupported, Unavailable, OSError):
+            return {}
+        return {row.keyword: row.received or "" for row in rows if not row.path and row.keyword in CORRECTABLE}
+
+    def _lay(self, tx: WriteTx, study: Study, layers: tuple[Layer, ...], made: Made) -> OverlayVersion:
+        is_corrected = any(layer.reason == Reason.CORRECT for layer in layers)
+        decided = decisions.of_study(tx, study.key)[0].outcome
+        is_plain = not is_corrected and decided == Outcome.BIND
+        state = StudyState.BOUND if is_plain else StudyState.BOUND_WITH_CORRECTION
+        after = studies.save(tx, replace(study, state=state, binding_version=study.binding_version + 1))
+        version = lay(tx, after, layers, made)
+        if not version.changes:
+            raise Conflict("nothing would leave otherwise", code="no_change", where="attributes")
+        announce.study_changed(tx, after, self._destinations, made.at)
+        _tell(tx, after, version)
+        return version
+
+
+def _found(tx: ReadTx, study_instance_uid: str) -> Study:
+    study = studies.by_uid(tx, study_instance_uid)
+    if study is None:
+        raise LookupError("no such study")
+    if not study.is_bound:
+        raise Conflict("the study is not bound: whose it is comes first", code="not_bound")
+    return study
+
+
+def _corrected(tx: ReadTx, study: Study, values: Mapping[str, str], at: datetime) -> tuple[Layer, ...]:
+    """Return the layers with *values* corrected. Raises: as `check_correction`, and Malformed."""
+    overlay = overlays.current(tx, study)
+    bound = {word for layer in overlay.layers if layer.reason == Reason.COERCE for word in layer.values}
+    check_correction(values, bound)
+    clean = {keyword: cleaned(keyword, value) for keyword, value in values.items()}
+    if set(clean) & {"RequestedProcedureID", "ScheduledProcedureStepID"} and not _names_one_request(study):
+        raise Conflict("the images do not name one request", code="no_request", where="RequestedProcedureID")
+    number = overlays.of_study(tx, study.key)[0].number + 1
+    return with_correction(overlay.layers, Layer(at, clean, Reason.CORRECT, number))
+
+
+def _names_one_request(study: Study) -> bool:
+    return len(study.received.request_attributes) == 1
+
+
+def _without(tx: ReadTx, study: Study, number: int) -> tuple[Layer, ...]:
+    """Return the layers without what version *number* changed. Raises: LookupError, Conflict."""
+    versions = overlays.of_study(tx, study.key)
+    version = next((one for one in versions if one.number == number), None)
+    before = next((one for one in versions if one.number < number), None)
+    if version is None or before is None:
+        raise LookupError("no such version")
+    if version.kind not in _UNDOABLE or any(one.kind in _REBINDING for one in versions if one.number > number):
+        raise Conflict("only a correction of the present binding is taken back here", code="not_a_correction")
+    if any(one.undoes == number for one in versions):
+        raise Conflict("this version is taken back already", code="undone_already")
+    return taken_back(overlays.current(tx, study).layers, version, before.layers)
+
+
+def _why(reason: str) -> str:
+    if not reason.strip():
+        raise Incomplete("say why", code="missing", where="reason")
+    return reason.strip()
+
+
+def _tell(tx: WriteTx, study: Study, version: OverlayVersion) -> None:
+    """Say in the audit trail and on the timeline what was corrected; values stand with the version alone."""
+    keywords = [one.keyword for one in version.changes]
+    audit.add(
+        tx,
+        at=version.made_at,
+        action=f"study_{version.kind.value}",
+        actor=version.actor,
+        patient_key=study.patient_key,
+        study_key=study.key,
+        order_key=study.order_key,
+        detail={"version": version.number, "attributes": keywords},
+    )
+    verb = "Corrected on the way out" if version.undoes is None else f"Version {version.undoes} taken back"
+    source = ("decision", str(version.number))
+    what = f"{verb}: {', '.join(keywords)}"
+    events.add(tx, Event(version.made_at, Station.RECONCILED, what, version.actor, *source, study.order_key, study.key))
