@@ -31,7 +31,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.lay_overlay import Made, lay
 from bridge.leaving.objects import LeavingObject
 from bridge.store import audit, decisions, events, overlays, studies
-from bridge.store.blobs import FolderBlobs
+from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -51,7 +51,7 @@ class Correction:
 class StudyCorrector:
     """Corrects what leaves of a study. Thread-safe."""
 
-    def __init__(self, store: Store, blobs: FolderBlobs, clock: Clock, destinations: Destinations) -> None:
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock, destinations: Destinations) -> None:
         self._store = store
         self._blobs = blobs
         self._clock = clock
