@@ -12,6 +12,7 @@ from bridge.domain.message import MessageFilter, MessageState
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
+from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.enter_order import Entered, Repeat, read_order
@@ -50,7 +51,7 @@ def web_flows(house: House) -> WebFlows:
         cancel_replay=calls.cancel_replay,
         mapping_faults=calls.mapping_faults,
         decide_study=calls.decide_study,
-        corrector=house.corrector,
+        corrector=StudyCorrector(house.store, house.blobs, house.clock, house.destinations),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
         enter_authorization=calls.enter_authorization,

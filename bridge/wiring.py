@@ -28,7 +28,6 @@ from bridge.flows.apply_fhir import FhirApplier
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.change_step import StepChanger
 from bridge.flows.complete_exam import ExamWatch, Patience
-from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.device_profiles import DeviceProfiles
@@ -322,10 +321,6 @@ class House:
     @cached_property
     def search(self) -> StudySearch:
         return StudySearch(self.store, self.blobs, self.clock, self.settings.dicom.ae_title)
-
-    @cached_property
-    def corrector(self) -> StudyCorrector:
-        return StudyCorrector(self.store, self.blobs, self.clock, self.destinations)
 
     @cached_property
     def pictures(self) -> Pictures:
