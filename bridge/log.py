@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO, cast
 
+import orjson
 import structlog
 
 # Fields that a line may carry; anything else is dropped, so that a careless call cannot leak.
@@ -32,7 +33,7 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _name_exception,
             _redact,
-            structlog.processors.JSONRenderer(ensure_ascii=True),
+            structlog.processors.JSONRenderer(_json_text),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, out)),
@@ -41,6 +42,16 @@ def configure(stream: TextIO | None = None, *, level: int = logging.INFO) -> Non
     root = logging.getLogger()
     root.handlers = [_LibraryHandler()]
     root.setLevel(logging.WARNING)
+
+
+def _json_text(event: MutableMapping[str, Any], default: Callable[[Any], Any]) -> str:
+    """Return *event* as one line of ASCII."""
+    try:
+        text = orjson.dumps(event, default=default)
+    except TypeError:
+        # A lone surrogate, or a number beyond 64 bits.
+        text = b"\xff"
+    return text.decode() if text.isascii() else json.dumps(event, default=default, ensure_ascii=True)
 
 
 class _Surviving:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bridge.codecs.dicom import charset, datasets
 from bridge.codecs.dicom.charset import CharacterSet
-from bridge.codecs.dicom.datasets import Head
+from bridge.codecs.dicom.skim import Head
 from bridge.domain.repairs import DeviceRepairs, View, view_of
 from bridge.domain.study import Header
 from bridge.mapping.repair_rules import with_authorities

@@ -16,9 +16,10 @@ import structlog
 from bridge.clock import Clock
 from bridge.codecs.dicom import datasets
 from bridge.codecs.dicom.content import same_content
+from bridge.codecs.dicom.skim import Head
 from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.domain.study import Header, Instance, Spooled, Study
+from bridge.domain.study import Header, Instance, Series, Spooled, Study
 from bridge.domain.waking import study_keys
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows import announce
@@ -93,7 +94,7 @@ class InstanceReceiver:
         Raises: Malformed, Incomplete for what is no such object; Conflict, if its UID is taken by other content (it is
         kept for a person all the same); Unavailable, if it could not be stored.
         """
-        head = datasets.Head(spooled.head, spooled.size_bytes) if spooled.head else None
+        head = Head(spooled.head, spooled.size_bytes) if spooled.head else None
         header = self._sources.read_header(spooled.path, spooled.calling_ae_title, head)
         datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         blob = self._blobs.keep(spooled.path, spooled.digest)
@@ -163,65 +164,55 @@ class InstanceReceiver:
         """File one object; return why it stays beside its study, None if it became part of it."""
         header, instance, spooled = arrival.header, arrival.instance, arrival.spooled
         held = studies.instance_by_uid(tx, header.sop_instance_uid)
-        study = studies.by_uid(tx, header.study_instance_uid)
-        conflict = self._conflict(tx, arrival, held, study)
+        series = studies.series_by_uid(tx, header.series_instance_uid)
+        study_key = studies.key_by_uid(tx, header.study_instance_uid)
+        conflict = _conflict(arrival, held, study_key, series)
         if conflict is not None:
             studies.add_conflict(tx, header, instance, conflict.code, spooled.calling_ae_title)
             return conflict
         if held is not None:
             return None
-        is_new = study is None
-        if not may_decide and (study is None or _is_news(tx, study, header)):
-            raise _DecisionNeededError
         now = self._clock.now()
-        if study is None:
-            foreign = self._sources.is_foreign(spooled.calling_ae_title)
-            study = studies.add(tx, header, spooled.calling_ae_title, foreign, now)
-            studies.set_keys(tx, study.key, study_keys(header, self._rules))
-        series = studies.find_or_add_series(tx, study.key, header)
+        how = Deciding(self._rules, self._destinations, now, cause=f"association:{spooled.association_id}")
+        new = self._begin(tx, header, spooled, now) if study_key is None and may_decide else None
+        study_key = study_key if new is None else new.key
+        if study_key is None:
+            raise _DecisionNeededError
+        series = series or studies.add_series(tx, study_key, header)
         studies.add_instance(
             tx,
-            replace(instance, study_key=study.key, series_key=series.key),
+            replace(instance, study_key=study_key, series_key=series.key),
             f"{spooled.calling_ae_title}@{spooled.peer_address}",
         )
-        self._follow(tx, study, header, spooled, now, is_new=is_new)
+        if new is not None:
+            study = decide_by_rule(tx, new, how)
+        else:
+            study = self._go_on(tx, study_key, header, how, may_decide=may_decide)
+        announce.images_came(tx, study, self._destinations, now)
         return None
 
-    def _conflict(self, tx: WriteTx, arrival: _Arrival, held: Instance | None, study: Study | None) -> Conflict | None:
-        series = studies.series_by_uid(tx, arrival.header.series_instance_uid)
-        if series is not None and (study is None or series.study_key != study.key):
-            return Conflict("the series belongs to another study", code="series_of_another_study")
-        if held is None:
-            return None
-        if study is None or held.study_key != study.key or (series is not None and held.series_key != series.key):
-            return Conflict("the instance is known under another study or series", code="instance_of_another_study")
-        if held.digest == arrival.instance.digest:
-            return None
-        if held.blob not in arrival.same:
-            raise _ComparisonNeededError(held.blob)
-        if arrival.same[held.blob]:
-            return None
-        return Conflict("the SOP Instance UID is taken by other content", code="duplicate_instance")
+    def _begin(self, tx: WriteTx, header: Header, spooled: Spooled, now: datetime) -> Study:
+        """Return a new study, not decided yet."""
+        foreign = self._sources.is_foreign(spooled.calling_ae_title)
+        study = studies.add(tx, header, spooled.calling_ae_title, foreign, now)
+        studies.set_keys(tx, study.key, study_keys(header, self._rules))
+        self._log_first(tx, study, spooled, now)
+        return study
 
-    def _follow(
-        self, tx: WriteTx, study: Study, header: Header, spooled: Spooled, now: datetime, *, is_new: bool
-    ) -> None:
-        """Decide a new study, check a known one against its new instance, and queue what follows."""
-        how = Deciding(self._rules, self._destinations, now, cause=f"association:{spooled.association_id}")
-        if is_new:
-            self._log_first(tx, study, spooled, now)
-            study = decide_by_rule(tx, study, how)
-        else:
-            studies.touch(tx, study.key, now)
-            # The row is ours from here on: a message may have bound the study since it was read.
-            study = studies.get(tx, study.key)
-            if _is_news(tx, study, header):
-                studies.add_other_identity(tx, study.key, _named_by(header))
-                studies.add_keys(tx, study.key, study_keys(header, self._rules))
-                study = decide_by_rule(tx, studies.get(tx, study.key), how)
-            if study.ended_with is not None:
-                exam_checks.watch_study(tx, study.key, now)
-        announce.images_came(tx, study, self._destinations, now)
+    def _go_on(self, tx: WriteTx, study_key: int, header: Header, how: Deciding, *, may_decide: bool) -> Study:
+        """Return a known study, checked against what its new instance says. Raises: _DecisionNeededError."""
+        studies.touch(tx, study_key, how.at)
+        # The row is ours from here on: no message binds the study meanwhile.
+        study = studies.get(tx, study_key)
+        if _is_news(tx, study, header):
+            if not may_decide:
+                raise _DecisionNeededError
+            studies.add_other_identity(tx, study.key, _named_by(header))
+            studies.add_keys(tx, study.key, study_keys(header, self._rules))
+            study = decide_by_rule(tx, studies.get(tx, study.key), how)
+        if study.ended_with is not None:
+            exam_checks.watch_study(tx, study.key, how.at)
+        return study
 
     def _log_first(self, tx: WriteTx, study: Study, spooled: Spooled, now: datetime) -> None:
         named = orders.by_study_uid(tx, study.study_instance_uid)
@@ -247,6 +238,25 @@ class InstanceReceiver:
             study_key=study.key,
             detail={"association": spooled.association_id},
         )
+
+
+def _conflict(
+    arrival: _Arrival, held: Instance | None, study_key: int | None, series: Series | None
+) -> Conflict | None:
+    """Return why an object cannot be part of its study, None if it can. Raises: _ComparisonNeededError."""
+    if series is not None and series.study_key != study_key:
+        return Conflict("the series belongs to another study", code="series_of_another_study")
+    if held is None:
+        return None
+    if held.study_key != study_key or (series is not None and held.series_key != series.key):
+        return Conflict("the instance is known under another study or series", code="instance_of_another_study")
+    if held.digest == arrival.instance.digest:
+        return None
+    if held.blob not in arrival.same:
+        raise _ComparisonNeededError(held.blob)
+    if arrival.same[held.blob]:
+        return None
+    return Conflict("the SOP Instance UID is taken by other content", code="duplicate_instance")
 
 
 def _is_news(tx: ReadTx, study: Study, header: Header) -> bool:

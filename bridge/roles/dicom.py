@@ -118,6 +118,8 @@ class DicomRole:
     def __init__(self, house: House, *, takes_over: bool = False) -> None:
         self._house = house
         self._takes_over = takes_over
+        # Bound once: a line for each object is most of what the log costs.
+        self._log = _log.bind()
         self._book = RefusalBook(house.store, house.clock)
         keeps = house.settings.dicom.keep_queries_days > 0
         self._queries = QueryBook(house.store, house.clock) if keeps else None
@@ -198,7 +200,7 @@ class DicomRole:
         )
 
     def _on_event(self, kind: str, /, **fields: str | int | float | bool) -> None:
-        _log.info("dicom_event", kind=kind, **fields)
+        self._log.info("dicom_event", kind=kind, **fields)
         refusal = self._worklist_look(kind, fields) or _refusal_of(kind, fields)
         if refusal is not None:
             self._book.note(refusal)

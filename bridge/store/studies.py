@@ -21,6 +21,7 @@ from bridge.store.tables import conflicting_instances, instances, series, studie
 _KEYS_AT_ONCE = 16
 _GET = Prepared(select(studies).where(studies.c.key == bindparam("key")))
 _BY_UID = Prepared(select(studies).where(studies.c.study_instance_uid == bindparam("uid")))
+_KEY_BY_UID = Prepared(select(studies.c.key).where(studies.c.study_instance_uid == bindparam("uid")))
 _SERIES_BY_UID = Prepared(select(series).where(series.c.series_instance_uid == bindparam("uid")))
 _INSTANCE_BY_UID = Prepared(select(instances).where(instances.c.sop_instance_uid == bindparam("uid")))
 _TOUCH = Prepared(update(studies).where(studies.c.key == bindparam("study_key")), ["last_instance_at", "completed_at"])
@@ -53,6 +54,12 @@ def by_uid(tx: ReadTx, study_instance_uid: str) -> Study | None:
     """Return the study with *study_instance_uid*, None if nothing of it was received."""
     row = _BY_UID.first(tx, uid=study_instance_uid)
     return None if row is None else _study(row)
+
+
+def key_by_uid(tx: ReadTx, study_instance_uid: str) -> int | None:
+    """Return the row of the study with *study_instance_uid*, None if nothing of it was received."""
+    key: int | None = _KEY_BY_UID.scalar(tx, uid=study_instance_uid)
+    return key
 
 
 def of_patient(tx: ReadTx, patient_key: int) -> list[Study]:
@@ -181,26 +188,21 @@ def add_other_identity(tx: WriteTx, study_key: int, identity: dict[str, Any]) ->
         tx.execute(update(studies).where(studies.c.key == study_key).values(other_identities=[*known, identity]))
 
 
-def find_or_add_series(tx: WriteTx, study_key: int, header: Header) -> Series:
-    """Return the series of *header*, stored if it is new. It may be another study's: the caller looks."""
-    row = _SERIES_BY_UID.first(tx, uid=header.series_instance_uid)
-    if row is None:
-        insert_row(
-            tx,
-            series,
-            study_key=study_key,
-            series_instance_uid=header.series_instance_uid,
-            modality=header.modality,
-            series_number=header.series_number,
-            series_description=header.series_description,
-            series_date=header.series_date,
-            series_time=header.series_time,
-            body_part_examined=header.body_part_examined,
-            laterality=header.laterality,
-            station_name=header.station_name,
-        )
-        row = _SERIES_BY_UID.first(tx, uid=header.series_instance_uid)
-    return _series(row)
+def add_series(tx: WriteTx, study_key: int, header: Header) -> Series:
+    """Store the new series of *header*."""
+    said: dict[str, Any] = {
+        "study_key": study_key,
+        "series_instance_uid": header.series_instance_uid,
+        "modality": header.modality,
+        "series_number": header.series_number,
+        "series_description": header.series_description,
+        "series_date": header.series_date,
+        "series_time": header.series_time,
+        "body_part_examined": header.body_part_examined,
+        "laterality": header.laterality,
+        "station_name": header.station_name,
+    }
+    return Series(key=insert_row(tx, series, **said), **said)
 
 
 def series_by_uid(tx: ReadTx, series_instance_uid: str) -> Series | None:

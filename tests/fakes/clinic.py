@@ -77,7 +77,8 @@ class Clinic:
         """Receive one more object of a study, now. blob: where its file is kept, "" for none."""
         header = header_of(study.study_instance_uid, series, number)
         with self.store.write() as tx:
-            found = studies.find_or_add_series(tx, study.key, header)
+            known = studies.series_by_uid(tx, header.series_instance_uid)
+            found = known or studies.add_series(tx, study.key, header)
             new = Instance(
                 key=0,
                 study_key=study.key,

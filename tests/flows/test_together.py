@@ -87,15 +87,15 @@ def test_an_image_that_comes_while_a_message_binds_its_study_is_not_left_held(
     late = cast.Person("00049999", "LINDQVIST^ASTRID", "19470223", "F")
     house.instances.receive(spooled(house, image(late, "A5")))
     read, bound = threading.Event(), threading.Event()
-    find_or_add = studies.find_or_add_series
+    look = studies.series_by_uid
 
     def pause(*asked: Any) -> Any:
         if threading.current_thread().name == "second":
             read.set()
             assert bound.wait(30)
-        return find_or_add(*asked)
+        return look(*asked)
 
-    monkeypatch.setattr(studies, "find_or_add_series", pause)
+    monkeypatch.setattr(studies, "series_by_uid", pause)
     second = spooled(house, image(late, "A5", 2))
     sender = threading.Thread(target=house.instances.receive, args=[second], name="second")
     sender.start()

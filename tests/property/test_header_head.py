@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
-from bridge.codecs.dicom.datasets import Head, read_header
+from bridge.codecs.dicom.datasets import read_header
 from bridge.codecs.dicom.elements import NATIVE
+from bridge.codecs.dicom.skim import Head
 from bridge.domain.study import Header
 from bridge.errors import BridgeError
 from tests.unit.codecs.dicom.objects import EXPLICIT, IMPLICIT, JPEG, corpus, ct, save
@@ -57,6 +58,8 @@ def _outcome(path: Path, head: Head | None) -> Header | tuple[str, str, str]:
 
 
 def _spoil(raw: bytes, chance: random.Random) -> bytes:
+    if len(raw) < 400:
+        return raw
     at = chance.randrange(300, len(raw))
     spoilt = bytearray(raw)
     match chance.randrange(6):
@@ -77,7 +80,7 @@ def _spoil(raw: bytes, chance: random.Random) -> bytes:
     return bytes(spoilt)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_spoilt_objects_are_read_or_refused_alike(tmp_path: Path, seed: int) -> None:
     chance, path = random.Random(seed), tmp_path / "object"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
 from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, UNDEFINED, Element, Event, Walk
 from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, open_buffer, read_file_meta
-from bridge.codecs.dicom.skim import Items, Wanted, skim
+from bridge.codecs.dicom.skim import Head, Items, Wanted, skim
 from bridge.domain.identifiers import PatientIdentifier, check_uid
 from bridge.domain.matching import normal_date, normal_time
 from bridge.domain.repairs import Repaired, View
@@ -113,14 +114,6 @@ class _Found:
     clock_ahead_secs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The first bytes of a Part 10 file of *size_bytes*, at hand from when it was written."""
-
-    data: bytes
-    size_bytes: int
-
-
 def read_header(
     path: Path,
     *,
@@ -155,7 +148,7 @@ def _skimmed(head: Head) -> tuple[FileMeta, _Found] | None:
         meta = read_file_meta(head.data)
     except Malformed:
         return None
-    skimmed = skim(head.data, meta.dataset_at, head.size_bytes, meta.transfer_syntax_uid, _SKIMMED)
+    skimmed = skim(head, meta.dataset_at, meta.transfer_syntax_uid, _SKIMMED)
     return None if skimmed is None else (meta, _Found(False, skimmed.values, skimmed.items))
 
 
@@ -266,19 +259,17 @@ def _texts(found: _Found) -> dict[str, str]:
 def _header(found: _Found, meta: FileMeta) -> Header:
     values = found.values
     fields: dict[str, Any] = {name: _uid(found, tag) for name, tag in _UIDS.items()}
-    fields |= {name: _text(found, tag) for name, tag in _TEXT.items()}
-    fields |= {name: _text(found, tag, person_name=True) for name, tag in _NAMES.items()}
-    fields |= {name: _code(found, tag) for name, tag in _CODES.items()}
-    fields |= {name: _normal(found, tag, normal_date, "bad_date") for name, tag in _DATES.items()}
-    fields |= {name: _normal(found, tag, normal_time, "bad_time") for name, tag in _TIMES.items()}
-    fields |= {name: _integer(found, tag) for name, tag in _INTEGERS.items()}
-    fields |= {name: _short(found, tag) for name, tag in _SHORTS.items()}
-    fields["number_of_frames"] = max(fields["number_of_frames"] or 1, 1)
+    for tag in (*values, *found.read_by_rule):
+        if tag in _READERS:
+            name, read = _READERS[tag]
+            fields[name] = read(found, tag)
+    fields["number_of_frames"] = max(fields.get("number_of_frames") or 1, 1)
     fields["specific_character_set"] = found.charset.terms if values.get(_CHARACTER_SET, b"").strip(b" \0") else ()
     fields["patient_name_bytes"] = values.get(_NAMES["patient_name"], b"").rstrip(b" \0")
-    fields["other_patient_ids"] = _other_patient_ids(found)
-    fields["issuer_of_accession_number"] = _issuer_of_accession(found)
-    fields["request_attributes"] = _request_attributes(found)
+    if found.items or _OTHER_PATIENT_IDS in values:
+        fields["other_patient_ids"] = _other_patient_ids(found)
+        fields["issuer_of_accession_number"] = _issuer_of_accession(found)
+        fields["request_attributes"] = _request_attributes(found)
     _flag(found, fields, meta)
     return Header(
         transfer_syntax_uid=meta.transfer_syntax_uid,
@@ -291,12 +282,13 @@ def _header(found: _Found, meta: FileMeta) -> Header:
 
 def _flag(found: _Found, fields: dict[str, Any], meta: FileMeta) -> None:
     """Note what was let through."""
-    texts = (found.values.get(tag, b"") for tag in (*_TEXT.values(), *_NAMES.values()))
-    if not fields["specific_character_set"] and not all(text.isascii() for text in texts):
-        found.faults.add("undeclared_charset")
-    if len(fields["patient_id"]) > _LO_MAX:
+    if not fields["specific_character_set"]:
+        texts = (found.values.get(tag, b"") for tag in (*_TEXT.values(), *_NAMES.values()))
+        if not all(text.isascii() for text in texts):
+            found.faults.add("undeclared_charset")
+    if len(fields.get("patient_id", "")) > _LO_MAX:
         found.faults.add("patient_id_too_long")
-    if fields["patient_sex"] not in ("", "M", "F", "O"):
+    if fields.get("patient_sex", "") not in ("", "M", "F", "O"):
         found.faults.add("bad_patient_sex")
     if fields["sop_instance_uid"] != meta.media_storage_sop_instance_uid:
         found.faults.add("meta_uid_differs")
@@ -308,7 +300,7 @@ def _uid(found: _Found, tag: int) -> str:
     if not value:
         raise Incomplete("the data set lacks a UID", code="missing_uid", where=where, source="PS3.4 B.2.3")
     check_uid(value, where, tolerate_leading_zeros=True)
-    if any(len(part) > 1 and part[0] == "0" for part in value.split(".")):
+    if (value[0] == "0" or ".0" in value) and any(len(part) > 1 and part[0] == "0" for part in value.split(".")):
         found.faults.add("uid_leading_zero")
     return value
 
@@ -354,6 +346,21 @@ def _short(found: _Found, tag: int) -> int | None:
     if len(raw) < 2:
         return None
     return int.from_bytes(raw[:2], "big" if found.big_endian else "little")
+
+
+_READERS: dict[int, tuple[str, Callable[[_Found, int], str | int | None]]] = {
+    tag: (name, read)
+    for tags, read in (
+        (_TEXT, _text),
+        (_NAMES, partial(_text, person_name=True)),
+        (_CODES, _code),
+        (_DATES, partial(_normal, normal=normal_date, fault="bad_date")),
+        (_TIMES, partial(_normal, normal=normal_time, fault="bad_time")),
+        (_INTEGERS, _integer),
+        (_SHORTS, _short),
+    )
+    for name, tag in tags.items()
+}
 
 
 def _nested_text(found: _Found, item: dict[int, bytes], tag: int) -> str:

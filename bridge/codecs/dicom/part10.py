@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from bridge.codecs.dicom.elements import Buffer, Event, Syntax, Walk, syntax_of
@@ -30,6 +31,9 @@ _PREAMBLE = 128
 _MAGIC = b"DICM"
 _META_START = _PREAMBLE + len(_MAGIC)
 _GROUP_LENGTH = 0x00020000
+_ELEMENT = struct.Struct("<HH2sH")
+_LENGTH = struct.Struct("<L")
+_META_VRS = frozenset({b"UI", b"SH", b"AE"})
 _PIXEL_GROUP = 0x7FE00000
 
 
@@ -56,18 +60,23 @@ class DataSetBytes:
 
 def file_meta(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str, source_ae_title: str) -> bytes:
     """Return preamble and meta group for an object that *source_ae_title* sent. Source: PS3.10 7.1."""
-    elements = b"".join(
-        (
-            _explicit(0x0001, b"OB", b"\0\1"),
-            _explicit(0x0002, b"UI", sop_class_uid.encode("ascii")),
-            _explicit(0x0003, b"UI", sop_instance_uid.encode("ascii")),
-            _explicit(0x0010, b"UI", transfer_syntax_uid.encode("ascii")),
-            _explicit(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
-            _explicit(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
-            _explicit(0x0016, b"AE", source_ae_title.encode("ascii")) if source_ae_title else b"",
-        )
+    own = _explicit(0x0003, b"UI", sop_instance_uid.encode("ascii"))
+    before, behind = _shared_meta(sop_class_uid, transfer_syntax_uid, source_ae_title)
+    length = struct.pack("<L", len(before) + len(own) + len(behind))
+    return b"".join((bytes(_PREAMBLE), _MAGIC, _explicit(0, b"UL", length), before, own, behind))
+
+
+@lru_cache(maxsize=256)
+def _shared_meta(sop_class_uid: str, transfer_syntax_uid: str, source_ae_title: str) -> tuple[bytes, bytes]:
+    """Return what stands before and behind the SOP Instance UID in all files of one kind that one device sends."""
+    before = (_explicit(0x0001, b"OB", b"\0\1"), _explicit(0x0002, b"UI", sop_class_uid.encode("ascii")))
+    behind = (
+        _explicit(0x0010, b"UI", transfer_syntax_uid.encode("ascii")),
+        _explicit(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+        _explicit(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+        _explicit(0x0016, b"AE", source_ae_title.encode("ascii")) if source_ae_title else b"",
     )
-    return bytes(_PREAMBLE) + _MAGIC + _explicit(0, b"UL", struct.pack("<L", len(elements))) + elements
+    return b"".join(before), b"".join(behind)
 
 
 def _explicit(number: int, vr: bytes, value: bytes) -> bytes:
@@ -86,6 +95,9 @@ def read_file_meta(data: Buffer) -> FileMeta:
     """
     if data[_PREAMBLE:_META_START] != _MAGIC:
         raise Malformed("not a DICOM file", code="not_part10", source="PS3.10 7.1")
+    plain = _plain_meta(data)
+    if plain is not None:
+        return plain
     values: dict[int, str] = {}
     dataset_at = _META_START
     for element in Walk(data, _META_START, _meta_end(data), Syntax()):
@@ -97,6 +109,33 @@ def read_file_meta(data: Buffer) -> FileMeta:
             break
     if not values.get(0x00020010):
         raise Malformed("no transfer syntax in the file meta", code="no_transfer_syntax", source="PS3.10 7.1")
+    return _meta(values, dataset_at)
+
+
+def _plain_meta(data: Buffer) -> FileMeta | None:
+    """Return a meta group of known form: its length first, then ascending elements that fill it; None for any other."""
+    at, end, last = _META_START + 12, _meta_end(data), _GROUP_LENGTH
+    if end == len(data) or data[end : end + 2] == b"\2\0":
+        return None
+    values: dict[int, str] = {}
+    while at + 8 <= end:
+        group, number, vr, length = _ELEMENT.unpack_from(data, at)
+        tag = group << 16 | number
+        if group != 2 or tag <= last:
+            return None
+        at, last = at + 8, tag
+        if vr == b"OB":
+            length = _LENGTH.unpack_from(data, at)[0]
+            at += 4
+        elif vr not in _META_VRS:
+            return None
+        at += length
+        if length <= 256:
+            values[tag] = data[at - length : at].decode("latin_1").strip("\0 ")
+    return _meta(values, at) if at == end and values.get(0x00020010) else None
+
+
+def _meta(values: dict[int, str], dataset_at: int) -> FileMeta:
     return FileMeta(
         media_storage_sop_class_uid=values.get(0x00020002, ""),
         media_storage_sop_instance_uid=values.get(0x00020003, ""),

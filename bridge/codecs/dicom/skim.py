@@ -38,6 +38,14 @@ class _UnusualError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """The first bytes of a Part 10 file of *size_bytes*, at hand from when it was written."""
+
+    data: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """
     What is to be kept. values: tags of the root; sequences: tags of the root to the tags in their items.
@@ -59,17 +67,16 @@ class Skimmed:
     items: dict[int, Items] = field(default_factory=dict)
 
 
-def skim(head: bytes, dataset_at: int, size_bytes: int, transfer_syntax_uid: str, wanted: Wanted) -> Skimmed | None:
+def skim(head: Head, dataset_at: int, transfer_syntax_uid: str, wanted: Wanted) -> Skimmed | None:
     """
     Return what is wanted of the data set at *dataset_at*, None if that takes the careful walk.
 
-    head: the first bytes of a file of *size_bytes*. That the last element ends with the file is checked, pixels are not
-    looked at.
+    That the last element ends with the file is checked, pixels are not looked at.
     """
     syntax = syntax_of(transfer_syntax_uid)
     if syntax.big_endian or syntax.deflated:
         return None
-    skimming = _Skimming(head, size_bytes, syntax, wanted, has_native_pixels=transfer_syntax_uid in NATIVE)
+    skimming = _Skimming(head, syntax, wanted, has_native_pixels=transfer_syntax_uid in NATIVE)
     try:
         if syntax.implicit:
             skimming.implicit(dataset_at)
@@ -83,12 +90,10 @@ def skim(head: bytes, dataset_at: int, size_bytes: int, transfer_syntax_uid: str
 class _Skimming:
     """One pass. Raises: _UnusualError; struct.error, where the head ends too early."""
 
-    def __init__(
-        self, head: bytes, size_bytes: int, syntax: Syntax, wanted: Wanted, *, has_native_pixels: bool
-    ) -> None:
+    def __init__(self, head: Head, syntax: Syntax, wanted: Wanted, *, has_native_pixels: bool) -> None:
         self.found = Skimmed()
-        self._head = head
-        self._size_bytes = size_bytes
+        self._head = head.data
+        self._size_bytes = head.size_bytes
         self._syntax = syntax
         self._wanted = wanted
         self._has_native_pixels = has_native_pixels
