@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bridge.domain.accounts import Permission
 from bridge.store.listings import counts
-from bridge.web import access
+from bridge.web import access, picture_answers
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -128,6 +128,8 @@ _ACTIONS = {
     "device_changed": "changed what a device is shown",
     "name_previewed": "looked how a name reads on a device",
     "study_viewed": "looked at a study",
+    "image_viewed": "looked at an image",
+    "tags_viewed": "looked at the tags of an image",
     "message_viewed": "read a message",
     "messages_listed": "listed messages",
     "message_downloaded": "downloaded a message",
@@ -172,7 +174,13 @@ def register(app: Flask) -> None:
         readable_json=readable_json,
     )
     app.jinja_env.globals.update(
-        asset=asset, state_words=STATE_WORDS, topics=TOPICS, stations=STATIONS, csrf_token=access.csrf_token
+        asset=asset,
+        state_words=STATE_WORDS,
+        topics=TOPICS,
+        stations=STATIONS,
+        csrf_token=access.csrf_token,
+        picture_url=picture_answers.picture_url,
+        set_aside_url=picture_answers.set_aside_url,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_context)

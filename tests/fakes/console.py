@@ -11,6 +11,7 @@ from bridge.domain.accounts import Caller, Role
 from bridge.domain.study import Study
 from bridge.flows import manage_users, sign_in
 from bridge.flows.receive_message import Received
+from bridge.pictures.gallery import Pictures
 from bridge.store import decisions
 from bridge.store.db import Store
 from bridge.web.app import create_app
@@ -38,9 +39,9 @@ ORDER = "\r".join(
 
 
 class Console:
-    """The application over *house*, with shortcuts. clock: stands still, as the clinic's."""
+    """The application over *house*, with shortcuts. clock: stands still, as the clinic's. pictures: None for none."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, pictures: Pictures | None = None) -> None:
         self.house = house
         self.store: Store = house.store
         self.clinic = Clinic(house.store)
@@ -54,6 +55,7 @@ class Console:
             blobs=house.blobs,
             search=house.search,
             objects=object_server(house),
+            pictures=pictures,
             workitems=workitem_services(house),
             version="1",
         )

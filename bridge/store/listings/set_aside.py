@@ -16,7 +16,7 @@ _MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """One object. received: whom its header names; received_from: the peer that sent it."""
+    """One object. received: whom its header names; received_from: the peer that sent it; first_key: the instance that stays."""
 
     sop_instance_uid: str
     reason: str
@@ -24,12 +24,17 @@ class SetAside:
     received_accession_number: str
     received_at: datetime
     received_from: str
+    key: int = 0
+    first_key: int = 0
 
 
 def of_study(tx: ReadTx, study_key: int) -> list[SetAside]:
     """Return what came under the UIDs of a study's instances with other content, newest first, at most 200."""
-    taken = select(instances.c.sop_instance_uid).where(instances.c.study_key == study_key)
-    query = select(conflicting_instances).where(conflicting_instances.c.sop_instance_uid.in_(taken))
+    query = (
+        select(conflicting_instances, instances.c.key.label("first_key"))
+        .join(instances, instances.c.sop_instance_uid == conflicting_instances.c.sop_instance_uid)
+        .where(instances.c.study_key == study_key)
+    )
     return [
         SetAside(
             row.sop_instance_uid,
@@ -38,6 +43,8 @@ def of_study(tx: ReadTx, study_key: int) -> list[SetAside]:
             str(row.received.get("accession_number", "")),
             row.received_at,
             row.received_from,
+            row.key,
+            row.first_key,
         )
         for row in tx.execute(query.order_by(conflicting_instances.c.key.desc()).limit(_MOST))
     ]

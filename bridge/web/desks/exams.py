@@ -14,7 +14,9 @@ from bridge.domain.device_losses import LOSS_WORDS, TEXT_WORDS
 from bridge.domain.order import LIVE, WAITING
 from bridge.domain.performed_reasons import reason_in_words
 from bridge.flows.sign_in import remember_search
+from bridge.store.listings import study_page
 from bridge.store.listings.exam_detail import Exam
+from bridge.store.listings.study_page import ShownSeries
 from bridge.web import reads
 from bridge.web.access import caller, needs, services, session
 from bridge.web.page import STATIONS
@@ -57,6 +59,7 @@ def exam(reference: str) -> str:
     return render_template(
         "exams/exam.html",
         exam=one,
+        shown=_shown(one),
         problems=_problems(one),
         names=STATIONS,
         undoable=may_take_back,
@@ -70,6 +73,12 @@ def exam(reference: str) -> str:
 def document(document_key: int) -> Response:
     """Hand out a document of a report that stands."""
     return reads.open_document(document_key)
+
+
+def _shown(one: Exam) -> dict[int, list[ShownSeries]]:
+    """Return the series of each study of an exam."""
+    with services().store.read() as tx:
+        return {each.study.key: study_page.series_of(tx, each.study.key) for each in one.studies}
 
 
 def _kept_off(order_key: int | None) -> list[dict[str, str]]:

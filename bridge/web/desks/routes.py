@@ -15,6 +15,7 @@ from bridge.web.desks import (
     messages,
     performed,
     replays,
+    studies,
     worklist,
     worklist_trial,
 )
@@ -24,6 +25,7 @@ blueprints = (
     entry.blueprint,
     lists.blueprint,
     exams.blueprint,
+    studies.blueprint,
     worklist.blueprint,
     worklist_trial.blueprint,
     intake.blueprint,

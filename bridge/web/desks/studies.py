@@ -1,0 +1,164 @@
+"""A study: its series and pictures, what it says as received and as it leaves, and where every copy went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Blueprint, render_template, request
+from werkzeug.wrappers import Response
+
+from bridge.domain.accounts import Permission, Role
+from bridge.domain.study import Instance, Study
+from bridge.errors import Refused
+from bridge.flows.compare_tags import Comparison, compare_tags
+from bridge.pictures.wish import Picture, Wish
+from bridge.store import commitments, studies
+from bridge.store.listings import study_page
+from bridge.web import picture_answers, reads, study_views
+from bridge.web.access import caller, needs, services
+from bridge.web.documents import blobs
+from bridge.web.picture_answers import THUMBNAIL
+
+blueprint = Blueprint("studies", __name__)
+
+# Windows that people who read CT ask for by name: centre and width in Hounsfield units.
+_CT_WINDOWS = (("Soft tissue", 40, 400), ("Lung", -600, 1500), ("Bone", 400, 1800), ("Brain", 40, 80))
+_SHOWS = ("changed", "all")
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A window to choose. parameters: of the page's address; is_chosen: it is drawn with it."""
+
+    words: str
+    parameters: dict[str, object]
+    is_chosen: bool
+
+
+@blueprint.get("/studies/<int:study_key>")
+@needs(Permission.READ_STUDIES)
+def study(study_key: int) -> str:
+    """Show one study whole; to `it` its state and counts alone."""
+    with services().store.read() as tx:
+        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
+        shown = study_page.series_of(tx, study_key)
+        copies = study_page.copies_of(tx, study_key)
+        kept = {one.destination: one for one in commitments.of_study(tx, study_key)}
+    sees_all = caller().role != Role.IT
+    reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key if sees_all else None)
+    compared = _compared(view.study, shown[0].shown) if shown and sees_all else None
+    return render_template(
+        "studies/study.html",
+        view=view,
+        shown=shown,
+        copies=copies,
+        kept=kept,
+        sees_all=sees_all,
+        compared=compared,
+        first=shown[0].shown if shown else None,
+    )
+
+
+@blueprint.get("/studies/<int:study_key>/images/<int:instance_key>")
+@needs(Permission.READ_STUDIES)
+def image(study_key: int, instance_key: int) -> str:
+    """Show one image, frame by frame, with the windows there are."""
+    wish = picture_answers.wish_of(request.args)
+    one, instance = _open(study_key, instance_key)
+    with services().store.read() as tx:
+        beside = study_page.neighbours_of(tx, instance)
+    reads.note("image_viewed", study_key=study_key, patient_key=one.patient_key, detail={"instance": instance_key})
+    small = Wish(frame=wish.frame, width=THUMBNAIL, height=THUMBNAIL, window=wish.window, preset=wish.preset)
+    picture, reason = picture_answers.draw(instance.blob, small)
+    return render_template(
+        "studies/image.html",
+        study=one,
+        beside=beside,
+        picture=picture,
+        reason=reason,
+        frame=picture.frame if picture is not None else 1,
+        windows=_windows(picture, wish, beside.series.modality) if picture is not None else [],
+        chosen=_chosen(wish),
+    )
+
+
+@blueprint.get("/studies/<int:study_key>/images/<int:instance_key>/tags")
+@needs(Permission.READ_STUDIES)
+def tags(study_key: int, instance_key: int) -> str:
+    """Show every tag of one image as received beside what it is when it leaves."""
+    one, instance = _open(study_key, instance_key)
+    with services().store.read() as tx:
+        beside = study_page.neighbours_of(tx, instance)
+    reads.note("tags_viewed", study_key=study_key, patient_key=one.patient_key, detail={"instance": instance_key})
+    show = request.args.get("show", "all")
+    compared = _compared(one, instance)
+    rows = compared.changed if show == _SHOWS[0] else compared.rows
+    return render_template("studies/tags.html", study=one, beside=beside, compared=compared, rows=rows, show=show)
+
+
+@blueprint.get("/studies/<int:study_key>/images/<int:instance_key>/picture")
+@needs(Permission.READ_STUDIES)
+def picture(study_key: int, instance_key: int) -> Response:
+    """Hand out one frame, to a browser that was shown the study's page."""
+    picture_answers.check_look(study_key)
+    _, instance = _open(study_key, instance_key)
+    return picture_answers.answer(instance.blob, picture_answers.wish_of(request.args))
+
+
+@blueprint.get("/studies/<int:study_key>/set-aside/<int:conflict_key>/picture")
+@needs(Permission.DECIDE)
+def set_aside_picture(study_key: int, conflict_key: int) -> Response:
+    """Hand out the picture of an object that was kept aside, to those who decide about it."""
+    picture_answers.check_look(study_key)
+    with services().store.read() as tx:
+        blob = study_page.set_aside_blob(tx, study_key, conflict_key)
+    return picture_answers.answer(blob, Wish(width=THUMBNAIL, height=THUMBNAIL))
+
+
+def _open(study_key: int, instance_key: int) -> tuple[Study, Instance]:
+    """Return a study and one of its instances. Raises: LookupError; Refused, for whom this caller may not look at."""
+    with services().store.read() as tx:
+        one = studies.get(tx, study_key)
+        if not one.is_bound and not caller().sees_unbound:
+            raise Refused("nobody has bound this study yet: ask the intake desk", code="unbound")
+        if caller().role == Role.IT:
+            raise Refused("your role does not include this", code="role")
+        return one, study_page.instance_of(tx, study_key, instance_key)
+
+
+def _compared(one: Study, instance: Instance) -> Comparison:
+    here = services()
+    return compare_tags(here.store, blobs(), one, instance)
+
+
+def _windows(drawn: Picture, wish: Wish, modality: str) -> list[_Choice]:
+    """Return the windows that can be chosen: the header's, then those that the modality's readers know."""
+    has_own = wish.window is not None
+    offered = [
+        _Choice(
+            one.explanation.capitalize() or ("Table" if not one.width else f"{one.center:g} / {one.width:g}"),
+            {"preset": at},
+            not has_own and wish.preset == at,
+        )
+        for at, one in enumerate(drawn.presets)
+    ]
+    if not offered and drawn.window is not None:
+        offered = [_Choice("As received", {}, not has_own)]
+    if modality != "CT" or drawn.window is None:
+        return offered
+    named = [
+        _Choice(words, {"center": center, "width": width}, has_own and _is(wish, center, width))
+        for words, center, width in _CT_WINDOWS
+    ]
+    return offered + named
+
+
+def _is(wish: Wish, center: float, width: float) -> bool:
+    return wish.window is not None and (wish.window.center, wish.window.width) == (center, width)
+
+
+def _chosen(wish: Wish) -> dict[str, object]:
+    """Return the parameters that keep the chosen window from frame to frame."""
+    if wish.window is not None:
+        return {"center": f"{wish.window.center:g}", "width": f"{wish.window.width:g}"}
+    return {"preset": wish.preset} if wish.preset else {}
