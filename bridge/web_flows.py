@@ -23,6 +23,7 @@ from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.serve_objects import ObjectServer
+from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
 from bridge.web.services import WebFlows, WorkitemServices
@@ -87,6 +88,12 @@ def workitem_services(house: House) -> WorkitemServices:
 def object_server(house: House) -> ObjectServer:
     """Return what DICOMweb opens objects with."""
     return ObjectServer(house.store, house.blobs, house.clock)
+
+
+def part_storer(house: House) -> PartStorer:
+    """Return what keeps the objects that STOW-RS brings."""
+    max_bytes = house.settings.dicom.max_instance_mb << 20
+    return PartStorer(house.instances, house.store, house.blobs, house.clock, max_bytes)
 
 
 class _Calls:

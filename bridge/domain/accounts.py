@@ -44,6 +44,7 @@ class Permission(StrEnum):
     SEND_HL7 = "send_hl7"
     READ_FHIR = "read_fhir"
     READ_DICOMWEB = "read_dicomweb"
+    STORE = "store"
     READ_WORKITEMS = "read_workitems"
     PERFORM_WORKITEMS = "perform_workitems"
     READ_AUDIT = "read_audit"
@@ -95,6 +96,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
             Permission.ENTER_ORDERS,
             Permission.READ_FHIR,
             Permission.READ_DICOMWEB,
+            Permission.STORE,
             Permission.READ_WORKITEMS,
             Permission.PERFORM_WORKITEMS,
         }
@@ -105,6 +107,7 @@ _SCOPE_OF = {
     Permission.ENTER_ORDERS: Scope.ORDERS,
     Permission.READ_FHIR: Scope.FHIR,
     Permission.READ_DICOMWEB: Scope.DICOMWEB,
+    Permission.STORE: Scope.STORE,
     Permission.READ_WORKITEMS: Scope.UPS,
     Permission.PERFORM_WORKITEMS: Scope.UPS,
 }

@@ -37,9 +37,9 @@ class ImageSources:
         self._made: tuple[MappingSet, list[DeviceRepairs], dict[str, _Reading]] | None = None
 
     def is_foreign(self, ae_title: str) -> bool:
-        """Say whether what comes from *ae_title* is another hospital's until proven ours."""
+        """Say whether what comes from *ae_title*, "" for no peer of ours, is another hospital's until proven ours."""
         peer = self._peer_of(ae_title)
-        return peer is not None and "referrer" in peer.roles
+        return not ae_title or (peer is not None and "referrer" in peer.roles)
 
     def read_header(self, path: Path, ae_title: str, head: Head | None = None) -> Header:
         """Return what an object of *ae_title* says, read by the site's rules. Raises: as `datasets.read_header`."""

@@ -8,7 +8,7 @@ from bridge import __version__
 from bridge.web.app import create_app
 from bridge.web.server import HttpServer
 from bridge.web.services import WebServices
-from bridge.web_flows import object_server, web_flows, workitem_services
+from bridge.web_flows import object_server, part_storer, web_flows, workitem_services
 from bridge.wiring import House, Role
 
 
@@ -26,6 +26,7 @@ class WebRole:
             search=house.search,
             pictures=house.pictures,
             objects=object_server(house),
+            parts=part_storer(house),
             workitems=workitem_services(house),
             is_demo=house.is_demo,
             version=__version__,

@@ -1,5 +1,8 @@
 """From uvicorn to Flask: the body is read, capped and timed by the event loop; a thread sees only complete requests.
 
+The one exception are objects that are stored: they are far too large to wait for, so threads of their own read them as
+they come, and nothing is read before it is known who asks.
+
 a2wsgi was tried and left: it hands a thread out before the body is there (ten stalled uploads stop the console), drops
 chunked bodies (no `wsgi.input_terminated`), and a client that stops reading holds its thread for ever.
 """
@@ -15,6 +18,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
+from bridge.web.body_stream import BodyStream
+
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -26,8 +31,10 @@ _BODY_SECS = 30.0
 _SECS_PER_MB = 1.0
 _SEND_SECS = 30.0
 _WORKERS = 12
+_STORING_WORKERS = 4
 _WAITING_MAX = 400
 _TOO_LARGE = 413
+_STORED_AT = "/dicom-web/studies"
 
 
 class _Cut(Exception):
@@ -50,6 +57,7 @@ class Gateway:
         self._max_body_bytes = max_body_bytes
         self._proxies = [ipaddress.ip_network(network, strict=False) for network in proxies]
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix="web")
+        self._storing = ThreadPoolExecutor(_STORING_WORKERS, thread_name_prefix="store")
         self._waiting = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -58,7 +66,10 @@ class Gateway:
         try:
             if self._waiting >= _WAITING_MAX:
                 raise _Cut(503)
-            await self._read_and_answer(scope, receive, send)
+            if _stores(scope):
+                await self._answer_streamed(scope, receive, send)
+            else:
+                await self._read_and_answer(scope, receive, send)
         except _Cut as cut:
             if cut.status != _TOO_LARGE:
                 await _send_short(send, cut.status)
@@ -73,8 +84,20 @@ class Gateway:
             length = await self._read_body(scope, receive, body)
             await self._answer(self._environ(scope, body, length), receive, send)
 
+    async def _answer_streamed(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        _check_lengths(dict(scope["headers"]))
+        body = BodyStream(loop, receive)
+        environ = self._environ(scope, body, 0)
+        self._waiting += 1
+        try:
+            await loop.run_in_executor(self._storing, _run, self._app, environ, _Sender(loop, send, body.gone))
+        finally:
+            self._waiting -= 1
+
     def close(self) -> None:
         """Wait for the threads to end what they are doing."""
+        self._storing.shutdown(wait=True, cancel_futures=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def _read_body(self, scope: dict[str, Any], receive: Receive, body: IO[bytes]) -> int:
@@ -82,8 +105,7 @@ class Gateway:
         limit = self._max_body_bytes
         if b"authorization" not in headers and b"cookie" not in headers:
             limit = min(limit, _STRANGER_BYTES)
-        if b"transfer-encoding" in headers and b"content-length" in headers:
-            raise _Cut(400)  # two lengths: whoever stands before us may believe the other one. RFC 9112 6.3
+        _check_lengths(headers)
         announced = headers.get(b"content-length", b"0")
         if int(announced) > limit:
             raise _Cut(_TOO_LARGE)
@@ -109,7 +131,7 @@ class Gateway:
         body.seek(0)
         return length
 
-    def _environ(self, scope: dict[str, Any], body: IO[bytes], length: int) -> dict[str, Any]:
+    def _environ(self, scope: dict[str, Any], body: IO[bytes] | BodyStream, length: int) -> dict[str, Any]:
         server = scope.get("server") or ("127.0.0.1", 0)
         client = scope.get("client") or ("", 0)
         environ: dict[str, Any] = {
@@ -168,7 +190,7 @@ class Gateway:
 class _Sender:
     """Send events from a thread; a client that reads nothing for half a minute is given up."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send, gone: asyncio.Task[None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Send, gone: asyncio.Future[None]) -> None:
         self._loop = loop
         self._send = send
         self._gone = gone
@@ -186,6 +208,19 @@ class _Sender:
             await self._send(event)
 
 
+def _stores(scope: dict[str, Any]) -> bool:
+    """Say whether a request brings objects to be stored. Source: PS3.18 10.5."""
+    path = str(scope["path"]).rstrip("/")
+    is_there: bool = path == _STORED_AT or path.startswith(f"{_STORED_AT}/")
+    return is_there and scope["method"] == "POST"
+
+
+def _check_lengths(headers: dict[bytes, bytes]) -> None:
+    """Refuse two lengths: whoever stands before us may believe the other one. Source: RFC 9112 6.3."""
+    if b"transfer-encoding" in headers and b"content-length" in headers:
+        raise _Cut(400)
+
+
 async def _wait_for_end(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -197,7 +232,8 @@ def _run(app: Any, environ: dict[str, Any], send: _Sender) -> None:
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], None]:
         head[:] = [int(status[:3]), [(name.lower().encode("latin-1"), v.encode("latin-1")) for name, v in headers]]
-        if BODY_CUT in environ:
+        body = environ["wsgi.input"]
+        if BODY_CUT in environ or (isinstance(body, BodyStream) and not body.is_read):
             head[1].append((b"connection", b"close"))  # what is left of the body is not read
         return lambda _: None
 

@@ -28,6 +28,7 @@ from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
+from bridge.flows.store_parts import PartStorer
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.pictures.gallery import Pictures
 from bridge.settings import Settings
@@ -226,7 +227,7 @@ def _nothing_listens() -> Mapping[str, bool]:
 @dataclass(frozen=True)
 class WebServices:
     """
-    Everything views need. blobs, search, objects, pictures, workitems: None where none of it is served. is_demo: pages say so.
+    Everything views need. blobs, search, objects, parts, pictures, workitems: None where none of it is served. is_demo: pages say so.
 
     listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
     attachment_kinds: the ways of attaching that the billing desk offers.
@@ -240,6 +241,7 @@ class WebServices:
     search: StudySearch | None = None
     pictures: Pictures | None = None
     objects: ObjectServer | None = None
+    parts: PartStorer | None = None
     workitems: WorkitemServices | None = None
     is_demo: bool = False
     version: str = ""

@@ -16,7 +16,7 @@ from bridge.store import decisions
 from bridge.store.db import Store
 from bridge.web.app import create_app
 from bridge.web.services import WebServices
-from bridge.web_flows import object_server, web_flows, workitem_services
+from bridge.web_flows import object_server, part_storer, web_flows, workitem_services
 from bridge.wiring import House
 from tests.fakes.clinic import Clinic
 
@@ -55,7 +55,8 @@ class Console:
             blobs=house.blobs,
             search=house.search,
             objects=object_server(house),
-            pictures=pictures,
+            parts=part_storer(house),
+            pictures=pictures or house.pictures,
             workitems=workitem_services(house),
             version="1",
         )

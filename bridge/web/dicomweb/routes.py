@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bridge.web.dicomweb import bulk, objects, search
+from bridge.web.dicomweb import bulk, objects, rendered, search, store
 
-blueprints = (search.blueprint, objects.blueprint, bulk.blueprint)
+blueprints = (search.blueprint, objects.blueprint, bulk.blueprint, rendered.blueprint, store.blueprint)

@@ -101,6 +101,7 @@ _PARTS = {
         Permission.ENTER_ORDERS,
         Permission.READ_FHIR,
         Permission.READ_DICOMWEB,
+        Permission.STORE,
         Permission.READ_WORKITEMS,
         Permission.PERFORM_WORKITEMS,
     },

@@ -48,6 +48,7 @@ def opened(folder: Path, template: Path) -> Iterator[Console]:
     house = open_house(folder, template)
     fill(house)
     yield Console(house)
+    house.pictures.close()
     house.store.dispose()
 
 
@@ -273,3 +274,36 @@ def test_a_search_that_is_cut_or_not_fuzzy_says_so(viewer: FlaskClient) -> None:
     pages = [viewer.get(f"{ROOT}/instances?limit=2&offset={at}").json for at in (0, 2, 4, 6)]
     uids = [one["00080018"]["Value"][0] for page in pages for one in page]
     assert len(uids) == len(set(uids)) == 7
+
+
+def test_pictures_come_in_the_size_and_kind_that_are_asked_for(viewer: FlaskClient) -> None:
+    jpeg = viewer.get(f"{ONE}.1/rendered")
+    assert (jpeg.status_code, jpeg.content_type, jpeg.data[:2]) == (200, "image/jpeg", b"\xff\xd8")
+    png = viewer.get(f"{ONE}.1/frames/1/rendered?viewport=64,64&window=40,400,linear", headers={"Accept": "image/png"})
+    assert (png.content_type, png.data[:4]) == ("image/png", b"\x89PNG")
+    assert viewer.get(f"{ONE}.1/rendered?annotation=patient").headers["Warning"].endswith("is not supported.")
+    for path in (f"{ROOT}/studies/{STUDY}", f"{ROOT}/studies/{STUDY}/series/{STUDY}.1", f"{ONE}.2"):
+        small = viewer.get(f"{path}/thumbnail")
+        assert (small.status_code, small.content_type) == (200, "image/jpeg")
+        assert viewer.get(f"{path}/thumbnail", headers={"If-None-Match": small.headers["ETag"]}).status_code == 304
+    every = viewer.get(f"{ROOT}/studies/{STUDY}/rendered")
+    assert [headers["content-type"] for headers, _ in parts_of(every)] == ["image/jpeg"] * 4
+
+
+@pytest.mark.parametrize(
+    ("tail", "status"),
+    [
+        (f"{ONE}.1/rendered?viewport=0,1", 400),
+        (f"{ONE}.1/rendered?viewport=1,2,3,4,5,6", 400),
+        (f"{ONE}.1/rendered?window=1,0,linear", 400),
+        (f"{ONE}.1/rendered?window=nan,1", 400),
+        (f"{ONE}.1/rendered?quality=101", 400),
+        (f"{ONE}.1/rendered?accept=image/gif", 406),
+        (f"{ONE}.1/frames/2/rendered", 404),
+        (f"{PACKED}.1/rendered", 406),
+        (f"{PACKED}.1/thumbnail", 406),
+    ],
+)
+def test_a_picture_that_cannot_be_made_says_why(viewer: FlaskClient, tail: str, status: int) -> None:
+    answer = viewer.get(tail)
+    assert (answer.status_code, bool(answer.json["detail"])) == (status, True)
