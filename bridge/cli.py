@@ -16,6 +16,7 @@ from bridge.commands import (
     replaying,
     routing,
     running,
+    viewing,
     worklist,
 )
 
@@ -31,6 +32,7 @@ for _command in (
     running.check,
     running.migrate,
     mapping.map_command,
+    viewing.view_command,
     clients.send,
     clients.find,
     worklist.worklist,

@@ -17,6 +17,7 @@ from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.enter_order import Entered, Repeat, read_order
 from bridge.flows.preview_message import Ground, preview_messages
+from bridge.flows.read_again import StudyRereader
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_message import replay_message
@@ -101,6 +102,9 @@ class _Calls:
         self._house = house
         parts = (house.store, house.clock, house.rules, house.destinations)
         self._resolver = MismatchResolver(*parts)
+        self._rereader = StudyRereader(
+            house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources
+        )
         self._undoer = MergeUndoer(*parts)
         self._editor = MessageEditor(house.store, house.clock, house.receiver)
         self._entry = house.entry
@@ -150,6 +154,9 @@ class _Calls:
         reason: str,
         actor: str,
     ) -> None:
+        if action == "read_again":
+            self._rereader.read_again(study_instance_uid, actor)
+            return
         whom = PatientIdentifier(*patient) if patient is not None else None
         self._resolver.resolve(study_instance_uid, Ruling(action, reason, actor, accession_number or "", whom))
 

@@ -18,7 +18,9 @@ from bridge.commands.setting_up import (
     settings_option,
 )
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.errors import Incomplete
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
+from bridge.flows.read_again import StudyRereader
 from bridge.flows.record_access import record_access
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import audit, decisions, studies
@@ -128,6 +130,26 @@ def decide_mismatch(
     resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
     resolver.resolve(study_instance_uid, Ruling(action, reason, f"user:{actor()}", accession, whom))
     click.echo("done")
+
+
+@mismatches.command("read-again")
+@click.argument("study_instance_uids", nargs=-1)
+@click.option("--from", "sender", default="", help="Every waiting study that this AE title sent.")
+@click.pass_obj
+@reports_errors
+def read_again(config: Path | None, study_instance_uids: tuple[str, ...], sender: str) -> None:
+    """Read waiting studies again by what mappings/repairs says of their devices by now; nothing need be sent again.
+
+    Example: imaging-bridge mismatches -c bridge.toml read-again --from CRCELLAR
+    """
+    if not (study_instance_uids or sender):
+        raise Incomplete("name studies, or whose", where="--from")
+    house = open_house(config)
+    reader = StudyRereader(house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources)
+    for uid in study_instance_uids or reader.waiting(sender):
+        after = reader.read_again(uid, f"user:{actor()}")
+        rules = ", ".join(sorted({one.rule for one in after.received.repairs})) or "no rule"
+        click.echo(f"{uid}  {after.state.value}  {rules}")
 
 
 @click.group(invoke_without_command=True)

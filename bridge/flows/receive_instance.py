@@ -207,7 +207,7 @@ class InstanceReceiver:
         if _is_news(tx, study, header):
             if not may_decide:
                 raise _DecisionNeededError
-            studies.add_other_identity(tx, study.key, _named_by(header))
+            studies.add_other_identity(tx, study.key, named_by(header))
             studies.add_keys(tx, study.key, study_keys(header, self._rules))
             study = decide_by_rule(tx, studies.get(tx, study.key), how)
         if study.ended_with is not None:
@@ -264,10 +264,11 @@ def _is_news(tx: ReadTx, study: Study, header: Header) -> bool:
     first = study.received
     if identity_of(header) == identity_of(first) and order_named_by(header) == order_named_by(first):
         return False
-    return _named_by(header) not in studies.other_identities(tx, study.key)
+    return named_by(header) not in studies.other_identities(tx, study.key)
 
 
-def _named_by(header: Header) -> dict[str, Any]:
+def named_by(header: Header) -> dict[str, Any]:
+    """Return which patient and which order *header* names, as a study keeps what its instances say otherwise."""
     order = asdict(order_named_by(header))
     return {
         "patient": asdict(identity_of(header)),

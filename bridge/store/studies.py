@@ -108,16 +108,9 @@ def add(tx: WriteTx, header: Header, source_ae_title: str, foreign: bool, at: da
         studies,
         study_instance_uid=header.study_instance_uid,
         state=StudyState.QUARANTINE.value,
-        received=_header_to_json(header),
         source_ae_title=source_ae_title,
         foreign=foreign,
-        received_patient_id=header.patient_id,
-        received_issuer_of_patient_id=header.issuer_of_patient_id,
-        received_patient_name=header.patient_name,
-        received_patient_birth_date=header.patient_birth_date,
-        received_accession_number=header.accession_number,
-        study_date=header.study_date,
-        study_time=header.study_time,
+        **_received_values(header),
         first_instance_at=at,
         last_instance_at=at,
     )
@@ -186,6 +179,20 @@ def add_other_identity(tx: WriteTx, study_key: int, identity: dict[str, Any]) ->
     known = other_identities(tx, study_key)
     if identity not in known:
         tx.execute(update(studies).where(studies.c.key == study_key).values(other_identities=[*known, identity]))
+
+
+def kept_objects(tx: ReadTx, study_key: int) -> list[tuple[str, str]]:
+    """Return the blob of each instance of a study and where it came from ("CT1@10.0.0.7"), the first received first."""
+    wanted = select(instances.c.blob, instances.c.received_from).where(instances.c.study_key == study_key)
+    return [(row.blob, row.received_from) for row in tx.execute(wanted.order_by(instances.c.key))]
+
+
+def put_reading(tx: WriteTx, study: Study, header: Header, other_identities: list[dict[str, Any]]) -> None:
+    """Store what a study is read to say by now; unless it is held, its last verdict is to be reached anew."""
+    values = _received_values(header) | {"other_identities": other_identities}
+    if study.held_from_patient_key is None:
+        values |= {"rule": "", "sentence": ""}
+    tx.execute(update(studies).where(studies.c.key == study.key).values(version=study.version + 1, **values))
 
 
 def add_series(tx: WriteTx, study_key: int, header: Header) -> Series:
@@ -296,6 +303,19 @@ def instance_uids(tx: ReadTx, study_key: int) -> set[str]:
 
 def count_instances(tx: ReadTx, study_key: int) -> int:
     return int(tx.execute(select(func.count()).where(instances.c.study_key == study_key)).scalar_one())
+
+
+def _received_values(header: Header) -> dict[str, Any]:
+    return {
+        "received": _header_to_json(header),
+        "received_patient_id": header.patient_id,
+        "received_issuer_of_patient_id": header.issuer_of_patient_id,
+        "received_patient_name": header.patient_name,
+        "received_patient_birth_date": header.patient_birth_date,
+        "received_accession_number": header.accession_number,
+        "study_date": header.study_date,
+        "study_time": header.study_time,
+    }
 
 
 def _header_to_json(header: Header) -> dict[str, Any]:

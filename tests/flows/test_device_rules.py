@@ -10,8 +10,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
+from bridge.domain.leads import exam_local
 from bridge.domain.study import Study, StudyState
+from bridge.errors import Conflict
+from bridge.flows.read_again import StudyRereader
 from bridge.store import decisions, studies
+from bridge.store.tables import audit_rows
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, image, order, spooled, study_uid
 from tests.conftest import ROOT
@@ -131,3 +135,62 @@ def test_rules_read_only_what_their_device_sends(make_house: MakeHouse, tmp_path
     house = make_house(bridge=bridge, dicom={"peers": peers})
     house.instances.receive(spooled(house, careless("C1"), "MR1"))
     assert study_of(house, "C1").received.repairs == ()
+
+
+def rereader(house: House) -> StudyRereader:
+    return StudyRereader(house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources)
+
+
+def test_a_waiting_study_is_read_again_once_a_rule_is_there_and_nothing_need_be_sent(
+    make_house: MakeHouse, tmp_path: Path, rules: Path
+) -> None:
+    (rules / "repairs" / "cellar.toml").unlink()
+    house = house_with(make_house, tmp_path, rules)
+    first, second = careless("B1"), careless("B1")
+    second.SOPInstanceUID = f"{second.SOPInstanceUID}.2"
+    for one in (first, second):
+        house.instances.receive(spooled(house, one, "CT1"))
+    before = study_of(house, "B1")
+    assert not before.is_bound
+    (rules / "repairs" / "cellar.toml").write_text(RULES, "utf-8")
+    assert house.live_mappings.look()
+    assert rereader(house).waiting("CT1") == [before.study_instance_uid]
+    after = rereader(house).read_again(before.study_instance_uid, "user:maria")
+    assert (after.state, after.rule) == (StudyState.BOUND_WITH_CORRECTION, "B03")
+    assert after.received.patient_id == PLAIN.patient_id
+    with house.store.read() as tx:
+        assert studies.other_identities(tx, after.key) == []
+        noted = [row for row in tx.execute(audit_rows.select()) if row.action == "study_read_again"]
+    assert [(row.actor, row.detail) for row in noted] == [
+        ("user:maria", {"rules": ["cellar.letter", "cellar.names", "cellar.number"]})
+    ]
+    assert rereader(house).waiting() == []
+    with pytest.raises(Conflict, match="bound"):
+        rereader(house).read_again(before.study_instance_uid, "user:maria")
+
+
+def test_a_study_that_no_rule_helps_waits_on_with_its_verdict(
+    make_house: MakeHouse, tmp_path: Path, rules: Path
+) -> None:
+    (rules / "repairs" / "cellar.toml").unlink()
+    house = house_with(make_house, tmp_path, rules)
+    house.instances.receive(spooled(house, careless("B1"), "CT1"))
+    before = study_of(house, "B1")
+    after = rereader(house).read_again(before.study_instance_uid, "user:maria")
+    assert (after.state, after.rule, after.sentence) == (before.state, before.rule, before.sentence)
+    with pytest.raises(LookupError):
+        rereader(house).read_again("1.2.3", "user:maria")
+
+
+def test_a_clock_that_goes_ahead_moves_the_window_and_never_the_date(
+    make_house: MakeHouse, tmp_path: Path, rules: Path
+) -> None:
+    text = RULES + '\n[repairs.clock]\ndo = "clock"\nahead_minutes = 1440\nbecause = "A day ahead."\n'
+    (rules / "repairs" / "cellar.toml").write_text(text, "utf-8")
+    house = house_with(make_house, tmp_path, rules)
+    house.instances.receive(spooled(house, careless("B1"), "CT1"))
+    header = study_of(house, "B1").received
+    assert header.clock_ahead_secs == 86_400
+    told = exam_local(header)
+    assert told is not None
+    assert told.strftime("%Y%m%d") < header.study_date == careless("B1").StudyDate

@@ -18,7 +18,7 @@ from bridge.web.study_views import StudyView
 
 blueprint = Blueprint("api_studies", __name__, url_prefix="/api")
 
-ACTIONS = ("bind", "unbind", "reject", "restore")
+ACTIONS = ("bind", "unbind", "reject", "restore", "read_again")
 
 
 @blueprint.get("/studies/<study_instance_uid>")
@@ -37,7 +37,7 @@ def read_study(study_instance_uid: str) -> Response:
 @blueprint.post("/studies/<study_instance_uid>/decision")
 @needs(Permission.DECIDE)
 def decide_study(study_instance_uid: str) -> Response:
-    """Bind, unbind or reject a study, in the queue or not."""
+    """Bind, unbind or reject a study, in the queue or not; or read a waiting one again by its device's rules."""
     return _decide(study_instance_uid)
 
 
@@ -146,6 +146,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
         "sentence": latest.sentence if latest is not None else "",
         "evidence": list(latest.evidence) if latest is not None else [],
         "differences": list(latest.differences) if latest is not None else [],
+        "repairs": [one._asdict() for one in study.received.repairs],
         "candidates": [
             {
                 "patient": shapes.person(one.patient),

@@ -42,13 +42,15 @@ def study(study_key: int) -> str:
 @blueprint.post("/mismatches/study/<int:study_key>")
 @needs(Permission.DECIDE)
 def decide(study_key: int) -> Response | str:
-    """Bind, unbind or reject; a lost race keeps the typed reason."""
+    """Bind, unbind, reject or read again; a lost race keeps the typed reason."""
     with services().store.read() as tx:
         uid = studies.get(tx, study_key).study_instance_uid
     form = request.form
     action, _, choice = form.get("action", "").partition(":")
     reason = form.get("reason", "").strip()
     try:
+        if action == "read_again":
+            reason = reason or "read again by the device's rules"
         if not reason:
             raise Incomplete("say why, in a few words: it stays with the study", where="reason")
         accession_number, patient = _chosen(choice, study_key)
@@ -62,7 +64,8 @@ def decide(study_key: int) -> Response | str:
         )
     except (Incomplete, Malformed, Conflict) as fault:
         return make_response(_case(study_key, fault.detail, reason), 422)
-    return redirect(url_for("intake.decided", study_key=study_key), 303)
+    following = "intake.study" if action == "read_again" else "intake.decided"
+    return redirect(url_for(following, study_key=study_key), 303)
 
 
 @blueprint.get("/mismatches/study/<int:study_key>/decided")
