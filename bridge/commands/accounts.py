@@ -41,7 +41,12 @@ def token() -> None:
 @token.command("create")
 @click.argument("name")
 @click.option("--role", required=True, type=click.Choice([one.value for one in Role]))
-@click.option("--scope", "scopes", multiple=True, help=f"For system: {', '.join(Scope)}; all without it.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    help=f"For system: {', '.join(Scope)}; all without it. patient/ID|ISSUER: one patient's studies over DICOMweb, nothing else.",
+)
 @click.option(
     "--as",
     "ae_title",

@@ -63,6 +63,10 @@ class Scope(StrEnum):
     UPS = "ups"
 
 
+# Narrows a token to one record's bound studies; what follows is the record's row.
+PATIENT_SCOPE = "patient/"
+
+
 _READS = frozenset(
     {
         Permission.READ_EXAMS,
@@ -111,6 +115,10 @@ _SCOPE_OF = {
     Permission.READ_WORKITEMS: Scope.UPS,
     Permission.PERFORM_WORKITEMS: Scope.UPS,
 }
+
+
+# What looks at the limit of a token for one patient; nothing else is reached with such a token.
+_PER_PATIENT = frozenset({Permission.READ_DICOMWEB})
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +178,23 @@ class Caller:
         """Whether studies that nobody has bound yet are shown whole."""
         return self.role in (Role.INTAKE, Role.ADMIN)
 
+    @property
+    def only_patient_key(self) -> int | None:
+        """The record whose bound studies are all that there is for this caller; None for no such limit."""
+        found = next((one for one in self.scopes if one.startswith(PATIENT_SCOPE)), "")
+        return int(found.removeprefix(PATIENT_SCOPE)) if found else None
+
     def may(self, permission: Permission) -> bool:
         """Say whether this caller may do what needs *permission*: its role, then its scopes."""
         if permission in (Permission.OPEN, Permission.SIGNED_IN):
             return True
         if permission not in _MAY[self.role]:
             return False
+        if self.only_patient_key is not None and permission not in _PER_PATIENT:
+            return False
         scope = _SCOPE_OF.get(permission)
-        return not self.scopes or (scope is not None and scope in self.scopes)
+        scopes = [one for one in self.scopes if not one.startswith(PATIENT_SCOPE)]
+        return not scopes or (scope is not None and scope in scopes)
 
 
 # What guessing starts with, long enough to pass by length. Source: NIST SP 800-63B 5.1.1.2.

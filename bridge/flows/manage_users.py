@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bridge.clock import Clock
-from bridge.domain.accounts import Role, Scope, User, check_user_name
-from bridge.domain.identifiers import check_ae_title
+from bridge.domain.accounts import PATIENT_SCOPE, Role, Scope, User, check_user_name
+from bridge.domain.identifiers import PatientIdentifier, check_ae_title
 from bridge.errors import Conflict, Incomplete, Malformed
-from bridge.store import audit, users
+from bridge.store import audit, patients, users
 from bridge.store.db import Store, WriteTx
 
 FIRST_LINK_FOR = timedelta(minutes=30)
@@ -94,26 +94,51 @@ def create_token(
     """
     Make an API token and return it; it is shown this once.
 
-    scopes: for `system` only; none means all of them. ae_title: what the token stores counts as that peer's.
-    Raises: Incomplete, for a scope outside the table; Malformed, for a name or AE title that may not be used.
+    scopes: for `system` only; none means all of them; "patient/ID|ISSUER" narrows it to a patient's bound studies over
+    DICOMweb. ae_title: what the token stores counts as that peer's.
+    Raises: Incomplete, for a scope outside the table or a patient that nobody is; Malformed, for a name or AE title that
+    may not be used.
     """
     name = check_user_name(name)
-    unknown = sorted(set(scopes) - set(Scope))
-    if unknown:
-        raise Incomplete(f"scopes are {', '.join(Scope)}", code="not_in_table", where="scope")
-    if scopes and role != Role.SYSTEM:
-        raise Malformed("scopes narrow the role system only", where="scope")
+    _check_scopes(scopes, role)
     title = check_ae_title(ae_title, "as") if ae_title else ""
     token = _TOKEN_PREFIX + secrets.token_urlsafe(32)
     now = clock.now()
     with store.write() as tx:
         digest = users.digest_of_secret(token)
-        key = users.add_token(
-            tx, name=name, digest=digest, role=role, scopes=list(scopes), ae_title=title, created_at=now
-        )
-        said = {"token": key, "role": role.value, "scopes": list(scopes)}
-        audit.add(tx, at=now, action="token_created", actor=actor, detail=said)
+        patient_key = _patient_of(tx, scopes)
+        # The record, not its number: the token stays with the person, and no list of tokens holds an identifier.
+        kept = [one for one in scopes if not one.startswith(PATIENT_SCOPE)]
+        kept += [f"{PATIENT_SCOPE}{patient_key}"] if patient_key is not None else []
+        key = users.add_token(tx, name=name, digest=digest, role=role, scopes=kept, ae_title=title, created_at=now)
+        said = {"token": key, "role": role.value, "scopes": kept}
+        audit.add(tx, at=now, action="token_created", actor=actor, patient_key=patient_key, detail=said)
     return token
+
+
+def _check_scopes(scopes: Sequence[str], role: Role) -> None:
+    patient = [one for one in scopes if one.startswith(PATIENT_SCOPE)]
+    others = set(scopes) - set(patient)
+    if others - set(Scope):
+        raise Incomplete(f"scopes are {', '.join(Scope)}, patient/ID|ISSUER", code="not_in_table", where="scope")
+    if scopes and role != Role.SYSTEM:
+        raise Malformed("scopes narrow the role system only", where="scope")
+    if len(patient) > 1 or (patient and others - {Scope.DICOMWEB}):
+        raise Malformed(
+            "a token for a patient reads one patient's studies over DICOMweb, and nothing else", where="scope"
+        )
+
+
+def _patient_of(tx: WriteTx, scopes: Sequence[str]) -> int | None:
+    """Return the record that a scope names, None where there is none. Raises: Incomplete."""
+    named = next((one.removeprefix(PATIENT_SCOPE) for one in scopes if one.startswith(PATIENT_SCOPE)), None)
+    if named is None:
+        return None
+    patient_id, _, issuer = named.rpartition("|")
+    found = patients.find(tx, PatientIdentifier(patient_id, issuer)) if patient_id and issuer else None
+    if found is None:
+        raise Incomplete("no patient has that number; say patient/ID|ISSUER", code="unknown_patient", where="scope")
+    return patients.survivor(tx, found.key).key
 
 
 def revoke_token(store: Store, clock: Clock, token_key: int, actor: str) -> None:

@@ -18,8 +18,8 @@ from bridge.codecs.dicom.survey import stands_already
 from bridge.domain.overlay import Layer
 from bridge.errors import Malformed
 
-_PIXEL_ELEMENTS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
-_FROM_PIXELS_ON = frozenset(_PIXEL_ELEMENTS)
+_IMPLICIT_VRS = {0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"}
+_FROM_PIXELS_ON = frozenset(_IMPLICIT_VRS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,5 +72,6 @@ def _pixels_of(dataset: DataSetBytes) -> tuple[int, int, str]:
     walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax, wanted=_FROM_PIXELS_ON)
     for element in walk:
         if element.depth == 0 and element.tag in _FROM_PIXELS_ON and element.event in (Event.VALUE, Event.SEQUENCE):
-            return element.at, element.tag, element.vr or "OW"
+            # In implicit VR pixels are words. Source: PS3.5 A.1.
+            return element.at, element.tag, _IMPLICIT_VRS[element.tag] if element.implicit else element.vr
     return walk.ended_at, 0, ""

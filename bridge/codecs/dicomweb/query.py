@@ -21,6 +21,8 @@ from bridge.errors import Malformed
 TRANSFER_SYNTAX = str(ExplicitVRLittleEndian)
 
 _VALUE_MAX = 1024
+# A list of UIDs, as long as an identifier takes it.
+_UIDS_MAX = 16_000
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 # What an answer holds without being asked. Source: PS3.18 10.6.3-3 to 10.6.3-5.
 _STUDY = [
@@ -63,9 +65,11 @@ def identifier_of(level: str, filters: Mapping[str, str], included: Iterable[str
     for keyword in (*_RETURNED[level], *(_keyword(name) for name in included)):
         _set(dataset, keyword, "")
     for name, value in filters.items():
-        if len(value) > _VALUE_MAX or "\x00" in value:
+        keyword = _keyword(name)
+        longest = _UIDS_MAX if dictionary_VR(keyword) == "UI" else _VALUE_MAX
+        if len(value) > longest or "\x00" in value:
             raise Malformed("not a value to search by", where=name[:40])
-        _set(dataset, _keyword(name), value)
+        _set(dataset, keyword, value)
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
     try:

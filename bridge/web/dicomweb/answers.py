@@ -18,6 +18,7 @@ from bridge.codecs.dicomweb.media_types import DICOM_JSON, DICOM_XML, Accepted, 
 from bridge.codecs.dicomweb.multipart import Part
 from bridge.errors import Unsupported
 from bridge.flows.serve_objects import Looker, ObjectServer, version_of
+from bridge.store import patients
 from bridge.store.served_objects import Named, Served, Sight
 from bridge.web.access import caller, origin, services
 from bridge.web.addresses import base_url
@@ -46,8 +47,11 @@ def not_acceptable(sentence: str) -> Unsupported:
 
 
 def sight() -> Sight:
-    """Return what the caller may see: unbound studies with the role, or as a peer that may."""
+    """Return what the caller may see: one patient's studies, or all; unbound ones with the role, or as a peer that may."""
     asking = caller()
+    if asking.only_patient_key is not None:
+        with services().store.read() as tx:
+            return Sight(patient_keys=frozenset({patients.survivor(tx, asking.only_patient_key).key}))
     peers = services().settings.dicom.peers
     peer = next((one for one in peers if asking.ae_title and asking.ae_title in (one.ae_title, *one.aliases)), None)
     return Sight(unbound=asking.sees_unbound or (peer is not None and peer.unbound))

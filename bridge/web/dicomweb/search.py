@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -15,6 +15,7 @@ from bridge.codecs.dicomweb.multipart import Part, body, content_type
 from bridge.domain.accounts import Permission
 from bridge.errors import Malformed
 from bridge.flows.search_studies import Asker, StudySearch
+from bridge.store import studies
 from bridge.web import reads
 from bridge.web.access import needs, services
 from bridge.web.addresses import base_url
@@ -64,10 +65,12 @@ def _search(level: str, named: Mapping[str, str]) -> Response:
         if name and name.lower() != "all"
     ]
     limit, offset = min(_number("limit", _LIMIT), _LIMIT_MAX), _number("offset", 0)
-    identifier = query.identifier_of(
-        level, filters | {name: uid for name, uid in named.items() if uid}, included[:_FILTERS_MAX]
-    )
+    filters |= {name: uid for name, uid in named.items() if uid}
     seen = answers.sight()
+    if seen.patient_keys is not None and not _narrow(filters, seen.patient_keys):
+        reads.note("dicomweb_searched", detail={"level": level, "count": 0})
+        return Response(status=204)
+    identifier = query.identifier_of(level, filters, included[:_FILTERS_MAX])
     found = _flow().find(identifier, query.TRANSFER_SYNTAX, Asker(charset="ISO_IR 192", unbound=seen.unbound))
     shown = found[offset : offset + limit]
     reads.note("dicomweb_searched", detail={"level": level, "count": len(shown)})
@@ -76,6 +79,18 @@ def _search(level: str, named: Mapping[str, str]) -> Response:
     if left > 0 and request.args.get("limit") != str(limit):
         warnings.append("There are additional results that can be requested")
     return answers.warned(_written([_with_address(query.json_of(one)) for one in shown], is_xml), *warnings)
+
+
+def _narrow(filters: dict[str, str], patient_keys: Collection[int]) -> bool:
+    """Narrow a search to the bound studies of these patients; False where nothing is left to be found."""
+    with services().store.read() as tx:
+        every = [study for key in patient_keys for study in studies.of_patient(tx, key)]
+    uids = {study.study_instance_uid for study in every if study.is_bound}
+    for name in [one for one in filters if one == "StudyInstanceUID" or one.upper() == "0020000D"]:
+        asked = filters.pop(name)
+        uids &= set(asked.replace("\\", ",").split(",")) if asked.strip("*") else uids
+    filters["StudyInstanceUID"] = ",".join(sorted(uids))
+    return bool(uids)
 
 
 def _written(found: list[dict[str, Any]], is_xml: bool) -> Response:
