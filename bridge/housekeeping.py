@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from datetime import timedelta
 
 import structlog
@@ -12,6 +13,8 @@ from bridge.errors import BridgeError
 from bridge.flows.keep_house import forget_finished_steps, sweep_spool, take_lead
 from bridge.flows.manage_users import forget_ended_sessions
 from bridge.flows.note_queries import trim_queries
+from bridge.flows.remove_archived import remove_archived
+from bridge.flows.sweep_objects import sweep_objects
 from bridge.wiring import House
 
 _log = structlog.get_logger(__name__)
@@ -21,6 +24,7 @@ _TICK_SECS = 20
 _ROUTES_SECS = 5
 _SWEEP_MINUTES = 15
 _TRIM_MINUTES = 5
+_REMOVE_MINUTES = 60
 _LEFTOVER_SECS = 3600.0
 
 
@@ -34,6 +38,7 @@ class Housekeeping:
         self._scheduler.add_job(self._take_lead, "interval", seconds=_TICK_SECS, next_run_time=house.clock.now())
         self._scheduler.add_job(self._follow_routes, "interval", seconds=_ROUTES_SECS, next_run_time=house.clock.now())
         self._scheduler.add_job(self._sweep, "interval", minutes=_SWEEP_MINUTES)
+        self._scheduler.add_job(self._sweep_objects, "interval", minutes=_REMOVE_MINUTES)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._trim_queries, "interval", minutes=_TRIM_MINUTES)
@@ -64,6 +69,18 @@ class Housekeeping:
         if self._leads:
             removed = sweep_spool(self._house.blobs, _LEFTOVER_SECS, time.time())
             _log.info("spool_swept", removed=removed)
+
+    def _sweep_objects(self) -> None:
+        """Note what archives keep by now as removed, then take what no row names."""
+        if not self._leads:
+            return
+        house = self._house
+        try:
+            removed = remove_archived(house.store, house.blobs, house.clock, house.removal_rule)
+            swept = sweep_objects(house.store, house.blobs, house.clock.now())
+            _log.info("objects_swept", removed=removed.objects, **asdict(swept))
+        except BridgeError as fault:
+            _log.error("objects_not_swept", code=fault.code)
 
     def _forget_sessions(self) -> None:
         if not self._leads:

@@ -60,6 +60,7 @@ def _collect_faults(house: House) -> None:
         lambda: house.rules,
         lambda: house.devices,
         lambda: house.routes,
+        lambda: house.removal_rule,
     )
     for load in loads:
         try:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from bridge.sections import Section
+from bridge.sections import AETitle, Section
 
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*/?")
 
@@ -42,18 +42,34 @@ class S3Section(Section):
         return self
 
 
+class RetentionSection(Section):
+    """
+    What may be removed here. remove_after_days: of no new image, 0 for never. archives: who must have committed to keep
+    it, by AE title; () for every peer with the role archive. free_below_mb: only while the disk has less, 0 for always.
+    """
+
+    remove_after_days: int = Field(default=0, ge=0, le=36_500)
+    archives: tuple[AETitle, ...] = ()
+    most_objects_per_run: int = Field(default=10_000, ge=1)
+    free_below_mb: int = Field(default=0, ge=0)
+
+
 class StoreSection(Section):
     """
     database: a SQLAlchemy URL, "" for SQLite in data. blobs: a folder or "s3://bucket/prefix", "" for a folder in data.
 
     low_water_mb: with less free on the disk nothing new is begun. cache_mb: what local copies of a bucket's objects take.
+    verify_days: in which every object is read again and compared with its digest, 0 for never; verify_mb_per_sec: at most.
     """
 
     database: str = ""
     blobs: str = ""
     low_water_mb: int = Field(default=256, ge=1)
     cache_mb: int = Field(default=10_240, ge=64)
+    verify_days: int = Field(default=30, ge=0, le=3650)
+    verify_mb_per_sec: int = Field(default=20, ge=1)
     s3: S3Section = S3Section()
+    retention: RetentionSection = RetentionSection()
 
     @property
     def is_s3(self) -> bool:

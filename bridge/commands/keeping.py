@@ -21,8 +21,10 @@ def backup_command(folder: Path, config: Path | None) -> None:
     Example: imaging-bridge backup /srv/backup/monday -c bridge.toml
     """
     house = open_house(config)
-    made = back_up(house.settings.database_url, house.blobs, folder)
+    made = back_up(house.settings.database_url, house.blobs, folder, house.clock)
     click.echo(f"{made.objects} objects, {made.bytes / 1_000_000:.1f} MB and the database are in {folder}")
+    if made.lacking:
+        click.echo(f"{made.lacking} objects are damaged or missing here and lack there too", err=True)
 
 
 @click.command("restore")

@@ -151,7 +151,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One object on disk. digest: SHA-256 of the Part 10 file as kept."""
+    """One object as kept; removed_at: its bytes are an archive's by now. digest: SHA-256 of the Part 10 file as kept."""
 
     key: int
     study_key: int
@@ -166,6 +166,7 @@ class Instance:
     content_label: str = ""
     number_of_frames: int = 1
     received_at: datetime | None = None
+    removed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.clock import Clock
-from bridge.errors import Conflict, Malformed
+from bridge.errors import Conflict, Malformed, Unavailable
 from bridge.store import embedded
 from bridge.store.blobs import Blobs, FolderBlobs
 from bridge.store.db import Store
@@ -24,13 +24,14 @@ _OBJECTS = "objects"
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """What a backup holds."""
+    """What a backup holds. lacking: objects that were damaged or missing; the database in it says so of each."""
 
     objects: int
     bytes: int
+    lacking: int = 0
 
 
-def back_up(database_url: str, blobs: Blobs, folder: Path) -> BackedUp:
+def back_up(database_url: str, blobs: Blobs, folder: Path, clock: Clock) -> BackedUp:
     """
     Copy the embedded database and its objects into *folder*, which must be new or empty.
 
@@ -41,12 +42,18 @@ def back_up(database_url: str, blobs: Blobs, folder: Path) -> BackedUp:
     copied = folder / _DATABASE
     embedded.copy_database(source, copied)
     target = FolderBlobs(folder / _OBJECTS)
-    count = size = 0
+    count, size, lacking = 0, 0, list[str]()
     for blob in embedded.blobs_named_by(copied):
-        with blobs.at_hand(blob) as path:
-            size += _link_or_copy(path, target.path_of(blob))
-        count += 1
-    return BackedUp(count, size)
+        try:
+            with blobs.at_hand(blob) as path:
+                size += _link_or_copy(path, target.path_of(blob))
+            count += 1
+        except Unavailable as fault:
+            if fault.code != "object_damaged":
+                raise
+            lacking.append(blob)
+    embedded.note_lacking(copied, lacking, clock.now())
+    return BackedUp(count, size, len(lacking))
 
 
 def restore(folder: Path, database_url: str, blobs: Blobs, clock: Clock) -> BackedUp:
@@ -64,7 +71,10 @@ def restore(folder: Path, database_url: str, blobs: Blobs, clock: Clock) -> Back
         raise Conflict("this node has a database already; restore into an empty data folder", where="bridge.data")
     stored = FolderBlobs(folder / _OBJECTS)
     count = size = 0
+    lacking = embedded.damaged_in(copied)
     for blob in embedded.blobs_named_by(copied):
+        if blob in lacking and not stored.path_of(blob).is_file():
+            continue
         if not stored.path_of(blob).is_file():
             raise Malformed("the backup lacks an object that its database names", where="folder")
         size += _bring_back(stored.path_of(blob), blobs, blob)

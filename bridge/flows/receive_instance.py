@@ -27,7 +27,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.shared_commit import SharedCommit
-from bridge.store import audit, events, exam_checks, orders, studies
+from bridge.store import audit, events, exam_checks, objects, orders, studies
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -171,6 +171,8 @@ class InstanceReceiver:
             studies.add_conflict(tx, header, instance, conflict.code, spooled.calling_ae_title)
             return conflict
         if held is not None:
+            if held.digest == instance.digest and objects.came_again(tx, held.blob, self._clock.now()):
+                self._note_return(tx, held, spooled)
             return None
         now = self._clock.now()
         how = Deciding(self._rules, self._destinations, now, cause=f"association:{spooled.association_id}")
@@ -213,6 +215,14 @@ class InstanceReceiver:
         if study.ended_with is not None:
             exam_checks.watch_study(tx, study.key, how.at)
         return study
+
+    def _note_return(self, tx: WriteTx, held: Instance, spooled: Spooled) -> None:
+        """Say that an object came again whose bytes were damaged, or removed by rule."""
+        now, actor = self._clock.now(), f"peer:{spooled.calling_ae_title}"
+        what = f"An image that was damaged or removed here came again from {spooled.calling_ae_title}"
+        events.add(tx, Event(now, Station.IMAGES, what, by=spooled.calling_ae_title, study_key=held.study_key))
+        origin = spooled.peer_address
+        audit.add(tx, at=now, action="object_restored", actor=actor, origin=origin, study_key=held.study_key)
 
     def _log_first(self, tx: WriteTx, study: Study, spooled: Spooled, now: datetime) -> None:
         named = orders.by_study_uid(tx, study.study_instance_uid)

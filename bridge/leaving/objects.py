@@ -13,6 +13,7 @@ from bridge.codecs.dicom.leaving_rows import TagRow, tag_rows
 from bridge.codecs.dicom.overlay import corrected_copy
 from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance
+from bridge.errors import Conflict
 from bridge.store.blobs import Blobs
 
 MODIFYING_SYSTEM = "Imaging Bridge"
@@ -44,8 +45,11 @@ class LeavingObject:
         Yield a Part 10 file of the object as it leaves, to read: what was received where nothing differs, else a copy
         that is gone afterwards.
 
-        Raises: Malformed, Unsupported, where the corrections cannot be made: it does not leave then; Unavailable, OSError.
+        Raises: Malformed, Unsupported, where the corrections cannot be made: it does not leave then; Conflict, "object_removed",
+        for what an archive alone has by now; Unavailable, OSError.
         """
+        if self.instance.removed_at is not None:
+            raise Conflict("an archive keeps it, here it was removed", code="object_removed")
         with self.blobs.at_hand(self.instance.blob) as received:
             if not self.overlay.layers:
                 yield received

@@ -22,6 +22,7 @@ class WorkerRole:
         self._order_poll = order_poll(house)
         self._exams = house.exam_watch
         self._commitments = CommitmentWatch(house.store, house.blobs, house.clock, owner=house.node)
+        self._verifier = house.object_verifier
         self._mapping_watch = house.mapping_watch
         self._store = house.store
 
@@ -33,6 +34,7 @@ class WorkerRole:
         self._order_poll.start()
         self._exams.start()
         self._commitments.start()
+        self._verifier.start()
         self._housekeeping.start()
 
     def stop(self) -> None:
@@ -40,6 +42,7 @@ class WorkerRole:
         self._order_poll.stop()
         self._order_lists.stop()
         self._commitments.stop()
+        self._verifier.stop()
         self._exams.stop()
         self._replays.stop()
         self._worker.stop()
@@ -47,7 +50,15 @@ class WorkerRole:
 
     @property
     def is_alive(self) -> bool:
-        loops = (self._worker, self._replays, self._order_lists, self._order_poll, self._exams, self._commitments)
+        loops = (
+            self._worker,
+            self._replays,
+            self._order_lists,
+            self._order_poll,
+            self._exams,
+            self._commitments,
+            self._verifier,
+        )
         return all(loop.is_alive for loop in loops) and not self._store.is_failing
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import and_, delete, exists, select, union, update
@@ -12,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from bridge.clock import Clock
 from bridge.errors import Unsupported
-from bridge.store import audit
+from bridge.store import audit, objects
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import HoldKind
 from bridge.store.tables import conflicting_instances, deliveries, instances, report_documents, stamps
@@ -37,13 +39,32 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def blobs_named_by(database: Path) -> list[str]:
-    """Return every object that the rows of *database* name."""
+    """Return every object that the rows of *database* name and that belongs here."""
     store = Store(f"sqlite:///{database}")
     with store.read() as tx:
-        kept = (instances.c.blob, conflicting_instances.c.blob, report_documents.c.digest)
-        named = list(tx.execute(union(*(select(column) for column in kept))).scalars())
+        here = select(instances.c.blob).where(instances.c.removed_at.is_(None))
+        others = (select(conflicting_instances.c.blob), select(report_documents.c.digest))
+        named = list(tx.execute(union(here, *others)).scalars())
     store.dispose()
     return named
+
+
+def damaged_in(database: Path) -> set[str]:
+    """Return the objects that *database* knows to be damaged."""
+    store = Store(f"sqlite:///{database}")
+    with store.read() as tx:
+        damaged = set(objects.damaged_names(tx))
+    store.dispose()
+    return damaged
+
+
+def note_lacking(database: Path, blobs: Iterable[str], at: datetime) -> None:
+    """Say in *database* that these objects are not in its backup."""
+    store = Store(f"sqlite:///{database}")
+    with store.write() as tx:
+        for blob in blobs:
+            objects.put_damaged(tx, blob, "missing", at)
+    store.dispose()
 
 
 def hold_every_delivery(tx: WriteTx, clock: Clock) -> None:

@@ -709,7 +709,44 @@ instances = Table(
     _count("number_of_frames", 1),
     Column("received_at", Instant, nullable=False),
     _text("received_from"),
+    # When its bytes were removed here, because every archive that had to has committed to keep it.
+    Column("removed_at", Instant),
     Index(None, "blob"),
+)
+
+# What reading an object again found. verified_at: when it was last as received; damage: what is wrong with it since.
+object_checks = Table(
+    "object_checks",
+    metadata,
+    Column("blob", Text, primary_key=True),
+    Column("verified_at", Instant),
+    _text("damage"),
+    Column("damaged_at", Instant),
+    Index("ix_object_checks_damaged", "blob", **_only(text("damage <> ''"))),
+)
+
+# Each reading of all objects, in the order of their names. reached: the last name read; objects: how many it began with.
+verifications = Table(
+    "verifications",
+    metadata,
+    _key(),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    _text("reached"),
+    _count("objects"),
+    _count("read_objects"),
+    Column("read_bytes", BigInteger, nullable=False, server_default=text("0")),
+    _count("damaged"),
+)
+
+# Studies that a person wants kept here, whatever archives have committed to.
+study_holds = Table(
+    "study_holds",
+    metadata,
+    Column("study_key", Key, ForeignKey("studies.key"), primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("held_by", Text, nullable=False),
+    Column("held_at", Instant, nullable=False),
 )
 
 # A SOP Instance UID that came again with other content, or under another study: kept, never shown as the study's.

@@ -37,9 +37,9 @@ def is_embedded(house: House) -> bool:
 def test_a_restored_node_has_every_object_and_sends_nothing_by_itself(house: House, tmp_path: Path) -> None:
     if not is_embedded(house):
         with pytest.raises(Unsupported):
-            back_up(house.settings.database_url, house.blobs, tmp_path / "backup")
+            back_up(house.settings.database_url, house.blobs, tmp_path / "backup", Clock())
         return
-    made = back_up(house.settings.database_url, house.blobs, tmp_path / "backup")
+    made = back_up(house.settings.database_url, house.blobs, tmp_path / "backup", Clock())
     assert made.objects == 2
     url = f"sqlite:///{tmp_path / 'new' / 'bridge.db'}"
     blobs = FolderBlobs(tmp_path / "new" / "blobs")
@@ -59,9 +59,9 @@ def test_a_restored_node_has_every_object_and_sends_nothing_by_itself(house: Hou
 def test_nothing_is_written_over(house: House, tmp_path: Path) -> None:
     if not is_embedded(house):
         return
-    back_up(house.settings.database_url, house.blobs, tmp_path / "backup")
+    back_up(house.settings.database_url, house.blobs, tmp_path / "backup", Clock())
     with pytest.raises(Conflict):
-        back_up(house.settings.database_url, house.blobs, tmp_path / "backup")
+        back_up(house.settings.database_url, house.blobs, tmp_path / "backup", Clock())
     with pytest.raises(Conflict):
         restore(tmp_path / "backup", house.settings.database_url, house.blobs, Clock())
 
@@ -69,7 +69,7 @@ def test_nothing_is_written_over(house: House, tmp_path: Path) -> None:
 def test_a_backup_that_lacks_an_object_is_refused(house: House, tmp_path: Path) -> None:
     if not is_embedded(house):
         return
-    back_up(house.settings.database_url, house.blobs, tmp_path / "backup")
+    back_up(house.settings.database_url, house.blobs, tmp_path / "backup", Clock())
     next((tmp_path / "backup" / "objects" / "objects").rglob("?" * 64)).unlink()
     with pytest.raises(Malformed):
         restore(tmp_path / "backup", f"sqlite:///{tmp_path / 'n.db'}", FolderBlobs(tmp_path / "n"), Clock())

@@ -155,6 +155,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_messages_received_at"), "messages", ["received_at"], unique=False)
     op.create_table(
+        "object_checks",
+        sa.Column("blob", sa.Text(), nullable=False),
+        sa.Column("verified_at", Instant(), nullable=True),
+        sa.Column("damage", sa.Text(), server_default="", nullable=False),
+        sa.Column("damaged_at", Instant(), nullable=True),
+        sa.PrimaryKeyConstraint("blob", name=op.f("pk_object_checks")),
+    )
+    op.create_index(
+        "ix_object_checks_damaged",
+        "object_checks",
+        ["blob"],
+        unique=False,
+        sqlite_where=sa.text("damage <> ''"),
+        postgresql_where=sa.text("damage <> ''"),
+    )
+    op.create_table(
         "order_lists",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("file_name", sa.Text(), server_default="", nullable=False),
@@ -303,6 +319,18 @@ def upgrade() -> None:
         sa.Column("changed_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_users")),
         sa.UniqueConstraint("name", name=op.f("uq_users_name")),
+    )
+    op.create_table(
+        "verifications",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("started_at", Instant(), nullable=False),
+        sa.Column("finished_at", Instant(), nullable=True),
+        sa.Column("reached", sa.Text(), server_default="", nullable=False),
+        sa.Column("objects", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("read_objects", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("read_bytes", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("damaged", sa.Integer(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_verifications")),
     )
     op.create_table(
         "worklist_queries",
@@ -1186,6 +1214,17 @@ def upgrade() -> None:
         op.f("ix_study_entries_study_started_local"), "study_entries", ["study_started_local"], unique=False
     )
     op.create_table(
+        "study_holds",
+        sa.Column(
+            "study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("held_by", sa.Text(), nullable=False),
+        sa.Column("held_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_study_holds_study_key")),
+        sa.PrimaryKeyConstraint("study_key", name=op.f("pk_study_holds")),
+    )
+    op.create_table(
         "study_keys",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1261,6 +1300,7 @@ def upgrade() -> None:
         sa.Column("number_of_frames", sa.Integer(), server_default="1", nullable=False),
         sa.Column("received_at", Instant(), nullable=False),
         sa.Column("received_from", sa.Text(), server_default="", nullable=False),
+        sa.Column("removed_at", Instant(), nullable=True),
         sa.ForeignKeyConstraint(["series_key"], ["series.key"], name=op.f("fk_instances_series_key")),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_instances_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_instances")),
