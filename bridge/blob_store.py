@@ -1,11 +1,10 @@
-"""The store of objects that the settings name, and what of it may be removed."""
+"""The store of objects that the settings name."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
 from bridge.errors import Misconfigured
-from bridge.flows.remove_archived import RemovalRule
 from bridge.settings import Settings
 from bridge.store.blobs import Blobs, FolderBlobs
 from bridge.store.s3_blobs import Bucket, S3Blobs
@@ -21,26 +20,6 @@ def open_blobs(settings: Settings) -> Blobs:
         return FolderBlobs(settings.blob_folder, low_water_bytes=low_water_bytes)
     folder = settings.blob_folder
     return S3Blobs(_bucket(settings), folder, low_water_bytes=low_water_bytes, cache_bytes=store.cache_mb * _MB)
-
-
-def removal_rule(settings: Settings) -> RemovalRule:
-    """
-    Return what may be removed by the settings; every peer with the role archive must keep it where none is named.
-
-    Raises: Misconfigured, if no archive, or one that is none of ours, is to keep it.
-    """
-    said = settings.store.retention
-    archives = tuple(peer.ae_title for peer in settings.dicom.peers if "archive" in peer.roles)
-    faults = [
-        f"store.retention.archives: no peer {one} with the role archive" for one in set(said.archives) - {*archives}
-    ]
-    if said.remove_after_days and not archives:
-        faults.append("store.retention: nothing can be removed, since no peer with the role archive could keep it")
-    if faults:
-        raise Misconfigured(sorted(faults))
-    return RemovalRule(
-        said.remove_after_days, said.archives or archives, said.most_objects_per_run, said.free_below_mb * _MB
-    )
 
 
 def _bucket(settings: Settings) -> Bucket:

@@ -16,6 +16,7 @@ from bridge.commands import (
     replaying,
     routing,
     running,
+    shelf,
     viewing,
     worklist,
 )
@@ -45,6 +46,7 @@ for _command in (
     accounts.user,
     accounts.token,
     ordering.orders_command,
+    shelf.blobs_command,
     keeping.backup_command,
     keeping.restore_command,
 ):

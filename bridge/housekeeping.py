@@ -15,6 +15,7 @@ from bridge.flows.manage_users import forget_ended_sessions
 from bridge.flows.note_queries import trim_queries
 from bridge.flows.remove_archived import remove_archived
 from bridge.flows.sweep_objects import sweep_objects
+from bridge.shelf import removal_rule
 from bridge.wiring import House
 
 _log = structlog.get_logger(__name__)
@@ -76,7 +77,7 @@ class Housekeeping:
             return
         house = self._house
         try:
-            removed = remove_archived(house.store, house.blobs, house.clock, house.removal_rule)
+            removed = remove_archived(house.store, house.blobs, house.clock, removal_rule(house))
             swept = sweep_objects(house.store, house.blobs, house.clock.now())
             _log.info("objects_swept", removed=removed.objects, **asdict(swept))
         except BridgeError as fault:

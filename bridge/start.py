@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge import safety
 from bridge.errors import Misconfigured
+from bridge.shelf import removal_rule
 from bridge.store import schema, users
 from bridge.wiring import House
 
@@ -60,7 +61,7 @@ def _collect_faults(house: House) -> None:
         lambda: house.rules,
         lambda: house.devices,
         lambda: house.routes,
-        lambda: house.removal_rule,
+        lambda: removal_rule(house),
     )
     for load in loads:
         try:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from bridge.blob_store import open_blobs, removal_rule
+from bridge.blob_store import open_blobs
 from bridge.clock import Clock
 from bridge.domain.device_profile import UNASSIGNED_STATION
 from bridge.domain.reconcile_rules import ReconcileRules
@@ -47,12 +47,10 @@ from bridge.flows.receive_instance import InstanceReceiver
 from bridge.flows.receive_message import MessageReceiver
 from bridge.flows.record_performed_step import PerformedStepRecorder
 from bridge.flows.reload_mappings import LiveMappings, MappingWatch
-from bridge.flows.remove_archived import RemovalRule
 from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.route_studies import HandSender, RouteFollower
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
-from bridge.flows.verify_objects import ObjectVerifier, Pace
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.fhir_fields import FhirGround
 from bridge.mapping.reconcile_rules import load_rules
@@ -112,15 +110,6 @@ class House:
     @cached_property
     def blobs(self) -> Blobs:
         return open_blobs(self.settings)
-
-    @cached_property
-    def object_verifier(self) -> ObjectVerifier:
-        pace = Pace(self.settings.store.verify_days, self.settings.store.verify_mb_per_sec * 1_000_000)
-        return ObjectVerifier(self.store, self.blobs, self.clock, pace, owner=self.node)
-
-    @property
-    def removal_rule(self) -> RemovalRule:
-        return removal_rule(self.settings)
 
     @cached_property
     def live_mappings(self) -> LiveMappings:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bridge.clock import Clock
 from bridge.errors import Conflict, Malformed, Unavailable
-from bridge.store import embedded
+from bridge.store import embedded, objects
 from bridge.store.blobs import Blobs, FolderBlobs
 from bridge.store.db import Store
 
@@ -52,7 +52,8 @@ def back_up(database_url: str, blobs: Blobs, folder: Path, clock: Clock) -> Back
             if fault.code != "object_damaged":
                 raise
             lacking.append(blob)
-    embedded.note_lacking(copied, lacking, clock.now())
+    if lacking:
+        _note_lacking(copied, lacking, clock)
     return BackedUp(count, size, len(lacking))
 
 
@@ -89,6 +90,15 @@ def restore(folder: Path, database_url: str, blobs: Blobs, clock: Clock) -> Back
     store.dispose()
     arriving.rename(target)
     return BackedUp(count, size)
+
+
+def _note_lacking(copied: Path, blobs: list[str], clock: Clock) -> None:
+    """Say in the backup's database that these objects are not with it."""
+    store = Store(f"sqlite:///{copied}")
+    with store.write() as tx:
+        for blob in blobs:
+            objects.put_damaged(tx, blob, "missing", clock.now())
+    store.dispose()
 
 
 def _make_empty(folder: Path) -> None:

@@ -140,7 +140,7 @@ class CommitmentWatch(Lookout):
         with self._store.read() as tx:
             instance = studies.instance_by_uid(tx, reference.sop_instance_uid)
             is_disputed = studies.has_conflict_from(tx, reference.sop_instance_uid, ae_title)
-        if instance is None:
+        if instance is None or instance.removed_at is not None:
             return NO_SUCH_INSTANCE
         if instance.sop_class_uid != reference.sop_class_uid:
             return CLASS_INSTANCE_CONFLICT

@@ -73,7 +73,7 @@ class ObjectServer:
 
     def header(self, named: Named, one: Served) -> LeavingHeader:
         """Return the header of *one* as it leaves. Raises: as `at_hand`."""
-        with _may_leave(), self._blobs.at_hand(one.instance.blob) as path:
+        with _may_leave(), LeavingObject(self._blobs, one.instance, named.overlay).received() as path:
             found = leaving_header(path, named.overlay.layers, MODIFYING_SYSTEM)
         self._check(named)
         return found

@@ -48,9 +48,7 @@ class LeavingObject:
         Raises: Malformed, Unsupported, where the corrections cannot be made: it does not leave then; Conflict, "object_removed",
         for what an archive alone has by now; Unavailable, OSError.
         """
-        if self.instance.removed_at is not None:
-            raise Conflict("an archive keeps it, here it was removed", code="object_removed")
-        with self.blobs.at_hand(self.instance.blob) as received:
+        with self.received() as received:
             if not self.overlay.layers:
                 yield received
                 return
@@ -63,11 +61,19 @@ class LeavingObject:
             finally:
                 copy.unlink(missing_ok=True)
 
+    @contextmanager
+    def received(self) -> Iterator[Path]:
+        """Yield the object as received. Raises: Conflict, "object_removed", for what an archive alone has; Unavailable."""
+        if self.instance.removed_at is not None:
+            raise Conflict("an archive keeps it, here it was removed", code="object_removed")
+        with self.blobs.at_hand(self.instance.blob) as path:
+            yield path
+
     def rows(self) -> list[TagRow]:
         """
         Return each attribute as received beside what leaves.
 
         Raises: Malformed, Unsupported, where it cannot be read or its corrections cannot be made.
         """
-        with self.blobs.at_hand(self.instance.blob) as received:
+        with self.received() as received:
             return tag_rows(received, self.overlay.layers, MODIFYING_SYSTEM)

@@ -8,6 +8,7 @@ from bridge.destinations import order_poll, publishers
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
+from bridge.shelf import object_verifier
 from bridge.wiring import House, Role
 
 
@@ -22,7 +23,7 @@ class WorkerRole:
         self._order_poll = order_poll(house)
         self._exams = house.exam_watch
         self._commitments = CommitmentWatch(house.store, house.blobs, house.clock, owner=house.node)
-        self._verifier = house.object_verifier
+        self._verifier = object_verifier(house)
         self._mapping_watch = house.mapping_watch
         self._store = house.store
 

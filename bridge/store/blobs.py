@@ -75,6 +75,10 @@ class Blobs(Protocol):
         """Return the room left on the local disk above the low-water mark, never below 0."""
         ...
 
+    def cached_bytes(self) -> int:
+        """Return what local copies of objects that lie elsewhere take of the disk."""
+        ...
+
     def keep(self, spooled: Path, digest: str) -> str:
         """
         Make *spooled* durable under its digest and return the blob's name; the spool file is gone afterwards.
@@ -183,6 +187,10 @@ class FolderBlobs:
     def free_bytes(self) -> int:
         """Return the room left above the low-water mark, never below 0."""
         return free_above(self.folder, self._low_water_bytes)
+
+    def cached_bytes(self) -> int:
+        """Return 0: the objects themselves lie here."""
+        return 0
 
     def keep(self, spooled: Path, digest: str) -> str:
         """

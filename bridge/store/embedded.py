@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import and_, delete, exists, select, union, update
@@ -56,15 +54,6 @@ def damaged_in(database: Path) -> set[str]:
         damaged = set(objects.damaged_names(tx))
     store.dispose()
     return damaged
-
-
-def note_lacking(database: Path, blobs: Iterable[str], at: datetime) -> None:
-    """Say in *database* that these objects are not in its backup."""
-    store = Store(f"sqlite:///{database}")
-    with store.write() as tx:
-        for blob in blobs:
-            objects.put_damaged(tx, blob, "missing", at)
-    store.dispose()
 
 
 def hold_every_delivery(tx: WriteTx, clock: Clock) -> None:

@@ -118,6 +118,10 @@ class S3Blobs:
         """Return the room left on the local disk above the low-water mark, never below 0."""
         return free_above(self._folder, self._low_water_bytes)
 
+    def cached_bytes(self) -> int:
+        """Return what local copies take of the disk."""
+        return self.cache.used_bytes()
+
     def keep(self, spooled: Path, digest: str) -> str:
         """
         Put *spooled* into the bucket and return the blob's name; the file becomes the local copy.

@@ -19,6 +19,7 @@ from bridge.flows.remove_archived import RemovalRule, hold_study, release_study,
 from bridge.flows.search_studies import Asker
 from bridge.flows.sweep_objects import sweep_objects
 from bridge.flows.verify_objects import ObjectVerifier, Pace
+from bridge.shelf import removal_rule
 from bridge.store import audit, events, objects, retention, studies
 from bridge.store.blobs import FolderBlobs, Place
 from bridge.store.tables import deliveries, forwards, instances
@@ -249,8 +250,8 @@ def remove(house: House, rule: RemovalRule = RULE) -> int:
 
 def test_nothing_is_removed_unless_a_rule_says_so(house: House) -> None:
     commit(house, receive(house), "PACS", "VNA")
-    assert house.removal_rule.after_days == 0
-    assert remove(house, house.removal_rule) == 0
+    assert removal_rule(house).after_days == 0
+    assert remove(house, removal_rule(house)) == 0
 
 
 def test_what_every_archive_committed_to_is_removed_and_the_study_says_who_keeps_it(house: House) -> None:
