@@ -27,6 +27,7 @@ from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
+from bridge.shelf import shelf_desk
 from bridge.web.services import WebFlows, WorkitemServices
 from bridge.wiring import House
 
@@ -63,6 +64,7 @@ def web_flows(house: House) -> WebFlows:
         cancel_order=calls.cancel_order,
         step_changer=house.step_changer,
         devices=house.device_desk,
+        shelf=shelf_desk(house),
         exam_links=house.exam_links,
         exam_proposals=house.exam_proposals,
         device_profiles=house.devices.every,

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bridge.clock import Clock
-from bridge.flows.remove_archived import RemovalRule, what_would_go
+from bridge.flows.remove_archived import RemovalRule, hold_study, release_study, what_would_go
 from bridge.store import objects
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store
@@ -56,6 +56,14 @@ class ShelfDesk:
     where: str
     is_bucket: bool
     low_water_bytes: int
+
+    def hold(self, study_instance_uid: str, reason: str, actor: str) -> None:
+        """Keep a study here whatever archives have. Raises: as `hold_study`."""
+        hold_study(self.store, self.clock, study_instance_uid, reason, actor)
+
+    def release(self, study_instance_uid: str, actor: str) -> None:
+        """Let the rule decide about a study again. Raises: as `release_study`."""
+        release_study(self.store, self.clock, study_instance_uid, actor)
 
     def look(self) -> Shelf:
         """Return what there is to know by now."""

@@ -90,6 +90,11 @@ class _StoreCounts(Collector):
             yield family
         yield CounterMetricFamily("bridge_instances", "Instances kept", value=tallies.instances)
         yield GaugeMetricFamily("bridge_mismatches_open", "Studies that wait for a person", value=tallies.mismatches)
+        damaged = "Kept objects that are not there as they were received"
+        yield GaugeMetricFamily("bridge_objects_damaged", damaged, value=tallies.damaged_objects)
+        if here.blobs is not None:
+            free = "Room on this node's disk above the low-water mark"
+            yield GaugeMetricFamily("bridge_disk_free_bytes", free, value=here.blobs.free_bytes())
         yield from _of_deliveries(tallies)
 
 

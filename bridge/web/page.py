@@ -29,6 +29,7 @@ DESKS = (
     ("Authorizations", "billing.authorizations", Permission.BILL, "to_release"),
     ("Messages", "messages.listed", Permission.READ_MESSAGES, "failed_messages"),
     ("Deliveries", "it.deliveries", Permission.READ_DELIVERIES, "dead"),
+    ("Storage", "shelf.show", Permission.READ_DELIVERIES, ""),
     ("Devices & servers", "devices.listed", Permission.READ_PEERS, ""),
     ("Audit", "admin.audit", Permission.READ_AUDIT, ""),
     ("People & tokens", "admin.users", Permission.ADMINISTER, ""),

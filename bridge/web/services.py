@@ -23,6 +23,7 @@ from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
+from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
@@ -200,6 +201,7 @@ class WebFlows:
     cancel_order: CancelOrder
     step_changer: StepChanger
     devices: DeviceDesk
+    shelf: ShelfDesk
     exam_links: ExamLinks
     exam_proposals: ProposalAnswers
     device_profiles: Callable[[ReadTx], Mapping[str, DeviceProfile]]

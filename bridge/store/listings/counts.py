@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Column, Table, func, select, text
 
 from bridge.store import deliveries as outbox
+from bridge.store import objects
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.lanes import FAILURES_BEFORE_REST
 from bridge.store.tables import attachments, deliveries, instances, messages, mismatches, orders, stamps, studies
@@ -23,6 +24,7 @@ class Tallies:
     studies: Mapping[str, int]
     instances: int
     mismatches: int
+    damaged_objects: int
     deliveries: Mapping[tuple[str, str, str], int]
     failing: Mapping[tuple[str, str], int]
     oldest_secs: Mapping[str, float]
@@ -69,6 +71,7 @@ def tallies(tx: ReadTx, now: datetime) -> Tallies:
         # Rows are only ever added, and numbered: the last number counts them without reading five million.
         instances=int(tx.execute(select(func.max(instances.c.key))).scalar() or 0),
         mismatches=_open_mismatches(tx),
+        damaged_objects=objects.count_damaged(tx),
         deliveries=outbox.counts(tx),
         failing=_failing(tx),
         oldest_secs=_oldest(tx, now),

@@ -34,6 +34,7 @@ _BODIES = {
     "/devices/{ae_title}/preview": ("name", "charset"),
     "/devices/{ae_title}/choices": ("choices", "version"),
     "/messages/replay": ("filter", "dry_run"),
+    "/storage/holds": ("study_instance_uid", "action", "reason"),
     "/orders/{reference}/cancel": ("reason",),
     "/mismatches/{mismatch_key}/decision": ("action", "accession_number", "patient", "reason"),
     "/studies/{study_instance_uid}/decision": ("action", "accession_number", "patient", "reason"),

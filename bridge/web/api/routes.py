@@ -13,6 +13,7 @@ from bridge.web.api import (
     openapi,
     orders,
     replays,
+    shelf,
     studies,
     worklist,
 )
@@ -25,6 +26,7 @@ blueprints = (
     messages.blueprint,
     replays.blueprint,
     deliveries.blueprint,
+    shelf.blueprint,
     devices.blueprint,
     authorizations.blueprint,
     orders.blueprint,

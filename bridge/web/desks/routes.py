@@ -15,6 +15,7 @@ from bridge.web.desks import (
     messages,
     performed,
     replays,
+    shelf,
     studies,
     worklist,
     worklist_trial,
@@ -34,6 +35,7 @@ blueprints = (
     messages.blueprint,
     replays.blueprint,
     it.blueprint,
+    shelf.blueprint,
     devices.blueprint,
     admin.blueprint,
 )
