@@ -13,20 +13,21 @@ from functools import partial
 from pathlib import Path
 
 from bridge.clock import Clock
-from bridge.codecs.dicom import charset, study_answers
-from bridge.codecs.dicom.keys import StudyQuery, to_study_query
+from bridge.codecs.dicom import charset, status, study_answers
+from bridge.codecs.dicom.keys import check_hierarchy, named, to_study_query
 from bridge.codecs.dicom.study_answers import StudyEntry
 from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance, Outgoing, Study
-from bridge.errors import Conflict, Malformed
+from bridge.errors import Conflict
 from bridge.flows.record_access import record_access
+from bridge.flows.study_criteria import criteria_of
 from bridge.leaving.objects import LeavingObject
-from bridge.store import audit, overlays, studies, study_search
+from bridge.store import audit, overlays, studies, study_entries, study_search
 from bridge.store.blobs import Blobs
-from bridge.store.db import Store
-from bridge.store.study_search import StudyNarrowing
+from bridge.store.db import ReadTx, Store
+from bridge.store.study_search import Listed
 
-MAX_STUDIES = 500
+MAX_STUDIES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Asker:
     Who asks. charset: what it can read; unbound: it may see studies that no rule or person has bound yet.
 
     origin: the address of a peer whose look goes into the audit trail here, "" where the caller writes that itself.
-    destination: the peer that what is retrieved goes to, "" for the asker.
+    destination: the peer that what is retrieved goes to, "" for the asker. relational: it may ask for series and
+    instances without naming what is above them.
     """
 
     ae_title: str = ""
@@ -43,6 +45,14 @@ class Asker:
     unbound: bool = False
     origin: str = ""
     destination: str = ""
+    relational: bool = True
+
+
+class Found(list[bytes]):
+    """The identifiers that match. status: of each answer; was_cut: more studies matched than were looked at."""
+
+    status: int = status.PENDING
+    was_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,41 +73,63 @@ class StudySearch:
         self._clock = clock
         self._ae_title = ae_title
 
-    def find(self, identifier: bytes, transfer_syntax_uid: str, asker: Asker) -> list[bytes]:
+    def find(self, identifier: bytes, transfer_syntax_uid: str, asker: Asker) -> Found:
         """
-        Return the encoded identifiers that match, of at most 500 studies.
+        Return the encoded identifiers that match, of the newest 1000 studies that do.
 
-        Raises: Malformed (A900), Unsupported, for an identifier that cannot be served. Source: PS3.4 C.4.1.
+        Raises: Malformed (A900), for an identifier that cannot be served. Source: PS3.4 C.4.1.
         """
         query = to_study_query(identifier, transfer_syntax_uid, default_charset=_charset(asker))
+        if not asker.relational:
+            check_hierarchy(query)
+        self._refresh()
         with self._store.read() as tx:
-            entries = [
-                StudyEntry(contents, overlays.current(tx, contents.study).values, self._ae_title)
-                for contents in study_search.candidates(tx, narrowing(query, asker), MAX_STUDIES)
-            ]
+            keys = study_search.keys_of(tx, criteria_of(query, unbound=asker.unbound), MAX_STUDIES + 1)
+            listed = study_search.listed(tx, keys[:MAX_STUDIES], with_instances=query.level == "IMAGE")
+            entries = [self._entry(tx, one) for one in listed]
         answers = [
-            (entry.contents.study, found)
+            (entry.study, found)
             for entry in entries
             for found in study_answers.find_answers(entry, query, transfer_syntax_uid, asker.charset)
         ]
         self._note_search(asker, [study for study, _ in answers])
-        return [found for _, found in answers]
+        found = Found(found for _, found in answers)
+        found.status = status.PENDING if query.is_fully_supported else status.PENDING_UNSUPPORTED_KEYS
+        found.was_cut = len(keys) > MAX_STUDIES
+        return found
+
+    def _refresh(self) -> None:
+        """Bring what is searched up to date with what was decided since the last look."""
+        with self._store.read() as tx:
+            if not study_entries.are_stale(tx):
+                return
+        made = True
+        while made:
+            with self._store.write() as tx:
+                made = bool(study_entries.refresh(tx, lambda tx, study: overlays.current(tx, study).values))
+
+    def _entry(self, tx: ReadTx, one: Listed) -> StudyEntry:
+        corrections = overlays.current(tx, one.study).values
+        return StudyEntry(
+            one.study, one.series, one.counts, one.sop_classes, one.instances, corrections, self._ae_title
+        )
 
     @contextmanager
     def open(self, identifier: bytes, transfer_syntax_uid: str, asker: Asker) -> Iterator[_Objects]:
         """
         Open the objects that a retrieval names, each corrected when its turn comes.
 
-        Raises: Malformed (A900), if it names no study. Walking them raises Conflict once the binding is another one.
+        Raises: Malformed (A900), if it does not name what its level asks for. Walking them raises Conflict once the binding is another one.
         Source: PS3.4 C.4.3.1.3.
         """
         query = to_study_query(identifier, transfer_syntax_uid, default_charset=_charset(asker))
-        if not query.study_instance_uid:
-            raise Malformed("no study named", where="StudyInstanceUID", source="PS3.4 C.4.3.1.3.1")
+        check_hierarchy(query, retrieves=True)
+        self._refresh()
         with self._store.read() as tx:
+            keys = study_search.keys_of(tx, criteria_of(named(query), unbound=asker.unbound), MAX_STUDIES)
             chosen = [
                 _Chosen(instance, over, contents.study)
-                for contents in study_search.candidates(tx, narrowing(query, asker), MAX_STUDIES)
+                for contents in study_search.contents(tx, keys)
                 for over in [overlays.current(tx, contents.study)]
                 for instance in study_answers.named_instances(contents, query)
             ]
@@ -197,25 +229,6 @@ class _Objects(Collection[Outgoing]):
 
     def __contains__(self, item: object) -> bool:
         return any(item == one for one in self)
-
-
-def narrowing(query: StudyQuery, asker: Asker) -> StudyNarrowing:
-    """Return the part of *query* that indexes can answer."""
-    dates = query.study_dates
-    return StudyNarrowing(
-        study_instance_uid=query.study_instance_uid,
-        series_instance_uid=query.series_instance_uid,
-        sop_instance_uid=query.sop_instance_uid,
-        accession_number=_exact(query.accession_number),
-        patient_id=_exact(query.patient_id),
-        dates_from=(dates.low or None) if dates is not None else None,
-        dates_until=(dates.high or None) if dates is not None else None,
-        unbound=asker.unbound,
-    )
-
-
-def _exact(values: Sequence[str]) -> tuple[str, ...]:
-    return () if any(set(value) & set("*?") for value in values) else tuple(values)
 
 
 def _charset(asker: Asker) -> charset.CharacterSet:

@@ -218,6 +218,11 @@ class _Sender:
                 self._send_in(context, command, path, found.transfer_syntax_uid)
         except OSError:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
+        except Unavailable as fault:
+            # Of a store whose object is gone; a lost association ends the transfer.
+            if fault.code != "object_damaged":
+                raise
+            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
         except (Malformed, Unsupported) as fault:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read", fault)
         while True:

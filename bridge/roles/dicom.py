@@ -21,7 +21,7 @@ from bridge.flows.hear_commitment import hear_commitment
 from bridge.flows.note_queries import QueryBook
 from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.record_performed_step import Recorded
-from bridge.flows.search_studies import Asker
+from bridge.flows.search_studies import Asker, Found
 from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer
 from bridge.listeners.dicom.server import DicomServer
 from bridge.publishers import dicom_client
@@ -57,9 +57,7 @@ class _DicomServices:
         if self._queries is not None:
             self._queries.note(replace(asked, called_ae_title=self._house.settings.dicom.ae_title))
 
-    def find_studies(
-        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
-    ) -> list[bytes]:
+    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str) -> Found:
         return self._house.search.find(identifier, transfer_syntax_uid, self._asker(calling_ae_title, origin))
 
     def open_retrieval(
@@ -97,10 +95,10 @@ class _DicomServices:
     def _asker(self, ae_title: str, origin: str) -> Asker:
         peer = self._house.peer(ae_title)
         if peer is None:
-            return Asker(ae_title, origin=origin)
+            return Asker(ae_title, origin=origin, relational=False)
         with self._house.store.read() as tx:
             charset = self._house.devices.of(tx, ae_title).charset
-        return Asker(ae_title, charset, peer.unbound, origin)
+        return Asker(ae_title, charset, peer.unbound, origin, relational=False)
 
     def _may_get_unbound(self, ae_title: str) -> bool:
         """An archive never gets what nobody has bound: what it keeps is no longer ours to hold back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -275,6 +275,17 @@ def has_conflict_from(tx: ReadTx, sop_instance_uid: str, ae_title: str) -> bool:
         select(conflicting_instances.c.key).where(of_peer, conflicting_instances.c.received_from == ae_title).limit(1)
     ).first()
     return row is not None
+
+
+def many(tx: ReadTx, study_keys: Sequence[int]) -> list[Study]:
+    """Return the studies in these rows, in no order."""
+    return [_study(row) for row in tx.execute(select(studies).where(studies.c.key.in_(study_keys)))]
+
+
+def series_of(tx: ReadTx, study_keys: Sequence[int]) -> list[Series]:
+    """Return the series of these studies, each study's in its order."""
+    wanted = select(series).where(series.c.study_key.in_(study_keys))
+    return [_series(row) for row in tx.execute(wanted.order_by(series.c.series_number, series.c.key))]
 
 
 def contents(tx: ReadTx, study_key: int) -> StudyContents:

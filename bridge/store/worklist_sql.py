@@ -183,6 +183,11 @@ def _padded(values: Sequence[str]) -> list[str]:
     return [*values, *([values[-1]] * (size - len(values)))] if values else []
 
 
+def pattern_of(wildcard: str, *, is_sqlite: bool) -> str:
+    """Return what a wildcard, in which * is any run and ? one character, is compared as: with GLOB or with LIKE."""
+    return _glob(wildcard) if is_sqlite else _like(wildcard)
+
+
 def _glob(wildcard: str) -> str:
     """Return a pattern for SQLite's GLOB, which is case-sensitive and has one special character of its own."""
     return wildcard.replace("[", "[[]")

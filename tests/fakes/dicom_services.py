@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from bridge.domain.worklist_query import AskedQuery
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.answer_worklist import Answer, Answers
 from bridge.flows.record_performed_step import Recorded
+from bridge.flows.search_studies import Found
 from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer, SendObjects
 from bridge.listeners.dicom.server import DicomServer
 
@@ -79,11 +80,9 @@ class MemoryServices:
     def note_query(self, asked: AskedQuery) -> None:
         self.noted.append(asked)
 
-    def find_studies(
-        self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
-    ) -> Iterable[bytes]:
+    def find_studies(self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str) -> Found:
         keys.read_identifier(identifier, transfer_syntax_uid)
-        return list(self.found)
+        return Found(self.found)
 
     def open_retrieval(
         self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str, destination: str = ""

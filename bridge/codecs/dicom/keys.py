@@ -10,7 +10,7 @@ from bridge.codecs.dicom import charset, worklist_model
 from bridge.codecs.dicom.charset import CharacterSet
 from bridge.codecs.dicom.elements import Element, Event, Limits, Walk, syntax_of, vr_of
 from bridge.domain.matching import Range, TimeRange, asks_no_name, is_universal, parse_date_range, parse_time_range
-from bridge.errors import Malformed, Unsupported
+from bridge.errors import Malformed
 
 # A query has some fifty keys; these leave room without letting an identifier become a load.
 _LIMITS = Limits(depth=8, items=64)
@@ -42,12 +42,14 @@ class StudyQuery:
     level: str
     keys: tuple[Key, ...] = ()
     character_set: CharacterSet | None = None
+    is_fully_supported: bool = True
     patient_id: tuple[str, ...] = ()
     issuer_of_patient_id: tuple[str, ...] = ()
     patient_name: tuple[str, ...] = ()
     birth_dates: Range | None = None
     patient_sex: tuple[str, ...] = ()
     accession_number: tuple[str, ...] = ()
+    issuer_of_accession_number: tuple[str, ...] = ()
     study_instance_uid: tuple[str, ...] = ()
     study_dates: Range | None = None
     study_times: TimeRange | None = None
@@ -55,10 +57,15 @@ class StudyQuery:
     study_description: tuple[str, ...] = ()
     referring_physician_name: tuple[str, ...] = ()
     modalities_in_study: tuple[str, ...] = ()
+    sop_classes_in_study: tuple[str, ...] = ()
     series_instance_uid: tuple[str, ...] = ()
     modality: tuple[str, ...] = ()
     series_number: tuple[str, ...] = ()
     series_description: tuple[str, ...] = ()
+    body_part_examined: tuple[str, ...] = ()
+    laterality: tuple[str, ...] = ()
+    station_name: tuple[str, ...] = ()
+    series_dates: Range | None = None
     sop_instance_uid: tuple[str, ...] = ()
     sop_class_uid: tuple[str, ...] = ()
     instance_number: tuple[str, ...] = ()
@@ -75,12 +82,16 @@ _STUDY_LEVEL: dict[int, str] = {
     0x00081030: "study_description",
     0x00080090: "referring_physician_name",
     0x00080061: "modalities_in_study",
+    0x00080062: "sop_classes_in_study",
 }
 _SERIES_LEVEL: dict[int, str] = {
     0x0020000E: "series_instance_uid",
     0x00080060: "modality",
     0x00200011: "series_number",
     0x0008103E: "series_description",
+    0x00081010: "station_name",
+    0x00180015: "body_part_examined",
+    0x00200060: "laterality",
 }
 _IMAGE_LEVEL: dict[int, str] = {
     0x00080018: "sop_instance_uid",
@@ -94,13 +105,56 @@ _LEVELS: dict[str, dict[int, str]] = {
 }
 
 
+# Said rather than asked.
+_UNMATCHED_PLAIN = frozenset({0x00080005, 0x00080052})
+# Answered at each level without being matched on.
+_STUDY_RETURNED = frozenset({0x00080005, 0x00080052, 0x00080054, 0x00080056, 0x00201206, 0x00201208})
+_SERIES_RETURNED = _STUDY_RETURNED | {0x00080031, 0x00201209}
+_RETURNED = {"STUDY": _STUDY_RETURNED, "SERIES": _SERIES_RETURNED, "IMAGE": _SERIES_RETURNED | {0x00280008}}
+_SPANS = frozenset({worklist_model.PATIENT_BIRTH_DATE, 0x00080020, 0x00080030})
+_SERIES_DATE = 0x00080021
+_ISSUER_OF_ACCESSION = 0x00080051
+_ISSUER_KEYS = {0x00400031: "issuer_of_accession_number"}
+# The unique keys that a query or retrieval must hold one by one. Source: PS3.4 C.4.1.2.1, C.4.2.2.1, C.6.2.
+_UNIQUE = (
+    ("STUDY", "study_instance_uid", "StudyInstanceUID"),
+    ("SERIES", "series_instance_uid", "SeriesInstanceUID"),
+    ("IMAGE", "sop_instance_uid", "SOPInstanceUID"),
+)
+
+
+def check_hierarchy(query: StudyQuery, *, retrieves: bool = False) -> None:
+    """
+    Check that *query* names everything above its level, and at its level, too, if it *retrieves*.
+
+    Raises: Malformed (A900): relational queries are not negotiated. Source: PS3.4 C.4.1.2.1, C.4.2.2.1.
+    """
+    for level, name, keyword in _UNIQUE:
+        if level == query.level and not retrieves:
+            return
+        if not getattr(query, name):
+            raise Malformed("a unique key is missing", code="no_unique_key", where=keyword, source="PS3.4 C.4.1.2.1")
+        if level == query.level:
+            return
+
+
+def named(query: StudyQuery) -> StudyQuery:
+    """Return what a retrieval with *query* names: its unique keys, and nothing else. Source: PS3.4 C.4.2.2.1."""
+    return StudyQuery(
+        query.level,
+        study_instance_uid=query.study_instance_uid,
+        series_instance_uid=query.series_instance_uid,
+        sop_instance_uid=query.sop_instance_uid,
+    )
+
+
 def to_study_query(
     identifier: bytes, transfer_syntax_uid: str, *, default_charset: CharacterSet = charset.LATIN_1
 ) -> StudyQuery:
     """
     Return what a Study Root Query/Retrieve identifier asks.
 
-    Raises: Malformed (A900), if it cannot be read or names no level; Unsupported for a level the model has not.
+    Raises: Malformed (A900), if it cannot be read, or names no level, or one that the model has not.
     Source: PS3.4 C.4.1.1.3.1, C.6.2.1.
     """
     keys = read_identifier(identifier, transfer_syntax_uid)
@@ -109,7 +163,8 @@ def to_study_query(
     if not level:
         raise Malformed("no query level", code="no_level", where="QueryRetrieveLevel", source="PS3.4 C.6.2.1")
     if level not in _LEVELS:
-        raise Unsupported("not a level of the Study Root model", code="bad_level", where="QueryRetrieveLevel")
+        raise Malformed("not a level of the Study Root model", code="bad_level", where="QueryRetrieveLevel")
+    below_study = level != "STUDY"
     return StudyQuery(
         level=level,
         keys=keys,
@@ -117,8 +172,25 @@ def to_study_query(
         birth_dates=parse_date_range(asked.one(keys, worklist_model.PATIENT_BIRTH_DATE)),
         study_dates=parse_date_range(asked.one(keys, 0x00080020)),
         study_times=parse_time_range(asked.one(keys, 0x00080030)),
+        series_dates=parse_date_range(asked.one(keys, _SERIES_DATE)) if below_study else None,
+        is_fully_supported=all(_is_supported(key, level) for key in keys),
         **asked.fields(keys, _LEVELS[level]),
+        **asked.fields(_issuer_keys(keys), _ISSUER_KEYS),
     )
+
+
+def _issuer_keys(keys: Iterable[Key]) -> tuple[Key, ...]:
+    return next((key.items or () for key in keys if key.tag == _ISSUER_OF_ACCESSION), ())
+
+
+def _is_supported(key: Key, level: str) -> bool:
+    """Say whether a key is one that we answer at *level*, and match on where it asks something."""
+    if key.tag == _ISSUER_OF_ACCESSION:
+        return all(item.tag in _ISSUER_KEYS for item in key.items or ())
+    if key.tag in _LEVELS[level] or key.tag in _SPANS or (key.tag == _SERIES_DATE and level != "STUDY"):
+        return True
+    is_shown = key.tag in _RETURNED[level]
+    return is_shown and (key.tag in _UNMATCHED_PLAIN or not key.value.strip(b" \0*"))
 
 
 def read_identifier(identifier: bytes, transfer_syntax_uid: str) -> tuple[Key, ...]:

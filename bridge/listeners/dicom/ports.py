@@ -110,6 +110,16 @@ class WorklistAnswers(Iterable[WorklistAnswer], Protocol):
     def was_cut(self) -> bool: ...
 
 
+class StudyAnswers(Iterable[bytes], Protocol):
+    """All matches, complete. status: 0xFF00, or 0xFF01 with unsupported optional keys. was_cut: more matched than are sent."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def was_cut(self) -> bool: ...
+
+
 class RecordedStep(Protocol):
     """What became of an N-CREATE or N-SET. out_of_range: kept as sent; ignored: left as it was. Both by keyword."""
 
@@ -152,8 +162,9 @@ class DicomServices(Protocol):
 
     def find_studies(
         self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str
-    ) -> Iterable[bytes]:
+    ) -> StudyAnswers:
         """Return the identifiers of what matches a Study Root query."""
+        ...
 
     def open_retrieval(
         self, identifier: bytes, transfer_syntax_uid: str, calling_ae_title: str, origin: str, destination: str = ""

@@ -31,6 +31,7 @@ class _Course:
     sent: int = 0
     final: Outcome = field(default_factory=Outcome)
     reason: str = ""
+    was_cut: bool = False
     given: WorklistAnswers | None = None
 
     @property
@@ -57,7 +58,8 @@ class Queries:
             if service == Service.WORKLIST:
                 self._services.note_query(_asked(exchange, request, course, is_gone=is_gone))
         final = course.final.status
-        exchange.report("query_answered", service=service, status=final, matches=course.sent, secs=course.secs)
+        counted = {"matches": course.sent, "secs": course.secs, "cut": course.was_cut}
+        exchange.report("query_answered", service=service, status=final, **counted)
 
     def _answer(self, exchange: Exchange, request: Message, course: _Course) -> None:
         service = request.context.service
@@ -87,7 +89,8 @@ class Queries:
             course.given = self._services.answer_worklist(identifier, syntax, calling)
             return ((one.status, one.identifier) for one in course.given)
         found = self._services.find_studies(identifier, syntax, calling, exchange.caller.address)
-        return ((status.PENDING, one) for one in found)
+        course.was_cut = found.was_cut
+        return ((found.status, one) for one in found)
 
 
 def _asked(exchange: Exchange, request: Message, course: _Course, *, is_gone: bool) -> AskedQuery:

@@ -179,7 +179,9 @@ class Retrieval:
             exchange.report("object_held", reason=fault.code)
             return status.PROCESSING_FAILURE
         except (OSError, BridgeError) as fault:
-            raise Unavailable("an object could not be read", code="object_unreadable") from fault
+            # It is missing or damaged: that fails this object, and none of the others.
+            exchange.report("object_held", reason=getattr(fault, "code", "object_unreadable"))
+            return status.PROCESSING_FAILURE
         response = exchange.await_response(message_id, _RESPONSE_SECS)
         if response is None:
             raise Unavailable("the peer did not answer a sub-operation", code="no_answer")

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from bridge.codecs.dicom import keys
 from bridge.codecs.dicom.worklist_query import to_worklist_query
 from bridge.domain.matching import Range
-from bridge.errors import Malformed, Unsupported
+from bridge.errors import Malformed
 from tests.unit.codecs.dicom.objects import IMPLICIT, element, encoded
 
 
@@ -53,7 +53,7 @@ def test_a_study_query_at_each_level() -> None:
     )
     found = keys.to_study_query(encoded(image), IMPLICIT)
     assert (found.series_instance_uid, found.sop_instance_uid) == (("1.2",), ("1.3", "1.4"))
-    with pytest.raises(Unsupported):
+    with pytest.raises(Malformed):
         keys.to_study_query(encoded(identifier(QueryRetrieveLevel="PATIENT")), IMPLICIT)
     with pytest.raises(Malformed):
         keys.to_study_query(encoded(identifier(PatientID="x")), IMPLICIT)
