@@ -8,7 +8,8 @@ from typing import Any
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.study import Study
 from bridge.errors import Refused
-from bridge.store import decisions, orders, patients, studies
+from bridge.store import commitments, decisions, orders, patients, studies
+from bridge.store.commitments import Kept
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
 from bridge.store.deliveries import Delivery
@@ -40,6 +41,7 @@ class StudyView:
     decisions: tuple[Decision, ...]
     candidates: tuple[Candidate, ...]
     set_aside: tuple[SetAside, ...] = ()
+    copies: tuple[Kept, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -78,6 +80,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         decisions=tuple(decided),
         candidates=tuple(_candidates(tx, decided[0].candidates if decided and not study.is_bound else ())),
         set_aside=tuple(set_aside.of_study(tx, study.key)),
+        copies=tuple(commitments.of_study(tx, study.key)),
     )
 
 

@@ -80,6 +80,38 @@ class Pacs:
         self._process.terminate()
         self._process.wait(20)
 
+    def know(self, ae_title: str, port: int) -> None:
+        """Let it call *ae_title* on loopback, and be called by it."""
+        said = {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
+        self._http.put("/modalities/bridge", json=said).raise_for_status()
+
+    def asks_to_keep(self, *datasets: Dataset) -> dict[str, Any]:
+        """Ask the bridge to commit to *datasets*; return what it was told once it was told."""
+        wanted = [[one.SOPClassUID, one.SOPInstanceUID] for one in datasets]
+        asked = self._http.post("/modalities/bridge/storage-commitment", json={"DicomInstances": wanted}).json()
+
+        def told() -> dict[str, Any] | None:
+            found: dict[str, Any] = self._http.get(f"/storage-commitment/{asked['ID']}").json()
+            return found if found["Status"] != "Pending" else None
+
+        return wait_for(told, "a report on the commitment")
+
+    def query(self, level: str, **keys: str) -> tuple[str, list[dict[str, Any]]]:
+        """Query the bridge; return the query and its answers."""
+        asked = self._http.post("/modalities/bridge/query", json={"Level": level, "Query": keys}).json()["ID"]
+        return asked, self._http.get(f"/queries/{asked}/answers", params={"expand": "", "simplify": ""}).json()
+
+    def retrieve(self, query: str) -> None:
+        """Have everything that a query found moved here."""
+        said = {"TargetAet": "PACS", "Synchronous": True, "Timeout": 30}
+        self._http.post(f"/queries/{query}/retrieve", json=said, timeout=60).raise_for_status()
+
+    def forget(self, study: str) -> None:
+        """Drop a study."""
+        for one in self._http.post("/tools/lookup", content=study).json():
+            if one["Type"] == "Study":
+                self._http.delete(f"/studies/{one['ID']}").raise_for_status()
+
     def instances(self, study: str) -> list[Dataset]:
         """Return what it holds of a study, as files."""
         found = self._http.post("/tools/lookup", content=study).json()
@@ -131,6 +163,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory, orthanc: str) -> Iterator[C
     product = Product(folder, {"peers": PEERS + archive})
     try:
         product.start()
+        pacs.know(product.dicom.ae_title, product.dicom.port)
         yield Clinic(product, pacs, product.api(product.token()), folder)
     finally:
         if product.addresses:
@@ -253,3 +286,55 @@ def test_movescu_moves_a_study_to_the_archive(clinic: Clinic) -> None:
     said = clinic.run("movescu", "-S", "-aem", "PACS", *keys, calling="VIEWER")
     assert "Success" in said
     assert [one.PatientName for one in clinic.archived("P7", 1)] == [PLAIN.name]
+
+
+def test_an_archive_that_has_committed_is_said_to(clinic: Clinic) -> None:
+    clinic.product.say(order(PLAIN, "C1"))
+    clinic.store(image(PLAIN, "C1", 1), image(PLAIN, "C1", 2))
+
+    def told() -> bool:
+        exam = clinic.api.get("/api/exams/C1").json()
+        return any(line["what"] == "PACS has committed 2 of 2" for line in exam["timeline"])
+
+    wait_for(told, "Orthanc's report")
+    (copy,) = clinic.api.get(f"/api/studies/{study_uid('C1')}").json()["copies"]
+    assert (copy["archive"], copy["forwarded"], copy["committed"]) == ("PACS", 2, 2)
+
+
+def test_orthanc_is_told_what_is_kept_and_what_is_not(clinic: Clinic) -> None:
+    clinic.product.say(order(PLAIN, "C2"))
+    kept, unknown = image(PLAIN, "C2", 1), image(PLAIN, "C2", 2)
+    clinic.store(kept)
+    said = clinic.pacs.asks_to_keep(kept, unknown)
+    assert said["Status"] == "Failure"
+    assert [one["SOPInstanceUID"] for one in said["Success"]] == [kept.SOPInstanceUID]
+    assert [(one["SOPInstanceUID"], one["Status"]) for one in said["Failures"]] == [(unknown.SOPInstanceUID, 0x0112)]
+    assert clinic.pacs.asks_to_keep(kept)["Status"] == "Success"
+
+
+def test_orthanc_finds_and_retrieves_at_each_level(clinic: Clinic) -> None:
+    clinic.product.say(order(PLAIN, "C3"))
+    sent = [image(PLAIN, "C3", number, pixels=bytes([number, 0]) * 32) for number in (1, 2)]
+    clinic.store(*sent)
+    clinic.archived("C3", 2)
+    uid, series = study_uid("C3"), str(sent[0].SeriesInstanceUID)
+    levels = {
+        "Study": {"PatientName": "HALV*", "AccessionNumber": "C3", "NumberOfStudyRelatedInstances": ""},
+        "Series": {"StudyInstanceUID": uid, "Modality": "CT"},
+        "Instance": {"StudyInstanceUID": uid, "SeriesInstanceUID": series, "SOPInstanceUID": sent[0].SOPInstanceUID},
+    }
+    for level, keys in levels.items():
+        clinic.pacs.forget(uid)
+        query, answers = clinic.pacs.query(level, **keys)
+        assert [one["StudyInstanceUID"] for one in answers] == [uid], level
+        clinic.pacs.retrieve(query)
+        held = {one.SOPInstanceUID: one.PixelData for one in clinic.pacs.instances(uid)}
+        wanted = sent[:1] if level == "Instance" else sent
+        assert held == {one.SOPInstanceUID: one.PixelData for one in wanted}, level
+
+
+def test_movescu_to_somebody_unknown_is_refused(clinic: Clinic) -> None:
+    dicom, keys = clinic.product.dicom, ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={study_uid('P7')}")
+    calling = ("-v", "-S", "-aet", "VIEWER", "-aec", dicom.ae_title, "-aem", "NOBODY")
+    ended = run_tool(dcmtk_tool("movescu"), *calling, dicom.host, str(dicom.port), *keys)
+    assert "MoveDestinationUnknown" in (ended.stdout + ended.stderr).replace(" ", "")

@@ -118,6 +118,7 @@ def _counts(view: StudyView) -> dict[str, Any]:
         "expected": view.on_exam.announced or None,
         "received": view.on_exam.arrived if view.on_exam.announced else None,
         "published": [shapes.published(one) for one in view.published],
+        "copies": [shapes.copy(one) for one in view.copies],
         "deliveries": [shapes.delivery_row(row) for row in rows],
     }
 
@@ -157,6 +158,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
             for one in view.candidates
         ],
         "published": [shapes.published(one) for one in view.published],
+        "copies": [shapes.copy(one) for one in view.copies],
         "set_aside": [_set_aside(one) for one in view.set_aside],
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,
