@@ -66,16 +66,20 @@ class Sent:
 
 
 @contextmanager
-def open_house(folder: Path, receiver_port: int) -> Iterator[tuple[House, int]]:
-    """Yield a house over *folder*, and the port where it answers; RECEIVER may be sent what nobody has bound."""
+def open_house(folder: Path, receiver_port: int, charset: str = "", **dicom: object) -> Iterator[tuple[House, int]]:
+    """
+    Yield a house over *folder*, and the port where it answers; RECEIVER may be sent what nobody has bound.
+
+    charset: what SENDER's text is in where it does not say. dicom: further settings of the door.
+    """
     peers = [
-        {"ae_title": title, "host": "127.0.0.1", "port": port, "roles": [role], "unbound": True}
+        {"ae_title": title, "host": "127.0.0.1", "port": port, "roles": [role], "unbound": True, "charset": charset}
         for title, port, role in ((SENDER, 1, "modality"), (RECEIVER, receiver_port, "viewer"))
     ]
     sections = {
         "bridge": {"data": folder, "mappings": ROOT / "samples" / "mappings"},
         "store": {"database": f"sqlite:///{folder / 'bridge.db'}"},
-        "dicom": {"port": 0, "peers": peers},
+        "dicom": {"port": 0, "peers": peers, **dicom},
         "identity": {"authority": "RIVERSIDE"},
     }
     house = House(Settings.model_validate(sections), Clock())

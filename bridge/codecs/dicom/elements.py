@@ -29,6 +29,8 @@ ITEM = 0xFFFEE000
 ITEM_END = 0xFFFEE00D
 SEQUENCE_END = 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
+# NULs, a line's end, or the end of a text file in DOS.
+_PADDING = b"\0\r\n\x1a"
 _PIXEL_DATA_ELEMENTS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 
 _SHORT = tuple("AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())  # noqa: SIM905
@@ -274,6 +276,9 @@ class Walk:
 
     def _item(self, at: int, frame: _Frame) -> Element:
         """Read what stands between the items of a sequence: an item's start, or the sequence's end."""
+        if frame.is_fragments and frame.end is None and len(self._stack) == 2 and self._ends_here(at, frame.limit):
+            self.faults.add("unterminated_pixel_data")
+            return self._close(at, frame.limit)
         if at + 8 > frame.limit:
             raise Malformed("a sequence is not closed", code="truncated", source="PS3.5 7.5.2")
         group, number, length = self._implicit.unpack_from(self._data, at)
@@ -313,13 +318,16 @@ class Walk:
         self._depth -= 1
         return Element(Event.SEQUENCE_END, frame.tag, "", at, after, 0, self._depth, frame.implicit)
 
-    def _only_padding_left(self, at: int, limit: int) -> bool:
-        """Say whether nothing but NULs follows: some writers fill up the last block."""
-        if self._data[at : at + 4].strip(b"\0"):
+    def _ends_here(self, at: int, limit: int) -> bool:
+        if self._data[at : min(at + 4, limit)].strip(_PADDING):
             return False
-        for chunk_at in range(at, limit, 1 << 16):
-            if self._data[chunk_at : min(chunk_at + (1 << 16), limit)].strip(b"\0"):
-                return False
+        chunks = range(at, limit, 1 << 16)
+        return not any(self._data[at : min(at + (1 << 16), limit)].strip(_PADDING) for at in chunks)
+
+    def _only_padding_left(self, at: int, limit: int) -> bool:
+        """Say whether nothing but padding follows: some writers fill up the last block, some end a line."""
+        if not self._ends_here(at, limit):
+            return False
         self.faults.add("trailing_padding")
         self.ended_at = at
         return True

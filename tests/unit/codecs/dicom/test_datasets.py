@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom import charset, part10
 from bridge.codecs.dicom.datasets import check_identity, read_header
-from bridge.codecs.dicom.elements import Syntax, Walk
+from bridge.codecs.dicom.elements import Event, Syntax, Walk
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import RequestAttributes
 from bridge.errors import BridgeError, Incomplete, Malformed, Unsupported
@@ -84,8 +84,12 @@ def test_a_file_cut_inside_any_element_is_refused(tmp_path: Path) -> None:
     whole = save(ct(), tmp_path / "whole.dcm", JPEG).read_bytes()
     cut = tmp_path / "cut.dcm"
     start = part10.read_file_meta(whole).dataset_at
-    starts = {element.at for element in Walk(whole, start, len(whole), Syntax()) if element.depth == 0}
-    for length in {0, 1, 131, 140, *range(start, len(whole))} - starts:
+    elements = list(Walk(whole, start, len(whole), Syntax()))
+    starts = {element.at for element in elements if element.depth == 0}
+    # Between two fragments only the delimiter is missing: devices forget it.
+    between = {one.value_at + one.length for one in elements if one.event is Event.FRAGMENT}
+    between |= {one.value_at for one in elements if one.event is Event.SEQUENCE}
+    for length in {0, 1, 131, 140, *range(start, len(whole))} - starts - between:
         cut.write_bytes(whole[:length])
         with pytest.raises(BridgeError):
             read_header(cut)
@@ -201,4 +205,4 @@ def test_every_corpus_file_is_read_or_refused_by_name() -> None:
         else:
             assert header.study_instance_uid
             outcomes["read"] = outcomes.get("read", 0) + 1
-    assert outcomes == {"read": 183, "missing_uid": 16, "truncated": 4, "not_part10": 4, "no_transfer_syntax": 1}
+    assert outcomes == {"read": 184, "missing_uid": 16, "truncated": 3, "not_part10": 4, "no_transfer_syntax": 1}
