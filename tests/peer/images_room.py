@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
 
-from bridge.clock import Clock
+from bridge.clock import FixedClock
 from bridge.codecs.dicom.part10 import FileMeta, open_buffer, read_file_meta
 from bridge.domain.study import OutgoingObject
 from bridge.errors import Malformed
@@ -28,6 +29,7 @@ from bridge.wiring import House, make_role
 from tests.conftest import ROOT, dcmtk_tool, run_tool
 
 SENDER, RECEIVER = "SENDER", "RECEIVER"
+_AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 # How storescu is told to propose the syntax that a file has; without one it proposes what every file can be sent in.
 PROPOSING = {
     "1.2.840.10008.1.2": "-xi",
@@ -82,7 +84,7 @@ def open_house(folder: Path, receiver_port: int, charset: str = "", **dicom: obj
         "dicom": {"port": 0, "peers": peers, **dicom},
         "identity": {"authority": "RIVERSIDE"},
     }
-    house = House(Settings.model_validate(sections), Clock())
+    house = House(Settings.model_validate(sections), FixedClock(_AT))
     schema.migrate(house.store)
     role = make_role("dicom", house)
     role.start()
@@ -178,8 +180,7 @@ def _status(said: str) -> str:
 
 def data_set_digest(path: Path) -> str:
     """Return the SHA-256 of the data set of a Part 10 file."""
-    data = path.read_bytes()
-    return hashlib.sha256(data[read_file_meta(data).dataset_at :]).hexdigest()
+    return digest_of_data_set(path.read_bytes())
 
 
 def digests_in(folder: Path) -> list[str]:
@@ -187,15 +188,25 @@ def digests_in(folder: Path) -> list[str]:
     return [data_set_digest(path) for path in folder.iterdir()]
 
 
-def kept_digests(house: House) -> dict[str, str]:
-    """Return the digest of each kept data set by SOP Instance UID."""
+def kept_files(house: House) -> dict[str, bytes]:
+    """Return each kept file by SOP Instance UID."""
     with house.store.read() as tx:
         rows = tx.execute(instances.select()).all()
     found = {}
     for row in rows:
         with house.blobs.at_hand(row.blob) as path:
-            found[row.sop_instance_uid] = data_set_digest(path)
+            found[row.sop_instance_uid] = path.read_bytes()
     return found
+
+
+def kept_digests(house: House) -> dict[str, str]:
+    """Return the digest of each kept data set by SOP Instance UID."""
+    return {uid: digest_of_data_set(data) for uid, data in kept_files(house).items()}
+
+
+def digest_of_data_set(data: bytes) -> str:
+    """Return the SHA-256 of the data set of a Part 10 file in memory."""
+    return hashlib.sha256(data[read_file_meta(data).dataset_at :]).hexdigest()
 
 
 def changed_on_the_way(house: House, got: Path, uids: Iterable[str]) -> list[str]:

@@ -7,21 +7,34 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
+import pydicom
 import pytest
+from flask.testing import FlaskClient
+from pydicom.datadict import keyword_for_tag
 
+from bridge.codecs.dicom.part10 import read_file_meta
+from bridge.domain.accounts import Role
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store.tables import instances, series, studies
 from bridge.wiring import House
+from tests.cast import PLAIN, adt
 from tests.conftest import ROOT, dcmtk_tool, run_tool
+from tests.fakes.console import Console
+from tests.flows.asking import say
 from tests.peer.images_room import (
     RECEIVER,
     SENDER,
     by_proposal,
     changed_on_the_way,
+    digest_of_data_set,
     digests_in,
     free_port,
     kept_digests,
+    kept_files,
     open_house,
     send_as_they_are,
     set_aside_digests,
@@ -34,6 +47,10 @@ pytestmark = pytest.mark.peer
 
 # Microscopy bulk simple annotations: younger than it.
 _UNKNOWN_TO_GETSCU = ("1.2.840.10008.5.1.4.1.1.91.1",)
+_MAY_CHANGE = {
+    *("PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "PatientName", "PatientBirthDate"),
+    *("PatientSex", "SpecificCharacterSet", "OriginalAttributesSequence", "InstanceCoercionDateTime"),
+}
 _TAKEN, _TWICE = "0000", "0110"
 
 
@@ -141,6 +158,57 @@ def test_everything_kept_comes_back_by_movescu_in_its_own_syntax_bit_by_bit(run:
     ended = run_tool(dcmtk_tool("movescu"), *arguments, *map(str, _retrievals(run, kept, "move")))
     assert ended.returncode == 0, ended.stderr[-500:]
     assert changed_on_the_way(run.house, run.moved, kept) == []
+
+
+def test_everything_kept_is_found_by_qido_and_comes_back_by_wado_bit_by_bit(run: Run) -> None:
+    client = Console(run.house).machine(Role.ADMIN)
+    found, changed, kept = set(), [], kept_digests(run.house)
+    for study in sorted({study for study, _ in _places(run.house).values()}):
+        rows = client.get(f"/dicom-web/studies/{study}/instances?limit=1000").json
+        found |= {row["00080018"]["Value"][0] for row in rows}
+        for uid, data in _by_wado(client, study).items():
+            if digest_of_data_set(data) != kept.pop(uid):
+                changed.append(uid)
+    assert found == set(_places(run.house))
+    assert (changed, kept) == ([], {})
+
+
+def test_what_is_bound_by_a_person_leaves_with_the_records_identity_and_else_unchanged(run: Run) -> None:
+    house = run.house
+    say(house, adt(PLAIN))
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    client, kept = Console(house).machine(Role.VIEWER), kept_files(house)
+    whose = PatientIdentifier(PLAIN.patient_id, "RIVERSIDE")
+    checked = 0
+    for study in sorted({study for study, _ in _places(house).values()}):
+        resolver.resolve(study, Ruling("bind", "seen together", "user:maria", patient=whose))
+        for uid, data in _by_wado(client, study).items():
+            assert _changes(kept[uid], data) <= _MAY_CHANGE, uid
+            assert pydicom.dcmread(BytesIO(data), specific_tags=["PatientID"]).PatientID == PLAIN.patient_id
+            checked += 1
+    assert checked == len(_places(house))
+
+
+def _by_wado(client: FlaskClient, study: str) -> dict[str, bytes]:
+    """Return the Part 10 files of a study by SOP Instance UID, in the syntaxes in which they are kept."""
+    accept = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+    answer = client.get(f"/dicom-web/studies/{study}", headers={"Accept": accept})
+    assert answer.status_code == 200, (study, answer.data[:200])
+    boundary = b"--" + answer.content_type.rpartition("boundary=")[2].encode()
+    parts = answer.data.split(boundary)[1:-1]
+    files = [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
+    return {read_file_meta(data).media_storage_sop_instance_uid: data for data in files}
+
+
+def _changes(before: bytes, after: bytes) -> set[str]:
+    """Return the keywords of what differs at the root."""
+    one, other = (pydicom.dcmread(BytesIO(data)) for data in (before, after))
+    tags = {element.tag for dataset in (one, other) for element in dataset if element.tag.element}
+    return {
+        keyword_for_tag(tag) or str(tag)
+        for tag in tags
+        if (tag in one) != (tag in other) or one[tag].value != other[tag].value
+    }
 
 
 def _places(house: House) -> dict[str, tuple[str, str]]:
