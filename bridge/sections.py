@@ -29,6 +29,13 @@ def _network(value: str) -> str:
     return value
 
 
+def _origin(value: str) -> str:
+    scheme, _, host = value.partition("://")
+    if scheme not in ("http", "https") or not host or set(host) & set("/*?#@ ") or value != value.lower():
+        raise ValueError("an origin is https://host or https://host:port, in lower case, without a path")
+    return value
+
+
 def each_once(entries: tuple[T, ...], name_of: Callable[[T], str]) -> tuple[T, ...]:
     """Return *entries* if no two have one name. Raises: ValueError."""
     names = [name_of(entry) for entry in entries]
@@ -40,6 +47,7 @@ def each_once(entries: tuple[T, ...], name_of: Callable[[T], str]) -> tuple[T, .
 
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Network = Annotated[str, AfterValidator(_network)]
+Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class Section(BaseModel):

@@ -19,7 +19,7 @@ from bridge.device_section import Modality, WorklistSection
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.remote_sections import Auth, DicomwebSection, NoAuth, SendSection
-from bridge.sections import AETitle, Hl7Section, Network, Port, Section, Tls, each_once
+from bridge.sections import AETitle, Hl7Section, Network, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
 
 ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
@@ -117,13 +117,18 @@ class DicomSection(Section):
 
 
 class HttpSection(Section):
-    """Console, REST, FHIR and DICOMweb. public_url: what links say, "" for the listener's own address."""
+    """
+    Console, REST, FHIR and DICOMweb. public_url: what links say, "" for the listener's own address.
+
+    cors_origins: sites whose scripts may read DICOMweb with a token.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8080
     public_url: str = ""
     tls: Tls | None = None
     behind_proxy: tuple[Network, ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
     max_body_mb: int = Field(default=64, ge=1)
     idle_minutes: int = Field(default=15, ge=1)
 

@@ -59,6 +59,15 @@ class ObjectServer:
         self._note(found, looker, action)
         return found
 
+    def first_header(self, uids: tuple[str, str, str], sight: Sight) -> LeavingHeader | None:
+        """Return the header of the first object that (study, series, instance) name, None where none can leave."""
+        with self._store.read() as tx:
+            found = served_objects.find(tx, uids, sight, limit=1)
+        try:
+            return self.header(found, found.objects[0]) if found is not None else None
+        except (Conflict, Unavailable):
+            return None
+
     @contextmanager
     def at_hand(self, named: Named, one: Served) -> Iterator[Path]:
         """

@@ -49,8 +49,12 @@ class Named:
     objects: tuple[Served, ...]
 
 
-def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight) -> Named | None:
-    """Return what (study, series, instance) name, "" for all of it; None where nothing is to be seen there."""
+def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight, limit: int | None = None) -> Named | None:
+    """
+    Return what (study, series, instance) name, "" for all of it; None where nothing is to be seen there.
+
+    limit: only the first so many objects.
+    """
     study_uid, series_uid, instance_uid = uids
     study = studies.by_uid(tx, study_uid)
     if study is None or not sight.shows(study):
@@ -60,6 +64,7 @@ def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight) -> Named | None:
         .join(series, series.c.key == instances.c.series_key)
         .where(instances.c.study_key == study.key)
         .order_by(series.c.series_number, series.c.key, instances.c.instance_number, instances.c.key)
+        .limit(limit)
     )
     if series_uid:
         query = query.where(series.c.series_instance_uid == series_uid)

@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask, Response, g, request
 from werkzeug.routing import IntegerConverter
 
-from bridge.web import access, health, page, problems, sign_in_pages
+from bridge.web import access, cross_origin, health, page, problems, sign_in_pages
 from bridge.web.api import routes as api
 from bridge.web.desks import routes as desks
 from bridge.web.dicomweb import routes as dicomweb
@@ -50,6 +50,7 @@ def create_app(services: WebServices) -> Flask:
         app.register_blueprint(blueprint)
     page.register(app)
     problems.register(app)
+    app.before_request(cross_origin.preflight)
     access.guard(app)
     app.after_request(_finish)
     return app
@@ -68,6 +69,7 @@ def _finish(response: Response) -> Response:
         headers["Strict-Transport-Security"] = "max-age=31536000"
     if request.endpoint != "static":
         headers["Cache-Control"] = "no-store"
+    cross_origin.allow(response)
     if g.get("form_secret"):
         access.set_form_cookie(response)
     health.count(response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from pydicom.dataelem import DataElement
@@ -41,6 +41,14 @@ def metadata_of(header: LeavingHeader, address: BulkAddress) -> dict[str, Any]:
     if header.pixel_tag:
         found[f"{header.pixel_tag:08X}"] = {"vr": header.pixel_vr, "BulkDataURI": address((header.pixel_tag,))}
     return found
+
+
+def attributes_of(header: LeavingHeader, tags: Iterable[int]) -> dict[str, Any]:
+    """Return those of *tags* that *header* holds as DICOM JSON, bulk data aside. Raises: Malformed."""
+    data_set = header.data_set()
+    form = _Form(lambda path: "", header.syntax.big_endian)
+    found = {f"{tag:08X}": _attribute(data_set, tag, form, ()) for tag in tags if tag in data_set}
+    return {tag: element for tag, element in found.items() if "BulkDataURI" not in element}
 
 
 def bulk_value(header: LeavingHeader, path: Path) -> bytes:

@@ -51,6 +51,103 @@ _RETURNED = {
     "IMAGE": ["StudyInstanceUID", "SeriesInstanceUID", *_INSTANCE],
 }
 
+# What the standard wants returned and only the objects tell. Source: PS3.18 Tables 10.6.3-3 to 10.6.3-5.
+_FROM_HEADER = {
+    "STUDY": ["TimezoneOffsetFromUTC"],
+    "SERIES": [
+        "TimezoneOffsetFromUTC",
+        "PerformedProcedureStepStartDate",
+        "PerformedProcedureStepStartTime",
+        "RequestAttributesSequence",
+    ],
+    "IMAGE": ["TimezoneOffsetFromUTC", "Rows", "Columns", "BitsAllocated", "NumberOfFrames"],
+}
+_ALL_OF_STUDY = [
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "OtherPatientIDs",
+    "OtherPatientIDsSequence",
+    "PatientComments",
+    "EthnicGroup",
+    "AdmittingDiagnosesDescription",
+    "NameOfPhysiciansReadingStudy",
+    "PhysiciansOfRecord",
+    "ProcedureCodeSequence",
+    "IssuerOfAccessionNumberSequence",
+    "ReasonForPerformedProcedureCodeSequence",
+    "AdmissionID",
+]
+_ALL_OF_SERIES = [
+    "SeriesDate",
+    "SeriesTime",
+    "BodyPartExamined",
+    "Laterality",
+    "ProtocolName",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "StationName",
+    "InstitutionName",
+    "InstitutionalDepartmentName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+    "FrameOfReferenceUID",
+    "PatientPosition",
+    "PerformedProcedureStepID",
+    "PerformedProcedureStepDescription",
+    "DeviceSerialNumber",
+    "SoftwareVersions",
+]
+_ALL_OF_INSTANCE = [
+    "ImageType",
+    "ContentDate",
+    "ContentTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "AcquisitionNumber",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "SliceLocation",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "WindowCenter",
+    "WindowWidth",
+    "LossyImageCompression",
+    "BurnedInAnnotation",
+    "ConceptNameCodeSequence",
+    "ContentLabel",
+    "ContentDescription",
+]
+_ALL = {
+    "STUDY": _ALL_OF_STUDY,
+    "SERIES": _ALL_OF_STUDY + _ALL_OF_SERIES,
+    "IMAGE": _ALL_OF_STUDY + _ALL_OF_SERIES + _ALL_OF_INSTANCE,
+}
+
+
+def tags_of(level: str, included: Iterable[str]) -> frozenset[int]:
+    """
+    Return what an answer at *level* holds beyond what the index knows: the rest of the standard's list, and *included*.
+
+    included: attributes as keywords or tags, a sequence or "all"; of a path into a sequence the whole sequence.
+    Raises: Malformed, for an attribute that does not exist. Source: PS3.18 8.3.4.3, 10.6.3.
+    """
+    wanted = set(_FROM_HEADER[level])
+    for name in included:
+        wanted |= set(_ALL[level]) if name.lower() == "all" else {_keyword(name.partition(".")[0])}
+    return frozenset(tag for keyword in wanted if (tag := tag_for_keyword(keyword)) is not None)
+
+
+def searchable(included: Iterable[str]) -> list[str]:
+    """Return those of *included* that an identifier can ask for."""
+    keywords = [_keyword(name) for name in included if "." not in name and name.lower() != "all"]
+    return [keyword for keyword in keywords if dictionary_VR(keyword) != "SQ"]
+
 
 def identifier_of(level: str, filters: Mapping[str, str], included: Iterable[str] = ()) -> bytes:
     """

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-from bridge.codecs.dicomweb import native_xml, query
+from bridge.codecs.dicomweb import metadata, native_xml, query
 from bridge.codecs.dicomweb.media_types import DICOM_JSON, DICOM_XML
 from bridge.codecs.dicomweb.multipart import Part, body, content_type
 from bridge.domain.accounts import Permission
 from bridge.errors import Malformed
 from bridge.flows.search_studies import Asker, StudySearch
-from bridge.store import studies
+from bridge.store import audit, studies
+from bridge.store.served_objects import Sight
 from bridge.web import reads
 from bridge.web.access import needs, services
 from bridge.web.addresses import base_url
@@ -58,27 +59,58 @@ def _search(level: str, named: Mapping[str, str]) -> Response:
     filters = {name: value for name, value in request.args.items() if name not in _CONTROLS}
     if len(filters) > _FILTERS_MAX:
         raise Malformed(f"more than {_FILTERS_MAX} attributes", code="too_many")
-    included = [
-        name
-        for value in request.args.getlist("includefield")
-        for name in value.split(",")
-        if name and name.lower() != "all"
-    ]
+    included = [name for value in request.args.getlist("includefield") for name in value.split(",") if name]
+    included = included[:_FILTERS_MAX]
     limit, offset = min(_number("limit", _LIMIT), _LIMIT_MAX), _number("offset", 0)
     filters |= {name: uid for name, uid in named.items() if uid}
     seen = answers.sight()
     if seen.patient_keys is not None and not _narrow(filters, seen.patient_keys):
         reads.note("dicomweb_searched", detail={"level": level, "count": 0})
         return Response(status=204)
-    identifier = query.identifier_of(level, filters, included[:_FILTERS_MAX])
+    tags = query.tags_of(level, included)
+    identifier = query.identifier_of(level, filters, query.searchable(included))
     found = _flow().find(identifier, query.TRANSFER_SYNTAX, Asker(charset="ISO_IR 192", unbound=seen.unbound))
     shown = found[offset : offset + limit]
-    reads.note("dicomweb_searched", detail={"level": level, "count": len(shown)})
+    rows = [query.json_of(one) for one in shown]
+    _note(level, rows)
     warnings = [_LITERAL] if request.args.get("fuzzymatching", "").lower() == "true" else []
     left = len(found) - offset - len(shown)
     if left > 0 and request.args.get("limit") != str(limit):
         warnings.append("There are additional results that can be requested")
-    return answers.warned(_written([_with_address(query.json_of(one)) for one in shown], is_xml), *warnings)
+    whole = [_completed(one, tags, seen) for one in rows]
+    return answers.warned(_written(whole, is_xml), *warnings)
+
+
+def _note(level: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write who searched; the row names patient and study where all answers are about one."""
+    about: audit.About = {"detail": {"level": level, "count": len(rows)}}
+    uids = {_uids(row)[0] for row in rows}
+    if len(uids) == 1:
+        with services().store.read() as tx:
+            study = studies.by_uid(tx, uids.pop())
+        if study is not None:
+            about |= {"study_key": study.key, "patient_key": study.patient_key}
+    reads.note("dicomweb_searched", **about)
+
+
+def _completed(row: dict[str, Any], tags: frozenset[int], sight: Sight) -> dict[str, Any]:
+    """Add what only the objects tell, and where the answer is retrieved. Source: PS3.18 10.6.3."""
+    uids = _uids(row)
+    missing = [tag for tag in tags if "Value" not in row.get(f"{tag:08X}", {})]
+    server = services().objects
+    header = server.first_header(uids, sight) if server is not None and missing else None
+    told = metadata.attributes_of(header, missing) if header is not None else {}
+    steps = zip(("studies", "series", "instances"), uids, strict=True)
+    place = "/".join(f"{name}/{uid}" for name, uid in steps if uid)
+    address = {"00081190": {"vr": "UR", "Value": [f"{base_url()}/dicom-web/{place}"]}}
+    return dict(sorted((row | told | address).items()))
+
+
+def _uids(row: dict[str, Any]) -> tuple[str, str, str]:
+    study, series, instance = (
+        (row.get(tag, {}).get("Value") or [""])[0] for tag in ("0020000D", "0020000E", "00080018")
+    )
+    return study, series, instance
 
 
 def _narrow(filters: dict[str, str], patient_keys: Collection[int]) -> bool:
@@ -104,14 +136,6 @@ def _written(found: list[dict[str, Any]], is_xml: bool) -> Response:
 
 def _parts(found: list[dict[str, Any]]) -> Iterator[Part]:
     return (Part(DICOM_XML, (native_xml.to_xml(one),)) for one in found)
-
-
-def _with_address(one: dict[str, Any]) -> dict[str, Any]:
-    """Say where the answer is retrieved. Source: PS3.18 10.6.3.3."""
-    steps = (("studies", "0020000D"), ("series", "0020000E"), ("instances", "00080018"))
-    uids = [(name, one[tag]["Value"][0]) for name, tag in steps if one.get(tag, {}).get("Value")]
-    place = "/".join(f"{name}/{uid}" for name, uid in uids)
-    return one | {"00081190": {"vr": "UR", "Value": [f"{base_url()}/dicom-web/{place}"]}}
 
 
 def _flow() -> StudySearch:

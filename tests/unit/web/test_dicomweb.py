@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from flask.testing import FlaskClient
+from pydantic import ValidationError
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless
 from sqlalchemy import update
@@ -20,6 +21,7 @@ from bridge.codecs.dicom.content import same_content
 from bridge.domain.accounts import Role
 from bridge.errors import Incomplete, Malformed
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.settings import HttpSection
 from bridge.store import audit, served_objects
 from bridge.store.served_objects import Sight
 from bridge.store.tables import overlay_versions
@@ -346,3 +348,40 @@ def test_a_token_for_a_patient_stays_with_the_person_when_records_are_merged(own
 def test_a_token_for_nobody_is_not_made(console: Console, scopes: tuple[str, ...]) -> None:
     with pytest.raises((Incomplete, Malformed)):
         console.machine(Role.SYSTEM, *scopes)
+
+
+def test_a_search_returns_what_only_the_objects_tell(viewer: FlaskClient) -> None:
+    row = viewer.get(f"{ROOT}/studies/{STUDY}/series/{STUDY}.1/instances?SOPInstanceUID={STUDY}.1.2").json[0]
+    told = {tag: row[tag]["Value"] for tag in ("00280010", "00280011", "00280100", "00200013")}
+    assert told == {"00280010": [4], "00280011": [8], "00280100": [16], "00200013": [2]}
+    asked = f"{ROOT}/instances?SOPInstanceUID={STUDY}.1.1&includefield="
+    nested = viewer.get(f"{asked}AnatomicRegionSequence.CodeValue,00280004").json[0]
+    assert nested["00082218"]["Value"][0]["00080100"]["Value"] == ["T-28000"]
+    assert nested["00280004"]["Value"] == ["MONOCHROME2"]
+    everything = viewer.get(f"{asked}all").json[0]
+    assert {"00180015", "00280002", "00280101"} <= set(everything)
+    assert viewer.get(f"{asked}NoSuchThing").status_code == 400
+
+
+def test_a_viewer_of_another_site_reads_only_if_it_is_listed(tmp_path: Path, sqlite_template: Path) -> None:
+    house = open_house(tmp_path, sqlite_template)
+    listed = house.settings.http.model_copy(update={"cors_origins": ("https://viewer.example.org",)})
+    house.settings = house.settings.model_copy(update={"http": listed})
+    client = Console(house).machine(Role.VIEWER)
+    asking = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    for origin, answer in (("https://viewer.example.org", 204), ("https://evil.example.org", 401)):
+        stranger = client.application.test_client()
+        preflight = stranger.options(f"{ROOT}/studies", headers={"Origin": origin} | asking)
+        assert preflight.status_code == answer
+        found = client.get(f"{ROOT}/studies", headers={"Origin": origin})
+        allowed = origin if answer == 204 else None
+        assert found.headers.get("Access-Control-Allow-Origin") == allowed
+        assert "Access-Control-Allow-Credentials" not in found.headers
+    assert "Access-Control-Allow-Origin" not in client.get("/api/exams", headers={"Origin": origin}).headers
+    house.store.dispose()
+
+
+@pytest.mark.parametrize("origin", ["*", "viewer.example.org", "https://viewer.example.org/", "https://*.example.org"])
+def test_an_origin_that_is_none_stops_the_start(origin: str) -> None:
+    with pytest.raises(ValidationError):
+        HttpSection(cors_origins=(origin,))
