@@ -1,4 +1,4 @@
-"""The load: CT images of half a megabyte, worklist items, orders. Everything invented and unlike any person's."""
+"""The load: images from half a megabyte to sixty, worklist items, orders. Everything invented and unlike any person's."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ from pathlib import Path
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    UltrasoundMultiFrameImageStorage,
+)
 
 from bench.servers import STATIONS
 
-SIDE = 512
 MATCHES, MANY_MATCHES = 20, 500
 _LATER_DAYS = 60
 # As long as every UID that takes its place.
@@ -156,11 +161,33 @@ def write_worklist(folder: Path, items: Sequence[Item]) -> None:
         dcmwrite(folder / f"{item.number:06}.wl", out, enforce_file_format=True)
 
 
-class Images:
-    """Objects of one CT study each round; what differs between two of them is the SOP Instance UID."""
+@dataclass(frozen=True)
+class Kind:
+    """What one device sends. rows, columns: of a frame; bits: allocated for a pixel."""
 
-    def __init__(self, item: Item) -> None:
+    sop_class_uid: UID
+    modality: str
+    rows: int = 512
+    columns: int = 512
+    bits: int = 16
+    frames: int = 1
+
+    @property
+    def pixel_bytes(self) -> int:
+        return self.rows * self.columns * self.bits // 8 * self.frames
+
+
+CT = Kind(CTImageStorage, "CT")
+CR = Kind(ComputedRadiographyImageStorage, "CR", 2048, 2048)
+CINE = Kind(UltrasoundMultiFrameImageStorage, "US", 768, 1024, 8, 76)
+
+
+class Images:
+    """Objects of one study each round; what differs between two of them is the SOP Instance UID."""
+
+    def __init__(self, item: Item, kind: Kind = CT) -> None:
         self._item = item
+        self._kind = kind
 
     def write(self, folder: Path, count: int, round_number: int) -> None:
         """Fill *folder* with *count* new objects of a new study."""
@@ -171,23 +198,24 @@ class Images:
             (folder / f"{number:05}.dcm").write_bytes(template.replace(_SOP_PLACE.encode(), uid.encode()))
 
     def _encoded(self, round_number: int) -> bytes:
-        item = self._item
-        out = Dataset()
+        item, kind, out = self._item, self._kind, Dataset()
         out.file_meta = FileMetaDataset()
-        out.file_meta.MediaStorageSOPClassUID = out.SOPClassUID = CTImageStorage
+        out.file_meta.MediaStorageSOPClassUID = out.SOPClassUID = kind.sop_class_uid
         out.file_meta.MediaStorageSOPInstanceUID = out.SOPInstanceUID = _SOP_PLACE
         out.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        out.SpecificCharacterSet, out.Modality, out.AccessionNumber = "ISO_IR 100", "CT", item.accession
+        out.SpecificCharacterSet, out.Modality, out.AccessionNumber = "ISO_IR 100", kind.modality, item.accession
         out.PatientName, out.PatientID, out.IssuerOfPatientID = item.name, item.patient_id, "RIVERSIDE"
         out.PatientBirthDate, out.PatientSex, out.ReferringPhysicianName = "19700101", "O", ""
-        out.StudyInstanceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{item.accession}/{round_number}').int}"
-        out.SeriesInstanceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{item.accession}/{round_number}/1').int}"
+        study = f"{item.accession}/{kind.modality}/{round_number}"
+        out.StudyInstanceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, study).int}"
+        out.SeriesInstanceUID = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{study}/1').int}"
         out.StudyDate, out.StudyTime, out.StudyID = f"{item.day:%Y%m%d}", "090000", f"RP{item.number:07}"
         out.SeriesNumber, out.InstanceNumber, out.BodyPartExamined = 1, 1, "CHEST"
-        out.Rows = out.Columns = SIDE
+        out.Rows, out.Columns, out.NumberOfFrames = kind.rows, kind.columns, kind.frames
         out.SamplesPerPixel, out.PhotometricInterpretation = 1, "MONOCHROME2"
-        out.BitsAllocated, out.BitsStored, out.HighBit, out.PixelRepresentation = 16, 16, 15, 1
-        out.PixelData = os.urandom(SIDE * SIDE * 2)
+        out.BitsAllocated = out.BitsStored = kind.bits
+        out.HighBit, out.PixelRepresentation = kind.bits - 1, 0
+        out.PixelData = os.urandom(kind.pixel_bytes)
         out["PixelData"].VR = "OW"
         target = io.BytesIO()
         dcmwrite(target, out, enforce_file_format=True)

@@ -38,9 +38,40 @@ def durable_appends(folder: Path, count: int, size_bytes: int = 512) -> float:
     return rate
 
 
+def durable_files(folder: Path, count: int, size_bytes: int) -> float:
+    """Return how many new files of that size, each followed by fsync, the disk takes in a second."""
+    block, target = os.urandom(size_bytes), folder / "file.bin"
+    secs = 0.0
+    for _ in range(count):
+        before = time.perf_counter()
+        with target.open("xb", buffering=0) as file:
+            file.write(block)
+            os.fsync(file.fileno())
+        secs += time.perf_counter() - before
+        target.unlink()
+    return count / secs
+
+
+def memory_bytes(pid: int) -> int:
+    """Return the resident memory of a process and all its descendants, 0 where /proc does not say."""
+    pages = 0
+    for member in _family(pid):
+        try:
+            pages += int(Path(f"/proc/{member}/statm").read_text().split()[1])
+        except OSError:
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def processor_secs(pid: int) -> float:
     """Return the processor time that a process and all its descendants have used, 0.0 where /proc does not say."""
     ticks = os.sysconf("SC_CLK_TCK")
+    stats = _stats()
+    return sum(stats[member][1] for member in _family(pid, stats) if member in stats) / ticks
+
+
+def _stats() -> dict[int, tuple[int, int]]:
+    """Return each process's parent and its processor time in ticks."""
     stats: dict[int, tuple[int, int]] = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -49,12 +80,18 @@ def processor_secs(pid: int) -> float:
             continue
         # After the name: state, parent; user and system time, own and of children that have ended. Source: proc(5).
         stats[int(entry.parent.name)] = (int(fields[1]), sum(int(value) for value in fields[11:15]))
+    return stats
+
+
+def _family(pid: int, stats: dict[int, tuple[int, int]] | None = None) -> set[int]:
+    """Return a process and all its descendants."""
+    stats = _stats() if stats is None else stats
     family, grew = {pid}, True
     while grew:
         more = {child for child, (parent, _) in stats.items() if parent in family} - family
         family |= more
         grew = bool(more)
-    return sum(stats[member][1] for member in family if member in stats) / ticks
+    return family
 
 
 def describe(folder: Path) -> list[str]:

@@ -16,8 +16,10 @@ machine decides those. Every peer has `TCP_NODELAY=1`, without which dcmtk and O
 some 40 ms a message and any comparison with them is worthless.
 
 What is compared is not the same work. `storescp` writes a file and never syncs it; Orthanc syncs the file and keeps an
-index in SQLite; the bridge syncs the file and its row, finds the order, decides whose image it is and queues what follows
-before it answers. The sender of images is dcmtk's `storescu`, whose own limit is part of every number.
+index in SQLite; the bridge takes a digest, reads the header, syncs the file and its row, decides whose image it is and
+queues what follows before it answers. The sender of images is dcmtk's `storescu`, whose own limit is part of every number.
+`storescp +B -pdu 131072` is the same program at its best. In memory means a tmpfs, where a sync costs nothing: there the
+path through the program is compared, on disk the promise that what was answered is kept.
 
 Worklists are asked over one open association by a client of a few lines, so that the server is what is timed; a rate is one
 over the median wait. `wlmscpfs` and Orthanc read their lists from files; the bridge from its database, where the list was

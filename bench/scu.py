@@ -65,14 +65,14 @@ def identifier(asked: Keys) -> bytes:
 
 
 class Association:
-    """One open association with *server* for the worklist. Raises: RuntimeError, if it is not had."""
+    """One open association with *server*, for the worklist unless told. Raises: RuntimeError, if it is not had."""
 
-    def __init__(self, server: Server, calling: str) -> None:
+    def __init__(self, server: Server, calling: str, sop_class_uid: str = WORKLIST) -> None:
         self._socket = socket.create_connection((HOST, server.port), _ANSWER_SECS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = self._socket.makefile("rb", 256 << 10)
         self._message_id = 0
-        self._socket.sendall(_request(server.ae_title, calling))
+        self._socket.sendall(_request(server.ae_title, calling, sop_class_uid))
         kind, _ = self._pdu()
         if kind != 2:
             raise RuntimeError(f"{server.name} refused the association")
@@ -136,8 +136,8 @@ class Association:
         return kind, self._read.read(length)
 
 
-def _request(called: str, calling: str) -> bytes:
-    context = struct.pack(">BBBB", _CONTEXT_ID, 0, 0, 0) + _item(0x30, WORKLIST.encode())
+def _request(called: str, calling: str, sop_class_uid: str) -> bytes:
+    context = struct.pack(">BBBB", _CONTEXT_ID, 0, 0, 0) + _item(0x30, sop_class_uid.encode())
     context += _item(0x40, _IMPLICIT.encode())
     user = _item(0x51, struct.pack(">L", _PDU_BYTES)) + _item(0x52, b"2.25.1")
     body = struct.pack(">HH", 1, 0) + called.encode().ljust(16) + calling.encode().ljust(16) + bytes(32)

