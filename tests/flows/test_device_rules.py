@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
+from bridge.domain.accounts import Role
 from bridge.domain.leads import exam_local
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict
@@ -19,6 +20,7 @@ from bridge.store.tables import audit_rows
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, image, order, spooled, study_uid
 from tests.conftest import ROOT
+from tests.fakes.console import Console
 from tests.flows.asking import say
 
 MakeHouse = Callable[..., House]
@@ -194,3 +196,28 @@ def test_a_clock_that_goes_ahead_moves_the_window_and_never_the_date(
     told = exam_local(header)
     assert told is not None
     assert told.strftime("%Y%m%d") < header.study_date == careless("B1").StudyDate
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_desk_reads_a_case_again_and_shows_what_came_beside_what_is_read(
+    make_house: MakeHouse, tmp_path: Path, rules: Path
+) -> None:
+    (rules / "repairs" / "cellar.toml").unlink()
+    house = house_with(make_house, tmp_path, rules)
+    stranger = careless("B1")
+    stranger.PatientName = "NOBODY, HERE"
+    house.instances.receive(spooled(house, stranger, "CT1"))
+    (rules / "repairs" / "cellar.toml").write_text(RULES, "utf-8")
+    assert house.live_mappings.look()
+    console = Console(house)
+    browser, study = console.browser(Role.INTAKE), study_of(house, "B1")
+    page = f"/mismatches/study/{study.key}"
+    assert "NOBODY^HERE" not in browser.get(page).get_data(as_text=True)
+    form = {"csrf_token": console.form_token(browser, page), "action": "read_again", "reason": ""}
+    assert browser.post(page, data=form).headers["Location"] == page
+    assert "came as “NOBODY, HERE”, read as “NOBODY^HERE”" in browser.get(page).get_data(as_text=True)
+    api = console.machine(Role.INTAKE)
+    said = api.get(f"/api/studies/{study.study_instance_uid}").json["repairs"]
+    assert {"keyword": "PatientName", "received": "NOBODY, HERE", "read": "NOBODY^HERE", "rule": "cellar.names"} in said
+    again = {"action": "read_again", "reason": "the device has a rule now"}
+    assert api.post(f"/api/studies/{study.study_instance_uid}/decision", json=again).status_code == 200
