@@ -60,8 +60,19 @@ def _native(received: Received, shape: Shape, frame: int) -> Samples:
 def _whole(received: Received, shape: Shape, frame: int, dtype: np.dtype[Any]) -> Samples:
     count = shape.pixels * shape.samples
     length = count * dtype.itemsize
-    raw = received.native_bytes((frame - 1) * length, length)
+    start = (frame - 1) * length
+    if dtype.itemsize == 1 and received.transfer_syntax_uid == EXPLICIT_BIG and received.pixels_vr == "OW":
+        return _bytes_of_words(received, start, length)
+    raw = received.native_bytes(start, length)
     return np.frombuffer(raw, dtype=dtype).astype(dtype.newbyteorder("="))
+
+
+def _bytes_of_words(received: Received, start: int, length: int) -> Samples:
+    """Return bytes that were written as big endian words, two to each. Source: PS3.5 7.3, D.2."""
+    first = start - start % 2
+    raw = received.native_bytes(first, (start + length + 1 - first) // 2 * 2)
+    turned = np.frombuffer(raw, dtype=">u2").astype("<u2").view(np.uint8)
+    return turned[start - first :][:length]
 
 
 def _bits(received: Received, shape: Shape, frame: int) -> Samples:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import mmap
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydicom import config, dcmread, encaps
 from pydicom.dataset import Dataset
@@ -33,6 +34,7 @@ class Received:
     pixels_tag: int
     pixels_at: int
     pixels_length: int
+    pixels_vr: str = "OW"
     extended: tuple[bytes, bytes] | None = None
 
     @property
@@ -92,12 +94,23 @@ def open_received(data: bytes | mmap.mmap) -> Received:
         place, extended = _pixels(dataset)
     except BridgeError as fault:
         raise reasons.damaged_header() from fault
-    header = _header(dataset, place[1])
-    return Received(header, dataset.data, meta.transfer_syntax_uid, place[0], place[2], place[3], extended)
+    header = _header(dataset, place.at)
+    where = (place.tag, place.value_at, place.length, place.vr)
+    return Received(header, dataset.data, meta.transfer_syntax_uid, *where, extended)
 
 
-def _pixels(dataset: DataSetBytes) -> tuple[tuple[int, int, int, int], tuple[bytes, bytes] | None]:
-    """Return (tag, offset of the element, offset of its value, length) of the pixels, and the extended offset table."""
+class _Place(NamedTuple):
+    """Where the pixels are: offsets of their element and its value. tag: 0 if there are none, all is header then."""
+
+    tag: int
+    at: int
+    value_at: int
+    length: int
+    vr: str
+
+
+def _pixels(dataset: DataSetBytes) -> tuple[_Place, tuple[bytes, bytes] | None]:
+    """Return where the pixels are, and the extended offset table."""
     tables: dict[int, bytes] = {}
     walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax, wanted=_PIXELS)
     for element in walk:
@@ -109,8 +122,8 @@ def _pixels(dataset: DataSetBytes) -> tuple[tuple[int, int, int, int], tuple[byt
             both = len(tables) == 2
             extended = (tables[_EXTENDED_OFFSETS], tables[_EXTENDED_LENGTHS]) if both else None
             length = UNDEFINED if element.event is Event.SEQUENCE else element.length
-            return (element.tag, element.at, element.value_at, length), extended
-    return (0, dataset.end, dataset.end, 0), None
+            return _Place(element.tag, element.at, element.value_at, length, element.vr), extended
+    return _Place(0, dataset.end, dataset.end, 0, ""), None
 
 
 def _header(dataset: DataSetBytes, end: int) -> Dataset:
