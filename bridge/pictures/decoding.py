@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+# isort: off
+# Before gdcm, whose wheel brings a zlib of its own: loaded the other way round, the first PNG written frees what it does
+# not own (python-gdcm 3.2 beside Pillow 13).
+from PIL import Image as _pillow_first  # noqa: F401
+
+# isort: on
 import gdcm
 import numpy as np
 from numpy.typing import NDArray

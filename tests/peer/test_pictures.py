@@ -10,7 +10,6 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-import gdcm
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -56,6 +55,13 @@ TWINS = (
     ("pydicom-data/emri_small.dcm", "pydicom-data/emri_small_jpeg_2k_lossless.dcm"),
     ("pydicom/rtdose.dcm", "pydicom/rtdose_expb.dcm"),
 )
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[DecoderPool]:
+    made = DecoderPool(1)
+    yield made
+    made.close()
 
 
 def objects(corpus: Path) -> list[Path]:
@@ -106,11 +112,11 @@ def difference(mine: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> tuple[floa
     return float(apart.mean()), float(np.percentile(apart, 99))
 
 
-def test_every_real_file_has_a_picture_or_says_why_not(corpus: Path) -> None:
+def test_every_real_file_has_a_picture_or_says_why_not(corpus: Path, pool: DecoderPool) -> None:
     found, drawn_files = {}, 0
     for path in objects(corpus):
         try:
-            drawn_files += draw(path.read_bytes(), Wish(width=64, height=64), MAX_PIXELS).width > 0
+            drawn_files += pool.draw(path, Wish(width=64, height=64)).width > 0
         except Unsupported as fault:
             if fault.code != "no_pixels":
                 found[named(path, corpus)] = fault.code
@@ -118,7 +124,7 @@ def test_every_real_file_has_a_picture_or_says_why_not(corpus: Path) -> None:
     assert drawn_files > 120
 
 
-def test_real_files_look_as_dcmtk_draws_them(corpus: Path, tmp_path: Path) -> None:
+def test_real_files_look_as_dcmtk_draws_them(corpus: Path, pool: DecoderPool, tmp_path: Path) -> None:
     seen: Counter[tuple[str, ...]] = Counter()
     apart = []
     for path in objects(corpus):
@@ -126,7 +132,7 @@ def test_real_files_look_as_dcmtk_draws_them(corpus: Path, tmp_path: Path) -> No
         if name.startswith(ALIKE) or name.endswith(tuple(NOT_SQUARE | ANOTHER_READING)):
             continue
         try:
-            own = draw(path.read_bytes(), Wish(), MAX_PIXELS)
+            own = pool.draw(path, Wish())
         except BridgeError:
             continue
         kind = kind_of(path)
@@ -134,7 +140,7 @@ def test_real_files_look_as_dcmtk_draws_them(corpus: Path, tmp_path: Path) -> No
             continue
         seen[kind] += 1
         window = Window(own.window.center, own.window.width) if own.window is not None else None
-        mine = draw(path.read_bytes(), Wish(window=window), MAX_PIXELS)
+        mine = pool.draw(path, Wish(window=window))
         mean, most = difference(shades(mine), by_dcmtk(path, mine, window, tmp_path / "theirs.pnm"))
         if mean > 1 or most > 3:
             apart.append(f"{name}: {mean:.1f}, {most:.0f}")
@@ -143,8 +149,8 @@ def test_real_files_look_as_dcmtk_draws_them(corpus: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("plain", "packed"), TWINS)
-def test_what_was_packed_without_loss_looks_as_it_did(corpus: Path, plain: str, packed: str) -> None:
-    pictures = [draw((corpus / "dicom" / one).read_bytes(), Wish(), MAX_PIXELS) for one in (plain, packed)]
+def test_what_was_packed_without_loss_looks_as_it_did(corpus: Path, pool: DecoderPool, plain: str, packed: str) -> None:
+    pictures = [pool.draw(corpus / "dicom" / one, Wish()) for one in (plain, packed)]
     assert shades(pictures[0]).tolist() == shades(pictures[1]).tolist()
 
 
@@ -219,9 +225,11 @@ def test_our_own_packed_with_loss_look_nearly_the_same(
     assert most < 24
 
 
-@pytest.mark.parametrize("syntax", [gdcm.TransferSyntax.JPEG2000Lossless, gdcm.TransferSyntax.JPEG2000])
+@pytest.mark.parametrize("syntax", ["JPEG2000Lossless", "JPEG2000"])
 @pytest.mark.parametrize("what", ["8 bits", "16 bits", "signed", "colour"])
-def test_our_own_as_jpeg_2000_look_the_same(syntax: int, what: str, tmp_path: Path) -> None:
+def test_our_own_as_jpeg_2000_look_the_same(syntax: str, what: str, tmp_path: Path) -> None:
+    import gdcm  # after Pillow: see bridge/pictures/decoding.py
+
     made = {
         "8 bits": lambda: grey(8),
         "16 bits": lambda: grey(16),
@@ -233,7 +241,7 @@ def test_our_own_as_jpeg_2000_look_the_same(syntax: int, what: str, tmp_path: Pa
     reader.SetFileName(str(tmp_path / "plain.dcm"))
     assert reader.Read()
     change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
     change.SetInput(reader.GetImage())
     assert change.Change()
     writer = gdcm.ImageWriter()
@@ -243,16 +251,9 @@ def test_our_own_as_jpeg_2000_look_the_same(syntax: int, what: str, tmp_path: Pa
     assert writer.Write()
     own = shades(draw((tmp_path / "packed.dcm").read_bytes(), Wish(), MAX_PIXELS))
     mean, most = difference(own, shades(drawn(made)))
-    is_lossless = syntax == gdcm.TransferSyntax.JPEG2000Lossless
+    is_lossless = syntax == "JPEG2000Lossless"
     assert mean <= (0 if is_lossless else 2)
     assert most <= (0 if is_lossless else 12)
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[DecoderPool]:
-    made = DecoderPool(1)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize(

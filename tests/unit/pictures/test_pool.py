@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -173,3 +175,12 @@ def test_a_torn_thumbnail_is_drawn_again(pool: DecoderPool, object_file: Path, t
     [kept] = [one for one in (tmp_path / "kept").rglob("*") if one.is_file()]
     kept.write_bytes(kept.read_bytes()[:7])
     assert pictures.draw(BLOB, wish) == first
+
+
+def test_the_libraries_of_a_decoder_bear_each_other_in_the_order_they_are_loaded_in() -> None:
+    program = (
+        "import bridge.pictures.decoding, io; from PIL import Image; "
+        "[Image.new('L', (64, 64)).save(io.BytesIO(), 'PNG') for _ in range(20)]"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
