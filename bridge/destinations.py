@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -9,11 +10,14 @@ from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.order_notice import Route
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
+from bridge.outbox.claim import Lane
+from bridge.outbox.enqueue import ARCHIVE
 from bridge.outbox.publisher import Publisher
-from bridge.publishers.archive_store import ArchiveStorePublisher
+from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
 from bridge.publishers.commitment_report import CommitmentReportPublisher
 from bridge.publishers.commitment_request import CommitmentPublisher
+from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.forwarding import Ways
@@ -22,6 +26,8 @@ from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
+from bridge.publishers.stow_client import StowClient
+from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
 from bridge.targets import archive_target, asks_commitment, commits, mllp_target
@@ -34,8 +40,6 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     ehrs = {server.name: _ehr(server, house) for server in settings.fhir.servers}
     chart = {s.name: ehrs[s.name] for s in settings.fhir.servers if "ImagingStudy" in s.publish}
     claims = {s.name: ehrs[s.name] for s in settings.fhir.servers if "Claim" in s.publish}
-    places = {one.ae_title: one for one in settings.dicom.peers if one.ae_title in house.places.known}
-    archives = {title: archive_target(settings, peer) for title, peer in places.items()}
     asked = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if commits(one)}
     must_commit = {one.ae_title for one in settings.dicom.peers if one.commitment}
     reported_to = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if asks_commitment(one)}
@@ -46,7 +50,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
-        ArchiveStorePublisher(archives, settings.dicom.ae_title, house.blobs, _ways(house), asked),
+        *_study_senders(house, asked),
         CommitmentPublisher(asked, settings.dicom.ae_title, house.clock, must_commit),
         CommitmentReportPublisher(reported_to, settings.dicom.ae_title),
         OrderStatusPublisher(told, quiet),
@@ -54,11 +58,36 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     ]
 
 
-def _ways(house: House) -> Ways:
-    limits = {one.ae_title: one.sends for one in house.settings.dicom.peers}
-    quiet = timedelta(seconds=house.settings.publish.forward_quiet_secs)
-    hours = {name: read_hours(sends.between) for name, sends in limits.items() if sends.between}
-    return Ways(house.routes, quiet, hours)
+def at_once(house: House) -> dict[Lane, int]:
+    """Return how many studies may be on their way to each place at one time."""
+    return {(ARCHIVE, name): sends.associations for name, sends in _limits(house).items()}
+
+
+def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[Any, Any]]:
+    settings, limits = house.settings, _limits(house)
+    ways = Ways(
+        house.routes,
+        timedelta(seconds=settings.publish.forward_quiet_secs),
+        {name: read_hours(sends.between) for name, sends in limits.items() if sends.between},
+    )
+    pace = {name: sends.mb_per_second * 1e6 for name, sends in limits.items() if sends.mb_per_second}
+    targets = {
+        one.ae_title: archive_target(settings, one)
+        for one in settings.dicom.peers
+        if one.ae_title in house.places.known
+    }
+    timeouts = {title: Timeouts(answer=limits[title].answer_secs) for title in targets}
+    servers = {one.name: StowClient(one, house.clock) for one in settings.dicomweb.servers}
+    ours = settings.dicom.ae_title
+    return [
+        ArchiveStorePublisher(targets, ours, house.blobs, ways, committing, bytes_per_second=pace, timeouts=timeouts),
+        ArchiveStowPublisher(servers, house.blobs, ways, pace),
+    ]
+
+
+def _limits(house: House) -> dict[str, SendSection]:
+    peers = {one.ae_title: one.sends for one in house.settings.dicom.peers}
+    return peers | {one.name: one.sends for one in house.settings.dicomweb.servers}
 
 
 def order_poll(house: House) -> OrderPoll:

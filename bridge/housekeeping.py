@@ -14,6 +14,7 @@ from bridge.flows.keep_house import forget_finished_steps, sweep_spool, take_lea
 from bridge.flows.manage_users import forget_ended_sessions
 from bridge.flows.note_queries import trim_queries
 from bridge.flows.remove_archived import remove_archived
+from bridge.flows.route_studies import RouteFollower
 from bridge.flows.sweep_objects import sweep_objects
 from bridge.shelf import removal_rule
 from bridge.wiring import House
@@ -35,6 +36,7 @@ class Housekeeping:
     def __init__(self, house: House) -> None:
         self._house = house
         self._leads = False
+        self._routes = RouteFollower(house.store, house.clock, house.destinations, house.routes)
         self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         self._scheduler.add_job(self._take_lead, "interval", seconds=_TICK_SECS, next_run_time=house.clock.now())
         self._scheduler.add_job(self._follow_routes, "interval", seconds=_ROUTES_SECS, next_run_time=house.clock.now())
@@ -61,7 +63,7 @@ class Housekeeping:
     def _follow_routes(self) -> None:
         """Every worker does: what is queued twice is queued once."""
         try:
-            if looked_at := self._house.route_follower.follow():
+            if looked_at := self._routes.follow():
                 _log.info("routes_followed", studies=looked_at)
         except BridgeError as fault:
             _log.warning("routes_not_followed", code=fault.code)

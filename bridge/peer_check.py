@@ -13,6 +13,7 @@ from bridge.publishers import dicom_client
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpLink
+from bridge.publishers.stow_client import StowClient
 from bridge.sections import Hl7Destination
 from bridge.targets import archive_target, mllp_target
 from bridge.wiring import House
@@ -49,6 +50,8 @@ def check_peers(house: House) -> list[dict[str, Any]]:
                 partial(_fhir_version, client),
             )
         )
+    for archive in house.settings.dicomweb.servers:
+        rows.append(_call(archive.name, "dicomweb", archive.base_url, StowClient(archive, house.clock).probe))
     return rows + [_destination(one) for one in house.settings.hl7.destinations]
 
 

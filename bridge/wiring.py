@@ -38,7 +38,7 @@ from bridge.flows.find_workitem import Ground as WorkitemGround
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.import_orders import ListQueue, OrderLists
 from bridge.flows.link_exam import ExamLinks
-from bridge.flows.live_routes import LiveRoutes, Places
+from bridge.flows.live_routes import LiveRoutes, Places, places_of
 from bridge.flows.message_queue import MessageQueue
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_journal import JournalReader
@@ -48,7 +48,7 @@ from bridge.flows.receive_message import MessageReceiver
 from bridge.flows.record_performed_step import PerformedStepRecorder
 from bridge.flows.reload_mappings import LiveMappings, MappingWatch
 from bridge.flows.replay_messages import ReplayQueue
-from bridge.flows.route_studies import HandSender, RouteFollower
+from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.device_presets import load_presets
@@ -63,7 +63,6 @@ from bridge.settings import Peer, Settings
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 
-_TAKES_STUDIES = frozenset({"viewer", "referrer"})
 ROLES = ("hl7", "dicom", "web", "worker")
 # Of its 108 bytes in Linux and 104 elsewhere.
 _LONGEST_SOCKET_NAME = 100
@@ -168,13 +167,7 @@ class House:
     @cached_property
     def places(self) -> Places:
         """Where studies can be sent."""
-        peers = self.settings.dicom.peers
-        return Places(
-            tuple(one.ae_title for one in peers if "archive" in one.roles),
-            tuple(
-                one.ae_title for one in peers if "archive" not in one.roles and _TAKES_STUDIES.intersection(one.roles)
-            ),
-        )
+        return places_of(self.settings)
 
     @cached_property
     def routes(self) -> LiveRoutes:
@@ -184,10 +177,6 @@ class House:
     @cached_property
     def hand_sender(self) -> HandSender:
         return HandSender(self.store, self.clock, self.places)
-
-    @cached_property
-    def route_follower(self) -> RouteFollower:
-        return RouteFollower(self.store, self.clock, self.destinations, self.routes)
 
     @cached_property
     def defaults(self) -> Defaults:

@@ -13,10 +13,12 @@ import structlog
 from bridge.domain.routing import Routes, Routing
 from bridge.errors import Misconfigured
 from bridge.mapping.routes import FILE_NAME, load_routes
+from bridge.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
 _LOOK_SECS = 2.0
+_TAKES_STUDIES = frozenset({"viewer", "referrer"})
 _Print = tuple[tuple[int, int] | None, ...]
 
 
@@ -30,6 +32,14 @@ class Places:
     @property
     def known(self) -> tuple[str, ...]:
         return (*self.archives, *self.others)
+
+
+def places_of(settings: Settings) -> Places:
+    """Return where *settings* let studies be sent."""
+    peers = settings.dicom.peers
+    archives = [one.ae_title for one in peers if "archive" in one.roles]
+    others = [one.ae_title for one in peers if "archive" not in one.roles and _TAKES_STUDIES.intersection(one.roles)]
+    return Places((*archives, *(one.name for one in settings.dicomweb.servers)), tuple(others))
 
 
 class LiveRoutes:

@@ -66,7 +66,19 @@ class Receipt:
 P = TypeVar("P", bound=Parcel)
 R = TypeVar("R", bound=Receipt)
 
-StillWanted = Callable[[], None]
+
+class StillWanted(Protocol):
+    """What a publisher asks and tells while it sends."""
+
+    def __call__(self) -> None:
+        """Raises: Unavailable, if the binding has changed since `prepare`, or the lease is lost."""
+
+    def note(self, write: Callable[[WriteTx, datetime], None], detail: str) -> None:
+        """
+        Record what already stands outside, in a transaction of its own: what a crash must not have sent again.
+
+        detail: how far it is, in one sentence without patient data. Raises: Unavailable, if the lease is lost.
+        """
 
 
 class Publisher(Protocol[P, R]):
@@ -90,8 +102,7 @@ class Publisher(Protocol[P, R]):
         """
         Send it; no transaction is open.
 
-        still_wanted: to be called just before each request that changes something outside; raises Unavailable if the
-        binding has changed since `prepare`, or the lease is lost.
+        still_wanted: to be called just before each request that changes something outside.
         """
 
     def settled(self, tx: WriteTx, parcel: P, receipt: R, at: datetime) -> None:

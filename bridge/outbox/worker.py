@@ -10,7 +10,7 @@ import random
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
@@ -24,6 +24,7 @@ from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.outbox import claim as claims
 from bridge.outbox import enqueue, retry, settle, strays
 from bridge.outbox.claim import Claimed, Lane
+from bridge.outbox.in_hand import InHand
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Publisher, Receipt
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import Delivery
@@ -41,7 +42,7 @@ class Worker:
     Sends what is due until it is stopped.
 
     publishers: one for each topic. owner: this process, unlike any other (node and process id). threads: how many
-    deliveries may be under way to one destination. lease_secs: how long a dead worker's deliveries stay untouched.
+    deliveries may be under way to one destination; at_once: to some of them otherwise. lease_secs: how long a dead worker's deliveries stay untouched.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Worker:
         *,
         owner: str,
         threads: int = 2,
+        at_once: Mapping[Lane, int] | None = None,
         lease_secs: float = _LEASE_SECS,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -61,7 +63,7 @@ class Worker:
             (one.topic, destination): one for one in publishers for destination in one.destinations
         }
         self._owner = owner
-        self._threads = threads
+        self._threads = dict.fromkeys(self._publishers, threads) | dict(at_once or {})
         self._lease = timedelta(seconds=lease_secs)
         self._jitter = jitter
         self._wake = threading.Condition()
@@ -81,7 +83,8 @@ class Worker:
         with self._store.write() as tx:
             strays.settle(tx, set(self._publishers), self._clock.now())
         self._pools = {
-            lane: ThreadPoolExecutor(self._threads, thread_name_prefix=f"outbox-{lane[0]}") for lane in self._publishers
+            lane: ThreadPoolExecutor(self._threads[lane], thread_name_prefix=f"outbox-{lane[0]}")
+            for lane in self._publishers
         }
         for loop in (self._look_loop, self._heartbeat_loop):
             thread = threading.Thread(target=loop, name=f"outbox{loop.__name__}", daemon=True)
@@ -153,7 +156,7 @@ class Worker:
     def _hand_out_one(self) -> bool:
         with self._hand_lock:
             busy = [lane for lane, _ in self._in_hand.values()]
-        free = {lane for lane in self._publishers if busy.count(lane) < self._threads}
+        free = {lane for lane in self._publishers if busy.count(lane) < self._threads[lane]}
         found = self._claim_any(free) if free else None
         if found is None:
             return False
@@ -193,21 +196,11 @@ class Worker:
             if not isinstance(prepared, Parcel):
                 self._settle(claimed, partial(self._put_back, claimed, prepared))
                 return
-            receipt = publisher.send(prepared, partial(self._check_still_wanted, claimed, prepared))
+            receipt = publisher.send(prepared, InHand(self._store, self._clock, claimed, prepared))
         except Exception as fault:  # noqa: BLE001 - what a fault means is decided by outbox.retry, a bug's too
             self._settle(claimed, partial(self._note_failure, publisher, claimed, fault))
             return
         self._settle(claimed, partial(self._note_sent, publisher, claimed, prepared, receipt))
-
-    def _check_still_wanted(self, claimed: Claimed, parcel: Parcel) -> None:
-        with self._store.read() as tx:
-            if not claims.is_ours(tx, claimed):
-                raise Unavailable("another worker took the delivery over", code=settle.LEASE_LOST)
-            if parcel.study_key is None:
-                return
-            now = tx.execute(studies.select().where(studies.c.key == parcel.study_key)).one().binding_version
-        if now != parcel.binding_version:
-            raise Unavailable("the binding changed while it was being sent", code=BINDING_CHANGED)
 
     def _put_back(self, claimed: Claimed, prepared: NotYet | Hold | Nothing, tx: WriteTx) -> None:
         now = self._clock.now()

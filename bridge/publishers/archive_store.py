@@ -1,11 +1,14 @@
-"""A bound study's objects go to the archives, each with the binding's identity, once for each binding.
+"""A bound study's objects go where its routes say, each with the binding's identity, once for each change of that.
 
-What an archive took is noted object by object, also when the association broke on the way: the rest is what is owed.
+What a place took is noted object by object while it is sent, also when the association breaks on the way: the rest is
+what is owed. Archives and viewers are stored to over DICOM, DICOMweb archives by STOW-RS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,19 +18,26 @@ from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsuppor
 from bridge.leaving.objects import LeavingObject
 from bridge.outbox import commitments, enqueue
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
-from bridge.publishers.dicom_client import StoreResult, Target, store_files
+from bridge.publishers.dicom_client import NOT_ACCEPTED, StoreResult, Target, Timeouts, store_files
 from bridge.publishers.forwarding import Owed, Ways, owed_now
+from bridge.publishers.stow_client import StowClient
 from bridge.store import events, publications
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
 
+# What a crash may send a second time: no more than a place takes in so long.
+_NOTE_SECS = 2.0
+_LONGEST_REST_SECS = 0.5
+_PRIORITIES = {-1: 2, 0: 0, 1: 1}
+
 
 @dataclass(frozen=True, slots=True)
 class ArchiveParcel(Parcel):
-    """What an archive is owed of a study, and what lies over each object."""
+    """What a place is owed of a study, and what lies over each object. later: when more of it may go. rank: how urgently."""
 
+    study_instance_uid: str
     instances: tuple[Instance, ...]
     overlay: Overlay
     later: datetime | None = None
@@ -36,37 +46,41 @@ class ArchiveParcel(Parcel):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReceipt(Receipt):
-    """The objects that the archive took: instance key and status."""
+    """The objects that the place took and that are not noted yet: instance key and status. stored: how many in all."""
 
     taken: tuple[tuple[int, str], ...]
+    stored: int = 0
 
 
-class ArchiveStorePublisher:
+class StudySender(ABC):
     """
-    Stores to every peer with the role archive, by its AE title.
+    Sends studies to some places, whichever way; a subclass knows the way.
 
-    calling_ae_title: ours. committing: those that are asked whether they keep what they took.
+    bytes_per_second: how fast a place is sent to at most, 0 for as fast as it takes. committing: those that
+    are asked whether they keep what they took.
     """
 
     topic = enqueue.ARCHIVE
 
     def __init__(
         self,
-        targets: Mapping[str, Target],
-        calling_ae_title: str,
         blobs: Blobs,
-        ways: Ways | None = None,
+        ways: Ways | None,
+        bytes_per_second: Mapping[str, float] | None,
         committing: Collection[str] = (),
     ) -> None:
-        self._targets = dict(targets)
-        self._calling_ae_title = calling_ae_title
         self._blobs = blobs
         self._ways = ways or Ways()
+        self._bytes_per_second = dict(bytes_per_second or {})
         self._committing = frozenset(committing)
 
     @property
-    def destinations(self) -> tuple[str, ...]:
-        return tuple(self._targets)
+    @abstractmethod
+    def destinations(self) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def transmit(self, parcel: ArchiveParcel, objects: Sequence[LeavingObject], watch: Watch) -> None:
+        """Send *objects*, telling *watch* each result, until it has had enough. Raises: Unavailable, Refused."""
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> ArchiveParcel | NotYet | Hold | Nothing:
         """Collect what the place has not got with the present binding, as far as the routes send it there by now."""
@@ -75,33 +89,40 @@ class ArchiveStorePublisher:
             return owed
         study = owed.contents.study
         return ArchiveParcel(
-            delivery, study.key, study.binding_version, owed.instances, owed.overlay, owed.later, owed.rank
+            delivery,
+            study.key,
+            study.binding_version,
+            study.study_instance_uid,
+            owed.instances,
+            owed.overlay,
+            owed.later,
+            owed.rank,
         )
 
     def send(self, parcel: ArchiveParcel, still_wanted: StillWanted) -> ArchiveReceipt:
         """Send what is owed; an answer for each object is an answer, also when some are refused."""
         still_wanted()
-        watch = _Watch(still_wanted)
+        watch = Watch(parcel, still_wanted, self._bytes_per_second.get(parcel.delivery.destination, 0))
         objects = [LeavingObject(self._blobs, one, parcel.overlay) for one in parcel.instances]
-        target = self._targets[parcel.delivery.destination]
-        results = store_files(target, self._calling_ae_title, objects, on_result=watch)
-        receipt = _receipt(parcel, results, watch.held)
+        try:
+            self.transmit(parcel, objects, watch)
+        except BridgeError as fault:
+            if not watch.results:
+                raise
+            watch.fault = watch.fault or fault
+        receipt = _receipt(parcel, watch)
         return receipt if watch.fault is None else replace(receipt, fault=watch.fault)
 
     def settled(self, tx: WriteTx, parcel: ArchiveParcel, receipt: ArchiveReceipt, at: datetime) -> None:
         """Note what the archive has, and tell the timeline once all of it is there."""
-        study_key = parcel.study_key
-        if study_key is None:
-            raise AssertionError("an archive parcel is about a study")
-        taken = [(key, status, at) for key, status in receipt.taken]
+        _put(tx, parcel, receipt.taken, at)
         if parcel.later is not None:
             enqueue.look_again(tx, parcel.delivery, at, parcel.later)
-        publications.put_forwards(tx, study_key, parcel.delivery.destination, parcel.binding_version, taken)
-        if taken and parcel.delivery.destination in self._committing:
-            commitments.ask(tx, parcel.delivery.destination, study_key, at)
+        if receipt.stored and parcel.delivery.destination in self._committing:
+            commitments.ask(tx, parcel.delivery.destination, _study_of(parcel), at)
         if receipt.fault is None and not receipt.held:
             self._tell(tx, parcel.delivery, receipt.detail, at)
-        elif taken and receipt.fault is not None and receipt.fault.code == BINDING_CHANGED:
+        elif receipt.stored and receipt.fault is not None and receipt.fault.code == BINDING_CHANGED:
             self._tell(tx, parcel.delivery, f"{receipt.detail} before the study's patient came in question", at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
@@ -117,37 +138,164 @@ class ArchiveStorePublisher:
         )
 
 
-class _Watch:
+class ArchiveStorePublisher(StudySender):
     """
-    Told each result; ends the transfer as soon as the study is not to be sent any more.
+    Stores to archives, viewers and referrers over DICOM, by their AE titles.
 
-    held: why its corrections cannot be made, "" if they can.
+    calling_ae_title: ours. timeouts: of those that are not as patient as all.
     """
 
-    def __init__(self, still_wanted: Callable[[], None]) -> None:
-        self._still_wanted = still_wanted
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        calling_ae_title: str,
+        blobs: Blobs,
+        ways: Ways | None = None,
+        committing: Collection[str] = (),
+        *,
+        bytes_per_second: Mapping[str, float] | None = None,
+        timeouts: Mapping[str, Timeouts] | None = None,
+    ) -> None:
+        super().__init__(blobs, ways, bytes_per_second, committing)
+        self._targets = dict(targets)
+        self._calling_ae_title = calling_ae_title
+        self._timeouts = dict(timeouts or {})
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        return tuple(self._targets)
+
+    def transmit(self, parcel: ArchiveParcel, objects: Sequence[LeavingObject], watch: Watch) -> None:
+        """Send all of it in one association, more only where one has not contexts enough."""
+        place = parcel.delivery.destination
+        store_files(
+            self._targets[place],
+            self._calling_ae_title,
+            objects,
+            on_result=watch,
+            timeouts=self._timeouts.get(place),
+            priority=_PRIORITIES[parcel.rank],
+        )
+
+
+class ArchiveStowPublisher(StudySender):
+    """Stores to DICOMweb archives, by their names."""
+
+    def __init__(
+        self,
+        servers: Mapping[str, StowClient],
+        blobs: Blobs,
+        ways: Ways | None = None,
+        bytes_per_second: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(blobs, ways, bytes_per_second)
+        self._servers = dict(servers)
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        return tuple(self._servers)
+
+    def transmit(self, parcel: ArchiveParcel, objects: Sequence[LeavingObject], watch: Watch) -> None:
+        """Send it in as few requests as are sensible."""
+        server = self._servers[parcel.delivery.destination]
+        server.store(parcel.study_instance_uid, objects, watch.check, watch)
+
+
+class Watch:
+    """
+    Told each result: notes what was taken, keeps the pace, and ends the transfer once the study is not to be sent any more.
+
+    fault: why it ended.
+    """
+
+    def __init__(self, parcel: ArchiveParcel, still_wanted: StillWanted, bytes_per_second: float) -> None:
         self.fault: BridgeError | None = None
-        self.held = ""
+        self.results: list[StoreResult] = []
+        self.unnoted: list[tuple[int, str]] = []
+        self._parcel = parcel
+        self._still_wanted = still_wanted
+        self._bytes_per_second = bytes_per_second
+        self._instances = {one.sop_instance_uid: one for one in parcel.instances}
+        self._started = self._noted_at = time.monotonic()
+        self._bytes = 0
 
-    def __call__(self, result: StoreResult) -> bool:
-        if result.fault is not None:
-            self.held = f"the corrections cannot be made: {result.fault.detail}"
-            return False
+    @property
+    def stored(self) -> int:
+        return sum(1 for one in self.results if one.is_kept)
+
+    def check(self) -> None:
+        """Raises: Unavailable, if the study is not to be sent there any more."""
         try:
             self._still_wanted()
         except Unavailable as fault:
             self.fault = fault
+            raise
+
+    def __call__(self, result: StoreResult) -> bool:
+        instance = self._instances[result.sop_instance_uid]
+        self.results.append(result)
+        if result.is_kept:
+            self.unnoted.append((instance.key, f"{result.status or 0:04X}"))
+        if result.fault is None:
+            self._bytes += instance.size_bytes
+        try:
+            self.check()
+            if self.unnoted and time.monotonic() - self._noted_at >= _NOTE_SECS:
+                self._note()
+            self._rest()
+        except Unavailable as fault:
+            self.fault = fault
         return self.fault is None
 
+    def _note(self) -> None:
+        parcel, taken = self._parcel, tuple(self.unnoted)
 
-def _receipt(parcel: ArchiveParcel, results: Sequence[StoreResult], held: str) -> ArchiveReceipt:
-    keys = {one.sop_instance_uid: one.key for one in parcel.instances}
-    taken = tuple((keys[one.sop_instance_uid], f"{one.status or 0:04X}") for one in results if one.is_kept)
-    warned = sum(1 for _, status in taken if status != "0000")
-    detail = f"{len(taken)} of {len(parcel.instances)} objects stored" + (
+        def write(tx: WriteTx, at: datetime) -> None:
+            _put(tx, parcel, taken, at)
+
+        self._still_wanted.note(write, f"{self.stored} of {len(parcel.instances)} objects stored so far")
+        self.unnoted.clear()
+        self._noted_at = time.monotonic()
+
+    def _rest(self) -> None:
+        """Wait until what was sent is no more than the pace allows, asking now and then whether it is still wanted."""
+        if not self._bytes_per_second:
+            return
+        while (left := self._bytes / self._bytes_per_second - (time.monotonic() - self._started)) > 0:
+            time.sleep(min(left, _LONGEST_REST_SECS))
+            self.check()
+
+
+def _study_of(parcel: ArchiveParcel) -> int:
+    if parcel.study_key is None:
+        raise AssertionError("an archive parcel is about a study")
+    return parcel.study_key
+
+
+def _put(tx: WriteTx, parcel: ArchiveParcel, taken: Sequence[tuple[int, str]], at: datetime) -> None:
+    sent = [(key, status, at) for key, status in taken]
+    publications.put_forwards(tx, _study_of(parcel), parcel.delivery.destination, parcel.binding_version, sent)
+
+
+def _receipt(parcel: ArchiveParcel, watch: Watch) -> ArchiveReceipt:
+    warned = sum(1 for one in watch.results if one.is_kept and one.status)
+    detail = f"{watch.stored} of {len(parcel.instances)} objects stored" + (
         f", {warned} with a warning" if warned else ""
     )
-    return ArchiveReceipt(detail, taken, fault=_fault_of(results, detail), held=held)
+    held = _held_of(watch.results)
+    return ArchiveReceipt(detail, tuple(watch.unnoted), watch.stored, fault=_fault_of(watch.results, detail), held=held)
+
+
+def _held_of(results: Sequence[StoreResult]) -> str:
+    """Return why some objects wait for a person, "" if none does."""
+    faults = [one.fault for one in results if one.fault is not None]
+    if not faults:
+        return ""
+    spoilt = [one for one in faults if one.code != NOT_ACCEPTED]
+    if spoilt:
+        return f"the corrections cannot be made: {spoilt[0].detail}"
+    reasons = sorted({one.detail for one in faults})
+    return f"{len(faults)} objects not sent: {'; '.join(reasons[:3])}"
 
 
 def _fault_of(results: Sequence[StoreResult], detail: str) -> BridgeError | None:

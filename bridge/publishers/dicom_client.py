@@ -16,6 +16,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import UID
 
 from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.commands import IS_LAST, Command, encode_command, message, p_data_header
@@ -35,11 +36,12 @@ from bridge.domain.study import Outgoing
 from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
 from bridge.publishers.dicom_connection import Accepted, Proposal, Requestor, Target, Timeouts
 
-__all__ = ["StoreResult", "Target", "Timeouts", "echo", "find_worklist", "store_files"]
+__all__ = ["NOT_ACCEPTED", "StoreResult", "Target", "Timeouts", "echo", "find_worklist", "store_files"]
 
 _VERIFICATION: Final = "1.2.840.10008.1.1"
 _MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 _MOST_CONTEXTS: Final = 128
+NOT_ACCEPTED: Final = "not_accepted"
 _MOST_ANSWERS: Final = 10_000
 _JOINED_BYTES: Final = 60 << 10
 _CHARACTER_SET: Final = "ISO_IR 192"
@@ -75,8 +77,8 @@ class StoreResult:
     """
     What became of one object.
 
-    status: as answered, None if no answer came; that one may or may not be kept there. fault: why it could not be made
-    ready to leave, and was not sent.
+    status: as answered, None if no answer came; that one may or may not be kept there. fault: why it was not sent: it
+    could not be made ready to leave, or the other side takes no such thing (code `NOT_ACCEPTED`).
     """
 
     sop_instance_uid: str
@@ -98,13 +100,14 @@ def store_files(
     on_result: Callable[[StoreResult], bool] = lambda result: True,
     move_originator: tuple[str, int] | None = None,
     timeouts: Timeouts | None = None,
+    priority: int = 0,
 ) -> list[StoreResult]:
     """
     Send *files* and return one result for each, in order.
 
     One association, more only where they need over 128 contexts. Each is opened when its turn comes, and streamed.
-    on_result: told each result;
-    returning False ends the transfer. move_originator: AE title and message id of the C-MOVE behind it.
+    on_result: told each result; returning False ends the transfer. move_originator: AE title and message id of the
+    C-MOVE behind it. priority: 0 medium, 1 high, 2 low (PS3.7 9.3.1.1).
     Raises: Unavailable, if there is no association; when one is lost on the way, the rest has status None.
     """
     transfer = _Transfer(list(files), on_result)
@@ -112,7 +115,7 @@ def store_files(
         batch = _fitting(transfer.left)
         try:
             with Requestor(target, calling_ae_title, _proposals(batch), timeouts) as association:
-                transfer.run(batch, _Sender(association, move_originator))
+                transfer.run(batch, _Sender(association, move_originator, priority))
         except Unavailable as fault:
             if not transfer.has_begun:
                 raise
@@ -202,15 +205,16 @@ def find_worklist(
 class _Sender:
     """Sends objects over one open association."""
 
-    def __init__(self, association: Requestor, move_originator: tuple[str, int] | None) -> None:
+    def __init__(self, association: Requestor, move_originator: tuple[str, int] | None, priority: int) -> None:
         self._association = association
         self._move_originator = move_originator
+        self._priority = priority
 
     def store(self, found: Outgoing) -> StoreResult:
         """Send one object and wait for its answer. Raises: Unavailable, once the association is lost."""
         context = self._context_for(found)
         if context is None:
-            return StoreResult(found.sop_instance_uid, SOP_CLASS_NOT_SUPPORTED, "not accepted in this transfer syntax")
+            return _not_taken(found)
         message_id = self._association.next_message_id()
         command = self._command(found, message_id)
         try:
@@ -252,7 +256,7 @@ class _Sender:
             commands.AFFECTED_SOP_CLASS_UID: found.sop_class_uid,
             commands.COMMAND_FIELD: commands.C_STORE_RQ,
             commands.MESSAGE_ID: message_id,
-            commands.PRIORITY: 0,
+            commands.PRIORITY: self._priority,
             commands.COMMAND_DATA_SET_TYPE: commands.HAS_DATA_SET,
             commands.AFFECTED_SOP_INSTANCE_UID: found.sop_instance_uid,
         }
@@ -276,6 +280,14 @@ class _Sender:
                     outgoing = bytearray()
             if outgoing:
                 self._association.send(outgoing)
+
+
+def _not_taken(found: Outgoing) -> StoreResult:
+    """Return the result of an object for which the other side accepted no context: it was not sent."""
+    what = f"{UID(found.sop_class_uid).name} in {UID(found.transfer_syntax_uid).name}"
+    fault = Unsupported(f"the other side takes no {what}", code=NOT_ACCEPTED)
+    said = "not accepted in this transfer syntax"
+    return StoreResult(found.sop_instance_uid, SOP_CLASS_NOT_SUPPORTED, said, fault)
 
 
 def _fitting(files: list[Outgoing]) -> list[Outgoing]:

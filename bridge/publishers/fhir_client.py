@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
@@ -25,7 +24,7 @@ import orjson
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.outbox.retry import THROTTLED
-from bridge.publishers.http_answer import UNKNOWN_OUTCOME, Answer, Limits, exchange
+from bridge.publishers.http_answer import UNKNOWN_OUTCOME, Answer, Limits, exchange, retry_after
 from bridge.publishers.smart import authorization_for
 from bridge.settings import FhirServer
 
@@ -225,7 +224,7 @@ def _check(answer: Answer, method: str, clock: Clock) -> None:
         raise Conflict(f"the server answers {status}", code=VERSION_CONFLICT)
     if 300 <= status < 400:
         raise _unknown(f"the server answers {status}: redirects are not followed")
-    asked = _retry_after(answer, clock)
+    asked = retry_after(answer, clock)
     code = THROTTLED if status in (429, 503) and asked else f"http_{status}"
     raise Unavailable(f"the server answers {status}", code=code, retry_after_secs=asked)
 
@@ -245,19 +244,6 @@ def _issues(answer: Answer) -> str:
         if isinstance(code, str) and _SLUG.fullmatch(code):
             said.append(f"{code} at {place}" if place else code)
     return f": {'; '.join(said)}" if said else ""
-
-
-def _retry_after(answer: Answer, clock: Clock) -> float | None:
-    """Return Retry-After in seconds, given as such or as a date. Source: RFC 9110 10.2.3."""
-    value = answer.headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    if value.isdigit():
-        return float(value[:6])
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _has_id(resource: Json) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 import httpx2
 
+from bridge.clock import Clock
 from bridge.errors import Unavailable
 
 UNKNOWN_OUTCOME = "unknown_outcome"
@@ -47,6 +49,19 @@ def exchange(http: httpx2.Client, request: httpx2.Request, limits: Limits) -> An
     except httpx2.HTTPError as fault:
         raise Unavailable(f"no answer ({type(fault).__name__})", code=NO_ANSWER) from None
     return Answer(response.status_code, body, response.headers)
+
+
+def retry_after(answer: Answer, clock: Clock) -> float | None:
+    """Return Retry-After in seconds, given as such or as a date. Source: RFC 9110 10.2.3."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return float(value[:6])
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
 
 
 def _within(chunks: Iterator[bytes], limits: Limits) -> Iterator[bytes]:

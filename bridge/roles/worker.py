@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.destinations import order_poll, publishers
+from bridge.destinations import at_once, order_poll, publishers
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
@@ -16,7 +16,7 @@ class WorkerRole:
     """Deliveries, replays, exams that end without a word, and the periodic chores of whoever holds the lead."""
 
     def __init__(self, house: House) -> None:
-        self._worker = Worker(house.store, house.clock, publishers(house), owner=house.node)
+        self._worker = Worker(house.store, house.clock, publishers(house), owner=house.node, at_once=at_once(house))
         self._housekeeping = Housekeeping(house)
         self._replays = house.replays
         self._order_lists = house.order_lists

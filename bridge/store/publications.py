@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, case, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.domain.commitment import SENDS_MOST, CommitmentState
 from bridge.store.db import ReadTx, WriteTx
@@ -19,6 +21,24 @@ _OPEN_AGAIN = {
     "commitment_asks": 0,
     "commitment_at": None,
     "failure_reason": None,
+}
+
+
+def _put_forward(statement: Any) -> Any:
+    """Return what stores a forward, over what was known of the object there; *statement*: a dialect's INSERT."""
+    old, said = forwards.c, statement.excluded
+    same = old.binding_version == said.binding_version
+    values = {name: said[name] for name in ("binding_version", "status", "sent_at")}
+    failures = case((same, old.commitment_failures), else_=0)
+    return statement.on_conflict_do_update(
+        index_elements=["instance_key", "destination"],
+        set_=values | _OPEN_AGAIN | {"commitment_failures": failures},
+    )
+
+
+_PUT_FORWARD = {
+    "sqlite": _put_forward(sqlite_insert(forwards)),
+    "postgresql": _put_forward(postgresql_insert(forwards)),
 }
 
 
@@ -119,20 +139,19 @@ def put_forwards(
     tx: WriteTx, study_key: int, destination: str, binding_version: int, sent: Iterable[tuple[int, str, datetime]]
 ) -> None:
     """Note what an archive took: (instance key, status as four hexadecimal digits, when). Whether it keeps it is open."""
-    failed_so = case((forwards.c.binding_version == binding_version, forwards.c.commitment_failures), else_=0)
-    for instance_key, status, at in sent:
-        values = {"binding_version": binding_version, "status": status, "sent_at": at}
-        done = tx.execute(
-            update(forwards)
-            .where(forwards.c.instance_key == instance_key, forwards.c.destination == destination)
-            .values(**values, **_OPEN_AGAIN, commitment_failures=failed_so)
-        )
-        if not done.rowcount:
-            tx.execute(
-                insert(forwards).values(
-                    instance_key=instance_key, study_key=study_key, destination=destination, **values
-                )
-            )
+    rows = [
+        {
+            "instance_key": instance_key,
+            "study_key": study_key,
+            "destination": destination,
+            "binding_version": binding_version,
+            "status": status,
+            "sent_at": at,
+        }
+        for instance_key, status, at in sent
+    ]
+    if rows:
+        tx.execute(_PUT_FORWARD[tx.dialect.name], rows)
 
 
 @dataclass(frozen=True, slots=True)
