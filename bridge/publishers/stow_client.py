@@ -100,7 +100,10 @@ class StowClient:
 
     def _try(self, study_instance_uid: str, parts: _Parts, *, renew: bool) -> Answer:
         boundary = f"bridge-{self._clock.new_id()}"
-        headers = {"Authorization": self._authorization.header(renew), "Content-Type": content_type(boundary)}
+        headers = {
+            "Authorization": self._authorization.header(renew),
+            "Content-Type": content_type(boundary, "application/dicom"),
+        }
         request = self._http.build_request(
             "POST",
             f"{self._base_url}/studies/{study_instance_uid}",
@@ -151,10 +154,8 @@ class _Parts:
                     self.spoilt.append(StoreResult(one.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read"))
                     continue
                 self.sent.append(one)
-                syntax = one.transfer_syntax_uid
-                yield f"--{boundary}\r\nContent-Type: application/dicom; transfer-syntax={syntax}\r\n\r\n".encode(
-                    "ascii"
-                )
+                # The file's own meta says its transfer syntax; there are servers that pass a part over whose type has it.
+                yield f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode("ascii")
                 while chunk := file.read(_CHUNK_BYTES):
                     yield chunk
             yield b"\r\n"
@@ -166,17 +167,16 @@ def _by_answer(answer: Answer, sent: Sequence[Outgoing]) -> list[StoreResult]:
         said = read_store_answer(answer.body)
     except Malformed:
         said = StoreAnswer()
-    # Source: PS3.18 Table 10.5.3-1: 200 means that all of them were stored.
-    default = SUCCESS if answer.status == 200 and not said.failed and not said.kept else None
-    return [StoreResult(one.sop_instance_uid, _status(said, one.sop_instance_uid, default)) for one in sent]
+    return [StoreResult(one.sop_instance_uid, _status(said, one.sop_instance_uid)) for one in sent]
 
 
-def _status(said: StoreAnswer, uid: str, default: int | None) -> int | None:
+def _status(said: StoreAnswer, uid: str) -> int | None:
+    """Return the status of one object: without a word on it nobody knows, whatever the answer's own status was."""
     if uid in said.failed:
         reason = said.failed[uid]
         return PROCESSING_FAILURE if reason == SUCCESS or is_warning(reason) else reason
     warning = said.kept.get(uid)
-    return default if warning is None else warning if warning == SUCCESS or is_warning(warning) else _COERCED
+    return warning if warning is None or warning == SUCCESS or is_warning(warning) else _COERCED
 
 
 def _said(headers: dict[str, str]) -> dict[str, str]:
