@@ -110,6 +110,8 @@ class StudySender(ABC):
             if not watch.results:
                 raise
             watch.fault = watch.fault or fault
+        if watch.fault is None and len(watch.results) < len(parcel.instances):
+            watch.fault = Unavailable("not every object was answered", code="archive_unavailable")
         receipt = _receipt(parcel, watch)
         return receipt if watch.fault is None else replace(receipt, fault=watch.fault)
 
@@ -168,7 +170,7 @@ class ArchiveStorePublisher(StudySender):
     def transmit(self, parcel: ArchiveParcel, objects: Sequence[LeavingObject], watch: Watch) -> None:
         """Send all of it in one association, more only where one has not contexts enough."""
         place = parcel.delivery.destination
-        store_files(
+        results = store_files(
             self._targets[place],
             self._calling_ae_title,
             objects,
@@ -176,6 +178,7 @@ class ArchiveStorePublisher(StudySender):
             timeouts=self._timeouts.get(place),
             priority=_PRIORITIES[parcel.rank],
         )
+        watch.results += results[len(watch.results) :]
 
 
 class ArchiveStowPublisher(StudySender):

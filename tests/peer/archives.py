@@ -36,6 +36,7 @@ class OrthancArchive:
             "DicomCheckCalledAet": True,
             "DicomAlwaysAllowStore": True,
             "DicomAlwaysAllowFind": True,
+            "DicomModalities": {"bridge": ["BRIDGE", "127.0.0.1", 1]},
             "OverwriteInstances": True,
         }
         if dicomweb:

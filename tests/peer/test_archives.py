@@ -20,7 +20,7 @@ from tests.product.running import Product, free_port, wait_for
 
 pytestmark = pytest.mark.peer
 
-OBJECTS = 40
+OBJECTS = 20
 MODALITY = """
 [[dicom.peers]]
 ae_title = "CT1"
@@ -119,7 +119,7 @@ def _sent(hospital: Hospital, accession: str, destination: str) -> dict[str, obj
 
 def test_everything_arrives_once_when_our_processes_are_killed_half_way(hospital: Hospital) -> None:
     before = hospital.pacs.count()
-    sent = hospital.exam("A2", OBJECTS, 200 << 10)
+    sent = hospital.exam("A2", OBJECTS, 300 << 10)
     wait_for(lambda: hospital.pacs.count() > before, "the first object to arrive")
     for pid in hospital.children():
         os.kill(pid, signal.SIGKILL)
@@ -130,7 +130,7 @@ def test_everything_arrives_once_when_our_processes_are_killed_half_way(hospital
 
 def test_everything_arrives_once_when_the_archive_is_killed_half_way(hospital: Hospital) -> None:
     before = hospital.pacs.count()
-    sent = hospital.exam("A3", OBJECTS, 200 << 10)
+    sent = hospital.exam("A3", OBJECTS, 300 << 10)
     wait_for(lambda: hospital.pacs.count() > before, "the first object to arrive")
     hospital.pacs.kill()
     hospital.pacs.start()
