@@ -32,6 +32,7 @@ class Permission(StrEnum):
     READ_EXAMS = "read_exams"
     READ_STUDIES = "read_studies"
     MOVE_EXAMS = "move_exams"
+    SEND_STUDIES = "send_studies"
     READ_WORKLIST = "read_worklist"
     EXPLAIN_WORKLIST = "explain_worklist"
     DECIDE = "decide"
@@ -79,10 +80,11 @@ _READS = frozenset(
 )
 _MAY: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _READS,
-    Role.INTAKE: _READS | {Permission.DECIDE, Permission.MOVE_EXAMS, Permission.ENTER_ORDERS},
+    Role.INTAKE: _READS | {Permission.DECIDE, Permission.MOVE_EXAMS, Permission.ENTER_ORDERS, Permission.SEND_STUDIES},
     Role.BILLING: _READS | {Permission.BILL},
     Role.IT: frozenset(
         {
+            Permission.SEND_STUDIES,
             Permission.READ_STUDIES,
             Permission.READ_WORKLIST,
             Permission.READ_WORKITEMS,

@@ -23,10 +23,12 @@ from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
+from bridge.flows.live_routes import LiveRoutes
 from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
+from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.store_parts import PartStorer
@@ -208,6 +210,8 @@ class WebFlows:
     order_lists: OrderLists
     receive_fhir: Callable[[FhirRequest], FhirAnswer]
     undo_merge: UndoMerge
+    hand_sender: HandSender
+    routes: LiveRoutes
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery
 

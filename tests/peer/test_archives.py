@@ -100,7 +100,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, orthanc: str) -> Iterator
 def _arrives(hospital: Hospital, archive: OrthancArchive, accession: str, sent: list[Dataset]) -> None:
     """Wait for *sent* to be at *archive*, and hold the pixels there against what the device sent."""
     uid = study_uid(accession)
-    wait_for(lambda: len(archive.instances(uid)) >= len(sent), f"{len(sent)} instances of {accession}", 60)
+    wait_for(lambda: len(archive.instances(uid)) >= len(sent), f"{len(sent)} instances of {accession}", 150)
     assert pixel_digests(archive.instances(uid)) == pixel_digests(sent)
 
 

@@ -40,6 +40,7 @@ _BODIES = {
     "/studies/{study_instance_uid}/decision": ("action", "accession_number", "patient", "reason"),
     "/studies/{study_instance_uid}/corrections": ("attributes", "reason", "preview"),
     "/studies/{study_instance_uid}/corrections/{number}/undo": ("reason",),
+    "/studies/{study_instance_uid}/send": ("to",),
     "/merges/{merge_key}/undo": ("reason",),
     "/authorizations": ("number", "payer", "patient", "accession_number", "lines"),
     "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),

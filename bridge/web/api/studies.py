@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission, Role
 from bridge.errors import Malformed
-from bridge.store import decisions
+from bridge.flows.explain_routes import explain_routes
+from bridge.store import decisions, studies
 from bridge.store.listings import queues
 from bridge.store.listings.set_aside import SetAside
 from bridge.web import bodies, paging, reads, study_views
@@ -39,6 +41,28 @@ def read_study(study_instance_uid: str) -> Response:
 def decide_study(study_instance_uid: str) -> Response:
     """Bind, unbind or reject a study, in the queue or not; or read a waiting one again by its device's rules."""
     return _decide(study_instance_uid)
+
+
+@blueprint.get("/studies/<study_instance_uid>/routes")
+@needs(Permission.SEND_STUDIES)
+def study_routes(study_instance_uid: str) -> Response:
+    """Return where a study goes, where it is, and why it goes nowhere else."""
+    with services().store.read() as tx:
+        study = studies.by_uid(tx, study_instance_uid)
+        if study is None:
+            raise LookupError(study_instance_uid)
+        found = explain_routes(tx, study, services().flows.routes)
+    reads.note("routes_explained", study_key=study.key)
+    return jsonify(asdict(found))
+
+
+@blueprint.post("/studies/<study_instance_uid>/send")
+@needs(Permission.SEND_STUDIES)
+def send_study(study_instance_uid: str) -> Response:
+    """Send a bound study to a configured place, whatever the routes say."""
+    to = bodies.text(bodies.only(bodies.json_object(), "to"), "to", required=True)
+    services().flows.hand_sender.send(study_instance_uid, to, caller().name)
+    return jsonify(study_instance_uid=study_instance_uid, to=to, queued=True)
 
 
 @blueprint.get("/mismatches")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission, Role
 from bridge.domain.study import Instance, Study
 from bridge.errors import Refused
 from bridge.flows.compare_tags import Comparison, compare_tags
+from bridge.flows.explain_routes import explain_routes
 from bridge.pictures.wish import Picture, Wish
 from bridge.store import commitments, studies
 from bridge.store.listings import study_page
@@ -44,6 +45,7 @@ def study(study_key: int) -> str:
         shown = study_page.series_of(tx, study_key)
         copies = study_page.copies_of(tx, study_key)
         kept = {one.destination: one for one in commitments.of_study(tx, study_key)}
+        routed = explain_routes(tx, view.study, services().flows.routes)
     sees_all = caller().role != Role.IT
     reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key if sees_all else None)
     compared = _compared(view.study, shown[0].shown) if shown and sees_all else None
@@ -53,10 +55,22 @@ def study(study_key: int) -> str:
         shown=shown,
         copies=copies,
         kept=kept,
+        routed=routed,
+        places=services().flows.hand_sender.known,
         sees_all=sees_all,
         compared=compared,
         first=shown[0].shown if shown else None,
     )
+
+
+@blueprint.post("/studies/<int:study_key>/send")
+@needs(Permission.SEND_STUDIES)
+def send(study_key: int) -> Response:
+    """Send a study to the place that was chosen."""
+    with services().store.read() as tx:
+        one = studies.get(tx, study_key)
+    services().flows.hand_sender.send(one.study_instance_uid, request.form.get("to", ""), caller().name)
+    return redirect(url_for("studies.study", study_key=study_key, _anchor="copies"), code=303)
 
 
 @blueprint.get("/studies/<int:study_key>/images/<int:instance_key>")
