@@ -14,6 +14,7 @@ from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
+from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
 from bridge.publishers.commitment_report import CommitmentReportPublisher
 from bridge.publishers.commitment_request import CommitmentPublisher
@@ -45,6 +46,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     reported_to = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if asks_commitment(one)}
     publishing = PublishingHouse(settings.time_zone, settings.identity.system_of)
     quiet = timedelta(seconds=settings.publish.study_quiet_secs)
+    notified = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if one.notify}
     heard = {peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if peer.forward_mpps}
     told = {one.name: _told(one, settings) for one in settings.hl7.destinations}
     return [
@@ -53,6 +55,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         *_study_senders(house, asked),
         CommitmentPublisher(asked, settings.dicom.ae_title, house.clock, must_commit),
         CommitmentReportPublisher(reported_to, settings.dicom.ae_title),
+        AvailabilityPublisher(notified, settings.dicom.ae_title, quiet),
         OrderStatusPublisher(told, quiet),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
     ]

@@ -1,0 +1,55 @@
+"""Instance Availability Notification: what can be retrieved of a study, and from whom. Source: PS3.4 Table R.3.2-1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from bridge.domain.study import StudyContents
+
+INSTANCE_AVAILABILITY_NOTIFICATION: Final = "1.2.840.10008.5.1.4.33"
+_PERFORMED_STEP: Final = "1.2.840.10008.3.1.2.3.3"
+_ONLINE: Final = "ONLINE"
+
+
+def notification(
+    contents: StudyContents, performed_step_uids: Iterable[str], retrieve_ae_title: str, *, implicit: bool
+) -> bytes:
+    """Return the attribute list that says all of a study is online at *retrieve_ae_title*; it names no patient."""
+    said = Dataset()
+    said.StudyInstanceUID = contents.study.study_instance_uid
+    said.ReferencedPerformedProcedureStepSequence = DicomSequence(_step(uid) for uid in performed_step_uids)
+    said.ReferencedSeriesSequence = DicomSequence()
+    for series in contents.series:
+        if not contents.instances[series.key]:
+            continue
+        item = Dataset()
+        item.SeriesInstanceUID = series.series_instance_uid
+        item.ReferencedSOPSequence = DicomSequence(
+            _instance(one.sop_class_uid, one.sop_instance_uid, retrieve_ae_title)
+            for one in contents.instances[series.key]
+        )
+        said.ReferencedSeriesSequence.append(item)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = implicit, True
+    write_dataset(buffer, said)
+    return buffer.getvalue()
+
+
+def _step(uid: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = _PERFORMED_STEP, uid
+    item.PerformedWorkitemCodeSequence = DicomSequence()
+    return item
+
+
+def _instance(sop_class_uid: str, sop_instance_uid: str, retrieve_ae_title: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
+    item.InstanceAvailability, item.RetrieveAETitle = _ONLINE, retrieve_ae_title
+    return item

@@ -1,0 +1,131 @@
+"""Peers are told that a bound study is complete and can be retrieved here, again when late images come. Source: PS3.4 R."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.codecs.dicom import commands
+from bridge.codecs.dicom.availability import INSTANCE_AVAILABILITY_NOTIFICATION, notification
+from bridge.codecs.dicom.commands import encode_command, message
+from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from bridge.codecs.dicom.status import SUCCESS, is_warning
+from bridge.domain.identifiers import digest_of
+from bridge.domain.study import StudyContents
+from bridge.errors import Malformed, Refused, Unavailable
+from bridge.outbox.enqueue import AVAILABILITY
+from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
+from bridge.publishers.completeness import study_complete_at
+from bridge.publishers.dicom_connection import Proposal, Requestor, Target
+from bridge.store import availability, events, performed, studies
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.deliveries import Delivery
+from bridge.store.events import Event, Station
+
+_DUPLICATE = 0x0111
+_RESOURCE_LIMITATION = 0x0213
+
+
+@dataclass(frozen=True, slots=True)
+class AvailabilityParcel(Parcel):
+    """What is told. said: a digest of the instances. sop_instance_uid: the notification's own."""
+
+    contents: StudyContents
+    performed_step_uids: tuple[str, ...]
+    said: str
+    sop_instance_uid: str
+
+
+class AvailabilityPublisher:
+    """
+    Notifies peers by their AE titles. calling_ae_title: ours, which is also where instances are retrieved from.
+
+    quiet: how long no image of a study must have come, unless its MPPS says that all are here.
+    """
+
+    topic = AVAILABILITY
+
+    def __init__(self, targets: Mapping[str, Target], calling_ae_title: str, quiet: timedelta) -> None:
+        self._targets = dict(targets)
+        self._calling_ae_title = calling_ae_title
+        self._quiet = quiet
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        return tuple(self._targets)
+
+    def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> AvailabilityParcel | NotYet | Hold | Nothing:
+        """Collect a complete study's instances, unless the peer was told of just them."""
+        if delivery.study_key is None:
+            return Nothing("it names no study")
+        contents = studies.contents(tx, delivery.study_key)
+        study = contents.study
+        if not study.is_bound:
+            return Hold("the study is not bound to a patient")
+        complete_at = study_complete_at(tx, study, self._quiet, now)
+        if complete_at > now:
+            return NotYet(complete_at, "images are still coming")
+        uids = sorted(one.sop_instance_uid for group in contents.instances.values() for one in group)
+        said = digest_of("\n".join(uids).encode("ascii"))
+        if said == availability.told(tx, study.key, delivery.destination):
+            return Nothing("it knows all of them")
+        steps = tuple(performed.uids_of_study(tx, study.study_instance_uid))
+        # The same notification again has the same UID: who has it answers that it does.
+        uid = f"2.25.{int(digest_of(f'{delivery.destination}/{study.study_instance_uid}/{said}'.encode())[:32], 16)}"
+        return AvailabilityParcel(delivery, study.key, study.binding_version, contents, steps, said, uid)
+
+    def send(self, parcel: AvailabilityParcel, still_wanted: StillWanted) -> Receipt:
+        """Send one N-CREATE. Raises: Unavailable, Refused, Malformed."""
+        target = self._targets[parcel.delivery.destination]
+        proposal = Proposal(INSTANCE_AVAILABILITY_NOTIFICATION, (EXPLICIT_LITTLE, IMPLICIT_LITTLE))
+        with Requestor(target, self._calling_ae_title, [proposal]) as association:
+            if not association.accepted:
+                raise Refused("the other side takes no availability notes", code="context_rejected")
+            context = association.accepted[0]
+            implicit = context.transfer_syntax == IMPLICIT_LITTLE
+            data = notification(parcel.contents, parcel.performed_step_uids, self._calling_ae_title, implicit=implicit)
+            message_id = association.next_message_id()
+            command = encode_command(
+                {
+                    commands.AFFECTED_SOP_CLASS_UID: INSTANCE_AVAILABILITY_NOTIFICATION,
+                    commands.COMMAND_FIELD: commands.N_CREATE_RQ,
+                    commands.MESSAGE_ID: message_id,
+                    commands.COMMAND_DATA_SET_TYPE: commands.HAS_DATA_SET,
+                    commands.AFFECTED_SOP_INSTANCE_UID: parcel.sop_instance_uid,
+                }
+            )
+            still_wanted()
+            association.send(message(context.context_id, command, data, association.fragment_bytes))
+            answer, _ = association.receive()
+        _check(answer.number(commands.STATUS))
+        return Receipt(f"told of {parcel.contents.instance_count} objects")
+
+    def settled(self, tx: WriteTx, parcel: AvailabilityParcel, receipt: Receipt, at: datetime) -> None:
+        """Keep what was told, and tell the timeline."""
+        study = parcel.contents.study
+        availability.note_told(tx, study.key, parcel.delivery.destination, parcel.said, at)
+        _tell(tx, parcel.delivery, f"Availability {receipt.detail}", at)
+
+    def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
+        """Tell the timeline of a notification that is given up."""
+        if is_dead:
+            _tell(tx, delivery, f"not told of its availability: {detail}", at)
+
+
+def _check(status: int | None) -> None:
+    if status is None:
+        raise Unavailable("the other side answered without a status", code="bad_peer")
+    if status in (SUCCESS, _DUPLICATE) or is_warning(status):
+        return
+    said = f"the other side answered {status:04X}"
+    if status in (0x0110, _RESOURCE_LIMITATION):
+        raise Unavailable(said, code="peer_busy")
+    if status in (0x0122, 0x0124):
+        raise Refused(said, code="peer_refused")
+    raise Malformed(said, code="peer_failed")
+
+
+def _tell(tx: WriteTx, delivery: Delivery, what: str, at: datetime) -> None:
+    source = ("delivery", str(delivery.key))
+    events.add(tx, Event(at, Station.IMAGES, what, delivery.destination, *source, study_key=delivery.study_key))

@@ -1,0 +1,118 @@
+"""Peers are told what can be retrieved here: bound studies, once they are complete, again with late images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import InstanceAvailabilityNotification
+
+from bridge.domain.study import Study
+from bridge.outbox.enqueue import AVAILABILITY
+from bridge.outbox.worker import Worker
+from bridge.publishers.availability import AvailabilityPublisher
+from bridge.publishers.dicom_connection import Target
+from bridge.store import deliveries, events, studies
+from bridge.store.db import Store
+from bridge.store.deliveries import DeliveryState
+from tests.fakes.clinic import Clinic, header_of
+
+UID = "2.25.5151"
+QUIET = timedelta(seconds=20)
+
+
+class Scene:
+    """A clinic, and a RIS that takes notifications; statuses: what it answers, for once each."""
+
+    def __init__(self, store: Store) -> None:
+        self.clinic = Clinic(store)
+        self.heard: list[tuple[str, Dataset]] = []
+        self.statuses: list[int] = []
+        self._ae = AE("RIS")
+        self._ae.add_supported_context(InstanceAvailabilityNotification)
+        server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_CREATE, self._hear)])
+        target = Target("RIS", "127.0.0.1", server.server_address[1])
+        publisher = AvailabilityPublisher({"RIS": target}, "BRIDGE", QUIET)
+        self.worker = Worker(store, self.clinic.clock, [publisher], owner="test", jitter=lambda: 0.5)
+        with store.write() as tx:
+            self.study = studies.add(tx, header_of(UID, 1, 1), "CT1", False, self.clinic.clock.now())
+        self.image(1)
+
+    def _hear(self, event: evt.Event) -> tuple[int, Dataset | None]:
+        self.heard.append((event.request.AffectedSOPInstanceUID, event.attribute_list))
+        return (self.statuses.pop(0) if self.statuses else 0x0000), None
+
+    def image(self, number: int) -> None:
+        self.clinic.instance(self.study, 1, number, f"{number}" * 64)
+        with self.clinic.store.write() as tx:
+            studies.touch(tx, self.study.key, self.clinic.clock.now())
+
+    def bind(self) -> Study:
+        return self.clinic.bind(self.study, self.clinic.patient("1"))
+
+    def run(self, later: timedelta = QUIET) -> None:
+        self.clinic.clock.at += later
+        self.clinic.queue(AVAILABILITY, "RIS", self.study)
+        self.worker.run_due()
+
+    def delivery(self) -> deliveries.Delivery:
+        with self.clinic.store.read() as tx:
+            return deliveries.search(tx)[0]
+
+    def stop(self) -> None:
+        self._ae.shutdown()
+
+
+@pytest.fixture
+def scene(store: Store) -> Iterator[Scene]:
+    found = Scene(store)
+    yield found
+    found.stop()
+
+
+def test_a_complete_bound_study_is_told_of_once_without_naming_its_patient(scene: Scene) -> None:
+    scene.bind()
+    scene.run()
+    scene.run()
+    ((_, said),) = scene.heard
+    assert said.StudyInstanceUID == UID
+    (series,) = said.ReferencedSeriesSequence
+    (one,) = series.ReferencedSOPSequence
+    assert (one.InstanceAvailability, one.RetrieveAETitle) == ("ONLINE", "BRIDGE")
+    assert "PatientID" not in said
+    assert "PatientName" not in said
+    with scene.clinic.store.read() as tx:
+        told = [line.what for line in events.timeline(tx, [], [scene.study.key])]
+    assert told == ["Availability told of 1 objects"]
+
+
+def test_nobody_is_told_of_an_unbound_study_or_one_that_is_still_coming(scene: Scene) -> None:
+    scene.run()
+    assert scene.delivery().state == DeliveryState.HELD
+    scene.bind()
+    scene.image(2)
+    scene.run(timedelta(seconds=1))
+    assert scene.delivery().state == DeliveryState.PENDING
+    assert scene.heard == []
+
+
+def test_late_images_are_told_of_in_a_new_notification(scene: Scene) -> None:
+    scene.bind()
+    scene.run()
+    scene.image(2)
+    scene.run()
+    assert [len(said.ReferencedSeriesSequence[0].ReferencedSOPSequence) for _, said in scene.heard] == [1, 2]
+    assert len({uid for uid, _ in scene.heard}) == 2
+
+
+def test_a_notification_that_was_refused_for_now_is_sent_again_under_its_uid(scene: Scene) -> None:
+    scene.bind()
+    scene.statuses = [0x0213, 0x0111]
+    scene.run()
+    scene.run(timedelta(minutes=20))
+    assert len(scene.heard) == 2
+    assert len({uid for uid, _ in scene.heard}) == 1
+    assert scene.delivery().state == DeliveryState.SENT
