@@ -72,7 +72,6 @@ def web_flows(house: House) -> WebFlows:
         receive_fhir=house.fhir_receiver.receive,
         undo_merge=calls.undo_merge,
         hand_sender=house.hand_sender,
-        routes=house.routes,
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
     )

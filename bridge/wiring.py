@@ -177,7 +177,7 @@ class House:
 
     @cached_property
     def hand_sender(self) -> HandSender:
-        return HandSender(self.store, self.clock, self.places)
+        return HandSender(self.store, self.clock, self.routes)
 
     @cached_property
     def defaults(self) -> Defaults:

@@ -9,7 +9,7 @@ from bridge.domain.routing import Routes, Routing
 from bridge.errors import Conflict, Malformed
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.flows.live_routes import Places
+from bridge.flows.live_routes import LiveRoutes
 from bridge.outbox.enqueue import ARCHIVE
 from bridge.store import audit, deliveries, events, route_facts, studies
 from bridge.store.db import Store, WriteTx
@@ -58,17 +58,17 @@ class RouteFollower:
 
 
 class HandSender:
-    """A person sends a bound study somewhere besides where the routes send it."""
+    """A person sends a bound study somewhere besides where *routes* send it."""
 
-    def __init__(self, store: Store, clock: Clock, places: Places) -> None:
+    def __init__(self, store: Store, clock: Clock, routes: LiveRoutes) -> None:
         self._store = store
         self._clock = clock
-        self._places = places
+        self.routes = routes
 
     @property
     def known(self) -> tuple[str, ...]:
         """Where a study can be sent."""
-        return self._places.known
+        return self.routes.places.known
 
     def send(self, study_instance_uid: str, to: str, actor: str) -> None:
         """
@@ -76,7 +76,7 @@ class HandSender:
 
         Raises: LookupError for no such study; Malformed for no such place; Conflict, if it is not bound.
         """
-        if to not in self._places.known:
+        if to not in self.routes.places.known:
             raise Malformed("not a place that studies are sent to", code="unknown_destination", where="to")
         now = self._clock.now()
         with self._store.write() as tx:

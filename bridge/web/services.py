@@ -23,7 +23,6 @@ from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
-from bridge.flows.live_routes import LiveRoutes
 from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
@@ -211,7 +210,6 @@ class WebFlows:
     receive_fhir: Callable[[FhirRequest], FhirAnswer]
     undo_merge: UndoMerge
     hand_sender: HandSender
-    routes: LiveRoutes
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery
 

@@ -41,7 +41,7 @@ class Scene:
         self.routes = LiveRoutes(SHIPPED, folder, Places(("PACS",), ("VIEW1",)), ZoneInfo("UTC"))
         self.to = Destinations(archives=("PACS",), routing=self.routes)
         self.follower = RouteFollower(store, self.clinic.clock, self.to, self.routes)
-        self.hands = HandSender(store, self.clinic.clock, self.routes.places)
+        self.hands = HandSender(store, self.clinic.clock, self.routes)
         with store.write() as tx:
             self.study = studies.add(tx, header_of(UID, 1, 1), "CT1", False, self.clinic.clock.now())
         for number in (1, 2):

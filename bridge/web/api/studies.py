@@ -51,7 +51,7 @@ def study_routes(study_instance_uid: str) -> Response:
         study = studies.by_uid(tx, study_instance_uid)
         if study is None:
             raise LookupError(study_instance_uid)
-        found = explain_routes(tx, study, services().flows.routes)
+        found = explain_routes(tx, study, services().flows.hand_sender.routes)
     reads.note("routes_explained", study_key=study.key)
     return jsonify(asdict(found))
 

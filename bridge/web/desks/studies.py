@@ -45,7 +45,7 @@ def study(study_key: int) -> str:
         shown = study_page.series_of(tx, study_key)
         copies = study_page.copies_of(tx, study_key)
         kept = {one.destination: one for one in commitments.of_study(tx, study_key)}
-        routed = explain_routes(tx, view.study, services().flows.routes)
+        routed = explain_routes(tx, view.study, services().flows.hand_sender.routes)
     sees_all = caller().role != Role.IT
     reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key if sees_all else None)
     compared = _compared(view.study, shown[0].shown) if shown and sees_all else None
