@@ -207,3 +207,26 @@ def test_a_look_at_the_worklist_is_in_the_trail(make_house: MakeHouse) -> None:
     rows = trail(house, "worklist_answered")
     assert sorted(row.actor for row in rows) == ["peer:CT1", "peer:CT2"]
     assert {row.origin for row in rows} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("destination", ["", "THERE"])
+def test_a_missing_object_fails_by_itself(make_house: MakeHouse, destination: str) -> None:
+    with receiving("THERE") as (there, port):
+        house = make_house(FixedClock(TEN), dicom={"port": 0, "peers": [peer("THERE", "viewer", port=port)]})
+        say(house, order(PLAIN, "A1"))
+        receive(house, image(PLAIN, "A1", 1), image(PLAIN, "A1", 2), image(PLAIN, "A1", 3))
+        gone = str(image(PLAIN, "A1", 2).SOPInstanceUID)
+        with house.store.read() as tx:
+            lost = studies.instance_by_uid(tx, gone)
+        assert lost is not None
+        with house.blobs.at_hand(lost.blob) as path:
+            path.unlink()
+        with running(house) as door, associated(door, "THERE", MOVE if destination else GET, there) as association:
+            if destination:
+                answers = list(association.send_c_move(study_query(), destination, MOVE))
+            else:
+                answers = list(association.send_c_get(study_query(), GET))
+        final, listed = answers[-1]
+        counted = (final.NumberOfCompletedSuboperations, final.NumberOfFailedSuboperations)
+        assert (final.Status, counted, len(there.got)) == (0xB000, (2, 1), 2)
+        assert listed.FailedSOPInstanceUIDList == gone

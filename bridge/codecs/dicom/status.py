@@ -134,7 +134,6 @@ _UNSENT = frozenset(
         "association_lost",
         "no_answer",
         "bad_peer",
-        "object_unreadable",
     }
 )
 _OUR_FAULT: dict[Service, int] = {
