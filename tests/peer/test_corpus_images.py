@@ -36,6 +36,7 @@ from tests.peer.images_room import (
     kept_digests,
     kept_files,
     open_house,
+    quick_folder,
     send_as_they_are,
     set_aside_digests,
     storescp,
@@ -73,9 +74,10 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    folder, root = tmp_path_factory.mktemp("corpus"), corpus / "dicom"
+    root = corpus / "dicom"
     files = [path for path in sorted(root.rglob("*")) if path.is_file()]
     with ExitStack() as stack:
+        folder = stack.enter_context(quick_folder(tmp_path_factory))
         witness, receiver = free_port(), free_port()
         seen = stack.enter_context(storescp(folder / "witness", witness))
         moved = stack.enter_context(storescp(folder / "moved", receiver))
@@ -153,9 +155,11 @@ def test_what_is_uncompressed_comes_back_to_getscu_bit_by_bit(run: Run, option: 
 
 
 def test_everything_kept_comes_back_by_movescu_in_its_own_syntax_bit_by_bit(run: Run) -> None:
-    kept = list(_places(run.house))
-    arguments = ["-S", "-aet", SENDER, "-aec", "BRIDGE", "-aem", RECEIVER, "127.0.0.1", str(run.port)]
-    ended = run_tool(dcmtk_tool("movescu"), *arguments, *map(str, _retrievals(run, kept, "move")))
+    kept = _places(run.house)
+    studies_kept = "\\".join(sorted({study for study, _ in kept.values()}))
+    query = write_query(run.folder / "move.dcm", {"QueryRetrieveLevel": "STUDY", "StudyInstanceUID": studies_kept})
+    arguments = ["-S", "-aet", SENDER, "-aec", "BRIDGE", "-aem", RECEIVER, "127.0.0.1", str(run.port), str(query)]
+    ended = run_tool(dcmtk_tool("movescu"), *arguments)
     assert ended.returncode == 0, ended.stderr[-500:]
     assert changed_on_the_way(run.house, run.moved, kept) == []
 

@@ -10,6 +10,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from bridge.codecs.dicom.explicit import explicit_pieces
 from bridge.errors import Malformed, Unsupported
 
 LITTLE_ENDIAN: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})
@@ -19,9 +20,13 @@ def reencode(source: Path, target: Path, transfer_syntax_uid: str) -> None:
     """
     Write *source*, a Part 10 file, to *target* in *transfer_syntax_uid*; values stay, only VRs come or go.
 
-    The whole object is in memory meanwhile. Raises: Unsupported, unless both syntaxes are uncompressed little endian;
+    Into implicit VR the whole object is in memory meanwhile. Raises: Unsupported, unless both syntaxes are uncompressed little endian;
     Malformed, if a value has no form in the other syntax.
     """
+    if transfer_syntax_uid == EXPLICIT_LITTLE:
+        with target.open("wb") as file:
+            file.writelines(explicit_pieces(source))
+        return
     try:
         dataset = pydicom.dcmread(source)
         if str(dataset.file_meta.TransferSyntaxUID) not in LITTLE_ENDIAN or transfer_syntax_uid not in LITTLE_ENDIAN:
