@@ -75,7 +75,7 @@ def _search(level: str, named: Mapping[str, str]) -> Response:
     _note(level, rows)
     warnings = [_LITERAL] if request.args.get("fuzzymatching", "").lower() == "true" else []
     left = len(found) - offset - len(shown)
-    if left > 0 and request.args.get("limit") != str(limit):
+    if found.was_cut or (left > 0 and request.args.get("limit") != str(limit)):
         warnings.append("There are additional results that can be requested")
     whole = [_completed(one, tags, seen) for one in rows]
     return answers.warned(_written(whole, is_xml), *warnings)
