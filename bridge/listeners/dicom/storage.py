@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from bridge.domain.identifiers import check_uid
 from bridge.domain.study import Spooled
 from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
 from bridge.listeners.dicom.admission import Caller
+from bridge.listeners.dicom.digest import FileDigest
 from bridge.listeners.dicom.exchange import Exchange
 from bridge.listeners.dicom.messages import Context, Message
 from bridge.listeners.dicom.ports import DicomServices
@@ -45,14 +45,14 @@ class Spool:
         self._caller = caller
         self._path: Path | None = None
         self._handle = -1
-        self._digest = hashlib.sha256()
+        self._digest = FileDigest()
         self._head = bytearray()
 
     def begin(self, folder: Path, name: str) -> None:
         """Create the file with its meta group. Source: PS3.10 7.1."""
         path = folder / f"{name}{SPOOL_SUFFIX}"
         try:
-            self._handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            self._handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
             self._path = path
             head = file_meta(
                 self.sop_class_uid, self.sop_instance_uid, self._transfer_syntax_uid, self._caller.ae_title
@@ -77,12 +77,17 @@ class Spool:
 
     def finish(self) -> Spooled:
         """Return the whole object. Raises: the fault that was met on the way."""
-        self._close()
         if self.fault is not None or self._path is None:
             raise self.fault or _disk_fault()
+        try:
+            digest = self._digest.result(self._handle, self.size_bytes)
+        except OSError:
+            raise _disk_fault() from None
+        finally:
+            self._close()
         return Spooled(
             path=self._path,
-            digest=self._digest.hexdigest(),
+            digest=digest,
             size_bytes=self.size_bytes,
             affected_sop_class_uid=self.sop_class_uid,
             affected_sop_instance_uid=self.sop_instance_uid,
@@ -102,16 +107,18 @@ class Spool:
                 self._path.unlink()
 
     def _take(self, view: memoryview) -> None:
-        self._digest.update(view)
         if self.size_bytes < _HEAD_BYTES:
             self._head += view[: _HEAD_BYTES - self.size_bytes]
         self.size_bytes += len(view)
+        written = view
         while view:
             view = view[os.write(self._handle, view) :]
+        self._digest.take(self._handle, written, self.size_bytes)
 
     def _close(self) -> None:
         if self._handle >= 0:
             handle, self._handle = self._handle, -1
+            self._digest.settle()
             os.close(handle)
 
 
