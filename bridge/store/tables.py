@@ -1220,22 +1220,6 @@ sends_by_hand = Table(
     UniqueConstraint("study_key", "destination"),
 )
 
-# What archives say they have, by their availability notes: known of, not stored here. Source: PS3.4 R.3.2.
-available_copies = Table(
-    "available_copies",
-    metadata,
-    _key(),
-    Column("archive", Text, nullable=False),
-    Column("study_instance_uid", Text, nullable=False, index=True),
-    _text("series_instance_uid"),
-    Column("sop_instance_uid", Text, nullable=False),
-    _text("sop_class_uid"),
-    _text("instance_availability"),
-    _text("retrieve_ae_title"),
-    Column("noted_at", Instant, nullable=False),
-    UniqueConstraint("archive", "sop_instance_uid"),
-)
-
 # What each peer was told last of a study's availability: a digest of the instances.
 availability_told = Table(
     "availability_told",

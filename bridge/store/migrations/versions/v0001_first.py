@@ -11,23 +11,6 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
-        "available_copies",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("archive", sa.Text(), nullable=False),
-        sa.Column("study_instance_uid", sa.Text(), nullable=False),
-        sa.Column("series_instance_uid", sa.Text(), server_default="", nullable=False),
-        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
-        sa.Column("sop_class_uid", sa.Text(), server_default="", nullable=False),
-        sa.Column("instance_availability", sa.Text(), server_default="", nullable=False),
-        sa.Column("retrieve_ae_title", sa.Text(), server_default="", nullable=False),
-        sa.Column("noted_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_available_copies")),
-        sa.UniqueConstraint("archive", "sop_instance_uid", name=op.f("uq_available_copies_archive_sop_instance_uid")),
-    )
-    op.create_index(
-        op.f("ix_available_copies_study_instance_uid"), "available_copies", ["study_instance_uid"], unique=False
-    )
-    op.create_table(
         "commitment_requests",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("ae_title", sa.Text(), nullable=False),
