@@ -89,6 +89,7 @@ TOPICS = {
     "archive": "Images to archive",
     "order_status": "Order status",
     "performed_step": "Performed step (MPPS)",
+    "availability": "Availability note",
     "commitment": "Storage commitment",
     "commitment_report": "Commitment report",
     "claim": "Claim attachment",
