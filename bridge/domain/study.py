@@ -23,6 +23,8 @@ class StudyState(StrEnum):
     QUARANTINE = "quarantine"
 
 
+# Pixels wrapped in fragments have no one length.
+ENCAPSULATED = -1
 BOUND_STATES = frozenset({StudyState.BOUND, StudyState.BOUND_WITH_CORRECTION})
 
 
@@ -44,7 +46,7 @@ class Header:
     Dates "YYYYMMDD", times "HHMMSS[.F]", both as the device's clock says, "" if absent or not a date.
     patient_name: PN with its groups; patient_name_bytes: the undecoded value, for a second reading in another character
     set. faults: what was let through (slugs, no patient data). repairs: what a site's rules read otherwise than it was
-    written. clock_ahead_secs: how far the device's clock goes ahead, by such a rule; its times stand here as it wrote them.
+    written. pixel_bytes: the length of the pixel data, ENCAPSULATED in fragments, None without any. clock_ahead_secs: how far the device's clock goes ahead, by such a rule; its times stand here as it wrote them.
     """
 
     sop_class_uid: str
@@ -84,6 +86,9 @@ class Header:
     number_of_frames: int = 1
     rows: int | None = None
     columns: int | None = None
+    samples_per_pixel: int | None = None
+    bits_allocated: int | None = None
+    pixel_bytes: int | None = None
     burned_in_annotation: str = ""
     lossy_image_compression: str = ""
     patient_age: str = ""
@@ -151,7 +156,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One object as kept; removed_at: its bytes are an archive's by now. digest: SHA-256 of the Part 10 file as kept."""
+    """
+    One object as kept; removed_at: its bytes are an archive's by now. digest: SHA-256 of the Part 10 file as kept.
+
+    warnings: slugs of ImageWarning, blanks between.
+    """
 
     key: int
     study_key: int
@@ -167,6 +176,7 @@ class Instance:
     number_of_frames: int = 1
     received_at: datetime | None = None
     removed_at: datetime | None = None
+    warnings: str = ""
 
 
 @dataclass(frozen=True, slots=True)

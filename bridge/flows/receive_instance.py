@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 
 from bridge.clock import Clock
-from bridge.codecs.dicom import datasets
+from bridge.codecs.dicom.announced import check_identity
 from bridge.codecs.dicom.content import same_content
 from bridge.codecs.dicom.skim import Head
 from bridge.domain.evidence import identity_of, order_named_by
+from bridge.domain.image_warnings import warnings_of
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header, Instance, Series, Spooled, Study
 from bridge.domain.waking import study_keys
@@ -96,7 +97,7 @@ class InstanceReceiver:
         """
         head = Head(spooled.head, spooled.size_bytes) if spooled.head else None
         header = self._sources.read_header(spooled.path, spooled.calling_ae_title, head)
-        datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
+        check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         blob = self._blobs.keep(spooled.path, spooled.digest)
         conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled))
         if conflict is not None:
@@ -301,4 +302,5 @@ def _instance(header: Header, spooled: Spooled, blob: str, now: datetime) -> Ins
         content_label=header.content_label,
         number_of_frames=header.number_of_frames,
         received_at=now,
+        warnings=" ".join(warnings_of(header)),
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from bridge.domain.identifiers import digest_of
 from bridge.domain.names import fold
+from bridge.domain.oncology import OncologyRules
 from bridge.domain.reconcile_rules import BIND_RULES, VETOES, ReconcileRules, Scores
 from bridge.errors import Misconfigured
 
@@ -206,6 +207,7 @@ _ENTRIES: dict[str, dict[str, Check]] = {
         "disable": _one_of(BIND_RULES),
         "two_person": _unserved(_one_of(VETOES)),
     },
+    "oncology": {"codes": _texts, "words": _texts},
     "scores": {
         "name": _grades(_DEFAULT_SCORES.name),
         "birth_date": _grades(_DEFAULT_SCORES.birth_date),
@@ -247,9 +249,9 @@ def _build(
         if place in entries:
             values[attribute] = convert(entries[place])
     scores = {key: value for (section, key), value in entries.items() if section == "scores"}
-    return ReconcileRules(
-        nicknames=nicknames, scores=Scores(**scores), version=_version(entries, nicknames, ours), **values
-    )
+    tumours = {key: tuple(value) for (section, key), value in entries.items() if section == "oncology"}
+    values |= {"scores": Scores(**scores), "oncology": OncologyRules(**tumours)}
+    return ReconcileRules(nicknames=nicknames, version=_version(entries, nicknames, ours), **values)
 
 
 def _upper_set(values: list[str]) -> frozenset[str]:

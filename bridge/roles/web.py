@@ -30,6 +30,7 @@ class WebRole:
             workitems=workitem_services(house),
             is_demo=house.is_demo,
             version=__version__,
+            oncology=house.rules.oncology,
         )
         self._server = HttpServer(create_app(services), house.settings.http)
 

@@ -241,6 +241,7 @@ def add_instance(tx: WriteTx, instance: Instance, received_from: str) -> Instanc
         number_of_frames=instance.number_of_frames,
         received_at=instance.received_at,
         received_from=received_from,
+        warnings=instance.warnings,
     )
     return replace(instance, key=key)
 

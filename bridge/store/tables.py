@@ -711,6 +711,8 @@ instances = Table(
     _text("received_from"),
     # When its bytes were removed here, because every archive that had to has committed to keep it.
     Column("removed_at", Instant),
+    # What a person should know of it, slugs apart by blanks.
+    _text("warnings"),
     Index(None, "blob"),
 )
 

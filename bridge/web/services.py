@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bridge.clock import Clock
@@ -11,6 +11,7 @@ from bridge.codecs.dicom.asked_keys import AskedKeys
 from bridge.domain.claim import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.message import MessageFilter, MessageState
+from bridge.domain.oncology import OncologyRules
 from bridge.domain.worklist_query import KeptQuery
 from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_proposal import ProposalAnswers
@@ -234,7 +235,7 @@ class WebServices:
     Everything views need. blobs, search, objects, parts, pictures, workitems: None where none of it is served. is_demo: pages say so.
 
     listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
-    attachment_kinds: the ways of attaching that the billing desk offers.
+    oncology: which exams follow a tumour. attachment_kinds: the ways of attaching that the billing desk offers.
     """
 
     settings: Settings
@@ -249,5 +250,6 @@ class WebServices:
     workitems: WorkitemServices | None = None
     is_demo: bool = False
     version: str = ""
+    oncology: OncologyRules = field(default_factory=OncologyRules)
     attachment_kinds: tuple[AttachmentKind, ...] = (AttachmentKind.CLAIM,)
     listeners: Callable[[], Mapping[str, bool]] = _nothing_listens

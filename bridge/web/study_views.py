@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.domain.accounts import Caller, Role
+from bridge.domain.image_warnings import WarningWords, in_words
+from bridge.domain.order import Order
 from bridge.domain.study import Study
 from bridge.errors import Refused
 from bridge.store import commitments, decisions, orders, patients, studies
@@ -17,6 +19,7 @@ from bridge.store.listings import set_aside
 from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
 from bridge.store.listings.people import Person, person_of
 from bridge.store.listings.set_aside import SetAside
+from bridge.web.access import services
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class StudyView:
     candidates: tuple[Candidate, ...]
     set_aside: tuple[SetAside, ...] = ()
     copies: tuple[Kept, ...] = ()
+    warnings: tuple[WarningWords, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -71,9 +75,9 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         raise LookupError(study_instance_uid)
     if not study.is_bound and not caller.sees_unbound and caller.role != Role.IT:
         raise Refused("nobody has bound this study yet: ask the intake desk", code="unbound")
-    decided = decisions.of_study(tx, study.key)
+    decided, on_exam = decisions.of_study(tx, study.key), study_on_exam(tx, study)
     return StudyView(
-        on_exam=study_on_exam(tx, study),
+        on_exam=on_exam,
         patient=_person(tx, study.patient_key),
         accession_number=_accession(tx, study.order_key),
         held_from=_held_from(tx, study),
@@ -81,11 +85,22 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         candidates=tuple(_candidates(tx, decided[0].candidates if decided and not study.is_bound else ())),
         set_aside=tuple(set_aside.of_study(tx, study.key)),
         copies=tuple(commitments.of_study(tx, study.key)),
+        warnings=tuple(warnings_in_words(on_exam, _order(tx, study.order_key))),
     )
+
+
+def warnings_in_words(one: StudyOnExam, order: Order | None) -> list[WarningWords]:
+    """Return what a person should know of a study's images. order: what they were made for, None if nobody knows."""
+    is_oncology = order is not None and services().oncology.says_so(order, one.study.received.study_description)
+    return in_words(one.warnings, one.instance_count, is_oncology=is_oncology)
 
 
 def _person(tx: ReadTx, key: int | None) -> Person | None:
     return person_of(patients.get(tx, key)) if key is not None else None
+
+
+def _order(tx: ReadTx, key: int | None) -> Order | None:
+    return orders.get(tx, key) if key is not None else None
 
 
 def _accession(tx: ReadTx, order_key: int | None) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bridge.codecs.dicom import datasets, keys
+from bridge.codecs.dicom.announced import check_identity
 from bridge.codecs.dicom.commitment import read_report, read_request
 from bridge.codecs.dicom.performed import read_performed
 from bridge.domain.commitment import NO_SUCH_INSTANCE, Failure, Report, Request
@@ -62,7 +63,7 @@ class MemoryServices:
     def receive_instance(self, spooled: Spooled) -> None:
         self.before_receive()
         header = datasets.read_header(spooled.path)
-        datasets.check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
+        check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         with self.lock:
             known = self.kept.get(header.sop_instance_uid)
             if known is None:

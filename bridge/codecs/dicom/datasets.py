@@ -12,13 +12,13 @@ from pydicom.datadict import keyword_for_tag
 
 from bridge.codecs.dicom import charset
 from bridge.codecs.dicom.charset import CharacterSet
-from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, UNDEFINED, Element, Event, Walk
+from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, PIXEL_DATA_ELEMENTS, UNDEFINED, Element, Event, Walk
 from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, open_buffer, read_file_meta
 from bridge.codecs.dicom.skim import Head, Items, Wanted, skim
 from bridge.domain.identifiers import PatientIdentifier, check_uid
 from bridge.domain.matching import normal_date, normal_time
 from bridge.domain.repairs import Repaired, View
-from bridge.domain.study import Header, RequestAttributes
+from bridge.domain.study import ENCAPSULATED, Header, RequestAttributes
 from bridge.errors import Incomplete, Malformed
 
 _TEXT = {
@@ -49,7 +49,7 @@ _CODES = {
 _DATES = {"patient_birth_date": 0x00100030, "study_date": 0x00080020, "series_date": 0x00080021}
 _TIMES = {"study_time": 0x00080030, "series_time": 0x00080031}
 _INTEGERS = {"series_number": 0x00200011, "instance_number": 0x00200013, "number_of_frames": 0x00280008}
-_SHORTS = {"rows": 0x00280010, "columns": 0x00280011}
+_SHORTS = {"rows": 0x00280010, "columns": 0x00280011, "samples_per_pixel": 0x00280002, "bits_allocated": 0x00280100}
 _UIDS = {
     "sop_class_uid": 0x00080016,
     "sop_instance_uid": 0x00080018,
@@ -69,7 +69,7 @@ _WANTED_SEQUENCES = {
     _OTHER_PATIENT_IDS_SEQUENCE: frozenset({0x00100020, 0x00100021, _CHARACTER_SET}),
     _REQUEST_ATTRIBUTES: frozenset({0x00401001, 0x00400009, 0x00080050, 0x0020000D, _CHARACTER_SET}),
 }
-_LOOKED_AT = _WANTED.union({PIXEL_DATA}, *_WANTED_SEQUENCES.values())
+_LOOKED_AT = _WANTED.union(PIXEL_DATA_ELEMENTS, *_WANTED_SEQUENCES.values())
 _REQUESTED_PROCEDURE_ID = 0x00401001
 # What a site's rules for a device may look at, by keyword; all but the names and the codes are plain text.
 _READ_BY_RULE = {
@@ -92,6 +92,7 @@ _DECODED = frozenset((*_TEXT.values(), *_NAMES.values()))
 _MAX_VALUE_BYTES = 16_384
 _MAX_ITEMS_KEPT = 100
 _LO_MAX = 64
+_SIGNATURES, _SIGNED = 0xFFFAFFFA, "digital_signature"
 _SKIMMED = Wanted(_WANTED, _WANTED_SEQUENCES, _MAX_VALUE_BYTES, _MAX_ITEMS_KEPT)
 _KEYWORDS = {tag: keyword_for_tag(tag) for tag in _UIDS.values()}
 
@@ -112,6 +113,7 @@ class _Found:
     read_by_rule: dict[int, str] = field(default_factory=dict)
     repairs: tuple[Repaired, ...] = ()
     clock_ahead_secs: int = 0
+    pixel_bytes: int | None = None
 
 
 def read_header(
@@ -149,21 +151,10 @@ def _skimmed(head: Head) -> tuple[FileMeta, _Found] | None:
     except Malformed:
         return None
     skimmed = skim(head, meta.dataset_at, meta.transfer_syntax_uid, _SKIMMED)
-    return None if skimmed is None else (meta, _Found(False, skimmed.values, skimmed.items))
-
-
-def check_identity(header: Header, affected_sop_class_uid: str, affected_sop_instance_uid: str) -> None:
-    """
-    Refuse an object that is not the one its C-STORE command announced.
-
-    Raises: Malformed, code "sop_class_mismatch" or "uid_mismatch". Source: PS3.4 B.2.3 (A900), PS3.7 9.3.1.1.
-    """
-    if header.sop_class_uid != affected_sop_class_uid.strip(" \0"):
-        raise Malformed(
-            "the data set is of another SOP class than announced", code="sop_class_mismatch", where="SOPClassUID"
-        )
-    if header.sop_instance_uid != affected_sop_instance_uid.strip(" \0"):
-        raise Malformed("the data set has another UID than announced", code="uid_mismatch", where="SOPInstanceUID")
+    if skimmed is None:
+        return None
+    faults = {_SIGNED} if skimmed.is_signed else set()
+    return meta, _Found(False, skimmed.values, skimmed.items, faults, pixel_bytes=skimmed.pixel_bytes)
 
 
 def _collect(dataset: DataSetBytes, meta: FileMeta) -> _Found:
@@ -177,6 +168,10 @@ def _collect(dataset: DataSetBytes, meta: FileMeta) -> _Found:
                 _open_sequence(found, element)
             elif element.tag in _WANTED:
                 _keep(found.values, element, dataset)
+            if element.tag in PIXEL_DATA_ELEMENTS:
+                found.pixel_bytes = ENCAPSULATED if element.event is Event.SEQUENCE else element.length
+            if element.tag == _SIGNATURES:
+                found.faults.add(_SIGNED)
             if element.tag == PIXEL_DATA and (element.length == UNDEFINED) == (meta.transfer_syntax_uid in NATIVE):
                 found.faults.add("pixel_data_form")
         elif element.depth == 1 and sequence in _WANTED_SEQUENCES:
@@ -265,6 +260,7 @@ def _header(found: _Found, meta: FileMeta) -> Header:
             fields[name] = read(found, tag)
     fields["number_of_frames"] = max(fields.get("number_of_frames") or 1, 1)
     fields["specific_character_set"] = found.charset.terms if values.get(_CHARACTER_SET, b"").strip(b" \0") else ()
+    fields["pixel_bytes"] = found.pixel_bytes
     fields["patient_name_bytes"] = values.get(_NAMES["patient_name"], b"").rstrip(b" \0")
     if found.items or _OTHER_PATIENT_IDS in values:
         fields["other_patient_ids"] = _other_patient_ids(found)

@@ -31,7 +31,7 @@ SEQUENCE_END = 0xFFFEE0DD
 PIXEL_DATA = 0x7FE00010
 # NULs, a line's end, or the end of a text file in DOS.
 _PADDING = b"\0\r\n\x1a"
-_PIXEL_DATA_ELEMENTS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+PIXEL_DATA_ELEMENTS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 
 _SHORT = tuple("AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())  # noqa: SIM905
 _LONG = tuple("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # noqa: SIM905
@@ -258,7 +258,7 @@ class Walk:
         return code.decode("ascii"), True
 
     def _open_undefined(self, tag: int, vr: str, place: tuple[int, int], frame: _Frame) -> Element:
-        if tag in _PIXEL_DATA_ELEMENTS or vr in ("OB", "OW"):
+        if tag in PIXEL_DATA_ELEMENTS or vr in ("OB", "OW"):
             return self._open(_Frame(False, True, tag, None, frame.limit, frame.implicit), vr, place, UNDEFINED)
         if (vr in SHORT_LENGTH_VRS and not frame.implicit) or (vr == "UN" and self._big_endian):
             raise Malformed("a value of undefined length", code="bad_sequence", source="PS3.5 7.1.1")

@@ -13,6 +13,7 @@ from bridge.codecs.dicom.elements import (
     LONG_LENGTH_VRS,
     NATIVE,
     PIXEL_DATA,
+    PIXEL_DATA_ELEMENTS,
     SHORT_LENGTH_VRS,
     UNDEFINED,
     Element,
@@ -28,6 +29,7 @@ Items = list[dict[int, bytes]]
 
 _SHORT = frozenset(vr.encode() for vr in SHORT_LENGTH_VRS)
 _LONG = frozenset(vr.encode() for vr in LONG_LENGTH_VRS - {"SQ"})
+_SIGNATURES = 0xFFFAFFFA
 _SHORT_HEAD = struct.Struct("<HH2sH")
 _IMPLICIT_HEAD = struct.Struct("<HHL")
 _LENGTH = struct.Struct("<L")
@@ -61,10 +63,16 @@ class Wanted:
 
 @dataclass(slots=True)
 class Skimmed:
-    """The values that were wanted, of the root and of the wanted sequences' items."""
+    """
+    The values that were wanted, of the root and of the wanted sequences' items.
+
+    pixel_bytes: the length of native pixel data, None without any. is_signed: digital signatures follow.
+    """
 
     values: dict[int, bytes] = field(default_factory=dict)
     items: dict[int, Items] = field(default_factory=dict)
+    pixel_bytes: int | None = None
+    is_signed: bool = False
 
 
 def skim(head: Head, dataset_at: int, transfer_syntax_uid: str, wanted: Wanted) -> Skimmed | None:
@@ -117,8 +125,10 @@ class _Skimming:
             at = value_at + length
             if tag in values:
                 self._keep(tag, value_at, at)
-            elif tag == PIXEL_DATA and not self._has_native_pixels:
-                raise _UnusualError
+            elif tag in PIXEL_DATA_ELEMENTS:
+                if not self._has_native_pixels:
+                    raise _UnusualError
+                self.found.pixel_bytes = length
         if at != size:
             raise _UnusualError
 
@@ -140,6 +150,8 @@ class _Skimming:
             at = value_at + length
             if tag in values:
                 self._keep(tag, value_at, at)
+            elif tag in PIXEL_DATA_ELEMENTS:
+                self.found.pixel_bytes = length
         if at != size:
             raise _UnusualError
 
@@ -161,6 +173,7 @@ class _Skimming:
             raise _UnusualError
         if nested is not None:
             self.found.items[tag] = []
+        self.found.is_signed |= tag == _SIGNATURES
         walk = Walk(self._head, at, self._size_bytes, self._syntax, wanted=nested or frozenset())
         for element in walk:
             if element.depth == 0 and element.event is Event.SEQUENCE_END and not walk.faults:

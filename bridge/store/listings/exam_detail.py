@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from bridge.store import authorizations, deliveries, events, links, orders, pati
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
-from bridge.store.listings import exam_reports, exams, people
+from bridge.store.listings import exam_reports, exams, image_warnings, people
 from bridge.store.listings.exam_reports import ReportOnExam
 from bridge.store.listings.exams import ExamRow
 from bridge.store.listings.people import Person
@@ -42,7 +42,8 @@ class StudyOnExam:
     """
     A study as the exam page shows it. mismatch_key: its open case, None if there is none.
 
-    announced: how many instances its devices named, 0 for none; arrived: how many of these are here.
+    announced: how many instances its devices named, 0 for none; arrived: how many of these are here. warnings: kinds to
+    the number of objects.
     """
 
     study: Study
@@ -54,6 +55,7 @@ class StudyOnExam:
     arrived: int
     published: tuple[Published, ...]
     deliveries: tuple[Delivery, ...]
+    warnings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def study_on_exam(tx: ReadTx, study: Study) -> StudyOnExam:
         len(announced & studies.instance_uids(tx, study.key)) if announced else 0,
         tuple(published(tx, study.key)),
         tuple(deliveries.of_study(tx, study.key)),
+        image_warnings.of_studies(tx, [study.key]).get(study.key, {}),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,13 +16,14 @@ from bridge.store import deliveries as outbox
 from bridge.store import patients
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery, DeliveryState
+from bridge.store.listings import image_warnings
 from bridge.store.listings.people import Person, by_key, keys_by_name, keys_by_number
 from bridge.store.tables import attachments, authorizations, instances, merges, mismatches, orders, studies
 
 
 @dataclass(frozen=True, slots=True)
 class MismatchRow:
-    """One study in the intake desk's queue. received: whom its header names."""
+    """One study in the intake desk's queue. received: whom its header names. warnings: kinds to the number of objects."""
 
     key: int
     study_key: int
@@ -38,6 +40,7 @@ class MismatchRow:
     closed_at: datetime | None = None
     closed_by: str = ""
     outcome: str = ""
+    warnings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,9 @@ def mismatches_by_key(tx: ReadTx, keys: list[int]) -> list[MismatchRow]:
     query = select(*_SHOWN_OF_MISMATCHES).join(studies, studies.c.key == mismatches.c.study_key)
     found = list(tx.execute(query.where(mismatches.c.key.in_(keys)).order_by(mismatches.c.key.desc())))
     numbers = _instance_counts(tx, [row.study_key for row in found])
-    return [_mismatch_row(row, numbers.get(row.study_key, 0)) for row in found]
+    warned = image_warnings.of_studies(tx, [row.study_key for row in found])
+    rows = ((row, _mismatch_row(row, numbers.get(row.study_key, 0))) for row in found)
+    return [replace(shown, warnings=warned.get(row.study_key, {})) for row, shown in rows]
 
 
 _SHOWN_OF_MISMATCHES = (

@@ -8,6 +8,7 @@ from typing import Any
 
 from bridge.codecs.dicom.performed_details import details_of
 from bridge.domain.claim import ClaimAttachment
+from bridge.domain.image_warnings import WarningWords
 from bridge.domain.performed_reasons import reason_in_words
 from bridge.domain.report import Report, ReportDocument, ReportVersion
 from bridge.flows.enter_order import Entered
@@ -197,6 +198,7 @@ def mismatch_row(row: MismatchRow) -> Json:
         "modality": row.modality or None,
         "source_ae_title": row.source_ae_title or None,
         "instances": row.instance_count,
+        "warnings": dict(row.warnings),
         "closed_at": instant(row.closed_at),
     }
 
@@ -344,6 +346,11 @@ def published(one: Published) -> Json:
     return {"server": one.server, "reference": one.reference, "version": one.version, "at": instant(one.at)}
 
 
+def image_warning(one: WarningWords) -> Json:
+    """Return what a person should know of a study's images."""
+    return {"kind": one.kind, "instances": one.count, "sentence": one.sentence, "grave": one.is_grave}
+
+
 def _station(one: ReachedStation) -> Json:
     return {"station": one.station.value, "state": one.state, "at": instant(one.at)}
 
@@ -375,6 +382,7 @@ def _study_on_exam(one: StudyOnExam) -> Json:
         "instances": one.instance_count,
         "expected": one.announced or None,
         "received": one.arrived if one.announced else None,
+        "warnings": dict(one.warnings),
         "published": [published(each) for each in one.published],
     }
 

@@ -186,6 +186,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
         "set_aside": [_set_aside(one) for one in view.set_aside],
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,
+        "warnings": [shapes.image_warning(one) for one in view.warnings],
         "source_ae_title": study.source_ae_title,
         "foreign": study.foreign,
         "received_at": shapes.instant(study.first_instance_at),

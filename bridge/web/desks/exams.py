@@ -20,6 +20,7 @@ from bridge.store.listings.study_page import ShownSeries
 from bridge.web import reads
 from bridge.web.access import caller, needs, services, session
 from bridge.web.page import STATIONS
+from bridge.web.study_views import warnings_in_words
 
 blueprint = Blueprint("exams", __name__)
 
@@ -114,6 +115,8 @@ def _problems(one: Exam) -> list[dict[str, str]]:
             address = url_for("intake.study", study_key=study.study.key) if caller().may(Permission.DECIDE) else ""
             sentence = "Nobody has confirmed yet whose images these are; nothing leaves until someone does."
             found.append({"sentence": sentence, "action": "Decide", "url": address})
+        grave = [each for each in warnings_in_words(study, one.order) if each.is_grave]
+        found += [{"sentence": each.sentence, "action": "", "url": ""} for each in grave]
         for delivery in study.deliveries:
             if delivery.state == "dead" and delivery.settled_at is None:
                 may = caller().may(Permission.READ_DELIVERIES)

@@ -32,6 +32,7 @@ def test_what_ships_loads_and_says_what_the_defaults_say() -> None:
     assert (shipped.accession_stale_days, shipped.order_window_hours) == (60, 24)
     assert shipped.disable == frozenset()
     assert shipped.import_procedures == default.import_procedures
+    assert shipped.oncology == default.oncology
     assert shipped.nicknames["PEGGY"] & shipped.nicknames["MARGARET"]
 
 

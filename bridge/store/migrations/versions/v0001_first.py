@@ -1284,6 +1284,7 @@ def upgrade() -> None:
         sa.Column("received_at", Instant(), nullable=False),
         sa.Column("received_from", sa.Text(), server_default="", nullable=False),
         sa.Column("removed_at", Instant(), nullable=True),
+        sa.Column("warnings", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["series_key"], ["series.key"], name=op.f("fk_instances_series_key")),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_instances_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_instances")),

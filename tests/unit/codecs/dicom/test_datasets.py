@@ -10,7 +10,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom import charset, part10
-from bridge.codecs.dicom.datasets import check_identity, read_header
+from bridge.codecs.dicom.announced import check_identity
+from bridge.codecs.dicom.datasets import read_header
 from bridge.codecs.dicom.elements import Event, Syntax, Walk
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import RequestAttributes
