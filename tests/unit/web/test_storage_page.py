@@ -1,0 +1,69 @@
+"""What the console and REST say of the store of objects, to whom, and what people may do about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.domain.accounts import Role
+from bridge.store import audit, objects
+from tests.cast import PLAIN, image, spooled, study_uid
+from tests.fakes.console import Console
+
+# What a page says does not depend on the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def keep(console: Console) -> str:
+    """Receive one image and return its blob."""
+    sent = spooled(console.house, image(PLAIN, "A1", 1))
+    console.house.instances.receive(sent)
+    return sent.digest
+
+
+def test_the_page_says_what_is_kept_and_how_sound_it_is(console: Console) -> None:
+    keep(console)
+    page = console.browser(Role.IT).get("/storage").get_data(as_text=True)
+    assert "1 object," in page
+    assert "CT1" in page
+    assert "above the low-water mark" in page
+    assert "not yet" in page
+    assert "nothing, ever" in page
+
+
+def test_a_damaged_object_stands_at_the_top_and_in_the_metrics(console: Console) -> None:
+    blob = keep(console)
+    with console.store.write() as tx:
+        objects.put_damaged(tx, blob, "changed", console.clock.now())
+    page = console.browser(Role.IT).get("/storage").get_data(as_text=True)
+    assert "1 object is damaged." in page
+    assert study_uid("A1") in page
+    machine = console.machine(Role.IT)
+    assert "bridge_objects_damaged 1.0" in machine.get("/metrics").get_data(as_text=True)
+    said = machine.get("/api/storage").get_json()
+    assert [one["damage"] for one in said["damaged"]["objects"]] == ["changed"]
+    assert said["total"]["objects"] == said["by_modality"]["CT"]["objects"] == said["by_source"]["CT1"]["objects"] == 1
+    assert said["retention"]["after_days"] == 0
+    assert said["free_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("role", "status"), [(Role.IT, 200), (Role.ADMIN, 200), (Role.VIEWER, 403), (Role.BILLING, 403)]
+)
+def test_it_is_for_those_who_run_the_house(console: Console, role: Role, status: int) -> None:
+    assert console.browser(role).get("/storage").status_code == status
+    assert console.machine(role).get("/api/storage").status_code == status
+
+
+def test_a_study_can_be_kept_here_and_let_go_each_on_the_record(console: Console) -> None:
+    keep(console)
+    machine, uid = console.machine(Role.IT), study_uid("A1")
+    held = machine.post("/api/storage/holds", json={"study_instance_uid": uid, "action": "hold", "reason": "teaching"})
+    assert held.status_code == 200
+    without = machine.post("/api/storage/holds", json={"study_instance_uid": uid, "action": "hold"})
+    assert without.status_code == 422
+    assert machine.post("/api/storage/holds", json={"study_instance_uid": "1.2", "reason": "x"}).status_code == 409
+    let_go = machine.post("/api/storage/holds", json={"study_instance_uid": uid, "action": "release"})
+    assert let_go.status_code == 200
+    with console.store.read() as tx:
+        told = [row.action for row in audit.recent(tx, limit=20)]
+    assert {"study_held_here", "study_released_here"} <= set(told)
