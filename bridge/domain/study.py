@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.repairs import Repaired
@@ -152,6 +152,10 @@ class Series:
     body_part_examined: str = ""
     laterality: str = ""
     station_name: str = ""
+
+
+# Codes of the errors that say of one object that its bytes are not here, which is no fault of the others'.
+NOT_HERE: Final = frozenset({"object_damaged", "object_removed"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.codecs.dicom.leaving_rows import TagRow
 from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance, Study
-from bridge.errors import BridgeError, Malformed, Unavailable, Unsupported
+from bridge.errors import BridgeError, Conflict, Malformed, Unavailable, Unsupported
 from bridge.leaving.objects import LeavingObject
 from bridge.store import overlays
 from bridge.store.blobs import Blobs
@@ -50,6 +50,8 @@ def compare_tags(store: Store, blobs: Blobs, study: Study, instance: Instance) -
         return Comparison(tuple(LeavingObject(blobs, instance, overlay).rows()), study.is_bound)
     except (Malformed, Unsupported) as fault:
         return _as_received(blobs, study, instance, fault)
+    except Conflict as fault:
+        return Comparison((), leaves=False, trouble=fault.detail)
     except (Unavailable, OSError):
         return Comparison((), leaves=False, trouble="the object cannot be read now")
 
@@ -58,6 +60,6 @@ def _as_received(blobs: Blobs, study: Study, instance: Instance, fault: BridgeEr
     bare = Overlay(study.key, study.binding_version, study.binding_version)
     try:
         rows = LeavingObject(blobs, instance, bare).rows()
-    except (Malformed, Unsupported, Unavailable, OSError):
+    except (Conflict, Malformed, Unsupported, Unavailable, OSError):
         rows = []
     return Comparison(tuple(rows), leaves=False, trouble=fault.detail)

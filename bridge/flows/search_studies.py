@@ -22,7 +22,7 @@ from bridge.errors import Conflict
 from bridge.flows.record_access import record_access
 from bridge.flows.study_criteria import criteria_of
 from bridge.leaving.objects import LeavingObject
-from bridge.store import audit, overlays, studies, study_entries, study_search
+from bridge.store import audit, overlays, retention, studies, study_entries, study_search
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 from bridge.store.study_search import Listed
@@ -110,8 +110,9 @@ class StudySearch:
 
     def _entry(self, tx: ReadTx, one: Listed) -> StudyEntry:
         corrections = overlays.current(tx, one.study).values
+        is_here = not retention.removed_of(tx, one.study.key)
         return StudyEntry(
-            one.study, one.series, one.counts, one.sop_classes, one.instances, corrections, self._ae_title
+            one.study, one.series, one.counts, one.sop_classes, one.instances, corrections, self._ae_title, is_here
         )
 
     @contextmanager

@@ -32,8 +32,8 @@ from bridge.codecs.dicom.status import (
     SUCCESS,
     is_warning,
 )
-from bridge.domain.study import Outgoing
-from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
+from bridge.domain.study import NOT_HERE, Outgoing
+from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.publishers.dicom_connection import Accepted, Proposal, Requestor, Target, Timeouts
 
 __all__ = ["NOT_ACCEPTED", "StoreResult", "Target", "Timeouts", "echo", "find_worklist", "store_files"]
@@ -229,6 +229,10 @@ class _Sender:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
         except (Malformed, Unsupported) as fault:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read", fault)
+        except (Conflict, Unavailable) as fault:
+            if fault.code not in NOT_HERE:
+                raise
+            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, fault.detail)
         while True:
             answer, _ = self._association.receive()
             if answer.number(commands.MESSAGE_ID_BEING_RESPONDED_TO) == message_id:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from bridge.domain.claim import AttachmentState
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.study import BOUND_STATES
+from bridge.store import objects
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.tables import (
     attachments,
@@ -48,6 +49,16 @@ class StudyHold:
     reason: str
     held_by: str
     held_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OnShelf:
+    """How a study's bytes stand here. removed: objects whose bytes only the archives in kept_by have."""
+
+    damaged: int = 0
+    removed: int = 0
+    kept_by: tuple[str, ...] = ()
+    hold: StudyHold | None = None
 
 
 def removable(
@@ -96,6 +107,13 @@ def archives_of(tx: ReadTx, study_key: int) -> list[str]:
         .where(forwards.c.commitment == CommitmentState.COMMITTED.value)
     )
     return sorted(set(tx.execute(query).scalars()))
+
+
+def on_shelf(tx: ReadTx, study_key: int) -> OnShelf:
+    """Return how a study's bytes stand here."""
+    removed = removed_of(tx, study_key)
+    kept_by = tuple(archives_of(tx, study_key)) if removed else ()
+    return OnShelf(objects.damaged_of_study(tx, study_key), removed, kept_by, hold_of(tx, study_key))
 
 
 def hold_of(tx: ReadTx, study_key: int) -> StudyHold | None:

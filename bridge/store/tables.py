@@ -714,6 +714,7 @@ instances = Table(
     # What a person should know of it, slugs apart by blanks.
     _text("warnings"),
     Index(None, "blob"),
+    Index("ix_instances_removed", "study_key", **_only(text("removed_at IS NOT NULL"))),
 )
 
 # What reading an object again found. verified_at: when it was last as received; damage: what is wrong with it since.

@@ -19,6 +19,7 @@ from bridge.store.listings import set_aside
 from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
 from bridge.store.listings.people import Person, person_of
 from bridge.store.listings.set_aside import SetAside
+from bridge.store.retention import OnShelf, on_shelf
 from bridge.web.access import services
 
 
@@ -43,6 +44,7 @@ class StudyView:
     held_from: tuple[Person, str] | None
     decisions: tuple[Decision, ...]
     candidates: tuple[Candidate, ...]
+    on_shelf: OnShelf
     set_aside: tuple[SetAside, ...] = ()
     copies: tuple[Kept, ...] = ()
     warnings: tuple[WarningWords, ...] = ()
@@ -86,6 +88,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         set_aside=tuple(set_aside.of_study(tx, study.key)),
         copies=tuple(commitments.of_study(tx, study.key)),
         warnings=tuple(warnings_in_words(on_exam, _order(tx, study.order_key))),
+        on_shelf=on_shelf(tx, study.key),
     )
 
 

@@ -27,7 +27,7 @@ from bridge.wiring import House
 from tests.cast import PLAIN, adt, image, order, spooled, study_uid
 from tests.fakes.s3_server import S3Server, blobs_in, s3_server
 from tests.flows.asking import IMPLICIT, encode_query, say
-from tests.flows.test_retrievals import study_query, unbind
+from tests.flows.test_retrievals import Receiver, peer, receiving, retrieve, running, study_query, unbind
 
 MakeHouse = Callable[..., House]
 TEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -273,6 +273,8 @@ def test_what_every_archive_committed_to_is_removed_and_the_study_says_who_keeps
         with pytest.raises(Conflict) as refused, one.at_hand():
             pass
     assert refused.value.code == "object_removed"
+    (answer,) = house.search.find(encode_query(study_query(InstanceAvailability="")), IMPLICIT, Asker())
+    assert b"UNAVAILABLE " in answer
 
 
 def test_a_removed_object_that_comes_again_is_here_again(house: House) -> None:
@@ -382,3 +384,17 @@ def test_a_backup_of_a_bucket_is_restored_into_a_bucket(
     other = blobs_in(server.new_bucket(), tmp_path / "new" / "blobs")
     restore(tmp_path / "backup", f"sqlite:///{tmp_path / 'new' / 'bridge.db'}", other, house.clock)
     assert sum(len(chunk) for chunk in other.read(kept.blob)) == kept.size_bytes
+
+
+@pytest.mark.parametrize("destination", ["", "THERE"], ids=["C-GET", "C-MOVE"])
+def test_a_retrieval_fails_for_the_damaged_object_alone(make_house: MakeHouse, destination: str) -> None:
+    with receiving("THERE") as (there, port):
+        peers = [peer("WS1", "viewer"), peer("THERE", "viewer", port=port), PEERS[0]]
+        house = make_house(FixedClock(TEN), dicom={"port": 0, "peers": peers})
+        say(house, adt(PLAIN), order(PLAIN, "A1"))
+        damaged, *sound = [receive(house, number) for number in (1, 2, 3)]
+        house.blobs.drop(damaged.blob, Place.KEPT)
+        receiver = there if destination else Receiver()
+        with running(house) as ours:
+            assert retrieve(ours, "WS1", receiver, destination) == 0xB000
+    assert sorted(receiver.got) == sorted(one.sop_instance_uid for one in sound)

@@ -211,3 +211,34 @@ def test_two_devices_cannot_share_an_alias(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured) as refused:
         load(tmp_path, f'{CT1}aliases = ["CT"]\n{second}aliases = ["CT"]\n')
     assert refused.value.faults == ("dicom.peers: listed twice: CT",)
+
+
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ('blobs = "s3://Bucket_Name"', "a bucket is written"),
+        ('blobs = "ftp://somewhere"', "a folder, or"),
+        ('s3 = { endpoint = "minio:9000" }', "an address is"),
+        ('s3 = { endpoint = "https://user:pass@host" }', "an address is"),
+        ('s3 = { access_key_id = "a" }', "go together"),
+    ],
+)
+def test_a_bucket_that_is_described_wrongly_stops_the_start(tmp_path: Path, said: str, fault: str) -> None:
+    with pytest.raises(Misconfigured, match=fault) as refused:
+        load(tmp_path, f"[store]\n{said}\n")
+    assert "pass@" not in str(refused.value)
+
+
+def test_a_bucket_is_reached_in_the_clear_on_this_machine_only(tmp_path: Path) -> None:
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        found = load(tmp_path, f'[store]\nblobs = "s3://images/one"\ns3 = {{ endpoint = "http://{host}:9000" }}\n')
+        check_start(found, has_administrator=False)
+    found = load(tmp_path, '[store]\nblobs = "s3://images/one"\ns3 = { endpoint = "http://minio.example.org" }\n')
+    with pytest.raises(Misconfigured, match="use https"):
+        check_start(found, has_administrator=False)
+
+
+def test_a_bucket_s_secret_is_shown_nowhere(tmp_path: Path) -> None:
+    found = load(tmp_path, '[store]\ns3 = { access_key_id = "AKIA", secret_access_key = "hush" }\n')
+    assert "hush" not in repr(found)
+    assert "AKIA" not in repr(found)

@@ -17,6 +17,8 @@ Texts = dict[int, str]
 
 _LEVEL = 0x00080052
 _ONLINE = "ONLINE"
+# Of what a rule removed here. Source: PS3.3 C.4.23.1.1.
+_UNAVAILABLE = "UNAVAILABLE"
 # Kept in a record as the text of its one item's Local Namespace Entity ID (0040,0031).
 _ISSUER_OF_ACCESSION = 0x00080051
 _LOCAL_NAMESPACE = 0x00400031
@@ -64,7 +66,7 @@ class StudyEntry:
     A study as it may be shown.
 
     counts: instances by series key. instances: by series key, {} where nobody asks for them. corrections: keyword to the
-    record's value. retrieve_ae_title: where to get it.
+    record's value. retrieve_ae_title: where to get it. is_here: no part of it was removed by rule.
     """
 
     study: Study
@@ -74,6 +76,7 @@ class StudyEntry:
     instances: Mapping[int, Sequence[Instance]] = field(default_factory=dict)
     corrections: Mapping[str, str] = field(default_factory=dict)
     retrieve_ae_title: str = ""
+    is_here: bool = True
 
 
 def find_answers(
@@ -124,7 +127,7 @@ def _study_texts(entry: StudyEntry) -> Texts:
         0x00080050: header.accession_number,
         _LEVEL: "STUDY",
         0x00080054: entry.retrieve_ae_title,
-        0x00080056: _ONLINE,
+        0x00080056: _ONLINE if entry.is_here else _UNAVAILABLE,
         _ISSUER_OF_ACCESSION: header.issuer_of_accession_number,
         0x00080061: "\\".join(sorted({series.modality for series in entry.series if series.modality})),
         0x00080062: "\\".join(entry.sop_classes),
@@ -161,6 +164,7 @@ def _series_texts(series: Series, instance_count: int) -> Texts:
 def _instance_texts(instance: Instance) -> Texts:
     return {
         _LEVEL: "IMAGE",
+        0x00080056: _ONLINE if instance.removed_at is None else _UNAVAILABLE,
         0x00080016: instance.sop_class_uid,
         0x00080018: instance.sop_instance_uid,
         0x00200013: "" if instance.instance_number is None else str(instance.instance_number),

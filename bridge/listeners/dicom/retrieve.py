@@ -17,7 +17,7 @@ from bridge.codecs.dicom.elements import syntax_of
 from bridge.codecs.dicom.part10 import open_buffer, read_file_meta
 from bridge.codecs.dicom.reencode import LITTLE_ENDIAN, reencode
 from bridge.codecs.dicom.status import Outcome, is_warning, outcome_of
-from bridge.domain.study import Outgoing
+from bridge.domain.study import NOT_HERE, Outgoing
 from bridge.errors import BridgeError, Conflict, Malformed, Unavailable, Unsupported
 from bridge.listeners.dicom.exchange import Exchange
 from bridge.listeners.dicom.messages import Context, Message
@@ -173,8 +173,11 @@ class Retrieval:
         try:
             with found.at_hand() as path:
                 self._send_in(exchange, context, command, (path, found.transfer_syntax_uid))
-        except Conflict:
-            raise
+        except Conflict as fault:
+            if fault.code not in NOT_HERE:
+                raise
+            exchange.report("object_held", reason=fault.code)
+            return status.PROCESSING_FAILURE
         except (Malformed, Unsupported) as fault:
             exchange.report("object_held", reason=fault.code)
             return status.PROCESSING_FAILURE

@@ -144,7 +144,14 @@ def _counts(view: StudyView) -> dict[str, Any]:
         "published": [shapes.published(one) for one in view.published],
         "copies": [shapes.copy(one) for one in view.copies],
         "deliveries": [shapes.delivery_row(row) for row in rows],
+        **_on_shelf(view),
     }
+
+
+def _on_shelf(view: StudyView) -> dict[str, Any]:
+    """Return how many objects are damaged, and how many were removed here because archives keep them."""
+    shelf = view.on_shelf
+    return {"damaged": shelf.damaged, "removed": shelf.removed, "kept_by": list(shelf.kept_by)}
 
 
 def _set_aside(one: SetAside) -> dict[str, Any]:
@@ -171,6 +178,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
         "sentence": latest.sentence if latest is not None else "",
         "evidence": list(latest.evidence) if latest is not None else [],
         "differences": list(latest.differences) if latest is not None else [],
+        **_on_shelf(view),
         "repairs": [one._asdict() for one in study.received.repairs],
         "candidates": [
             {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.domain.accounts import Role
-from bridge.store import audit, objects
+from bridge.store import audit, objects, retention, studies
 from tests.cast import PLAIN, image, spooled, study_uid
 from tests.fakes.console import Console
 
@@ -52,6 +52,20 @@ def test_a_damaged_object_stands_at_the_top_and_in_the_metrics(console: Console)
 def test_it_is_for_those_who_run_the_house(console: Console, role: Role, status: int) -> None:
     assert console.browser(role).get("/storage").status_code == status
     assert console.machine(role).get("/api/storage").status_code == status
+
+
+def test_a_study_says_what_of_it_is_damaged_and_who_keeps_what_was_removed(console: Console) -> None:
+    blob = keep(console)
+    with console.store.write() as tx:
+        objects.put_damaged(tx, blob, "missing", console.clock.now())
+        study = studies.by_uid(tx, study_uid("A1"))
+        assert study is not None
+        retention.put_removed(tx, study.key, console.clock.now())
+    said = console.machine(Role.IT).get(f"/api/studies/{study_uid('A1')}").get_json()
+    assert (said["damaged"], said["removed"], said["kept_by"]) == (1, 1, [])
+    page = console.browser(Role.ADMIN).get(f"/studies/{study.key}").get_data(as_text=True)
+    assert "1 object is damaged and served to nobody." in page
+    assert "1 object removed here by rule: kept by an archive." in page
 
 
 def test_a_study_can_be_kept_here_and_let_go_each_on_the_record(console: Console) -> None:

@@ -1291,6 +1291,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_instances_sop_instance_uid")),
     )
     op.create_index(op.f("ix_instances_blob"), "instances", ["blob"], unique=False)
+    op.create_index(
+        "ix_instances_removed",
+        "instances",
+        ["study_key"],
+        unique=False,
+        sqlite_where=sa.text("removed_at IS NOT NULL"),
+        postgresql_where=sa.text("removed_at IS NOT NULL"),
+    )
     op.create_index(op.f("ix_instances_series_key"), "instances", ["series_key"], unique=False)
     op.create_index(op.f("ix_instances_study_key"), "instances", ["study_key"], unique=False)
     op.create_table(
