@@ -222,17 +222,13 @@ class _Sender:
                 self._send_in(context, command, path, found.transfer_syntax_uid)
         except OSError:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
-        except Unavailable as fault:
-            # Of a store whose object is gone; a lost association ends the transfer.
-            if fault.code != "object_damaged":
-                raise
-            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
         except (Malformed, Unsupported) as fault:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read", fault)
         except (Conflict, Unavailable) as fault:
+            # Of an object that is gone; a lost association ends the transfer.
             if fault.code not in NOT_HERE:
                 raise
-            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, fault.detail)
+            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
         while True:
             answer, _ = self._association.receive()
             if answer.number(commands.MESSAGE_ID_BEING_RESPONDED_TO) == message_id:
