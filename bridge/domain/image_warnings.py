@@ -57,9 +57,9 @@ _SENTENCES: Mapping[str, tuple[str, bool]] = {
     ImageWarning.PIXELS_CUT: ("{what} shorter than rows and columns ask for: the picture is not whole", True),
     ImageWarning.UNKNOWN_SYNTAX: ("{what} encoded in a way that is not known here and may not be displayed", True),
     ImageWarning.SIGNED: ("{what} digitally signed: a correction on the way out makes the signature invalid", False),
-    ImageWarning.DOCUMENT: ("{what} a document: a name written inside it cannot be corrected", False),
+    ImageWarning.DOCUMENT: ("{what} encapsulated text (PDF, CDA): a name written inside cannot be corrected", False),
 }
-_FOLLOW_UP = "This is an oncology exam with lossy images ({what}): compare and measure on the original images before judging a change"
+_FOLLOW_UP = "This is an oncology exam with lossy images ({what}): compare and measure on the original images before judging a change."
 
 
 def warnings_of(header: Header) -> tuple[ImageWarning, ...]:

@@ -62,6 +62,7 @@ def exam(reference: str) -> str:
         exam=one,
         shown=_shown(one),
         problems=_problems(one),
+        minded=_minded(one),
         names=STATIONS,
         undoable=may_take_back,
         details_of=details_of,
@@ -104,6 +105,14 @@ def _not_whole(order_key: int | None) -> list[dict[str, str]]:
         sentence = f"On {title}, {TEXT_WORDS[one.keyword]} reads {one.shown}: it {words}."
         found.append({"sentence": sentence, "action": "Look", "url": address})
     return found
+
+
+def _minded(one: Exam) -> dict[int, list[str]]:
+    """Return what to mind about the images of each study, beside the grave things that stand on top of the page."""
+    return {
+        study.study.key: [each.sentence for each in warnings_in_words(study, one.order) if not each.is_grave]
+        for study in one.studies
+    }
 
 
 def _problems(one: Exam) -> list[dict[str, str]]:

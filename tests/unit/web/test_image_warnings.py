@@ -44,3 +44,18 @@ def test_an_unbound_study_s_warnings_stand_in_the_queue(console: Console) -> Non
     (row,) = console.machine(Role.INTAKE).get("/api/mismatches").json["mismatches"]
     assert row["warnings"] == {"lossy": 1}
     assert "lossy" in console.browser(Role.INTAKE).get("/mismatches").get_data(as_text=True)
+
+
+def test_every_object_of_a_study_is_warned_of_on_its_page_and_the_exam_s(console: Console) -> None:
+    say(console.house, adt(PLAIN), order(PLAIN, "A1"))
+    plain, lossy = image(PLAIN, "A1", 1), image(PLAIN, "A1", 2)
+    lossy.LossyImageCompression = "01"
+    for one in (plain, lossy):
+        console.house.instances.receive(spooled(console.house, one, "CT1"))
+    with console.store.read() as tx:
+        study = studies.by_uid(tx, UID)
+    assert study is not None
+    sentence = "1 of 2 images is lossy compressed"
+    for address in (f"/studies/{study.key}", "/exams/A1"):
+        assert sentence in console.browser(Role.VIEWER).get(address, follow_redirects=True).text
+    assert sentence not in console.browser(Role.IT).get(f"/studies/{study.key}").text
