@@ -188,6 +188,7 @@ class S3Blobs:
             try:
                 obstore.put(self._client, _PROBE, said, use_multipart=False)
                 heard = bytes(obstore.get(self._client, _PROBE).bytes())
+                obstore.delete(self._client, _PROBE)
             except FileNotFoundError:
                 raise Unavailable("there is no such bucket", code="bucket_refused") from None
         if heard != said:

@@ -154,6 +154,11 @@ def test_a_store_that_answers_passes_its_probe_and_keeps_nothing_of_it(blobs: Bl
     assert listed(blobs, Place.KEPT) == []
 
 
+def test_a_bucket_holds_nothing_of_a_probe(server: S3Server, bucket: Bucket, tmp_path: Path) -> None:
+    blobs_in(bucket, tmp_path).probe()
+    assert server.keys(bucket) == []
+
+
 def test_a_reader_keeps_its_file_while_the_object_goes(blobs: Blobs) -> None:
     blob = keep(blobs, PIXELS)
     with blobs.at_hand(blob) as path, path.open("rb") as file:
