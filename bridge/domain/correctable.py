@@ -28,7 +28,7 @@ CORRECTABLE: Mapping[str, str] = {
 }
 _RECORD_DECIDES = frozenset({"PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence"})
 # Another number can be taken off, but which numbers a patient has, the record says.
-_ONLY_TAKEN_OFF = frozenset({"OtherPatientIDs", "OtherPatientIDsSequence"})
+ONLY_TAKEN_OFF = frozenset({"OtherPatientIDs", "OtherPatientIDsSequence"})
 _SEXES = ("M", "F", "O", "")
 
 
@@ -47,7 +47,7 @@ def check_correction(values: Mapping[str, str], bound: Collection[str]) -> None:
             raise Conflict(words, code="record_decides", where=keyword)
         if keyword not in CORRECTABLE:
             raise Incomplete(f"one of {', '.join(CORRECTABLE)}", code="not_correctable", where=keyword)
-        if keyword in _ONLY_TAKEN_OFF and value:
+        if keyword in ONLY_TAKEN_OFF and value:
             raise Incomplete("can only be taken off", code="not_in_table", where=keyword)
         if keyword == "PatientSex" and value not in _SEXES:
             raise Incomplete("M, F, O or nothing", code="not_in_table", where=keyword)

@@ -6,7 +6,7 @@ be laid over it again, and taking one back is a version too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -103,6 +103,21 @@ class OverlayVersion:
     def corrections(self) -> tuple[Layer, ...]:
         """What people corrected, without what the binding brought."""
         return _by_people(self.layers)
+
+
+_UNDOABLE = frozenset({VersionKind.CORRECTED, VersionKind.UNDONE})
+_REBINDING = frozenset({VersionKind.BOUND, VersionKind.HELD})
+
+
+def is_correction_of_this_binding(version: OverlayVersion, versions: Sequence[OverlayVersion]) -> bool:
+    """Say whether *version*, one of *versions*, is what a person did since the study became whose it is."""
+    is_by_person = version.kind in _UNDOABLE
+    return is_by_person and not any(one.kind in _REBINDING for one in versions if one.number > version.number)
+
+
+def undone_by(version: OverlayVersion, versions: Sequence[OverlayVersion]) -> int | None:
+    """Return the number of the version that took *version* back, None if it stands."""
+    return next((one.number for one in versions if one.undoes == version.number), None)
 
 
 def values_of(layers: tuple[Layer, ...]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -19,7 +19,9 @@ from bridge.domain.overlay import (
     Reason,
     VersionKind,
     changes_between,
+    is_correction_of_this_binding,
     taken_back,
+    undone_by,
     values_of,
     with_correction,
 )
@@ -35,8 +37,8 @@ from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
-_REBINDING = frozenset({VersionKind.BOUND, VersionKind.HELD})
-_UNDOABLE = frozenset({VersionKind.CORRECTED, VersionKind.UNDONE})
+_CODE_PARTS = ("CodeValue", "CodeMeaning", "CodingSchemeDesignator")
+_OF_THE_REQUEST = frozenset({"RequestedProcedureID", "ScheduledProcedureStepID"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,20 @@ class Correction:
     actor: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What an attribute that may be corrected leaves with now, "" for no value.
+
+    reason: why it is not what was received, None where it is. is_open: whether a person may correct it now.
+    """
+
+    keyword: str
+    value: str
+    reason: Reason | None
+    is_open: bool
+
+
 class StudyCorrector:
     """Corrects what leaves of a study. Thread-safe."""
 
@@ -56,6 +72,30 @@ class StudyCorrector:
         self._blobs = blobs
         self._clock = clock
         self._destinations = destinations
+
+    def standing(self, study_instance_uid: str) -> tuple[Standing, ...]:
+        """Return what a bound study leaves with where people may correct it. Raises: LookupError; Conflict, if it is not bound."""
+        received = self._received(study_instance_uid)
+        with self._store.read() as tx:
+            study = _found(tx, study_instance_uid)
+            layers = overlays.current(tx, study).layers
+        said = {**received, **received_values(study.received), **values_of(layers)}
+        reasons = {keyword: layer.reason for layer in layers for keyword in layer.values}
+        closed = {keyword for keyword, reason in reasons.items() if reason == Reason.COERCE}
+        closed |= frozenset() if _names_one_request(study) else _OF_THE_REQUEST
+        return tuple(
+            Standing(keyword, said.get(keyword, ""), reasons.get(keyword), keyword not in closed)
+            for keyword in CORRECTABLE
+        )
+
+    def preview_undo(self, study_instance_uid: str, number: int) -> tuple[Change, ...]:
+        """Return what taking version *number* back would change, nothing done. Raises: as `undo`."""
+        received = self._received(study_instance_uid)
+        with self._store.read() as tx:
+            study = _found(tx, study_instance_uid)
+            layers = _without(tx, study, number)
+            now = overlays.current(tx, study).values
+        return tuple(changes_between(now, values_of(layers), {**received, **received_values(study.received)}))
 
     def preview(self, study_instance_uid: str, values: Mapping[str, str]) -> tuple[Change, ...]:
         """
@@ -122,7 +162,7 @@ class StudyCorrector:
             rows = LeavingObject(self._blobs, first, Overlay(study.key, 0, 0)).rows()
         except (Malformed, Unsupported, Unavailable, OSError):
             return {}
-        return {row.keyword: row.received or "" for row in rows if not row.path and row.keyword in CORRECTABLE}
+        return _said_by(rows)
 
     def _lay(self, tx: WriteTx, study: Study, layers: tuple[Layer, ...], made: Made) -> OverlayVersion:
         is_corrected = any(layer.reason == Reason.CORRECT for layer in layers)
@@ -136,6 +176,19 @@ class StudyCorrector:
         announce.study_changed(tx, after, self._destinations, made.at)
         _tell(tx, after, version)
         return version
+
+
+def _said_by(rows: Sequence[TagRow]) -> dict[str, str]:
+    """Return what a header says in the attributes that may be corrected, sequences as a correction writes them."""
+    said = {row.keyword: row.received or "" for row in rows if not row.path and row.keyword in CORRECTABLE}
+    inside = {(row.path[0], row.keyword): row.received or "" for row in rows if len(row.path) == 1}
+    if "ProcedureCodeSequence" in said:
+        code = [inside.get(("ProcedureCodeSequence 1", part), "") for part in _CODE_PARTS]
+        said["ProcedureCodeSequence"] = "^".join(code) if any(code) else ""
+    if "OtherPatientIDsSequence" in said:
+        numbers = (text for (path, word), text in inside.items() if word == "PatientID" and path.startswith("OtherP"))
+        said["OtherPatientIDsSequence"] = ", ".join(numbers)
+    return said
 
 
 def _found(tx: ReadTx, study_instance_uid: str) -> Study:
@@ -153,7 +206,7 @@ def _corrected(tx: ReadTx, study: Study, values: Mapping[str, str], at: datetime
     bound = {word for layer in overlay.layers if layer.reason == Reason.COERCE for word in layer.values}
     check_correction(values, bound)
     clean = {keyword: cleaned(keyword, value) for keyword, value in values.items()}
-    if set(clean) & {"RequestedProcedureID", "ScheduledProcedureStepID"} and not _names_one_request(study):
+    if set(clean) & _OF_THE_REQUEST and not _names_one_request(study):
         raise Conflict("the images do not name one request", code="no_request", where="RequestedProcedureID")
     number = overlays.of_study(tx, study.key)[0].number + 1
     return with_correction(overlay.layers, Layer(at, clean, Reason.CORRECT, number))
@@ -170,9 +223,9 @@ def _without(tx: ReadTx, study: Study, number: int) -> tuple[Layer, ...]:
     before = next((one for one in versions if one.number < number), None)
     if version is None or before is None:
         raise LookupError("no such version")
-    if version.kind not in _UNDOABLE or any(one.kind in _REBINDING for one in versions if one.number > number):
+    if not is_correction_of_this_binding(version, versions):
         raise Conflict("only a correction of the present binding is taken back here", code="not_a_correction")
-    if any(one.undoes == number for one in versions):
+    if undone_by(version, versions) is not None:
         raise Conflict("this version is taken back already", code="undone_already")
     return taken_back(overlays.current(tx, study).layers, version, before.layers)
 
@@ -186,6 +239,7 @@ def _why(reason: str) -> str:
 def _tell(tx: WriteTx, study: Study, version: OverlayVersion) -> None:
     """Say in the audit trail and on the timeline what was corrected; values stand with the version alone."""
     keywords = [one.keyword for one in version.changes]
+    words = ", ".join(CORRECTABLE.get(one, one).lower() for one in keywords)
     audit.add(
         tx,
         at=version.made_at,
@@ -198,5 +252,5 @@ def _tell(tx: WriteTx, study: Study, version: OverlayVersion) -> None:
     )
     verb = "Corrected on the way out" if version.undoes is None else f"Version {version.undoes} taken back"
     source = ("decision", str(version.number))
-    what = f"{verb}: {', '.join(keywords)}"
+    what = f"{verb}: {words}"
     events.add(tx, Event(version.made_at, Station.RECONCILED, what, version.actor, *source, study.order_key, study.key))

@@ -118,7 +118,7 @@ def test_a_correction_is_on_the_timeline_and_in_the_trail_without_its_values(hou
         assert study is not None
         lines = [line.what for line in events.timeline(tx, [], [study.key])]
         (row,) = [row for row in audit.recent(tx, limit=50) if row.action == "study_corrected"]
-    assert "Corrected on the way out: StudyDescription" in lines
+    assert "Corrected on the way out: study description" in lines
     assert row.detail == {"version": 2, "attributes": ["StudyDescription"]}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission, Role
-from bridge.domain.overlay import Change, OverlayVersion
+from bridge.domain.overlay import Change, OverlayVersion, undone_by
 from bridge.errors import Malformed
 from bridge.flows.correct_study import Correction
 from bridge.store import overlays
@@ -84,7 +84,7 @@ def _version(one: OverlayVersion, versions: Sequence[OverlayVersion], binding_ve
             for keyword, value in layer.values.items()
         ],
         "undoes": one.undoes,
-        "undone_by": next((other.number for other in versions if other.undoes == one.number), None),
+        "undone_by": undone_by(one, versions),
         "current": one.binding_version == binding_version,
     }
 

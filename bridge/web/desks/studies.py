@@ -13,12 +13,13 @@ from bridge.errors import Refused
 from bridge.flows.compare_tags import Comparison, compare_tags
 from bridge.flows.explain_routes import explain_routes
 from bridge.pictures.wish import Picture, Wish
-from bridge.store import commitments, studies
+from bridge.store import commitments, overlays, studies
 from bridge.store.listings import study_page
 from bridge.web import picture_answers, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.documents import blobs
 from bridge.web.picture_answers import THUMBNAIL
+from bridge.web.study_story import story_of
 
 blueprint = Blueprint("studies", __name__)
 
@@ -45,6 +46,7 @@ def study(study_key: int) -> str:
         shown = study_page.series_of(tx, study_key)
         copies = study_page.copies_of(tx, study_key)
         kept = {one.destination: one for one in commitments.of_study(tx, study_key)}
+        story = story_of(view.decisions, overlays.of_study(tx, study_key))
         routed = explain_routes(tx, view.study, services().flows.hand_sender.routes)
     sees_all = caller().role != Role.IT
     reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key if sees_all else None)
@@ -55,6 +57,7 @@ def study(study_key: int) -> str:
         shown=shown,
         copies=copies,
         kept=kept,
+        story=story,
         routed=routed,
         places=services().flows.hand_sender.known,
         sees_all=sees_all,
