@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, case, func, select, update
 
 from bridge.domain.commitment import SENDS_MOST, CommitmentState, Reference, Report
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.overlays import leaves_as
 from bridge.store.tables import forwards, instances, studies
 
 _T = TypeVar("_T")
@@ -75,7 +76,7 @@ def of_study(tx: ReadTx, study_key: int) -> list[Kept]:
             func.max(c.commitment_at),
         )
         .join(studies, studies.c.key == c.study_key)
-        .where(c.study_key == study_key, c.binding_version == studies.c.binding_version)
+        .where(c.study_key == study_key, leaves_as(c.binding_version))
         .group_by(c.destination)
         .order_by(c.destination)
     )
@@ -88,7 +89,7 @@ def is_committed_by(tx: ReadTx, instance_key: int, destinations: Iterable[str]) 
     rows = tx.execute(
         select(forwards.c.destination)
         .join(studies, studies.c.key == forwards.c.study_key)
-        .where(forwards.c.instance_key == instance_key, forwards.c.binding_version == studies.c.binding_version)
+        .where(forwards.c.instance_key == instance_key, leaves_as(forwards.c.binding_version))
         .where(forwards.c.commitment == CommitmentState.COMMITTED.value)
     )
     return bool(wanted) and wanted <= set(rows.scalars())
@@ -111,7 +112,7 @@ def open_of(tx: ReadTx, study_key: int, destination: str) -> list[Uncommitted]:
         )
         .join(instances, instances.c.key == c.instance_key)
         .join(studies, studies.c.key == c.study_key)
-        .where(c.study_key == study_key, c.destination == destination, c.binding_version == studies.c.binding_version)
+        .where(c.study_key == study_key, c.destination == destination, leaves_as(c.binding_version))
         .where(c.commitment != CommitmentState.COMMITTED.value)
         .order_by(c.instance_key)
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import ColumnElement, Row, and_, insert, select
 
 from bridge.domain.overlay import Change, Layer, Overlay, OverlayVersion, Reason, VersionKind
 from bridge.domain.study import Study
 from bridge.errors import Unavailable
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.tables import overlay_versions
+from bridge.store.tables import overlay_versions, studies
 
 _columns = overlay_versions.c
 
@@ -33,6 +33,13 @@ def current(tx: ReadTx, study: Study) -> Overlay:
         raise Unavailable("what lies over the study is not known", code="no_overlay")
     found = _version(row)
     return Overlay(study.key, study.binding_version, found.since, found.layers)
+
+
+def leaves_as(binding_version: ColumnElement[int]) -> ColumnElement[bool]:
+    """Say, in a statement about `studies`, whether what left under *binding_version* would leave the same, byte for byte, now."""
+    present = (_columns.study_key == studies.c.key, _columns.binding_version == studies.c.binding_version)
+    since = select(_columns.since).where(*present).correlate(studies).scalar_subquery()
+    return and_(binding_version >= since, binding_version <= studies.c.binding_version)
 
 
 def of_study(tx: ReadTx, study_key: int) -> list[OverlayVersion]:

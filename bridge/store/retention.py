@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 
 from bridge.domain.claim import AttachmentState
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.study import BOUND_STATES
 from bridge.store import objects
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.overlays import leaves_as
 from bridge.store.tables import (
     attachments,
     conflicting_instances,
@@ -26,7 +27,11 @@ from bridge.store.tables import (
     study_holds,
 )
 
-_UNSETTLED = ("pending", "sending", "held")
+# What was given up is still owed until a person says that it is not.
+_UNSETTLED = (
+    deliveries.c.state.in_(("pending", "sending", "held")),
+    and_(deliveries.c.state == "dead", deliveries.c.settled_at.is_(None)),
+)
 _OPEN_ATTACHMENTS = [state.value for state in AttachmentState if state != AttachmentState.SENT]
 _HERE = instances.c.removed_at.is_(None)
 
@@ -103,7 +108,7 @@ def archives_of(tx: ReadTx, study_key: int) -> list[str]:
     query = (
         select(forwards.c.destination)
         .join(studies, studies.c.key == forwards.c.study_key)
-        .where(forwards.c.study_key == study_key, forwards.c.binding_version == studies.c.binding_version)
+        .where(forwards.c.study_key == study_key, leaves_as(forwards.c.binding_version))
         .where(forwards.c.commitment == CommitmentState.COMMITTED.value)
     )
     return sorted(set(tx.execute(query).scalars()))
@@ -146,7 +151,7 @@ def _may_go(before: datetime) -> list[ColumnElement[bool]]:
         ~_any(
             select(attachments.c.key).where(attachments.c.study_key == key, attachments.c.state.in_(_OPEN_ATTACHMENTS))
         ),
-        ~_any(select(deliveries.c.key).where(deliveries.c.study_key == key, deliveries.c.state.in_(_UNSETTLED))),
+        ~_any(select(deliveries.c.key).where(deliveries.c.study_key == key, or_(*_UNSETTLED))),
         ~_any(select(study_holds.c.study_key).where(study_holds.c.study_key == key)),
         ~_any(
             select(conflicting_instances.c.key).where(
@@ -164,7 +169,7 @@ def _is_kept_by(archive: str) -> ColumnElement[bool]:
         select(forwards.c.key).where(
             forwards.c.instance_key == one.c.key,
             forwards.c.destination == archive,
-            forwards.c.binding_version == studies.c.binding_version,
+            leaves_as(forwards.c.binding_version),
             forwards.c.commitment == CommitmentState.COMMITTED.value,
         )
     )

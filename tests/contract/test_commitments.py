@@ -21,7 +21,8 @@ class Scene:
     def __init__(self, store: Store) -> None:
         self.clinic = Clinic(store)
         study = self.clinic.study(UID, series=1, instances=3)
-        self.study = self.clinic.bind(study, self.clinic.patient("00041001"))
+        self.patient = self.clinic.patient("00041001")
+        self.study = self.clinic.bind(study, self.patient)
         self.forward()
 
     def forward(self) -> None:
@@ -121,11 +122,20 @@ def test_what_failed_is_owed_again_until_it_was_sent_too_often(scene: Scene) -> 
 def test_a_new_binding_opens_what_was_committed(scene: Scene) -> None:
     scene.ask()
     scene.report()
-    scene.clinic.bind(scene.study, scene.clinic.patient("00041002"))
+    other = scene.clinic.patient("00041002")
+    scene.clinic.bind(scene.study, other, corrections={"PatientID": other.identifiers[0].patient_id})
     assert not committed(scene, scene.study)
     assert scene.owed() == 3
     scene.forward()
     assert not committed(scene, scene.study)
+
+
+def test_a_study_that_is_bound_again_as_it_was_stays_committed(scene: Scene) -> None:
+    scene.ask()
+    scene.clinic.bind(scene.clinic.question(scene.study), scene.patient)
+    assert scene.kept.asked == 3
+    scene.report()
+    assert committed(scene, scene.study)
 
 
 def test_a_request_is_found_until_it_was_looked_at_and_stays_until_it_was_reported(store: Store) -> None:

@@ -16,6 +16,7 @@ from bridge.domain.study import Instance
 from bridge.errors import Conflict, Incomplete, Unavailable
 from bridge.flows.back_up import back_up, restore
 from bridge.flows.remove_archived import RemovalRule, hold_study, release_study, remove_archived, what_would_go
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.search_studies import Asker
 from bridge.flows.sweep_objects import sweep_objects
 from bridge.flows.verify_objects import ObjectVerifier, Pace
@@ -335,6 +336,30 @@ def test_what_is_owed_held_or_in_review_stays(make_house: MakeHouse) -> None:
     spoil(house, kept.blob)
     verifier(house).read_all()
     assert remove(house) == 0
+
+
+def test_what_was_given_up_is_owed_until_a_person_says_otherwise(make_house: MakeHouse) -> None:
+    house = make_house(FixedClock(TEN), dicom={"peers": PEERS})
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    commit(house, receive(house), "PACS", "VNA")
+    with house.store.write() as tx:
+        tx.execute(update(deliveries).values(state="dead", settled_at=None))
+    assert remove(house) == 0
+    with house.store.write() as tx:
+        tx.execute(update(deliveries).values(settled_at=TEN))
+    assert remove(house) == 1
+
+
+def test_a_study_that_is_bound_again_as_it_was_needs_no_second_commitment(make_house: MakeHouse) -> None:
+    house = make_house(FixedClock(TEN), dicom={"peers": PEERS})
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    commit(house, receive(house), "PACS", "VNA")
+    unbind(house)
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("A1"), Ruling("bind", "it is hers", "user:maria", accession_number="A1"))
+    with house.store.write() as tx:
+        tx.execute(update(deliveries).values(state="sent", settled_at=TEN))
+    assert remove(house) == 1
 
 
 def test_a_study_that_waits_for_a_person_stays(make_house: MakeHouse) -> None:
