@@ -73,6 +73,16 @@ def normal_date(text: str) -> str:
     return found[1] + found[3] + found[4]
 
 
+def normal_integer(text: str) -> int | None:
+    """Return the number that *text*, not empty, writes, a decimal's whole part; None if it is none, or beyond 64 bits."""
+    try:
+        # Some writers put a decimal where an integer belongs; beyond 16 characters it is neither.
+        number = int(float(text[:16])) if "." in text else int(text[:16])
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) < 1 << 63 else None
+
+
 @lru_cache(maxsize=4096)
 def normal_time(text: str) -> str:
     """

@@ -354,3 +354,18 @@ def test_every_station_writes_its_line(house: House) -> None:
     with house.store.read() as tx:
         stations = [row.station for row in tx.execute(events.select().order_by(events.c.key))]
     assert stations == ["order", "scheduled", "performed", "images", "reconciled"]
+
+
+def test_odd_bytes_in_a_header_keep_no_object_out(make_house: MakeHouse) -> None:
+    house = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)))
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    for number, keyword in enumerate(("PatientName", "PatientID", "SeriesDescription", "StationName"), 1):
+        dataset = image(PLAIN, "A1", number)
+        setattr(dataset, keyword, "AB\0C")
+        dataset.SeriesInstanceUID = f"{dataset.SeriesInstanceUID}.{number}"
+        dataset.NumberOfFrames = 9_999_999_999
+        house.instances.receive(spooled(house, dataset))
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, study_uid("A1"))
+        assert found is not None
+        assert studies.count_instances(tx, found.key) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,20 @@ def test_the_corpus_is_read_or_refused_alike(length: int) -> None:
     for path in (one for one in corpus("").rglob("*") if one.is_file()):
         raw = path.read_bytes()
         assert _outcome(path, Head(raw[:length], len(raw))) == _outcome(path, None), path.name
+
+
+@pytest.mark.parametrize("group", ["root", "item"])
+def test_an_end_of_an_item_that_poses_as_an_element_is_refused_alike(tmp_path: Path, group: str) -> None:
+    posing = struct.pack("<HH2sH", 0xFFFE, 0xE00D, b"LO", 4) + b"EVIL"
+    raw, path = save(ct(), tmp_path / "object").read_bytes(), tmp_path / "object"
+    if group == "item":
+        item = struct.pack("<HHL", 0xFFFE, 0xE000, len(posing)) + posing
+        posing = struct.pack("<HH2sHL", 0x0040, 0x0275, b"SQ", 0, len(item)) + item
+        at = raw.index(b"\xe0\x7f\x10\x00")
+        raw = raw[:at] + posing + raw[at:]
+    else:
+        raw += posing
+    path.write_bytes(raw)
+    careful = _outcome(path, None)
+    assert careful == ("Malformed", "bad_sequence", "")
+    assert _outcome(path, Head(raw, len(raw))) == careful

@@ -16,7 +16,7 @@ from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, PIXEL_DATA_ELEMENTS
 from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, open_buffer, read_file_meta
 from bridge.codecs.dicom.skim import Head, Items, Wanted, skim
 from bridge.domain.identifiers import PatientIdentifier, check_uid
-from bridge.domain.matching import normal_date, normal_time
+from bridge.domain.matching import normal_date, normal_integer, normal_time
 from bridge.domain.repairs import Repaired, View
 from bridge.domain.study import ENCAPSULATED, Header, RequestAttributes
 from bridge.errors import Incomplete, Malformed
@@ -93,6 +93,8 @@ _MAX_VALUE_BYTES = 16_384
 _MAX_ITEMS_KEPT = 100
 _LO_MAX = 64
 _SIGNATURES, _SIGNED = 0xFFFAFFFA, "digital_signature"
+# Source: PS3.5 6.2 (IS).
+_LARGEST_IS = (1 << 31) - 1
 _SKIMMED = Wanted(_WANTED, _WANTED_SEQUENCES, _MAX_VALUE_BYTES, _MAX_ITEMS_KEPT)
 _KEYWORDS = {tag: keyword_for_tag(tag) for tag in _UIDS.values()}
 
@@ -241,13 +243,13 @@ def _texts(found: _Found) -> dict[str, str]:
     for keyword, tag in _READ_BY_RULE.items():
         raw = found.values.get(tag, b"").rstrip(b" \0")
         names = tag in _NAMES.values()
-        texts[keyword] = (
-            found.charset.decode(raw, person_name=names)[0] if tag in _DECODED else raw.decode("latin_1")
-        ).strip(" \0")
-    requested = (
+        text = found.charset.decode(raw, person_name=names)[0] if tag in _DECODED else raw.decode("latin_1")
+        texts[keyword] = _plain(found, text)
+    requested = {
         _nested_text(found, item, _REQUESTED_PROCEDURE_ID) for item in found.items.get(_REQUEST_ATTRIBUTES, [])
-    )
-    texts["RequestedProcedureID"] = next(filter(None, requested), "")
+    } - {""}
+    # Of several requests none is the one that a rule may name the exam by.
+    texts["RequestedProcedureID"] = requested.pop() if len(requested) == 1 else ""
     return texts
 
 
@@ -258,7 +260,7 @@ def _header(found: _Found, meta: FileMeta) -> Header:
         if tag in _READERS:
             name, read = _READERS[tag]
             fields[name] = read(found, tag)
-    fields["number_of_frames"] = max(fields.get("number_of_frames") or 1, 1)
+    fields["number_of_frames"] = min(max(fields.get("number_of_frames") or 1, 1), _LARGEST_IS)
     fields["specific_character_set"] = found.charset.terms if values.get(_CHARACTER_SET, b"").strip(b" \0") else ()
     fields["pixel_bytes"] = found.pixel_bytes
     fields["patient_name_bytes"] = values.get(_NAMES["patient_name"], b"").rstrip(b" \0")
@@ -303,7 +305,16 @@ def _uid(found: _Found, tag: int) -> str:
 
 def _code(found: _Found, tag: int) -> str:
     read = found.read_by_rule.get(tag)
-    return found.values.get(tag, b"").decode("latin_1").strip(" \0") if read is None else read
+    return _plain(found, found.values.get(tag, b"").decode("latin_1")) if read is None else read
+
+
+def _plain(found: _Found, text: str) -> str:
+    """Return *text* without its padding; a NUL inside, which no value may hold, is shown as what cannot be read."""
+    text = text.strip(" \0")
+    if "\0" in text:
+        found.faults.add("undecodable_text")
+        return text.replace("\0", "\ufffd")
+    return text
 
 
 def _text(found: _Found, tag: int, *, person_name: bool = False) -> str:
@@ -314,7 +325,7 @@ def _text(found: _Found, tag: int, *, person_name: bool = False) -> str:
     text, legal = found.charset.decode(raw, person_name=person_name)
     if not legal:
         found.faults.add("undecodable_text")
-    return text.strip(" \0")
+    return _plain(found, text)
 
 
 def _normal(found: _Found, tag: int, normal: Callable[[str], str], fault: str) -> str:
@@ -327,14 +338,10 @@ def _normal(found: _Found, tag: int, normal: Callable[[str], str], fault: str) -
 
 def _integer(found: _Found, tag: int) -> int | None:
     raw = _code(found, tag)
-    if not raw:
-        return None
-    try:
-        # Some writers put a decimal where an integer belongs; a text of a megabyte was refused above.
-        return int(float(raw[:16])) if "." in raw else int(raw[:16])
-    except (ValueError, OverflowError):
+    number = normal_integer(raw) if raw else None
+    if raw and number is None:
         found.faults.add("bad_integer")
-        return None
+    return number
 
 
 def _short(found: _Found, tag: int) -> int | None:
@@ -362,7 +369,7 @@ _READERS: dict[int, tuple[str, Callable[[_Found, int], str | int | None]]] = {
 def _nested_text(found: _Found, item: dict[int, bytes], tag: int) -> str:
     own = item.get(_CHARACTER_SET, b"").strip(b" \0")
     text, _ = (charset.parse(own) if own else found.charset).decode(item.get(tag, b"").rstrip(b" \0"))
-    return text.strip(" \0")
+    return _plain(found, text)
 
 
 def _other_patient_ids(found: _Found) -> tuple[PatientIdentifier, ...]:

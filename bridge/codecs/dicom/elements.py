@@ -190,7 +190,7 @@ class Walk:
         while at + 8 <= limit:
             group, number, code, length = unpack(data, at)
             tag, after = group << 16 | number, at + 8 + length
-            if code not in _PLAIN or tag in wanted or tag <= last or after > limit:
+            if code not in _PLAIN or tag in wanted or tag <= last or after > limit or group == 0xFFFE:
                 break
             at, last, count = after, tag, count + 1
         return at, last, count

@@ -112,7 +112,7 @@ class _Skimming:
         while at < size:
             group, number, code, length = unpack(head, at)
             tag = group << 16 | number
-            if tag <= last:
+            if tag <= last or group == 0xFFFE:
                 raise _UnusualError
             last = tag
             if code in _SHORT:

@@ -207,3 +207,36 @@ def test_every_corpus_file_is_read_or_refused_by_name() -> None:
             assert header.study_instance_uid
             outcomes["read"] = outcomes.get("read", 0) + 1
     assert outcomes == {"read": 184, "missing_uid": 16, "truncated": 3, "not_part10": 4, "no_transfer_syntax": 1}
+
+
+@pytest.mark.parametrize("tag", [0x00100010, 0x00100020, 0x00081030, 0x00180015])
+def test_a_nul_inside_a_value_reads_as_what_cannot_be_read(tmp_path: Path, tag: int) -> None:
+    dataset = ct()
+    if tag in dataset:
+        del dataset[tag]
+    header = read_header(wrap(_inserted(encoded(dataset), tag, b"AB\0C"), tmp_path / "x.dcm"))
+    found = {header.patient_name, header.patient_id, header.study_description, header.body_part_examined}
+    assert "AB\ufffdC" in found
+    assert "undecodable_text" in header.faults
+
+
+@pytest.mark.parametrize("number", [b"1.0e300 ", b"-9.9e18 ", b"1.e19 "])
+@pytest.mark.parametrize("tag", [0x00200011, 0x00200013, 0x00280008])
+def test_a_number_that_no_row_can_hold_is_none(tmp_path: Path, tag: int, number: bytes) -> None:
+    dataset = ct()
+    if tag in dataset:
+        del dataset[tag]
+    header = read_header(wrap(_inserted(encoded(dataset), tag, number), tmp_path / "x.dcm"))
+    assert {0x00200011: header.series_number, 0x00200013: header.instance_number}.get(tag) is None
+    assert header.number_of_frames == 1
+    assert "bad_integer" in header.faults
+
+
+def _inserted(data: bytes, tag: int, value: bytes) -> bytes:
+    """Return an implicit VR data set with one more element, in its place."""
+    at = next(
+        element.at
+        for element in Walk(data, 0, len(data), Syntax(implicit=True))
+        if element.depth == 0 and element.tag > tag
+    )
+    return data[:at] + element(tag, value) + data[at:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,17 @@ def test_text_without_a_character_set_is_decoded_by_the_rule_and_declared_text_i
 def test_a_clock_that_goes_ahead_is_noted_and_the_times_stay_as_they_were_written(tmp_path: Path) -> None:
     header = read_header(write(tmp_path / "x.dcm"), view=view(clock_ahead_secs=3600))
     assert (header.study_date, header.study_time, header.clock_ahead_secs) == ("20260105", "083015", 3600)
+
+
+def test_of_two_requests_none_is_taken_for_the_exam(tmp_path: Path) -> None:
+    take = Rule("cr.accession", "", TakenFrom("RequestedProcedureID", "RA9"))
+    numbers = {}
+    for requested in ([b"RA1 "], [b"RA1 ", b"RA1 "], [b"RA1 ", b"RA2 "]):
+        items = b"".join(
+            struct.pack("<HHL", 0xFFFE, 0xE000, len(item)) + item
+            for item in (element(0x00401001, number) for number in requested)
+        )
+        path = write(tmp_path / "x.dcm", t00400275=items)
+        header = read_header(path, view=view(take))
+        numbers[b"".join(requested)] = header.accession_number
+    assert numbers == {b"RA1 ": "RA1", b"RA1 RA1 ": "RA1", b"RA1 RA2 ": ""}
