@@ -11,6 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge.errors import BridgeError
 from bridge.flows.keep_house import forget_finished_steps, sweep_spool, take_lead
+from bridge.flows.keep_pictures import forget_absent
 from bridge.flows.manage_users import forget_ended_sessions
 from bridge.flows.note_queries import trim_queries
 from bridge.flows.remove_archived import remove_archived
@@ -74,14 +75,15 @@ class Housekeeping:
             _log.info("spool_swept", removed=removed)
 
     def _sweep_objects(self) -> None:
-        """Note what archives keep by now as removed, then take what no row names."""
+        """Note what archives keep by now as removed, then take what no row names, and its pictures."""
         if not self._leads:
             return
         house = self._house
         try:
             removed = remove_archived(house.store, house.blobs, house.clock, removal_rule(house))
             swept = sweep_objects(house.store, house.blobs, house.clock.now())
-            _log.info("objects_swept", removed=removed.objects, **asdict(swept))
+            forgotten = forget_absent(house.store, house.pictures)
+            _log.info("objects_swept", removed=removed.objects, pictures=forgotten, **asdict(swept))
         except BridgeError as fault:
             _log.error("objects_not_swept", code=fault.code)
 

@@ -37,6 +37,7 @@ from bridge.flows.explain_worklist import Explainer
 from bridge.flows.find_workitem import Ground as WorkitemGround
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.import_orders import ListQueue, OrderLists
+from bridge.flows.keep_pictures import is_here
 from bridge.flows.link_exam import ExamLinks
 from bridge.flows.live_routes import LiveRoutes, Places, places_of
 from bridge.flows.message_queue import MessageQueue
@@ -315,7 +316,8 @@ class House:
     @cached_property
     def pictures(self) -> Pictures:
         """Pictures of received objects; no decoder is started before one is asked for."""
-        return Pictures(self.blobs, DecoderPool(), self.settings.bridge.data / "pictures")
+        kept = self.settings.bridge.data / "pictures"
+        return Pictures(self.blobs, DecoderPool(), kept, is_here=lambda blob: is_here(self.store, blob))
 
     @cached_property
     def node(self) -> str:

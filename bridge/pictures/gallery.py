@@ -7,10 +7,12 @@ import json
 import os
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from bridge.errors import Unavailable
 from bridge.pictures.pool import DecoderPool
 from bridge.pictures.wish import Picture, Wish
 
@@ -32,13 +34,21 @@ class Pictures:
     Pictures of received objects, drawn by *pool*.
 
     kept: folder of pictures no larger than a thumbnail, None for none; kept_bytes: how much it may hold. They are named by
-    the object's digest and the wish, hold no identity, and can be deleted at any time.
+    the object's digest and the wish, hold no identity, and can be deleted at any time. is_here: says of an object whether
+    it may be shown at all, before any picture of it is; no picture stays of one that may not.
     """
 
     def __init__(
-        self, objects: Objects, pool: DecoderPool, kept: Path | None = None, *, kept_bytes: int = 256 << 20
+        self,
+        objects: Objects,
+        pool: DecoderPool,
+        kept: Path | None = None,
+        *,
+        kept_bytes: int = 256 << 20,
+        is_here: Callable[[str], bool] = lambda blob: True,
     ) -> None:
         self._objects = objects
+        self._is_here = is_here
         self._pool = pool
         self._kept = kept
         self._kept_bytes = kept_bytes
@@ -54,6 +64,7 @@ class Pictures:
         "not_in_table"; Unavailable, codes "decoders_busy", "no_decoder" and "no_object".
         """
         wish = wish.check()
+        self._check(blob)
         place = self._place(blob, wish)
         if place is not None and (found := _read(place)) is not None:
             return found
@@ -61,6 +72,7 @@ class Pictures:
             picture = self._pool.draw(path, wish)
         if place is not None:
             self._keep(place, picture)
+            self._check(blob)
         return picture
 
     def forget(self, blob: str) -> None:
@@ -69,9 +81,19 @@ class Pictures:
             for place in (self._kept / blob[:2]).glob(f"{blob}-*"):
                 place.unlink(missing_ok=True)
 
+    def kept(self) -> Iterator[str]:
+        """Return the objects that pictures are kept of."""
+        for folder in sorted(self._kept.glob("??")) if self._kept is not None else ():
+            yield from sorted({place.name.partition("-")[0] for place in folder.glob("*-*")})
+
     def close(self) -> None:
         """End the decoders."""
         self._pool.close()
+
+    def _check(self, blob: str) -> None:
+        if not self._is_here(blob):
+            self.forget(blob)
+            raise Unavailable("it is damaged here, or was removed", code="no_object")
 
     def _place(self, blob: str, wish: Wish) -> Path | None:
         if self._kept is None or not blob.isalnum() or not 0 < max(wish.width, wish.height) <= _KEPT_SIDE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge import __version__
+from bridge.flows.keep_pictures import PictureSweep
 from bridge.web.app import create_app
 from bridge.web.server import HttpServer
 from bridge.web.services import WebServices
@@ -32,23 +33,26 @@ class WebRole:
             version=__version__,
             oncology=house.rules.oncology,
         )
+        self._picture_sweep = PictureSweep(house.store, house.pictures)
         self._server = HttpServer(create_app(services), house.settings.http)
 
     def start(self) -> None:
         self._house.mapping_watch.start()
         self._house.message_queue.start()
+        self._picture_sweep.start()
         self._server.start()
 
     def stop(self) -> None:
         self._server.stop()
+        self._picture_sweep.stop()
         self._house.pictures.close()
         self._house.message_queue.stop()
         self._house.mapping_watch.stop()
 
     @property
     def is_alive(self) -> bool:
-        running = self._server.is_alive and self._house.message_queue.is_alive
-        return running and not self._house.store.is_failing
+        running = (self._server.is_alive, self._house.message_queue.is_alive, self._picture_sweep.is_alive)
+        return all(running) and not self._house.store.is_failing
 
     @property
     def addresses(self) -> Mapping[str, str]:

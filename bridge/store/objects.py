@@ -62,6 +62,11 @@ def named(tx: ReadTx, blobs: Collection[str]) -> set[str]:
     return found
 
 
+def absent(tx: ReadTx, blobs: Collection[str]) -> set[str]:
+    """Return those of *blobs* that are not to be had here: no row names them, a rule removed them, or they are damaged."""
+    return (set(blobs) - named(tx, blobs)) | set(damaged_names(tx, blobs))
+
+
 def removed(tx: ReadTx, blobs: Collection[str]) -> set[str]:
     """Return those of *blobs* whose bytes were removed by rule."""
     wanted = instances.c.blob.in_(list(blobs)), instances.c.removed_at.is_not(None)

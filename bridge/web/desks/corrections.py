@@ -105,7 +105,7 @@ def _page(study_key: int, typed: _Typed, shown: _Shown) -> str:
         "studies/correct.html",
         view=view,
         copies=copies,
-        open=[one for one in standing if one.is_open],
+        open=[one for one in standing if one.is_open and (one.value or one.keyword not in ONLY_TAKEN_OFF)],
         closed=[one for one in standing if not one.is_open],
         typed=typed,
         shown=shown,

@@ -184,3 +184,28 @@ def test_the_libraries_of_a_decoder_bear_each_other_in_the_order_they_are_loaded
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_picture_is_shown_or_stays_of_an_object_that_is_not_here(
+    pool: DecoderPool, object_file: Path, tmp_path: Path
+) -> None:
+    here = {BLOB}
+    pictures = Pictures(_Folder(object_file), pool, tmp_path / "kept", is_here=here.__contains__)
+    wish = Wish(width=4, height=4)
+    pictures.draw(BLOB, wish)
+    assert list(pictures.kept()) == [BLOB]
+    here.clear()
+    with pytest.raises(Unavailable) as found:
+        pictures.draw(BLOB, wish)
+    assert found.value.code == "no_object"
+    assert list(pictures.kept()) == []
+
+
+def test_an_object_that_goes_while_it_is_drawn_leaves_no_picture(
+    pool: DecoderPool, object_file: Path, tmp_path: Path
+) -> None:
+    answers = iter((True, False))
+    pictures = Pictures(_Folder(object_file), pool, tmp_path / "kept", is_here=lambda _: next(answers))
+    with pytest.raises(Unavailable):
+        pictures.draw(BLOB, Wish(width=4, height=4))
+    assert list(pictures.kept()) == []

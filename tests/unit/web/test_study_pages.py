@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
+from bridge.flows.keep_pictures import forget_absent, is_here
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.pool import DecoderPool
-from bridge.store import audit, studies
+from bridge.store import audit, objects, retention, studies
 from bridge.wiring import House
 from tests.cast import MULTI_BYTE, PLAIN, adt, image, order, renamed, spooled, study_uid
 from tests.fakes.clinic import AT
@@ -37,7 +39,8 @@ def pool() -> Iterator[DecoderPool]:
 @pytest.fixture
 def desk(make_house: Callable[..., House], pool: DecoderPool, tmp_path: Path) -> Console:
     house = make_house(FixedClock(AT))
-    return Console(house, Pictures(house.blobs, pool, tmp_path / "kept"))
+    is_shown = partial(is_here, house.store)
+    return Console(house, Pictures(house.blobs, pool, tmp_path / "kept", is_here=is_shown))
 
 
 def arrive(desk: Console, *objects: Dataset) -> int:
@@ -250,3 +253,23 @@ def test_no_study_or_image_that_is_not_there_is_found(desk: Console) -> None:
     viewer = browse(desk, Role.VIEWER)
     for address in (f"/studies/{key + 99}", f"/studies/{key}/images/999", f"/studies/{key}/images/999/tags"):
         assert viewer.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("what_happened", ["removed", "damaged"])
+@sqlite
+def test_pictures_of_what_is_gone_are_shown_to_nobody_and_forgotten(desk: Console, what_happened: str) -> None:
+    key = bound(desk)
+    viewer, pictures = browse(desk, Role.VIEWER), desk.services.pictures
+    assert pictures is not None
+    address = first_picture(viewer.get(f"/studies/{key}").text)
+    assert viewer.get(address).content_type == "image/png"
+    (shown,) = pictures.kept()
+    with desk.store.write() as tx:
+        if what_happened == "removed":
+            retention.put_removed(tx, key, AT)
+        else:
+            objects.put_damaged(tx, shown, "changed", AT)
+    assert forget_absent(desk.store, pictures) == 1
+    assert list(pictures.kept()) == []
+    assert viewer.get(address).content_type.startswith("image/svg+xml")
+    assert list(pictures.kept()) == []
