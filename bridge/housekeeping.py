@@ -13,6 +13,7 @@ from bridge.errors import BridgeError
 from bridge.flows.keep_house import forget_finished_steps, sweep_spool, take_lead
 from bridge.flows.keep_pictures import forget_absent
 from bridge.flows.manage_users import forget_ended_sessions
+from bridge.flows.note_availability import forget_unknown
 from bridge.flows.note_queries import trim_queries
 from bridge.flows.remove_archived import remove_archived
 from bridge.flows.route_studies import RouteFollower
@@ -45,6 +46,7 @@ class Housekeeping:
         self._scheduler.add_job(self._sweep_objects, "interval", minutes=_REMOVE_MINUTES)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
+        self._scheduler.add_job(self._forget_unknown, "interval", minutes=_REMOVE_MINUTES)
         self._scheduler.add_job(self._trim_queries, "interval", minutes=_TRIM_MINUTES)
 
     def start(self) -> None:
@@ -104,6 +106,14 @@ class Housekeeping:
             forget_finished_steps(self._house.store, self._house.clock.now())
         except BridgeError as fault:
             _log.warning("finished_steps_not_forgotten", code=fault.code)
+
+    def _forget_unknown(self) -> None:
+        if not self._leads:
+            return
+        try:
+            forget_unknown(self._house.store, self._house.clock.now())
+        except BridgeError as fault:
+            _log.warning("unknown_studies_not_forgotten", code=fault.code)
 
     def _trim_queries(self) -> None:
         if not self._leads:

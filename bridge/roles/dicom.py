@@ -18,6 +18,7 @@ from bridge.errors import Unavailable
 from bridge.flows.answer_worklist import Answers
 from bridge.flows.commit_storage import StorageCommitment
 from bridge.flows.hear_commitment import hear_commitment
+from bridge.flows.note_availability import note_availability
 from bridge.flows.note_queries import QueryBook
 from bridge.flows.note_refusals import Refusal, RefusalBook
 from bridge.flows.record_performed_step import Recorded
@@ -79,6 +80,11 @@ class _DicomServices:
         self, uid: str, tags: tuple[int, ...], transfer_syntax_uid: str, calling_ae_title: str
     ) -> tuple[bytes, tuple[int, ...]]:
         return self._house.performed_steps.get(uid, tags, transfer_syntax_uid, calling_ae_title)
+
+    def note_availability(self, uid: str, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> str:
+        house = self._house
+        received = AttributeList(data, transfer_syntax_uid)
+        return note_availability(house.store, house.clock, uid, received, calling_ae_title)
 
     def request_commitment(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> int:
         return self._commitments.request(data, transfer_syntax_uid, calling_ae_title)

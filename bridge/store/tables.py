@@ -36,6 +36,7 @@ from sqlalchemy.types import TypeDecorator
 
 from bridge.domain.adt_events import JOURNALLED, IdentityChange
 from bridge.domain.appointment import AppointmentState
+from bridge.domain.availability import Availability
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.message import MessageState, ReplayState
@@ -1233,6 +1234,33 @@ availability_told = Table(
     _text("said"),
     Column("told_at", Instant, nullable=False),
     UniqueConstraint("study_key", "destination"),
+)
+
+# Availability notes that were taken, by their own UIDs: one that comes again is no news. Source: PS3.4 R.3.2, PS3.7 C.5.7.
+availability_notes = Table(
+    "availability_notes",
+    metadata,
+    _key(),
+    Column("sop_instance_uid", Text, nullable=False, unique=True),
+    Column("ae_title", Text, nullable=False),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("noted_at", Instant, nullable=False),
+)
+
+# What peers say can be retrieved from them, whether its study is here or not; since: when each first said just this.
+stated_instances = Table(
+    "stated_instances",
+    metadata,
+    _key(),
+    Column("study_instance_uid", Text, nullable=False),
+    Column("ae_title", Text, nullable=False),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("instance_availability", Text, nullable=False),
+    Column("retrieve_ae_title", Text, nullable=False),
+    _text("retrieve_url"),
+    Column("since", Instant, nullable=False),
+    UniqueConstraint("study_instance_uid", "ae_title", "sop_instance_uid"),
+    _one_of("instance_availability", Availability),
 )
 
 # What each HL7 destination was told last of an order, under subject "status", and of each of its studies, under its UID.

@@ -10,7 +10,7 @@ from bridge.domain.image_warnings import WarningWords, in_words
 from bridge.domain.order import Order
 from bridge.domain.study import Study
 from bridge.errors import Refused
-from bridge.store import commitments, decisions, orders, patients, studies
+from bridge.store import commitments, decisions, orders, patients, stated_copies, studies
 from bridge.store.commitments import Kept
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
@@ -20,6 +20,7 @@ from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_e
 from bridge.store.listings.people import Person, person_of
 from bridge.store.listings.set_aside import SetAside
 from bridge.store.retention import OnShelf, on_shelf
+from bridge.store.stated_copies import StatedCopy
 from bridge.web.access import services
 
 
@@ -48,6 +49,7 @@ class StudyView:
     set_aside: tuple[SetAside, ...] = ()
     copies: tuple[Kept, ...] = ()
     warnings: tuple[WarningWords, ...] = ()
+    stated: tuple[StatedCopy, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -88,6 +90,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         set_aside=tuple(set_aside.of_study(tx, study.key)),
         copies=tuple(commitments.of_study(tx, study.key)),
         warnings=tuple(warnings_in_words(on_exam, _order(tx, study.order_key))),
+        stated=tuple(stated_copies.of_study(tx, study.study_instance_uid)),
         on_shelf=on_shelf(tx, study.key),
     )
 

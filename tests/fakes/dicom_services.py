@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bridge.codecs.dicom import datasets, keys
 from bridge.codecs.dicom.announced import check_identity
+from bridge.codecs.dicom.availability_note import read_note
 from bridge.codecs.dicom.commitment import read_report, read_request
 from bridge.codecs.dicom.performed import read_performed
 from bridge.domain.commitment import NO_SUCH_INSTANCE, Failure, Report, Request
@@ -123,6 +124,10 @@ class MemoryServices:
         if uid not in self.steps:
             raise Conflict("no such performed step", code="unknown")
         return b"", ()
+
+    def note_availability(self, uid: str, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> str:
+        read_note(data, transfer_syntax_uid)
+        return uid or f"2.25.{next(self.uids)}"
 
     def request_commitment(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> int:
         with self.lock:

@@ -38,13 +38,14 @@ class Service(StrEnum):
     WORKLIST = "worklist"
     PERFORMED_STEP = "performed_step"
     COMMITMENT = "commitment"
+    AVAILABILITY = "availability"
     FIND = "find"
     GET = "get"
     MOVE = "move"
 
 
 # Services of N operations: they say themselves what is wrong with a request's class or size.
-NORMALIZED: Final = frozenset({Service.PERFORMED_STEP, Service.COMMITMENT})
+NORMALIZED: Final = frozenset({Service.PERFORMED_STEP, Service.COMMITMENT, Service.AVAILABILITY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ _TABLE: dict[Service, dict[type[BridgeError], int]] = {
     Service.GET: _RETRIEVE,
     Service.MOVE: _RETRIEVE,
     Service.PERFORMED_STEP: _NORMALIZED,
+    Service.AVAILABILITY: _NORMALIZED,
     Service.COMMITMENT: _NORMALIZED | {Malformed: 0x0115, Incomplete: 0x0115},
 }
 # Where the error's code says more than its class.
@@ -121,6 +123,11 @@ _BY_CODE: dict[tuple[Service, str], int] = {
     (Service.COMMITMENT, "class_instance_conflict"): 0x0119,
     (Service.COMMITMENT, "no_such_action"): 0x0123,
     (Service.COMMITMENT, "duplicate_invocation"): 0x0210,
+    (Service.AVAILABILITY, "invalid_uid"): 0x0117,
+    (Service.AVAILABILITY, "empty_value"): 0x0121,
+    (Service.AVAILABILITY, "no_such_class"): 0x0118,
+    (Service.AVAILABILITY, "duplicate_invocation"): 0x0210,
+    (Service.AVAILABILITY, "duplicate"): 0x0111,
     (Service.WORKLIST, "required_key_missing"): 0xC001,
     (Service.MOVE, "unknown_destination"): MOVE_DESTINATION_UNKNOWN,
 }

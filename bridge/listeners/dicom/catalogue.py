@@ -16,6 +16,7 @@ MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 MODALITY_PERFORMED_PROCEDURE_STEP: Final = "1.2.840.10008.3.1.2.3.3"
 MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE: Final = "1.2.840.10008.3.1.2.3.4"
 STORAGE_COMMITMENT_PUSH_MODEL: Final = "1.2.840.10008.1.20.1"
+INSTANCE_AVAILABILITY_NOTIFICATION: Final = "1.2.840.10008.5.1.4.33"
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
@@ -47,7 +48,9 @@ RIGHTS: Final = {
         {Service.WORKLIST, Service.PERFORMED_STEP, Service.STORAGE, Service.COMMITMENT}
         | {Service.FIND, Service.GET, Service.MOVE}
     ),
-    "archive": frozenset({Service.STORAGE, Service.COMMITMENT, Service.FIND, Service.GET, Service.MOVE}),
+    "archive": frozenset(
+        {Service.STORAGE, Service.COMMITMENT, Service.AVAILABILITY, Service.FIND, Service.GET, Service.MOVE}
+    ),
     "viewer": frozenset({Service.FIND, Service.GET, Service.MOVE}),
     "referrer": frozenset({Service.STORAGE, Service.COMMITMENT}),
 }
@@ -92,6 +95,7 @@ def offered_services(private_sop_classes: tuple[str, ...]) -> Offered:
         MODALITY_PERFORMED_PROCEDURE_STEP: Service.PERFORMED_STEP,
         MODALITY_PERFORMED_PROCEDURE_STEP_RETRIEVE: Service.PERFORMED_STEP,
         STORAGE_COMMITMENT_PUSH_MODEL: Service.COMMITMENT,
+        INSTANCE_AVAILABILITY_NOTIFICATION: Service.AVAILABILITY,
         STUDY_ROOT_FIND: Service.FIND,
         STUDY_ROOT_GET: Service.GET,
         STUDY_ROOT_MOVE: Service.MOVE,

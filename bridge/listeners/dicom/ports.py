@@ -186,6 +186,10 @@ class DicomServices(Protocol):
     ) -> tuple[bytes, tuple[int, ...]]:
         """Return a performed step's attributes, all or those asked for, and which of them it has not."""
 
+    def note_availability(self, uid: str, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> str:
+        """Take down what a peer says can be had from it; return the notification's UID, one of ours where *uid* is ""."""
+        ...
+
     def request_commitment(self, data: bytes, transfer_syntax_uid: str, calling_ae_title: str) -> int:
         """Take an N-ACTION's Action Information down; returning means it will be reported on. Return its row."""
         ...
@@ -224,7 +228,7 @@ class OnEvent(Protocol):
     Kinds: listener_started, peer_unresolved, connection_refused, connection_evicted, connection_lost,
     association_rejected, association_opened, association_violated, association_closed, instance_received, query_answered,
     worklist_refused, retrieval_answered, object_held, performed_step_answered, commitment_answered,
-    commitment_reported, handler_failed. Fields of all that belong to an association: association, peer, address.
+    commitment_reported, availability_answered, handler_failed. Fields of all that belong to an association: association, peer, address.
     """
 
     def __call__(self, kind: str, /, **fields: str | int | float | bool) -> None: ...

@@ -21,6 +21,7 @@ from bridge.codecs.dicom.status import Service
 from bridge.errors import Misconfigured
 from bridge.listeners.dicom.admission import Admission, parse_networks
 from bridge.listeners.dicom.association import Door, Operation, echo
+from bridge.listeners.dicom.availability import AvailabilityNotes
 from bridge.listeners.dicom.catalogue import offered_services
 from bridge.listeners.dicom.commitment import Commitments
 from bridge.listeners.dicom.connections import Connections
@@ -163,6 +164,7 @@ def _operations(
     services: DicomServices, storage: Storage, retrieval: Retrieval
 ) -> Mapping[tuple[Service, int], Operation]:
     queries, steps, commitments = Queries(services), PerformedSteps(services), Commitments(services)
+    notes = AvailabilityNotes(services)
     return {
         (Service.VERIFICATION, commands.C_ECHO_RQ): echo,
         (Service.STORAGE, commands.C_STORE_RQ): storage.store,
@@ -175,6 +177,7 @@ def _operations(
         (Service.PERFORMED_STEP, commands.N_GET_RQ): steps.read,
         (Service.COMMITMENT, commands.N_ACTION_RQ): commitments.request,
         (Service.COMMITMENT, commands.N_EVENT_REPORT_RQ): commitments.hear,
+        (Service.AVAILABILITY, commands.N_CREATE_RQ): notes.create,
     }
 
 

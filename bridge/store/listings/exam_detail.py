@@ -18,7 +18,7 @@ from bridge.store import authorizations, deliveries, events, links, orders, pati
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
-from bridge.store.listings import exam_reports, exams, image_warnings, people
+from bridge.store.listings import elsewhere, exam_reports, exams, image_warnings, people
 from bridge.store.listings.exam_reports import ReportOnExam
 from bridge.store.listings.exams import ExamRow
 from bridge.store.listings.people import Person
@@ -192,7 +192,9 @@ def _whole(
     known = {one.key: one for one in mine}
     for one in attached:
         known.setdefault(one.authorization_key, authorizations.get(tx, one.authorization_key))
+    on_exam = tuple(study_on_exam(tx, study) for study in shown)
     lines = events.timeline(tx, [order.key] if order is not None else [], [study.key for study in shown])
+    lines += elsewhere.lines(tx, uids, {one.study.study_instance_uid: one.instance_count for one in on_exam})
     patient = patients.get(tx, row.patient.key) if row.patient is not None and row.patient.key else None
     linked = people.by_key(tx, links.of_patient(tx, patient.key)) if patient is not None else {}
     exam = Exam(
@@ -200,11 +202,11 @@ def _whole(
         order=order,
         steps=tuple(steps),
         performed=tuple(ReportedStep(done[key], performed.attributes_of(tx, key)) for key in sorted(done)),
-        studies=tuple(study_on_exam(tx, study) for study in shown),
+        studies=on_exam,
         authorizations=tuple(known.values()),
         attachments=tuple(attached),
         stations=(),
-        timeline=tuple(lines),
+        timeline=tuple(sorted(lines, key=lambda line: line.at)),
         visit=visits.find(tx, order.admission_id) if order is not None and order.admission_id else None,
         linked=tuple(linked.values()),
         is_deleted=patient is not None and patient.inactive,

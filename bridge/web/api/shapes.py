@@ -13,7 +13,6 @@ from bridge.domain.performed_reasons import reason_in_words
 from bridge.domain.report import Report, ReportDocument, ReportVersion
 from bridge.flows.enter_order import Entered
 from bridge.store.audit import AuditRow
-from bridge.store.commitments import Kept
 from bridge.store.events import Event
 from bridge.store.listings.exam_detail import Exam, Published, ReachedStation, ReportedStep, StudyOnExam
 from bridge.store.listings.exams import ExamRow
@@ -325,19 +324,6 @@ def audit_row(row: AuditRow, patient: Person | None) -> Json:
         "study": row.study_key,
         "order": row.order_key,
         "detail": dict(row.detail),
-    }
-
-
-def copy(one: Kept) -> Json:
-    """What one archive has of a study, and what it says of keeping it."""
-    return {
-        "archive": one.destination,
-        "forwarded": one.forwarded,
-        "committed": one.committed,
-        "failed": one.failed,
-        "asked": one.asked,
-        "offers_commitment": not one.unsupported,
-        "at": instant(one.last_at),
     }
 
 

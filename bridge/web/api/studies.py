@@ -16,6 +16,7 @@ from bridge.store.listings.set_aside import SetAside
 from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.api import shapes
+from bridge.web.api.copies import copies
 from bridge.web.study_views import StudyView
 
 blueprint = Blueprint("api_studies", __name__, url_prefix="/api")
@@ -142,7 +143,7 @@ def _counts(view: StudyView) -> dict[str, Any]:
         "expected": view.on_exam.announced or None,
         "received": view.on_exam.arrived if view.on_exam.announced else None,
         "published": [shapes.published(one) for one in view.published],
-        "copies": [shapes.copy(one) for one in view.copies],
+        "copies": copies(view.copies, view.stated),
         "deliveries": [shapes.delivery_row(row) for row in rows],
         **_on_shelf(view),
     }
@@ -190,7 +191,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
             for one in view.candidates
         ],
         "published": [shapes.published(one) for one in view.published],
-        "copies": [shapes.copy(one) for one in view.copies],
+        "copies": copies(view.copies, view.stated),
         "set_aside": [_set_aside(one) for one in view.set_aside],
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,

@@ -58,6 +58,8 @@ def study(study_key: int) -> str:
         copies=copies,
         kept=kept,
         story=story,
+        only_said=[one for one in view.stated if one.ae_title not in {each.destination for each in copies}],
+        says={one.ae_title: one for one in view.stated},
         routed=routed,
         places=services().flows.hand_sender.known,
         sees_all=sees_all,

@@ -11,6 +11,16 @@ down_revision = None
 
 def upgrade() -> None:
     op.create_table(
+        "availability_notes",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("ae_title", sa.Text(), nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), nullable=False),
+        sa.Column("noted_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_availability_notes")),
+        sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_availability_notes_sop_instance_uid")),
+    )
+    op.create_table(
         "commitment_requests",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("ae_title", sa.Text(), nullable=False),
@@ -275,6 +285,28 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_stamps")),
+    )
+    op.create_table(
+        "stated_instances",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), nullable=False),
+        sa.Column("ae_title", sa.Text(), nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("instance_availability", sa.Text(), nullable=False),
+        sa.Column("retrieve_ae_title", sa.Text(), nullable=False),
+        sa.Column("retrieve_url", sa.Text(), server_default="", nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "instance_availability IN ('ONLINE', 'NEARLINE', 'OFFLINE', 'UNAVAILABLE')",
+            name=op.f("ck_stated_instances_state"),
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_stated_instances")),
+        sa.UniqueConstraint(
+            "study_instance_uid",
+            "ae_title",
+            "sop_instance_uid",
+            name=op.f("uq_stated_instances_study_instance_uid_ae_title_sop_instance_uid"),
+        ),
     )
     op.create_table(
         "tokens",

@@ -60,7 +60,7 @@ def test_a_peer_may_call_from_its_own_addresses(calling: str, address: str) -> N
         ("MR1", "192.0.2.10", {"worklist", "performed_step", "storage", "commitment", "find", "get", "move"}),
         ("OFFICE", "192.0.2.20", {"storage", "commitment"}),
         ("VIEW", "192.0.2.30", {"find", "get", "move"}),
-        ("PACS", "192.0.2.40", {"storage", "commitment", "find", "get", "move"}),
+        ("PACS", "192.0.2.40", {"storage", "commitment", "availability", "find", "get", "move"}),
     ],
 )
 def test_roles_say_what_a_peer_may_do_and_all_may_echo(calling: str, address: str, rights: set[str]) -> None:
