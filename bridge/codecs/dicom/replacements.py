@@ -134,7 +134,7 @@ class Replacer:
             return
         new = self._changes.get(tag) if element.depth == 0 else self._nested_change(element)
         if new is not None:
-            self._edit(element.at, end, self._text_element(element, new))
+            self._edit(element.at, end, self._encoded_as(tag, new, self._writer(element)))
             if self._stack:
                 self._touch(PATIENT_NAME if tag == _PERSON_NAME else tag)
         elif tag == CHARACTER_SET:
@@ -190,7 +190,8 @@ class Replacer:
         return in_item and element.tag in self._changes
 
     def _replace_sequence(self, element: Element, end: int) -> None:
-        self._edit(element.at, end, self._sequence(element.tag, self._outer_writer(element)))
+        writer = self._outer_writer(element)
+        self._edit(element.at, end, self._encoded_as(element.tag, self._changes[element.tag], writer))
         if self._stack:
             self._touch(element.tag)
 
@@ -225,11 +226,7 @@ class Replacer:
             element = self._root_writer.element(CHARACTER_SET, "CS", charset.UTF8.value)
             self._insert(self._stands.place_for(CHARACTER_SET), element)
         for tag in sorted(self._changes.keys() - self._stands.spans.keys() - REQUESTED):
-            if tag in SEQUENCES:
-                self._insert(self._stands.place_for(tag), self._sequence(tag, self._root_writer))
-            else:
-                text = self._encoded(self._changes[tag], person_name=vr_of(tag) == "PN")
-                self._insert(self._stands.place_for(tag), self._root_writer.element(tag, vr_of(tag), text))
+            self._insert(self._stands.place_for(tag), self._encoded_as(tag, self._changes[tag], self._root_writer))
 
     def _record(self) -> None:
         """Append an item for each modification that says what it replaced; earlier ones stay."""
@@ -294,9 +291,12 @@ class Replacer:
     def _raw(self, element: Element) -> bytes:
         return self._dataset.data[element.value_at : element.value_at + element.length]
 
-    def _text_element(self, element: Element, text: str) -> bytes:
-        vr = vr_of(element.tag)
-        return self._writer(element).element(element.tag, vr, self._encoded(text, person_name=vr == "PN"))
+    def _encoded_as(self, tag: int, value: str, writer: ElementWriter) -> bytes:
+        """Return the element *tag* as the standard has it, whatever stood in its place."""
+        if tag in SEQUENCES:
+            return self._sequence(tag, writer)
+        vr = vr_of(tag)
+        return writer.element(tag, vr, self._encoded(value, person_name=vr == "PN"))
 
     def _encoded(self, text: str, *, person_name: bool = False) -> bytes:
         if self._to_utf8 or text.isascii():

@@ -46,6 +46,7 @@ KEYWORDS: dict[str, int] = {
 SEQUENCES = frozenset({QUALIFIERS, ISSUER_OF_ACCESSION, PROCEDURE_CODES, OTHER_PATIENT_IDS_SEQUENCE})
 # They stand in the item of Request Attributes and are corrected there, never added.
 REQUESTED = frozenset({0x00401001, 0x00400009})
+_LAST_TAG = 0xFFFFFFFF
 _ISSUER_NAMES = frozenset({0x00400031, 0x00400032})
 _CODE_PARTS = (0x00080100, 0x00080104, 0x00080102)
 _NESTED = {ISSUER_OF_ACCESSION: _ISSUER_NAMES, PROCEDURE_CODES: frozenset(_CODE_PARTS), REQUEST_ATTRIBUTES: REQUESTED}
@@ -83,10 +84,12 @@ def stands_already(dataset: DataSetBytes, corrections: Mapping[str, str]) -> boo
     Raises: Malformed; Unsupported, code "not_correctable".
     """
     last = max((KEYWORDS.get(keyword, 0) for keyword in corrections), default=0)
-    return not changes_of(corrections, survey(dataset, up_to=max(last, QUALIFIERS)))
+    # What is to be erased is known to be absent only at the end: tags may be out of order.
+    up_to = max(last, QUALIFIERS) if all(corrections.values()) else _LAST_TAG
+    return not changes_of(corrections, survey(dataset, up_to))
 
 
-def survey(dataset: DataSetBytes, up_to: int = 0xFFFFFFFF) -> Survey:
+def survey(dataset: DataSetBytes, up_to: int = _LAST_TAG) -> Survey:
     """Return what stands at the root of *dataset*. up_to: the last tag that is looked at. Raises: Malformed."""
     found, raw, nested = Survey(), dict[int, bytes](), list[tuple[int, bytes]]()
     sequence = opened_at = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom import part10
 from bridge.codecs.dicom.datasets import read_header
+from bridge.codecs.dicom.elements import Syntax, Walk
 from bridge.codecs.dicom.overlay import corrected_copy
 from bridge.domain.overlay import Layer, Reason
 from bridge.errors import BridgeError, Malformed, Unsupported
@@ -286,3 +288,29 @@ def _pixels(path: Path) -> bytes:
     """Return what begins at the pixels, without a group length, which a correction takes away."""
     pixels = path.read_bytes()[part10.pixel_offset(path) :]
     return pixels[12:] if pixels[2:4] == b"\0\0" else pixels
+
+
+@pytest.mark.parametrize("vr", [b"UN", b"OB"])
+def test_a_sequence_that_came_as_a_plain_value_leaves_as_a_sequence(tmp_path: Path, vr: bytes) -> None:
+    raw = save(ct(), tmp_path / "x.dcm", EXPLICIT).read_bytes()
+    at = raw.index(b"\x08\x00\x60\x00CS")
+    odd = struct.pack("<HH2sHL", 0x0008, 0x0051, vr, 0, 0)
+    (tmp_path / "x.dcm").write_bytes(raw[:at] + odd + raw[at:])
+    target = correct(tmp_path / "x.dcm", _RECORD)
+    assert read_header(target).issuer_of_accession_number == "1.2.3.4"
+    assert pydicom.dcmread(target).PatientID == "RI-2002"
+
+
+def test_what_a_person_erased_leaves_without_it_wherever_it_stands(tmp_path: Path) -> None:
+    dataset = ct()
+    dataset.StudyDescription = "WRONG"
+    data = encoded(dataset)
+    place = next(e for e in Walk(data, 0, len(data), Syntax(implicit=True)) if e.tag == 0x00081030)
+    end = place.value_at + place.length
+    at = next(e.at for e in Walk(data, 0, len(data), Syntax(implicit=True)) if e.tag > 0x00100030 and not e.depth)
+    moved = data[: place.at] + data[end:at] + data[place.at : end] + data[at:]
+    source = wrap(moved, tmp_path / "x.dcm")
+    assert "tags_out_of_order" in read_header(source).faults
+    target = correct(source, {"StudyDescription": ""}, Reason.CORRECT)
+    assert target != source
+    assert read_header(target).study_description == ""
