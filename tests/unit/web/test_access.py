@@ -84,10 +84,12 @@ _READING = {
 }
 _PARTS = {
     Role.VIEWER: _READING,
-    Role.INTAKE: _READING | {Permission.DECIDE, Permission.ENTER_ORDERS, Permission.MOVE_EXAMS},
+    Role.INTAKE: _READING
+    | {Permission.DECIDE, Permission.ENTER_ORDERS, Permission.MOVE_EXAMS, Permission.SEND_STUDIES},
     Role.BILLING: _READING | {Permission.BILL},
     Role.IT: {
         Permission.READ_STUDIES,
+        Permission.SEND_STUDIES,
         Permission.READ_WORKLIST,
         Permission.READ_WORKITEMS,
         Permission.EXPLAIN_WORKLIST,
