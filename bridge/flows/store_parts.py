@@ -14,6 +14,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.codecs.dicom import datasets
+from bridge.codecs.dicom.object_syntaxes import check_syntax
 from bridge.codecs.dicom.part10 import file_meta, read_file_meta
 from bridge.codecs.dicomweb.multipart_reader import Content, End, Event, Head
 from bridge.domain.study import Header, Spooled
@@ -233,6 +234,7 @@ class _Arriving:
         try:
             meta = read_file_meta(bytes(self._head))
             uids = (meta.media_storage_sop_class_uid, meta.media_storage_sop_instance_uid, meta.transfer_syntax_uid)
+            check_syntax(meta.transfer_syntax_uid)
             ours = file_meta(*uids, self._sender.ae_title)
         except UnicodeEncodeError:
             self.refuse(Malformed("a UID that is none", code="invalid_uid"))

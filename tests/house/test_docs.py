@@ -13,7 +13,7 @@ from click import Group
 from pydantic import BaseModel
 
 from bridge.cli import main as command_line
-from bridge.codecs.dicom import charset, worklist_model
+from bridge.codecs.dicom import charset, object_syntaxes, worklist_model
 from bridge.codecs.dicom.elements import vr_of
 from bridge.domain.device_profile import Rule
 from bridge.listeners.dicom import catalogue
@@ -172,7 +172,9 @@ def test_the_service_tables_are_the_catalogue(root: Path) -> None:
 
 def test_the_transfer_syntaxes_are_those_that_storage_takes(root: Path) -> None:
     rows = tables(section(text_of(root, "docs/conformance.md"), "Transfer syntaxes"))
-    assert {uid for row in rows for uid in re.findall(r"1\.2\.840[0-9.]+", row[0])} == set(catalogue.OBJECT_SYNTAXES)
+    assert {uid for row in rows for uid in re.findall(r"1\.2\.840[0-9.]+", row[0])} == set(
+        object_syntaxes.OBJECT_SYNTAXES
+    )
 
 
 def test_the_character_sets_are_those_that_are_read(root: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from pydicom._uid_dict import UID_dictionary
 from pynetdicom.presentation import AllStoragePresentationContexts
 
+from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from bridge.codecs.dicom.status import Service
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -21,22 +22,8 @@ STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE: Final = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET: Final = "1.2.840.10008.5.1.4.1.2.2.3"
 
-IMPLICIT_LITTLE: Final = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE: Final = "1.2.840.10008.1.2.1"
-EXPLICIT_BIG: Final = "1.2.840.10008.1.2.2"
-DEFLATED_LITTLE: Final = "1.2.840.10008.1.2.1.99"
-
 # The answers lie encoded in implicit VR, so that is what we take first where both are proposed.
 TEXT_SYNTAXES: Final = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
-_COMPRESSED: Final = (
-    *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 92, 93, 201, 202, 203)),
-    "1.2.840.10008.1.2.5",
-    *(f"1.2.840.10008.1.2.4.{n}" for n in range(100, 109)),
-    *(f"1.2.840.10008.1.2.4.{n}.1" for n in range(100, 107)),
-)
-# Not JPIP: its pixels lie elsewhere.
-OBJECT_SYNTAXES: Final = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED_LITTLE, EXPLICIT_BIG, *_COMPRESSED))
-
 # Of private_sop_classes: whatever class the standard does not have is kept as an object.
 ANY_PRIVATE: Final = "any"
 _STANDARD_ROOT = "1.2.840.10008."

@@ -10,8 +10,10 @@ from pydicom.uid import UID
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
+from bridge.codecs.dicom.elements import IMPLICIT_LITTLE
+from bridge.codecs.dicom.object_syntaxes import OBJECT_SYNTAXES
 from bridge.codecs.dicom.status import Service
-from bridge.listeners.dicom.catalogue import IMPLICIT_LITTLE, OBJECT_SYNTAXES, TEXT_SYNTAXES, Offered
+from bridge.listeners.dicom.catalogue import TEXT_SYNTAXES, Offered
 from bridge.listeners.dicom.messages import Context
 
 _ACCEPTED: Final = 0

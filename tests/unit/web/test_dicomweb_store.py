@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from werkzeug.test import TestResponse
 
+from bridge.codecs.dicom.part10 import file_meta
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
 from bridge.settings import HttpSection
@@ -161,6 +162,19 @@ def test_what_is_sound_is_kept_beside_what_is_not(console: Console, sender: Flas
     assert (answer.status_code, len(answer.json["00081199"]["Value"])) == (202, 2)
     assert len(reasons(answer)) == 4
     assert not list(console.house.blobs.spool.iterdir())
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.3", "1.2\r\nX-Set: 1"])
+def test_what_is_in_no_transfer_syntax_of_ours_is_refused(
+    console: Console, sender: FlaskClient, tmp_path: Path, syntax: str
+) -> None:
+    dataset = image(PLAIN, "A1", 71)
+    raw = encoded(dataset, tmp_path)
+    content = file_meta(str(dataset.SOPClassUID), dataset.SOPInstanceUID, syntax, "")
+    answer = push(sender, content + raw[raw.index(b"\x08\x00\x05\x00CS") :])
+    assert (answer.status_code, reasons(answer)) == (409, [0x0122])
+    with console.store.read() as tx:
+        assert studies.instance_by_uid(tx, dataset.SOPInstanceUID) is None
 
 
 def test_what_came_before_a_break_is_kept(console: Console, sender: FlaskClient, tmp_path: Path) -> None:
