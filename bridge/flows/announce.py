@@ -16,6 +16,7 @@ from bridge.outbox import enqueue
 from bridge.outbox.enqueue import ARCHIVE, AVAILABILITY, CLAIM, IMAGING_STUDY, ORDER_STATUS, PERFORMED_STEP, Work
 from bridge.store import (
     authorizations,
+    availability,
     decisions,
     events,
     messages,
@@ -104,6 +105,8 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     """A study is no longer bound: nothing more leaves, and what stands outside is taken back."""
     reason = _why_held(study)
     enqueue.hold(tx, study.key, reason, at)
+    for place in availability.believers(tx, study.key):
+        enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
     _correct_notices(tx, study, at)
     for attachment in authorizations.attachments_of_study(tx, study.key):
         enqueue.hold_attachment(tx, attachment.key, reason, at)

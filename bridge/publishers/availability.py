@@ -1,9 +1,12 @@
-"""Peers are told that a bound study is complete and can be retrieved here, again when late images come. Source: PS3.4 R."""
+"""Peers are told that a bound study is complete and can be retrieved here, again when late images come. Source: PS3.4 R.
+
+Unbound afterwards it cannot be retrieved any more: whoever was told so is told that what it knows of is unavailable.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bridge.codecs.dicom import commands
@@ -19,6 +22,7 @@ from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, Stil
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.dicom_connection import Proposal, Requestor, Target
 from bridge.store import availability, events, performed, studies
+from bridge.store.availability import WITHDRAWN
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -29,12 +33,16 @@ _RESOURCE_LIMITATION = 0x0213
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityParcel(Parcel):
-    """What is told. said: a digest of the instances. sop_instance_uid: the notification's own."""
+    """What is told. said: a digest of the instances, or WITHDRAWN. sop_instance_uid: the notification's own."""
 
     contents: StudyContents
     performed_step_uids: tuple[str, ...]
     said: str
     sop_instance_uid: str
+
+    @property
+    def is_withdrawal(self) -> bool:
+        return self.said == WITHDRAWN
 
 
 class AvailabilityPublisher:
@@ -56,24 +64,24 @@ class AvailabilityPublisher:
         return tuple(self._targets)
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> AvailabilityParcel | NotYet | Hold | Nothing:
-        """Collect a complete study's instances, unless the peer was told of just them."""
+        """Collect a complete study's instances, unless the peer was told of just them; of an unbound one what it was told of."""
         if delivery.study_key is None:
             return Nothing("it names no study")
         contents = studies.contents(tx, delivery.study_key)
-        study = contents.study
+        study, told = contents.study, availability.told(tx, delivery.study_key, delivery.destination)
         if not study.is_bound:
-            return Hold("the study is not bound to a patient")
+            if told is None or told.said == WITHDRAWN:
+                return Hold("the study is not bound to a patient")
+            return _parcel(delivery, _known_at(contents, told.at), (), WITHDRAWN)
         complete_at = study_complete_at(tx, study, self._quiet, now)
         if complete_at > now:
             return NotYet(complete_at, "images are still coming")
         uids = sorted(one.sop_instance_uid for group in contents.instances.values() for one in group)
         said = digest_of("\n".join(uids).encode("ascii"))
-        if said == availability.told(tx, study.key, delivery.destination):
+        if told is not None and said == told.said:
             return Nothing("it knows all of them")
         steps = tuple(performed.uids_of_study(tx, study.study_instance_uid))
-        # The same notification again has the same UID: who has it answers that it does.
-        uid = f"2.25.{int(digest_of(f'{delivery.destination}/{study.study_instance_uid}/{said}'.encode())[:32], 16)}"
-        return AvailabilityParcel(delivery, study.key, study.binding_version, contents, steps, said, uid)
+        return _parcel(delivery, contents, steps, said)
 
     def send(self, parcel: AvailabilityParcel, still_wanted: StillWanted) -> Receipt:
         """Send one N-CREATE. Raises: Unavailable, Refused, Malformed."""
@@ -84,7 +92,13 @@ class AvailabilityPublisher:
                 raise Refused("the other side takes no availability notes", code="context_rejected")
             context = association.accepted[0]
             implicit = context.transfer_syntax == IMPLICIT_LITTLE
-            data = notification(parcel.contents, parcel.performed_step_uids, self._calling_ae_title, implicit=implicit)
+            data = notification(
+                parcel.contents,
+                parcel.performed_step_uids,
+                self._calling_ae_title,
+                implicit=implicit,
+                is_withdrawn=parcel.is_withdrawal,
+            )
             message_id = association.next_message_id()
             command = encode_command(
                 {
@@ -95,22 +109,47 @@ class AvailabilityPublisher:
                     commands.AFFECTED_SOP_INSTANCE_UID: parcel.sop_instance_uid,
                 }
             )
+            if not parcel.is_withdrawal:
+                still_wanted.note(lambda tx, at: _note(tx, parcel, "", at), "being told")
             still_wanted()
             association.send(message(context.context_id, command, data, association.fragment_bytes))
             answer, _ = association.receive()
         _check(answer.number(commands.STATUS))
-        return Receipt(f"told of {parcel.contents.instance_count} objects")
+        what = "withdrawn" if parcel.is_withdrawal else "told"
+        return Receipt(f"{what} of {parcel.contents.instance_count} objects")
 
     def settled(self, tx: WriteTx, parcel: AvailabilityParcel, receipt: Receipt, at: datetime) -> None:
         """Keep what was told, and tell the timeline."""
-        study = parcel.contents.study
-        availability.note_told(tx, study.key, parcel.delivery.destination, parcel.said, at)
+        _note(tx, parcel, parcel.said, at)
         _tell(tx, parcel.delivery, f"Availability {receipt.detail}", at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
         """Tell the timeline of a notification that is given up."""
         if is_dead:
             _tell(tx, delivery, f"not told of its availability: {detail}", at)
+
+
+def _parcel(
+    delivery: Delivery, contents: StudyContents, performed_step_uids: tuple[str, ...], said: str
+) -> AvailabilityParcel:
+    study = contents.study
+    # The same notification again has the same UID: who has it answers that it does.
+    about = f"{delivery.destination}/{study.study_instance_uid}/{said}/{study.binding_version}"
+    uid = f"2.25.{int(digest_of(about.encode())[:32], 16)}"
+    return AvailabilityParcel(delivery, study.key, study.binding_version, contents, performed_step_uids, said, uid)
+
+
+def _known_at(contents: StudyContents, at: datetime) -> StudyContents:
+    """Return what was here at an instant: nobody was told of what came later."""
+    instances = {
+        key: tuple(one for one in group if one.received_at is None or one.received_at <= at)
+        for key, group in contents.instances.items()
+    }
+    return replace(contents, instances=instances)
+
+
+def _note(tx: WriteTx, parcel: AvailabilityParcel, said: str, at: datetime) -> None:
+    availability.note_told(tx, parcel.contents.study.key, parcel.delivery.destination, said, at)
 
 
 def _check(status: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select
@@ -9,13 +10,29 @@ from sqlalchemy import delete, insert, select
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.tables import availability_told
 
+WITHDRAWN = "withdrawn"
 _columns = availability_told.c
 
 
-def told(tx: ReadTx, study_key: int, destination: str) -> str:
-    """Return the digest of what *destination* was told of a study last, "" if nothing."""
-    wanted = select(_columns.said).where(_columns.study_key == study_key, _columns.destination == destination)
-    return str(tx.execute(wanted).scalar() or "")
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a peer was told. said: a digest of the instances, WITHDRAWN, or "" while it may be hearing of some just now."""
+
+    said: str
+    at: datetime
+
+
+def told(tx: ReadTx, study_key: int, destination: str) -> Told | None:
+    """Return what *destination* was told of a study last, None if nothing."""
+    wanted = select(_columns.said, _columns.told_at)
+    row = tx.execute(wanted.where(_columns.study_key == study_key, _columns.destination == destination)).first()
+    return None if row is None else Told(row.said, row.told_at)
+
+
+def believers(tx: ReadTx, study_key: int) -> list[str]:
+    """Return who may believe that a study can be retrieved here."""
+    wanted = select(_columns.destination).where(_columns.study_key == study_key, _columns.said != WITHDRAWN)
+    return list(tx.execute(wanted.order_by(_columns.destination)).scalars())
 
 
 def note_told(tx: WriteTx, study_key: int, destination: str, said: str, at: datetime) -> None:

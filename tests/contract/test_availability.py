@@ -11,6 +11,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import InstanceAvailabilityNotification
 
 from bridge.domain.study import Study
+from bridge.flows import announce
 from bridge.outbox.enqueue import AVAILABILITY
 from bridge.outbox.worker import Worker
 from bridge.publishers.availability import AvailabilityPublisher
@@ -50,12 +51,19 @@ class Scene:
         with self.clinic.store.write() as tx:
             studies.touch(tx, self.study.key, self.clinic.clock.now())
 
-    def bind(self) -> Study:
-        return self.clinic.bind(self.study, self.clinic.patient("1"))
+    def bind(self, patient_id: str = "1") -> Study:
+        return self.clinic.bind(self.study, self.clinic.patient(patient_id))
 
     def run(self, later: timedelta = QUIET) -> None:
         self.clinic.clock.at += later
         self.clinic.queue(AVAILABILITY, "RIS", self.study)
+        self.worker.run_due()
+
+    def unbind(self) -> None:
+        """Take the binding back, as a person does."""
+        held = self.clinic.question(self.study)
+        with self.clinic.store.write() as tx:
+            announce.study_withdrawn(tx, held, self.clinic.clock.now())
         self.worker.run_due()
 
     def delivery(self) -> deliveries.Delivery:
@@ -116,3 +124,43 @@ def test_a_notification_that_was_refused_for_now_is_sent_again_under_its_uid(sce
     assert len(scene.heard) == 2
     assert len({uid for uid, _ in scene.heard}) == 1
     assert scene.delivery().state == DeliveryState.SENT
+
+
+def availabilities(said: Dataset) -> dict[str, str]:
+    return {
+        one.ReferencedSOPInstanceUID: one.InstanceAvailability
+        for series in said.ReferencedSeriesSequence
+        for one in series.ReferencedSOPSequence
+    }
+
+
+def test_what_was_told_of_is_unavailable_once_unbound_and_only_that_and_told_of_anew_when_bound(scene: Scene) -> None:
+    scene.bind()
+    scene.run()
+    scene.clinic.clock.at += QUIET
+    scene.image(2)
+    scene.unbind()
+    scene.unbind()
+    assert [availabilities(said) for _, said in scene.heard[1:]] == [{f"{UID}.1.1": "UNAVAILABLE"}]
+    scene.bind("2")
+    scene.run()
+    assert availabilities(scene.heard[2][1]) == {f"{UID}.1.1": "ONLINE", f"{UID}.1.2": "ONLINE"}
+    assert len({uid for uid, _ in scene.heard}) == 3
+
+
+def test_a_peer_whose_answer_was_lost_is_told_of_the_withdrawal_too(scene: Scene) -> None:
+    scene.bind()
+    scene.statuses = [0x0213]
+    scene.run()
+    scene.unbind()
+    assert [availabilities(said) for _, said in scene.heard] == [
+        {f"{UID}.1.1": "ONLINE"},
+        {f"{UID}.1.1": "UNAVAILABLE"},
+    ]
+
+
+def test_nobody_hears_of_the_end_of_a_study_that_they_were_never_told_of(scene: Scene) -> None:
+    scene.clinic.queue(AVAILABILITY, "RIS", scene.study)
+    scene.unbind()
+    assert scene.heard == []
+    assert scene.delivery().state == DeliveryState.HELD

@@ -10,17 +10,26 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.sequence import Sequence as DicomSequence
 
-from bridge.domain.study import StudyContents
+from bridge.domain.availability import Availability
+from bridge.domain.study import Instance, StudyContents
 
 INSTANCE_AVAILABILITY_NOTIFICATION: Final = "1.2.840.10008.5.1.4.33"
 _PERFORMED_STEP: Final = "1.2.840.10008.3.1.2.3.3"
-_ONLINE: Final = "ONLINE"
 
 
 def notification(
-    contents: StudyContents, performed_step_uids: Iterable[str], retrieve_ae_title: str, *, implicit: bool
+    contents: StudyContents,
+    performed_step_uids: Iterable[str],
+    retrieve_ae_title: str,
+    *,
+    implicit: bool,
+    is_withdrawn: bool = False,
 ) -> bytes:
-    """Return the attribute list that says all of a study is online at *retrieve_ae_title*; it names no patient."""
+    """
+    Return the attribute list that says what of a study is online at *retrieve_ae_title*; it names no patient.
+
+    Unavailable is what was removed here; all of it, where the study is withdrawn.
+    """
     said = Dataset()
     said.StudyInstanceUID = contents.study.study_instance_uid
     said.ReferencedPerformedProcedureStepSequence = DicomSequence(_step(uid) for uid in performed_step_uids)
@@ -31,7 +40,7 @@ def notification(
         item = Dataset()
         item.SeriesInstanceUID = series.series_instance_uid
         item.ReferencedSOPSequence = DicomSequence(
-            _instance(one.sop_class_uid, one.sop_instance_uid, retrieve_ae_title)
+            _instance(one, retrieve_ae_title, is_gone=is_withdrawn or one.removed_at is not None)
             for one in contents.instances[series.key]
         )
         said.ReferencedSeriesSequence.append(item)
@@ -48,8 +57,9 @@ def _step(uid: str) -> Dataset:
     return item
 
 
-def _instance(sop_class_uid: str, sop_instance_uid: str, retrieve_ae_title: str) -> Dataset:
+def _instance(one: Instance, retrieve_ae_title: str, *, is_gone: bool) -> Dataset:
     item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
-    item.InstanceAvailability, item.RetrieveAETitle = _ONLINE, retrieve_ae_title
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = one.sop_class_uid, one.sop_instance_uid
+    item.InstanceAvailability = (Availability.UNAVAILABLE if is_gone else Availability.ONLINE).value
+    item.RetrieveAETitle = retrieve_ae_title
     return item
