@@ -44,13 +44,14 @@ class Chapter:
     """
     One thing that happened to a study.
 
-    version: the number of the overlay's version that it made, None where it made none. reason: COERCE or CORRECT, ""
+    sentence: the decision's, "" for what no rule looked at. version: the number of the overlay's version that it made, None where it made none. reason: COERCE or CORRECT, ""
     where neither fits. undone_by: the version that took it back. may_undo: a person may take it back now.
     """
 
     at: datetime
     actor: str
     what: str
+    sentence: str
     why: str
     binding_version: int
     version: int | None = None
@@ -80,7 +81,8 @@ def story_of(decisions: Sequence[Decision], versions: Sequence[OverlayVersion]) 
             chapters.append(_chapter(version, versions, decision))
         else:
             at, binding = decision.decided_at, decision.binding_version
-            chapters.append(Chapter(at, decision.actor, _decided(decision), decision.reason, binding))
+            what = _decided(decision)
+            chapters.append(Chapter(at, decision.actor, what, decision.sentence, decision.reason, binding))
     chapters += [_chapter(one, versions, None) for one in versions if one.number not in told]
     return tuple(sorted(chapters, key=lambda one: (one.at, one.binding_version), reverse=True))
 
@@ -96,6 +98,7 @@ def _chapter(version: OverlayVersion, versions: Sequence[OverlayVersion], decisi
         at=version.made_at,
         actor=version.actor,
         what=_decided(decision) if decision is not None else what,
+        sentence=decision.sentence if decision is not None else "",
         why=decision.reason if decision is not None else version.why,
         binding_version=version.binding_version,
         version=version.number,
@@ -107,5 +110,4 @@ def _chapter(version: OverlayVersion, versions: Sequence[OverlayVersion], decisi
 
 
 def _decided(decision: Decision) -> str:
-    outcome = decision.outcome.replace("_", " ").lower().capitalize()
-    return f"{outcome}: {decision.sentence}" if decision.sentence else outcome
+    return decision.outcome.replace("_", " ").lower().capitalize()

@@ -7,11 +7,12 @@ from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
 from bridge.errors import Conflict, Incomplete, Malformed
-from bridge.store import studies
+from bridge.store import overlays, studies
 from bridge.store.listings import queues, study_page
 from bridge.store.listings.unscheduled import unscheduled as of_no_order
 from bridge.web import paging, reads, study_views
 from bridge.web.access import caller, needs, services
+from bridge.web.study_story import story_of
 
 blueprint = Blueprint("intake", __name__)
 
@@ -108,8 +109,9 @@ def _case(study_key: int, sentence: str, reason: str) -> str:
     with services().store.read() as tx:
         view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
         shown = study_page.series_of(tx, study_key)
+        story = story_of(view.decisions, overlays.of_study(tx, study_key))
     reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
-    return render_template("intake/case.html", view=view, shown=shown, sentence=sentence, reason=reason)
+    return render_template("intake/case.html", view=view, shown=shown, story=story, sentence=sentence, reason=reason)
 
 
 def _chosen(choice: str, study_key: int) -> tuple[str | None, tuple[str, str] | None]:

@@ -155,6 +155,7 @@ def test_a_correction_is_taken_back_once_and_with_a_reason(console: Console, key
     assert sent(console, intake, path, reason="it was right").status_code == 303
     page = intake.get(f"/studies/{key}").text
     assert "taken back by version 3" in page
+    assert "taken back by version 3" in intake.get(f"/mismatches/study/{key}").text
     assert f'href="{path}"' not in page
     assert intake.get(path).status_code == 409
     for number in (1, 9):
@@ -187,6 +188,6 @@ def test_a_decision_and_what_it_changed_are_one_chapter() -> None:
     assert [(one.version, one.what, one.may_undo) for one in story] == [
         (2, "Corrected by hand", True),
         (1, "Bind with correction", False),
-        (None, "Review: Nobody fits.", False),
+        (None, "Review", False),
     ]
     assert [one.words for one in story[1].changes] == ["Patient number"]
