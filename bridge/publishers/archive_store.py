@@ -30,6 +30,7 @@ from bridge.store.events import Event, Station
 # What a crash may send a second time: no more than a place takes in so long.
 _NOTE_SECS = 2.0
 _LONGEST_REST_SECS = 0.5
+_REMOVED = "object_removed"
 _PRIORITIES = {-1: 2, 0: 0, 1: 1}
 
 
@@ -294,7 +295,9 @@ def _held_of(results: Sequence[StoreResult]) -> str:
     faults = [one.fault for one in results if one.fault is not None]
     if not faults:
         return ""
-    spoilt = [one for one in faults if one.code != NOT_ACCEPTED]
+    if all(one.code == _REMOVED for one in faults):
+        return f"{len(faults)} objects not sent: {faults[0].detail}"
+    spoilt = [one for one in faults if one.code not in (NOT_ACCEPTED, _REMOVED)]
     if spoilt:
         return f"the corrections cannot be made: {spoilt[0].detail}"
     reasons = sorted({one.detail for one in faults})

@@ -228,7 +228,9 @@ class _Sender:
             # Of an object that is gone; a lost association ends the transfer.
             if fault.code not in NOT_HERE:
                 raise
-            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
+            # Damaged bytes may be mended; what an archive alone has is nothing that trying again brings.
+            removed = fault if isinstance(fault, Conflict) else None
+            return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read", removed)
         while True:
             answer, _ = self._association.receive()
             if answer.number(commands.MESSAGE_ID_BEING_RESPONDED_TO) == message_id:

@@ -21,7 +21,7 @@ from bridge.codecs.dicom.status import PROCESSING_FAILURE, SUCCESS, is_warning
 from bridge.codecs.dicomweb.multipart import content_type
 from bridge.codecs.dicomweb.store_answer import StoreAnswer, read_store_answer
 from bridge.domain.study import Outgoing
-from bridge.errors import Malformed, Refused, Unavailable, Unsupported
+from bridge.errors import Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.outbox.retry import THROTTLED
 from bridge.publishers.dicom_client import StoreResult
 from bridge.publishers.http_answer import Answer, Limits, exchange, retry_after
@@ -148,6 +148,11 @@ class _Parts:
                 try:
                     file = opened.enter_context(opened.enter_context(one.at_hand()).open("rb"))
                 except (Malformed, Unsupported) as fault:
+                    self.spoilt.append(StoreResult(one.sop_instance_uid, PROCESSING_FAILURE, fault=fault))
+                    continue
+                except Conflict as fault:
+                    if fault.code != "object_removed":
+                        raise
                     self.spoilt.append(StoreResult(one.sop_instance_uid, PROCESSING_FAILURE, fault=fault))
                     continue
                 except OSError:

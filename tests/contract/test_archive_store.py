@@ -20,7 +20,7 @@ from bridge.outbox.enqueue import ARCHIVE
 from bridge.outbox.worker import Worker
 from bridge.publishers.archive_store import ArchiveStorePublisher
 from bridge.publishers.dicom_client import Target
-from bridge.store import deliveries, events, publications, studies
+from bridge.store import deliveries, events, publications, retention, studies
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
@@ -72,7 +72,7 @@ class Scene:
         with self.clinic.store.write() as tx:
             found = studies.add(tx, header_of(UID, 1, 1), "CT1", False, self.clinic.clock.now())
         for number in range(1, instances + 1):
-            self.clinic.instance(found, 1, number, self._keep(number))
+            self.clinic.instance(found, 1, number, self.keep(number))
         return found
 
     def send(self, study: Study) -> None:
@@ -92,7 +92,7 @@ class Scene:
         with self.clinic.store.read() as tx:
             return deliveries.search(tx)[0]
 
-    def _keep(self, number: int) -> str:
+    def keep(self, number: int) -> str:
         dataset = Dataset()
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -197,6 +197,20 @@ def test_corrections_that_cannot_be_made_hold_the_study(scene: Scene) -> None:
     assert scene.archive.got == []
     assert scene.delivery().state == DeliveryState.HELD
     assert "cannot be made" in scene.delivery().held_reason
+
+
+def test_what_was_removed_here_does_not_keep_the_rest_from_leaving(scene: Scene) -> None:
+    study = scene.study()
+    scene.clinic.bind(study, scene.clinic.patient("00012345"))
+    scene.send(study)
+    with scene.clinic.store.write() as tx:
+        retention.put_removed(tx, study.key, scene.clinic.clock.now())
+    scene.clinic.instance(study, 1, 4, scene.keep(4))
+    scene.clinic.bind(study, scene.clinic.patient("00054321"), corrections={"PatientID": "00054321"})
+    scene.send(study)
+    assert [int(one.InstanceNumber) for one in scene.archive.got] == [1, 2, 3, 4]
+    assert scene.delivery().state == DeliveryState.HELD
+    assert scene.delivery().held_reason == "3 objects not sent: an archive keeps it, here it was removed"
 
 
 def test_what_an_archive_took_before_the_binding_changed_is_noted_under_the_earlier_one(scene: Scene) -> None:

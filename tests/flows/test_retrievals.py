@@ -17,6 +17,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
+from sqlalchemy import update
 
 from bridge.clock import FixedClock
 from bridge.domain.study import StudyState
@@ -26,6 +27,7 @@ from bridge.flows.search_studies import Asker
 from bridge.roles.dicom import DicomRole
 from bridge.store import audit, studies
 from bridge.store.audit import AuditRow
+from bridge.store.tables import instances
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, Person, adt, image, order, spooled, study_uid
 from tests.flows.asking import IMPLICIT, encode_query, say
@@ -210,7 +212,8 @@ def test_a_look_at_the_worklist_is_in_the_trail(make_house: MakeHouse) -> None:
 
 
 @pytest.mark.parametrize("destination", ["", "THERE"])
-def test_a_missing_object_fails_by_itself(make_house: MakeHouse, destination: str) -> None:
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_missing_object_fails_by_itself(make_house: MakeHouse, destination: str, is_removed: bool) -> None:
     with receiving("THERE") as (there, port):
         house = make_house(FixedClock(TEN), dicom={"port": 0, "peers": [peer("THERE", "viewer", port=port)]})
         say(house, order(PLAIN, "A1"))
@@ -219,8 +222,13 @@ def test_a_missing_object_fails_by_itself(make_house: MakeHouse, destination: st
         with house.store.read() as tx:
             lost = studies.instance_by_uid(tx, gone)
         assert lost is not None
-        with house.blobs.at_hand(lost.blob) as path:
-            path.unlink()
+        if is_removed:
+            with house.store.write() as tx:
+                by_rule = update(instances).where(instances.c.key == lost.key).values(removed_at=house.clock.now())
+                tx.execute(by_rule)
+        else:
+            with house.blobs.at_hand(lost.blob) as path:
+                path.unlink()
         with running(house) as door, associated(door, "THERE", MOVE if destination else GET, there) as association:
             if destination:
                 answers = list(association.send_c_move(study_query(), destination, MOVE))
