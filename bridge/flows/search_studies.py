@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,9 +25,9 @@ from bridge.leaving.objects import LeavingObject
 from bridge.store import audit, overlays, retention, studies, study_entries, study_search
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
-from bridge.store.study_search import Listed
 
 MAX_STUDIES = 1000
+_STUDIES_WHOLE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Asker:
 
     origin: the address of a peer whose look goes into the audit trail here, "" where the caller writes that itself.
     destination: the peer that what is retrieved goes to, "" for the asker. relational: it may ask for series and
-    instances without naming what is above them.
+    instances without naming what is above them. patient_keys: bound studies of these are all that there is for it, None
+    for everybody's. most: how many answers are enough, 0 for all.
     """
 
     ae_title: str = ""
@@ -46,6 +47,8 @@ class Asker:
     origin: str = ""
     destination: str = ""
     relational: bool = True
+    patient_keys: Collection[int] | None = None
+    most: int = 0
 
 
 class Found(list[bytes]):
@@ -83,19 +86,19 @@ class StudySearch:
         if not asker.relational:
             check_hierarchy(query)
         self._refresh()
-        with self._store.read() as tx:
-            keys = study_search.keys_of(tx, criteria_of(query, unbound=asker.unbound), MAX_STUDIES + 1)
-            listed = study_search.listed(tx, keys[:MAX_STUDIES], with_instances=query.level == "IMAGE")
-            entries = [self._entry(tx, one) for one in listed]
-        answers = [
-            (entry.study, found)
-            for entry in entries
-            for found in study_answers.find_answers(entry, query, transfer_syntax_uid, asker.charset)
-        ]
-        self._note_search(asker, [study for study, _ in answers])
-        found = Found(found for _, found in answers)
+        criteria = replace(criteria_of(query, unbound=asker.unbound), patient_keys=asker.patient_keys)
+        found, seen = Found(), list[Study]()
         found.status = status.PENDING if query.is_fully_supported else status.PENDING_UNSUPPORTED_KEYS
-        found.was_cut = len(keys) > MAX_STUDIES
+        with self._store.read() as tx:
+            keys = study_search.keys_of(tx, criteria, MAX_STUDIES + 1)
+            found.was_cut = len(keys) > MAX_STUDIES
+            for entry in self._entries(tx, keys[:MAX_STUDIES], with_instances=query.level == "IMAGE"):
+                if asker.most and len(found) >= asker.most:
+                    break
+                before = len(found)
+                found += study_answers.find_answers(entry, query, transfer_syntax_uid, asker.charset)
+                seen += [entry.study] * (len(found) - before)
+        self._note_search(asker, seen)
         return found
 
     def _refresh(self) -> None:
@@ -108,12 +111,23 @@ class StudySearch:
             with self._store.write() as tx:
                 made = bool(study_entries.refresh(tx, lambda tx, study: overlays.current(tx, study).values))
 
-    def _entry(self, tx: ReadTx, one: Listed) -> StudyEntry:
-        corrections = overlays.current(tx, one.study).values
-        is_here = not retention.removed_of(tx, one.study.key)
-        return StudyEntry(
-            one.study, one.series, one.counts, one.sop_classes, one.instances, corrections, self._ae_title, is_here
-        )
+    def _entries(self, tx: ReadTx, keys: Sequence[int], *, with_instances: bool) -> Iterator[StudyEntry]:
+        """Yield what may be shown, a few studies in memory at a time where every instance is wanted."""
+        step = _STUDIES_WHOLE if with_instances else MAX_STUDIES
+        for at in range(0, len(keys), step):
+            some = keys[at : at + step]
+            removed = retention.partly_removed(tx, some)
+            for one in study_search.listed(tx, some, with_instances=with_instances):
+                yield StudyEntry(
+                    one.study,
+                    one.series,
+                    one.counts,
+                    one.sop_classes,
+                    one.instances,
+                    overlays.current(tx, one.study).values,
+                    self._ae_title,
+                    is_here=one.study.key not in removed,
+                )
 
     @contextmanager
     def open(self, identifier: bytes, transfer_syntax_uid: str, asker: Asker) -> Iterator[_Objects]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -101,6 +101,12 @@ def put_removed(tx: WriteTx, study_key: int, at: datetime) -> int:
 def removed_of(tx: ReadTx, study_key: int) -> int:
     """Return how many of a study's objects were removed here."""
     return int(tx.execute(select(func.count()).where(instances.c.study_key == study_key, ~_HERE)).scalar_one())
+
+
+def partly_removed(tx: ReadTx, study_keys: Collection[int]) -> set[int]:
+    """Return those of *study_keys* of which anything was removed here."""
+    wanted = select(instances.c.study_key).where(instances.c.study_key.in_(list(study_keys)), ~_HERE)
+    return set(tx.execute(wanted.distinct()).scalars())
 
 
 def archives_of(tx: ReadTx, study_key: int) -> list[str]:

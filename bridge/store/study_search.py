@@ -6,7 +6,7 @@ Source: PS3.4 C.2.2.2, C.6.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,8 @@ class StudyCriteria:
     What a query asks. study, series, instance: all of each group are met, by the study, one series, one instance.
 
     modalities, classes: some series, some instance has one. dates, times: of the study, apart; together: joined
-    "YYYYMMDDHHMMSS[.F]". unbound: also studies that nobody has bound.
+    "YYYYMMDDHHMMSS[.F]". unbound: also studies that nobody has bound. patient_keys: bound studies of these only, None for
+    everybody's.
     """
 
     study: Sequence[Criterion] = ()
@@ -69,6 +70,7 @@ class StudyCriteria:
     times: TimeRange | None = None
     together: Range | None = None
     unbound: bool = False
+    patient_keys: Collection[int] | None = None
 
 
 def keys_of(tx: ReadTx, by: StudyCriteria, limit: int) -> list[int]:
@@ -141,7 +143,9 @@ class _Writer:
         self._is_sqlite = is_sqlite
 
     def tests(self, by: StudyCriteria) -> Iterator[Test]:
-        if not by.unbound:
+        if by.patient_keys is not None:
+            yield studies.c.patient_key.in_(sorted(by.patient_keys))
+        if not by.unbound or by.patient_keys is not None:
             yield studies.c.state.in_(sorted(BOUND_STATES))
         yield from (self._met(criterion, _STUDY[criterion.keyword]) for criterion in by.study)
         yield from self._started(by)

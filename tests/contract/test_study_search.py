@@ -51,7 +51,7 @@ class Scene:
             for at, modality in enumerate(modalities, 1):
                 held = replace(header, modality=modality, series_number=at, body_part_examined=ROOMS[at - 1])
                 held = replace(held, series_instance_uid=f"{header.study_instance_uid}.{at}")
-                group = studies.find_or_add_series(tx, study.key, held)
+                group = studies.add_series(tx, study.key, held)
                 for number in range(1, objects + 1):
                     uid = f"{held.series_instance_uid}.{number}"
                     sop_class = CT_STORAGE if at == 1 else MR_STORAGE
@@ -287,3 +287,16 @@ def test_a_match_behind_many_others_is_found(scene: Scene, monkeypatch: pytest.M
     query.QueryRetrieveLevel, query.PatientName = "STUDY", "HALV*"
     found = scene.search.find(encoded(query), IMPLICIT, SEEING)
     assert (len(found), found.was_cut) == (3, True)
+
+
+def test_a_search_stops_once_it_has_enough(scene: Scene) -> None:
+    for number in range(1, 4):
+        scene.study(header_of(f"2.25.5.{number}", 1, 1), objects=2)
+    assert len(scene.find(level="IMAGE", SOPInstanceUID="")) == 12
+    assert len(scene.find(replace(SEEING, most=1), level="IMAGE", SOPInstanceUID="")) == 4
+
+
+def test_who_may_see_some_people_only_finds_nobody_else_whatever_is_asked(listed: Scene) -> None:
+    assert len(listed.find()) > 0
+    assert listed.find(replace(SEEING, patient_keys=frozenset())) == []
+    assert listed.find(replace(SEEING, patient_keys=frozenset({1}))) == []
