@@ -124,7 +124,7 @@ def version_of(named: Named, *representation: str) -> str:
     digest = hashlib.sha256("\n".join(representation).encode())
     digest.update(f"\n{named.overlay.since}:{len(named.objects)}".encode())
     for one in named.objects:
-        digest.update(f"\n{one.instance.sop_instance_uid} {one.instance.digest}".encode())
+        digest.update(f"\n{one.instance.sop_instance_uid} {one.instance.digest} {one.is_here:d}".encode())
     return digest.hexdigest()[:40]
 
 

@@ -60,6 +60,9 @@ class DecoderPool:
             raise Unavailable("every decoder of pictures is busy", code="decoders_busy") from None
         usable: _Decoder | None = None
         try:
+            if decoder is not None and not decoder.is_alive:
+                decoder.end()
+                decoder = None
             decoder = decoder or self._started()
             picture = decoder.draw(path, wish)
             usable = decoder if decoder.is_fit else None
@@ -119,6 +122,11 @@ class _Decoder:
             self.end()
             _log.error("decoder_not_started", exit_code=self._process.returncode)
             raise Unavailable("no decoder of pictures can be started", code="no_decoder") from fault
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs: somebody short of memory may have ended it while it had nothing to do."""
+        return self._process.poll() is None
 
     def draw(self, path: Path, wish: Wish) -> Picture:
         self.is_fit = False

@@ -11,7 +11,7 @@ from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance, Study
 from bridge.store import overlays, studies
 from bridge.store.db import ReadTx
-from bridge.store.tables import instances, series
+from bridge.store.tables import instances, object_checks, series
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One object and its series."""
+    """One object and its series. is_here: nobody has found its bytes damaged, and no rule has removed them."""
 
     instance: Instance
     series_instance_uid: str
+    is_here: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight, limit: int | None
     if study is None or not sight.shows(study):
         return None
     query = (
-        select(instances, series.c.series_instance_uid)
+        select(instances, series.c.series_instance_uid, object_checks.c.damage)
         .join(series, series.c.key == instances.c.series_key)
+        .outerjoin(object_checks, object_checks.c.blob == instances.c.blob)
         .where(instances.c.study_key == study.key)
         .order_by(series.c.series_number, series.c.key, instances.c.instance_number, instances.c.key)
         .limit(limit)
@@ -71,7 +73,11 @@ def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight, limit: int | None
     if instance_uid:
         query = query.where(instances.c.sop_instance_uid == instance_uid)
     found = tuple(
-        Served(Instance(**{name: getattr(row, name) for name in Instance.__slots__}), row.series_instance_uid)
+        Served(
+            Instance(**{name: getattr(row, name) for name in Instance.__slots__}),
+            row.series_instance_uid,
+            is_here=row.removed_at is None and not row.damage,
+        )
         for row in tx.execute(query)
     )
     return Named(study, overlays.current(tx, study), found) if found else None

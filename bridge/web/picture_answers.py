@@ -13,6 +13,7 @@ from markupsafe import escape
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import NotFound
 
+from bridge.domain.study import Instance
 from bridge.errors import BridgeError, Incomplete, Malformed
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.wish import Picture, Window, Wish
@@ -78,9 +79,15 @@ def draw(blob: str, wish: Wish) -> tuple[Picture | None, str]:
         return None, fault.detail
 
 
-def answer(blob: str, wish: Wish) -> Response:
+def draw_instance(instance: Instance, wish: Wish) -> tuple[Picture | None, str]:
+    """Return a picture of *instance*, or None and why there is none: one that a rule removed has none here."""
+    if instance.removed_at is not None:
+        return None, "it was removed here, an archive keeps it"
+    return draw(instance.blob, wish)
+
+
+def answer(picture: Picture | None, reason: str) -> Response:
     """Return a picture as an answer; where there is none, the reason stands in its place."""
-    picture, reason = draw(blob, wish)
     if picture is None:
         return Response(_words(reason), content_type="image/svg+xml")
     return Response(picture.content, content_type=picture.kind)

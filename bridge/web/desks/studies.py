@@ -13,7 +13,7 @@ from bridge.errors import Refused
 from bridge.flows.compare_tags import Comparison, compare_tags
 from bridge.flows.explain_routes import explain_routes
 from bridge.pictures.wish import Picture, Wish
-from bridge.store import commitments, overlays, studies
+from bridge.store import commitments, objects, overlays, studies
 from bridge.store.listings import study_page
 from bridge.web import picture_answers, reads, study_views
 from bridge.web.access import caller, needs, services
@@ -62,6 +62,7 @@ def study(study_key: int) -> str:
         says={one.ae_title: one for one in view.stated},
         routed=routed,
         places=services().flows.hand_sender.known,
+        sent=request.args.get("sent", ""),
         sees_all=sees_all,
         compared=compared,
         first=shown[0].shown if shown else None,
@@ -74,8 +75,9 @@ def send(study_key: int) -> Response:
     """Send a study to the place that was chosen."""
     with services().store.read() as tx:
         one = studies.get(tx, study_key)
-    services().flows.hand_sender.send(one.study_instance_uid, request.form.get("to", ""), caller().name)
-    return redirect(url_for("studies.study", study_key=study_key, _anchor="copies"), code=303)
+    to = request.form.get("to", "")
+    services().flows.hand_sender.send(one.study_instance_uid, to, caller().name)
+    return redirect(url_for("studies.study", study_key=study_key, sent=to, _anchor="copies"), code=303)
 
 
 @blueprint.get("/studies/<int:study_key>/images/<int:instance_key>")
@@ -86,15 +88,17 @@ def image(study_key: int, instance_key: int) -> str:
     one, instance = _open(study_key, instance_key)
     with services().store.read() as tx:
         beside = study_page.neighbours_of(tx, instance)
+        is_here = instance.removed_at is None and not objects.damaged_names(tx, [instance.blob])
     reads.note("image_viewed", study_key=study_key, patient_key=one.patient_key, detail={"instance": instance_key})
     small = Wish(frame=wish.frame, width=THUMBNAIL, height=THUMBNAIL, window=wish.window, preset=wish.preset)
-    picture, reason = picture_answers.draw(instance.blob, small)
+    picture, reason = picture_answers.draw_instance(instance, small)
     return render_template(
         "studies/image.html",
         study=one,
         beside=beside,
         picture=picture,
         reason=reason,
+        is_here=is_here,
         frame=picture.frame if picture is not None else 1,
         windows=_windows(picture, wish, beside.series.modality) if picture is not None else [],
         chosen=_chosen(wish),
@@ -121,7 +125,7 @@ def picture(study_key: int, instance_key: int) -> Response:
     """Hand out one frame, to a browser that was shown the study's page."""
     picture_answers.check_look(study_key)
     _, instance = _open(study_key, instance_key)
-    return picture_answers.answer(instance.blob, picture_answers.wish_of(request.args))
+    return picture_answers.answer(*picture_answers.draw_instance(instance, picture_answers.wish_of(request.args)))
 
 
 @blueprint.get("/studies/<int:study_key>/set-aside/<int:conflict_key>/picture")
@@ -131,7 +135,7 @@ def set_aside_picture(study_key: int, conflict_key: int) -> Response:
     picture_answers.check_look(study_key)
     with services().store.read() as tx:
         blob = study_page.set_aside_blob(tx, study_key, conflict_key)
-    return picture_answers.answer(blob, Wish(width=THUMBNAIL, height=THUMBNAIL))
+    return picture_answers.answer(*picture_answers.draw(blob, Wish(width=THUMBNAIL, height=THUMBNAIL)))
 
 
 def _open(study_key: int, instance_key: int) -> tuple[Study, Instance]:

@@ -74,6 +74,11 @@ class Shown:
     def objects(self) -> tuple[Served, ...]:
         return self.named.objects
 
+    @property
+    def here(self) -> tuple[Served, ...]:
+        """The objects that can be served; all of them where none can, so that each says why."""
+        return tuple(one for one in self.objects if one.is_here) or self.objects
+
     def version(self, *representation: str) -> str:
         """Return the entity tag of a representation of it."""
         return version_of(self.named, self.root, *representation)
@@ -126,6 +131,15 @@ def warned(response: Response, *warnings: str) -> Response:
     for warning in warnings:
         response.headers.add("Warning", f"299 {base_url()}{_ROOT}: {warning}")
     return response
+
+
+def whole(response: Response, shown: Shown) -> Response:
+    """Say of an answer whether it leaves out what is damaged, or what an archive alone has. Source: PS3.18 10.4.3."""
+    left_out = len(shown.objects) - len(shown.here)
+    if not left_out:
+        return response
+    response.status_code = 206
+    return warned(response, f"{left_out} instances are not here any more, or damaged")
 
 
 def several(parts: Iterable[Part], media_type: str, version: str, status: int = 200) -> Response:

@@ -130,6 +130,9 @@ def _bytes(shown: Shown, place: str, size: int, read: Callable[[int, int], Itera
     if any(one.is_multipart and one.takes(OCTETS) for one in answers.wanted()[:1]):
         return answers.several([Part(OCTETS, read(0, size))], OCTETS, version)
     asked = parse_range_header(request.headers.get("Range"))
+    if "If-Range" in request.headers and request.if_range.etag != version:
+        # A piece of another version: the whole is wanted then. Source: RFC 9110 13.1.5.
+        asked = None
     span = asked.range_for_length(size) if asked is not None and asked.units == "bytes" else None
     if asked is not None and span is None and len(asked.ranges) == 1:
         return Response(status=416, headers={"Content-Range": f"bytes */{size}"})

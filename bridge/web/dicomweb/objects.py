@@ -32,7 +32,7 @@ def retrieve(study: str, series: str = "", instance: str = "") -> Response:
     """Return the objects themselves, with every correction, in a transfer syntax that is accepted."""
     wanted = answers.wanted()
     shown = answers.shown((study, series, instance), "dicomweb_retrieved")
-    chosen = [(one, object_syntax(wanted, one.instance.transfer_syntax_uid, decodes=False)) for one in shown.objects]
+    chosen = [(one, object_syntax(wanted, one.instance.transfer_syntax_uid, decodes=False)) for one in shown.here]
     leaving = [(one, syntax) for one, syntax in chosen if syntax]
     if not leaving:
         raise answers.not_acceptable("no accepted transfer syntax can be made of what is kept")
@@ -52,7 +52,7 @@ def retrieve(study: str, series: str = "", instance: str = "") -> Response:
     response = answers.several(parts, DICOM, version, 206 if left_out else 200)
     if left_out:
         answers.warned(response, f"{left_out} instances cannot be made in an accepted transfer syntax")
-    return response
+    return answers.whole(response, shown)
 
 
 @blueprint.get("/studies/<study>/metadata")
@@ -67,9 +67,10 @@ def read_metadata(study: str, series: str = "", instance: str = "") -> Response:
     if answers.is_known(version):
         return answers.unchanged(version)
     if is_xml:
-        parts = (Part(DICOM_XML, _as_xml(shown, one), shown.address_of(one)) for one in shown.objects)
-        return answers.several(parts, DICOM_XML, version)
-    return answers.versioned(Response(answers.Begun(_as_json(shown)), content_type=DICOM_JSON), version)
+        parts = (Part(DICOM_XML, _as_xml(shown, one), shown.address_of(one)) for one in shown.here)
+        return answers.whole(answers.several(parts, DICOM_XML, version), shown)
+    response = Response(answers.Begun(_as_json(shown)), content_type=DICOM_JSON)
+    return answers.whole(answers.versioned(response, version), shown)
 
 
 def _pieces(shown: Shown, one: Served, syntax: str) -> Iterator[bytes]:
@@ -83,7 +84,7 @@ def _pieces(shown: Shown, one: Served, syntax: str) -> Iterator[bytes]:
 
 
 def _as_json(shown: Shown) -> Iterator[bytes]:
-    for place, one in enumerate(shown.objects):
+    for place, one in enumerate(shown.here):
         yield (b"," if place else b"[") + orjson.dumps(_header(shown, one))
     yield b"]"
 

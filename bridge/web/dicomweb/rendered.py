@@ -76,7 +76,7 @@ def render_all(study: str, series: str = "") -> Response:
     first = next(parts, None)
     if first is None:
         raise answers.not_acceptable("none of the instances has a picture")
-    return _warned(answers.several(_chained(first, parts), wish.kind, version))
+    return answers.whole(_warned(answers.several(_chained(first, parts), wish.kind, version)), shown)
 
 
 @blueprint.get(f"{_STUDY}/thumbnail")
@@ -98,12 +98,13 @@ def thumbnail(study: str, series: str = "", instance: str = "", frames: str = ""
 
 def _representative(shown: Shown, wish: Wish) -> Picture:
     """Return the picture of the object in the middle, else of the nearest that has one."""
-    middle = len(shown.objects) // 2
-    order = sorted(range(len(shown.objects)), key=lambda place: abs(place - middle))[:_TRIED_MAX]
+    objects = shown.here
+    middle = len(objects) // 2
+    order = sorted(range(len(objects)), key=lambda place: abs(place - middle))[:_TRIED_MAX]
     fault: Unsupported | None = None
     for place in order:
         try:
-            return _draw(shown, shown.objects[place], wish)
+            return _draw(shown, objects[place], wish)
         except Unsupported as met:
             fault = fault or met
     raise fault or answers.not_acceptable("there is no picture")
@@ -111,7 +112,7 @@ def _representative(shown: Shown, wish: Wish) -> Picture:
 
 def _each(shown: Shown, wish: Wish) -> Iterator[Part]:
     pictures = _pictures()
-    for one in shown.objects:
+    for one in shown.here:
         try:
             drawn = _drawn(pictures, shown, one, wish)
         except Unsupported:

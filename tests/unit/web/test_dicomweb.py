@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from pydantic import ValidationError
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEG2000Lossless
-from sqlalchemy import update
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from bridge.codecs.dicom.content import same_content
@@ -22,9 +22,9 @@ from bridge.domain.accounts import Role
 from bridge.errors import Incomplete, Malformed
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.settings import HttpSection
-from bridge.store import audit, served_objects
+from bridge.store import audit, objects, served_objects
 from bridge.store.served_objects import Sight
-from bridge.store.tables import overlay_versions
+from bridge.store.tables import instances, overlay_versions
 from tests.cast import MULTI_BYTE, PLAIN, merge
 from tests.fakes.console import Console
 from tests.fakes.image_store import FRAMES, OTHER_STUDY, PRIVATE, STUDY, UNBOUND_STUDY, fill, open_house
@@ -238,6 +238,35 @@ def test_a_file_that_is_gone_is_said_to_be(own: Console) -> None:
     for path in ("", "/metadata", "/frames/1"):
         answer = viewer.get(f"{ONE}.1{path}")
         assert (answer.status_code, answer.json["code"]) == (503, "object_damaged")
+
+
+def test_what_is_not_here_any_more_keeps_the_rest_of_a_study_from_nobody(own: Console) -> None:
+    viewer = own.machine(Role.VIEWER)
+    before = viewer.get(f"{ROOT}/studies/{STUDY}/metadata")
+    with own.store.write() as tx:
+        lost = update(instances).where(instances.c.sop_instance_uid == f"{STUDY}.1.1")
+        tx.execute(lost.values(removed_at=own.house.clock.now()))
+        damaged = tx.execute(
+            select(instances.c.blob).where(instances.c.sop_instance_uid == f"{STUDY}.2.1")
+        ).scalar_one()
+        objects.put_damaged(tx, damaged, "changed", own.house.clock.now())
+    for path in ("", "/metadata", "/rendered"):
+        answer = viewer.get(f"{ROOT}/studies/{STUDY}{path}")
+        assert answer.status_code == 206, path
+        assert "2 instances are not here" in answer.headers["Warning"]
+        assert f"{STUDY}.1.1".encode() + b'"' not in answer.data
+    after = viewer.get(f"{ROOT}/studies/{STUDY}/metadata", headers={"If-None-Match": before.headers["ETag"]})
+    assert (after.status_code, len(after.json)) == (206, len(before.json) - 2)
+    assert viewer.get(f"{ROOT}/studies/{STUDY}/thumbnail").status_code == 200
+    assert viewer.get(f"{ONE}.1").json["code"] == "object_removed"
+
+
+def test_a_range_of_another_version_is_answered_whole(viewer: FlaskClient) -> None:
+    url = f"{ONE}.1/bulkdata/7FE00010"
+    whole = viewer.get(url, headers={"Accept": "application/octet-stream"})
+    wanted = {"Accept": "application/octet-stream", "Range": "bytes=0-9"}
+    assert viewer.get(url, headers={**wanted, "If-Range": whole.headers["ETag"]}).status_code == 206
+    assert viewer.get(url, headers={**wanted, "If-Range": '"earlier"'}).data == whole.data
 
 
 def test_a_viewer_that_pages_through_frames_leaves_one_row(own: Console) -> None:

@@ -75,4 +75,6 @@ def test_the_study_page_sends_and_comes_back(console: Console) -> None:
     token = page.split('name="csrf_token" value="')[1].split('"')[0]
     answer = browser.post(f"/studies/{study.key}/send", data={"to": place, "csrf_token": token})
     assert answer.status_code == 303
+    assert f"On its way to {place}" in browser.get(answer.location).get_data(as_text=True)
+    assert "On its way" not in browser.get(f"/studies/{study.key}?sent=ELSEWHERE").get_data(as_text=True)
     assert destinations(console, study) == [place]
