@@ -78,6 +78,11 @@ class Peer(Section):
     lenient_mpps: bool = False
     from_networks: tuple[Network, ...] = Field(default=(), alias="from")
 
+    @property
+    def sees_unbound(self) -> bool:
+        """Whether unbound studies exist for it; never for an archive: what it keeps is no longer ours to hold back."""
+        return self.unbound and "archive" not in self.roles
+
 
 class DicomSection(Section):
     """

@@ -215,7 +215,9 @@ def _check_table(entry: Entry, place: tuple[str, str], faults: Faults) -> None:
         return
     is_sex = "PatientSex" in (entry.get("of") or ())
     for word, code in table.items():
-        if is_sex and code not in _SEXES:
+        if is_sex and word.strip().upper() in _SEXES:
+            faults.add(source, f"{where}.table.{word}", f"{word} is a code already: it says what it says")
+        elif is_sex and code not in _SEXES:
             faults.unknown(source, f"{where}.table.{word}", code, _SEXES)
         elif not code or len(code) > 16 or code != code.upper():
             faults.add(source, f"{where}.table.{word}", "a code has at most 16 characters, in capitals")

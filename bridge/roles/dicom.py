@@ -104,12 +104,11 @@ class _DicomServices:
             return Asker(ae_title, origin=origin, relational=False)
         with self._house.store.read() as tx:
             charset = self._house.devices.of(tx, ae_title).charset
-        return Asker(ae_title, charset, peer.unbound, origin, relational=False)
+        return Asker(ae_title, charset, peer.sees_unbound, origin, relational=False)
 
     def _may_get_unbound(self, ae_title: str) -> bool:
-        """An archive never gets what nobody has bound: what it keeps is no longer ours to hold back."""
         peer = self._house.peer(ae_title)
-        return peer is not None and peer.unbound and "archive" not in peer.roles
+        return peer is not None and peer.sees_unbound
 
 
 class DicomRole:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import signal
@@ -122,6 +123,9 @@ class Bed:
         assert set(rows) <= set(history.acknowledged) | history.in_doubt, "an object is visible that nobody sent whole"
         for uid, path in history.acknowledged.items():
             assert _data_set(self.blobs, rows[uid]) == _part10_data_set(path.read_bytes()), "an object is torn"
+        for blob in rows.values():
+            with self.blobs.at_hand(blob) as kept:
+                assert hashlib.sha256(kept.read_bytes()).hexdigest() == blob, "what is visible is torn"
         assert history.refused == []
 
 

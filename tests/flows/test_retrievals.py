@@ -131,7 +131,7 @@ def trail(house: House, action: str) -> list[AuditRow]:
     ("roles", "may_see_unbound", "gets"),
     [(("archive",), False, 0), (("archive", "viewer"), True, 0), (("viewer",), False, 0), (("viewer",), True, 1)],
 )
-def test_an_unbound_study_is_moved_only_to_a_viewer_that_may_see_it(
+def test_an_unbound_study_goes_only_to_a_viewer_that_may_see_it(
     make_house: MakeHouse, roles: tuple[str, ...], may_see_unbound: bool, gets: int
 ) -> None:
     with receiving("THERE") as (there, port):
@@ -140,7 +140,8 @@ def test_an_unbound_study_is_moved_only_to_a_viewer_that_may_see_it(
         receive(house, image(NOBODY, "A1"))
         with running(house) as door:
             assert retrieve(door, "QA", there, "THERE") == 0x0000
-    assert len(there.got) == gets
+            assert retrieve(door, "THERE", there) == 0x0000
+    assert len(there.got) == gets * 2
 
 
 @pytest.mark.parametrize("destination", ["", "THERE"])

@@ -5,11 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
+from bridge.clock import FixedClock
+from bridge.domain.study import Spooled
 from bridge.errors import Conflict, Unavailable
 from bridge.flows.shared_commit import SharedCommit
+from bridge.store.tables import instances
+from bridge.wiring import House
+from tests.cast import PLAIN, adt, image, order, spooled
+from tests.flows.asking import say
 
 _LIMIT_SECS = 30
 
@@ -103,3 +112,31 @@ def test_many_threads_get_their_own_outcome_each() -> None:
     with ThreadPoolExecutor(16) as pool:
         assert list(pool.map(shared.submit, range(2000))) == list(range(1, 2001))
     assert sorted(written) == list(range(2000))
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_object_that_the_database_refuses_takes_no_other_with_it(make_house: Callable[..., House]) -> None:
+    house = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)))
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    refusing = "CREATE TRIGGER refusing BEFORE INSERT ON instances WHEN NEW.sop_instance_uid LIKE '%.13' "
+    with house.store.write() as tx:
+        tx.execute(text(refusing + "BEGIN SELECT RAISE(ABORT, 'no'); END"))
+    sent = [spooled(house, image(PLAIN, "A1", number)) for number in range(1, 17)]
+    start = threading.Barrier(len(sent))
+
+    def receive(one: Spooled) -> bool:
+        start.wait(_LIMIT_SECS)
+        try:
+            house.instances.receive(one)
+        except IntegrityError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(sent)) as pool:
+        answered = [
+            one.affected_sop_instance_uid for one, kept in zip(sent, pool.map(receive, sent), strict=True) if kept
+        ]
+    with house.store.read() as tx:
+        found = set(tx.execute(select(instances.c.sop_instance_uid)).scalars())
+    assert found == set(answered)
+    assert len(answered) == len(sent) - 1

@@ -54,7 +54,7 @@ def sight() -> Sight:
             return Sight(patient_keys=frozenset({patients.survivor(tx, asking.only_patient_key).key}))
     peers = services().settings.dicom.peers
     peer = next((one for one in peers if asking.ae_title and asking.ae_title in (one.ae_title, *one.aliases)), None)
-    return Sight(unbound=asking.sees_unbound or (peer is not None and peer.unbound))
+    return Sight(unbound=asking.sees_unbound or (peer is not None and peer.sees_unbound))
 
 
 def looker() -> Looker:

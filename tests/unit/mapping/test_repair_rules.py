@@ -68,6 +68,7 @@ def test_charset_and_clock_belong_to_the_whole_device(tmp_path: Path) -> None:
         ('do = "comma_name"', "must list what it is about"),
         ('do = "date"\nof = ["StudyDate"]\nform = "DD.MM"', "must be a form like"),
         ('do = "words"\nof = ["PatientSex"]\ntable = { MALE = "X" }', "'X' is not known"),
+        ('do = "words"\nof = ["PatientSex"]\ntable = { m = "F" }', "a code already"),
         ('do = "words"\nof = ["Modality"]\ntable = { CAT = "ct" }', "in capitals"),
         ('do = "words"\nof = ["Modality"]', "must be a table"),
         ('do = "strip"\nof = ["PatientID"]', "a prefix or a suffix"),
