@@ -20,7 +20,7 @@ from bridge.clock import Clock
 from bridge.codecs.dicom.status import PROCESSING_FAILURE, SUCCESS, is_warning
 from bridge.codecs.dicomweb.multipart import content_type
 from bridge.codecs.dicomweb.store_answer import StoreAnswer, read_store_answer
-from bridge.domain.study import Outgoing
+from bridge.domain.study import NOT_HERE, Outgoing
 from bridge.errors import Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.outbox.retry import THROTTLED
 from bridge.publishers.dicom_client import StoreResult
@@ -150,10 +150,13 @@ class _Parts:
                 except (Malformed, Unsupported) as fault:
                     self.spoilt.append(StoreResult(one.sop_instance_uid, PROCESSING_FAILURE, fault=fault))
                     continue
-                except Conflict as fault:
-                    if fault.code != "object_removed":
+                except (Conflict, Unavailable) as fault:
+                    # Of an object that is gone, and of none of the others.
+                    if fault.code not in NOT_HERE:
                         raise
-                    self.spoilt.append(StoreResult(one.sop_instance_uid, PROCESSING_FAILURE, fault=fault))
+                    removed = fault if isinstance(fault, Conflict) else None
+                    said = StoreResult(one.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read", removed)
+                    self.spoilt.append(said)
                     continue
                 except OSError:
                     self.spoilt.append(StoreResult(one.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read"))
