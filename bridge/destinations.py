@@ -31,7 +31,7 @@ from bridge.publishers.stow_client import StowClient
 from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
-from bridge.targets import archive_target, asks_commitment, commits, mllp_target
+from bridge.targets import archive_target, asks_commitment, commits, mllp_target, takes_decompressed
 from bridge.wiring import House
 
 
@@ -75,7 +75,7 @@ def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[
     )
     pace = {name: sends.mb_per_second * 1e6 for name, sends in limits.items() if sends.mb_per_second}
     targets = {
-        one.ae_title: archive_target(settings, one)
+        one.ae_title: archive_target(settings, one, house.decoders.unpack if takes_decompressed(one) else None)
         for one in settings.dicom.peers
         if one.ae_title in house.places.known
     }

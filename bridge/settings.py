@@ -59,6 +59,7 @@ class Peer(Section):
     sends: how studies go there. notify: is told which studies can be retrieved here.
     forward_mpps: is told what devices report (MPPS). lenient_mpps: its own reports may lack what the standard requires.
     commitment: whether an archive is asked to keep what it took; None: where it offers that.
+    decompress: objects that it takes in no other way; None: what it retrieves, and what is forwarded unless to an archive.
     """
 
     ae_title: AETitle
@@ -74,6 +75,7 @@ class Peer(Section):
     sends: SendSection = SendSection()
     notify: bool = False
     commitment: bool | None = None
+    decompress: bool | None = None
     forward_mpps: bool = False
     lenient_mpps: bool = False
     from_networks: tuple[Network, ...] = Field(default=(), alias="from")

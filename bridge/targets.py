@@ -5,16 +5,22 @@ from __future__ import annotations
 from functools import partial
 
 from bridge import safety
+from bridge.codecs.dicom.unpacked import Unpack
 from bridge.publishers.dicom_client import Target
 from bridge.publishers.mllp_link import MllpTarget
 from bridge.sections import Hl7Destination
 from bridge.settings import Peer, Settings
 
 
-def archive_target(settings: Settings, peer: Peer) -> Target:
-    """Return how *peer* is called."""
+def archive_target(settings: Settings, peer: Peer, unpack: Unpack | None = None) -> Target:
+    """Return how *peer* is called. unpack: decompresses what it takes in no other way."""
     tls = safety.client_context(settings.dicom.tls) if peer.tls else None
-    return Target(peer.ae_title, peer.host, peer.port, tls)
+    return Target(peer.ae_title, peer.host, peer.port, tls, unpack)
+
+
+def takes_decompressed(peer: Peer) -> bool:
+    """Say whether studies are forwarded to *peer* decompressed where it takes nothing else: not what an archive is to keep."""
+    return "archive" not in peer.roles if peer.decompress is None else peer.decompress
 
 
 def mllp_target(one: Hl7Destination) -> MllpTarget:

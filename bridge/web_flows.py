@@ -91,7 +91,7 @@ def workitem_services(house: House) -> WorkitemServices:
 
 def object_server(house: House) -> ObjectServer:
     """Return what DICOMweb opens objects with."""
-    return ObjectServer(house.store, house.blobs, house.clock)
+    return ObjectServer(house.store, house.blobs, house.clock, house.decoders.unpack)
 
 
 def part_storer(house: House) -> PartStorer:

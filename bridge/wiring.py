@@ -314,10 +314,15 @@ class House:
         return StudySearch(self.store, self.blobs, self.clock, self.settings.dicom.ae_title)
 
     @cached_property
+    def decoders(self) -> DecoderPool:
+        """Processes that decode pixels; none is started before one is asked for."""
+        return DecoderPool()
+
+    @cached_property
     def pictures(self) -> Pictures:
-        """Pictures of received objects; no decoder is started before one is asked for."""
+        """Pictures of received objects."""
         kept = self.settings.bridge.data / "pictures"
-        return Pictures(self.blobs, DecoderPool(), kept, is_here=lambda blob: is_here(self.store, blob))
+        return Pictures(self.blobs, self.decoders, kept, is_here=lambda blob: is_here(self.store, blob))
 
     @cached_property
     def node(self) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from bridge.clock import Clock
 from bridge.codecs.dicom.frames import Pixels, open_pixels
 from bridge.codecs.dicom.leaving_header import LeavingHeader, leaving_header
+from bridge.codecs.dicom.unpacked import Unpack
 from bridge.errors import Conflict, Malformed, Unavailable, Unsupported
 from bridge.flows.record_access import record_access
 from bridge.leaving.objects import MODIFYING_SYSTEM, LeavingObject
@@ -37,9 +38,10 @@ class Looker:
 
 
 class ObjectServer:
-    """Opens what DICOMweb serves. Thread-safe."""
+    """Opens what DICOMweb serves. unpack: of compressed pixels. Thread-safe."""
 
-    def __init__(self, store: Store, blobs: Blobs, clock: Clock) -> None:
+    def __init__(self, store: Store, blobs: Blobs, clock: Clock, unpack: Unpack) -> None:
+        self.unpack = unpack
         self._store = store
         self._blobs = blobs
         self._clock = clock

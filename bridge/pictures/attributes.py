@@ -99,6 +99,11 @@ def shape_of(header: Dataset) -> Shape:
         planar=integer(header, "PlanarConfiguration") == 1,
         frames=max(integer(header, "NumberOfFrames", 1), 1),
     )
+    return sound(shape)
+
+
+def sound(shape: Shape) -> Shape:
+    """Return *shape*. Raises: Unsupported, code "damaged_header", for one that no image has."""
     is_sound = (
         0 < shape.rows <= 65_535
         and 0 < shape.columns <= 65_535

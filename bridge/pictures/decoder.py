@@ -1,5 +1,6 @@
 """
-A decoder process: takes an object and a wish through one socket, gives a picture or a named error back.
+A decoder process: takes an object and a wish through one socket, gives a picture or a named error back; or takes one
+compressed frame and its form, and gives its pixels.
 
 What it reads comes from strangers, so it gives up all it can before it reads anything: files, sockets, processes, a user
 with rights, memory and time without a ceiling. It sees the one file that it is handed, and no name of it.
@@ -20,10 +21,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bridge.codecs.dicom.frames import PixelForm
 from bridge.errors import BridgeError, Incomplete, Unsupported
 from bridge.pictures import reasons
 from bridge.pictures.drawing import draw
 from bridge.pictures.limits import Limits
+from bridge.pictures.unpacking import unpack
 from bridge.pictures.wish import Wish
 
 _SOCKET = 3
@@ -33,6 +36,7 @@ _NOBODY = 65_534
 _NO_NEW_PRIVILEGES = 38
 _HEAD = struct.Struct("<LL")
 _MAX_WISH_BYTES = 4096
+_UNPACK = "unpack"
 
 
 def main() -> None:
@@ -65,6 +69,9 @@ def _serve_one(line: socket.socket, limits: Limits) -> bool:
 def _answer(file: int, wish: dict[str, Any], limits: Limits) -> tuple[dict[str, Any], bytes]:
     try:
         with mmap.mmap(file, 0, access=mmap.ACCESS_READ) as data:
+            if _UNPACK in wish:
+                frame = unpack(bytes(data), PixelForm(**wish[_UNPACK]), limits.pixels)
+                return {"photometric": frame.photometric}, frame.content
             picture = draw(data, Wish.of_plain(wish), limits.pixels)
     except (Unsupported, Incomplete) as fault:
         return _plain_fault(fault), b""

@@ -26,10 +26,6 @@ from bridge.pictures.attributes import Shape
 from bridge.pictures.received import DOUBLE_PIXELS, FLOAT_PIXELS, Received
 
 Samples = NDArray[Any]
-_COPIED = (
-    "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PixelRepresentation", "BitsAllocated", "BitsStored",
-    "HighBit", "PlanarConfiguration",
-)  # fmt: skip
 # JPEG 2000 and High-Throughput JPEG 2000.
 _WAVELETS = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203))
 _DECODED_TO_RGB = ("YBR_ICT", "YBR_RCT")
@@ -116,20 +112,29 @@ def _stored_bits(samples: Samples, shape: Shape) -> Samples:
 
 def _compressed(received: Received, shape: Shape, frame: int) -> tuple[Samples, str]:
     syntax = received.transfer_syntax_uid
-    if syntax in reasons.VIDEO_SYNTAXES:
-        raise reasons.video()
-    if syntax not in _DECODERS:
-        raise reasons.unknown_syntax()
-    codestream = received.encapsulated_frame(frame - 1, shape.frames)
+    _check_syntax(syntax)
+    return read_codestream(received.encapsulated_frame(frame - 1, shape.frames), shape, syntax)
+
+
+def read_codestream(codestream: bytes, shape: Shape, syntax: str) -> tuple[Samples, str]:
+    """Return the samples of one compressed frame, as `read_frame` does. syntax: its transfer syntax."""
+    _check_syntax(syntax)
     try:
-        return _DECODERS[syntax](received, shape, codestream)
+        return _DECODERS[syntax](codestream, shape, syntax)
     except (MemoryError, BridgeError):
         raise
     except Exception as fault:
         raise reasons.damaged() from fault
 
 
-def _by_openjpeg(_received: Received, shape: Shape, codestream: bytes) -> tuple[Samples, str]:
+def _check_syntax(syntax: str) -> None:
+    if syntax in reasons.VIDEO_SYNTAXES:
+        raise reasons.video()
+    if syntax not in _DECODERS:
+        raise reasons.unknown_syntax()
+
+
+def _by_openjpeg(codestream: bytes, shape: Shape, _syntax: str) -> tuple[Samples, str]:
     """Return the samples of JPEG 2000; its own colour transformation is undone by the decoder. Source: PS3.5 8.2.4."""
     samples = decode(codestream)
     if samples.shape[:2] != (shape.rows, shape.columns):
@@ -150,29 +155,32 @@ def _signed(samples: Samples, bits: int) -> Samples:
     return (signed << spare) >> spare if spare > 0 else signed
 
 
-def _by_pydicom(received: Received, shape: Shape, codestream: bytes) -> tuple[Samples, str]:
+def _by_pydicom(codestream: bytes, shape: Shape, syntax: str) -> tuple[Samples, str]:
     """Return the samples of RLE, JPEG of 8 bits, JPEG Lossless and JPEG-LS."""
-    decoder = get_decoder(uid.UID(received.transfer_syntax_uid))
-    samples, described = decoder.as_array(_single(received, codestream), raw=True, index=0)
+    samples, described = get_decoder(uid.UID(syntax)).as_array(_single(codestream, shape, syntax), raw=True, index=0)
     return samples, str(described.get("photometric_interpretation", shape.photometric))
 
 
-def _extended(received: Received, shape: Shape, codestream: bytes) -> tuple[Samples, str]:
+def _extended(codestream: bytes, shape: Shape, syntax: str) -> tuple[Samples, str]:
     if shape.bits_allocated > 8:
-        return _by_gdcm(codestream, shape, received.transfer_syntax_uid), shape.photometric
-    return _by_pydicom(received, shape, codestream)
+        return _by_gdcm(codestream, shape, syntax), shape.photometric
+    return _by_pydicom(codestream, shape, syntax)
 
 
-def _single(received: Received, codestream: bytes) -> Dataset:
+def _single(codestream: bytes, shape: Shape, syntax: str) -> Dataset:
     """Return a data set of one frame, as the decoders want it."""
     single = Dataset()
-    for keyword in _COPIED:
-        if keyword in received.header:
-            setattr(single, keyword, received.header.get(keyword))
+    single.Rows, single.Columns, single.SamplesPerPixel = shape.rows, shape.columns, shape.samples
+    single.PhotometricInterpretation = shape.photometric
+    single.BitsAllocated, single.BitsStored = shape.bits_allocated, shape.bits_stored
+    single.HighBit = shape.high_bit if shape.high_bit >= 0 else shape.bits_stored - 1
+    single.PixelRepresentation = int(shape.is_signed)
+    if shape.samples > 1:
+        single.PlanarConfiguration = int(shape.planar)
     single.PixelData = encaps.encapsulate([codestream])
     single["PixelData"].VR = "OB"
     single.file_meta = FileMetaDataset()
-    single.file_meta.TransferSyntaxUID = uid.UID(received.transfer_syntax_uid)
+    single.file_meta.TransferSyntaxUID = uid.UID(syntax)
     return single
 
 
@@ -207,7 +215,7 @@ def check_size(shape: Shape, pixels: int) -> None:
         raise reasons.too_large()
 
 
-_DECODERS: dict[str, Callable[[Received, Shape, bytes], tuple[Samples, str]]] = {
+_DECODERS: dict[str, Callable[[bytes, Shape, str], tuple[Samples, str]]] = {
     **dict.fromkeys(_WAVELETS, _by_openjpeg),
     **dict.fromkeys([*uid.JPEGLSTransferSyntaxes, uid.JPEGBaseline8Bit, uid.RLELossless], _by_pydicom),
     **dict.fromkeys([uid.JPEGLossless, uid.JPEGLosslessSV1], _by_pydicom),

@@ -1,20 +1,24 @@
-"""Decoder processes: started when wanted, one picture at a time each, replaced when one hangs, dies or has done enough."""
+"""Decoder processes: started when wanted, one picture or frame at a time each, replaced when one hangs, dies or has done enough."""
 
 from __future__ import annotations
 
 import json
+import os
 import queue
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import structlog
 
+from bridge.codecs.dicom.frames import PixelForm
+from bridge.codecs.dicom.unpacked import UnpackedFrame
 from bridge.errors import Incomplete, Unavailable, Unsupported
 from bridge.pictures import reasons
 from bridge.pictures.limits import Limits
@@ -52,30 +56,51 @@ class DecoderPool:
         Return the picture that *wish* asks for of the Part 10 file at *path*.
 
         Raises: Unsupported, code and sentence saying why there is none; Incomplete, code "no_such_frame"; Unavailable, code
-        "decoders_busy" or "no_decoder".
+        "decoders_busy", "no_decoder" or "no_object".
         """
+        try:
+            file = path.open("rb")
+        except OSError as fault:
+            raise Unavailable("the object cannot be read now", code="no_object") from fault
+        with file:
+            head, content = self._ask(wish.plain(), file.fileno())
+        return Picture.of_plain(head["picture"], content)
+
+    def unpack(self, codestream: bytes, form: PixelForm) -> UnpackedFrame:
+        """
+        Return the pixels of one compressed frame; those of a lossless one are exact.
+
+        Raises: Unsupported, code and sentence saying why it cannot be; Unavailable, code "decoders_busy" or "no_decoder".
+        """
+        with _nameless_file() as file:
+            file.write(codestream)
+            file.flush()
+            head, content = self._ask({"unpack": asdict(form)}, file.fileno())
+        return UnpackedFrame(content, str(head["photometric"]))
+
+    def _ask(self, wish: dict[str, Any], file: int) -> tuple[dict[str, Any], bytes]:
+        """Let a decoder answer, and return what it said; one that is not fit afterwards is ended."""
         try:
             decoder = self._places.get(timeout=self._wait_secs)
         except queue.Empty:
             raise Unavailable("every decoder of pictures is busy", code="decoders_busy") from None
-        usable: _Decoder | None = None
         try:
             if decoder is not None and not decoder.is_alive:
                 decoder.end()
                 decoder = None
             decoder = decoder or self._started()
-            picture = decoder.draw(path, wish)
-            usable = decoder if decoder.is_fit else None
-            return picture
-        except (Unsupported, Incomplete):
-            usable = decoder if decoder is not None and decoder.is_fit else None
-            raise
+            head, content = decoder.ask(wish, file)
         finally:
+            usable = decoder if decoder is not None and decoder.is_fit else None
             if decoder is not None and usable is None:
                 decoder.end()
             self._places.put(usable)
             if self._is_closed.is_set():
                 self.close()
+        if "error" in head:
+            kind = _FAULTS.get(head["error"], Unsupported)
+            raise kind(str(head["detail"]), code=str(head["code"]), source=str(head["source"]))
+        return head, content
 
     def close(self) -> None:
         """End every idle decoder; one at work ends after its picture."""
@@ -128,26 +153,24 @@ class _Decoder:
         """Whether it runs: somebody short of memory may have ended it while it had nothing to do."""
         return self._process.poll() is None
 
-    def draw(self, path: Path, wish: Wish) -> Picture:
+    def ask(self, wish: dict[str, Any], file: int) -> tuple[dict[str, Any], bytes]:
+        """Return what the process says of the open *file*, and the bytes that belong to it."""
         self.is_fit = False
         self._line.settimeout(self._limits.wall_secs)
         try:
-            with path.open("rb") as file:
-                socket.send_fds(self._line, [json.dumps(wish.plain()).encode()], [file.fileno()])
-                head_bytes, content_bytes = _HEAD.unpack(self._read(_HEAD.size))
-                if head_bytes > _MAX_HEAD_BYTES or content_bytes > self._limits.memory_bytes:
-                    raise EOFError
-                head = json.loads(self._read(head_bytes))
-                content = self._read(content_bytes)
-        except (TimeoutError, EOFError, ConnectionError, ValueError) as fault:
+            socket.send_fds(self._line, [json.dumps(wish).encode()], [file])
+            head_bytes, content_bytes = _HEAD.unpack(self._read(_HEAD.size))
+            if head_bytes > _MAX_HEAD_BYTES or content_bytes > self._limits.memory_bytes:
+                raise EOFError
+            head: dict[str, Any] = json.loads(self._read(head_bytes))
+            content = self._read(content_bytes)
+        except (OSError, EOFError, ValueError) as fault:
             self.end()
             _log.warning("decoder_ended", exit_code=self._process.returncode)
             raise reasons.ended_decoder() from fault
-        except OSError as fault:
-            raise Unavailable("the object cannot be read now", code="no_object") from fault
         self._drawn += 1
         self.is_fit = self._drawn < _PICTURES_EACH and head.get("code") != "too_large"
-        return _picture(head, content)
+        return head, content
 
     def end(self) -> None:
         self._line.close()
@@ -164,11 +187,11 @@ class _Decoder:
         return bytes(parts)
 
 
-def _picture(head: dict[str, Any], content: bytes) -> Picture:
-    if "picture" in head:
-        return Picture.of_plain(head["picture"], content)
-    kind = _FAULTS.get(head["error"], Unsupported)
-    raise kind(str(head["detail"]), code=str(head["code"]), source=str(head["source"]))
+def _nameless_file() -> IO[bytes]:
+    """Return a file that no path leads to, in memory where the system has such."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("frame"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 # The socket has to have a known number before the process gives up having others.

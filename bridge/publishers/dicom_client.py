@@ -22,9 +22,10 @@ from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.commands import IS_LAST, Command, encode_command, message, p_data_header
 from bridge.codecs.dicom.elements import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from bridge.codecs.dicom.part10 import open_buffer, read_file_meta
-from bridge.codecs.dicom.reencode import LITTLE_ENDIAN, reencode
+from bridge.codecs.dicom.reencode import LITTLE_ENDIAN, can_become_plain, reencode
 from bridge.codecs.dicom.status import (
     NOT_AUTHORIZED,
+    OUT_OF_RESOURCES,
     PENDING,
     PENDING_UNSUPPORTED_KEYS,
     PROCESSING_FAILURE,
@@ -32,6 +33,7 @@ from bridge.codecs.dicom.status import (
     SUCCESS,
     is_warning,
 )
+from bridge.codecs.dicom.unpacked import Unpack
 from bridge.domain.study import NOT_HERE, Outgoing
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.publishers.dicom_connection import Accepted, Proposal, Requestor, Target, Timeouts
@@ -43,6 +45,7 @@ _MODALITY_WORKLIST_FIND: Final = "1.2.840.10008.5.1.4.31"
 _MOST_CONTEXTS: Final = 128
 NOT_ACCEPTED: Final = "not_accepted"
 _MOST_ANSWERS: Final = 10_000
+_NO_DECODER_NOW: Final = ("decoders_busy", "no_decoder")
 _JOINED_BYTES: Final = 60 << 10
 _CHARACTER_SET: Final = "ISO_IR 192"
 
@@ -112,10 +115,10 @@ def store_files(
     """
     transfer = _Transfer(list(files), on_result)
     while transfer.left:
-        batch = _fitting(transfer.left)
+        batch = _fitting(transfer.left, target.unpack)
         try:
-            with Requestor(target, calling_ae_title, _proposals(batch), timeouts) as association:
-                transfer.run(batch, _Sender(association, move_originator, priority))
+            with Requestor(target, calling_ae_title, _proposals(batch, target.unpack), timeouts) as association:
+                transfer.run(batch, _Sender(association, move_originator, priority, target.unpack))
         except Unavailable as fault:
             if not transfer.has_begun:
                 raise
@@ -205,8 +208,11 @@ def find_worklist(
 class _Sender:
     """Sends objects over one open association."""
 
-    def __init__(self, association: Requestor, move_originator: tuple[str, int] | None, priority: int) -> None:
+    def __init__(
+        self, association: Requestor, move_originator: tuple[str, int] | None, priority: int, unpack: Unpack | None
+    ) -> None:
         self._association = association
+        self._unpack = unpack
         self._move_originator = move_originator
         self._priority = priority
 
@@ -219,12 +225,14 @@ class _Sender:
         command = self._command(found, message_id)
         try:
             with found.at_hand() as path:
-                self._send_in(context, command, path, found.transfer_syntax_uid)
+                self._send_in(context, command, path, found)
         except OSError:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read")
         except (Malformed, Unsupported) as fault:
             return StoreResult(found.sop_instance_uid, PROCESSING_FAILURE, "the file cannot be read", fault)
         except (Conflict, Unavailable) as fault:
+            if fault.code in _NO_DECODER_NOW:
+                return StoreResult(found.sop_instance_uid, OUT_OF_RESOURCES, fault.detail)
             # Of an object that is gone; a lost association ends the transfer.
             if fault.code not in NOT_HERE:
                 raise
@@ -237,19 +245,24 @@ class _Sender:
                 comment = answer.text(commands.ERROR_COMMENT)
                 return StoreResult(found.sop_instance_uid, answer.number(commands.STATUS), comment)
 
-    def _send_in(self, context: Accepted, command: bytes, path: Path, transfer_syntax_uid: str) -> None:
-        if context.transfer_syntax == transfer_syntax_uid:
+    def _send_in(self, context: Accepted, command: bytes, path: Path, found: Outgoing) -> None:
+        if context.transfer_syntax == found.transfer_syntax_uid:
             self._send(context, command, path)
             return
         with TemporaryDirectory(prefix="imaging-bridge-") as folder:
             copy = Path(folder) / "object.dcm"
-            reencode(path, copy, context.transfer_syntax)
+            try:
+                reencode(path, copy, context.transfer_syntax, self._unpack)
+            except (Malformed, Unsupported) as fault:
+                if found.transfer_syntax_uid in LITTLE_ENDIAN:
+                    raise
+                raise _not_accepted(found, f", and it cannot be decompressed: {fault.detail}") from fault
             self._send(context, command, copy)
 
     def _context_for(self, found: Outgoing) -> Accepted | None:
         fitting = [cx for cx in self._association.accepted if cx.abstract_syntax == found.sop_class_uid]
         exact = next((cx for cx in fitting if cx.transfer_syntax == found.transfer_syntax_uid), None)
-        if exact is not None or found.transfer_syntax_uid not in LITTLE_ENDIAN:
+        if exact is not None or not can_become_plain(found.transfer_syntax_uid, self._unpack):
             return exact
         return next((cx for cx in fitting if cx.transfer_syntax in LITTLE_ENDIAN), None)
 
@@ -286,25 +299,35 @@ class _Sender:
 
 def _not_taken(found: Outgoing) -> StoreResult:
     """Return the result of an object for which the other side accepted no context: it was not sent."""
-    what = f"{UID(found.sop_class_uid).name} in {UID(found.transfer_syntax_uid).name}"
-    fault = Unsupported(f"the other side takes no {what}", code=NOT_ACCEPTED)
     said = "not accepted in this transfer syntax"
-    return StoreResult(found.sop_instance_uid, SOP_CLASS_NOT_SUPPORTED, said, fault)
+    return StoreResult(found.sop_instance_uid, SOP_CLASS_NOT_SUPPORTED, said, _not_accepted(found))
 
 
-def _fitting(files: list[Outgoing]) -> list[Outgoing]:
+def _not_accepted(found: Outgoing, more: str = "") -> Unsupported:
+    what = f"{UID(found.sop_class_uid).name} in {UID(found.transfer_syntax_uid).name}"
+    return Unsupported(f"the other side takes no {what}{more}", code=NOT_ACCEPTED)
+
+
+def _pairs(found: Outgoing, unpack: Unpack | None) -> list[tuple[str, str]]:
+    """Return the classes and syntaxes to propose for *found*: as it is kept, and unpacked in a context of its own."""
+    own, plain = found.transfer_syntax_uid, can_become_plain(found.transfer_syntax_uid, unpack)
+    syntaxes = [own, EXPLICIT_LITTLE] if plain and own not in LITTLE_ENDIAN else [own]
+    return [(found.sop_class_uid, syntax) for syntax in syntaxes]
+
+
+def _fitting(files: list[Outgoing], unpack: Unpack | None) -> list[Outgoing]:
     """Return the longest start of *files* that one association has contexts for. Source: PS3.8 9.3.2.2 (odd ids to 255)."""
     pairs: set[tuple[str, str]] = set()
     for place, found in enumerate(files):
-        pairs.add((found.sop_class_uid, found.transfer_syntax_uid))
+        pairs.update(_pairs(found, unpack))
         if len(pairs) > _MOST_CONTEXTS:
             return files[:place]
     return list(files)
 
 
-def _proposals(files: list[Outgoing]) -> list[Proposal]:
+def _proposals(files: list[Outgoing], unpack: Unpack | None) -> list[Proposal]:
     """Return a context for each class and syntax that is sent; an uncompressed object can go in either VR."""
-    pairs = dict.fromkeys((found.sop_class_uid, found.transfer_syntax_uid) for found in files)
+    pairs = dict.fromkeys(pair for found in files for pair in _pairs(found, unpack))
     return [
         Proposal(abstract, (syntax, *sorted(LITTLE_ENDIAN - {syntax})) if syntax in LITTLE_ENDIAN else (syntax,))
         for abstract, syntax in pairs

@@ -31,6 +31,7 @@ from pynetdicom.transport import AddressInformation
 from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.commands import Command, parse_command, values_of
 from bridge.codecs.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from bridge.codecs.dicom.unpacked import Unpack
 from bridge.errors import Malformed, Unavailable
 
 _APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
@@ -61,12 +62,17 @@ _REJECTIONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A remote to call. tls: the context to call it with, None for a plain connection."""
+    """
+    A remote to call. tls: the context to call it with, None for a plain connection.
+
+    unpack: decompresses what it takes in no other way, None where such things are not sent.
+    """
 
     ae_title: str
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    unpack: Unpack | None = None
 
 
 @dataclass(frozen=True, slots=True)

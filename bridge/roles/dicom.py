@@ -133,6 +133,7 @@ class DicomRole:
             self._on_event,
             clock=house.clock,
             send=self._send,
+            unpack=house.decoders.unpack,
         )
 
     def start(self) -> None:
@@ -144,6 +145,7 @@ class DicomRole:
 
     def stop(self) -> None:
         self._server.stop()
+        self._house.decoders.close()
         if self._queries is not None:
             self._queries.stop()
         self._book.stop()
@@ -193,7 +195,8 @@ class DicomRole:
         peer = self._house.peer(destination.ae_title)
         if peer is None:
             raise Unavailable("the destination is no longer configured")
-        target = archive_target(self._house.settings, peer)
+        unpack = None if peer.decompress is False else self._house.decoders.unpack
+        target = archive_target(self._house.settings, peer, unpack)
         dicom_client.store_files(
             target,
             self._house.settings.dicom.ae_title,
@@ -256,7 +259,8 @@ def _turned_away(kind: str, fields: Mapping[str, str | int | float | bool]) -> A
 
 
 def _listener_peer(peer: PeerSettings) -> Peer:
-    return Peer(peer.ae_title, peer.host, peer.port, peer.roles, peer.from_networks, peer.tls, peer.aliases)
+    decompress = peer.decompress is not False
+    return Peer(peer.ae_title, peer.host, peer.port, peer.roles, peer.from_networks, peer.tls, peer.aliases, decompress)
 
 
 def make(house: House) -> Role:

@@ -26,6 +26,7 @@ class WorkerRole:
         self._verifier = object_verifier(house)
         self._mapping_watch = house.mapping_watch
         self._store = house.store
+        self._decoders = house.decoders
 
     def start(self) -> None:
         self._mapping_watch.start()
@@ -47,6 +48,7 @@ class WorkerRole:
         self._exams.stop()
         self._replays.stop()
         self._worker.stop()
+        self._decoders.close()
         self._mapping_watch.stop()
 
     @property

@@ -116,10 +116,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def storescp(folder: Path, port: int) -> Iterator[Path]:
+def storescp(folder: Path, port: int, syntaxes: str = "+xa") -> Iterator[Path]:
     """Run dcmtk's receiver, which keeps every object bit by bit in *folder* under a name of its own."""
     folder.mkdir()
-    arguments = ["+B", "+uf", "-pm", "+xa", "-aet", RECEIVER, "-od", str(folder), str(port)]
+    arguments = ["+B", "+uf", "-pm", syntaxes, "-aet", RECEIVER, "-od", str(folder), str(port)]
     with subprocess.Popen([str(dcmtk_tool("storescp")), *arguments], stderr=subprocess.DEVNULL) as process:
         try:
             _await_listener(port)

@@ -19,12 +19,14 @@ from bridge.errors import Malformed
 _FLOAT_PIXELS: Final = (0x7FE00008, 0x7FE00009)
 _SAMPLES, _PHOTOMETRIC, _FRAMES = 0x00280002, 0x00280004, 0x00280008
 _ROWS, _COLUMNS, _BITS_ALLOCATED = 0x00280010, 0x00280011, 0x00280100
+_PLANAR, _BITS_STORED, _HIGH_BIT, _REPRESENTATION = 0x00280006, 0x00280101, 0x00280102, 0x00280103
 _EXTENDED_OFFSETS, _EXTENDED_LENGTHS = 0x7FE00001, 0x7FE00002
-_WANTED: Final = frozenset(
-    {_SAMPLES, _PHOTOMETRIC, _FRAMES, _ROWS, _COLUMNS, _BITS_ALLOCATED, _EXTENDED_OFFSETS, _EXTENDED_LENGTHS}
-    | {PIXEL_DATA, *_FLOAT_PIXELS}
+_SHORTS: Final = frozenset(
+    {_SAMPLES, _PLANAR, _ROWS, _COLUMNS, _BITS_ALLOCATED, _BITS_STORED, _HIGH_BIT, _REPRESENTATION}
 )
-_SHORTS: Final = frozenset({_SAMPLES, _ROWS, _COLUMNS, _BITS_ALLOCATED})
+_WANTED: Final = _SHORTS | {
+    _PHOTOMETRIC, _FRAMES, _EXTENDED_OFFSETS, _EXTENDED_LENGTHS, PIXEL_DATA, *_FLOAT_PIXELS,
+}  # fmt: skip
 _CHUNK_BYTES: Final = 256 << 10
 
 
@@ -42,20 +44,44 @@ class Shape:
         return self.rows * self.columns * self.bits
 
 
+@dataclass(frozen=True, slots=True)
+class PixelForm:
+    """What a decoder has to know of a compressed frame; nothing of it may be trusted. planar: 1 for colour by plane."""
+
+    transfer_syntax_uid: str
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    representation: int
+    planar: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """How long an unpacked frame is."""
+        return self.rows * self.columns * self.samples * (self.bits_allocated // 8)
+
+
 class Pixels:
     """
-    An object's pixels. transfer_syntax_uid: as they are kept; tag: which of the pixel data elements they are.
+    An object's pixels. form: how they are kept; tag: which of the pixel data elements they are.
 
     is_encapsulated: in fragments. size_bytes: of the whole value, 0 if it is encapsulated.
     """
 
-    def __init__(self, dataset: DataSetBytes, element: Element, shape: Shape, values: dict[int, bytes]) -> None:
+    def __init__(
+        self, dataset: DataSetBytes, element: Element, shape: Shape, values: dict[int, bytes], form: PixelForm
+    ) -> None:
         self._data = dataset.data
         self._big_endian = dataset.syntax.big_endian
         self._element = element
         self._extended = (values.get(_EXTENDED_OFFSETS, b""), values.get(_EXTENDED_LENGTHS, b""))
         self._end = dataset.end
         self.shape = shape
+        self.form = form
         self.tag = element.tag
         self.is_encapsulated = element.length == UNDEFINED
         self.size_bytes = 0 if self.is_encapsulated else element.length
@@ -184,7 +210,8 @@ def pixels_of(dataset: DataSetBytes, transfer_syntax_uid: str) -> Pixels:
         if (element.length == UNDEFINED) == (transfer_syntax_uid in NATIVE):
             raise Malformed("the pixels are not in the form of the transfer syntax", code="pixel_data_form")
         order = ">" if dataset.syntax.big_endian else "<"
-        return Pixels(dataset, element, _shape(values, element, order), values)
+        form = _form(values, order, transfer_syntax_uid)
+        return Pixels(dataset, element, _shape(values, element, order), values, form)
     raise LookupError("no pixels")
 
 
@@ -197,6 +224,17 @@ def _shape(values: dict[int, bytes], element: Element, order: str) -> Shape:
     if values.get(_PHOTOMETRIC, b"").strip(b" \0") == b"YBR_FULL_422" and element.length != UNDEFINED:
         bits = said[_BITS_ALLOCATED] * 2
     return Shape(said[_ROWS], said[_COLUMNS], bits, count)
+
+
+def _form(values: dict[int, bytes], order: str, transfer_syntax_uid: str) -> PixelForm:
+    said = {tag: _short(values.get(tag, b""), order) for tag in _SHORTS}
+    photometric = values.get(_PHOTOMETRIC, b"").strip(b" \0")[:16].decode("latin_1")
+    allocated = said[_BITS_ALLOCATED]
+    stored = said[_BITS_STORED] or allocated
+    high_bit = said[_HIGH_BIT] if _HIGH_BIT in values else stored - 1
+    samples = max(said[_SAMPLES], 1)
+    form = (said[_ROWS], said[_COLUMNS], samples, photometric, allocated, stored, high_bit, said[_REPRESENTATION])
+    return PixelForm(transfer_syntax_uid, *form, said[_PLANAR])
 
 
 def _short(value: bytes, order: str) -> int:

@@ -21,6 +21,7 @@ PROCESSING_FAILURE: Final = 0x0110
 SOP_CLASS_NOT_SUPPORTED: Final = 0x0122
 NOT_AUTHORIZED: Final = 0x0124
 UNRECOGNIZED_OPERATION: Final = 0x0211
+OUT_OF_RESOURCES: Final = 0xA700
 ATTRIBUTE_LIST_ERROR: Final = 0x0107
 VALUE_OUT_OF_RANGE: Final = 0x0116
 
@@ -68,7 +69,7 @@ _QUERY: dict[type[BridgeError], int] = {
     Incomplete: 0xA900,
     Conflict: 0xC001,
     Refused: NOT_AUTHORIZED,
-    Unavailable: 0xA700,
+    Unavailable: OUT_OF_RESOURCES,
 }
 _RETRIEVE: dict[type[BridgeError], int] = _QUERY | {Unavailable: 0xA701}
 _QUERIES = frozenset({Service.WORKLIST, Service.FIND})
@@ -78,7 +79,7 @@ _STORE: dict[type[BridgeError], int] = {
     Incomplete: 0xA900,
     Conflict: PROCESSING_FAILURE,
     Refused: NOT_AUTHORIZED,
-    Unavailable: 0xA700,
+    Unavailable: OUT_OF_RESOURCES,
 }
 _NORMALIZED: dict[type[BridgeError], int] = {
     Malformed: 0x0106,

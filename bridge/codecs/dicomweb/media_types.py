@@ -16,7 +16,7 @@ OCTETS: Final = "application/octet-stream"
 MULTIPART: Final = "multipart/related"
 ANY_SYNTAX: Final = "*"
 
-_JPEG, _LOSSLESS = "1.2.840.10008.1.2.4.", {"57", "70", "80", "90", "92", "110", "111", "201", "202"}
+_JPEG: Final = "1.2.840.10008.1.2.4."
 # What a compressed frame is called, and in which transfer syntaxes. Source: PS3.18 Tables 8.7.3-4 and 8.7.3-5.
 _FRAMES: Final = {
     "image/jpeg": ("50", "51", "57", "70"),
@@ -93,18 +93,12 @@ def frame_type_of(transfer_syntax_uid: str) -> str:
     return OCTETS if transfer_syntax_uid in NATIVE else _NAME_OF.get(transfer_syntax_uid, "")
 
 
-def is_lossless(transfer_syntax_uid: str) -> bool:
-    """Say whether *transfer_syntax_uid* loses nothing of the pixels by itself. Source: PS3.5 A.4, PS3.6 A."""
-    last = transfer_syntax_uid.removeprefix(_JPEG)
-    return transfer_syntax_uid in NATIVE or transfer_syntax_uid == _RLE or last in _LOSSLESS
-
-
 def object_syntax(wanted: Sequence[Accepted], kept: str, *, decodes: bool) -> str:
     """
     Return the transfer syntax in which an object kept in *kept* may leave, "" if none of *wanted* allows one.
 
-    decodes: its pixels can be unpacked here. Without a transfer syntax Explicit VR Little Endian is meant; what is lossy,
-    or cannot be unpacked, then leaves as it is kept. Source: PS3.18 8.7.3.4.
+    decodes: its pixels can be unpacked here. Without a transfer syntax what is compressed leaves as it is kept, although
+    the default is Explicit VR Little Endian: who wants that asks for it. Source: PS3.18 8.7.3.4, 8.7.3.5.
     """
     unpacks = kept in NATIVE or decodes
     for one in (each for each in wanted if each.takes(DICOM)):
@@ -114,7 +108,7 @@ def object_syntax(wanted: Sequence[Accepted], kept: str, *, decodes: bool) -> st
         if asked == EXPLICIT_LITTLE and unpacks:
             return EXPLICIT_LITTLE
         if not asked:
-            return EXPLICIT_LITTLE if unpacks and is_lossless(kept) else kept
+            return EXPLICIT_LITTLE if kept in NATIVE else kept
     return ""
 
 

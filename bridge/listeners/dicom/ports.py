@@ -22,6 +22,7 @@ class Peer:
 
     host: name or address its calls come from; networks: further sources, as CIDR. port: where it listens itself.
     roles: of modality, archive, viewer, referrer. tls: call it with TLS. aliases: other titles that it calls with.
+    decompress: what it retrieves is decompressed where it takes nothing else.
     """
 
     ae_title: str
@@ -31,6 +32,7 @@ class Peer:
     networks: tuple[str, ...] = ()
     tls: bool = False
     aliases: tuple[str, ...] = ()
+    decompress: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from bridge.codecs.dicom import commands, status
 from bridge.codecs.dicom.commands import IS_LAST, encode_command, p_data_header
 from bridge.codecs.dicom.elements import syntax_of
 from bridge.codecs.dicom.part10 import open_buffer, read_file_meta
-from bridge.codecs.dicom.reencode import LITTLE_ENDIAN, reencode
+from bridge.codecs.dicom.reencode import LITTLE_ENDIAN, can_become_plain, reencode
 from bridge.codecs.dicom.status import Outcome, is_warning, outcome_of
+from bridge.codecs.dicom.unpacked import Unpack
 from bridge.domain.study import NOT_HERE, Outgoing
 from bridge.errors import BridgeError, Conflict, Malformed, Unavailable, Unsupported
 from bridge.listeners.dicom.exchange import Exchange
@@ -73,7 +74,11 @@ class _Tally:
 
 
 class Retrieval:
-    """The retrieve services of one door. peer: finds a configured destination. spool: where a re-encoded copy may lie."""
+    """
+    The retrieve services of one door. peer: finds a configured destination. spool: where a re-encoded copy may lie.
+
+    unpack: of compressed pixels, for peers that take no others; None where there is no decoder.
+    """
 
     def __init__(
         self,
@@ -81,11 +86,13 @@ class Retrieval:
         peer: Callable[[str], Peer | None],
         send: SendObjects | None,
         spool: Path,
+        unpack: Unpack | None = None,
     ) -> None:
         self._services = services
         self._peer = peer
         self._send = send
         self._spool = spool
+        self._unpack = unpack
 
     def get(self, exchange: Exchange, request: Message) -> None:
         """Answer a C-GET-RQ: the objects come back on the same association."""
@@ -157,7 +164,9 @@ class Retrieval:
 
     def _store(self, exchange: Exchange, found: Outgoing, message_id: int) -> int:
         """Send one object as a C-STORE sub-operation and return its status."""
-        context = _context_for(exchange.contexts, found)
+        peer = self._peer(exchange.caller.ae_title)
+        unpack = self._unpack if peer is None or peer.decompress else None
+        context = _context_for(exchange.contexts, found, unpack)
         if context is None:
             return status.SOP_CLASS_NOT_SUPPORTED
         command = encode_command(
@@ -198,7 +207,7 @@ class Retrieval:
             _send_object(exchange, context, command, path)
             return
         with NamedTemporaryFile(dir=self._spool, suffix=SPOOL_SUFFIX) as copy:
-            reencode(path, Path(copy.name), context.transfer_syntax)
+            reencode(path, Path(copy.name), context.transfer_syntax, self._unpack)
             _send_object(exchange, context, command, Path(copy.name))
 
 
@@ -232,11 +241,11 @@ class _MoveWatch:
 _CarryOut = Callable[[Exchange, Message, bytes, _Tally], Outcome]
 
 
-def _context_for(contexts: dict[int, Context], found: Outgoing) -> Context | None:
-    """Return the context in which *found* may be sent: as it lies there, or with its VRs added or left out."""
+def _context_for(contexts: dict[int, Context], found: Outgoing, unpack: Unpack | None) -> Context | None:
+    """Return the context in which *found* may be sent: as it lies there, else uncompressed, in either VR."""
     fitting = [cx for cx in contexts.values() if cx.sends and cx.abstract_syntax == found.sop_class_uid]
     exact = next((cx for cx in fitting if cx.transfer_syntax == found.transfer_syntax_uid), None)
-    if exact is not None or found.transfer_syntax_uid not in LITTLE_ENDIAN:
+    if exact is not None or not can_become_plain(found.transfer_syntax_uid, unpack):
         return exact
     return next((cx for cx in fitting if cx.transfer_syntax in LITTLE_ENDIAN), None)
 

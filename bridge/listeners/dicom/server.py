@@ -18,6 +18,7 @@ from bridge.clock import Clock
 from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from bridge.codecs.dicom.status import Service
+from bridge.codecs.dicom.unpacked import Unpack
 from bridge.errors import Misconfigured
 from bridge.listeners.dicom.admission import Admission, parse_networks
 from bridge.listeners.dicom.association import Door, Operation, echo
@@ -43,7 +44,8 @@ class DicomServer:
     """
     The role "dicom": an object with start and stop.
 
-    send: carries out C-MOVE sub-operations; None: C-MOVE answers that no destination is known.
+    send: carries out C-MOVE sub-operations; None: C-MOVE answers that no destination is known. unpack: decompresses what
+    a peer that asks by C-GET takes in no other way; None: such objects fail.
     on_event: hears what happened; it must not raise and must not wait.
     """
 
@@ -56,16 +58,18 @@ class DicomServer:
         *,
         clock: Clock | None = None,
         send: SendObjects | None = None,
+        unpack: Unpack | None = None,
     ) -> None:
         self._config = config
         self._on_event = on_event
         self._admission = Admission(config.ae_title, peers, any_caller=config.any_caller)
         self._connections = Connections(config.limits)
         storage = Storage(services, config.spool)
+        retrieval = Retrieval(services, self._admission.peer, send, config.spool, unpack)
         self._door = Door(
             admission=self._admission,
             services=offered_services(config.private_sop_classes),
-            operations=_operations(services, storage, Retrieval(services, self._admission.peer, send, config.spool)),
+            operations=_operations(services, storage, retrieval),
             open_spool=storage.open_spool,
             limits=config.limits,
             on_event=on_event,

@@ -16,7 +16,7 @@ from bridge.codecs.dicom.leaving_header import LeavingHeader
 from bridge.codecs.dicomweb import multipart
 from bridge.codecs.dicomweb.media_types import DICOM_JSON, DICOM_XML, Accepted, accepted
 from bridge.codecs.dicomweb.multipart import Part
-from bridge.errors import Unsupported
+from bridge.errors import Conflict, Malformed, Unsupported
 from bridge.flows.serve_objects import Looker, ObjectServer, version_of
 from bridge.store import patients
 from bridge.store.served_objects import Named, Served, Sight
@@ -148,6 +148,15 @@ def several(parts: Iterable[Part], media_type: str, version: str, status: int = 
     boundary = f"bridge-{version}"
     body = Begun(multipart.body(parts, boundary))
     return versioned(Response(body, status, content_type=multipart.content_type(boundary, media_type)), version)
+
+
+def decompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield *pieces*. Raises: Conflict, where the pixels cannot be decompressed: nothing else is sent in their place."""
+    try:
+        yield from pieces
+    except (Malformed, Unsupported) as fault:
+        sentence = f"the object is kept, but it cannot be decompressed: {fault.detail}"
+        raise Conflict(sentence, code=f"cannot_leave_{fault.code}") from fault
 
 
 class Begun:

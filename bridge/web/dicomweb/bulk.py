@@ -8,6 +8,8 @@ from typing import Final
 from flask import Blueprint, Response, request
 from werkzeug.http import parse_range_header
 
+from bridge.codecs.dicom.elements import EXPLICIT_LITTLE
+from bridge.codecs.dicom.unpacked import UNPACKABLE, unpacked_frames
 from bridge.codecs.dicomweb import metadata
 from bridge.codecs.dicomweb.media_types import OCTETS, Accepted, frame_form
 from bridge.codecs.dicomweb.multipart import Part
@@ -40,7 +42,8 @@ def retrieve_frames(study: str, series: str, instance: str, frames: str) -> Resp
         return answers.unchanged(version)
     address = shown.address_of(one)
     parts = (
-        Part(_labelled(kind, syntax), _frame(shown, one, number), f"{address}/frames/{number}") for number in numbers
+        Part(_labelled(kind, syntax), _frames(shown, one, syntax, [number]), f"{address}/frames/{number}")
+        for number in numbers
     )
     if len(numbers) == 1 and not accepted.is_multipart and accepted.part != "*/*":
         only = next(parts)
@@ -89,7 +92,7 @@ def _pixel_data(shown: Shown, one: Served, tag: int) -> Response:
     address = shown.address_of(one)
     parts = (
         Part(_labelled(kind, syntax), iter((frame,)), f"{address}/frames/{number}")
-        for number, frame in enumerate(_every_frame(shown, one), 1)
+        for number, frame in enumerate(_frames(shown, one, syntax), 1)
     )
     return answers.several(parts, kind, version)
 
@@ -97,7 +100,7 @@ def _pixel_data(shown: Shown, one: Served, tag: int) -> Response:
 def _form(one: Served) -> tuple[Accepted, str, str]:
     """Return which accepted type the pixels of *one* answer, their media type and transfer syntax."""
     kept = one.instance.transfer_syntax_uid
-    found = frame_form(answers.wanted(), kept, decodes=False)
+    found = frame_form(answers.wanted(), kept, decodes=kept in UNPACKABLE)
     if found is None:
         raise answers.not_acceptable("the pixels cannot be made in an accepted form")
     return found
@@ -107,14 +110,14 @@ def _labelled(kind: str, syntax: str) -> str:
     return f"{kind}; transfer-syntax={syntax}"
 
 
-def _frame(shown: Shown, one: Served, number: int) -> Iterator[bytes]:
+def _frames(shown: Shown, one: Served, syntax: str, numbers: list[int] | None = None) -> Iterator[bytes]:
+    """Yield frames in *syntax*, all if no *numbers* are said: as they are kept, or unpacked."""
     with shown.pixels(one) as pixels:
-        yield from pixels.frames([number])
-
-
-def _every_frame(shown: Shown, one: Served) -> Iterator[bytes]:
-    with shown.pixels(one) as pixels:
-        yield from pixels.frames()
+        if pixels.is_encapsulated and syntax == EXPLICIT_LITTLE:
+            frames = unpacked_frames(pixels, shown.server.unpack, numbers)
+            yield from answers.decompressed(frame.content for frame in frames)
+        else:
+            yield from pixels.frames(numbers)
 
 
 def _range(shown: Shown, one: Served, start: int, end: int) -> Iterator[bytes]:

@@ -8,7 +8,9 @@ from typing import Final
 import orjson
 from flask import Blueprint, Response
 
+from bridge.codecs.dicom.elements import NATIVE
 from bridge.codecs.dicom.explicit import explicit_pieces
+from bridge.codecs.dicom.unpacked import UNPACKABLE, unpacked_pieces
 from bridge.codecs.dicomweb import native_xml
 from bridge.codecs.dicomweb.media_types import DICOM, DICOM_JSON, DICOM_XML, object_syntax
 from bridge.codecs.dicomweb.metadata import metadata_of, path_text
@@ -32,7 +34,8 @@ def retrieve(study: str, series: str = "", instance: str = "") -> Response:
     """Return the objects themselves, with every correction, in a transfer syntax that is accepted."""
     wanted = answers.wanted()
     shown = answers.shown((study, series, instance), "dicomweb_retrieved")
-    chosen = [(one, object_syntax(wanted, one.instance.transfer_syntax_uid, decodes=False)) for one in shown.here]
+    kept = ((one, one.instance.transfer_syntax_uid) for one in shown.here)
+    chosen = [(one, object_syntax(wanted, syntax, decodes=syntax in UNPACKABLE)) for one, syntax in kept]
     leaving = [(one, syntax) for one, syntax in chosen if syntax]
     if not leaving:
         raise answers.not_acceptable("no accepted transfer syntax can be made of what is kept")
@@ -76,7 +79,10 @@ def read_metadata(study: str, series: str = "", instance: str = "") -> Response:
 def _pieces(shown: Shown, one: Served, syntax: str) -> Iterator[bytes]:
     with shown.at_hand(one) as path:
         if syntax != one.instance.transfer_syntax_uid:
-            yield from explicit_pieces(path)
+            if one.instance.transfer_syntax_uid in NATIVE:
+                yield from explicit_pieces(path)
+            else:
+                yield from answers.decompressed(unpacked_pieces(path, shown.server.unpack))
             return
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK_BYTES):

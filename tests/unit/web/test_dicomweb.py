@@ -109,12 +109,12 @@ def test_as_kept_is_byte_for_byte_what_was_received_where_nothing_is_corrected(c
 
 
 def test_a_syntax_that_cannot_be_made_is_406_alone_and_left_out_of_a_study(viewer: FlaskClient) -> None:
-    accept = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=1.2.840.10008.1.2.1'}
-    refused = viewer.get(f"{PACKED}.1", headers=accept)
+    accept = {"Accept": f'multipart/related; type="application/dicom"; transfer-syntax={JPEG2000Lossless}'}
+    refused = viewer.get(f"{ONE}.1", headers=accept)
     assert (refused.status_code, refused.json["code"]) == (406, "not_acceptable")
     some = viewer.get(f"{ROOT}/studies/{STUDY}", headers=accept)
-    assert (some.status_code, len(raw_parts(some))) == (206, 4)
-    assert "2 instances" in some.headers["Warning"]
+    assert (some.status_code, len(raw_parts(some))) == (206, 1)
+    assert "5 instances" in some.headers["Warning"]
     assert viewer.get(f"{ONE}.1", headers={"Accept": "image/gif"}).status_code == 406
 
 
@@ -165,8 +165,16 @@ def test_frames_come_as_they_are_kept_or_as_bytes(viewer: FlaskClient) -> None:
     )
     assert raw_parts(anything) == [FRAMES[0]]
     assert raw_parts(viewer.get(f"{PACKED}.1/bulkdata/7FE00010")) == [*FRAMES]
+
+
+def test_what_cannot_be_decompressed_is_said_to_be_and_nothing_takes_its_place(viewer: FlaskClient) -> None:
     unpacked = {"Accept": "multipart/related; type=application/octet-stream"}
-    assert viewer.get(f"{PACKED}.1/frames/1", headers=unpacked).status_code == 406
+    frame = viewer.get(f"{PACKED}.1/frames/1", headers=unpacked)
+    assert (frame.status_code, frame.json["code"]) == (409, "cannot_leave_damaged_pixels")
+    explicit = {"Accept": f"application/dicom; transfer-syntax={ExplicitVRLittleEndian}"}
+    alone = viewer.get(f"{PACKED}.2", headers=explicit)
+    assert (alone.status_code, alone.json["code"]) == (409, "cannot_leave_damaged_pixels")
+    assert "cannot be decompressed" in alone.json["detail"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ OBJECT = 'multipart/related; type="application/dicom"'
     ("accept", "kept", "decodes", "leaves"),
     [
         ("", IMPLICIT, False, PLAIN),
-        ("*/*", RLE, True, PLAIN),
+        ("*/*", RLE, True, RLE),
         ("*/*", RLE, False, RLE),
         ("*/*", JPEG, True, JPEG),
         (f"{OBJECT}; transfer-syntax=*", IMPLICIT, False, IMPLICIT),
@@ -50,6 +50,13 @@ def test_an_object_leaves_in_the_first_syntax_that_can_be_made(
 def test_a_frame_is_called_what_it_is(accept: str, kept: str, kind: str) -> None:
     found = frame_form(accepted(accept), kept, decodes=False)
     assert (found[1] if found else "") == kind
+
+
+@pytest.mark.parametrize("syntax", ["", f"; transfer-syntax={PLAIN}"])
+def test_a_packed_frame_is_unpacked_for_who_wants_bytes(syntax: str) -> None:
+    found = frame_form(accepted(f"multipart/related; type=application/octet-stream{syntax}"), J2K, decodes=True)
+    assert found is not None
+    assert found[1:] == ("application/octet-stream", PLAIN)
 
 
 def test_a_parameter_stands_in_for_the_header_and_a_blank_for_its_plus() -> None:
