@@ -126,7 +126,7 @@ def frame_form(wanted: Sequence[Accepted], kept: str, *, decodes: bool) -> tuple
         # By its own name or by "image/*": as it is kept.
         if own != OCTETS and one.part != "*/*" and one.takes(own) and asked in ("", ANY_SYNTAX, kept):
             return one, own, kept
-        if not one.takes(OCTETS):
+        if not one.takes(OCTETS) or (one.part == "*/*" and not asked and not is_plain):
             continue
         if not is_plain and asked in (ANY_SYNTAX, kept):
             return one, own, kept

@@ -57,6 +57,9 @@ def test_a_packed_frame_is_unpacked_for_who_wants_bytes(syntax: str) -> None:
     found = frame_form(accepted(f"multipart/related; type=application/octet-stream{syntax}"), J2K, decodes=True)
     assert found is not None
     assert found[1:] == ("application/octet-stream", PLAIN)
+    anything = frame_form(accepted("*/*"), J2K, decodes=True)
+    assert anything is not None
+    assert anything[1:] == ("image/jp2", J2K)
 
 
 def test_a_parameter_stands_in_for_the_header_and_a_blank_for_its_plus() -> None:
