@@ -16,7 +16,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,7 @@ class Store:
         self.is_failing = False
         self._inside = threading.local()
         self._turns = _Turns()
+        self._kept: Connection | None = None
         # Apart from each other, so that writers that wait for a lock cannot take the connections that readers need.
         self._reader, self._writer = (
             _sqlite_engines(url, self._turns) if self.is_sqlite else (_postgresql_engine(url), _postgresql_engine(url))
@@ -112,14 +113,32 @@ class Store:
             raise AssertionError("write() inside write(): one item, one transaction")
         self._inside.write = True
         try:
-            turn = self._turns.take() if self.is_sqlite else nullcontext()
-            with turn, self.naming_faults(), self._writer.begin() as connection:
-                yield connection
+            if self.is_sqlite:
+                with self._turns.take(), self.naming_faults(), self._at_turn() as connection:
+                    yield connection
+            else:
+                with self.naming_faults(), self._writer.begin() as connection:
+                    yield connection
         finally:
             self._inside.write = False
 
+    @contextmanager
+    def _at_turn(self) -> Iterator[Connection]:
+        """Write on the connection of the turn before: to take one from a pool and give it back costs as much as a commit."""
+        connection, self._kept = self._kept or self._writer.connect(), None
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._kept = connection
+
     def dispose(self) -> None:
         """Close every connection."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
         self._reader.dispose()
         self._writer.dispose()
 

@@ -6,8 +6,10 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
 from bridge.domain.evidence import IdentityKey
@@ -336,6 +338,20 @@ def _header_to_json(header: Header) -> dict[str, Any]:
 
 def header_from_json(said: dict[str, Any]) -> Header:
     """Return the header that a row keeps."""
+    try:
+        return _header_of(orjson.dumps(said))
+    except TypeError:
+        # A lone surrogate, or a number beyond 64 bits.
+        return _header(said)
+
+
+@lru_cache(maxsize=64)
+def _header_of(encoded: bytes) -> Header:
+    """Read once what is asked for with every image of a study; nobody can change a header."""
+    return _header(orjson.loads(encoded))
+
+
+def _header(said: dict[str, Any]) -> Header:
     return Header(
         **said
         | {

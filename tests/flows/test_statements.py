@@ -41,15 +41,16 @@ def counting(house: House) -> Iterator[Counted]:
     def note(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         counted.unprepared.append(statement)
 
-    def trace(connection: Any, _record: Any, _proxy: Any) -> None:
+    def trace(connection: Any) -> None:
         if house.store.is_sqlite:
-            connection.set_trace_callback(counted.traced.append)
+            connection.connection.dbapi_connection.set_trace_callback(counted.traced.append)
 
     event.listen(engine, "before_cursor_execute", note)
-    event.listen(engine, "checkout", trace)
+    # Before the listener that begins: its statement counts too.
+    event.listen(engine, "begin", trace, insert=True)
     yield counted
     event.remove(engine, "before_cursor_execute", note)
-    event.remove(engine, "checkout", trace)
+    event.remove(engine, "begin", trace)
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["new patient", "known patient"])
