@@ -56,8 +56,8 @@ def find_studies(tx: ReadTx, query: str) -> list[Study]:
     named = studies.by_uid(tx, query)
     if named is not None:
         return [named]
-    found = [exam.study_instance_uid for exam in search.find(tx, query, unbound=True).exams]
-    return [study for uid in dict.fromkeys(found) if uid and (study := studies.by_uid(tx, uid)) is not None]
+    found = dict.fromkeys(exam.study_key for exam in search.find(tx, query, unbound=True).exams)
+    return [studies.get(tx, key) for key in found if key is not None]
 
 
 def explain_routes(tx: ReadTx, study: Study, routes: LiveRoutes) -> StudyRoutes:

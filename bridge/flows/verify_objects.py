@@ -24,6 +24,7 @@ from bridge.store.objects import Pass
 _log = structlog.get_logger(__name__)
 
 _LEASE = timedelta(minutes=10)
+_NAME = "object-verifier"
 _BATCH = 50
 _LONGEST_BATCH_SECS = 30.0
 _LONGEST_PAUSE_SECS = 10.0
@@ -50,7 +51,7 @@ class _Found:
 class ObjectVerifier(Lookout):
     """Reads objects again, in one process at a time. owner: this process, unlike any other."""
 
-    name = "object-verifier"
+    name = _NAME
     look_secs = 30.0
 
     def __init__(self, store: Store, blobs: Blobs, clock: Clock, pace: Pace, *, owner: str) -> None:
@@ -67,10 +68,13 @@ class ObjectVerifier(Lookout):
         return current is not None and self._read_on(current, self._pause_of(current))
 
     def read_all(self) -> Pass:
-        """Read every object now, as fast as it goes, and return what that came to. Raises: Unavailable."""
+        """
+        Read every object now, as fast as it goes, and return what that came to; who reads by and by stops for it.
+
+        Raises: Unavailable, if the store is away.
+        """
         with self._store.write() as tx:
-            if not leases.take(tx, "object-verifier", self._owner, self._clock.now(), _LEASE):
-                raise Unavailable("another process reads the objects just now", code="verifier_busy")
+            leases.seize(tx, _NAME, self._owner, self._clock.now(), _LEASE)
             current = objects.begin_pass(tx, self._clock.now())
         while self._read_on(current, 0.0):
             current = self._last()
@@ -90,7 +94,7 @@ class ObjectVerifier(Lookout):
         if last is not None and last.finished_at is not None and now < last.started_at + self._length:
             return None
         with self._store.write() as tx:
-            if not leases.take(tx, "object-verifier", self._owner, now, _LEASE):
+            if not leases.take(tx, _NAME, self._owner, now, _LEASE):
                 return None
             last = objects.last_pass(tx)
             return objects.begin_pass(tx, now) if last is None or last.finished_at is not None else last
@@ -176,7 +180,10 @@ class ObjectVerifier(Lookout):
     def _save(self, current: Pass, found: _Found, *, is_last: bool) -> None:
         now = self._clock.now()
         with self._store.write() as tx:
-            leases.take(tx, "object-verifier", self._owner, now, _LEASE)
+            if is_last:
+                leases.give_back(tx, _NAME, self._owner, now)
+            else:
+                leases.take(tx, _NAME, self._owner, now, _LEASE)
             here = objects.named(tx, [blob for blob, _ in found.damaged])
             new = [(blob, damage) for blob, damage in found.damaged if blob in here]
             objects.put_sound(tx, found.sound, now)

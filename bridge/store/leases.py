@@ -22,3 +22,18 @@ def take(tx: WriteTx, name: str, owner: str, now: datetime, lease: timedelta) ->
         .values(owner=owner, until=now + lease, fence=leases.c.fence + 1)
     )
     return bool(done.rowcount)
+
+
+def seize(tx: WriteTx, name: str, owner: str, now: datetime, lease: timedelta) -> None:
+    """Take *name* from whoever has it: that one is refused it the next time it asks to keep it."""
+    lock(tx, f"lease:{name}")
+    tx.execute(update(leases).where(leases.c.name == name).values(until=now - lease))
+    if not take(tx, name, owner, now, lease):
+        raise AssertionError("a lease that has run out is anybody's")
+
+
+def give_back(tx: WriteTx, name: str, owner: str, now: datetime) -> None:
+    """Let others have *name* from now on, if it is *owner*'s."""
+    tx.execute(
+        update(leases).where(leases.c.name == name, leases.c.owner == owner).values(until=now - timedelta.resolution)
+    )

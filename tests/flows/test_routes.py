@@ -23,7 +23,10 @@ from bridge.publishers.forwarding import Owed, Ways, owed_now
 from bridge.store import deliveries, events, overlays, publications, studies
 from bridge.store.db import Store
 from bridge.store.deliveries import Delivery, DeliveryState
+from bridge.wiring import House
+from tests.cast import PLAIN, image, order, spooled
 from tests.fakes.clinic import Clinic, header_of
+from tests.flows.asking import say
 
 SHIPPED = Path(__file__).parents[2] / "mappings"
 UID = "2.25.4711"
@@ -212,6 +215,13 @@ def test_the_trace_says_where_a_study_goes_and_why_not_elsewhere(scene: Scene) -
         trace = explain_routes(tx, study, scene.routes)
     assert [(one.route, one.takes, one.reasons) for one in trace.routes] == [("us", False, ("modality is CT, not US",))]
     assert [(one.destination, one.because, one.has) for one in trace.places] == [("PACS", ("gets every study",), 1)]
+
+
+def test_a_study_is_found_by_its_accession_number_whatever_uid_the_device_gave_it(house: House) -> None:
+    say(house, order(PLAIN, "A1"))
+    house.instances.receive(spooled(house, image(PLAIN, "A1", study="2.25.77")))
+    with house.store.read() as tx:
+        assert [one.study_instance_uid for one in find_studies(tx, "A1")] == ["2.25.77"]
 
 
 def test_an_urgent_study_overtakes_those_that_wait(store: Store) -> None:
