@@ -42,6 +42,18 @@ def leaves_as(binding_version: ColumnElement[int]) -> ColumnElement[bool]:
     return and_(binding_version >= since, binding_version <= studies.c.binding_version)
 
 
+def left_otherwise() -> ColumnElement[bool]:
+    """Say, in a statement about `studies`, whether a study may have left before with other values than it leaves with now."""
+    now = overlay_versions.alias("as_it_leaves_now")
+    earlier = select(_columns.key).where(
+        _columns.study_key == studies.c.key, _columns.patient_key.is_not(None), _columns.since < now.c.since
+    )
+    query = select(now.c.key).where(
+        now.c.study_key == studies.c.key, now.c.binding_version == studies.c.binding_version, earlier.exists()
+    )
+    return query.exists()
+
+
 def of_study(tx: ReadTx, study_key: int) -> list[OverlayVersion]:
     """Return every version of a study, newest first."""
     rows = tx.execute(select(overlay_versions).where(_columns.study_key == study_key).order_by(_columns.number.desc()))

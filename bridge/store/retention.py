@@ -14,7 +14,7 @@ from bridge.domain.commitment import CommitmentState
 from bridge.domain.study import BOUND_STATES
 from bridge.store import objects
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.overlays import leaves_as
+from bridge.store.overlays import leaves_as, left_otherwise
 from bridge.store.tables import (
     attachments,
     conflicting_instances,
@@ -73,7 +73,8 @@ def removable(
     Return the studies, the longest quiet first, whose bytes may be removed; of *study_key* alone if it is given.
 
     Each is bound, had no new image since *before*, waits for no person and owes nobody anything; nobody holds it; and each
-    of *archives* has reported that it keeps every object of it as it is bound now. Without archives there are none.
+    of *archives* has reported that it keeps every object of it as it is bound now; it has never left otherwise. Without
+    archives there are none.
     """
     if not archives:
         return []
@@ -153,6 +154,8 @@ def _may_go(before: datetime) -> list[ColumnElement[bool]]:
     return [
         studies.c.state.in_([state.value for state in BOUND_STATES]),
         studies.c.last_instance_at < before,
+        # Commitment names UIDs alone: an archive that keeps first copies commits to what it has, not to what was corrected.
+        ~left_otherwise(),
         ~_any(select(mismatches.c.key).where(mismatches.c.study_key == key, mismatches.c.closed_at.is_(None))),
         ~_any(
             select(attachments.c.key).where(attachments.c.study_key == key, attachments.c.state.in_(_OPEN_ATTACHMENTS))

@@ -15,6 +15,7 @@ from bridge.clock import FixedClock
 from bridge.domain.study import Instance
 from bridge.errors import Conflict, Incomplete, Unavailable
 from bridge.flows.back_up import back_up, restore
+from bridge.flows.correct_study import Correction, StudyCorrector
 from bridge.flows.remove_archived import RemovalRule, hold_study, release_study, remove_archived, what_would_go
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.search_studies import Asker
@@ -325,6 +326,22 @@ def test_a_study_stays_that_lacks_something(make_house: MakeHouse, lacks: str) -
     assert remove(house, rule) == 0
     with house.store.read() as tx:
         assert retention.removed_of(tx, kept.study_key) == 0
+
+
+def test_a_study_that_left_otherwise_before_stays_whatever_an_archive_says_of_its_uids(make_house: MakeHouse) -> None:
+    house = make_house(FixedClock(TEN), dicom={"peers": PEERS})
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    kept = receive(house)
+    commit(house, kept, "PACS", "VNA")
+    assert [one.instances for one in what_would_go(house.store, RULE, LATER)] == [1]
+    corrector = StudyCorrector(house.store, house.blobs, house.clock, house.destinations)
+    made = corrector.correct(
+        study_uid("A1"), Correction({"StudyDescription": "CT CHEST LOW DOSE"}, "what was done", "user:maria")
+    )
+    with house.store.write() as tx:
+        tx.execute(update(forwards).values(binding_version=made.binding_version, commitment="committed"))
+        tx.execute(update(deliveries).values(state="sent", settled_at=TEN))
+    assert remove(house) == 0
 
 
 def test_what_is_owed_held_or_in_review_stays(make_house: MakeHouse) -> None:

@@ -25,7 +25,7 @@ from bridge.store.tables import (
 )
 
 LIMIT = 50
-_UID = re.compile(r"[0-9]+(\.[0-9]+){3,}")
+_UID = re.compile(r"[0-9]+(\.[0-9]+){2,}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,14 @@ def test_whoever_was_merged_away_leads_to_the_survivor(console: Console) -> None
         assert [row.accession_number for row in search.find(tx, "1", unbound=False).exams] == ["A2"]
 
 
+@pytest.mark.parametrize("uid", ["2.25.4711", "1.2.840.99.9"])
+def test_a_study_is_found_by_its_uid_however_few_components_it_has(console: Console, uid: str) -> None:
+    study = console.clinic.study(uid)
+    with console.store.read() as tx:
+        found = search.find(tx, uid, unbound=True)
+    assert (found.recognised, [row.study_key for row in found.exams]) == ("UID", [study.key])
+
+
 FILTERS = (
     MessageFilter(),
     MessageFilter(state="refused"),
