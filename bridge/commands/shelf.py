@@ -19,7 +19,10 @@ _MB = 1_000_000
 
 @click.group("blobs")
 def blobs_command() -> None:
-    """Look after the kept objects."""
+    """Look after the kept objects.
+
+    Example: imaging-bridge blobs usage -c bridge.toml
+    """
 
 
 @blobs_command.command()

@@ -21,8 +21,7 @@ from bridge.wiring import House
 from tests.conftest import dcmtk_tool, run_tool
 from tests.fakes.worklist import put
 from tests.flows.worklist_devices import DICOM, Door, associate, open_door, query
-from tests.peer.test_product_peers import _free_port
-from tests.product.running import wait_for
+from tests.product.running import free_port, wait_for
 from tests.unit.codecs.dicom.objects import element
 from tests.unit.codecs.dicom.test_worklist_item import ENTRY
 
@@ -110,11 +109,11 @@ class Orthanc:
     """Orthanc as a device: it asks for the worklist over its REST interface."""
 
     def __init__(self, program: str, folder: Path, port: int) -> None:
-        http = _free_port()
+        http = free_port()
         settings = {
             "StorageDirectory": str(folder / "db"),
             "DicomAet": "CT1",
-            "DicomPort": _free_port(),
+            "DicomPort": free_port(),
             "HttpPort": http,
             "AuthenticationEnabled": False,
             "RemoteAccessAllowed": False,
