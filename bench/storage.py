@@ -129,7 +129,7 @@ class StorageBench:
             with self._sources(CINE, [self._size.cines] * _TOGETHER) as sources:
                 peak = _peak(server, lambda: self._store(server, sources))
             self.notes.append(
-                f"imaging-bridge, all processes: {base >> 20} MB, with {_TOGETHER} x 60 MB in flight {peak >> 20} MB"
+                f"the bridge, all processes: {base >> 20} MB, with {_TOGETHER} x 60 MB in flight {peak >> 20} MB"
             )
             with ExitStack() as stack:
                 for _ in range(_IDLE):
@@ -138,7 +138,7 @@ class StorageBench:
                 before, start = server.processor_secs, time.monotonic()
                 time.sleep(self._size.idle_secs)
                 used = (server.processor_secs - before) / (time.monotonic() - start)
-            self.notes.append(f"imaging-bridge with {_IDLE} idle associations: {used:.1%} of a processor")
+            self.notes.append(f"the bridge with {_IDLE} idle associations: {used:.1%} of a processor")
 
     @contextmanager
     def _running(self, place: Path, makers: Makers) -> Iterator[list[Server]]:
