@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from bridge.store import deliveries, events, overlays, publications, studies
 from bridge.store.db import Store
 from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.wiring import House
-from tests.cast import PLAIN, image, order, spooled
+from tests.cast import PLAIN, adt, image, order, spooled
 from tests.fakes.clinic import Clinic, header_of
 from tests.flows.asking import say
 
@@ -217,7 +218,11 @@ def test_the_trace_says_where_a_study_goes_and_why_not_elsewhere(scene: Scene) -
     assert [(one.destination, one.because, one.has) for one in trace.places] == [("PACS", ("gets every study",), 1)]
 
 
-def test_a_study_is_found_by_its_accession_number_whatever_uid_the_device_gave_it(house: House) -> None:
+def test_a_study_is_found_by_its_accession_number_whatever_uid_the_device_gave_it(
+    make_house: Callable[..., House],
+) -> None:
+    house = make_house()
+    say(house, adt(PLAIN))
     say(house, order(PLAIN, "A1"))
     house.instances.receive(spooled(house, image(PLAIN, "A1", study="2.25.77")))
     with house.store.read() as tx:
