@@ -130,6 +130,16 @@ def check_name(blob: str) -> str:
     return blob
 
 
+def spool_bytes(folder: Path, content: bytes) -> Path:
+    """Write *content* to a new file in *folder* and return it. Raises: Unavailable."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as spooled:
+            spooled.write(content)
+    except OSError as fault:
+        raise disk_fault(fault) from fault
+    return Path(spooled.name)
+
+
 def check_free(folder: Path, low_water_bytes: int, wanted_bytes: int) -> None:
     """Raises: Unavailable, if the disk of *folder* would have less than *low_water_bytes* left."""
     if _free(folder) < low_water_bytes + wanted_bytes:
@@ -214,12 +224,7 @@ class FolderBlobs:
     def keep_bytes(self, content: bytes, digest: str) -> str:
         """Make *content* durable under its digest and return the blob's name. Raises: Unavailable; nothing is kept then."""
         self.check_room(len(content))
-        try:
-            with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as spooled:
-                spooled.write(content)
-        except OSError as fault:
-            raise disk_fault(fault) from fault
-        return self.keep(Path(spooled.name), digest)
+        return self.keep(spool_bytes(self.spool, content), digest)
 
     def path_of(self, blob: str) -> Path:
         """Return where *blob* lies. Raises: ValueError, if it is no digest: a name from outside never becomes a path."""

@@ -7,7 +7,6 @@ costs one round trip to the bucket before its sender is answered. While the buck
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from bridge.store.blobs import (
     damaged,
     disk_fault,
     free_above,
+    spool_bytes,
 )
 
 if TYPE_CHECKING:
@@ -141,12 +141,7 @@ class S3Blobs:
     def keep_bytes(self, content: bytes, digest: str) -> str:
         """Put *content* into the bucket and return the blob's name. Raises: Unavailable; nothing is kept then."""
         self.check_room(len(content))
-        try:
-            with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as spooled:
-                spooled.write(content)
-        except OSError as fault:
-            raise disk_fault(fault) from fault
-        return self.keep(Path(spooled.name), digest)
+        return self.keep(spool_bytes(self.spool, content), digest)
 
     @contextmanager
     def at_hand(self, blob: str) -> Iterator[Path]:
