@@ -14,7 +14,7 @@ from bridge.codecs.dicom import charset, worklist_model
 from bridge.device_section import DeviceChoices
 from bridge.domain.device_profile import DeviceProfile, Sees, Window
 from bridge.errors import Misconfigured
-from bridge.mapping.rules_file import Faults, check_schema, read_toml
+from bridge.mapping.rules_file import Faults, check_head, read_title, read_toml
 from bridge.settings import Peer
 
 _KEYS = ("schema", "title", "choices")
@@ -122,20 +122,15 @@ def _check(profile: DeviceProfile, place: str, faults: Faults) -> None:
 
 def _read_preset(name: str, content: Mapping[str, Any], faults: Faults) -> DevicePreset:
     source = f"devices/{name}"
-    check_schema(content, source, faults)
-    for key in content:
-        if key not in _KEYS:
-            faults.unknown(source, key, key, _KEYS)
-    title = content.get("title")
-    if not isinstance(title, str) or not title.strip():
-        faults.add(source, "title", "must say what people call such a device")
+    check_head(content, _KEYS, source, faults)
+    title = read_title(content, "such a device", source, faults)
     choices = [
         choice
         for key, entry in dict(content.get("choices", {})).items()
         if (choice := _read_choice(key, entry, source, faults)) is not None
     ]
     chosen = _read_values({choice.key: choice.value for choice in choices}, source, faults)
-    return DevicePreset(name, str(title or name), tuple(choices), chosen)
+    return DevicePreset(name, title or name, tuple(choices), chosen)
 
 
 def _read_choice(key: str, entry: Any, source: str, faults: Faults) -> PresetChoice | None:

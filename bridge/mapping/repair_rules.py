@@ -11,7 +11,7 @@ from bridge.codecs.dicom import charset
 from bridge.domain import repair_kinds
 from bridge.domain.repair_kinds import GluedIssuer
 from bridge.domain.repairs import MATCHED, CharsetRule, DeviceRepairs, Repair, Rule
-from bridge.mapping.rules_file import Faults, check_schema, read_toml
+from bridge.mapping.rules_file import Faults, check_head, read_title, read_toml
 
 FOLDER = "repairs"
 _KEYS = ("schema", "title", "match", "repairs")
@@ -91,13 +91,8 @@ def with_authorities(device: DeviceRepairs, authorities: Mapping[str, str]) -> D
 
 def _read_device(name: str, content: Entry, faults: Faults) -> DeviceRepairs:
     source = f"{FOLDER}/{name}"
-    check_schema(content, source, faults)
-    for key in content:
-        if key not in _KEYS:
-            faults.unknown(source, key, key, _KEYS)
-    title = content.get("title")
-    if not isinstance(title, str) or not title.strip():
-        faults.add(source, "title", "must say what people call the device")
+    check_head(content, _KEYS, source, faults)
+    title = read_title(content, "the device", source, faults)
     fitting = _read_match(content.get("match"), source, faults)
     entries = content.get("repairs")
     if not isinstance(entries, dict) or not entries:
@@ -105,7 +100,7 @@ def _read_device(name: str, content: Entry, faults: Faults) -> DeviceRepairs:
         entries = {}
     device = DeviceRepairs(
         name,
-        str(title),
+        title,
         frozenset(fitting.pop("ae_title", ())),
         {MATCHED[key]: frozenset(one.casefold() for one in values) for key, values in fitting.items()},
     )

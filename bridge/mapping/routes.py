@@ -11,7 +11,7 @@ from bridge.domain.day_hours import WEEKDAYS, DayHours, read_hours
 from bridge.domain.object_kinds import KINDS
 from bridge.domain.routing import TEXT_CONDITIONS, Conditions, Objects, Route, Routes, Urgency
 from bridge.errors import Misconfigured
-from bridge.mapping.rules_file import Faults, check_schema, read_toml
+from bridge.mapping.rules_file import Faults, check_head, read_toml
 
 FILE_NAME = "routes.toml"
 
@@ -42,10 +42,7 @@ def load_routes(shipped: Path, overlay: Path | None, known: Collection[str]) -> 
 
 
 def _read(content: Mapping[str, Any], source: str, known: Collection[str], faults: Faults) -> Routes:
-    check_schema(content, source, faults)
-    for key in content:
-        if key not in _TOP:
-            faults.unknown(source, key, key, _TOP)
+    check_head(content, _TOP, source, faults)
     hours = _number(content.get("look_back_hours", 72), source, "look_back_hours", _LONGEST_LOOK_BACK, faults)
     entries = content.get("routes", [])
     if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):

@@ -131,3 +131,20 @@ def check_schema(content: Mapping[str, Any], source: str, faults: Faults) -> Non
     """Report a file that was written for another version of this format."""
     if content.get("schema", _SCHEMA) != _SCHEMA:
         faults.add(source, "schema", f"must be {_SCHEMA}")
+
+
+def check_head(content: Mapping[str, Any], known: Iterable[str], source: str, faults: Faults) -> None:
+    """Report another version of this format, and each key at the top of the file that is none of *known*."""
+    check_schema(content, source, faults)
+    for key in content:
+        if key not in known:
+            faults.unknown(source, key, key, known)
+
+
+def read_title(content: Mapping[str, Any], thing: str, source: str, faults: Faults) -> str:
+    """Return what people call the *thing* that the file is about, "" with a fault if it does not say."""
+    title = content.get("title")
+    if isinstance(title, str) and title.strip():
+        return title
+    faults.add(source, "title", f"must say what people call {thing}")
+    return ""
