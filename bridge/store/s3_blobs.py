@@ -126,12 +126,12 @@ class S3Blobs:
         """
         Put *spooled* into the bucket and return the blob's name; the file becomes the local copy.
 
+        What lies under that name is never trusted, whatever its size: it may be damaged.
         Raises: Unavailable, if the bucket did not acknowledge all of it; nothing is kept then.
         """
         key = _key(digest, Place.KEPT)
         with self._calling():
-            if self._size_of(key) != spooled.stat().st_size:
-                self._put(key, spooled)
+            self._put(key, spooled)
         try:
             self.cache.take(digest, spooled)
         except OSError as fault:
@@ -228,12 +228,6 @@ class S3Blobs:
         except FileNotFoundError:
             # The bucket itself: an object need not be there to be put.
             raise Unavailable("there is no such bucket", code="bucket_refused") from None
-
-    def _size_of(self, key: str) -> int | None:
-        try:
-            return obstore.head(self._client, key)["size"]
-        except FileNotFoundError:
-            return None
 
     @contextmanager
     def _calling(self) -> Iterator[None]:

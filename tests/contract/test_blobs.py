@@ -77,6 +77,13 @@ def test_keeping_it_again_changes_nothing(blobs: Blobs) -> None:
     assert listed(blobs, Place.KEPT) == [(hashlib.sha256(PIXELS).hexdigest(), len(PIXELS))]
 
 
+def test_an_object_that_is_there_but_damaged_is_kept_anew(blobs: Blobs, spoil: Callable[[str, bytes], None]) -> None:
+    blob = keep(blobs, PIXELS)
+    spoil(blob, PIXELS[:-1] + b"?")
+    keep(blobs, PIXELS)
+    assert stored(blobs, blob) == PIXELS
+
+
 def test_an_object_of_several_parts_is_kept_whole(blobs: Blobs) -> None:
     content = os.urandom(1 << 20) * 17 + b"end"
     blob = keep(blobs, content)
