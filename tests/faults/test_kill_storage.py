@@ -100,20 +100,6 @@ class Bed:
             except ProcessLookupError:
                 continue
 
-    def node(self) -> list[int]:
-        """Return the node's processes, the first one that was started first."""
-        parents = {}
-        for place in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                pid, _, rest = place.read_text().partition(" (")
-            except OSError:
-                continue
-            parents[int(pid)] = int(rest.rpartition(") ")[2].split()[1])
-        found = [self.product.pid]
-        for pid in found:
-            found += [child for child, parent in parents.items() if parent == pid]
-        return found
-
     def check(self) -> None:
         """Hold what is visible against what was answered."""
         with self.store.read() as tx:
@@ -133,7 +119,7 @@ class Bed:
 def bed(tmp_path: Path, durable_url: str) -> Iterator[Bed]:
     found = Bed(tmp_path, durable_url)
     yield found
-    found.kill(found.node())
+    found.kill(found.product.processes())
     found.store.dispose()
 
 
@@ -146,7 +132,7 @@ def test_nothing_acknowledged_is_missing_or_torn_when_a_node_is_killed_under_fou
         senders = _send(bed, scanners)
         time.sleep(chance.uniform(0, 0.6))
         whole = number % 2 == 1
-        node = bed.node()
+        node = bed.product.processes()
         bed.kill(node if whole else [chance.choice(node[1:])])
         for sender in senders:
             sender.join()

@@ -104,6 +104,20 @@ class Product:
         assert self._process is not None
         return self._process.pid
 
+    def processes(self) -> list[int]:
+        """Return the node's processes: the supervisor, what it started, and what that started. Reads /proc."""
+        parents = {}
+        for place in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                pid, _, rest = place.read_text().partition(" (")
+            except OSError:
+                continue
+            parents[int(pid)] = int(rest.rpartition(") ")[2].split()[1])
+        found = [self.pid]
+        for pid in found:
+            found += [child for child, parent in parents.items() if parent == pid]
+        return found
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command of the product on the same settings."""
         return run_command(*arguments, "-c", str(self.config))
