@@ -13,12 +13,12 @@ PEERS   ?= required
 PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check format bench campaign fuzz conformance lock changelog clean
+.PHONY: help demo test peers check format bench bench-reconcile campaign fuzz conformance lock changelog clean
 
 help: ## list the chores
 	@echo "Imaging Bridge. The two to know: make demo, make test."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.product ## one clinic day through real sockets, then the console stays up (EXIT=1: end after the story)
 	@$(BIN)/python -m samples.demo $(if $(EXIT),--exit)
@@ -43,6 +43,10 @@ format: $(VENV)/.dev ## write the code as the formatter would
 bench: $(VENV)/.dev ## the product beside dcmtk, Orthanc and python-hl7, into docs/benchmarks.md (QUICK=1: a smoke run, nothing written)
 	@PEERS=$(PEERS) sh tests/peers.sh dcmtk orthanc
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+bench-reconcile: $(VENV)/.dev ## whose images are these, on an invented hospital nobody has seen (SEED=… PROFILE=stress|published ENGINE=pure|doors STUDIES=n)
+	@$(BIN)/python -m bench.reconcile $(if $(SEED),--seed $(SEED)) $(if $(PROFILE),--profile $(PROFILE)) \
+	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(STUDIES),--studies $(STUDIES))
 
 campaign: $(VENV)/.dev peers ## the long campaigns (kill -9 at every commit point and under four associations, 200 rounds each; an exam's story told 1,000 ways)
 	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(PYTEST) tests/faults tests/property/test_order_story.py --timeout 7200

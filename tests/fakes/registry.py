@@ -70,14 +70,19 @@ class DictRegistry:
     def merge(self, retired: int, survivor: int) -> None:
         self._patients[retired] = replace(self._patients[retired], merged_into=survivor)
         self._merged[survivor][retired] = None
-        self._records.clear()
+        self._renew(retired, survivor)
 
     def unmerge(self, retired: int) -> None:
         survivor = self._patients[retired].merged_into
         if survivor is not None:
             self._merged[survivor].pop(retired)
+            self._renew(survivor)
         self._patients[retired] = replace(self._patients[retired], merged_into=None)
-        self._records.clear()
+        self._renew(retired)
+
+    def as_written(self, patient_key: int) -> Patient:
+        """Return a record as it stands, merged away or not."""
+        return self._patients[patient_key]
 
     def holder(self, issuer: str, patient_id: str) -> int | None:
         return self._holders.get((issuer, patient_id))
@@ -126,6 +131,11 @@ class DictRegistry:
         record = self._orders[order_key]
         self._orders[order_key] = replace(record, study_instance_uids=(*record.study_instance_uids, study_instance_uid))
 
+    def free_order(self, order_key: int, study_instance_uid: str) -> None:
+        record = self._orders[order_key]
+        left = tuple(uid for uid in record.study_instance_uids if uid != study_instance_uid)
+        self._orders[order_key] = replace(record, study_instance_uids=left)
+
     def signal(self, study_instance_uid: str, code: str, at: datetime | None = None) -> None:
         self._signals[study_instance_uid].append(Signal(code, at))
 
@@ -139,6 +149,11 @@ class DictRegistry:
         rows = [record.key, *(patient.key for patient in record.merged)]
         found = [one for row in rows for one in self._orders_by("patient", str(row))]
         return [one for one in found if one.order.patient_key in rows]
+
+    def _renew(self, *rows: int) -> None:
+        for row in rows:
+            self._records.pop(row, None)
+            self._records.pop(self._live(row).key, None)
 
     def _live(self, row: int) -> Patient:
         patient = self._patients[row]
