@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, StudyEvidence
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_keys import is_placeholder_id, normalised_id_keys
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header
@@ -250,8 +251,7 @@ def patient_leads(header: Header, registry: Registry, rules: ReconcileRules) -> 
 
 def cross_references(header: Header, registry: Registry, rules: ReconcileRules) -> tuple[PatientLead, ...]:
     """Return whom a foreign study's numbers name, by the other hospitals' numbers in our patients' lists."""
-    written = read_patient_id(header, rules)
-    numbers = [(written.patient_id, written.issuer or institution_authority(header, rules))]
+    numbers = [foreign_number(header, rules)]
     numbers += [
         (item.patient_id, rules.authority_of(item.issuer_of_patient_id))
         for item in header.other_patient_ids[:MOST_ITEMS]
@@ -263,6 +263,20 @@ def cross_references(header: Header, registry: Registry, rules: ReconcileRules) 
         for patient in registry.patients_by_identifier(patient_id.strip(" \0"), authority):
             found[patient.key] = PatientLead(Via.CROSS_REFERENCE, patient)
     return _in_order(found.values())
+
+
+def foreign_number(header: Header, rules: ReconcileRules) -> tuple[str, str]:
+    """Return the number that another hospital gave a foreign study's patient, and that hospital's authority, "" if unknown."""
+    written = read_patient_id(header, rules)
+    return written.patient_id, written.issuer or institution_authority(header, rules)
+
+
+def number_to_learn(evidence: StudyEvidence, rules: ReconcileRules) -> PatientIdentifier | None:
+    """Return what a person teaches who binds a foreign study: whose number its Patient ID is, None if that is not known."""
+    patient_id, authority = foreign_number(evidence.header, rules)
+    if not is_foreign(evidence, rules) or not authority or rules.is_ours(authority):
+        return None
+    return None if is_placeholder_id(patient_id, rules) else PatientIdentifier(patient_id, authority)
 
 
 def _own_authorities(issuer: str, rules: ReconcileRules) -> tuple[str, ...]:

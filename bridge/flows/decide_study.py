@@ -31,6 +31,7 @@ from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.lay_overlay import Made, lay_binding, standing_corrections
+from bridge.flows.learn_reference import follow_binding
 from bridge.flows.move_steps import Moving
 from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import leave_exam, start_exam
@@ -261,6 +262,8 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
         decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at)
         announce.study_withdrawn(tx, after, how.at)
     _log(tx, after, verdict, actor, decision_key, how)
+    touched = follow_binding(tx, after, how.rules, how.at)
+    decide_touched(tx, (one for one in touched if one.key != after.key), how)
     return after
 
 

@@ -12,7 +12,7 @@ from bridge.domain.patient import Patient
 from bridge.store import orders, patients
 from bridge.store.db import ReadTx
 from bridge.store.prepared import Prepared
-from bridge.store.tables import patient_identifiers, signals, studies
+from bridge.store.tables import cross_references, patient_identifiers, signals, studies
 
 _STUDIES_OF_ORDER = Prepared(select(studies.c.study_instance_uid).where(studies.c.order_key == bindparam("order_key")))
 
@@ -43,9 +43,13 @@ class StoredRegistry:
 
     def patients_by_identifier(self, patient_id: str, issuer_of_patient_id: str | None) -> Sequence[PatientRecord]:
         query = select(patient_identifiers.c.patient_key).where(patient_identifiers.c.patient_id == patient_id)
+        learned = select(cross_references.c.patient_key).where(
+            cross_references.c.patient_id == patient_id, cross_references.c.ended_at.is_(None)
+        )
         if issuer_of_patient_id is not None:
             query = query.where(patient_identifiers.c.issuer_of_patient_id == issuer_of_patient_id)
-        return self._live(self._tx.execute(query).scalars())
+            learned = learned.where(cross_references.c.issuer_of_patient_id == issuer_of_patient_id)
+        return self._live(self._tx.execute(query.union(learned)).scalars())
 
     def patients_by_keys(
         self, keys: Iterable[IdentityKey], limit: int

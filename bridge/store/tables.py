@@ -203,6 +203,23 @@ patient_identifiers = Table(
     Index(None, "patient_id"),
 )
 
+# Other hospitals' numbers that were learned: by a person's binding of a foreign study, or from whom we asked. What
+# registration says itself stands among the patient's own identifiers. ended_at: taken back; null while it stands.
+cross_references = Table(
+    "cross_references",
+    metadata,
+    _key(),
+    _to("patient"),
+    Column("issuer_of_patient_id", Text, nullable=False),
+    Column("patient_id", Text, nullable=False),
+    # "user:maria", or "outside:" and the name of whom we asked.
+    Column("source", Text, nullable=False),
+    _to("study", nullable=True),
+    Column("learned_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Index(None, "patient_id", "issuer_of_patient_id"),
+)
+
 # What a record was known by before: names and birth dates, those of records merged into it too.
 patient_aliases = Table(
     "patient_aliases",

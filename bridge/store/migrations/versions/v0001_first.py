@@ -961,6 +961,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_awaited_orders_value"), "awaited_orders", ["value"], unique=False)
     op.create_table(
+        "cross_references",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), nullable=False),
+        sa.Column("patient_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("learned_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_cross_references_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_cross_references_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_cross_references")),
+    )
+    op.create_index(
+        op.f("ix_cross_references_patient_id_issuer_of_patient_id"),
+        "cross_references",
+        ["patient_id", "issuer_of_patient_id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_cross_references_patient_key"), "cross_references", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_cross_references_study_key"), "cross_references", ["study_key"], unique=False)
+    op.create_table(
         "decisions",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
