@@ -255,16 +255,21 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
         _refile_reports(tx, after, actor, how)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))
     lay_binding(tx, after, verdict, corrected, Made(how.at, actor, reason or verdict.sentence))
-    if verdict.binds:
-        decisions.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
-        announce.study_changed(tx, after, how.destinations, how.at)
-    else:
-        decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at)
-        announce.study_withdrawn(tx, after, how.at)
+    _announce(tx, after, verdict, actor, how)
     _log(tx, after, verdict, actor, decision_key, how)
     touched = follow_binding(tx, after, how.rules, how.at)
     decide_touched(tx, (one for one in touched if one.key != after.key), how)
     return after
+
+
+def _announce(tx: WriteTx, study: Study, verdict: Verdict, actor: str, how: Deciding) -> None:
+    """Put the case before people or take it from them, and let what leaves follow."""
+    if verdict.binds:
+        decisions.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
+        announce.study_changed(tx, study, how.destinations, how.at)
+    else:
+        decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at)
+        announce.study_withdrawn(tx, study, how.at)
 
 
 def _refile_reports(tx: WriteTx, study: Study, actor: str, how: Deciding) -> None:
