@@ -172,7 +172,7 @@ def deliveries(context: click.Context, config: Path | None, state: str, as_json:
     if as_json:
         print_json({"deliveries": rows})
     else:
-        columns = ("key", "topic", "destination", "state", "attempts", "next_at", "held_reason", "last_error")
+        columns = ("key", "topic", "destination", "state", "attempts", "next_at", "held_reason", "last_error", "detail")
         print_table(rows, columns, "no deliveries")
 
 

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from bridge.errors import BridgeError
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.deliveries import Delivery
+from bridge.store.deliveries import Delivery, HoldKind
 
 BINDING_CHANGED = "binding_changed"
 
@@ -37,9 +37,10 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """It must not leave until somebody releases it."""
+    """It must not leave until somebody releases it. kind: what it waits for."""
 
     why: str
+    kind: HoldKind = HoldKind.IDENTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,12 @@ class Receipt:
     What the other side said; each publisher adds fields.
 
     detail: one sentence for the console, without patient data. fault: only a part was taken; what was is recorded and
-    the rest is retried, or dead, as the fault says. held: the rest must wait for a person, for this reason.
+    the rest is retried, or dead, as the fault says. held: the rest must wait, for this reason.
     """
 
     detail: str
     fault: BridgeError | None = field(default=None, kw_only=True)
-    held: str = field(default="", kw_only=True)
+    held: Hold | None = field(default=None, kw_only=True)
 
 
 P = TypeVar("P", bound=Parcel)

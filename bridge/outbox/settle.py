@@ -11,10 +11,11 @@ from sqlalchemy import update
 
 from bridge.errors import BridgeError, Conflict
 from bridge.outbox.claim import Claimed
+from bridge.outbox.publisher import Hold
 from bridge.outbox.retry import Dead, RetryAt
 from bridge.store import deliveries as store
 from bridge.store.db import WriteTx
-from bridge.store.deliveries import Attempt, DeliveryState, HoldKind
+from bridge.store.deliveries import Attempt, DeliveryState
 from bridge.store.tables import deliveries
 
 LEASE_LOST = "lease_lost"
@@ -68,7 +69,7 @@ def wait(tx: WriteTx, claimed: Claimed, until: datetime, why: str, at: datetime)
     )
 
 
-def held(tx: WriteTx, claimed: Claimed, why: str, at: datetime) -> None:
+def held(tx: WriteTx, claimed: Claimed, hold: Hold, at: datetime) -> None:
     """
     Put a delivery back that must not leave until somebody releases it.
 
@@ -82,7 +83,7 @@ def held(tx: WriteTx, claimed: Claimed, why: str, at: datetime) -> None:
         state=DeliveryState.PENDING.value if is_free else DeliveryState.HELD.value,
         attempts=claimed.delivery.attempts - 1,
         next_at=twin.next_at if twin is not None else at,
-        **(store.NOT_HELD if is_free else {"held_reason": why, "hold_kind": HoldKind.IDENTITY.value}),
+        **(store.NOT_HELD if is_free else {"held_reason": hold.why, "hold_kind": hold.kind.value}),
         **_no_lease(),
     )
 

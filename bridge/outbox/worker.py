@@ -207,7 +207,7 @@ class Worker:
         if isinstance(prepared, NotYet):
             settle.wait(tx, claimed, prepared.until, prepared.why, now)
         elif isinstance(prepared, Hold):
-            settle.held(tx, claimed, prepared.why, now)
+            settle.held(tx, claimed, prepared, now)
         else:
             settle.sent(tx, claimed, prepared.why, now)
 
@@ -226,7 +226,8 @@ class Worker:
         if receipt.fault is not None:
             self._note_failure(publisher, claimed, receipt.fault, tx)
             return
-        settle.record(tx, claimed, "held" if receipt.held else "sent", receipt.held or receipt.detail, now)
+        outcome, said = ("held", receipt.held.why) if receipt.held else ("sent", receipt.detail)
+        settle.record(tx, claimed, outcome, said, now)
         if receipt.held:
             settle.held(tx, claimed, receipt.held, now)
             self._log("delivery_held", claimed.delivery)

@@ -24,7 +24,7 @@ from bridge.publishers.stow_client import StowClient
 from bridge.store import events, publications
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.deliveries import Delivery
+from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
 
 # What a crash may send a second time: no more than a place takes in so long.
@@ -290,18 +290,18 @@ def _receipt(parcel: ArchiveParcel, watch: Watch) -> ArchiveReceipt:
     return ArchiveReceipt(detail, tuple(watch.unnoted), watch.stored, fault=_fault_of(watch.results, detail), held=held)
 
 
-def _held_of(results: Sequence[StoreResult]) -> str:
-    """Return why some objects wait for a person, "" if none does."""
+def _held_of(results: Sequence[StoreResult]) -> Hold | None:
+    """Return why some objects wait for a person, None if none does."""
     faults = [one.fault for one in results if one.fault is not None]
     if not faults:
-        return ""
+        return None
     if all(one.code == _REMOVED for one in faults):
-        return f"{len(faults)} objects not sent: {faults[0].detail}"
+        return Hold(f"{len(faults)} objects not sent: {faults[0].detail}", HoldKind.OBJECTS)
     spoilt = [one for one in faults if one.code not in (NOT_ACCEPTED, _REMOVED)]
     if spoilt:
-        return f"the corrections cannot be made: {spoilt[0].detail}"
+        return Hold(f"the corrections cannot be made: {spoilt[0].detail}", HoldKind.OBJECTS)
     reasons = sorted({one.detail for one in faults})
-    return f"{len(faults)} objects not sent: {'; '.join(reasons[:3])}"
+    return Hold(f"{len(faults)} objects not sent: {'; '.join(reasons[:3])}", HoldKind.RECEIVER)
 
 
 def _fault_of(results: Sequence[StoreResult], detail: str) -> BridgeError | None:

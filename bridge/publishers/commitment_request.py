@@ -25,7 +25,7 @@ from bridge.publishers.dicom_connection import Target
 from bridge.store import commitments, events, studies
 from bridge.store.commitments import Kept, Uncommitted
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.deliveries import Delivery
+from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
 
 # A report that has not come is asked for again after so long, then twice, four and eight times that.
@@ -121,7 +121,7 @@ class CommitmentPublisher:
             status, report = ask(self._targets[destination], self._calling_ae_title, parcel.request, self._linger_secs)
         except Unsupported as fault:
             if destination in self._required:
-                return QuestionReceipt(fault.detail, held=f"{destination} does not offer storage commitment")
+                return QuestionReceipt(fault.detail, held=_hold(f"{destination} does not offer storage commitment"))
             return QuestionReceipt(f"{destination} does not offer storage commitment", is_offered=False)
         if status != SUCCESS and not is_warning(status):
             raise Unavailable(f"N-ACTION answered {status:04X}", code="archive_unavailable")
@@ -166,7 +166,7 @@ def _next_step(
         return Step.ASK, [one for one in assigned if one.transaction_uid == assigned[0].transaction_uid]
     due = [one for one in waiting if (at := _asks_at(one)) is None or at <= now]
     if any(one.asks >= _ASKED_MOST for one in due):
-        return Hold(f"{delivery.destination} was asked {_ASKED_MOST} times and never reported")
+        return _hold(f"{delivery.destination} was asked {_ASKED_MOST} times and never reported")
     if due:
         return Step.ASSIGN, due[:_AT_ONCE]
     if waiting:
@@ -178,7 +178,11 @@ def _next_step(
     if delivery.next_at > max(one.at for one in lost if one.at is not None):
         return Step.SEND_AGAIN, lost
     reasons = ", ".join(sorted({words_of(one.reason or 0) for one in lost}))
-    return Hold(f"{delivery.destination} has not committed {len(lost)} objects, sent {SENDS_MOST} times: {reasons}")
+    return _hold(f"{delivery.destination} has not committed {len(lost)} objects, sent {SENDS_MOST} times: {reasons}")
+
+
+def _hold(why: str) -> Hold:
+    return Hold(why, HoldKind.RECEIVER)
 
 
 def _asks_at(one: Uncommitted) -> datetime | None:

@@ -24,15 +24,22 @@ class DeliveryState(StrEnum):
 
 
 class HoldKind(StrEnum):
-    """What a held delivery waits for: a binding, a person after a restore, a destination; none is not held."""
+    """
+    What a held delivery waits for. identity: a binding; receiver: that its place takes or does what it did not;
+    objects: something about the objects themselves; restore: a person's look after a restore; destination: its place in the settings.
+    """
 
     NONE = ""
     IDENTITY = "identity"
+    RECEIVER = "receiver"
+    OBJECTS = "objects"
     RESTORE = "restore"
     DESTINATION = "destination"
 
 
 NOT_HELD = {"held_reason": "", "hold_kind": HoldKind.NONE.value}
+# Whether these still hold is seen again whenever there is news of their work.
+FREED_BY_NEWS = (HoldKind.IDENTITY.value, HoldKind.RECEIVER.value, HoldKind.OBJECTS.value)
 
 _WAITING = (DeliveryState.PENDING.value, DeliveryState.HELD.value)
 
@@ -206,29 +213,29 @@ def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, 
 def hold_waiting(
     tx: WriteTx, reason: str, at: datetime, study_key: int | None = None, attachment_key: int | None = None
 ) -> None:
-    """Hold what waits of a study or of an attachment for its identity; what is held for something else stays so."""
+    """Hold what waits of a study or of an attachment for its identity; what a restore or the settings hold stays so."""
     tx.execute(
         update(deliveries)
-        .where(or_(deliveries.c.state == DeliveryState.PENDING.value, _is_held_for_identity()))
+        .where(or_(deliveries.c.state == DeliveryState.PENDING.value, _is_freed_by_news()))
         .where(_about(study_key, attachment_key))
         .values(state=DeliveryState.HELD.value, held_reason=reason, hold_kind=HoldKind.IDENTITY.value, updated_at=at)
     )
 
 
 def release_held(tx: WriteTx, at: datetime, study_key: int | None = None, attachment_key: int | None = None) -> None:
-    """Let what is held of a study or of an attachment for its identity go now."""
+    """Let what is held of a study or of an attachment go now, but for what a restore or the settings hold."""
     tx.execute(
         update(deliveries)
-        .where(_is_held_for_identity(), _about(study_key, attachment_key))
+        .where(_is_freed_by_news(), _about(study_key, attachment_key))
         .values(state=DeliveryState.PENDING.value, next_at=at, updated_at=at, **NOT_HELD)
     )
 
 
 def release_work(tx: WriteTx, topic: str, order_of: str, at: datetime) -> None:
-    """Let what is held of one work for its identity go now, wherever it is to go."""
+    """Let what is held of one work go now, wherever it is to go, but for what a restore or the settings hold."""
     tx.execute(
         update(deliveries)
-        .where(_is_held_for_identity(), deliveries.c.topic == topic, deliveries.c.order_of == order_of)
+        .where(_is_freed_by_news(), deliveries.c.topic == topic, deliveries.c.order_of == order_of)
         .values(state=DeliveryState.PENDING.value, next_at=at, updated_at=at, **NOT_HELD)
     )
 
@@ -321,8 +328,8 @@ def _is_sending() -> ColumnElement[bool]:
     return deliveries.c.state == DeliveryState.SENDING.value
 
 
-def _is_held_for_identity() -> ColumnElement[bool]:
-    return and_(deliveries.c.state == DeliveryState.HELD.value, deliveries.c.hold_kind == HoldKind.IDENTITY.value)
+def _is_freed_by_news() -> ColumnElement[bool]:
+    return and_(deliveries.c.state == DeliveryState.HELD.value, deliveries.c.hold_kind.in_(FREED_BY_NEWS))
 
 
 def _list(tx: ReadTx, query: Select[Any]) -> list[Delivery]:

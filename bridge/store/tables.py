@@ -1127,7 +1127,7 @@ deliveries = Table(
     Column("lease_until", Instant),
     _count("fence"),
     _text("held_reason"),
-    # Why a held one is held, for what may free it: an identity, a restored backup, a place that is not configured.
+    # Why a held one is held, for what may free it: store.deliveries.HoldKind.
     _text("hold_kind"),
     _text("last_error"),
     _text("detail"),

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.store.db import WriteTx
-from bridge.store.deliveries import DeliveryState, HoldKind
+from bridge.store.deliveries import FREED_BY_NEWS, DeliveryState, HoldKind
 from bridge.store.prepared import Prepared
 from bridge.store.tables import deliveries
 
@@ -36,10 +36,10 @@ _WAITING_COLUMNS = (
 def _add_or_merge(statement: Any) -> Prepared:
     """Prepare what stores a waiting row; *statement*: a dialect's INSERT, as each has its own ON CONFLICT."""
     old, said = deliveries.c, statement.excluded
-    for_identity = and_(old.state == DeliveryState.HELD.value, old.hold_kind == HoldKind.IDENTITY.value)
-    freed = and_(for_identity, said.state == DeliveryState.PENDING.value)
+    seen_again = and_(old.state == DeliveryState.HELD.value, or_(*(old.hold_kind == kind for kind in FREED_BY_NEWS)))
+    freed = and_(seen_again, said.state == DeliveryState.PENDING.value)
     earlier = and_(old.state == DeliveryState.PENDING.value, old.attempts == 0, said.next_at < old.next_at)
-    other_reason = and_(for_identity, said.held_reason != old.held_reason)
+    other_reason = and_(seen_again, said.held_reason != old.held_reason)
     more_urgent = said.urgency > old.urgency
     merged = statement.on_conflict_do_update(
         index_elements=["topic", "destination", "order_of"],
@@ -47,8 +47,8 @@ def _add_or_merge(statement: Any) -> Prepared:
         set_={
             "state": case((freed, said.state), else_=old.state),
             "next_at": case((or_(freed, earlier), said.next_at), else_=old.next_at),
-            "held_reason": case((for_identity, said.held_reason), else_=old.held_reason),
-            "hold_kind": case((for_identity, said.hold_kind), else_=old.hold_kind),
+            "held_reason": case((seen_again, said.held_reason), else_=old.held_reason),
+            "hold_kind": case((seen_again, said.hold_kind), else_=old.hold_kind),
             "urgency": case((more_urgent, said.urgency), else_=old.urgency),
             "updated_at": said.updated_at,
         },

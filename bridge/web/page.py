@@ -95,6 +95,14 @@ TOPICS = {
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
 }
+# What frees a held delivery, by what it waits for.
+HELD_WORDS = {
+    "identity": "It goes out by itself once that is settled.",
+    "receiver": "Its identity is not in doubt. Mend the receiver or its settings, then send it now; what is new of the study tries it again too.",
+    "objects": "A person must look at these objects; then send it now. What is new of the study tries it again too.",
+    "restore": "Send it now if it has not gone out already.",
+    "destination": "It goes out by itself once the settings name its destination again.",
+}
 STATIONS = {
     "order": "Ordered",
     "scheduled": "On the worklist",
@@ -179,6 +187,7 @@ def register(app: Flask) -> None:
         asset=asset,
         state_words=STATE_WORDS,
         topics=TOPICS,
+        held_words=HELD_WORDS,
         stations=STATIONS,
         csrf_token=access.csrf_token,
         picture_url=picture_answers.picture_url,

@@ -21,6 +21,15 @@ _LIMIT_MAX = 200
 MATCHES_MAX = 500
 
 
+def only(*known: str) -> None:
+    """Raises: Malformed, if the caller asks for something that is none of *known*: a filter that is passed over lies."""
+    for name in request.args:
+        if name not in (*known, "limit", "cursor"):
+            raise Malformed(
+                f"only {', '.join((*known, 'limit', 'cursor'))} can be asked for", code="unknown_key", where=name[:40]
+            )
+
+
 def limit() -> int:
     """Return how many rows the caller wants, 50 unless it says. Raises: Malformed."""
     text = request.args.get("limit", str(LIMIT))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage
 
@@ -23,7 +23,7 @@ from bridge.publishers.dicom_client import Target
 from bridge.store import deliveries, events, publications, retention, studies
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
-from bridge.store.deliveries import DeliveryState
+from bridge.store.deliveries import DeliveryState, HoldKind
 from tests.fakes.clinic import Clinic, header_of
 
 UID = "2.25.4001"
@@ -92,10 +92,10 @@ class Scene:
         with self.clinic.store.read() as tx:
             return deliveries.search(tx)[0]
 
-    def keep(self, number: int) -> str:
+    def keep(self, number: int, syntax: str = ExplicitVRLittleEndian) -> str:
         dataset = Dataset()
         dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = syntax
         dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, f"{UID}.1.{number}"
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = UID, f"{UID}.1"
         dataset.PatientID, dataset.PatientName = "12345", "HALVORSON^INGRID"
@@ -211,6 +211,28 @@ def test_what_was_removed_here_does_not_keep_the_rest_from_leaving(scene: Scene)
     assert [int(one.InstanceNumber) for one in scene.archive.got] == [1, 2, 3, 4]
     assert scene.delivery().state == DeliveryState.HELD
     assert scene.delivery().held_reason == "3 objects not sent: an archive keeps it, here it was removed"
+    assert scene.delivery().hold_kind == HoldKind.OBJECTS
+
+
+def test_what_an_archive_takes_in_no_such_transfer_syntax_is_held_for_the_archive_and_not_for_its_patient(
+    scene: Scene,
+) -> None:
+    study = scene.study()
+    scene.clinic.instance(study, 1, 4, scene.keep(4, JPEG2000Lossless), JPEG2000Lossless)
+    scene.clinic.bind(study, scene.clinic.patient("00012345"))
+    scene.send(study)
+    held = scene.delivery()
+    assert (held.state, held.hold_kind) == (DeliveryState.HELD, HoldKind.RECEIVER)
+    assert (
+        held.held_reason
+        == "1 objects not sent: the other side takes no CT Image Storage in JPEG 2000 Image Compression (Lossless Only)"
+    )
+    scene.clinic.instance(study, 1, 5, scene.keep(5))
+    scene.send(study)
+    assert sorted(int(one.InstanceNumber) for one in scene.archive.got) == [1, 2, 3, 5]
+    assert scene.delivery().hold_kind == HoldKind.RECEIVER
+    scene.clinic.question(study)
+    assert (scene.delivery().hold_kind, scene.delivery().held_reason != held.held_reason) == (HoldKind.IDENTITY, True)
 
 
 def test_what_an_archive_took_before_the_binding_changed_is_noted_under_the_earlier_one(scene: Scene) -> None:

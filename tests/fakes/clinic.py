@@ -73,7 +73,9 @@ class Clinic:
                 self.instance(found, at_series, number)
         return found
 
-    def instance(self, study: Study, series: int, number: int, blob: str = "") -> Instance:
+    def instance(
+        self, study: Study, series: int, number: int, blob: str = "", syntax: str = EXPLICIT_LITTLE
+    ) -> Instance:
         """Receive one more object of a study, now. blob: where its file is kept, "" for none."""
         header = header_of(study.study_instance_uid, series, number)
         with self.store.write() as tx:
@@ -85,7 +87,7 @@ class Clinic:
                 series_key=found.key,
                 sop_instance_uid=header.sop_instance_uid,
                 sop_class_uid=CT_STORAGE,
-                transfer_syntax_uid=EXPLICIT_LITTLE,
+                transfer_syntax_uid=syntax,
                 blob=blob or f"{study.key:032x}{series:016x}{number:016x}",
                 digest=blob or "0" * 64,
                 size_bytes=1000,

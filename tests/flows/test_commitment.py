@@ -33,7 +33,7 @@ from bridge.publishers.dicom_connection import Target
 from bridge.store import commitments, deliveries, events, publications, studies
 from bridge.store.blobs import FolderBlobs
 from bridge.store.db import Store
-from bridge.store.deliveries import DeliveryState
+from bridge.store.deliveries import DeliveryState, HoldKind
 from tests.fakes.clinic import CT_STORAGE, Clinic, header_of
 from tests.fakes.dicom_services import Events, MemoryServices
 
@@ -477,6 +477,7 @@ def test_what_is_not_committed_is_sent_again_and_then_held_until_a_person_frees_
     held = scene.delivery(enqueue.COMMITMENT)
     assert held.state == DeliveryState.HELD
     assert "0112 no such object" in held.held_reason
+    assert held.hold_kind == HoldKind.RECEIVER
     scene.later(minutes=1)
     with scene.clinic.store.write() as tx:
         enqueue.retry(tx, held.key, scene.clinic.clock.now())

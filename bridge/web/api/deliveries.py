@@ -20,6 +20,7 @@ blueprint = Blueprint("api_deliveries", __name__, url_prefix="/api")
 @needs(Permission.READ_DELIVERIES)
 def list_deliveries() -> Response:
     """Return deliveries, newest first, in one state= or in any."""
+    paging.only("state")
     state, size = delivery_state(request.args.get("state", "")), paging.limit()
     with services().store.read() as tx:
         found = queues.delivery_rows(tx, state=state, before=paging.before(), limit=size + 1)

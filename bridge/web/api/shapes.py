@@ -268,6 +268,7 @@ def delivery_row(row: DeliveryRow) -> Json:
         "exam": row.exam or None,
         "attempts": one.attempts,
         "next_at": instant(one.next_at) if one.state == "pending" else None,
+        "held_for": one.hold_kind.value or None,
         "held_reason": one.held_reason or None,
         "last_error": one.last_error or None,
         "detail": one.detail or None,

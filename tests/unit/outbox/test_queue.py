@@ -11,9 +11,10 @@ from bridge.errors import Conflict, Unavailable
 from bridge.outbox import claim, enqueue, retry, settle, strays
 from bridge.outbox.claim import Claimed
 from bridge.outbox.enqueue import Work
+from bridge.outbox.publisher import Hold
 from bridge.store import deliveries
 from bridge.store.db import Store
-from bridge.store.deliveries import Delivery
+from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.embedded import hold_every_delivery
 from tests.fakes.clinic import AT, Clinic
 
@@ -113,6 +114,21 @@ def test_held_work_is_not_claimed_and_is_freed_by_work_without_a_reason(store: S
     assert states(store) == ["pending"]
 
 
+@pytest.mark.parametrize("kind", [HoldKind.IDENTITY, HoldKind.RECEIVER, HoldKind.OBJECTS])
+def test_news_of_what_is_held_is_looked_at_whatever_held_it(store: Store, kind: HoldKind) -> None:
+    queue(store)
+    claimed = taken(store)
+    with store.write() as tx:
+        settle.held(tx, claimed, Hold("for a reason", kind), AT)
+    (held,) = rows(store)
+    assert (held.state, held.held_reason, held.hold_kind) == ("held", "for a reason", kind)
+    queue(store, held_reason="V06")
+    (doubted,) = rows(store)
+    assert (doubted.held_reason, doubted.hold_kind) == ("V06", HoldKind.IDENTITY)
+    queue(store)
+    assert (states(store), rows(store)[0].hold_kind) == (["pending"], HoldKind.NONE)
+
+
 def test_a_reason_does_not_hold_what_waits_already(store: Store) -> None:
     queue(store)
     queue(store, held_reason="V06")
@@ -124,7 +140,7 @@ def test_a_hold_that_meets_a_release_in_flight_is_looked_at_again(store: Store) 
     claimed = taken(store)
     queue(store)
     with store.write() as tx:
-        settle.held(tx, claimed, "not bound", AT)
+        settle.held(tx, claimed, Hold("not bound"), AT)
     assert states(store) == ["pending"]
 
 

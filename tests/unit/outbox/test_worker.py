@@ -19,7 +19,7 @@ from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, Stil
 from bridge.outbox.worker import Worker
 from bridge.store import deliveries, studies
 from bridge.store.db import ReadTx, Store, WriteTx
-from bridge.store.deliveries import Delivery, DeliveryState
+from bridge.store.deliveries import Delivery, DeliveryState, HoldKind
 from tests.fakes.clinic import AT, Clinic
 
 LIMIT_SECS = 10.0
@@ -153,10 +153,14 @@ def test_a_part_that_was_taken_is_recorded_and_the_rest_is_retried(store: Store)
 
 
 def test_a_rest_that_needs_a_person_is_held(store: Store) -> None:
-    publisher = Scripted(sending=lambda parcel, wanted: Receipt("1 of 2", held="cannot be corrected"))
+    publisher = Scripted(
+        sending=lambda parcel, wanted: Receipt("1 of 2", held=Hold("cannot be corrected", HoldKind.OBJECTS))
+    )
     queue(store, "2.25.1")
     by_hand(store, publisher).run_due()
-    assert states(store) == ["held"]
+    with store.read() as tx:
+        (one,) = deliveries.search(tx)
+    assert (one.state, one.held_reason, one.hold_kind) == ("held", "cannot be corrected", HoldKind.OBJECTS)
 
 
 def test_a_changed_binding_stops_the_send_and_costs_no_attempt(store: Store) -> None:

@@ -229,6 +229,9 @@ def test_deliveries_are_listed_by_state(console: Console) -> None:
     assert len(api.get("/api/deliveries").json["deliveries"]) == 2
     assert api.get(f"/api/deliveries/{held[0]['id']}").json["tried"] == []
     assert api.get("/api/deliveries?state=lost").status_code == 400
+    assert held[0]["held_for"] == "identity"
+    misspelt = api.get("/api/deliveries?destinaton=PACS")
+    assert (misspelt.status_code, "only state, limit, cursor" in misspelt.text) == (400, True)
 
 
 def bind(console: Console, uid: str = UID) -> None:

@@ -193,6 +193,45 @@ def test_a_destination_that_takes_nothing_is_named_at_the_top_of_the_deliveries(
     assert 'bridge_deliveries_failing{destination="ris",topic="order_status"} 1.0' in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "words", "may_be_sent"),
+    [
+        ("identity", "It goes out by itself once that is settled.", False),
+        ("receiver", "Mend the receiver or its settings, then send it now", True),
+        ("objects", "A person must look at these objects", True),
+        ("restore", "Send it now if it has not gone out already.", True),
+        ("destination", "once the settings name its destination again", False),
+    ],
+)
+def test_a_held_delivery_says_what_frees_it(console: Console, kind: str, words: str, may_be_sent: bool) -> None:
+    at = {"next_at": console.clock.now(), "created_at": console.clock.now(), "updated_at": console.clock.now()}
+    held = {"state": "held", "held_reason": "for a reason", "hold_kind": kind}
+    lane = {"topic": "commitment_report", "destination": "CT1", "order_of": "commitment:7"}
+    with console.store.write() as tx:
+        tx.execute(deliveries_table.insert().values(**lane, **held, **at))
+    browser = console.browser(Role.IT)
+    page = browser.get("/deliveries/1").get_data(as_text=True)
+    assert "Held: for a reason." in page
+    assert words in page
+    assert ("Send now" in page) == may_be_sent
+    assert "request 7" in browser.get("/deliveries").get_data(as_text=True)
+
+
+@pytest.mark.parametrize("topic", ["commitment", "commitment_report", "imaging_study", "performed_step"])
+def test_a_delivery_of_any_kind_says_in_the_list_what_came_of_it(console: Console, topic: str) -> None:
+    at = {"next_at": console.clock.now(), "created_at": console.clock.now(), "updated_at": console.clock.now()}
+    sent = {
+        "topic": topic,
+        "destination": "PACS",
+        "state": "sent",
+        "order_of": "x",
+        "detail": "asked to keep 3 objects",
+    }
+    with console.store.write() as tx:
+        tx.execute(deliveries_table.insert().values(**sent, **at))
+    assert "asked to keep 3 objects" in console.browser(Role.IT).get("/deliveries").get_data(as_text=True)
+
+
 def test_what_an_hl7_destination_was_told_reads_as_a_sentence(console: Console) -> None:
     console.order("A1")
     sent = {"topic": ORDER_STATUS, "destination": "ris", "state": "sent", "order_of": "order:1", "order_key": 1}
