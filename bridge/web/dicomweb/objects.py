@@ -33,13 +33,17 @@ _CHUNK_BYTES: Final = 256 << 10
 def retrieve(study: str, series: str = "", instance: str = "") -> Response:
     """Return the objects themselves, with every correction, in a transfer syntax that is accepted."""
     wanted = answers.wanted()
+    in_parts = [one for one in wanted if one.is_multipart or one.part == "*/*"]
+    if not instance and not in_parts:
+        raise answers.not_acceptable("a study and a series leave as parts: multipart/related; type=application/dicom")
     shown = answers.shown((study, series, instance), "dicomweb_retrieved")
     kept = ((one, one.instance.transfer_syntax_uid) for one in shown.here)
-    chosen = [(one, object_syntax(wanted, syntax, decodes=syntax in UNPACKABLE)) for one, syntax in kept]
+    takes = wanted if instance else in_parts
+    chosen = [(one, object_syntax(takes, syntax, decodes=syntax in UNPACKABLE)) for one, syntax in kept]
     leaving = [(one, syntax) for one, syntax in chosen if syntax]
     if not leaving:
         raise answers.not_acceptable("no accepted transfer syntax can be made of what is kept")
-    alone = bool(instance) and not any(one.is_multipart or one.part == "*/*" for one in wanted)
+    alone = not in_parts
     version = shown.version(DICOM, "alone" if alone else "", *(syntax for _, syntax in leaving))
     if answers.is_known(version):
         return answers.unchanged(version)

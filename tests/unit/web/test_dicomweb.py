@@ -118,6 +118,18 @@ def test_a_syntax_that_cannot_be_made_is_406_alone_and_left_out_of_a_study(viewe
     assert viewer.get(f"{ONE}.1", headers={"Accept": "image/gif"}).status_code == 406
 
 
+@pytest.mark.parametrize("below", ["", f"/series/{STUDY}.1"])
+def test_a_study_does_not_leave_as_one_object(viewer: FlaskClient, below: str) -> None:
+    url = f"{ROOT}/studies/{STUDY}{below}"
+    refused = viewer.get(url, headers={"Accept": "application/dicom"})
+    assert (refused.status_code, refused.json["code"]) == (406, "not_acceptable")
+    either = viewer.get(
+        url, headers={"Accept": 'application/dicom, multipart/related; type="application/dicom"; q=0.5'}
+    )
+    assert (either.status_code, either.mimetype) == (200, "multipart/related")
+    assert viewer.get(url, headers={"Accept": "*/*"}).mimetype == "multipart/related"
+
+
 def test_metadata_says_what_leaves_and_where_the_rest_is(viewer: FlaskClient) -> None:
     found = viewer.get(f"{ONE}.1/metadata").json[0]
     assert found["00100010"]["Value"] == [{"Alphabetic": "HALVORSEN^INGRID"}]
