@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from bridge import safety
@@ -10,6 +15,8 @@ from bridge.errors import Misconfigured
 from bridge.shelf import removal_rule
 from bridge.store import schema, users
 from bridge.wiring import House
+
+_LEFT_SECS = 24 * 3600.0
 
 
 def prepare(house: House) -> None:
@@ -51,6 +58,32 @@ def make_data_folder(house: House) -> None:
         probe.unlink()
     except OSError as fault:
         raise Misconfigured([f"bridge.data: {data}: {fault.strerror or 'cannot be written'}"]) from fault
+
+
+def work_in_data_folder(house: House) -> None:
+    """
+    Let this process and those that it starts lay what is passing beside the data, not into the machine's own folder.
+
+    That one may be small, or memory, or others'. What a crash left there is removed after a day.
+    Raises: Misconfigured, if it cannot be made.
+    """
+    folder = house.settings.bridge.data / "temp"
+    try:
+        folder.mkdir(exist_ok=True, mode=0o700)
+        for left in folder.iterdir():
+            if time.time() - left.lstat().st_mtime > _LEFT_SECS:
+                _remove(left)
+    except OSError as fault:
+        raise Misconfigured([f"bridge.data: {folder}: {fault.strerror or 'cannot be written'}"]) from fault
+    os.environ["TMPDIR"] = str(folder)
+    tempfile.tempdir = None
+
+
+def _remove(left: Path) -> None:
+    if left.is_dir() and not left.is_symlink():
+        shutil.rmtree(left, ignore_errors=True)
+    else:
+        left.unlink(missing_ok=True)
 
 
 def _collect_faults(house: House) -> None:

@@ -19,7 +19,7 @@ from bridge.domain.accounts import Role
 from bridge.errors import Misconfigured
 from bridge.flows.manage_users import first_sign_in_link, trusted_sign_in_link
 from bridge.peer_check import check_peers
-from bridge.start import make_data_folder, prepare
+from bridge.start import make_data_folder, prepare, work_in_data_folder
 from bridge.store import schema
 from bridge.supervisor import Supervisor
 from bridge.wiring import ROLES, House, make_role
@@ -46,6 +46,7 @@ def serve(config: Path | None, roles: str, one_process: bool, demo: bool) -> Non
     log.configure()
     house = House(settings.load(config), Clock(), is_demo=demo)
     prepare(house)
+    work_in_data_folder(house)
     processes = chosen if one_process else house.processes_of(chosen)
     if one_process or len(processes) == 1:
         _serve_here(house, chosen)

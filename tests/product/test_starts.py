@@ -68,6 +68,8 @@ def test_a_first_start_offers_a_link_and_no_default_password(make_product: Calla
 
 def test_a_role_that_dies_is_started_again(make_product: Callable[..., Product]) -> None:
     product = make_product(hl7="port = 23575").start("--roles", "hl7,worker")
+    passing = {one.environ()["TMPDIR"] for one in psutil.Process(product.pid).children()}
+    assert passing == {str(product.folder / "data" / "temp")}
     (listening,) = [child for child in psutil.Process(product.pid).children() if _listens(child, 23575)]
     listening.send_signal(signal.SIGKILL)
     wait_for(lambda: any(line["event"] == "role_restarted" for line in log_lines(product)), "the restart")
