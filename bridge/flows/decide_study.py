@@ -35,6 +35,7 @@ from bridge.flows.learn_reference import follow_binding
 from bridge.flows.move_steps import Moving
 from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import leave_exam, start_exam
+from bridge.flows.weigh_case import weigh_case
 from bridge.store import decisions, events, patients, reports, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
@@ -268,7 +269,8 @@ def _announce(tx: WriteTx, study: Study, verdict: Verdict, actor: str, how: Deci
         decisions.close_mismatch(tx, study.key, actor, verdict.outcome.value, how.at)
         announce.study_changed(tx, study, how.destinations, how.at)
     else:
-        decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at)
+        risk = weigh_case(tx, study, verdict)
+        decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at, risk=risk)
         announce.study_withdrawn(tx, study, how.at)
 
 

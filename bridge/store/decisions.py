@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from bridge.domain.case_risk import CaseRisk
 from bridge.domain.study import Study
 from bridge.store import studies
 from bridge.store.db import ReadTx, WriteTx, insert_row
@@ -55,14 +56,19 @@ def of_study(tx: ReadTx, study_key: int) -> list[Decision]:
     return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
 
 
-def open_mismatch(tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime) -> int:
+def open_mismatch(
+    tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime, *, risk: CaseRisk = CaseRisk.ROUTINE
+) -> int:
     """Put a study in the queue of the intake desk, or refresh why it is there; return the row's key."""
     row = tx.execute(
         select(mismatches).where(mismatches.c.study_key == study_key, mismatches.c.closed_at.is_(None))
     ).first()
     if row is None:
-        return insert_row(tx, mismatches, study_key=study_key, rule=rule, sentence=sentence, opened_at=at)
-    tx.execute(update(mismatches).where(mismatches.c.key == row.key).values(rule=rule, sentence=sentence))
+        device = studies.get(tx, study_key).source_ae_title
+        why = {"rule": rule, "sentence": sentence, "risk": int(risk), "device": device}
+        return insert_row(tx, mismatches, study_key=study_key, opened_at=at, **why)
+    changed = update(mismatches).where(mismatches.c.key == row.key)
+    tx.execute(changed.values(rule=rule, sentence=sentence, risk=int(risk)))
     return int(row.key)
 
 

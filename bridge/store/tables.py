@@ -836,17 +836,29 @@ mismatches = Table(
     _to("study"),
     _text("rule"),
     _text("sentence"),
+    # How urgent a decision is, as `CaseRisk` numbers it, and the device: what the queue is sorted and narrowed by.
+    _count("risk", 4),
+    _text("device"),
     Column("opened_at", Instant, nullable=False),
     Column("closed_at", Instant),
     _text("closed_by"),
     _text("outcome"),
-    Index(
-        "uq_mismatches_open",
-        "study_key",
-        unique=True,
-        sqlite_where=text("closed_at IS NULL"),
-        postgresql_where=text("closed_at IS NULL"),
-    ),
+    Index("uq_mismatches_open", "study_key", unique=True, **_only(text("closed_at IS NULL"))),
+    Index("ix_mismatches_queue", "risk", "key", **_only(text("closed_at IS NULL"))),
+    Index("ix_mismatches_closed", "closed_at", "key", **_only(text("closed_at IS NOT NULL"))),
+)
+
+# Who has which case open; a lease, never a lock.
+presences = Table(
+    "presences",
+    metadata,
+    _key(),
+    _to("study", index=False),
+    Column("actor", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    UniqueConstraint("study_key", "actor"),
+    Index(None, "actor"),
 )
 
 # Rejection notes and MPPS codes that question a study's patient. Source: PS3.16 CID 7010, CID 9300.

@@ -49,6 +49,11 @@ def narrowed() -> tuple[int, ...] | None:
     return _cursor()[1:] or None
 
 
+def place() -> tuple[int, ...]:
+    """Return where the page before ended, as `next_url` was told it; () on the first page. Raises: Malformed."""
+    return _cursor()
+
+
 def next_url(last_key: int | None, of: Sequence[int] = (), **parameters: str) -> str | None:
     """
     Return the address of the next page, None on the last; only *parameters* and the cursor are in it.

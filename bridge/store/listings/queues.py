@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, or_, select
 
+from bridge.domain.case_risk import CaseRisk
 from bridge.domain.claim import Authorization
 from bridge.domain.study import BOUND_STATES
 from bridge.store import authorizations as claims
@@ -41,6 +42,7 @@ class MismatchRow:
     closed_by: str = ""
     outcome: str = ""
     warnings: Mapping[str, int] = field(default_factory=dict)
+    risk: CaseRisk = CaseRisk.ROUTINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ def _mismatch_row(row: Row[Any], instance_count: int) -> MismatchRow:
         closed_at=row.closed_at,
         closed_by=row.closed_by,
         outcome=row.outcome,
+        risk=CaseRisk(row.risk),
     )
 
 

@@ -1,84 +1,78 @@
-"""The intake desk: studies whose patient is in doubt, and merges that can be undone."""
+"""The intake desk: the queue of studies whose patient is in doubt, and merges that can be undone."""
 
 from __future__ import annotations
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.errors import Conflict, Incomplete, Malformed
-from bridge.store import overlays, studies
-from bridge.store.listings import queues, study_page
+from bridge.domain.case_risk import CaseRisk
+from bridge.errors import Incomplete
+from bridge.store.db import ReadTx
+from bridge.store.listings import mismatch_queue, queues
+from bridge.store.listings.mismatch_queue import QueueFilter, QueueRow, QueueTally, read_queue, tally_queue
 from bridge.store.listings.unscheduled import unscheduled as of_no_order
-from bridge.web import paging, reads, study_views
+from bridge.web import case_words, paging, reads
 from bridge.web.access import caller, needs, services
-from bridge.web.study_story import story_of
 
 blueprint = Blueprint("intake", __name__)
+
+_RISKS = {risk.name.lower(): risk for risk in CaseRisk}
+# A queue that looks the same says its ages anew so often.
+_LOOKS_NEW_SECS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Chip:
+    """One choice. args: what the address says then; count: how many cases it leads to, None where nobody counts."""
+
+    words: str
+    args: dict[str, str]
+    is_chosen: bool
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """One age of the chart. share: of the tallest bar, in percent."""
+
+    chip: _Chip
+    share: int
 
 
 @blueprint.get("/mismatches")
 @needs(Permission.DECIDE)
-def mismatches() -> str:
-    """Show the queue, or what was decided."""
-    closed = request.args.get("show", "") == "closed"
+def mismatches() -> Response | str:
+    """Show the queue, or what was decided; to a page that shows it already, nothing where nothing has changed."""
+    wanted, said = _wanted()
     with services().store.read() as tx:
-        found = queues.open_mismatches(tx, before=paging.before(), limit=paging.LIMIT + 1, closed=closed)
-        unscheduled = [] if closed or paging.before() else of_no_order(tx)
+        found = read_queue(tx, wanted, after=paging.place(), limit=paging.LIMIT + 1)
+        tally = tally_queue(tx, wanted.now)
+        unscheduled = [] if said or paging.place() else of_no_order(tx)
     rows, more = paging.cut(found, paging.LIMIT)
+    stamp = _stamp(wanted, rows, tally)
+    if request.args.get("seen") == stamp:
+        return Response(status=204)
     reads.note("mismatches_listed", detail={"count": len(rows)})
-    following = paging.next_url(rows[-1].key if more else None, show="closed" if closed else "")
+    last = rows[-1].place if more else (None,)
     return render_template(
-        "intake/mismatches.html", rows=rows, closed=closed, following=following, unscheduled=unscheduled
+        "intake/mismatches.html",
+        rows=rows,
+        closed=wanted.is_closed,
+        following=paging.next_url(last[0], last[1:], **said),
+        unscheduled=unscheduled,
+        tally=tally,
+        chips=_chips(wanted, said, tally),
+        bars=_bars(wanted, said, tally),
+        said=said,
+        stamp=stamp,
+        words=case_words,
+        me=caller().name,
     )
-
-
-@blueprint.get("/mismatches/study/<int:study_key>")
-@needs(Permission.DECIDE)
-def study(study_key: int) -> str:
-    """Show one case: what the images say, whom they may belong to, what will happen."""
-    return _case(study_key, "", "")
-
-
-@blueprint.post("/mismatches/study/<int:study_key>")
-@needs(Permission.DECIDE)
-def decide(study_key: int) -> Response | str:
-    """Bind, unbind, reject or read again; a lost race keeps the typed reason."""
-    with services().store.read() as tx:
-        uid = studies.get(tx, study_key).study_instance_uid
-    form = request.form
-    action, _, choice = form.get("action", "").partition(":")
-    reason = form.get("reason", "").strip()
-    try:
-        if action == "read_again":
-            reason = reason or "read again by the device's rules"
-        if not reason:
-            raise Incomplete("say why, in a few words: it stays with the study", where="reason")
-        accession_number, patient = _chosen(choice, study_key)
-        services().flows.decide_study(
-            study_instance_uid=uid,
-            action=action,
-            accession_number=accession_number,
-            patient=patient,
-            reason=reason,
-            actor=caller().name,
-        )
-    except (Incomplete, Malformed, Conflict) as fault:
-        return make_response(_case(study_key, fault.detail, reason), 422)
-    following = "intake.study" if action == "read_again" else "intake.decided"
-    return redirect(url_for(following, study_key=study_key), 303)
-
-
-@blueprint.get("/mismatches/study/<int:study_key>/decided")
-@needs(Permission.DECIDE)
-def decided(study_key: int) -> str:
-    """Say what was done, offer to undo it, and lead to the next case."""
-    with services().store.read() as tx:
-        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
-        waiting = queues.open_mismatches(tx, before=None, limit=2)
-    reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
-    following = next((row for row in waiting if row.study_key != study_key), None)
-    return render_template("intake/decided.html", view=view, following=following)
 
 
 @blueprint.get("/merges")
@@ -105,28 +99,75 @@ def undo_merge(merge_key: int) -> Response:
     return redirect(url_for("intake.merges"), 303)
 
 
-def _case(study_key: int, sentence: str, reason: str) -> str:
-    with services().store.read() as tx:
-        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
-        shown = study_page.series_of(tx, study_key)
-        story = story_of(view.decisions, overlays.of_study(tx, study_key))
-    reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
-    return render_template("intake/case.html", view=view, shown=shown, story=story, sentence=sentence, reason=reason)
+def next_case(tx: ReadTx, study_key: int) -> QueueRow | None:
+    """Return the case to go on with after *study_key*: the first in the queue that nobody has open, else the first."""
+    now, me = services().clock.now(), caller().name
+    for wanted in (QueueFilter(now, open_by="nobody"), QueueFilter(now, open_by="me", actor=me), QueueFilter(now)):
+        found = read_queue(tx, wanted, limit=1, but=study_key)
+        if found:
+            return found[0]
+    return None
 
 
-def _chosen(choice: str, study_key: int) -> tuple[str | None, tuple[str, str] | None]:
-    """Return the accession number or patient that a button named: a candidate by its place, or what was typed."""
-    if choice == "typed":
-        number, patient_id = (request.form.get(key, "").strip() for key in ("accession_number", "patient_id"))
-        if not number and not patient_id:
-            raise Incomplete("name an accession number or a patient number", where="accession_number")
-        return number or None, (patient_id, request.form.get("issuer", "").strip()) if patient_id else None
-    if not choice:
-        return None, None
-    with services().store.read() as tx:
-        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
-    known = {str(one.patient.key): one for one in view.candidates}
-    if choice not in known:
-        raise Conflict("the case has changed meanwhile: look again", code="case_changed")
-    one = known[choice]
-    return one.accession_number or None, (one.patient.patient_id, one.patient.issuer_of_patient_id)
+def _wanted() -> tuple[QueueFilter, dict[str, str]]:
+    """Return what the address asks for, and that part of it which says so; what nobody offers is not heard."""
+    args, now = request.args, services().clock.now()
+    known = {
+        "show": args.get("show") if args.get("show") == "closed" else "",
+        "reason": args.get("reason", "")[:40],
+        "risk": args.get("risk") if args.get("risk") in _RISKS else "",
+        "device": args.get("device", "")[:64],
+        "age": args.get("age") if args.get("age") in dict(mismatch_queue.AGES) else "",
+        "open": args.get("open") if args.get("open") in mismatch_queue.LOOKED_AT else "",
+        "by": args.get("by") if args.get("by") == "me" else "",
+        "sort": args.get("sort") if args.get("sort") in mismatch_queue.SORTS[1:] else "",
+    }
+    said = {key: value for key, value in known.items() if value}
+    wanted = QueueFilter(
+        now=now,
+        rule=said.get("reason", ""),
+        risk=_RISKS.get(said.get("risk", "")),
+        device=said.get("device", ""),
+        age=said.get("age", ""),
+        open_by=said.get("open", ""),
+        actor=caller().name,
+        sort=said.get("sort", "risk"),
+        is_closed="show" in said,
+        decided_by=caller().name if "by" in said else "",
+    )
+    return wanted, said
+
+
+def _chips(wanted: QueueFilter, said: dict[str, str], tally: QueueTally) -> dict[str, list[_Chip]]:
+    """Return the choices by what they narrow; of a closed queue only whose decisions."""
+    if wanted.is_closed:
+        return {"Decided by": [_chip("me", said, "by", "me")]}
+    rules = [_chip(case_words.rule_words(rule), said, "reason", rule, n) for rule, n in tally.rules.items()]
+    risks = [_chip(case_words.RISKS[risk], said, "risk", risk.name.lower(), n) for risk, n in tally.risks.items()]
+    devices = [_chip(device, said, "device", device, n) for device, n in tally.devices.items() if device]
+    at_it = [_chip(words, said, "open", name) for name, words in case_words.LOOKED_AT.items()]
+    sorts = [_chip(words, said, "sort", name) for name, words in case_words.SORTS.items()]
+    offered = {"Reason": rules, "Risk": risks, "Device": devices, "At it": at_it, "Order": sorts}
+    return {title: chips for title, chips in offered.items() if chips}
+
+
+def _chip(words: str, said: dict[str, str], key: str, value: str, count: int | None = None) -> _Chip:
+    """Return one choice; chosen a second time, it is let go. The usual order needs no word in the address."""
+    if key == "sort" and value == mismatch_queue.SORTS[0]:
+        return _Chip(words, {name: text for name, text in said.items() if name != key}, key not in said)
+    is_chosen = said.get(key) == value
+    rest = {name: text for name, text in said.items() if name != key}
+    return _Chip(words, rest if is_chosen and key != "sort" else {**said, key: value}, is_chosen, count)
+
+
+def _bars(wanted: QueueFilter, said: dict[str, str], tally: QueueTally) -> list[_Bar]:
+    """Return the chart of how long cases wait."""
+    most = max((*tally.ages, 1))
+    ages = zip(case_words.AGES.items(), tally.ages, strict=True)
+    return [_Bar(_chip(words, said, "age", name, count), round(100 * count / most)) for (name, words), count in ages]
+
+
+def _stamp(wanted: QueueFilter, rows: list[QueueRow], tally: QueueTally) -> str:
+    """Return what changes when the queue would look otherwise."""
+    shown: list[Any] = [[asdict(row) for row in rows], asdict(tally), int(wanted.now.timestamp()) // _LOOKS_NEW_SECS]
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Every blueprint of the console."""
+"""Every blueprint of the console. The views of `cases` stand on the intake desk's."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from bridge.web.desks import (
     admin,
     billing,
     board,
+    cases,
     corrections,
     devices,
     entry,
     exams,
-    intake,
     it,
     lists,
     messages,
@@ -31,7 +31,7 @@ blueprints = (
     corrections.blueprint,
     worklist.blueprint,
     worklist_trial.blueprint,
-    intake.blueprint,
+    cases.blueprint,
     performed.blueprint,
     billing.blueprint,
     messages.blueprint,

@@ -1046,12 +1046,30 @@ def upgrade() -> None:
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("rule", sa.Text(), server_default="", nullable=False),
         sa.Column("sentence", sa.Text(), server_default="", nullable=False),
+        sa.Column("risk", sa.Integer(), server_default="4", nullable=False),
+        sa.Column("device", sa.Text(), server_default="", nullable=False),
         sa.Column("opened_at", Instant(), nullable=False),
         sa.Column("closed_at", Instant(), nullable=True),
         sa.Column("closed_by", sa.Text(), server_default="", nullable=False),
         sa.Column("outcome", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_mismatches_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_mismatches")),
+    )
+    op.create_index(
+        "ix_mismatches_closed",
+        "mismatches",
+        ["closed_at", "key"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NOT NULL"),
+        postgresql_where=sa.text("closed_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_mismatches_queue",
+        "mismatches",
+        ["risk", "key"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_index(op.f("ix_mismatches_study_key"), "mismatches", ["study_key"], unique=False)
     op.create_index(
@@ -1086,6 +1104,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("study_key", "binding_version", name=op.f("uq_overlay_versions_study_key_binding_version")),
         sa.UniqueConstraint("study_key", "number", name=op.f("uq_overlay_versions_study_key_number")),
     )
+    op.create_table(
+        "presences",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("since", Instant(), nullable=False),
+        sa.Column("until", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_presences_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_presences")),
+        sa.UniqueConstraint("study_key", "actor", name=op.f("uq_presences_study_key_actor")),
+    )
+    op.create_index(op.f("ix_presences_actor"), "presences", ["actor"], unique=False)
     op.create_table(
         "publications",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
