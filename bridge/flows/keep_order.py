@@ -78,12 +78,21 @@ def keep_order(
 
 def check_study(tx: WriteTx, order_key: int, study_instance_uid: str, patient: Patient) -> None:
     """Refuse a study of another patient. Raises: Conflict (AE 205)."""
-    for other in orders.by_study_uid(tx, study_instance_uid) if study_instance_uid else ():
-        if other.key != order_key and patients.survivor(tx, other.patient_key).key != patient.key:
-            raise Conflict("the study is another patient's", code="duplicate_key", where="ZDS-1")
+    if _is_of_another(tx, order_key, study_instance_uid, patient):
+        raise Conflict("the study is another patient's", code="duplicate_key", where="ZDS-1")
+
+
+def _is_of_another(tx: WriteTx, order_key: int, study_instance_uid: str, patient: Patient) -> bool:
+    others = orders.by_study_uid(tx, study_instance_uid) if study_instance_uid else ()
+    return any(
+        other.key != order_key and patients.survivor(tx, other.patient_key).key != patient.key for other in others
+    )
 
 
 def _create(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: ReconcileRules) -> Scheduled:
+    if "study_instance_uid" in draft.derived and _is_of_another(tx, 0, draft.study_instance_uid, told.patient):
+        # Made from an accession number that was somebody else's before: nobody said that it is that study.
+        draft = replace(draft, study_instance_uid="")
     check_study(tx, 0, draft.study_instance_uid, told.patient)
     notices = _number_used_again(tx, draft, told.patient)
     blank = Order(
