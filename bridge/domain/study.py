@@ -133,6 +133,11 @@ class Study:
     version: int = 1
 
     @property
+    def is_decided_by_person(self) -> bool:
+        """Say whether somebody decided it, at a page or by a program with a token of theirs; else a rule did."""
+        return is_person(self.decided_by)
+
+    @property
     def is_bound(self) -> bool:
         return self.state in BOUND_STATES
 
@@ -261,3 +266,13 @@ class OutgoingObject:
     def at_hand(self) -> Iterator[Path]:
         """Yield the file."""
         yield self.path
+
+
+def is_person(actor: str) -> bool:
+    """
+    Say whether a decision's actor is somebody, not a rule's code.
+
+    >>> is_person("user:maria"), is_person("token:intake-script"), is_person("B01"), is_person("")
+    (True, True, False, False)
+    """
+    return actor.startswith(("user:", "token:"))

@@ -23,7 +23,7 @@ from bridge.domain.evidence import (
 from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.reconsider import Binding, Step, chosen_by_person, reconsider
-from bridge.domain.study import Difference, RequestAttributes, Study, StudyState
+from bridge.domain.study import Difference, RequestAttributes, Study, StudyState, is_person
 from bridge.domain.verdict import Outcome, Verdict
 from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
@@ -141,7 +141,7 @@ def in_question(tx: WriteTx, patient_key: int) -> list[int]:
 def free_by_rule(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> None:
     """Bind a held study again to whom it was bound to, because a person settled the doubt and a rule says so now."""
     held_from = study.held_from_patient_key
-    if held_from is None or study.decided_by.startswith("user:"):
+    if held_from is None or study.is_decided_by_person:
         return
     verdict = decide(_evidence(tx, study), StoredRegistry(tx), how.rules)
     if verdict.binds and verdict.patient_key == patients.survivor(tx, held_from).key:
@@ -185,7 +185,7 @@ def _binding(tx: WriteTx, study: Study) -> Binding:
         study.order_key,
         linked_order_keys=tuple(made.snapshot["linked_order_keys"]),
         rule=study.rule,
-        by_person=study.decided_by.startswith("user:"),
+        by_person=study.is_decided_by_person,
         decided_at=made.decided_at,
         accepted=tuple(made.snapshot["concerns"]),
         differences=tuple(Difference(**one) for one in made.differences),
@@ -209,7 +209,7 @@ def _may_free(study: Study, held_from: int, verdict: Verdict) -> bool:
     held_from: the survivor of whom it was bound to; a merge since then makes nobody another patient.
     What was bound to the same patient before was held by a contradiction; that it was right all the same, a person says.
     """
-    by_person = study.decided_by.startswith("user:")
+    by_person = study.is_decided_by_person
     return verdict.binds and not by_person and verdict.patient_key != held_from
 
 
@@ -251,7 +251,7 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
             closed_reason="",
         ),
     )
-    _move_exam(tx, study, after, Moving(how.destinations, how.at, actor if actor.startswith("user:") else ""))
+    _move_exam(tx, study, after, Moving(how.destinations, how.at, actor if is_person(actor) else ""))
     if changed:
         _refile_reports(tx, after, actor, how)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))

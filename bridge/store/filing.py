@@ -129,7 +129,8 @@ def _came_under(one: Filed, numbers: Sequence[PatientIdentifier]) -> ColumnEleme
     )
     if not is_study:
         return named
-    return and_(named, studies.c.order_key.is_(None), studies.c.decided_by.not_like("user:%"))
+    by_rule = and_(*(studies.c.decided_by.not_like(f"{kind}:%") for kind in ("user", "token")))
+    return and_(named, studies.c.order_key.is_(None), by_rule)
 
 
 def _follows(one: Filed, order_keys: Sequence[int]) -> ColumnElement[bool] | None:

@@ -12,7 +12,7 @@ from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.store import orders, patients
 from bridge.wiring import House
-from tests.cast import PLAIN, STRANGER, adt, image, merge, order, spooled, study_uid
+from tests.cast import PLAIN, STRANGER, adt, image, merge, order, renamed, spooled, study_uid
 from tests.fakes.console import Console
 from tests.flows.asking import say
 from tests.flows.test_orders import code
@@ -52,13 +52,28 @@ def test_every_decision_is_told_in_order_with_what_it_said(house: House) -> None
     assert {one["patient"]["patient_id"] for one in held["candidates"]} == {PLAIN.patient_id, STRANGER.patient_id}
     assert held["sentence"].startswith("Held (V06)")
     assert held["rules_version"] == house.rules.version
-    assert (bound["rule"], bound["by"], bound["reason"]) == ("person", "user:a-intake", bind["reason"])
+    assert (bound["rule"], bound["by"], bound["reason"]) == ("person", "token:a-intake", bind["reason"])
     assert (bound["patient"]["patient_id"], bound["accession_number"]) == (PLAIN.patient_id, "A1")
     applied = {one["keyword"]: one["record"] for one in bound["differences"] if one["applied"]}
     assert applied["PatientID"] == PLAIN.patient_id
     assert (freed["outcome"], freed["patient"], freed["supersedes"]) == ("review", None, bound["id"])
     assert held["at"] < bound["at"] < freed["at"]
     assert held["supersedes"] is None
+
+
+def test_what_a_person_took_back_by_a_program_no_rule_gives_away(house: House) -> None:
+    namesake = replace(renamed(STRANGER, PLAIN.name, PLAIN.birth_date), sex=PLAIN.sex)
+    say(house, adt(PLAIN), adt(namesake), order(PLAIN, "A1"))
+    house.instances.receive(spooled(house, image(replace(PLAIN, patient_id=""), "A1")))
+    desk = Console(house).machine(Role.INTAKE)
+    address = f"/api/studies/{UID}"
+    assert desk.get(address).get_json()["rule"] == "B02"
+    taken_back = {"action": "unbind", "reason": "the technologist says it is not she"}
+    assert desk.post(f"{address}/decision", json=taken_back).status_code == 200
+    pass_a_minute(house)
+    say(house, order(namesake, "A1", "XO", at="20260302110000"))
+    said = desk.get(address).get_json()
+    assert (said["state"], said["decided_by"]) == ("review", "token:a-intake")
 
 
 def test_a_binding_that_follows_a_merge_is_a_decision_of_its_own(house: House) -> None:
