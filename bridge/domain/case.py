@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bridge.domain.birth_dates import BirthDateGrade, SexGrade, grade_birth_date, grade_sex
@@ -29,6 +29,8 @@ FITTING_NAMES = frozenset({NameGrade.EQUAL, NameGrade.CLOSE})
 _LOWEST_SCORE_TO_SHOW = 7
 _MOST_TO_SHOW = 20
 _KEYED_AMONG_FIRST = 3
+# Where nobody fits, the records that come nearest; they are no candidates, and a coordinator is told so.
+_NEAREST_TO_SHOW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Case:
     orders: whom K names, empty for a foreign study. identities: whom I names (cross-references for a foreign one).
     imports: waiting import orders of those a foreign study may be. graded: everyone found, by patient key.
     other_people: whom other instances name instead. other_orders: which orders only they name.
+    nearest: where nobody fits, who resembles the header at all; they are no candidates.
     """
 
     evidence: StudyEvidence
@@ -72,6 +75,7 @@ class Case:
     other_people: tuple[NamedIdentity, ...]
     notes: tuple[str, ...]
     other_orders: tuple[OrderLead, ...] = ()
+    nearest: tuple[int, ...] = ()
 
     @cached_property
     def order_patients(self) -> tuple[int, ...]:
@@ -182,14 +186,26 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
     graded = {key: grade(evidence, name, found[key], rules) for key in sorted(found)}
     signals = tuple(registry.signals_for(header.study_instance_uid))
     questioned = foreign or bool(signals) or bool(evidence.other_identities)
+    alike: Mapping[int, PatientRecord] = {}
     if questioned or not nobody_fits_better(evidence, graded.values()):
-        others, capped = _look_up(evidence, name, registry, rules)
-        graded |= {key: one for key, one in others.items() if key not in graded}
+        alike, capped = _look_up(evidence, name, registry, rules)
+        may_matter = (one for one in alike.values() if one.key not in graded and _may_matter(evidence, one, rules))
+        graded |= {one.key: grade(evidence, name, one, rules) for one in may_matter}
         notes += capped
     graded = dict(sorted(graded.items()))
     imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
     people = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
-    return Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, people, notes, elsewhere)
+    case = Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, people, notes, elsewhere)
+    return case if case.ranked else _with_nearest(case, alike.values())
+
+
+def _with_nearest(case: Case, alike: Iterable[PatientRecord]) -> Case:
+    """Return *case*, in which nobody fits, with whoever of *alike* resembles the header at all."""
+    every = {one.key: one for one in (grade(case.evidence, case.name, one, case.rules) for one in alike)}
+    some = sorted((one for one in every.values() if one.demographics > 0), key=lambda one: (-one.demographics, one.key))
+    nearest = tuple(one.key for one in some[:_NEAREST_TO_SHOW])
+    graded = {**case.graded, **{key: every[key] for key in nearest}}
+    return replace(case, graded=dict(sorted(graded.items())), nearest=nearest)
 
 
 def nobody_fits_better(evidence: StudyEvidence, keyed: Iterable[Graded]) -> bool:
@@ -204,8 +220,8 @@ def nobody_fits_better(evidence: StudyEvidence, keyed: Iterable[Graded]) -> bool
 
 def _look_up(
     evidence: StudyEvidence, name: HeaderName, registry: Registry, rules: ReconcileRules
-) -> tuple[dict[int, Graded], tuple[str, ...]]:
-    """Return everyone whom name and birth date find and who may matter, and notes on look-ups that hit the cap."""
+) -> tuple[dict[int, PatientRecord], tuple[str, ...]]:
+    """Return everyone whom name and birth date find, and notes on look-ups that hit the cap."""
     found: dict[int, PatientRecord] = {}
     notes: tuple[str, ...] = ()
     for key, patients in registry.patients_by_keys(
@@ -214,18 +230,19 @@ def _look_up(
         found.update({patient.key: patient for patient in patients})
         if len(patients) >= rules.lookup_limit:
             notes += (f"More than {rules.lookup_limit} patients share one value ({key.kind}): not all were compared.",)
+    return found, notes
+
+
+def _may_matter(evidence: StudyEvidence, patient: PatientRecord, rules: ReconcileRules) -> bool:
+    """
+    Say whether somebody found by name or birth date can be a namesake or be listed.
+
+    With another birth date nobody is a namesake of the vetoes; without any chance to be listed, not even compared.
+    """
+    birth_date = _grade_birth_date(evidence, patient, rules)
     scores = rules.scores
-    best_name_and_sex = max(scores.name.values()) + max(scores.sex.values())
-    graded: dict[int, Graded] = {}
-    for patient in found.values():
-        birth_date = _grade_birth_date(evidence, patient, rules)
-        # With another birth date nobody is a namesake of the vetoes; without any chance to be listed, not even compared.
-        if (
-            birth_date != BirthDateGrade.DIFF
-            or best_name_and_sex + scores.birth_date[birth_date] >= _LOWEST_SCORE_TO_SHOW
-        ):
-            graded[patient.key] = grade(evidence, name, patient, rules)
-    return graded, notes
+    best = max(scores.name.values()) + max(scores.sex.values()) + scores.birth_date[birth_date]
+    return birth_date != BirthDateGrade.DIFF or best >= _LOWEST_SCORE_TO_SHOW
 
 
 def _grade_birth_date(evidence: StudyEvidence, patient: PatientRecord, rules: ReconcileRules) -> BirthDateGrade:

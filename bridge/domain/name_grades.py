@@ -196,6 +196,8 @@ def _best_reading(header: Iterable[Reading], record: Iterable[Reading], nickname
 
 
 def _grade_readings(header: Reading, record: Reading, nicknames: Nicknames) -> NameMatch:
+    if _is_single(header) and _is_single(record):
+        return _grade_single(header, record, nicknames)
     family = compare_parts(header.family, record.family, nicknames)
     given = _compare_given(header, record, nicknames)
     straight = _grade_fits(family, given, header, record)
@@ -210,13 +212,24 @@ def _grade_readings(header: Reading, record: Reading, nicknames: Nicknames) -> N
     return turned if _RANK[turned.grade] < _RANK[straight.grade] else straight
 
 
+def _is_single(reading: Reading) -> bool:
+    return not (reading.family and reading.given)
+
+
+def _grade_single(header: Reading, record: Reading, nicknames: Nicknames) -> NameMatch:
+    """A single name on both sides is the whole of it, whichever component it was written in."""
+    fits = {compare_parts(header.family or header.given, record.family or record.given, nicknames)}
+    if header.given and record.given:
+        fits.add(_compare_given(header, record, nicknames))
+    fit = max(fits)
+    grade = {Fit.EQUAL: NameGrade.EQUAL, Fit.CLOSE: NameGrade.CLOSE}.get(fit, NameGrade.NONE)
+    return NameMatch(grade, given_is_equal=fit == Fit.EQUAL and bool(header.given and record.given))
+
+
 def _grade_fits(family: Fit, given: Fit, header: Reading, record: Reading) -> NameMatch:
     given_is_equal = given == Fit.EQUAL
     if family == Fit.EQUAL and given_is_equal:
         return NameMatch(NameGrade.EQUAL, given_is_equal=True)
-    if not header.given and not record.given:
-        # A single name on both sides is the whole of it.
-        return NameMatch({Fit.EQUAL: NameGrade.EQUAL, Fit.CLOSE: NameGrade.CLOSE}.get(family, NameGrade.NONE))
     if not header.given or not record.given:
         return NameMatch({Fit.EQUAL: NameGrade.CLOSE, Fit.CLOSE: NameGrade.FAMILY}.get(family, NameGrade.NONE))
     if family and given:

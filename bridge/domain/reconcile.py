@@ -19,7 +19,7 @@ from bridge.domain.vetoes import Held, first_veto, target_of
 from bridge.domain.wording import compared, fit_of, label, named_by, release_of, why
 
 _ALWAYS_QUARANTINE = frozenset({"V01", "V04"})
-_NEVER_PRESELECTED = frozenset({"V06", "V08", "V09"})
+_NEVER_PRESELECTED = frozenset({"V04", "V06", "V08", "V09"})
 
 
 def decide(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules) -> Verdict:
@@ -45,7 +45,7 @@ def held_verdict(case: Case, held: Held, tried: tuple[str, ...]) -> Verdict:
         rule=held.rule,
         sentence=f"Held ({held.rule}): {held.reason}",
         evidence=_evidence_rows(case, target),
-        candidates=_candidates(case),
+        candidates=_candidates(case, case.nearest if held.rule == "V04" else case.ranked),
         vetoes_tried=tried,
         preselect=held.rule not in _NEVER_PRESELECTED,
         two_person=held.rule in case.rules.two_person,
@@ -70,7 +70,7 @@ def bound_verdict(case: Case, target: int, choice: OrderChoice, rule: str, tried
         linked_order_keys=tuple(order.key for order in choice.linked),
         evidence=_evidence_rows(case, target),
         differences=differences,
-        candidates=_candidates(case),
+        candidates=_candidates(case, case.ranked),
         vetoes_tried=tried,
         concerns=concerns_of(case, target),
         notes=(*case.notes, choice.note) if choice.note else case.notes,
@@ -82,9 +82,9 @@ def bound_verdict(case: Case, target: int, choice: OrderChoice, rule: str, tried
     )
 
 
-def _candidates(case: Case) -> tuple[Candidate, ...]:
+def _candidates(case: Case, shown: tuple[int, ...]) -> tuple[Candidate, ...]:
     rows = []
-    for key in case.ranked:
+    for key in shown:
         order = case.order_named_for(key)
         order_key = order.key if order else None
         rows.append(Candidate(key, order_key, case.score(key), why(case, key), compared(case, key)))

@@ -88,7 +88,10 @@ def _record_in_question(case: Case) -> str:
 
 
 def _nobody(case: Case) -> str:
-    return "" if case.ranked else "no patient here fits this header, and none of its numbers is known."
+    if case.ranked:
+        return ""
+    shown = " Whoever comes nearest is shown." if case.nearest else ""
+    return f"no patient here fits this header, and none of its numbers is known.{shown}"
 
 
 def _orders_of_several(case: Case) -> str:

@@ -109,7 +109,9 @@ def other_orders_words(case: Case, patient_key: int | None) -> str:
 
 
 def why(case: Case, patient_key: int) -> str:
-    """Return why somebody is a candidate."""
+    """Return why somebody is a candidate, or is shown where nobody is one."""
+    if patient_key in case.nearest:
+        return f"Nothing names them, and they fit badly: {fit_of(case.graded[patient_key])}."
     return f"Named by {keys_of(case, patient_key)}: {fit_of(case.graded[patient_key])}."
 
 

@@ -187,6 +187,26 @@ def test_images_before_registration_and_order_wait_and_then_bind(hospital: Hospi
     assert (verdict.rule, verdict.patient_key, verdict.order_key) == ("B01", luz.key, order.key)
 
 
+def test_where_nobody_fits_whoever_comes_nearest_is_shown_and_called_no_candidate(hospital: Hospital) -> None:
+    namesake = hospital.admit("00012345", "Perez^Luz", "19800511")
+    same_day = hospital.admit("00054321", "Okafor^Ngozi", "19430728")
+    hospital.admit("00070001", "Lindström^Astrid", "19710930")
+    verdict = hospital.decide(typed("PEREZ^LUZ", "00099999", "19430728", "F"))
+    assert is_held(verdict, "V04", Outcome.QUARANTINE)
+    assert first(verdict, 9) == [namesake.key, same_day.key]
+    assert not verdict.preselect
+    assert "Whoever comes nearest is shown" in verdict.sentence
+    assert verdict.candidates[0].why == (
+        "Nothing names them, and they fit badly: the name agrees, the birth date does not agree."
+    )
+
+
+def test_at_most_three_who_fit_badly_are_shown(hospital: Hospital) -> None:
+    for number in range(5):
+        hospital.admit(f"0001234{number}", "Perez^Luz", f"1980051{number}")
+    assert len(hospital.decide(typed("PEREZ^LUZ", "00099999", "19430728", "F")).candidates) == 3
+
+
 # Vetoes.
 
 
