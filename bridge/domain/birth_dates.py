@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
 
 # A year before this is a device's default, not a patient's.
 _FIRST_YEAR = 1870
@@ -32,6 +33,7 @@ class SexGrade(StrEnum):
     NA = "NA"
 
 
+@lru_cache(maxsize=50_000)
 def read_birth_date(text: str, placeholders: frozenset[str]) -> str:
     """Return "YYYYMMDD", or "YYYY" where only the year is said; "" for a placeholder or no date."""
     digits = text.strip().replace("-", "").replace(".", "")

@@ -52,6 +52,24 @@ def edits_within(one: str, other: str, limit: int) -> bool:
         return False
     if one == other:
         return True
+    letters, others = set(one), set(other)
+    # Each letter that the other lacks costs an edit.
+    if len(letters - others) > limit or len(others - letters) > limit:
+        return False
+    return _distance(*_without_common_ends(one, other), limit) <= limit
+
+
+def _without_common_ends(one: str, other: str) -> tuple[str, str]:
+    shorter = min(len(one), len(other))
+    start = next((at for at in range(shorter) if one[at] != other[at]), shorter)
+    one, other = one[start:], other[start:]
+    shorter -= start
+    end = next((at for at in range(shorter) if one[-1 - at] != other[-1 - at]), shorter)
+    return one[: len(one) - end], other[: len(other) - end]
+
+
+def _distance(one: str, other: str, limit: int) -> int:
+    """Return the number of edits, or some number above *limit*."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):
@@ -62,6 +80,6 @@ def edits_within(one: str, other: str, limit: int) -> bool:
                 cost = min(cost, before[j - 2] + 1)
             current.append(cost)
         if min(current) > limit and min(row) > limit:
-            return False
+            return limit + 1
         before, row = row, current
-    return row[-1] <= limit
+    return row[-1]
