@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from bridge.domain.overlay import (
     values_of,
     with_correction,
 )
-from bridge.domain.study import Study, StudyState
+from bridge.domain.study import Instance, Study, StudyState
 from bridge.domain.verdict import Outcome
 from bridge.errors import Conflict, Incomplete, Malformed, Unavailable, Unsupported
 from bridge.flows import announce
@@ -37,6 +37,8 @@ from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
+# A study with more series than that is not read through before a person sees a page.
+_SERIES_READ = 24
 _CODE_PARTS = ("CodeValue", "CodeMeaning", "CodingSchemeDesignator")
 _OF_THE_REQUEST = frozenset({"RequestedProcedureID", "ScheduledProcedureStepID"})
 
@@ -79,7 +81,7 @@ class StudyCorrector:
         with self._store.read() as tx:
             study = _found(tx, study_instance_uid)
             layers = overlays.current(tx, study).layers
-        said = {**received, **received_values(study.received), **values_of(layers)}
+        said = {**received, **values_of(layers)}
         reasons = {keyword: layer.reason for layer in layers for keyword in layer.values}
         closed = {keyword for keyword, reason in reasons.items() if reason == Reason.COERCE}
         closed |= frozenset() if _names_one_request(study) else _OF_THE_REQUEST
@@ -95,7 +97,7 @@ class StudyCorrector:
             study = _found(tx, study_instance_uid)
             layers = _without(tx, study, number)
             now = overlays.current(tx, study).values
-        return tuple(changes_between(now, values_of(layers), {**received, **received_values(study.received)}))
+        return tuple(changes_between(now, values_of(layers), received))
 
     def preview(self, study_instance_uid: str, values: Mapping[str, str]) -> tuple[Change, ...]:
         """
@@ -108,7 +110,7 @@ class StudyCorrector:
             study = _found(tx, study_instance_uid)
             layers = _corrected(tx, study, values, self._clock.now())
             now = overlays.current(tx, study).values
-        return tuple(changes_between(now, values_of(layers), {**received, **received_values(study.received)}))
+        return tuple(changes_between(now, values_of(layers), received))
 
     def correct(self, study_instance_uid: str, correction: Correction) -> OverlayVersion:
         """
@@ -151,18 +153,22 @@ class StudyCorrector:
         return LeavingObject(self._blobs, instance, overlay).rows()
 
     def _received(self, study_instance_uid: str) -> dict[str, str]:
-        """Return what the study's first object says in the attributes that may be corrected; {} where it cannot be read."""
+        """Return what was received in the attributes that may be corrected, by each series' first object where they differ."""
         with self._store.read() as tx:
             study = _found(tx, study_instance_uid)
-            instances = [one for group in studies.contents(tx, study.key).instances.values() for one in group]
-        first = min(instances, key=lambda one: one.key, default=None)
-        if first is None:
-            return {}
+            groups = [group for group in studies.contents(tx, study.key).instances.values() if group]
+        firsts = sorted((min(group, key=lambda one: one.key) for group in groups), key=lambda one: one.key)
+        said = [rows for one in firsts[:_SERIES_READ] if (rows := self._said(one, study)) is not None]
+        first = said[0] if said else {}
+        differing = {word: _either(one.get(word, "") for one in said) for word in _differing(said)}
+        return {**first, **received_values(study.received), **differing}
+
+    def _said(self, instance: Instance, study: Study) -> dict[str, str] | None:
+        """Return what an object says in the attributes that may be corrected; None where it cannot be read."""
         try:
-            rows = LeavingObject(self._blobs, first, Overlay(study.key, 0, 0)).rows()
+            return _said_by(LeavingObject(self._blobs, instance, Overlay(study.key, 0, 0)).rows())
         except (Malformed, Unsupported, Unavailable, OSError):
-            return {}
-        return _said_by(rows)
+            return None
 
     def _lay(self, tx: WriteTx, study: Study, layers: tuple[Layer, ...], made: Made) -> OverlayVersion:
         is_corrected = any(layer.reason == Reason.CORRECT for layer in layers)
@@ -176,6 +182,15 @@ class StudyCorrector:
         announce.study_changed(tx, after, self._destinations, made.at)
         _tell(tx, after, version)
         return version
+
+
+def _differing(said: Sequence[Mapping[str, str]]) -> list[str]:
+    return [word for word in CORRECTABLE if len({one.get(word, "") for one in said}) > 1]
+
+
+def _either(values: Iterable[str]) -> str:
+    """Return different values as a person reads them: the series do not agree."""
+    return ", or ".join(dict.fromkeys(value or "nothing" for value in values))
 
 
 def _said_by(rows: Sequence[TagRow]) -> dict[str, str]:

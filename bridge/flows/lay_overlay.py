@@ -26,7 +26,7 @@ class Made:
     """
     Who made a version, when, how and why.
 
-    received: what the objects say in attributes that the study's header does not keep, keyword to value.
+    received: what the objects say, keyword to value, where more is known of it than the study's header.
     """
 
     at: datetime
@@ -87,7 +87,7 @@ def lay(tx: WriteTx, study: Study, layers: tuple[Layer, ...], made: Made) -> Ove
         why=made.why,
         patient_key=study.patient_key,
         layers=layers,
-        changes=tuple(changes_between(before, values_of(layers), {**made.received, **received_values(study.received)})),
+        changes=tuple(changes_between(before, values_of(layers), {**received_values(study.received), **made.received})),
         undoes=made.undoes,
     )
     overlays.add(tx, version)

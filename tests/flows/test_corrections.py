@@ -111,6 +111,26 @@ def test_what_a_person_corrects_leaves_so_with_who_changed_what_when(house: Hous
     assert record.AttributeModificationDateTime.startswith("20260302150000")
 
 
+def test_series_that_do_not_say_the_same_are_all_shown_and_all_corrected(house: House) -> None:
+    other = image(PLAIN, "A1", 2)
+    other.SeriesInstanceUID += ".2"
+    other.StudyDescription, other.RequestingPhysician = "CT CHEST", "ODA^K"
+    house.instances.receive(spooled(house, other, "CT1"))
+    asked = {"StudyDescription": "CT CHEST", "RequestingPhysician": ""}
+    seen = {one.keyword: (one.before, one.after) for one in corrector(house).preview(UID, asked)}
+    assert seen == {
+        "StudyDescription": ("CT CHST, or CT CHEST", "CT CHEST"),
+        "RequestingPhysician": ("nothing, or ODA^K", ""),
+    }
+    standing = {one.keyword: one.value for one in corrector(house).standing(UID)}
+    assert standing["StudyDescription"] == "CT CHST, or CT CHEST"
+    assert {one.keyword: one.before for one in correct(house, **asked).changes} == {
+        keyword: before for keyword, (before, _) in seen.items()
+    }
+    with pytest.raises(Conflict, match="nothing would leave otherwise"):
+        correct(house, **asked)
+
+
 def test_a_correction_is_on_the_timeline_and_in_the_trail_without_its_values(house: House) -> None:
     correct(house, StudyDescription="CT CHEST")
     with house.store.read() as tx:
