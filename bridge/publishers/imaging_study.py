@@ -12,7 +12,7 @@ How one study stays one resource, whatever the server does:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -32,7 +32,7 @@ from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, Stil
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import EhrDirectory, put_where
 from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
-from bridge.store import deliveries, events, orders, patients, publications, studies
+from bridge.store import deliveries, events, orders, overlays, patients, publications, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -51,7 +51,7 @@ class StudyParcel(Parcel):
     A study as it is now. patient: None takes back what stands of it.
 
     known: what we put on this server, withdrawn or not. same_person: those of them that were put there for the one who
-    is *patient* now.
+    is *patient* now. corrected: what its objects leave with, DICOM keyword to value.
     """
 
     contents: StudyContents
@@ -59,6 +59,7 @@ class StudyParcel(Parcel):
     order: Order | None
     known: tuple[Publication, ...]
     same_person: frozenset[str]
+    corrected: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,8 @@ class ImagingStudyPublisher:
             if one.patient_key is not None and patients.survivor(tx, one.patient_key).key == patient.key
         )
         order = orders.get(tx, study.order_key) if study.order_key is not None else None
-        return StudyParcel(delivery, study.key, study.binding_version, contents, patient, order, known, same_person)
+        rests_on = (delivery, study.key, study.binding_version, contents)
+        return StudyParcel(*rests_on, patient, order, known, same_person, overlays.current(tx, study).values)
 
     def send(self, parcel: StudyParcel, still_wanted: StillWanted) -> StudyReceipt:
         """Bring the server to what *parcel* says."""
@@ -130,7 +132,7 @@ class ImagingStudyPublisher:
             endpoint=ehr.directory.endpoint(),
             placement=derive_uid(parcel.contents.study.study_instance_uid, ehr.client.name, subject),
         )
-        content = codec.build(parcel.contents, parcel.order, links, self._house)
+        content = codec.build(parcel.contents, parcel.order, links, self._house, parcel.corrected)
         ours = r5.imaging_study(content) if ehr.client.version == "R5" else r4.imaging_study(content)
         return _until_settled(lambda: placing.place(ours, subject))
 

@@ -15,7 +15,7 @@ from bridge.codecs.fhir.references import Links
 from bridge.domain.accounts import Permission
 from bridge.domain.patient import Patient
 from bridge.errors import Malformed
-from bridge.store import links, orders, patients, studies
+from bridge.store import links, orders, overlays, patients, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
 from bridge.store.listings.served import Wanted
@@ -142,7 +142,8 @@ def _study(tx: ReadTx, key: int, release: str) -> Json:
     study, settings = contents.study, services().settings
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     links = Links(subject=f"Patient/{study.patient_key}", endpoint=f"Endpoint/{_ENDPOINT}")
-    content = build(contents, order, links, House(settings.time_zone, settings.identity.system_of))
+    house = House(settings.time_zone, settings.identity.system_of)
+    content = build(contents, order, links, house, overlays.current(tx, study).values)
     resource = r4.imaging_study(content) if release == "r4" else r5.imaging_study(content)
     changed = study.last_instance_at
     meta = {"versionId": str(study.version), **({"lastUpdated": changed.isoformat()} if changed is not None else {})}

@@ -110,6 +110,18 @@ def test_more_images_update_the_same_resource(scene: Scene) -> None:
 
 
 @BOTH_VERSIONS
+def test_a_corrected_description_is_corrected_in_the_chart(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    scene.run()
+    scene.clinic.bind(study, patient, corrections={"StudyDescription": "CT CHEST, CORRECTED"})
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.run()
+    (charted,) = scene.charted()
+    assert (charted["meta"]["versionId"], charted["description"]) == ("2", "CT CHEST, CORRECTED")
+
+
+@BOTH_VERSIONS
 def test_what_others_added_to_the_resource_stays(scene: Scene) -> None:
     study, patient = scene.bound_study()
     scene.in_ehr(patient)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
@@ -87,14 +88,17 @@ class ImagingStudyContent:
     instance_count: int
 
 
-def build(contents: StudyContents, order: Order | None, links: Links, house: House) -> ImagingStudyContent:
+def build(
+    contents: StudyContents, order: Order | None, links: Links, house: House, corrected: Mapping[str, str] | None = None
+) -> ImagingStudyContent:
     """
-    Return what is said of a bound study, as it is now.
+    Return what is said of a bound study, as it is now. corrected: what its objects leave with, DICOM keyword to value.
 
     Counts are counted, never taken from a header. The accession number is the order's, not the header's: what leaves
     carries the binding's identity. Source: FHIR R4 ImagingStudy, PS3.3 C.7.2.1, C.7.3.1.
     """
-    received = contents.study.received
+    received, leaving = contents.study.received, corrected or {}
+    ordered = order.requested_procedure_description if order else ""
     listed = contents.instance_count <= MAX_LISTED_INSTANCES
     zone = _offset_of(received.timezone_offset_from_utc) or house.zone
     series = tuple(
@@ -108,9 +112,11 @@ def build(contents: StudyContents, order: Order | None, links: Links, house: Hou
         subject=links.subject,
         started=date_time(received.study_date, received.study_time, zone),
         based_on=None if order is None else order_reference(order, links, house.system_of),
-        referrer=display_name(_referrer(order) or received.referring_physician_name),
+        referrer=display_name(
+            leaving.get("ReferringPhysicianName", _referrer(order) or received.referring_physician_name)
+        ),
         endpoint=links.endpoint,
-        description=clean(received.study_description or (order.requested_procedure_description if order else "")),
+        description=clean(leaving.get("StudyDescription", received.study_description) or ordered),
         modalities=_distinct([one.modality for one in series]),
         series=series,
         instance_count=contents.instance_count,

@@ -125,6 +125,14 @@ def test_a_bare_study_leaves_out_what_it_does_not_know(version: str) -> None:
     assert set(said["series"][0]) == {"uid", "numberOfInstances", "instance", "modality"}
 
 
+def test_what_a_person_corrected_is_said_as_the_objects_leave() -> None:
+    corrected = {"StudyDescription": "CT CHEST", "ReferringPhysicianName": "ODA^KENJI"}
+    said = CODECS["R4"].imaging_study(build(contents(), ORDER, LINKS, HOUSE, corrected))
+    assert (said["description"], said["referrer"]["display"]) == ("CT CHEST", "KENJI ODA")
+    erased = CODECS["R4"].imaging_study(build(contents(), None, LINKS, HOUSE, dict.fromkeys(corrected, "")))
+    assert {"description", "referrer"} & set(erased) == set()
+
+
 def test_the_accession_number_is_the_orders_and_never_the_headers() -> None:
     assert [one["value"] for one in written("R4", contents(), None)["identifier"]] == [f"urn:oid:{UID}", "2.25.5"]
 
