@@ -27,6 +27,7 @@ from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
+from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
@@ -85,6 +86,8 @@ def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[
     return [
         ArchiveStorePublisher(targets, ours, house.blobs, ways, committing, bytes_per_second=pace, timeouts=timeouts),
         ArchiveStowPublisher(servers, house.blobs, ways, pace),
+        RejectionStorePublisher(targets, ours, house.blobs, timeouts=timeouts),
+        RejectionStowPublisher(servers, house.blobs),
     ]
 
 

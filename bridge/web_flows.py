@@ -20,6 +20,7 @@ from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
+from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
@@ -55,6 +56,7 @@ def web_flows(house: House) -> WebFlows:
         mapping_faults=calls.mapping_faults,
         decide_study=calls.decide_study,
         corrector=StudyCorrector(house.store, house.blobs, house.clock, house.destinations),
+        rejections=RejectionDesk(house.store, house.clock, house.rules, house.destinations),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
         enter_authorization=calls.enter_authorization,

@@ -168,7 +168,8 @@ class Instance:
     """
     One object as kept; removed_at: its bytes are an archive's by now. digest: SHA-256 of the Part 10 file as kept.
 
-    warnings: slugs of ImageWarning, blanks between.
+    warnings: slugs of ImageWarning, blanks between. withheld: why it is no part of what its study shows, "" if it is:
+    the code of the rejection note that names it, or that it is such a note.
     """
 
     key: int
@@ -186,6 +187,7 @@ class Instance:
     received_at: datetime | None = None
     removed_at: datetime | None = None
     warnings: str = ""
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.domain.claim import AttachmentState
+from bridge.domain.rejection import Rejection
 from bridge.domain.routing import Routing
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
-from bridge.outbox.enqueue import ARCHIVE, AVAILABILITY, CLAIM, IMAGING_STUDY, ORDER_STATUS, PERFORMED_STEP, Work
+from bridge.outbox.enqueue import (
+    ARCHIVE,
+    AVAILABILITY,
+    CLAIM,
+    IMAGING_STUDY,
+    ORDER_STATUS,
+    PERFORMED_STEP,
+    REJECTION,
+    Work,
+)
 from bridge.store import (
     authorizations,
     availability,
@@ -25,6 +35,7 @@ from bridge.store import (
     patients,
     performed,
     publications,
+    rejections,
     route_facts,
 )
 from bridge.store.db import WriteTx
@@ -101,6 +112,14 @@ def study_sent(tx: WriteTx, study: Study, place: str, at: datetime) -> None:
     enqueue.enqueue(tx, _work(ARCHIVE, place, study), at)
 
 
+def archives_rejected(tx: WriteTx, study: Study, rejection: Rejection, at: datetime) -> None:
+    """Instances were rejected: whoever has some of them gets the note, unless it came from there."""
+    for place in rejections.holders(tx, rejection.key):
+        if place != rejection.received_from:
+            work = Work(REJECTION, place, enqueue.rejection_of(rejection.key), study_key=study.key)
+            enqueue.enqueue(tx, work, at)
+
+
 def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     """A study is no longer bound: nothing more leaves, and what stands outside is taken back."""
     reason = _why_held(study)
@@ -146,12 +165,22 @@ def _correct_notices(tx: WriteTx, study: Study, at: datetime) -> None:
 
 
 def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
-    """An attachment follows its study to the same person's survivor; another person's authorization loses it."""
-    for attachment in authorizations.attachments_of_study(tx, study.key):
+    """
+    An attachment follows its study to the same person's survivor; another person's authorization loses it.
+
+    One that rests on images which were rejected since goes before a person.
+    """
+    attached = authorizations.attachments_of_study(tx, study.key)
+    rejected = rejections.withheld_of(tx, study.key) if attached else set()
+    is_emptied = bool(rejected) and rejections.leaves_nothing(tx, study.key)
+    for attachment in attached:
         authorization = authorizations.get(tx, attachment.authorization_key)
         if authorization.patient_key != study.patient_key:
             enqueue.hold_attachment(tx, attachment.key, "the study is another patient's now", at)
             authorizations.hold_attachment(tx, attachment.key, "the study is another patient's now", at)
+        elif is_emptied or rejected.intersection(attachment.instances):
+            enqueue.hold_attachment(tx, attachment.key, "images on it were rejected", at)
+            authorizations.hold_attachment(tx, attachment.key, "images on it were rejected", at)
         elif attachment.state == AttachmentState.REVIEW:
             _free_attachment(tx, attachment.key, study, to, at)
 

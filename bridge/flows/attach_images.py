@@ -16,7 +16,7 @@ from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.store import audit, authorizations, events, patients, studies
+from bridge.store import audit, authorizations, events, patients, rejections, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -109,7 +109,10 @@ class ImageAttacher:
         for kind in kinds:
             if kind not in _SERVED:
                 raise Unsupported(f"attaching as {kind.value} is not served here", where="as")
-        foreign = set(instances) - studies.instance_uids(tx, study.key)
+        shown = rejections.shown_uids(tx, study.key)
+        if not shown:
+            raise Conflict("every image of the study was rejected", code="study_rejected", where="study_instance_uid")
+        foreign = set(instances) - shown
         if foreign:
             raise Incomplete("not an instance of this study", code="not_in_table", where="instances")
 

@@ -41,6 +41,13 @@ class ImageSources:
         peer = self._peer_of(ae_title)
         return not ae_title or (peer is not None and "referrer" in peer.roles)
 
+    def roles_of(self, ae_title: str) -> frozenset[str]:
+        """Return what *ae_title* is here: with callers = "any" a stranger is a modality, "" is nobody of the house."""
+        peer = self._peer_of(ae_title)
+        if peer is not None:
+            return frozenset(peer.roles)
+        return frozenset({"modality"}) if ae_title else frozenset()
+
     def read_header(self, path: Path, ae_title: str, head: Head | None = None) -> Header:
         """Return what an object of *ae_title* says, read by the site's rules. Raises: as `datasets.read_header`."""
         reading = self._reading_of(ae_title)

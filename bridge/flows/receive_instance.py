@@ -16,10 +16,12 @@ import structlog
 from bridge.clock import Clock
 from bridge.codecs.dicom.announced import check_identity
 from bridge.codecs.dicom.content import same_content
+from bridge.codecs.dicom.key_objects import read_rejection_note
 from bridge.codecs.dicom.skim import Head
 from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.image_warnings import warnings_of
 from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.rejection import KEY_OBJECT_SELECTION, NOTE, RejectionNote
 from bridge.domain.study import Header, Instance, Series, Spooled, Study
 from bridge.domain.waking import study_keys
 from bridge.errors import BridgeError, Conflict, Unavailable
@@ -27,8 +29,9 @@ from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.flows.image_sources import ImageSources
+from bridge.flows.reject_instances import Sender, refuse_again, take_note
 from bridge.flows.shared_commit import SharedCommit
-from bridge.store import audit, events, exam_checks, objects, orders, studies
+from bridge.store import audit, events, exam_checks, objects, orders, rejections, studies
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -50,11 +53,16 @@ class _ComparisonNeededError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Arrival:
-    """One object whose bytes are kept. same: blobs of objects held under its UID, and whether each holds the same."""
+    """
+    One object whose bytes are kept. same: blobs of objects held under its UID, and whether each holds the same.
+
+    note: what it rejects, None if it is no rejection note.
+    """
 
     header: Header
     instance: Instance
     spooled: Spooled
+    note: RejectionNote | None = None
     same: dict[str, bool] = field(default_factory=dict)
 
     @property
@@ -62,6 +70,7 @@ class _Arrival:
         """What two objects may share that are not filed at once."""
         header = self.header
         return (
+            *(f"study:{uid}" for uid in (self.note.study_instance_uids if self.note is not None else ())),
             f"study:{header.study_instance_uid}",
             f"series:{header.series_instance_uid}",
             f"instance:{header.sop_instance_uid}",
@@ -98,8 +107,9 @@ class InstanceReceiver:
         head = Head(spooled.head, spooled.size_bytes) if spooled.head else None
         header = self._sources.read_header(spooled.path, spooled.calling_ae_title, head)
         check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
+        note = read_rejection_note(spooled.path) if header.sop_class_uid == KEY_OBJECT_SELECTION else None
         blob = self._blobs.keep(spooled.path, spooled.digest)
-        conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled))
+        conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled, note))
         if conflict is not None:
             _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
             raise conflict
@@ -171,28 +181,48 @@ class InstanceReceiver:
         if conflict is not None:
             studies.add_conflict(tx, header, instance, conflict.code, spooled.calling_ae_title)
             return conflict
-        if held is not None:
-            if held.digest == instance.digest and objects.came_again(tx, held.blob, self._clock.now()):
-                self._note_return(tx, held, spooled)
-            return None
         now = self._clock.now()
         how = Deciding(self._rules, self._destinations, now, cause=f"association:{spooled.association_id}")
+        if held is not None:
+            return self._take_again(tx, held, arrival, how, may_decide=may_decide)
+        if arrival.note is not None and not may_decide:
+            raise _DecisionNeededError
         new = self._begin(tx, header, spooled, now) if study_key is None and may_decide else None
         study_key = study_key if new is None else new.key
         if study_key is None:
             raise _DecisionNeededError
         series = series or studies.add_series(tx, study_key, header)
-        studies.add_instance(
+        sender = spooled.calling_ae_title
+        withheld = NOTE if arrival.note is not None else rejections.withheld_on_arrival(tx, header, sender)
+        kept = studies.add_instance(
             tx,
-            replace(instance, study_key=study_key, series_key=series.key),
-            f"{spooled.calling_ae_title}@{spooled.peer_address}",
+            replace(instance, study_key=study_key, series_key=series.key, withheld=withheld),
+            f"{sender}@{spooled.peer_address}",
         )
         if new is not None:
             study = decide_by_rule(tx, new, how)
         else:
-            study = self._go_on(tx, study_key, header, how, may_decide=may_decide)
-        announce.images_came(tx, study, self._destinations, now)
+            # A note does not say whose the images are that it rejects.
+            names = header if arrival.note is None else None
+            study = self._go_on(tx, study_key, names, how, may_decide=may_decide)
+        if arrival.note is not None:
+            told = Sender(sender, self._sources.roles_of(sender), spooled.peer_address)
+            take_note(tx, arrival.note, kept, told, how)
+        elif not withheld:
+            announce.images_came(tx, study, self._destinations, now)
         return None
+
+    def _take_again(
+        self, tx: WriteTx, held: Instance, arrival: _Arrival, how: Deciding, *, may_decide: bool
+    ) -> BridgeError | None:
+        """Take in an object that is kept already; return why it is refused. Raises: _DecisionNeededError."""
+        if held.withheld and held.withheld != NOTE and not may_decide:
+            raise _DecisionNeededError
+        refused = refuse_again(tx, held, how)
+        is_same = held.digest == arrival.instance.digest
+        if refused is None and is_same and objects.came_again(tx, held.blob, how.at):
+            self._note_return(tx, held, arrival.spooled)
+        return refused
 
     def _begin(self, tx: WriteTx, header: Header, spooled: Spooled, now: datetime) -> Study:
         """Return a new study, not decided yet."""
@@ -202,15 +232,19 @@ class InstanceReceiver:
         self._log_first(tx, study, spooled, now)
         return study
 
-    def _go_on(self, tx: WriteTx, study_key: int, header: Header, how: Deciding, *, may_decide: bool) -> Study:
-        """Return a known study, checked against what its new instance says. Raises: _DecisionNeededError."""
+    def _go_on(self, tx: WriteTx, study_key: int, header: Header | None, how: Deciding, *, may_decide: bool) -> Study:
+        """Return a known study, checked against what its new instance says, if anything. Raises: _DecisionNeededError."""
         studies.touch(tx, study_key, how.at)
         # The row is ours from here on: no message binds the study meanwhile.
         study = studies.get(tx, study_key)
-        if _is_news(tx, study, header):
+        is_first = header is not None and _is_first_image(tx, study)
+        if header is not None and (is_first or _is_news(tx, study, header)):
             if not may_decide:
                 raise _DecisionNeededError
-            studies.add_other_identity(tx, study.key, named_by(header))
+            if is_first:
+                studies.put_reading(tx, study, header, [])
+            else:
+                studies.add_other_identity(tx, study.key, named_by(header))
             studies.add_keys(tx, study.key, study_keys(header, self._rules))
             study = decide_by_rule(tx, studies.get(tx, study.key), how)
         if study.ended_with is not None:
@@ -276,6 +310,11 @@ def _is_news(tx: ReadTx, study: Study, header: Header) -> bool:
     if identity_of(header) == identity_of(first) and order_named_by(header) == order_named_by(first):
         return False
     return named_by(header) not in studies.other_identities(tx, study.key)
+
+
+def _is_first_image(tx: ReadTx, study: Study) -> bool:
+    """Say whether an image has just begun a study of which only its rejection had come: what that said decides nothing."""
+    return study.received.sop_class_uid == KEY_OBJECT_SELECTION and rejections.holds_one_image(tx, study.key)
 
 
 def named_by(header: Header) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from bridge.flows.decide_study import (
 )
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import refresh_keys
+from bridge.flows.reject_instances import overrule
 from bridge.store import audit, orders, patients, studies
 from bridge.store.db import Store, WriteTx, lock
 
@@ -80,6 +81,7 @@ class MismatchResolver:
 
     def _carry_out(self, tx: WriteTx, study: Study, ruling: Ruling, how: Deciding) -> Study:
         if ruling.action == "bind":
+            overrule(tx, study, ruling.actor, ruling.reason, how)
             return bind_by_person(tx, study, self._target(tx, ruling), ruling.reason, ruling.actor, how)
         if ruling.action == "unbind":
             if not study.is_bound:

@@ -18,7 +18,10 @@ PERFORMED_STEP = "performed_step"
 AVAILABILITY = "availability"
 COMMITMENT = "commitment"
 COMMITMENT_REPORT = "commitment_report"
+REJECTION = "rejection"
+ARCHIVE_NOTICE = "archive_notice"
 _COMMITMENT_OF = "commitment:"
+_REJECTION_OF = "rejection:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,17 @@ def commitment_request(key: int) -> str:
 def request_of(delivery: Delivery) -> int | None:
     """Return the row of the commitment request that *delivery* reports on, None if it is none."""
     key = delivery.order_of.removeprefix(_COMMITMENT_OF)
+    return int(key) if key.isdecimal() else None
+
+
+def rejection_of(key: int) -> str:
+    """Return the order_of of what an archive is told of the rejection in row *key*."""
+    return f"{_REJECTION_OF}{key}"
+
+
+def rejection_in(delivery: Delivery) -> int | None:
+    """Return the row of the rejection that *delivery* tells of, None if it is none."""
+    key = delivery.order_of.removeprefix(_REJECTION_OF)
     return int(key) if key.isdecimal() else None
 
 

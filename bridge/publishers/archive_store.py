@@ -66,8 +66,8 @@ class StudySender(ABC):
     def __init__(
         self,
         blobs: Blobs,
-        ways: Ways | None,
-        bytes_per_second: Mapping[str, float] | None,
+        ways: Ways | None = None,
+        bytes_per_second: Mapping[str, float] | None = None,
         committing: Collection[str] = (),
     ) -> None:
         self._blobs = blobs

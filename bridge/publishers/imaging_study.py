@@ -4,6 +4,7 @@ How one study stays one resource, whatever the server does:
 - Look first: the resources with the study's UID are searched before every write, so an answer that was lost is found.
 - The one in our patient's chart is updated by its id and version; none at all is a conditional update on the study's UID.
 - A hold marks it entered-in-error, subject unchanged; kept, the same one becomes available again.
+- Bound, and every image of it rejected, it is cancelled: it was no error whose it is.
 - Bound to another person, the old one stays entered-in-error in its chart and a new one is made. Both hold the study's
   UID, so the new one is conditional on its *placement* instead: an identifier of study, server and subject, which every
   resource of ours carries. It also tells ours from another system's, which we never withdraw.
@@ -20,7 +21,7 @@ import orjson
 
 from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
-from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, House
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import PLACEMENT_SYSTEM, Links, holds, same_target, study_identifier, token
 from bridge.domain.identifiers import derive_uid, digest_of
 from bridge.domain.order import Order
@@ -48,7 +49,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class StudyParcel(Parcel):
     """
-    A study as it is now. patient: None takes back what stands of it.
+    A study as it is now. patient: None takes back what stands of it, as *ending* says.
 
     known: what we put on this server, withdrawn or not. same_person: those of them that were put there for the one who
     is *patient* now. corrected: what its objects leave with, DICOM keyword to value.
@@ -60,6 +61,7 @@ class StudyParcel(Parcel):
     known: tuple[Publication, ...]
     same_person: frozenset[str]
     corrected: Mapping[str, str] = field(default_factory=dict)
+    ending: str = ENTERED_IN_ERROR
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,11 @@ class ImagingStudyPublisher:
             if known or deliveries.was_tried(tx, self.topic, delivery.destination, delivery.order_of):
                 return StudyParcel(delivery, study.key, study.binding_version, contents, None, None, known, frozenset())
             return Hold("the study is not bound to a patient")
+        if not contents.instance_count:
+            if not known:
+                return Nothing("every image of the study was rejected")
+            over = (delivery, study.key, study.binding_version, contents, None, None, known, frozenset[str]())
+            return StudyParcel(*over, ending=CANCELLED)
         ready_at = study_complete_at(tx, study, self._study_quiet, now)
         if ready_at > now:
             return NotYet(ready_at, "the study is not complete yet")
@@ -124,7 +131,8 @@ class ImagingStudyPublisher:
         placing = _Placing(ehr.client, parcel, still_wanted)
         if parcel.patient is None:
             withdrawn = _until_settled(placing.withdraw)
-            return StudyReceipt(_said("withdrawn", withdrawn), None, "", bool(withdrawn), withdrawn)
+            said = "cancelled" if parcel.ending == CANCELLED else "withdrawn"
+            return StudyReceipt(_said(said, withdrawn), None, "", bool(withdrawn), withdrawn)
         subject = ehr.directory.patient(parcel.patient)
         links = Links(
             subject=subject,
@@ -140,7 +148,7 @@ class ImagingStudyPublisher:
         """Record what stands, tell the timeline, and wake the claims that waited for it."""
         server, study_key = parcel.delivery.destination, parcel.contents.study.key
         for reference in receipt.withdrawn:
-            publications.retire(tx, server, reference, ENTERED_IN_ERROR, at)
+            publications.retire(tx, server, reference, parcel.ending, at)
         if receipt.standing is not None:
             publications.put(tx, _publication(parcel, receipt, receipt.standing, at))
             publications.note_complete(tx, study_key, at)
@@ -209,12 +217,14 @@ class _Placing:
         return StudyReceipt(f"{written.reference} {what}", written, digest, True, withdrawn)
 
     def withdraw(self) -> tuple[str, ...]:
-        """Mark everything of ours as entered in error; return what we have not noted as such yet."""
+        """Mark everything of ours as the parcel ends it; return what we have not noted as such yet."""
         return self._take_back(self._standing())
 
     def _take_back(self, standing: Sequence[Found]) -> tuple[str, ...]:
         ours = [one for one in standing if self._is_ours(one)]
-        live = [one for one in ours if not _is_withdrawn(one)]
+        # What was cancelled turns out to be somebody else's: then it was an error all the same.
+        is_error = self._parcel.ending == ENTERED_IN_ERROR
+        live = [one for one in ours if not _is_withdrawn(one) or (is_error and one.resource["status"] == CANCELLED)]
         for one in live:
             self._mark_withdrawn(one)
         # What is marked already may be the work of an attempt that ended before it was noted.
@@ -265,7 +275,7 @@ class _Placing:
 
     def _mark_withdrawn(self, one: Found) -> None:
         self._still_wanted()
-        self._client.update(codec.withdrawn(one.resource), one.version)
+        self._client.update(codec.withdrawn(one.resource, self._parcel.ending), one.version)
 
 
 def _until_settled(step: Callable[[], T]) -> T:
@@ -291,7 +301,7 @@ def _the_one(own: Sequence[Found]) -> Found | None:
 
 
 def _is_withdrawn(one: Found) -> bool:
-    return one.resource.get("status") == ENTERED_IN_ERROR
+    return one.resource.get("status") in (ENTERED_IN_ERROR, CANCELLED)
 
 
 def _said(what: str, references: Sequence[str]) -> str:

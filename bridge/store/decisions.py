@@ -88,19 +88,29 @@ def study_of_mismatch(tx: ReadTx, mismatch_key: int) -> Study | None:
 
 
 def add_signal(tx: WriteTx, study_instance_uid: str, code: str, source: str, at: datetime) -> bool:
-    """Keep a signal that questions a study's patient; False if it was known."""
-    known = tx.execute(
-        select(signals.c.key).where(
-            signals.c.study_instance_uid == study_instance_uid, signals.c.code == code, signals.c.source == source
-        )
-    ).first()
+    """Keep a signal that questions a study's patient; False if it stood already. One that was taken back stands again."""
+    mine = (
+        signals.c.study_instance_uid == study_instance_uid,
+        signals.c.code == code,
+        signals.c.source == source,
+    )
+    known = tx.execute(select(signals.c.key, signals.c.taken_back_at).where(*mine)).first()
     if known is None:
         tx.execute(
             insert(signals).values(study_instance_uid=study_instance_uid, code=code, source=source, received_at=at)
         )
-    return known is None
+    elif known.taken_back_at is not None:
+        tx.execute(update(signals).where(signals.c.key == known.key).values(taken_back_at=None, received_at=at))
+    return known is None or known.taken_back_at is not None
+
+
+def take_back_signal(tx: WriteTx, study_instance_uid: str, source: str, at: datetime) -> None:
+    """Let a signal question nobody any more, because a person took back what it rests on."""
+    mine = (signals.c.study_instance_uid == study_instance_uid, signals.c.source == source)
+    tx.execute(update(signals).where(*mine, signals.c.taken_back_at.is_(None)).values(taken_back_at=at))
 
 
 def signals_for(tx: ReadTx, study_instance_uid: str) -> list[str]:
     """Return the codes that question a study's patient."""
-    return list(tx.execute(select(signals.c.code).where(signals.c.study_instance_uid == study_instance_uid)).scalars())
+    mine = (signals.c.study_instance_uid == study_instance_uid, signals.c.taken_back_at.is_(None))
+    return list(tx.execute(select(signals.c.code).where(*mine)).scalars())

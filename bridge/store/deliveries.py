@@ -194,6 +194,10 @@ def tried_of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
     return _list(tx, select(deliveries).where(_about(None, attachment_key), or_(_tried(), _is_sending())))
 
 
+# Topics of what tells somebody that what they have is not what it was sent as.
+RECALLS = ("rejection", "archive_notice")
+
+
 def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, str]]:
     """Return (destination, order_of) of everything of a study that was published, is in flight or was ever tried."""
     tried = tx.execute(
@@ -213,11 +217,15 @@ def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, 
 def hold_waiting(
     tx: WriteTx, reason: str, at: datetime, study_key: int | None = None, attachment_key: int | None = None
 ) -> None:
-    """Hold what waits of a study or of an attachment for its identity; what a restore or the settings hold stays so."""
+    """
+    Hold what waits of a study or of an attachment for its identity; what a restore or the settings hold stays so.
+
+    What takes back something that is outside goes all the same.
+    """
     tx.execute(
         update(deliveries)
         .where(or_(deliveries.c.state == DeliveryState.PENDING.value, _is_freed_by_news()))
-        .where(_about(study_key, attachment_key))
+        .where(_about(study_key, attachment_key), deliveries.c.topic.not_in(RECALLS))
         .values(state=DeliveryState.HELD.value, held_reason=reason, hold_kind=HoldKind.IDENTITY.value, updated_at=at)
     )
 

@@ -114,6 +114,7 @@ def owed_instances(tx: ReadTx, study_key: int, destination: str, since: int) -> 
         .outerjoin(forwards, done)
         .where(
             instances.c.study_key == study_key,
+            instances.c.withheld == "",
             or_(
                 forwards.c.key.is_(None),
                 forwards.c.binding_version < since,

@@ -101,7 +101,9 @@ class StoredRegistry:
 
     def signals_for(self, study_instance_uid: str) -> Sequence[Signal]:
         rows = self._tx.execute(
-            select(signals.c.code, signals.c.received_at).where(signals.c.study_instance_uid == study_instance_uid)
+            select(signals.c.code, signals.c.received_at).where(
+                signals.c.study_instance_uid == study_instance_uid, signals.c.taken_back_at.is_(None)
+            )
         )
         return [Signal(row.code, row.received_at) for row in rows]
 

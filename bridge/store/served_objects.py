@@ -64,7 +64,7 @@ def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight, limit: int | None
         select(instances, series.c.series_instance_uid, object_checks.c.damage)
         .join(series, series.c.key == instances.c.series_key)
         .outerjoin(object_checks, object_checks.c.blob == instances.c.blob)
-        .where(instances.c.study_key == study.key)
+        .where(instances.c.study_key == study.key, instances.c.withheld == "")
         .order_by(series.c.series_number, series.c.key, instances.c.instance_number, instances.c.key)
         .limit(limit)
     )

@@ -244,6 +244,7 @@ def add_instance(tx: WriteTx, instance: Instance, received_from: str) -> Instanc
         received_at=instance.received_at,
         received_from=received_from,
         warnings=instance.warnings,
+        withheld=instance.withheld,
     )
     return replace(instance, key=key)
 
@@ -292,7 +293,7 @@ def series_of(tx: ReadTx, study_keys: Sequence[int]) -> list[Series]:
 
 
 def contents(tx: ReadTx, study_key: int) -> StudyContents:
-    """Return a study with its series and instances in their order."""
+    """Return a study with its series and instances in their order, as it shows: nothing that is withheld."""
     study = get(tx, study_key)
     found = [
         _series(row)
@@ -303,11 +304,12 @@ def contents(tx: ReadTx, study_key: int) -> StudyContents:
     groups: dict[int, list[Instance]] = {one.key: [] for one in found}
     for row in tx.execute(
         select(instances)
-        .where(instances.c.study_key == study_key)
+        .where(instances.c.study_key == study_key, instances.c.withheld == "")
         .order_by(instances.c.instance_number, instances.c.key)
     ):
         groups[row.series_key].append(_instance(row))
-    return StudyContents(study, tuple(found), {key: tuple(group) for key, group in groups.items()})
+    shown = tuple(one for one in found if groups[one.key])
+    return StudyContents(study, shown, {one.key: tuple(groups[one.key]) for one in shown})
 
 
 def instance_uids(tx: ReadTx, study_key: int) -> set[str]:

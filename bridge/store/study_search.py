@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, sele
 from bridge.domain.matching import Range, TimeRange
 from bridge.domain.study import BOUND_STATES, Instance, Series, Study, StudyContents
 from bridge.domain.worklist_search import Criterion
+from bridge.store import rejections
 from bridge.store import studies as study_rows
 from bridge.store.db import ReadTx
 from bridge.store.tables import instances, series, studies, study_entries
@@ -80,7 +81,7 @@ def keys_of(tx: ReadTx, by: StudyCriteria, limit: int) -> list[int]:
         select(studies.c.key)
         .join(study_entries, study_entries.c.study_key == studies.c.key)
         # What was decided since is found again once its entry says so, too.
-        .where(studies.c.entry_version == studies.c.version, *writer.tests(by))
+        .where(studies.c.entry_version == studies.c.version, ~rejections.shows_nothing(), *writer.tests(by))
         .order_by(studies.c.study_date.desc(), studies.c.key.desc())
         .limit(limit)
     )
@@ -112,7 +113,13 @@ def listed(tx: ReadTx, study_keys: Sequence[int], *, with_instances: bool) -> li
         classes[row.study_key].add(row.sop_class_uid)
     found = {one.key: one for one in study_rows.many(tx, study_keys)}
     return [
-        Listed(found[key], tuple(held[key]), counts[key], tuple(sorted(classes[key])), {})
+        Listed(
+            found[key],
+            tuple(one for one in held[key] if one.key in counts[key]),
+            counts[key],
+            tuple(sorted(classes[key])),
+            {},
+        )
         for key in study_keys
         if key in found
     ]
@@ -121,8 +128,8 @@ def listed(tx: ReadTx, study_keys: Sequence[int], *, with_instances: bool) -> li
 def _counted(tx: ReadTx, study_keys: Sequence[int]) -> Sequence[Row[Any]]:
     c = instances.c
     query = select(c.study_key, c.series_key, c.sop_class_uid, func.count().label("held"))
-    grouped = query.where(c.study_key.in_(study_keys)).group_by(c.study_key, c.series_key, c.sop_class_uid)
-    return tx.execute(grouped).all()
+    shown = query.where(c.study_key.in_(study_keys), c.withheld == "")
+    return tx.execute(shown.group_by(c.study_key, c.series_key, c.sop_class_uid)).all()
 
 
 def _whole(one: StudyContents) -> Listed:
@@ -152,13 +159,13 @@ class _Writer:
         if by.series:
             yield self._held(select(series.c.study_key), by.series, _SERIES)
         if by.instance:
-            yield self._held(select(instances.c.study_key), by.instance, _INSTANCE)
+            yield self._held(select(instances.c.study_key).where(instances.c.withheld == ""), by.instance, _INSTANCE)
         if by.modalities is not None:
             met = self._met(by.modalities, (series.c.modality,))
             yield exists().where(series.c.study_key == studies.c.key, met)
         if by.classes is not None:
             met = self._met(by.classes, (instances.c.sop_class_uid,))
-            yield exists().where(instances.c.study_key == studies.c.key, met)
+            yield exists().where(instances.c.study_key == studies.c.key, instances.c.withheld == "", met)
 
     def _held(self, query: Select[Any], asked: Sequence[Criterion], columns: dict[str, ColumnElement[Any]]) -> Test:
         met = [self._met(criterion, (columns[criterion.keyword],)) for criterion in asked]

@@ -45,6 +45,7 @@ from bridge.domain.order_list import ListState, RowOutcome
 from bridge.domain.overlay import VersionKind
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import ChangeCause, PerformedStatus
+from bridge.domain.rejection import RejectionState
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
 from bridge.domain.workitem import WorkitemState
@@ -142,6 +143,7 @@ _PLURALS = {
     "study": "studies",
     "series": "series",
     "instance": "instances",
+    "rejection": "rejections",
     "message": "messages",
     "delivery": "deliveries",
     "authorization": "authorizations",
@@ -731,8 +733,11 @@ instances = Table(
     Column("removed_at", Instant),
     # What a person should know of it, slugs apart by blanks.
     _text("warnings"),
+    # Why it is no part of what its study shows: the code of a rejection note, or that it is one itself.
+    _text("withheld"),
     Index(None, "blob"),
     Index("ix_instances_removed", "study_key", **_only(text("removed_at IS NOT NULL"))),
+    Index("ix_instances_withheld", "study_key", **_only(text("withheld <> ''"))),
 )
 
 # What reading an object again found. verified_at: when it was last as received; damage: what is wrong with it since.
@@ -870,7 +875,41 @@ signals = Table(
     Column("code", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("received_at", Instant, nullable=False),
+    # When a person took back what it rests on; null while it stands.
+    Column("taken_back_at", Instant),
     UniqueConstraint("study_instance_uid", "code", "source"),
+)
+
+# A rejection note in one of the studies that it speaks of. Source: IHE RAD TF-3 4.66.
+rejections = Table(
+    "rejections",
+    metadata,
+    _key(),
+    _to("instance", column="note_key"),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("study_instance_uid", Text, nullable=False, index=True),
+    Column("reason", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    _text("received_from"),
+    # Its sender speaks only for what it brought itself.
+    _flag("own_only"),
+    _text("decided_by"),
+    Column("decided_at", Instant),
+    _text("why"),
+    UniqueConstraint("sop_instance_uid", "study_instance_uid"),
+    _one_of("state", RejectionState),
+)
+
+# Which instances each names, whether or not they are here yet.
+rejected_instances = Table(
+    "rejected_instances",
+    metadata,
+    _key(),
+    _to("rejection"),
+    Column("sop_instance_uid", Text, nullable=False, index=True),
+    # When it came again although its retention had ended.
+    Column("restored_at", Instant),
 )
 
 # ── what was said, what happened ─────────────────────────────────────────────────────────────────────────────────────

@@ -92,6 +92,8 @@ TOPICS = {
     "availability": "Availability note",
     "commitment": "Storage commitment",
     "commitment_report": "Commitment report",
+    "rejection": "Rejection note",
+    "archive_notice": "Archive notice",
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
 }
@@ -138,6 +140,9 @@ _ACTIONS = {
     "device_changed": "changed what a device is shown",
     "name_previewed": "looked how a name reads on a device",
     "study_viewed": "looked at a study",
+    "instances_rejected": "rejected images",
+    "rejection_undo": "took a rejection of images back",
+    "rejection_apply": "let a rejection of images count",
     "image_viewed": "looked at an image",
     "tags_viewed": "looked at the tags of an image",
     "message_viewed": "read a message",

@@ -28,6 +28,7 @@ from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
+from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
@@ -194,6 +195,7 @@ class WebFlows:
     mapping_faults: Callable[[], tuple[str, ...]]
     decide_study: DecideStudy
     corrector: StudyCorrector
+    rejections: RejectionDesk
     attach_images: AttachImages
     release_attachment: ReleaseAttachment
     enter_authorization: EnterAuthorization

@@ -8,9 +8,10 @@ from typing import Any
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.image_warnings import WarningWords, in_words
 from bridge.domain.order import Order
+from bridge.domain.rejection import Rejection
 from bridge.domain.study import Study
 from bridge.errors import Refused
-from bridge.store import commitments, decisions, orders, patients, stated_copies, studies
+from bridge.store import commitments, decisions, orders, patients, rejections, stated_copies, studies
 from bridge.store.commitments import Kept
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
@@ -50,6 +51,7 @@ class StudyView:
     copies: tuple[Kept, ...] = ()
     warnings: tuple[WarningWords, ...] = ()
     stated: tuple[StatedCopy, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -92,6 +94,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         warnings=tuple(warnings_in_words(on_exam, _order(tx, study.order_key))),
         stated=tuple(stated_copies.of_study(tx, study.study_instance_uid)),
         on_shelf=on_shelf(tx, study.key),
+        rejections=tuple(rejections.of_study(tx, study.study_instance_uid)),
     )
 
 

@@ -25,6 +25,7 @@ Json = dict[str, Any]
 
 AVAILABLE = "available"
 ENTERED_IN_ERROR = "entered-in-error"
+CANCELLED = "cancelled"
 
 # A study with more instances is told by its counts; a list of thousands passes the size that proxies let through.
 MAX_LISTED_INSTANCES = 2000
@@ -138,14 +139,14 @@ def laid_over(standing: Json, ours: Json) -> Json:
     return kept | ours | {"identifier": identifiers}
 
 
-def withdrawn(standing: Json) -> Json:
+def withdrawn(standing: Json, status: str = ENTERED_IN_ERROR) -> Json:
     """
-    Return a resource that stands, marked as entered in error and without any way to the images.
+    Return a resource that stands, marked as entered in error or cancelled, without any way to the images.
 
     Its subject stays: whoever read it in the wrong chart must learn of it there.
     """
     resource = {name: value for name, value in standing.items() if name not in ("endpoint", "text")}
-    resource["status"] = ENTERED_IN_ERROR
+    resource["status"] = status
     if "series" in resource:
         resource["series"] = [{n: v for n, v in one.items() if n != "endpoint"} for one in resource["series"]]
     return resource

@@ -180,5 +180,6 @@ def _studies(tx: ReadTx, found: Iterable[Any], *, unbound: bool) -> tuple[dict[i
 def _counted(tx: ReadTx, study_keys: Sequence[int]) -> dict[int, int]:
     if not study_keys:
         return {}
-    query = select(instances.c.study_key, func.count()).where(instances.c.study_key.in_(study_keys))
+    shown = (instances.c.study_key.in_(study_keys), instances.c.withheld == "")
+    query = select(instances.c.study_key, func.count()).where(*shown)
     return {row[0]: int(row[1]) for row in tx.execute(query.group_by(instances.c.study_key))}

@@ -129,13 +129,14 @@ def study_on_exam(tx: ReadTx, study: Study) -> StudyOnExam:
         select(series.c.modality, func.count()).where(series.c.study_key == study.key).group_by("modality")
     )
     modalities = {row[0]: int(row[1]) for row in kinds}
+    shown = (instances.c.study_key == study.key, instances.c.withheld == "")
     announced = {uid for step in performed.of_study(tx, study.study_instance_uid) for uid in step.referenced_instances}
     case = select(mismatches.c.key).where(mismatches.c.study_key == study.key, mismatches.c.closed_at.is_(None))
     return StudyOnExam(
         study,
         tuple(sorted(filter(None, modalities))),
         sum(modalities.values()),
-        int(tx.execute(select(func.count()).where(instances.c.study_key == study.key)).scalar_one()),
+        int(tx.execute(select(func.count()).where(*shown)).scalar_one()),
         tx.execute(case).scalar(),
         len(announced),
         len(announced & studies.instance_uids(tx, study.key)) if announced else 0,

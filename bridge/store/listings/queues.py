@@ -268,5 +268,6 @@ def bound_studies_of(tx: ReadTx, patient_key: int, limit: int = 50) -> list[tupl
 
 
 def _instance_counts(tx: ReadTx, study_keys: list[int]) -> dict[int, int]:
-    query = select(instances.c.study_key, func.count()).where(instances.c.study_key.in_(study_keys))
+    shown = (instances.c.study_key.in_(study_keys), instances.c.withheld == "")
+    query = select(instances.c.study_key, func.count()).where(*shown)
     return {row[0]: int(row[1]) for row in tx.execute(query.group_by(instances.c.study_key))}

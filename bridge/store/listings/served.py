@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 
 from bridge.domain.completeness import is_all_here
 from bridge.domain.study import StudyState
-from bridge.store import performed
+from bridge.store import performed, rejections
 from bridge.store.db import ReadTx
 from bridge.store.studies import instance_uids
 from bridge.store.tables import orders, patient_identifiers, studies
@@ -46,7 +46,7 @@ def find(tx: ReadTx, wanted: Wanted, *, before: int | None, limit: int) -> tuple
         clauses.append(studies.c.patient_key.in_(wanted.patient_keys))
     # Beside a narrower clause the state is made unfit for its index: SQLite would walk every bound study there is.
     state = studies.c.state.concat("") if clauses else studies.c.state
-    clauses.append(state.in_(_BOUND))
+    clauses += [state.in_(_BOUND), ~rejections.shows_nothing()]
     unfinished = _unfinished(tx, wanted.quiet_since)
     if unfinished:
         clauses.append(studies.c.key.not_in(unfinished))

@@ -60,7 +60,7 @@ def series_of(tx: ReadTx, study_key: int) -> list[ShownSeries]:
             func.sum(instances.c.size_bytes).label("size_bytes"),
         )
         .join(instances, instances.c.series_key == series.c.key)
-        .where(series.c.study_key == study_key)
+        .where(series.c.study_key == study_key, instances.c.withheld == "")
         .group_by(*series.c)
         .order_by(series.c.series_number, series.c.key)
         .limit(_SERIES_SHOWN)
@@ -95,8 +95,8 @@ def copies_of(tx: ReadTx, study_key: int) -> list[Copies]:
 
 
 def instance_of(tx: ReadTx, study_key: int, instance_key: int) -> Instance:
-    """Return one instance of a study. Raises: LookupError."""
-    mine = (instances.c.study_key == study_key, instances.c.key == instance_key)
+    """Return one instance that a study shows. Raises: LookupError."""
+    mine = (instances.c.study_key == study_key, instances.c.key == instance_key, instances.c.withheld == "")
     row = tx.execute(select(instances).where(*mine)).first()
     if row is None:
         raise LookupError(f"no instance {instance_key}")
@@ -105,8 +105,8 @@ def instance_of(tx: ReadTx, study_key: int, instance_key: int) -> Instance:
 
 def neighbours_of(tx: ReadTx, instance: Instance) -> Neighbours:
     """Return where *instance* stands in its series."""
-    mine = instances.c.series_key == instance.series_key
-    keys = list(tx.execute(select(instances.c.key).where(mine).order_by(*_ORDER)).scalars())
+    mine = (instances.c.series_key == instance.series_key, instances.c.withheld == "")
+    keys = list(tx.execute(select(instances.c.key).where(*mine).order_by(*_ORDER)).scalars())
     at = keys.index(instance.key)
     row = tx.execute(select(series).where(series.c.key == instance.series_key)).one()
     before, after = keys[at - 1] if at else None, keys[at + 1] if at + 1 < len(keys) else None
@@ -124,7 +124,7 @@ def set_aside_blob(tx: ReadTx, study_key: int, conflict_key: int) -> str:
 
 
 def _middle(tx: ReadTx, row: Row[Any]) -> Instance:
-    mine = select(instances).where(instances.c.series_key == row.key).order_by(*_ORDER)
+    mine = select(instances).where(instances.c.series_key == row.key, instances.c.withheld == "").order_by(*_ORDER)
     return _instance(tx.execute(mine.offset(row.instance_count // 2).limit(1)).one())
 
 

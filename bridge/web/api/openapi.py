@@ -42,6 +42,7 @@ _BODIES = {
     "/studies/{study_instance_uid}/corrections/{number}/undo": ("reason",),
     "/studies/{study_instance_uid}/send": ("to",),
     "/merges/{merge_key}/undo": ("reason",),
+    "/rejections/{rejection_key}/decision": ("action", "reason"),
     "/authorizations": ("number", "payer", "patient", "accession_number", "lines"),
     "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason",),

@@ -15,7 +15,7 @@ from bridge.store.listings import queues
 from bridge.store.listings.set_aside import SetAside
 from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
-from bridge.web.api import shapes
+from bridge.web.api import rejections, shapes
 from bridge.web.api.copies import copies
 from bridge.web.study_views import StudyView
 
@@ -195,6 +195,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
         ],
         "published": [shapes.published(one) for one in view.published],
         "copies": copies(view.copies, view.stated),
+        "rejections": [rejections.row(one) for one in view.rejections],
         "set_aside": [_set_aside(one) for one in view.set_aside],
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,

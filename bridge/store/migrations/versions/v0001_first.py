@@ -274,6 +274,7 @@ def upgrade() -> None:
         sa.Column("code", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("taken_back_at", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_signals")),
         sa.UniqueConstraint(
             "study_instance_uid", "code", "source", name=op.f("uq_signals_study_instance_uid_code_source")
@@ -1369,6 +1370,7 @@ def upgrade() -> None:
         sa.Column("received_from", sa.Text(), server_default="", nullable=False),
         sa.Column("removed_at", Instant(), nullable=True),
         sa.Column("warnings", sa.Text(), server_default="", nullable=False),
+        sa.Column("withheld", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["series_key"], ["series.key"], name=op.f("fk_instances_series_key")),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_instances_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_instances")),
@@ -1385,6 +1387,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_instances_series_key"), "instances", ["series_key"], unique=False)
     op.create_index(op.f("ix_instances_study_key"), "instances", ["study_key"], unique=False)
+    op.create_index(
+        "ix_instances_withheld",
+        "instances",
+        ["study_key"],
+        unique=False,
+        sqlite_where=sa.text("withheld <> ''"),
+        postgresql_where=sa.text("withheld <> ''"),
+    )
     op.create_table(
         "performed_step_links",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1658,6 +1668,31 @@ def upgrade() -> None:
     op.create_index(op.f("ix_order_notices_order_key"), "order_notices", ["order_key"], unique=False)
     op.create_index(op.f("ix_order_notices_study_key"), "order_notices", ["study_key"], unique=False)
     op.create_table(
+        "rejections",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("note_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("received_at", Instant(), nullable=False),
+        sa.Column("received_from", sa.Text(), server_default="", nullable=False),
+        sa.Column("own_only", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("decided_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("decided_at", Instant(), nullable=True),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "state IN ('applied', 'not_allowed', 'undone', 'overruled')", name=op.f("ck_rejections_state")
+        ),
+        sa.ForeignKeyConstraint(["note_key"], ["instances.key"], name=op.f("fk_rejections_note_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_rejections")),
+        sa.UniqueConstraint(
+            "sop_instance_uid", "study_instance_uid", name=op.f("uq_rejections_sop_instance_uid_study_instance_uid")
+        ),
+    )
+    op.create_index(op.f("ix_rejections_note_key"), "rejections", ["note_key"], unique=False)
+    op.create_index(op.f("ix_rejections_study_instance_uid"), "rejections", ["study_instance_uid"], unique=False)
+    op.create_table(
         "workitem_inputs",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("workitem_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1669,6 +1704,21 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_workitem_inputs_study_key"), "workitem_inputs", ["study_key"], unique=False)
     op.create_index(op.f("ix_workitem_inputs_workitem_key"), "workitem_inputs", ["workitem_key"], unique=False)
+    op.create_table(
+        "rejected_instances",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("rejection_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("restored_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["rejection_key"], ["rejections.key"], name=op.f("fk_rejected_instances_rejection_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_rejected_instances")),
+    )
+    op.create_index(op.f("ix_rejected_instances_rejection_key"), "rejected_instances", ["rejection_key"], unique=False)
+    op.create_index(
+        op.f("ix_rejected_instances_sop_instance_uid"), "rejected_instances", ["sop_instance_uid"], unique=False
+    )
     op.create_index(
         "ix_patients_patient_name",
         "patients",

@@ -1,0 +1,40 @@
+"""Rejections of images over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify
+
+from bridge.domain.accounts import Permission
+from bridge.domain.rejection import Rejection
+from bridge.web import bodies
+from bridge.web.access import caller, needs, services
+from bridge.web.api import shapes
+
+blueprint = Blueprint("api_rejections", __name__, url_prefix="/api")
+
+
+@blueprint.post("/rejections/<int:rejection_key>/decision")
+@needs(Permission.DECIDE)
+def decide_rejection(rejection_key: int) -> Response:
+    """Take a rejection back ("undo"), or let one count ("apply")."""
+    body = bodies.only(bodies.json_object(), "action", "reason")
+    action, reason = bodies.text(body, "action", required=True), bodies.text(body, "reason", required=True, limit=1000)
+    return jsonify(row(services().flows.rejections.decide(rejection_key, action, reason, caller().name)))
+
+
+def row(one: Rejection) -> dict[str, Any]:
+    """Return a rejection as it stands in lists."""
+    return {
+        "id": one.key,
+        "reason": one.reason.value,
+        "state": one.state.value,
+        "instances": one.instances,
+        "note": one.sop_instance_uid,
+        "from": one.received_from,
+        "received_at": shapes.instant(one.received_at),
+        "decided_by": one.decided_by or None,
+        "decided_at": shapes.instant(one.decided_at),
+        "why": one.why or None,
+    }
