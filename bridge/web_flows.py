@@ -29,7 +29,7 @@ from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
 from bridge.shelf import shelf_desk
-from bridge.web.services import WebFlows, WorkitemServices
+from bridge.web.services import StudyDesks, WebFlows, WorkitemServices
 from bridge.wiring import House
 
 _ANSWER_SECS = 60
@@ -55,8 +55,7 @@ def web_flows(house: House) -> WebFlows:
         cancel_replay=calls.cancel_replay,
         mapping_faults=calls.mapping_faults,
         decide_study=calls.decide_study,
-        corrector=StudyCorrector(house.store, house.blobs, house.clock, house.destinations),
-        rejections=RejectionDesk(house.store, house.clock, house.rules, house.destinations),
+        studies=_study_desks(house),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
         enter_authorization=calls.enter_authorization,
@@ -76,6 +75,13 @@ def web_flows(house: House) -> WebFlows:
         hand_sender=house.hand_sender,
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
+    )
+
+
+def _study_desks(house: House) -> StudyDesks:
+    return StudyDesks(
+        StudyCorrector(house.store, house.blobs, house.clock, house.destinations),
+        RejectionDesk(house.store, house.clock, house.rules, house.destinations),
     )
 
 

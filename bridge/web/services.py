@@ -165,6 +165,14 @@ class MapMessages(Protocol):
 
 
 @dataclass(frozen=True)
+class StudyDesks:
+    """What a person does with a study besides saying whose it is."""
+
+    corrector: StudyCorrector
+    rejections: RejectionDesk
+
+
+@dataclass(frozen=True)
 class WebFlows:
     """
     What the product does, as callables.
@@ -194,8 +202,7 @@ class WebFlows:
     cancel_replay: CancelReplay
     mapping_faults: Callable[[], tuple[str, ...]]
     decide_study: DecideStudy
-    corrector: StudyCorrector
-    rejections: RejectionDesk
+    studies: StudyDesks
     attach_images: AttachImages
     release_attachment: ReleaseAttachment
     enter_authorization: EnterAuthorization

@@ -44,7 +44,7 @@ def correct(study_instance_uid: str) -> Response:
     is_preview = body.get("preview", False)
     if not isinstance(is_preview, bool):
         raise Malformed("true or false is wanted", where="preview")
-    values, corrector = _attributes(body), services().flows.corrector
+    values, corrector = _attributes(body), services().flows.studies.corrector
     if is_preview:
         return jsonify(preview=True, changes=_changes(corrector.preview(study_instance_uid, values)))
     reason = bodies.text(body, "reason", required=True, limit=1000)
@@ -58,7 +58,7 @@ def undo(study_instance_uid: str, number: int) -> Response:
     """Take a correction back: a new version without it."""
     body = bodies.only(bodies.json_object(), "reason")
     reason = bodies.text(body, "reason", required=True, limit=1000)
-    version = services().flows.corrector.undo(study_instance_uid, number, reason, caller().name)
+    version = services().flows.studies.corrector.undo(study_instance_uid, number, reason, caller().name)
     return jsonify(_version(version, [version], version.binding_version))
 
 

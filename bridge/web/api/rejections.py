@@ -21,7 +21,7 @@ def decide_rejection(rejection_key: int) -> Response:
     """Take a rejection back ("undo"), or let one count ("apply")."""
     body = bodies.only(bodies.json_object(), "action", "reason")
     action, reason = bodies.text(body, "action", required=True), bodies.text(body, "reason", required=True, limit=1000)
-    return jsonify(row(services().flows.rejections.decide(rejection_key, action, reason, caller().name)))
+    return jsonify(row(services().flows.studies.rejections.decide(rejection_key, action, reason, caller().name)))
 
 
 def row(one: Rejection) -> dict[str, Any]:

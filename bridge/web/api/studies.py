@@ -158,6 +158,14 @@ def _on_shelf(view: StudyView) -> dict[str, Any]:
     return {"damaged": shelf.damaged, "removed": shelf.removed, "kept_by": list(shelf.kept_by)}
 
 
+def _kept_out(view: StudyView) -> dict[str, Any]:
+    """Return what was kept and is no part of the study: other content under its UIDs, and what was rejected."""
+    return {
+        "set_aside": [_set_aside(one) for one in view.set_aside],
+        "rejections": [rejections.row(one) for one in view.rejections],
+    }
+
+
 def _set_aside(one: SetAside) -> dict[str, Any]:
     return {
         "sop_instance_uid": one.sop_instance_uid,
@@ -195,8 +203,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
         ],
         "published": [shapes.published(one) for one in view.published],
         "copies": copies(view.copies, view.stated),
-        "rejections": [rejections.row(one) for one in view.rejections],
-        "set_aside": [_set_aside(one) for one in view.set_aside],
+        **_kept_out(view),
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,
         "warnings": [shapes.image_warning(one) for one in view.warnings],

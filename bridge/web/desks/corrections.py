@@ -63,7 +63,7 @@ def form(study_key: int) -> str:
 def correct(study_key: int) -> Response:
     """Show what a correction would change; make it once that was seen."""
     uid, typed = _uid(study_key), _typed()
-    corrector, is_wanted = services().flows.corrector, request.form.get("then") == "make"
+    corrector, is_wanted = services().flows.studies.corrector, request.form.get("then") == "make"
     try:
         changes = corrector.preview(uid, typed.values)
         shown = _shown(typed, changes, is_seen=not is_wanted or typed.seen == _seen(uid, typed.values))
@@ -88,7 +88,7 @@ def undo(study_key: int, number: int) -> Response:
     """Take a correction back."""
     reason = request.form.get("reason", "").strip()[:_LONGEST_REASON]
     try:
-        services().flows.corrector.undo(_uid(study_key), number, reason, caller().name)
+        services().flows.studies.corrector.undo(_uid(study_key), number, reason, caller().name)
     except Incomplete as fault:
         return make_response(_undo_page(study_key, number, reason, fault.detail), 422)
     return redirect(url_for("studies.study", study_key=study_key, _anchor="versions"), 303)
@@ -96,7 +96,7 @@ def undo(study_key: int, number: int) -> Response:
 
 def _page(study_key: int, typed: _Typed, shown: _Shown) -> str:
     uid = _uid(study_key)
-    standing = services().flows.corrector.standing(uid)
+    standing = services().flows.studies.corrector.standing(uid)
     with services().store.read() as tx:
         view = study_views.read(tx, uid, caller())
         copies = study_page.copies_of(tx, study_key)
@@ -118,7 +118,7 @@ def _page(study_key: int, typed: _Typed, shown: _Shown) -> str:
 
 def _undo_page(study_key: int, number: int, reason: str, sentence: str) -> str:
     uid = _uid(study_key)
-    changes = services().flows.corrector.preview_undo(uid, number)
+    changes = services().flows.studies.corrector.preview_undo(uid, number)
     with services().store.read() as tx:
         view = study_views.read(tx, uid, caller())
         version = next(one for one in overlays.of_study(tx, study_key) if one.number == number)
