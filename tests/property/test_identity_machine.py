@@ -1,0 +1,204 @@
+"""Whatever happens to patients, orders and images, in any order: no image is under a patient whom no rule or person named.
+
+Run for long by `make campaign`: 50,000 stories (BRIDGE_STORIES=n for another number).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from bridge.codecs.fhir.imaging_study import House as ChartHouse
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.reconcile_rules import BIND_RULES
+from bridge.domain.study import Study, is_person
+from bridge.publishers.imaging_study import ImagingStudyPublisher, StudyParcel
+from bridge.store import decisions, deliveries, orders, patients, studies
+from bridge.store.db import ReadTx
+from bridge.store.deliveries import DeliveryState
+from tests.property.identity_world import ACCESSIONS, PEOPLE, STUDIES, World, make_world
+
+CAMPAIGN = os.environ.get("BRIDGE_CAMPAIGN") == "1"
+STORIES = int(os.environ.get("BRIDGE_STORIES", "50000" if CAMPAIGN else "25"))
+DEEDS_IN_A_STORY = 24
+TOLD_AGAIN_OF = 4
+
+WHO = st.sampled_from(sorted(PEOPLE))
+SOMEBODY_OR_NONE = st.sampled_from(["", *sorted(PEOPLE)])
+ACCESSION = st.sampled_from(ACCESSIONS)
+STUDY = st.sampled_from(sorted(STUDIES))
+NUMBER = st.integers(0, 3)
+
+
+class Identity(RuleBasedStateMachine):
+    """A story. world: shared by all stories of a run."""
+
+    world: World
+
+    @initialize(known=st.sets(WHO, min_size=1), ordered=st.lists(st.tuples(ACCESSION, WHO), max_size=3))
+    def begin(self, known: set[str], ordered: list[tuple[str, str]]) -> None:
+        self.world.begin()
+        for who in sorted(known):
+            self.world.do("registered", who)
+        for accession, who in ordered:
+            self.world.do("ordered", accession, who, "NW")
+
+    @rule(who=WHO)
+    def somebody_is_registered(self, who: str) -> None:
+        self.world.do("registered", who)
+
+    @rule(who=WHO, shown=WHO)
+    def a_record_is_changed(self, who: str, shown: str) -> None:
+        self.world.do("renamed", who, shown)
+
+    @rule(accession=ACCESSION, who=WHO, control=st.sampled_from(["NW", "NW", "XO", "CA"]))
+    def an_order_comes(self, accession: str, who: str, control: str) -> None:
+        self.world.do("ordered", accession, who, control)
+
+    @rule(study=STUDY, who=WHO, named=WHO, accession=st.sampled_from(["", *ACCESSIONS]))
+    def an_image_comes(self, study: str, who: str, named: str, accession: str) -> None:
+        self.world.do("imaged", study, who, named, accession)
+
+    @rule(accession=ACCESSION, who=SOMEBODY_OR_NONE, named=WHO)
+    def an_image_comes_of_the_worklist(self, accession: str, who: str, named: str) -> None:
+        self.world.do("imaged", f"of {accession}", who, who or named, accession)
+
+    @rule(survivor=WHO, retired=WHO)
+    def two_records_are_merged(self, survivor: str, retired: str) -> None:
+        self.world.do("merged", survivor, retired)
+
+    @rule(number=NUMBER)
+    def a_merge_is_undone(self, number: int) -> None:
+        self.world.do("unmerged", number)
+
+    @rule(survivor=WHO, retired=WHO)
+    def a_merge_is_undone_at_once(self, survivor: str, retired: str) -> None:
+        before, merges = self.world.seen(), self.world.merge_count
+        self.world.do("merged", survivor, retired)
+        if self.world.merge_count == merges + 1:
+            self.world.do("unmerged", merges)
+            assert self.world.seen() == before, "the undo of a merge does not show what was visible before"
+
+    @rule(study=STUDY)
+    def a_scanner_reports_a_wrong_entry(self, study: str) -> None:
+        before = self.world.seen().get(STUDIES[study])
+        self.world.do("discontinued", study)
+        after = self.world.seen().get(STUDIES[study])
+        assert before is None or before.state != "bound" or (after is not None and after.state == "waiting")
+
+    @rule(study=STUDY, who=WHO)
+    def a_person_gives_a_study_to_somebody(self, study: str, who: str) -> None:
+        self.world.do("given", study, who)
+
+    @rule(study=STUDY, accession=ACCESSION)
+    def a_person_gives_a_study_to_an_order(self, study: str, accession: str) -> None:
+        self.world.do("given_order", study, accession)
+
+    @rule(study=STUDY, deed=st.sampled_from(["taken_back", "rejected", "restored"]))
+    def a_person_decides_otherwise(self, study: str, deed: str) -> None:
+        self.world.do(deed, study)
+
+    @invariant()
+    def every_binding_has_a_word_behind_it(self) -> None:
+        with self.world.house.store.read() as tx:
+            for study in _all(tx):
+                if study.is_bound:
+                    _has_a_word(tx, study)
+                    _is_named_by_a_key(tx, study, self.world.reissued)
+                else:
+                    assert (study.patient_key, study.order_key) == (None, None)
+
+    @invariant()
+    def nothing_leaves_but_bound_studies(self) -> None:
+        at = self.world.clock.at + timedelta(days=1)
+        publisher = ImagingStudyPublisher({}, ChartHouse(UTC, {}.get), timedelta(seconds=20))  # type: ignore[arg-type]
+        with self.world.house.store.read() as tx:
+            for study in _all(tx):
+                for one in deliveries.of_study(tx, study.key):
+                    assert study.is_bound or one.state != DeliveryState.PENDING, (
+                        f"{one.topic} of an unbound study waits"
+                    )
+                    parcel = publisher.prepare(tx, one, at)
+                    assert study.is_bound == isinstance(parcel, StudyParcel)
+                    if isinstance(parcel, StudyParcel) and parcel.patient is not None:
+                        assert parcel.patient.key == study.patient_key
+
+    def teardown(self) -> None:
+        deeds = list(self.world.deeds)
+        if len(deeds) % TOLD_AGAIN_OF == 0:
+            told = self.world.told()
+            self.world.begin()
+            for deed in deeds:
+                self.world.do(*deed)
+            assert self.world.told() == told, "the same events decide otherwise when they are told again"
+
+
+def _all(tx: ReadTx) -> Iterator[Study]:
+    for uid in STUDIES.values():
+        study = studies.by_uid(tx, uid)
+        if study is not None:
+            yield study
+
+
+def _has_a_word(tx: ReadTx, study: Study) -> None:
+    """A rule or a person has named the patient that a study is under, or whoever was merged into that record since."""
+    assert study.patient_key is not None
+    assert patients.get(tx, study.patient_key).merged_into is None, "bound to a record that was merged away"
+    made = decisions.of_study(tx, study.key)
+    assert (made[0].patient_key, made[0].order_key) == (study.patient_key, study.order_key)
+    words = [one for one in made if one.patient_key is not None and (one.rule in BIND_RULES or is_person(one.actor))]
+    assert any(patients.survivor(tx, one.patient_key or 0).key == study.patient_key for one in words)
+    if study.order_key is not None:
+        assert patients.survivor(tx, orders.get(tx, study.order_key).patient_key).key == study.patient_key
+
+
+def _is_named_by_a_key(tx: ReadTx, study: Study, reissued: set[str]) -> None:
+    """What a rule bound, a number or an order in its header names; and they do not name two people."""
+    if study.is_decided_by_person:
+        return
+    said = study.received
+    holder = patients.find(tx, PatientIdentifier(said.patient_id, "RIVERSIDE")) if said.patient_id else None
+    by_number = {patients.survivor(tx, holder.key).key} if holder is not None else set()
+    named = orders.by_study_uid(tx, study.study_instance_uid)
+    named += orders.by_accession(tx, said.accession_number) if said.accession_number else []
+    by_order = {patients.survivor(tx, one.patient_key).key for one in named}
+    if said.patient_id in reissued:
+        return
+    assert study.patient_key in by_number | by_order, "no key names the patient that a rule chose"
+    if by_number and len(by_order) == 1:
+        assert by_number == by_order, "the keys name two people, and a rule chose one"
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    found = make_world()
+    # Thousands of stories: what they log is not kept.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield found
+    structlog.reset_defaults()
+    found.close()
+
+
+@pytest.mark.timeout(36_000 if CAMPAIGN else 120)
+def test_no_story_shows_an_image_under_somebody_whom_nobody_named(world: World) -> None:
+    story = type("Story", (Identity,), {"world": world})
+    run_state_machine_as_test(
+        story,
+        settings=settings(
+            max_examples=STORIES,
+            stateful_step_count=DEEDS_IN_A_STORY,
+            deadline=None,
+            derandomize=not CAMPAIGN,
+            database=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
