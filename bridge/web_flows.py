@@ -20,6 +20,7 @@ from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
+from bridge.flows.record_incident import OutsideTasks
 from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
@@ -82,6 +83,7 @@ def _study_desks(house: House) -> StudyDesks:
     return StudyDesks(
         StudyCorrector(house.store, house.blobs, house.clock, house.destinations),
         RejectionDesk(house.store, house.clock, house.rules, house.destinations),
+        OutsideTasks(house.store, house.clock),
     )
 
 

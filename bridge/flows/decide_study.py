@@ -33,6 +33,7 @@ from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.lay_overlay import Made, lay_binding, standing_corrections
 from bridge.flows.learn_reference import follow_binding
 from bridge.flows.move_steps import Moving
+from bridge.flows.record_incident import Found, record_incidents
 from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.flows.weigh_case import weigh_case
@@ -164,7 +165,9 @@ def close(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> 
     verdict = Verdict(Outcome.QUARANTINE, "person", "A person closed the case.", rules_version=how.rules.version)
     closed = _record(tx, study, verdict, how, actor=actor, reason=reason)
     decisions.close_mismatch(tx, study.key, actor, "closed", how.at)
-    return studies.save(tx, replace(closed, closed_reason=reason or "closed"))
+    after = studies.save(tx, replace(closed, closed_reason=reason or "closed"))
+    record_incidents(tx, after, Found(decisions.of_study(tx, study.key)[0].key, actor, how.at))
+    return after
 
 
 def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: StoredRegistry, how: Deciding) -> Study:
@@ -256,6 +259,8 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
         _refile_reports(tx, after, actor, how)
     decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))
     lay_binding(tx, after, verdict, corrected, Made(how.at, actor, reason or verdict.sentence))
+    if verdict.binds and study.binding_version:
+        record_incidents(tx, after, Found(decision_key, actor, how.at))
     _announce(tx, after, verdict, actor, how)
     _log(tx, after, verdict, actor, decision_key, how)
     touched = follow_binding(tx, after, how.rules, how.at)

@@ -39,6 +39,7 @@ from bridge.domain.appointment import AppointmentState
 from bridge.domain.availability import Availability
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.commitment import CommitmentState
+from bridge.domain.incident import DisclosureKind
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
@@ -144,6 +145,7 @@ _PLURALS = {
     "series": "series",
     "instance": "instances",
     "rejection": "rejections",
+    "incident": "incidents",
     "message": "messages",
     "delivery": "deliveries",
     "authorization": "authorizations",
@@ -910,6 +912,47 @@ rejected_instances = Table(
     Column("sop_instance_uid", Text, nullable=False, index=True),
     # When it came again although its retention had ended.
     Column("restored_at", Instant),
+)
+
+# What had left under a patient whose a study was not; both append-only. Source: 45 CFR 164.528.
+incidents = Table(
+    "incidents",
+    metadata,
+    _key(),
+    _to("study"),
+    _to("decision", nullable=True, index=False),
+    Column("found_at", Instant, nullable=False),
+    Column("found_by", Text, nullable=False),
+    _to("patient", column="wrong_patient_key"),
+    _to("patient", column="right_patient_key", nullable=True, index=False),
+)
+
+disclosures = Table(
+    "disclosures",
+    metadata,
+    _key(),
+    _to("incident"),
+    Column("kind", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    _text("what"),
+    Column("first_at", Instant, nullable=False),
+    Column("last_at", Instant, nullable=False),
+    _count("count", 1),
+    _one_of("kind", DisclosureKind, "kind"),
+)
+
+# What a person must do at another system, as no message does it.
+outside_tasks = Table(
+    "outside_tasks",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("destination", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    _text("done_by"),
+    _text("why"),
 )
 
 # ── what was said, what happened ─────────────────────────────────────────────────────────────────────────────────────

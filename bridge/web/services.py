@@ -28,6 +28,7 @@ from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
+from bridge.flows.record_incident import OutsideTasks
 from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
@@ -170,6 +171,7 @@ class StudyDesks:
 
     corrector: StudyCorrector
     rejections: RejectionDesk
+    outside_tasks: OutsideTasks
 
 
 @dataclass(frozen=True)

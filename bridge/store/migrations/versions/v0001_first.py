@@ -1082,6 +1082,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
+        "outside_tasks",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("opened_at", Instant(), nullable=False),
+        sa.Column("done_at", Instant(), nullable=True),
+        sa.Column("done_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_outside_tasks_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_outside_tasks")),
+    )
+    op.create_index(op.f("ix_outside_tasks_study_key"), "outside_tasks", ["study_key"], unique=False)
+    op.create_table(
         "overlay_versions",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1353,6 +1367,23 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('pending', 'held')"),
     )
     op.create_table(
+        "incidents",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("decision_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("found_at", Instant(), nullable=False),
+        sa.Column("found_by", sa.Text(), nullable=False),
+        sa.Column("wrong_patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("right_patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(["decision_key"], ["decisions.key"], name=op.f("fk_incidents_decision_key")),
+        sa.ForeignKeyConstraint(["right_patient_key"], ["patients.key"], name=op.f("fk_incidents_right_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_incidents_study_key")),
+        sa.ForeignKeyConstraint(["wrong_patient_key"], ["patients.key"], name=op.f("fk_incidents_wrong_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_incidents")),
+    )
+    op.create_index(op.f("ix_incidents_study_key"), "incidents", ["study_key"], unique=False)
+    op.create_index(op.f("ix_incidents_wrong_patient_key"), "incidents", ["wrong_patient_key"], unique=False)
+    op.create_table(
         "instances",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1613,6 +1644,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_delivery_attempts")),
     )
     op.create_index(op.f("ix_delivery_attempts_delivery_key"), "delivery_attempts", ["delivery_key"], unique=False)
+    op.create_table(
+        "disclosures",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("incident_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), server_default="", nullable=False),
+        sa.Column("first_at", Instant(), nullable=False),
+        sa.Column("last_at", Instant(), nullable=False),
+        sa.Column("count", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('chart', 'copy', 'authorization', 'notice', 'look')", name=op.f("ck_disclosures_kind")
+        ),
+        sa.ForeignKeyConstraint(["incident_key"], ["incidents.key"], name=op.f("fk_disclosures_incident_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_disclosures")),
+    )
+    op.create_index(op.f("ix_disclosures_incident_key"), "disclosures", ["incident_key"], unique=False)
     op.create_table(
         "forwards",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

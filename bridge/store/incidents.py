@@ -1,0 +1,178 @@
+"""Incidents: what had left of a study under a wrong patient, and what people must do about it elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
+
+from bridge.domain.incident import Disclosure, DisclosureKind, Incident, OutsideTask
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import (
+    attachments,
+    audit_rows,
+    authorizations,
+    disclosures,
+    forwards,
+    incidents,
+    order_notices,
+    outside_tasks,
+    publications,
+)
+
+# Looks at a study's images or header, in the words of the audit trail.
+_LOOKS = (
+    "study_viewed",
+    "image_viewed",
+    "tags_viewed",
+    "fhir_read",
+    "dicom_retrieved",
+    "dicomweb_retrieved",
+    "dicomweb_metadata",
+    "dicomweb_rendered",
+    "dicomweb_pixels",
+)
+
+
+def left_under(
+    tx: ReadTx, study_key: int, patient_keys: Collection[int], versions: Collection[int], since: datetime | None
+) -> list[Disclosure]:
+    """
+    Return what of a study left under a patient's records. since: only what left after then.
+
+    versions: the binding versions under which the study was theirs.
+    """
+    found = [
+        *_in_charts(tx, study_key, patient_keys),
+        *_copied(tx, study_key, versions),
+        *_on_authorizations(tx, study_key, patient_keys),
+        *_told(tx, study_key, patient_keys),
+        *_looked_at(tx, study_key, patient_keys, since),
+    ]
+    return [one for one in found if since is None or one.last_at > since]
+
+
+def add(tx: WriteTx, incident: Incident) -> int:
+    """Append an incident with its disclosures (its key is ignored); return its key."""
+    values = {name: getattr(incident, name) for name in Incident.__slots__ if name not in ("key", "disclosures")}
+    key = insert_row(tx, incidents, **values)
+    for one in incident.disclosures:
+        said = {name: getattr(one, name) for name in Disclosure.__slots__} | {"kind": one.kind.value}
+        tx.execute(insert(disclosures).values(incident_key=key, **said))
+    return key
+
+
+def last_found(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> datetime | None:
+    """Return when an incident about a study and a wrong patient was recorded last, None if none was."""
+    mine = (incidents.c.study_key == study_key, incidents.c.wrong_patient_key.in_(list(patient_keys)))
+    found: datetime | None = tx.execute(
+        select(incidents.c.found_at).where(*mine).order_by(incidents.c.key.desc()).limit(1)
+    ).scalar()
+    return found
+
+
+def recent(tx: ReadTx, *, before: int | None, limit: int) -> list[Incident]:
+    """Return incidents, newest first."""
+    query = select(incidents).order_by(incidents.c.key.desc()).limit(limit)
+    if before is not None:
+        query = query.where(incidents.c.key < before)
+    return _with_disclosures(tx, tx.execute(query).all())
+
+
+def of_study(tx: ReadTx, study_key: int) -> list[Incident]:
+    """Return the incidents of a study, oldest first."""
+    rows = tx.execute(select(incidents).where(incidents.c.study_key == study_key).order_by(incidents.c.key))
+    return _with_disclosures(tx, rows.all())
+
+
+def open_task(tx: WriteTx, study_key: int, destination: str, what: str, at: datetime) -> None:
+    """Ask a person for something at another system, once while it waits."""
+    same = (
+        outside_tasks.c.study_key == study_key,
+        outside_tasks.c.destination == destination,
+        outside_tasks.c.done_at.is_(None),
+    )
+    if not tx.execute(update(outside_tasks).where(*same).values(what=what)).rowcount:
+        tx.execute(insert(outside_tasks).values(study_key=study_key, destination=destination, what=what, opened_at=at))
+
+
+def close_task(tx: WriteTx, key: int, by: str, why: str, at: datetime) -> OutsideTask:
+    """Note that a person did what was asked. Raises: LookupError, if there is none that waits."""
+    waits = (outside_tasks.c.key == key, outside_tasks.c.done_at.is_(None))
+    if not tx.execute(update(outside_tasks).where(*waits).values(done_at=at, done_by=by, why=why)).rowcount:
+        raise LookupError(f"no open task {key}")
+    return _task(tx.execute(select(outside_tasks).where(outside_tasks.c.key == key)).one())
+
+
+def tasks(tx: ReadTx, *, is_open: bool, limit: int, study_key: int | None = None) -> list[OutsideTask]:
+    """Return what people are asked to do elsewhere, oldest first; or what they did, newest first."""
+    done = outside_tasks.c.done_at
+    query = select(outside_tasks).where(done.is_(None) if is_open else done.is_not(None)).limit(limit)
+    if study_key is not None:
+        query = query.where(outside_tasks.c.study_key == study_key)
+    order = outside_tasks.c.key if is_open else outside_tasks.c.key.desc()
+    return [_task(row) for row in tx.execute(query.order_by(order))]
+
+
+def _in_charts(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> Iterable[Disclosure]:
+    c = publications.c
+    for row in tx.execute(select(publications).where(c.study_key == study_key, c.patient_key.in_(list(patient_keys)))):
+        until = row.retired_at or row.published_at
+        yield Disclosure(DisclosureKind.CHART, row.server, row.reference, row.published_at, until)
+
+
+def _copied(tx: ReadTx, study_key: int, versions: Collection[int]) -> Iterable[Disclosure]:
+    c = forwards.c
+    query = select(c.destination, func.count(), func.min(c.sent_at), func.max(c.sent_at))
+    mine = (c.study_key == study_key, c.binding_version.in_(list(versions)))
+    for place, count, first, last in tx.execute(query.where(*mine).group_by(c.destination).order_by(c.destination)):
+        yield Disclosure(DisclosureKind.COPY, place, f"{count} objects", first, last, count)
+
+
+def _on_authorizations(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> Iterable[Disclosure]:
+    c = attachments.c
+    was_sent: ColumnElement[bool] = or_(c.state == "sent", c.state_before == "sent", c.reference != "")
+    query = (
+        select(c.kind, c.reference, c.updated_at, c.attached_at, authorizations.c.number)
+        .join(authorizations, authorizations.c.key == c.authorization_key)
+        .where(c.study_key == study_key, authorizations.c.patient_key.in_(list(patient_keys)), was_sent)
+    )
+    for row in tx.execute(query.order_by(c.key)):
+        what = f"{row.kind} {row.reference}".strip()
+        yield Disclosure(DisclosureKind.AUTHORIZATION, row.number, what, row.attached_at, row.updated_at)
+
+
+def _told(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> Iterable[Disclosure]:
+    c = order_notices.c
+    mine = (c.study_key == study_key, c.patient_key.in_(list(patient_keys)), c.said != "")
+    for row in tx.execute(select(order_notices).where(*mine).order_by(c.key)):
+        what = f"{row.times_taken} messages, last {row.control_id}"
+        yield Disclosure(DisclosureKind.NOTICE, row.destination, what, row.told_at, row.told_at, row.times_taken or 1)
+
+
+def _looked_at(
+    tx: ReadTx, study_key: int, patient_keys: Collection[int], since: datetime | None
+) -> Iterable[Disclosure]:
+    c = audit_rows.c
+    mine = [c.study_key == study_key, c.patient_key.in_(list(patient_keys)), c.action.in_(_LOOKS)]
+    mine += [c.at > since] if since is not None else []
+    query = select(c.actor, func.count(), func.min(c.at), func.max(c.at)).where(*mine)
+    for actor, count, first, last in tx.execute(query.group_by(c.actor).order_by(c.actor)):
+        yield Disclosure(DisclosureKind.LOOK, actor, f"{count} looks", first, last, count)
+
+
+def _with_disclosures(tx: ReadTx, rows: Iterable[Any]) -> list[Incident]:
+    found = list(rows)
+    mine: dict[int, list[Disclosure]] = {row.key: [] for row in found}
+    query = select(disclosures).where(disclosures.c.incident_key.in_(list(mine))).order_by(disclosures.c.key)
+    for row in tx.execute(query):
+        values = {name: getattr(row, name) for name in Disclosure.__slots__} | {"kind": DisclosureKind(row.kind)}
+        mine[row.incident_key].append(Disclosure(**values))
+    names = [name for name in Incident.__slots__ if name != "disclosures"]
+    return [Incident(**{name: getattr(row, name) for name in names}, disclosures=tuple(mine[row.key])) for row in found]
+
+
+def _task(row: Any) -> OutsideTask:
+    return OutsideTask(**{name: getattr(row, name) for name in OutsideTask.__slots__})
