@@ -16,6 +16,7 @@ from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.enter_order import Entered, Repeat, read_order
+from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.receive_batch import receive_whole
@@ -84,6 +85,7 @@ def _study_desks(house: House) -> StudyDesks:
         StudyCorrector(house.store, house.blobs, house.clock, house.destinations),
         RejectionDesk(house.store, house.clock, house.rules, house.destinations),
         OutsideTasks(house.store, house.clock),
+        CaseDesk(house.rules),
     )
 
 
@@ -166,12 +168,14 @@ class _Calls:
         patient: tuple[str, str] | None,
         reason: str,
         actor: str,
+        seen: int | None = None,
     ) -> None:
         if action == "read_again":
             self._rereader.read_again(study_instance_uid, actor)
             return
         whom = PatientIdentifier(*patient) if patient is not None else None
-        self._resolver.resolve(study_instance_uid, Ruling(action, reason, actor, accession_number or "", whom))
+        ruling = Ruling(action, reason, actor, accession_number or "", whom, seen)
+        self._resolver.resolve(study_instance_uid, ruling)
 
     def attach_images(
         self,

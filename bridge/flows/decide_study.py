@@ -38,7 +38,7 @@ from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.flows.weigh_case import weigh_case
 from bridge.store import decisions, events, patients, reports, studies
-from bridge.store.db import WriteTx
+from bridge.store.db import ReadTx, WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
 from bridge.store.registry import StoredRegistry
@@ -69,7 +69,7 @@ def decide_by_rule(tx: WriteTx, study: Study, how: Deciding) -> Study:
     """
     if study.closed_reason:
         return study
-    evidence = _evidence(tx, study)
+    evidence = evidence_of(tx, study)
     registry = StoredRegistry(tx)
     if study.is_bound:
         return _reconsider(tx, study, evidence, registry, how)
@@ -119,7 +119,7 @@ def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor
     It says, too, that the patient's record is who it says by now, if an update had put that in question.
     Raises: Conflict, if the patient is no longer on record.
     """
-    verdict = chosen_by_person(bound, _evidence(tx, study), StoredRegistry(tx), how.rules)
+    verdict = chosen_by_person(bound, evidence_of(tx, study), StoredRegistry(tx), how.rules)
     if verdict is None:
         raise Conflict("no such patient", code="unknown", where="patient")
     after = _record(tx, study, verdict, how, actor=actor, reason=reason)
@@ -144,7 +144,7 @@ def free_by_rule(tx: WriteTx, study: Study, reason: str, actor: str, how: Decidi
     held_from = study.held_from_patient_key
     if held_from is None or study.is_decided_by_person:
         return
-    verdict = decide(_evidence(tx, study), StoredRegistry(tx), how.rules)
+    verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
     if verdict.binds and verdict.patient_key == patients.survivor(tx, held_from).key:
         _record(tx, study, verdict, how, actor=actor, reason=reason)
 
@@ -153,7 +153,7 @@ def withdraw(
     tx: WriteTx, study: Study, rule: str, sentence: str, how: Deciding, *, actor: str, reason: str = ""
 ) -> Study:
     """Take a study's binding away and put it before a person, with the earlier binding named."""
-    candidates = decide(_evidence(tx, study), StoredRegistry(tx), how.rules)
+    candidates = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
     verdict = replace(
         candidates, outcome=Outcome.REVIEW, rule=rule, sentence=sentence, patient_key=None, order_key=None
     )
@@ -168,6 +168,17 @@ def close(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> 
     after = studies.save(tx, replace(closed, closed_reason=reason or "closed"))
     record_incidents(tx, after, Found(decisions.of_study(tx, study.key)[0].key, actor, how.at))
     return after
+
+
+def reopen(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> Study:
+    """Take back that a person closed a study's case: it waits again as a rule finds it today, and none binds it now."""
+    verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
+    if verdict.binds:
+        words = "A person opened the case again; by now a rule would bind it."
+        verdict = replace(
+            verdict, outcome=Outcome.REVIEW, rule="person", sentence=words, patient_key=None, order_key=None
+        )
+    return _record(tx, study, verdict, how, actor=actor, reason=reason)
 
 
 def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: StoredRegistry, how: Deciding) -> Study:
@@ -336,7 +347,8 @@ def _log(tx: WriteTx, study: Study, verdict: Verdict, actor: str, decision_key: 
     )
 
 
-def _evidence(tx: WriteTx, study: Study) -> StudyEvidence:
+def evidence_of(tx: ReadTx, study: Study) -> StudyEvidence:
+    """Return what *study* says of itself and where it came from."""
     others = studies.other_identities(tx, study.key)
     people = dict.fromkeys(NamedIdentity(**other["patient"]) for other in others)
     named = dict.fromkeys(_named_order(other["order"]) for other in others)

@@ -18,22 +18,24 @@ from bridge.flows.decide_study import (
     decide_after,
     free_by_rule,
     in_question,
+    reopen,
     withdraw,
 )
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import refresh_keys
 from bridge.flows.reject_instances import overrule
-from bridge.store import audit, orders, patients, studies
+from bridge.store import audit, decisions, orders, patients, studies
 from bridge.store.db import Store, WriteTx, lock
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """
-    What a person decided. action: "bind", "unbind", "reject", or "restore": the record that an update made another
-    person of is who it was before.
+    What a person decided. action: "bind", "unbind", "reject", "reopen" what was rejected, or "restore": the record that
+    an update made another person of is who it was before.
 
     accession_number or patient (patient_id, issuer) say to whom, for "bind". reason is never empty. actor: "user:maria".
+    seen: the decision that the person had before them, None where nobody asks whether it is still the last one.
     """
 
     action: str
@@ -41,6 +43,7 @@ class Ruling:
     actor: str
     accession_number: str = ""
     patient: PatientIdentifier | None = None
+    seen: int | None = None
 
 
 class MismatchResolver:
@@ -67,6 +70,7 @@ class MismatchResolver:
             study = studies.by_uid(tx, study_instance_uid)
             if study is None:
                 raise LookupError("no such study")
+            _check_seen(tx, study, ruling)
             after = self._carry_out(tx, study, ruling, how)
             audit.add(
                 tx,
@@ -90,9 +94,13 @@ class MismatchResolver:
             return withdraw(tx, study, "person", words, how, actor=ruling.actor, reason=ruling.reason)
         if ruling.action == "reject":
             return close(tx, study, ruling.reason, ruling.actor, how)
+        if ruling.action == "reopen":
+            if not study.closed_reason:
+                raise Conflict("the case is not closed", code="not_closed", where="action")
+            return reopen(tx, study, ruling.reason, ruling.actor, how)
         if ruling.action == "restore":
             return self._restore(tx, study, ruling, how)
-        raise Incomplete("bind, unbind, reject or restore", code="not_in_table", where="action")
+        raise Incomplete("bind, unbind, reject, reopen or restore", code="not_in_table", where="action")
 
     def _restore(self, tx: WriteTx, study: Study, ruling: Ruling, how: Deciding) -> Study:
         """
@@ -139,3 +147,12 @@ class MismatchResolver:
         if holder is None:
             raise Conflict("no such patient", code="unknown", where="patient")
         return patients.survivor(tx, holder.key).key
+
+
+def _check_seen(tx: WriteTx, study: Study, ruling: Ruling) -> None:
+    """Raises: Conflict, if somebody or a rule has decided since this person looked."""
+    if ruling.seen is None:
+        return
+    last = decisions.of_study(tx, study.key)
+    if last and last[0].key != ruling.seen:
+        raise Conflict("the case was decided meanwhile", code="decided_meanwhile")

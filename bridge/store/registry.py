@@ -88,12 +88,12 @@ class StoredRegistry:
     def open_orders_of(self, patient_key: int) -> Sequence[OrderRecord]:
         """An order stays open for its images after its step is completed: MPPS is often faster than the last image."""
         closed = {StepStatus.CANCELED, StepStatus.DISCONTINUED, StepStatus.HELD}
-        return [one for one in self._orders_of(patient_key) if one.order.status not in closed]
+        return [one for one in self.orders_of(patient_key) if one.order.status not in closed]
 
     def import_orders_of(self, patient_key: int, modality: str) -> Sequence[OrderRecord]:
         return [
             one
-            for one in self._orders_of(patient_key)
+            for one in self.orders_of(patient_key)
             if one.order.is_import
             and one.order.status != StepStatus.CANCELED
             and any(step.modality == modality for step in one.steps)
@@ -107,7 +107,8 @@ class StoredRegistry:
         )
         return [Signal(row.code, row.received_at) for row in rows]
 
-    def _orders_of(self, patient_key: int) -> list[OrderRecord]:
+    def orders_of(self, patient_key: int) -> list[OrderRecord]:
+        """Return every order of a patient, and of those merged into them."""
         record = self.survivor(patient_key)
         keys = [patient_key] if record is None else [record.key, *(one.key for one in record.merged)]
         return self._with_steps(order for key in keys for order in orders.of_patient(self._tx, key))

@@ -24,6 +24,7 @@ from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
+from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
@@ -49,7 +50,11 @@ class ListWorklist(Protocol):
 
 
 class DecideStudy(Protocol):
-    """Bind, unbind or reject a study by a person. patient: (patient_id, issuer)."""
+    """
+    Bind, unbind, reject or reopen a study by a person. patient: (patient_id, issuer).
+
+    seen: the decision they had before them; Conflict "decided_meanwhile" where it is no longer the last one.
+    """
 
     def __call__(
         self,
@@ -60,6 +65,7 @@ class DecideStudy(Protocol):
         patient: tuple[str, str] | None,
         reason: str,
         actor: str,
+        seen: int | None = None,
     ) -> None: ...
 
 
@@ -172,6 +178,7 @@ class StudyDesks:
     corrector: StudyCorrector
     rejections: RejectionDesk
     outside_tasks: OutsideTasks
+    cases: CaseDesk
 
 
 @dataclass(frozen=True)

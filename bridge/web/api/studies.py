@@ -21,7 +21,7 @@ from bridge.web.study_views import StudyView
 
 blueprint = Blueprint("api_studies", __name__, url_prefix="/api")
 
-ACTIONS = ("bind", "unbind", "reject", "restore", "read_again")
+ACTIONS = ("bind", "unbind", "reject", "reopen", "restore", "read_again")
 
 
 @blueprint.get("/studies/<study_instance_uid>")

@@ -148,7 +148,7 @@ def _chips(wanted: QueueFilter, said: dict[str, str], tally: QueueTally) -> dict
     at_it = [_chip(words, said, "open", name) for name, words in case_words.LOOKED_AT.items()]
     sorts = [_chip(words, said, "sort", name) for name, words in case_words.SORTS.items()]
     offered = {"Reason": rules, "Risk": risks, "Device": devices, "At it": at_it, "Order": sorts}
-    return {title: chips for title, chips in offered.items() if chips}
+    return {title: chips for title, chips in offered.items() if len(chips) > 1 or any(one.is_chosen for one in chips)}
 
 
 def _chip(words: str, said: dict[str, str], key: str, value: str, count: int | None = None) -> _Chip:

@@ -6,7 +6,7 @@
   let chosen = -1;
 
   function typing(target) {
-    return target.matches("input, textarea, select, [contenteditable]");
+    return target.matches("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]");
   }
 
   function choose(step) {
@@ -38,9 +38,14 @@
     else if (key === "k") { choose(-1); }
     else if (key === "Enter" && chosen >= 0 && event.target === document.body) { rows()[chosen]?.querySelector("a.row")?.click(); }
     else if (key === "?") { help(); }
-    else if (/^[a-du]$/.test(key)) {
-      const button = document.querySelector(`[data-key="${key}"]`);
-      if (button) { event.preventDefault(); button.focus(); button.scrollIntoView({ block: "center" }); }
+    else if (/^[a-dnrstu1-9]$/.test(key)) {
+      const named = document.querySelector(`[data-key="${key}"]`);
+      if (!named) return;
+      event.preventDefault();
+      if (named.type === "radio") named.checked = true;
+      named.dispatchEvent(new CustomEvent("named", { bubbles: true }));
+      named.focus();
+      named.scrollIntoView({ block: "center" });
     }
   });
 
