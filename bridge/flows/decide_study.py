@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from bridge.domain.evidence import (
@@ -80,6 +81,29 @@ def decide_touched(tx: WriteTx, touched: Iterable[Study], how: Deciding) -> None
     """Decide again, each once, the studies that a new fact may be about."""
     for key in dict.fromkeys(study.key for study in touched):
         decide_by_rule(tx, studies.get(tx, key), how)
+
+
+def decide_without(tx: WriteTx, touched: Iterable[Study], since: datetime, how: Deciding) -> None:
+    """
+    Hold what a rule bound by grace of a change of records that is taken back, unless a rule says the same without it.
+
+    since: when the change was heard of; what was bound before then does not rest on it.
+    """
+    for study in touched:
+        if not study.is_bound or study.is_decided_by_person or _bound_since(tx, study) < since:
+            continue
+        verdict = decide(_evidence(tx, study), StoredRegistry(tx), how.rules)
+        if verdict.patient_key != study.patient_key:
+            rule = "V06" if verdict.binds else verdict.rule
+            words = f"Held ({rule}): it was bound while two records were one person's; that was taken back."
+            withdraw(tx, study, rule, words, how, actor=rule)
+
+
+def _bound_since(tx: WriteTx, study: Study) -> datetime:
+    """Return when a bound study was bound; what follows a merge or refreshes values goes on from there."""
+    made = decisions.of_study(tx, study.key)
+    bound = list(takewhile(lambda one: one.patient_key is not None, made))
+    return bound[-1].decided_at
 
 
 @dataclass(slots=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
+from bridge.clock import FixedClock
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Conflict
 from bridge.flows.undo_merge import MergeUndoer
-from bridge.store import links, patients
+from bridge.store import links, patients, studies
 from bridge.store.listings import queues
 from bridge.store.tables import deliveries
 from bridge.wiring import House
@@ -309,3 +311,26 @@ def test_a_person_added_who_is_on_record_is_updated_with_a_warning(house: House)
     renamed = cast.renamed(PLAIN, "HALVORSEN-BERG^INGRID")
     (answer,) = say(house, tell("A28", renamed.pid))
     assert (code(answer), "on record already" in answer.decode()) == ("AA", True)
+
+
+def test_what_a_rule_bound_by_grace_of_a_merge_waits_again_when_that_is_taken_back(
+    make_house: Callable[..., House],
+) -> None:
+    """PLAIN's number with DOE's name: only while the two are one person does the name agree."""
+    clock = FixedClock(datetime(2026, 3, 2, 12, 0, tzinfo=UTC))
+    house = make_house(clock)
+    say(house, adt(PLAIN), adt(DOE))
+    receive(house, image(cast.renamed(PLAIN, DOE.name, DOE.birth_date), "", study="2.25.4711"))
+    clock.at += timedelta(minutes=1)
+    say(house, merge(PLAIN, DOE))
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, "2.25.4711")
+        assert found is not None
+        assert (found.is_bound, found.rule) == (True, "B03")
+    clock.at += timedelta(minutes=1)
+    undo(house, 1)
+    with house.store.read() as tx:
+        after = studies.by_uid(tx, "2.25.4711")
+        assert after is not None
+        assert (after.is_bound, after.held_from_patient_key) == (False, found.patient_key)
+        assert "taken back" in after.sentence
