@@ -92,7 +92,7 @@ def decide_without(tx: WriteTx, touched: Iterable[Study], since: datetime, how: 
     for study in touched:
         if not study.is_bound or study.is_decided_by_person or _bound_since(tx, study) < since:
             continue
-        verdict = decide(_evidence(tx, study), StoredRegistry(tx), how.rules)
+        verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
         if verdict.patient_key != study.patient_key:
             rule = "V06" if verdict.binds else verdict.rule
             words = f"Held ({rule}): it was bound while two records were one person's; that was taken back."
