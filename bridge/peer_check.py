@@ -9,6 +9,8 @@ from functools import partial
 from typing import Any
 
 from bridge.errors import BridgeError
+from bridge.outside import fhir_server
+from bridge.outside_section import OutsideFhir, OutsideHl7
 from bridge.publishers import dicom_client
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.fhir_client import FhirClient
@@ -23,7 +25,7 @@ _PATIENCE_SECS = 5.0
 
 def check_peers(house: House) -> list[dict[str, Any]]:
     """
-    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities), HL7 destination (a connection) and bucket.
+    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities), HL7 destination or registry (a connection) and bucket.
 
     Nothing is changed anywhere, and no message is sent; in the bucket a small object is written, read and removed.
     """
@@ -52,7 +54,9 @@ def check_peers(house: House) -> list[dict[str, Any]]:
         )
     for archive in house.settings.dicomweb.servers:
         rows.append(_call(archive.name, "dicomweb", archive.base_url, StowClient(archive, house.clock).probe))
-    return rows + [_destination(one) for one in house.settings.hl7.destinations]
+    rows += [_registry(one, house) for one in house.settings.outside.fhir]
+    rows += [_destination(one) for one in house.settings.hl7.destinations]
+    return rows + [_destination(one) for one in house.settings.outside.hl7]
 
 
 def _bucket(house: House) -> dict[str, Any]:
@@ -60,7 +64,12 @@ def _bucket(house: House) -> dict[str, Any]:
     return _call(store.blobs, "s3", store.s3.endpoint or store.s3.region or "Amazon S3", house.blobs.probe)
 
 
-def _destination(one: Hl7Destination) -> dict[str, Any]:
+def _registry(one: OutsideFhir, house: House) -> dict[str, Any]:
+    client = FhirClient(fhir_server(one), house.clock)
+    return _call(one.name, f"fhir {one.version}", one.base_url, partial(_fhir_version, client))
+
+
+def _destination(one: Hl7Destination | OutsideHl7) -> dict[str, Any]:
     target = replace(mllp_target(one), timeout_secs=min(one.timeout_secs, _PATIENCE_SECS))
     tls = " tls" if one.tls is not None else ""
     return _call(one.name, f"hl7{tls}", f"{one.host}:{one.port}", MllpLink(target).probe)

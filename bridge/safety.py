@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.errors import Misconfigured
+from bridge.remote_sections import SmartBackendAuth
 from bridge.sections import ClientTls, Tls
 from bridge.settings import Settings
 
@@ -33,7 +34,7 @@ def check_start(settings: Settings, *, has_administrator: bool) -> None:
     Raises: Misconfigured, with every reason.
     """
     faults = [*_hl7(settings), *_dicom(settings), *_http(settings), *_destinations(settings)]
-    faults += [*_keys(settings), *_blobs(settings)]
+    faults += [*_keys(settings), *_blobs(settings), *_outside(settings)]
     if not has_administrator and not all(is_loopback(host) for host in _hosts(settings)):
         faults.append(
             "a listener beyond loopback needs an administrator: start on loopback first, or run user add NAME --role admin, whose link is good for a day"
@@ -51,7 +52,9 @@ def check_demonstration(settings: Settings) -> None:
     outside = [host for host in _hosts(settings) if not is_loopback(host)]
     outside += [peer.host for peer in settings.dicom.peers if not is_loopback(peer.host)]
     outside += [one.host for one in settings.hl7.destinations if not is_loopback(one.host)]
+    outside += [one.host for one in settings.outside.hl7 if not is_loopback(one.host)]
     servers = [server.base_url for server in settings.fhir.servers]
+    servers += [server.base_url for server in settings.outside.fhir]
     outside += [url for url in servers if not is_loopback(urlsplit(url).hostname or "")]
     if settings.store.is_s3 and not is_loopback(urlsplit(settings.store.s3.endpoint).hostname or ""):
         outside.append("a bucket")
@@ -187,6 +190,26 @@ def _destinations(settings: Settings) -> list[str]:
     ]
 
 
+def _outside(settings: Settings) -> list[str]:
+    """Whoever is asked who somebody is, is told who that may be."""
+    faults = [
+        f"outside.hl7: {one.name}: plain MLLP beyond loopback needs tls, or plain = true"
+        for one in settings.outside.hl7
+        if one.tls is None and not one.plain and not is_loopback(one.host)
+    ]
+    for server in settings.outside.fhir:
+        address = urlsplit(server.base_url)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            faults.append(f"outside.fhir: {server.name}: base_url is no address")
+        elif address.username or address.password:
+            faults.append(f"outside.fhir: {server.name}: a password belongs in auth, not in base_url")
+        elif address.scheme == "http" and not is_loopback(address.hostname):
+            faults.append(
+                f"outside.fhir: {server.name}: plain http beyond loopback would show who is asked for; use https"
+            )
+    return faults
+
+
 def _hosts(settings: Settings) -> list[str]:
     return [settings.hl7.host, settings.dicom.host, settings.http.host]
 
@@ -198,6 +221,12 @@ def _keys(settings: Settings) -> list[str]:
     for one in settings.hl7.destinations:
         if one.tls is not None and one.tls.key is not None:
             paths.append((f"hl7.destinations: {one.name}: tls.key", one.tls.key))
+    for asked in settings.outside.hl7:
+        if asked.tls is not None and asked.tls.key is not None:
+            paths.append((f"outside.hl7: {asked.name}: tls.key", asked.tls.key))
+    for server in settings.outside.fhir:
+        if isinstance(server.auth, SmartBackendAuth):
+            paths.append((f"outside.fhir: {server.name}: auth.key", server.auth.key))
     faults = []
     for place, path in paths:
         fault = _key_fault(path)

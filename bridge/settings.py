@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from bridge.device_section import Modality, WorklistSection
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
+from bridge.outside_section import OutsideSection
 from bridge.remote_sections import Auth, DicomwebSection, NoAuth, SendSection
 from bridge.sections import AETitle, Hl7Section, Network, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
@@ -250,6 +251,7 @@ class Settings(Section):
     payers: tuple[Payer, ...] = ()
     publish: PublishSection = PublishSection()
     identity: IdentitySection = IdentitySection()
+    outside: OutsideSection = OutsideSection()
 
     @model_validator(mode="after")
     def _each_place_once(self) -> Self:

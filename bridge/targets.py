@@ -6,6 +6,7 @@ from functools import partial
 
 from bridge import safety
 from bridge.codecs.dicom.unpacked import Unpack
+from bridge.outside_section import OutsideHl7
 from bridge.publishers.dicom_client import Target
 from bridge.publishers.mllp_link import MllpTarget
 from bridge.sections import Hl7Destination
@@ -23,8 +24,8 @@ def takes_decompressed(peer: Peer) -> bool:
     return "archive" not in peer.roles if peer.decompress is None else peer.decompress
 
 
-def mllp_target(one: Hl7Destination) -> MllpTarget:
-    """Return how a destination is called; its certificate files are read for each connection."""
+def mllp_target(one: Hl7Destination | OutsideHl7) -> MllpTarget:
+    """Return how a destination, or a registry that is asked, is called; its certificate files are read for each connection."""
     if one.tls is None:
         return MllpTarget(one.host, one.port, one.timeout_secs)
     return MllpTarget(

@@ -160,6 +160,7 @@ class House:
             claims=tuple(one.name for one in servers if "Claim" in one.publish),
             archives=self.places.archives,
             notified=tuple(one.ae_title for one in self.settings.dicom.peers if one.notify),
+            outside=self.settings.outside.names,
             routing=self.routes,
             notices=tuple(NoticeDestination(one.name, one.sites) for one in self.settings.hl7.destinations),
             performed_steps=tuple(one.ae_title for one in self.settings.dicom.peers if one.forward_mpps),

@@ -3,8 +3,8 @@
     python -m samples.strict_ehr --port 9080
     curl -X POST 127.0.0.1:9080/_mode -d '{"mode": "commit-then-hang", "count": 3, "methods": ["PUT"]}'
 
-It validates what it is sent, knows conditional create and update, If-Match, versions, history, search and delete, and
-keeps everything in memory, on loopback only. Modes, for the next *count* requests (without it for all), of *methods*
+It validates what it is sent, knows conditional create and update, If-Match, versions, history, search, $match and
+delete, and keeps everything in memory, on loopback only. Modes, for the next *count* requests (without it for all), of *methods*
 and *types* only if they are named: ok; 400 to 599; hang; slow; drip; garbage; empty; truncated; redirect; huge;
 commit-then-hang, commit-then-reset, commit-then-500; race-dup (If-None-Exist is not honoured); no-conditional (405).
 GET /_state: counts, identifiers held twice, resources, requests. POST /_reset forgets it all.
@@ -29,6 +29,7 @@ if __name__ == "__main__" and not __package__:
 
 from samples.ehr_books import Books, Refusal
 from samples.ehr_door import Door
+from samples.ehr_match import matches
 from samples.ehr_rules import Rules
 
 Json = dict[str, Any]
@@ -105,6 +106,8 @@ class StrictEhr:
             return 200, self._metadata()
         if method == "GET":
             return 200, self._looked_up(steps, where)
+        if method == "POST" and steps == ["Patient", "$match"]:
+            return 200, self._matched(body)
         if method == "DELETE" and len(steps) == 2:
             self.books.delete(steps[0], steps[1])
             return 204, {}
@@ -137,6 +140,12 @@ class StrictEhr:
                 if one["meta"]["versionId"] == steps[3]:
                     return one
         raise Refusal(404, "not-found", "not served here")
+
+    def _matched(self, body: Json | None) -> Json:
+        try:
+            return _bundle("searchset", matches(body or {}, self.books.search("Patient", {})))
+        except ValueError as fault:
+            raise Refusal(400, "required", str(fault), "Parameters.parameter") from None
 
     def _checked(self, body: Json | None, kind: str) -> Json:
         if body is None:

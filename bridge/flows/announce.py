@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.domain.claim import AttachmentState
+from bridge.domain.outside import waits_for_an_answer
 from bridge.domain.rejection import Rejection
 from bridge.domain.routing import Routing
 from bridge.domain.study import Study
@@ -31,6 +32,7 @@ from bridge.store import (
     events,
     messages,
     order_notices,
+    outside_questions,
     overlays,
     patients,
     performed,
@@ -57,7 +59,7 @@ class NoticeDestination:
 class Destinations:
     """
     Who gets what, by name. studies, claims: FHIR servers; archives: AE titles and DICOMweb servers; notices: HL7
-    destinations; performed_steps, notified: AE titles. routing: the routes in use by now, None where there are none.
+    destinations; performed_steps, notified: AE titles. outside: registries that are asked who somebody is. routing: the routes in use by now, None where there are none.
     """
 
     studies: tuple[str, ...] = ()
@@ -66,6 +68,7 @@ class Destinations:
     notices: tuple[NoticeDestination, ...] = ()
     performed_steps: tuple[str, ...] = ()
     notified: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
     routing: Callable[[], Routing] | None = None
     study_quiet: timedelta = timedelta(seconds=20)
 
@@ -131,6 +134,12 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
         enqueue.hold_attachment(tx, attachment.key, reason, at)
         authorizations.hold_attachment(tx, attachment.key, "the study's patient is in question", at)
     _flag_archived(tx, study, at)
+
+
+def study_undecided(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
+    """Nobody's number names a patient here: other registries are asked, each once, however many images come."""
+    for source in to.outside if waits_for_an_answer(study) else ():
+        outside_questions.want(tx, study.key, source, at)
 
 
 def order_moved(tx: WriteTx, order_key: int, to: Destinations, at: datetime, next_at: datetime | None = None) -> None:

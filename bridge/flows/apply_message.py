@@ -142,7 +142,11 @@ class MessageApplier:
         told = [*applied.told_orders, *(order.key for order in applied.touched_orders), *applied.reported_orders]
         events.name_message(tx, dict.fromkeys(told), message_key)
         reports.name_message(tx, applied.report_versions, message_key)
-        how = Deciding(self._rules, self._destinations, applied.at, cause=f"message:{message_key}")
+        self.follow(tx, applied, f"message:{message_key}")
+
+    def follow(self, tx: WriteTx, applied: Applied, cause: str) -> None:
+        """Withdraw what is in question now, refresh the worklist, and decide what was touched."""
+        how = Deciding(self._rules, self._destinations, applied.at, cause=cause)
         for study_key, rule, sentence in applied.in_question:
             study = studies.get(tx, study_key)
             if study.is_bound:

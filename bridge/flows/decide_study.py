@@ -312,6 +312,7 @@ def _announce(tx: WriteTx, study: Study, verdict: Verdict, actor: str, how: Deci
         risk = weigh_case(tx, study, verdict)
         decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at, risk=risk)
         announce.study_withdrawn(tx, study, how.at)
+        announce.study_undecided(tx, study, how.destinations, how.at)
 
 
 def _refile_reports(tx: WriteTx, study: Study, actor: str, how: Deciding) -> None:

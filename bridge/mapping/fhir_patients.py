@@ -30,8 +30,17 @@ def read_patient(patient: Resource, ground: FhirGround) -> PatientDraft:
         patient_name=_name(patient) or None,
         patient_birth_date=patient.day("birthDate"),
         patient_sex=_SEXES[gender] if gender else None,
+        multiple_birth=_multiple_birth(patient),
         patient_telephone=str(telephones[0].get("value", ""))[:_NUMBER_MAX] or None if telephones else None,
     )
+
+
+def _multiple_birth(patient: Resource) -> bool | None:
+    """Return whether this is a twin or more, None where it is not said; a place in the order of birth says so, too."""
+    said = patient.said.get("multipleBirthBoolean")
+    if isinstance(said, bool):
+        return said
+    return True if isinstance(patient.said.get("multipleBirthInteger"), int) else None
 
 
 def patient_of(resource: Resource, reference: Json, name: str, ground: FhirGround) -> PatientDraft | None:

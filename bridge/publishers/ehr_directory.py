@@ -60,7 +60,7 @@ class EhrDirectory:
         for number in record.identifiers:
             if number.identifier_type not in _NOT_FOR_LOOKUP:
                 found = self._holders("Patient", patient_identifier(number, self._system_of))
-                targets |= {live.reference for one in found if (live := self._survivor(one)) is not None}
+                targets |= {live.reference for one in found if (live := live_patient(self._client, one)) is not None}
         if len(targets) > 1:
             raise Conflict("the server has several patients with the patient's numbers", code="patient_twice")
         if targets:
@@ -107,18 +107,19 @@ class EhrDirectory:
         found = self._client.search(kind, {"identifier": token(identifier)})
         return list({one.reference: one for one in found if holds(one.resource, identifier)}.values())
 
-    def _survivor(self, found: Found) -> Found | None:
-        """Return the live Patient at the end of *found*'s links, None if that way ends at an inactive one."""
-        for _ in range(_MAX_LINKS):
-            target = next((link["other"] for link in _links(found.resource) if link.get("type") == "replaced-by"), None)
-            if target is None:
-                return None if found.resource.get("active") is False else found
-            said = str(target.get("reference", "") if isinstance(target, dict) else "")
-            following = self._client.read(self._client.own_reference(said, "Patient"))
-            if following is None:
-                return None
-            found = following
-        raise Conflict("the server's patients replace each other in a circle", code="patient_circle")
+
+def live_patient(client: FhirClient, found: Found) -> Found | None:
+    """Return the live Patient at the end of *found*'s links, None if that way ends at an inactive one."""
+    for _ in range(_MAX_LINKS):
+        target = next((link["other"] for link in _links(found.resource) if link.get("type") == "replaced-by"), None)
+        if target is None:
+            return None if found.resource.get("active") is False else found
+        said = str(target.get("reference", "") if isinstance(target, dict) else "")
+        following = client.read(client.own_reference(said, "Patient"))
+        if following is None:
+            return None
+        found = following
+    raise Conflict("the server's patients replace each other in a circle", code="patient_circle")
 
 
 def put_where(client: FhirClient, resource: Json, identifier: Json) -> Found:

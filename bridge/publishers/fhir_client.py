@@ -140,6 +140,17 @@ class FhirClient:
         headers = {"If-None-Exist": query}
         return self._written(self._ask("POST", resource["resourceType"], body=resource, headers=headers), resource)
 
+    def invoke(self, operation: str, parameters: Json) -> Json:
+        """
+        Call an operation that changes nothing ("Patient/$match") and return its answer. Source: FHIR R4 3.2.0.
+
+        Raises: Unsupported, where the server does not offer it.
+        """
+        answer = self._ask("POST", operation, body=parameters)
+        if answer.status in (404, 410):
+            raise Unsupported(f"the server answers {answer.status} to {operation}", code=f"http_{answer.status}")
+        return self._json(answer)
+
     def metadata(self) -> Json:
         """Return the server's CapabilityStatement."""
         return self._json(self._ask("GET", "metadata"))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from bridge.destinations import at_once, order_poll, publishers
 from bridge.flows.commit_storage import CommitmentWatch
+from bridge.flows.lookout import Lookout
 from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
+from bridge.outside import askers
 from bridge.shelf import object_verifier
 from bridge.wiring import House, Role
 
@@ -21,6 +23,7 @@ class WorkerRole:
         self._replays = house.replays
         self._order_lists = house.order_lists
         self._order_poll = order_poll(house)
+        self._askers = askers(house)
         self._exams = house.exam_watch
         self._commitments = CommitmentWatch(house.store, house.blobs, house.clock, owner=house.node)
         self._verifier = object_verifier(house)
@@ -34,6 +37,8 @@ class WorkerRole:
         self._replays.start()
         self._order_lists.start()
         self._order_poll.start()
+        for asker in self._askers:
+            asker.start()
         self._exams.start()
         self._commitments.start()
         self._verifier.start()
@@ -41,6 +46,8 @@ class WorkerRole:
 
     def stop(self) -> None:
         self._housekeeping.stop()
+        for asker in self._askers:
+            asker.stop()
         self._order_poll.stop()
         self._order_lists.stop()
         self._commitments.stop()
@@ -53,7 +60,7 @@ class WorkerRole:
 
     @property
     def is_alive(self) -> bool:
-        loops = (
+        loops: list[Lookout | Worker] = [
             self._worker,
             self._replays,
             self._order_lists,
@@ -61,7 +68,8 @@ class WorkerRole:
             self._exams,
             self._commitments,
             self._verifier,
-        )
+            *self._askers,
+        ]
         return all(loop.is_alive for loop in loops) and not self._store.is_failing
 
     @property

@@ -43,6 +43,7 @@ from bridge.domain.incident import DisclosureKind
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
+from bridge.domain.outside import AnswerState
 from bridge.domain.overlay import VersionKind
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import ChangeCause, PerformedStatus
@@ -866,6 +867,31 @@ presences = Table(
     Column("until", Instant, nullable=False),
     UniqueConstraint("study_key", "actor"),
     Index(None, "actor"),
+)
+
+# What other registries are asked about studies that nobody here is known for. digest: what the same question about
+# another study has in common with it; nobody can read a person from it.
+outside_questions = Table(
+    "outside_questions",
+    metadata,
+    _key(),
+    _to("study", index=False),
+    Column("source", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("asked_by", Text, nullable=False, server_default="system"),
+    Column("created_at", Instant, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("asked_at", Instant),
+    Column("settled_at", Instant),
+    _count("attempts"),
+    _text("sentence"),
+    _text("digest"),
+    _to("patient", nullable=True),
+    _flag("is_fresh"),
+    _one_of("state", AnswerState),
+    UniqueConstraint("study_key", "source"),
+    Index(None, "source", "state", "next_at"),
+    Index(None, "digest", "source"),
 )
 
 # Rejection notes and MPPS codes that question a study's patient. Source: PS3.16 CID 7010, CID 9300.

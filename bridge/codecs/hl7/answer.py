@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.codecs.hl7.ack import MEANINGS
 from bridge.codecs.hl7.escapes import read_delimiters
@@ -22,12 +22,13 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Answer:
     """
     One answer. code: MSA-1. control_id: MSA-2, the message it is about. error: table 0357 and the place it names, in
-    words of ours: a text of the other side may hold a patient's name.
+    words of ours: a text of the other side may hold a patient's name. payload: the whole of it, unframed.
     """
 
     code: str
     control_id: str
     error: str = ""
+    payload: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def is_application_level(self) -> bool:
@@ -59,7 +60,8 @@ def read_answer(payload: bytes) -> Answer:
     if code not in _CODES:
         raise Malformed("the answer's code is none", code="not_in_table", where="MSA-1", source="HL7 table 0008")
     errors = [fields for fields in segments if fields[0] == "ERR"]
-    return Answer(code, control_id, _error(errors[0], delimiters.component) if errors and code not in ACCEPTED else "")
+    error = _error(errors[0], delimiters.component) if errors and code not in ACCEPTED else ""
+    return Answer(code, control_id, error, payload)
 
 
 def _error(fields: list[str], mark: str) -> str:

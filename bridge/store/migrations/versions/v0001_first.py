@@ -1082,6 +1082,39 @@ def upgrade() -> None:
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
+        "outside_questions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Text(), server_default="system", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("next_at", Instant(), nullable=False),
+        sa.Column("asked_at", Instant(), nullable=True),
+        sa.Column("settled_at", Instant(), nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("sentence", sa.Text(), server_default="", nullable=False),
+        sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("is_fresh", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'found', 'nobody', 'several', 'refused', 'no_answer', 'unneeded')",
+            name=op.f("ck_outside_questions_state"),
+        ),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_outside_questions_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_outside_questions_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_outside_questions")),
+        sa.UniqueConstraint("study_key", "source", name=op.f("uq_outside_questions_study_key_source")),
+    )
+    op.create_index(op.f("ix_outside_questions_digest_source"), "outside_questions", ["digest", "source"], unique=False)
+    op.create_index(op.f("ix_outside_questions_patient_key"), "outside_questions", ["patient_key"], unique=False)
+    op.create_index(
+        op.f("ix_outside_questions_source_state_next_at"),
+        "outside_questions",
+        ["source", "state", "next_at"],
+        unique=False,
+    )
+    op.create_table(
         "outside_tasks",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
