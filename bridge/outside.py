@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.patient_query import Authority, QueryKind, QueryRoute
+from bridge.domain.outside import Found
 from bridge.flows.ask_outside import Memory, OutsideAsker, Registry
 from bridge.flows.take_answer import AnswerTaker
-from bridge.mapping.outside_patients import SegmentReader
+from bridge.mapping.outside_patients import SegmentReader, read_resource
 from bridge.outside_section import OutsideFhir, OutsideHl7
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpLink
@@ -43,7 +46,11 @@ def fhir_server(one: OutsideFhir) -> FhirServer:
 
 def _by_fhir(one: OutsideFhir, house: House) -> FhirRegistry:
     client = FhirClient(fhir_server(one), house.clock)
-    return FhirRegistry(client, house.settings.identity.system_of, lambda: house.fhir_ground, matches=one.match)
+
+    def read(patient: Mapping[str, Any]) -> Found:
+        return read_resource(patient, house.fhir_ground)
+
+    return FhirRegistry(client, house.settings.identity.system_of, read, matches=one.match)
 
 
 def _over_mllp(one: OutsideHl7, house: House) -> Hl7Registry:
@@ -59,6 +66,6 @@ def _over_mllp(one: OutsideHl7, house: House) -> Hl7Registry:
     authorities = dict.fromkeys((identity.authority, *sorted(house.rules.own_authorities)))
     ours = tuple(Authority(name, identity.oid_of(name)) for name in authorities)
     oids = {one.name: one.oid for one in identity.authorities if one.oid}
-    asking = Asking(frozenset(QueryKind[kind] for kind in one.ask), route, ours, zone, oids)
-    reader = SegmentReader(lambda: house.mappings.base, house.defaults, zone)
-    return Hl7Registry(one.name, MllpLink(mllp_target(one)), asking, reader, house.clock, house.rules)
+    read = SegmentReader(lambda: house.mappings.base, house.defaults, zone).read
+    asking = Asking(frozenset(QueryKind[kind] for kind in one.ask), route, ours, zone, oids, read)
+    return Hl7Registry(one.name, MllpLink(mllp_target(one)), asking, house.clock, house.rules)

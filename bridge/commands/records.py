@@ -19,6 +19,7 @@ from bridge.commands.setting_up import (
 )
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete
+from bridge.flows.ask_outside import ask_again
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.record_access import record_access
@@ -130,6 +131,21 @@ def decide_mismatch(
     resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
     resolver.resolve(study_instance_uid, Ruling(action, reason, f"user:{actor()}", accession, whom))
     click.echo("done")
+
+
+@mismatches.command("ask")
+@click.argument("study_instance_uid")
+@click.pass_obj
+@reports_errors
+def ask_outside(config: Path | None, study_instance_uid: str) -> None:
+    """Let the registries of [outside] be asked once more who a waiting study is of.
+
+    Example: imaging-bridge mismatches -c bridge.toml ask 2.25.1
+    """
+    house = open_house(config)
+    sources = house.settings.outside.names
+    ask_again(house.store, house.clock, sources, study_instance_uid, f"user:{actor()}")
+    click.echo(f"asked by the worker: {', '.join(sources)}")
 
 
 @mismatches.command("read-again")

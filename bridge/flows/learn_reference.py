@@ -51,7 +51,7 @@ def _holders(tx: ReadTx, number: PatientIdentifier) -> set[int]:
 
 def _taught(study: Study, rules: ReconcileRules) -> PatientIdentifier | None:
     """Return whose number a binding says it is; None unless a person made it of a foreign study."""
-    if not study.is_bound or not study.decided_by.startswith("user:"):
+    if not study.is_bound or not study.is_decided_by_person:
         return None
     evidence = StudyEvidence(study.received, source_ae_title=study.source_ae_title, from_foreign_source=study.foreign)
     return number_to_learn(evidence, rules)

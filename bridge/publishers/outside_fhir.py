@@ -13,28 +13,26 @@ from bridge.codecs.fhir.references import SystemOf, holds, patient_identifier, t
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.outside import Found, Question
 from bridge.errors import Conflict
-from bridge.mapping.fhir_fields import FhirGround
-from bridge.mapping.outside_patients import read_resource
 from bridge.publishers.ehr_directory import live_patient
-from bridge.publishers.fhir_client import FhirClient
+from bridge.publishers.fhir_client import FhirClient, Json
 from bridge.publishers.fhir_client import Found as Resource
 
 
 class FhirRegistry:
-    """One server. matches: whether $match is asked where no number leads to anybody. Thread-safe."""
+    """One server. read: whom a Patient is; matches: whether $match is asked where no number leads to anybody. Thread-safe."""
 
     def __init__(
         self,
         client: FhirClient,
         system_of: SystemOf,
-        ground: Callable[[], FhirGround],
+        read: Callable[[Json], Found],
         *,
         matches: bool,
     ) -> None:
         self.name = client.name
         self._client = client
         self._system_of = system_of
-        self._ground = ground
+        self._read = read
         self._matches = matches
 
     def ask(self, question: Question) -> tuple[Found, ...]:
@@ -53,7 +51,8 @@ class FhirRegistry:
         numbers = [patient_identifier(one, self._system_of) for one in question.numbers]
         answer = self._client.invoke("Patient/$match", match_parameters(question, numbers))
         certain = [Resource(one, "") for one in certain_matches(answer)]
-        matched = [self._read(live) for one in certain if (live := live_patient(self._client, one)) is not None]
+        live = [one for each in certain if (one := live_patient(self._client, each)) is not None]
+        matched = [self._read(one.resource) for one in live]
         return tuple({one.numbers: one for one in matched}.values())
 
     def _holders(self, number: PatientIdentifier) -> tuple[Found, ...]:
@@ -64,7 +63,4 @@ class FhirRegistry:
         if said and not holding:
             raise Conflict("answered with another patient than was asked for", code="other_patient")
         live = {one.reference: one for each in holding if (one := live_patient(self._client, each)) is not None}
-        return tuple(replace(self._read(one), asked=(number,)) for one in live.values())
-
-    def _read(self, one: Resource) -> Found:
-        return read_resource(one.resource, self._ground())
+        return tuple(replace(self._read(one.resource), asked=(number,)) for one in live.values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from bridge.clock import Clock
+from bridge.codecs.hl7.er7 import Message, Segment
 from bridge.codecs.hl7.patient_query import (
     Authority,
     PatientQuery,
@@ -20,7 +21,6 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.outside import Found, Question
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Conflict, Malformed
-from bridge.mapping.outside_patients import SegmentReader
 from bridge.publishers.mllp_link import MllpLink
 
 
@@ -28,7 +28,7 @@ from bridge.publishers.mllp_link import MllpLink
 class Asking:
     """
     How one registry is asked. kinds: which queries it serves; ours: the authorities whose numbers are this house's; oids:
-    of the authorities that have one, by name.
+    of the authorities that have one, by name. read: whom a PID names.
     """
 
     kinds: Collection[QueryKind]
@@ -36,18 +36,16 @@ class Asking:
     ours: Sequence[Authority]
     zone: tzinfo
     oids: Mapping[str, str]
+    read: Callable[[Message, Segment], Found]
 
 
 class Hl7Registry:
     """One registry. Thread-safe."""
 
-    def __init__(
-        self, name: str, link: MllpLink, asking: Asking, reader: SegmentReader, clock: Clock, rules: ReconcileRules
-    ) -> None:
+    def __init__(self, name: str, link: MllpLink, asking: Asking, clock: Clock, rules: ReconcileRules) -> None:
         self.name = name
         self._link = link
         self._asking = asking
-        self._reader = reader
         self._clock = clock
         self._rules = rules
 
@@ -123,4 +121,4 @@ class Hl7Registry:
     def _patients(self, answer: QueryAnswer) -> tuple[Found, ...]:
         if answer.has_more:
             raise Conflict("more patients fit than one answer holds", code="several")
-        return tuple(self._reader.read(answer.message, segment) for segment in answer.patients)
+        return tuple(self._asking.read(answer.message, segment) for segment in answer.patients)

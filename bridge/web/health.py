@@ -96,6 +96,12 @@ class _StoreCounts(Collector):
             free = "Room on this node's disk above the low-water mark"
             yield GaugeMetricFamily("bridge_disk_free_bytes", free, value=here.blobs.free_bytes())
         yield from _of_deliveries(tallies)
+        asked = GaugeMetricFamily(
+            "bridge_outside_questions", "Studies other registries were asked about", labels=["registry", "state"]
+        )
+        for where, number in tallies.outside.items():
+            asked.add_metric(where, number)
+        yield asked
 
 
 def _of_deliveries(tallies: counts.Tallies) -> Iterator[Metric]:

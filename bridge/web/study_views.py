@@ -8,10 +8,20 @@ from typing import Any
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.image_warnings import WarningWords, in_words
 from bridge.domain.order import Order
+from bridge.domain.outside import waits_for_an_answer
 from bridge.domain.rejection import Rejection
 from bridge.domain.study import Study
 from bridge.errors import Refused
-from bridge.store import commitments, decisions, orders, patients, rejections, stated_copies, studies
+from bridge.store import (
+    commitments,
+    decisions,
+    orders,
+    outside_questions,
+    patients,
+    rejections,
+    stated_copies,
+    studies,
+)
 from bridge.store.commitments import Kept
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
@@ -20,6 +30,7 @@ from bridge.store.listings import set_aside
 from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
 from bridge.store.listings.people import Person, person_of
 from bridge.store.listings.set_aside import SetAside
+from bridge.store.outside_questions import Asked
 from bridge.store.retention import OnShelf, on_shelf
 from bridge.store.stated_copies import StatedCopy
 from bridge.web.access import services
@@ -38,7 +49,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """A study with everything that a decision about it rests on. accession_number: the binding's, "" unless bound."""
+    """
+    A study with everything that a decision about it rests on. accession_number: the binding's, "" unless bound.
+
+    asked: other registries, and what came of it; may_ask: they can be asked again.
+    """
 
     on_exam: StudyOnExam
     patient: Person | None
@@ -52,6 +67,8 @@ class StudyView:
     warnings: tuple[WarningWords, ...] = ()
     stated: tuple[StatedCopy, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    asked: tuple[Asked, ...] = ()
+    may_ask: bool = False
 
     @property
     def study(self) -> Study:
@@ -95,6 +112,8 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         stated=tuple(stated_copies.of_study(tx, study.study_instance_uid)),
         on_shelf=on_shelf(tx, study.key),
         rejections=tuple(rejections.of_study(tx, study.study_instance_uid)),
+        asked=tuple(outside_questions.of_study(tx, study.key)),
+        may_ask=bool(services().settings.outside.names) and waits_for_an_answer(study),
     )
 
 

@@ -242,3 +242,27 @@ def test_a_bucket_s_secret_is_shown_nowhere(tmp_path: Path) -> None:
     found = load(tmp_path, '[store]\ns3 = { access_key_id = "AKIA", secret_access_key = "hush" }\n')
     assert "hush" not in repr(found)
     assert "AKIA" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('[[outside.hl7]]\nname = "mpi"\nhost = "mpi.example.org"\nport = 2575\n', "plain MLLP beyond loopback"),
+        ('[[outside.fhir]]\nname = "hie"\nbase_url = "http://hie.example.org/fhir"\n', "plain http beyond loopback"),
+        ('[[outside.fhir]]\nname = "hie"\nbase_url = "https://me:secret@hie.example.org"\n', "belongs in auth"),
+        ('[[outside.fhir]]\nname = "hie"\nbase_url = "hie.example.org"\n', "no address"),
+    ],
+)
+def test_nobody_is_asked_who_somebody_is_in_the_clear(tmp_path: Path, section: str, said: str) -> None:
+    found = load(tmp_path, section)
+    with pytest.raises(Misconfigured, match=said):
+        check_start(found, has_administrator=True)
+    with pytest.raises(Misconfigured):
+        check_demonstration(found)
+
+
+def test_two_registries_of_one_name_are_refused(tmp_path: Path) -> None:
+    server = '[[outside.fhir]]\nname = "hie"\nbase_url = "https://hie.example.org/fhir"\n'
+    with pytest.raises(Misconfigured, match="listed twice"):
+        load(tmp_path, server * 2)
+    check_start(load(tmp_path, server), has_administrator=True)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Column, Table, func, select, text
 
 from bridge.store import deliveries as outbox
-from bridge.store import objects
+from bridge.store import objects, outside_questions
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.lanes import FAILURES_BEFORE_REST
 from bridge.store.tables import attachments, deliveries, instances, messages, mismatches, orders, stamps, studies
@@ -17,7 +17,7 @@ from bridge.store.tables import attachments, deliveries, instances, messages, mi
 
 @dataclass(frozen=True, slots=True)
 class Tallies:
-    """Everything /metrics says of the store. deliveries: by (topic, destination, state); failing: by (topic, destination)."""
+    """Everything /metrics says of the store. deliveries: by (topic, destination, state); failing: by (topic, destination); outside: by (registry, state)."""
 
     messages: Mapping[str, int]
     orders: Mapping[str, int]
@@ -28,6 +28,7 @@ class Tallies:
     deliveries: Mapping[tuple[str, str, str], int]
     failing: Mapping[tuple[str, str], int]
     oldest_secs: Mapping[str, float]
+    outside: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def tallies(tx: ReadTx, now: datetime) -> Tallies:
         deliveries=outbox.counts(tx),
         failing=_failing(tx),
         oldest_secs=_oldest(tx, now),
+        outside=outside_questions.counts(tx),
     )
 
 

@@ -9,10 +9,12 @@ from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission, Role
 from bridge.errors import Malformed
+from bridge.flows.ask_outside import ask_again
 from bridge.flows.explain_routes import explain_routes
 from bridge.store import decisions, studies
 from bridge.store.listings import queues
 from bridge.store.listings.set_aside import SetAside
+from bridge.store.outside_questions import Asked
 from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.api import rejections, shapes
@@ -42,6 +44,16 @@ def read_study(study_instance_uid: str) -> Response:
 def decide_study(study_instance_uid: str) -> Response:
     """Bind, unbind or reject a study, in the queue or not; or read a waiting one again by its device's rules."""
     return _decide(study_instance_uid)
+
+
+@blueprint.post("/studies/<study_instance_uid>/ask")
+@needs(Permission.DECIDE)
+def ask_again_about(study_instance_uid: str) -> Response:
+    """Let other registries be asked once more who an undecided study is of."""
+    here = services()
+    sources = here.settings.outside.names
+    ask_again(here.store, here.clock, sources, study_instance_uid, caller().name)
+    return jsonify(study_instance_uid=study_instance_uid, asked=list(sources))
 
 
 @blueprint.get("/studies/<study_instance_uid>/routes")
@@ -159,10 +171,11 @@ def _on_shelf(view: StudyView) -> dict[str, Any]:
 
 
 def _kept_out(view: StudyView) -> dict[str, Any]:
-    """Return what was kept and is no part of the study: other content under its UIDs, and what was rejected."""
+    """Return what was kept and is no part of the study: other content under its UIDs, what was rejected; and who was asked."""
     return {
         "set_aside": [_set_aside(one) for one in view.set_aside],
         "rejections": [rejections.row(one) for one in view.rejections],
+        "asked": [_asked(one) for one in view.asked],
     }
 
 
@@ -174,6 +187,16 @@ def _set_aside(one: SetAside) -> dict[str, Any]:
         "accession_number": one.received_accession_number or None,
         "received_at": shapes.instant(one.received_at),
         "from": one.received_from,
+    }
+
+
+def _asked(one: Asked) -> dict[str, Any]:
+    return {
+        "source": one.source,
+        "state": one.state.value,
+        "at": shapes.instant(one.asked_at),
+        "said": one.sentence,
+        "attempts": one.attempts,
     }
 
 

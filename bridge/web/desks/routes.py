@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.web.desks import (
     admin,
+    asking,
     billing,
     board,
     cases,
@@ -36,6 +37,7 @@ blueprints = (
     worklist.blueprint,
     worklist_trial.blueprint,
     cases.blueprint,
+    asking.blueprint,
     performed.blueprint,
     billing.blueprint,
     messages.blueprint,
