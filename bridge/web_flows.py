@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bridge.casework import casework
 from bridge.domain.claim import AttachmentKind, AuthorizationLine, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
@@ -86,6 +87,7 @@ def _study_desks(house: House) -> StudyDesks:
         RejectionDesk(house.store, house.clock, house.rules, house.destinations),
         OutsideTasks(house.store, house.clock),
         CaseDesk(house.rules),
+        casework(house),
     )
 
 

@@ -52,6 +52,7 @@ from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
+from bridge.mapping.checklist import load_checklist
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.fhir_fields import FhirGround
 from bridge.mapping.reconcile_rules import load_rules
@@ -138,13 +139,13 @@ class House:
 
     @cached_property
     def rules(self) -> ReconcileRules:
-        identity = self.settings.identity
+        identity, folders = self.settings.identity, (shipped_mappings(), self.settings.bridge.mappings)
         return load_rules(
-            shipped_mappings(),
-            self.settings.bridge.mappings,
+            *folders,
             authority=identity.authority,
             own_authorities=self._authorities_of_sites(),
             authority_aliases={one.oid: one.name for one in identity.authorities if one.oid},
+            checklist=load_checklist(*folders, self.settings.time_zone),
         )
 
     @cached_property
@@ -307,6 +308,7 @@ class House:
         patience = Patience(
             timedelta(seconds=self.settings.publish.study_quiet_secs),
             timedelta(minutes=self.settings.dicom.mpps_idle_minutes),
+            self.rules.checklist,
         )
         return ExamWatch(self.store, self.clock, self.destinations, patience, owner=self.node)
 

@@ -79,6 +79,7 @@ class Header:
     series_time: str = ""
     body_part_examined: str = ""
     laterality: str = ""
+    image_laterality: str = ""
     station_name: str = ""
     performed_procedure_step_id: str = ""
     instance_number: int | None = None
@@ -188,6 +189,7 @@ class Instance:
     removed_at: datetime | None = None
     warnings: str = ""
     withheld: str = ""
+    image_laterality: str = ""
 
 
 @dataclass(frozen=True, slots=True)

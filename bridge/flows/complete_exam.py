@@ -8,15 +8,17 @@ was too early is put off to when it will not be, so that nothing is written whil
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bridge.clock import Clock
+from bridge.domain.checklist_rules import ChecklistRules
 from bridge.domain.order import FINAL, Order, Step, StepStatus
 from bridge.domain.performed import ChangeCause, PerformedStep
 from bridge.domain.step_change import StepChange
 from bridge.domain.study import Study
 from bridge.flows.announce import Destinations
+from bridge.flows.check_tags import keep_looks
 from bridge.flows.lookout import Lookout
 from bridge.flows.move_steps import Moving, change_of, change_steps, steps_by_images
 from bridge.store import events, exam_checks, leases, orders, performed, studies
@@ -29,10 +31,15 @@ _LEASE = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long is waited. quiet: for one more image; idle: for a word of a performed step, or an image of its study."""
+    """
+    How long is waited. quiet: for one more image; idle: for a word of a performed step, or an image of its study.
+
+    checklist: what a study that has rested is compared with its order by.
+    """
 
     quiet: timedelta
     idle: timedelta
+    checklist: ChecklistRules = field(default_factory=ChecklistRules)
 
 
 class ExamWatch(Lookout):
@@ -94,6 +101,7 @@ def look_at_study(tx: WriteTx, study: Study, patience: Patience, how: Moving) ->
     rests_at = study.last_instance_at + patience.quiet
     if rests_at > how.at:
         return rests_at
+    keep_looks(tx, study, patience.checklist, how.at)
     if not study.is_bound or study.order_key is None or study.foreign:
         return None
     order = orders.get(tx, study.order_key)

@@ -30,6 +30,7 @@ from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
+from bridge.flows.check_tags import compare_again
 from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.lay_overlay import Made, lay_binding, standing_corrections
 from bridge.flows.learn_reference import follow_binding
@@ -134,6 +135,8 @@ def decide_after(
     for record in records:
         touched += studies.of_patient(tx, record.key) if record.key not in new else []
     decide_touched(tx, touched, how)
+    for placed in ordered:
+        compare_again(tx, studies.of_order(tx, placed.key), how.rules.checklist, how.at)
 
 
 def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor: str, how: Deciding) -> Study:
@@ -313,6 +316,7 @@ def _announce(tx: WriteTx, study: Study, verdict: Verdict, actor: str, how: Deci
         decisions.open_mismatch(tx, study.key, verdict.rule, verdict.sentence, how.at, risk=risk)
         announce.study_withdrawn(tx, study, how.at)
         announce.study_undecided(tx, study, how.destinations, how.at)
+    compare_again(tx, [study], how.rules.checklist, how.at)
 
 
 def _refile_reports(tx: WriteTx, study: Study, actor: str, how: Deciding) -> None:

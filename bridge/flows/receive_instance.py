@@ -342,4 +342,5 @@ def _instance(header: Header, spooled: Spooled, blob: str, now: datetime) -> Ins
         number_of_frames=header.number_of_frames,
         received_at=now,
         warnings=" ".join(warnings_of(header)),
+        image_laterality=header.image_laterality,
     )

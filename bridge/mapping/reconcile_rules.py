@@ -9,9 +9,11 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bridge.domain.checklist_rules import ChecklistRules
 from bridge.domain.identifiers import digest_of
 from bridge.domain.names import fold
 from bridge.domain.oncology import OncologyRules
@@ -33,6 +35,7 @@ def load_rules(
     authority: str,
     own_authorities: Iterable[str] = (),
     authority_aliases: Mapping[str, str] | None = None,
+    checklist: ChecklistRules | None = None,
 ) -> ReconcileRules:
     """
     Return the rules of the folder *shipped* with those of *overlay* laid over it; what neither says has its default.
@@ -54,7 +57,7 @@ def load_rules(
         "own_authorities": frozenset(own_authorities),
         "authority_aliases": dict(authority_aliases or {}),
     }
-    return _build(entries, nicknames, ours)
+    return replace(_build(entries, nicknames, ours), checklist=checklist or ChecklistRules())
 
 
 def _read_file(path: Path, faults: list[str]) -> dict[tuple[str, str], Any]:

@@ -56,6 +56,13 @@ def of_study(tx: ReadTx, study_key: int) -> list[Decision]:
     return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
 
 
+def latest(tx: ReadTx, study_key: int) -> Decision | None:
+    """Return what was decided about a study last."""
+    query = select(decisions).where(decisions.c.study_key == study_key).order_by(decisions.c.key.desc()).limit(1)
+    row = tx.execute(query).first()
+    return None if row is None else Decision(**{name: getattr(row, name) for name in Decision.__slots__})
+
+
 def open_mismatch(
     tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime, *, risk: CaseRisk = CaseRisk.ROUTINE
 ) -> int:

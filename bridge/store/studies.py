@@ -227,25 +227,8 @@ def instance_by_uid(tx: ReadTx, sop_instance_uid: str) -> Instance | None:
 
 def add_instance(tx: WriteTx, instance: Instance, received_from: str) -> Instance:
     """Store a new instance (its key is ignored)."""
-    key = insert_row(
-        tx,
-        instances,
-        study_key=instance.study_key,
-        series_key=instance.series_key,
-        sop_instance_uid=instance.sop_instance_uid,
-        sop_class_uid=instance.sop_class_uid,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        blob=instance.blob,
-        digest=instance.digest,
-        size_bytes=instance.size_bytes,
-        instance_number=instance.instance_number,
-        content_label=instance.content_label,
-        number_of_frames=instance.number_of_frames,
-        received_at=instance.received_at,
-        received_from=received_from,
-        warnings=instance.warnings,
-        withheld=instance.withheld,
-    )
+    values = {name: getattr(instance, name) for name in Instance.__slots__ if name not in ("key", "removed_at")}
+    key = insert_row(tx, instances, **values, received_from=received_from)
     return replace(instance, key=key)
 
 

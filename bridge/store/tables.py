@@ -738,6 +738,8 @@ instances = Table(
     _text("warnings"),
     # Why it is no part of what its study shows: the code of a rejection note, or that it is one itself.
     _text("withheld"),
+    # Image Laterality (0020,0062): of one image, where Laterality is of its series.
+    _text("image_laterality"),
     Index(None, "blob"),
     Index("ix_instances_removed", "study_key", **_only(text("removed_at IS NOT NULL"))),
     Index("ix_instances_withheld", "study_key", **_only(text("withheld <> ''"))),
@@ -892,6 +894,22 @@ outside_questions = Table(
     UniqueConstraint("study_key", "source"),
     Index(None, "source", "state", "next_at"),
     Index(None, "digest", "source"),
+)
+
+# Lines of a study's import checklist at which somebody should look; seen_by: who did, since the line says so.
+study_looks = Table(
+    "study_looks",
+    metadata,
+    _key(),
+    _to("study", index=False),
+    Column("subject", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("found_at", Instant, nullable=False),
+    _text("seen_by"),
+    Column("seen_at", Instant),
+    _text("remark"),
+    UniqueConstraint("study_key", "subject"),
+    Index("ix_study_looks_open", "key", **_only(text("seen_at IS NULL"))),
 )
 
 # Rejection notes and MPPS codes that question a study's patient. Source: PS3.16 CID 7010, CID 9300.

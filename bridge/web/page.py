@@ -161,6 +161,8 @@ _ACTIONS = {
     "replay_cancelled": "stopped a replay of messages",
     "replay_done": "replayed messages",
     "mismatches_listed": "listed mismatches",
+    "looks_listed": "listed bound studies to look at",
+    "study_looked_at": "looked at what does not fit a study's order",
     "merges_listed": "listed merges",
     "authorizations_listed": "listed authorizations",
     "authorization_viewed": "looked at an authorization",

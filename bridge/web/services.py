@@ -41,6 +41,7 @@ from bridge.settings import Settings
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 from bridge.store.listings.worklists import WorklistRow
+from bridge.web.casework import Casework
 
 
 class ListWorklist(Protocol):
@@ -179,6 +180,7 @@ class StudyDesks:
     rejections: RejectionDesk
     outside_tasks: OutsideTasks
     cases: CaseDesk
+    casework: Casework
 
 
 @dataclass(frozen=True)

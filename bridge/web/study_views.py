@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.image_warnings import WarningWords, in_words
+from bridge.domain.import_checklist import Line
 from bridge.domain.order import Order
 from bridge.domain.outside import waits_for_an_answer
 from bridge.domain.rejection import Rejection
 from bridge.domain.study import Study
 from bridge.errors import Refused
+from bridge.flows.check_tags import check_tags
 from bridge.store import (
     commitments,
     decisions,
+    looks,
     orders,
     outside_questions,
     patients,
@@ -30,6 +34,7 @@ from bridge.store.listings import set_aside
 from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
 from bridge.store.listings.people import Person, person_of
 from bridge.store.listings.set_aside import SetAside
+from bridge.store.looks import Look
 from bridge.store.outside_questions import Asked
 from bridge.store.retention import OnShelf, on_shelf
 from bridge.store.stated_copies import StatedCopy
@@ -53,6 +58,7 @@ class StudyView:
     A study with everything that a decision about it rests on. accession_number: the binding's, "" unless bound.
 
     asked: other registries, and what came of it; may_ask: they can be asked again.
+    checklist: what its images say beside its order, line by line; seen: the lines that people are asked to look at.
     """
 
     on_exam: StudyOnExam
@@ -69,6 +75,8 @@ class StudyView:
     rejections: tuple[Rejection, ...] = ()
     asked: tuple[Asked, ...] = ()
     may_ask: bool = False
+    checklist: tuple[Line, ...] = ()
+    seen: Mapping[str, Look] = field(default_factory=dict)
 
     @property
     def study(self) -> Study:
@@ -110,6 +118,8 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         copies=tuple(commitments.of_study(tx, study.key)),
         warnings=tuple(warnings_in_words(on_exam, _order(tx, study.order_key))),
         stated=tuple(stated_copies.of_study(tx, study.study_instance_uid)),
+        checklist=check_tags(tx, study, services().flows.studies.casework.looks.rules),
+        seen=looks.of_study(tx, study.key),
         on_shelf=on_shelf(tx, study.key),
         rejections=tuple(rejections.of_study(tx, study.study_instance_uid)),
         asked=tuple(outside_questions.of_study(tx, study.key)),

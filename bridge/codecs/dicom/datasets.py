@@ -41,6 +41,7 @@ _CODES = {
     "modality": 0x00080060,
     "body_part_examined": 0x00180015,
     "laterality": 0x00200060,
+    "image_laterality": 0x00200062,
     "content_label": 0x00700080,
     "burned_in_annotation": 0x00280301,
     "lossy_image_compression": 0x00282110,

@@ -14,7 +14,7 @@ from bridge.domain.claim import Authorization
 from bridge.domain.study import BOUND_STATES
 from bridge.store import authorizations as claims
 from bridge.store import deliveries as outbox
-from bridge.store import patients
+from bridge.store import looks, patients
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.store.listings import image_warnings
@@ -24,7 +24,10 @@ from bridge.store.tables import attachments, authorizations, instances, merges, 
 
 @dataclass(frozen=True, slots=True)
 class MismatchRow:
-    """One study in the intake desk's queue. received: whom its header names. warnings: kinds to the number of objects."""
+    """
+    One study in the intake desk's queue. received: whom its header names. warnings: kinds to the number of objects; looks: subjects
+    of its checklist to sentences.
+    """
 
     key: int
     study_key: int
@@ -43,6 +46,7 @@ class MismatchRow:
     outcome: str = ""
     warnings: Mapping[str, int] = field(default_factory=dict)
     risk: CaseRisk = CaseRisk.ROUTINE
+    looks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,11 @@ def mismatches_by_key(tx: ReadTx, keys: list[int]) -> list[MismatchRow]:
     numbers = _instance_counts(tx, [row.study_key for row in found])
     warned = image_warnings.of_studies(tx, [row.study_key for row in found])
     rows = ((row, _mismatch_row(row, numbers.get(row.study_key, 0))) for row in found)
-    return [replace(shown, warnings=warned.get(row.study_key, {})) for row, shown in rows]
+    looked = looks.waiting_of(tx, [row.study_key for row in found])
+    return [
+        replace(shown, warnings=warned.get(row.study_key, {}), looks=looked.get(row.study_key, {}))
+        for row, shown in rows
+    ]
 
 
 _SHOWN_OF_MISMATCHES = (

@@ -198,6 +198,7 @@ def mismatch_row(row: MismatchRow) -> Json:
         "source_ae_title": row.source_ae_title or None,
         "instances": row.instance_count,
         "warnings": dict(row.warnings),
+        "looks": dict(row.looks),
         "closed_at": instant(row.closed_at),
     }
 

@@ -19,6 +19,7 @@ from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.api import rejections, shapes
 from bridge.web.api.copies import copies
+from bridge.web.api.looks import checklist
 from bridge.web.study_views import StudyView
 
 blueprint = Blueprint("api_studies", __name__, url_prefix="/api")
@@ -179,6 +180,14 @@ def _kept_out(view: StudyView) -> dict[str, Any]:
     }
 
 
+def _to_look_at(view: StudyView) -> dict[str, Any]:
+    """Return what a person should know before they rely on the images, and what does not fit their order."""
+    return {
+        "warnings": [shapes.image_warning(one) for one in view.warnings],
+        "checklist": checklist(view.checklist),
+    }
+
+
 def _set_aside(one: SetAside) -> dict[str, Any]:
     return {
         "sop_instance_uid": one.sop_instance_uid,
@@ -229,7 +238,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
         **_kept_out(view),
         "series": view.on_exam.series_count,
         "instances": view.on_exam.instance_count,
-        "warnings": [shapes.image_warning(one) for one in view.warnings],
+        **_to_look_at(view),
         "source_ae_title": study.source_ae_title,
         "foreign": study.foreign,
         "received_at": shapes.instant(study.first_instance_at),

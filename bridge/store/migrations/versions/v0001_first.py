@@ -1351,6 +1351,28 @@ def upgrade() -> None:
     op.create_index(op.f("ix_study_keys_kind_value"), "study_keys", ["kind", "value"], unique=False)
     op.create_index(op.f("ix_study_keys_study_key"), "study_keys", ["study_key"], unique=False)
     op.create_table(
+        "study_looks",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("sentence", sa.Text(), nullable=False),
+        sa.Column("found_at", Instant(), nullable=False),
+        sa.Column("seen_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("seen_at", Instant(), nullable=True),
+        sa.Column("remark", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_study_looks_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_study_looks")),
+        sa.UniqueConstraint("study_key", "subject", name=op.f("uq_study_looks_study_key_subject")),
+    )
+    op.create_index(
+        "ix_study_looks_open",
+        "study_looks",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("seen_at IS NULL"),
+        postgresql_where=sa.text("seen_at IS NULL"),
+    )
+    op.create_table(
         "deliveries",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
@@ -1435,6 +1457,7 @@ def upgrade() -> None:
         sa.Column("removed_at", Instant(), nullable=True),
         sa.Column("warnings", sa.Text(), server_default="", nullable=False),
         sa.Column("withheld", sa.Text(), server_default="", nullable=False),
+        sa.Column("image_laterality", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["series_key"], ["series.key"], name=op.f("fk_instances_series_key")),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_instances_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_instances")),

@@ -1,0 +1,12 @@
+"""What the intake desk does besides deciding single cases, joined to one house."""
+
+from __future__ import annotations
+
+from bridge.flows.check_tags import Looks
+from bridge.web.casework import Casework
+from bridge.wiring import House
+
+
+def casework(house: House) -> Casework:
+    """Return it."""
+    return Casework(looks=Looks(house.store, house.clock, house.rules.checklist))

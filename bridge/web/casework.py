@@ -1,0 +1,14 @@
+"""What the intake desk does besides deciding single cases, as callables that wiring hands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.flows.check_tags import Looks
+
+
+@dataclass(frozen=True)
+class Casework:
+    """looks: what people note on import checklists."""
+
+    looks: Looks
