@@ -28,6 +28,7 @@ from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.serve_objects import ObjectServer
+from bridge.flows.split_study import StudySplitter
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
@@ -88,6 +89,7 @@ def _study_desks(house: House) -> StudyDesks:
         OutsideTasks(house.store, house.clock),
         CaseDesk(house.rules),
         casework(house),
+        StudySplitter(house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources),
     )
 
 

@@ -11,6 +11,9 @@ from typing import Final
 KEY_OBJECT_SELECTION: Final = "1.2.840.10008.5.1.4.1.1.88.59"
 # What an instance that is a rejection note is withheld as: it is kept and sent on, and no part of what a study shows.
 NOTE: Final = "note"
+# An original that a copy stands for in a study of its own, and such a copy once both were joined again.
+SPLIT_OFF: Final = "split"
+JOINED: Final = "joined"
 
 
 class RejectionReason(StrEnum):

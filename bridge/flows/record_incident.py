@@ -6,16 +6,17 @@ queued elsewhere; this is the account of it. Source: 45 CFR 164.402, 164.528.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.domain.incident import DisclosureKind, Incident, OutsideTask, in_words
 from bridge.domain.study import Study
 from bridge.errors import Incomplete
-from bridge.store import audit, events, incidents, overlays, patients
+from bridge.store import audit, events, incidents, overlays, patients, splits
 from bridge.store.db import ReadTx, Store, WriteTx
 from bridge.store.events import Event, Station
+from bridge.store.splits import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,25 @@ def record_incidents(tx: WriteTx, study: Study, found: Found) -> None:
             if one.kind == DisclosureKind.COPY:
                 task = f"{one.count} objects stand there under another patient: have them moved or taken out"
                 incidents.open_task(tx, study.key, one.recipient, task, found.at)
+
+
+def record_split(tx: WriteTx, study: Study, new: Study, split: Split, found: Found) -> None:
+    """Record what the images that were split off *study* had left as, where they turned out to be another's."""
+    copies = incidents.copies(tx, splits.old_keys(tx, split.key))
+    owner = patients.survivor(tx, new.patient_key).key if new.patient_key is not None else None
+    for survivor, (records, versions) in _others(tx, replace(study, patient_key=None)).items():
+        left = incidents.left_under(tx, study.key, records, versions, None)
+        disclosures = (*(one for one in left if one.kind != DisclosureKind.COPY), *copies)
+        if survivor == owner or not disclosures:
+            continue
+        about = (new.key, found.decision_key, found.at, found.actor, records[0], new.patient_key)
+        key = incidents.add(tx, Incident(0, *about, disclosures=disclosures))
+        what = f"Had left as another patient's: {in_words(disclosures)}. Recorded as incident {key}"
+        source = ("incident", str(key))
+        events.add(tx, Event(found.at, Station.RECONCILED, what, found.actor, *source, study_key=new.key))
+    for one in copies:
+        task = f"{one.what} stand there in a study that they were split off: have them taken out"
+        incidents.open_task(tx, new.key, one.recipient, task, found.at)
 
 
 def _others(tx: ReadTx, study: Study) -> dict[int, tuple[list[int], list[int]]]:

@@ -7,10 +7,9 @@ may be another patient's puts their studies before a person at once; the others 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bridge.clock import Clock
-from bridge.domain.overlay import VersionKind
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.rejection import (
     Rejection,
@@ -24,8 +23,8 @@ from bridge.errors import Conflict, Incomplete
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule, free_by_rule
-from bridge.flows.lay_overlay import Made, lay
-from bridge.store import audit, decisions, events, overlays, rejections, studies
+from bridge.flows.show_again import show_as_now
+from bridge.store import audit, decisions, events, rejections, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -141,7 +140,7 @@ def refuse_again(tx: WriteTx, held: Instance, how: Deciding) -> Conflict | None:
     """
     if held.withheld == RejectionReason.RETENTION:
         rejections.restore(tx, held.key, how.at)
-        _show_as_now(tx, studies.get(tx, held.study_key), "sent again after its retention ended", held.withheld, how)
+        show_as_now(tx, studies.get(tx, held.study_key), "sent again after its retention ended", held.withheld, how)
     if held.withheld in _NEVER_AGAIN:
         return Conflict("the instance was rejected and is not taken again", code="instance_rejected")
     return None
@@ -161,7 +160,7 @@ def _apply(tx: WriteTx, rejection: Rejection, named: Sequence[str], how: Decidin
     if rejection.reason.questions_patient:
         decide_by_rule(tx, study, how)
     if count:
-        _show_as_now(tx, studies.get(tx, study.key), f"rejected {rejection.reason.words}", by, how)
+        show_as_now(tx, studies.get(tx, study.key), f"rejected {rejection.reason.words}", by, how)
     announce.archives_rejected(tx, study, rejection, how.at)
 
 
@@ -176,17 +175,7 @@ def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: 
     if study.rule == "V03" and not decisions.signals_for(tx, study.study_instance_uid):
         free_by_rule(tx, study, reason, actor, how)
     if count:
-        _show_as_now(tx, studies.get(tx, study.key), reason, actor, how)
-
-
-def _show_as_now(tx: WriteTx, study: Study, why: str, actor: str, how: Deciding) -> None:
-    """Let everything outside follow what a bound study shows by now; what is on its way out is looked at again."""
-    if not study.is_bound:
-        return
-    layers = overlays.current(tx, study).layers
-    after = studies.save(tx, replace(study, binding_version=study.binding_version + 1))
-    lay(tx, after, layers, Made(how.at, actor, why, VersionKind.FOLLOWED))
-    announce.study_changed(tx, after, how.destinations, how.at)
+        show_as_now(tx, studies.get(tx, study.key), reason, actor, how)
 
 
 def _what_became(rejection: Rejection, named: Sequence[str], here: Collection[str], count: int, by: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +52,14 @@ def left_under(
         *_looked_at(tx, study_key, patient_keys, since),
     ]
     return [one for one in found if since is None or one.last_at > since]
+
+
+def copies(tx: ReadTx, instance_keys: Sequence[int]) -> tuple[Disclosure, ...]:
+    """Return which places have copies of these instances."""
+    c = forwards.c
+    query = select(c.destination, func.count(), func.min(c.sent_at), func.max(c.sent_at))
+    rows = tx.execute(query.where(c.instance_key.in_(instance_keys)).group_by(c.destination).order_by(c.destination))
+    return tuple(Disclosure(DisclosureKind.COPY, row[0], f"{row[1]} objects", row[2], row[3], row[1]) for row in rows)
 
 
 def add(tx: WriteTx, incident: Incident) -> int:

@@ -8,13 +8,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, or_, select, update
 
-from bridge.domain.rejection import NOTE, Rejection, RejectionReason, RejectionState, gravest
+from bridge.domain.rejection import JOINED, NOTE, SPLIT_OFF, Rejection, RejectionReason, RejectionState, gravest
 from bridge.domain.study import Header
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import forwards, instances, rejected_instances, rejections, studies
 
 _AT_ONCE = 500
+# Withheld for another cause than a rejection.
+_NO_CONTENT = (NOTE, SPLIT_OFF, JOINED)
 _LATER = tuple(one.value for one in RejectionReason if one.meets_later_images)
 _FOR_ARRIVAL = Prepared(
     select(rejections.c.reason, rejections.c.own_only, rejections.c.received_from)
@@ -102,7 +104,7 @@ def refresh(tx: WriteTx, study_key: int) -> int:
 def leaves_nothing(tx: ReadTx, study_key: int) -> bool:
     """Say whether a study has instances, and every one of them is withheld."""
     mine = instances.c.study_key == study_key
-    content = select(instances.c.key).where(mine, instances.c.withheld != NOTE).limit(1)
+    content = select(instances.c.key).where(mine, instances.c.withheld.not_in(_NO_CONTENT)).limit(1)
     shown = select(instances.c.key).where(mine, instances.c.withheld == "").limit(1)
     return tx.execute(content).first() is not None and tx.execute(shown).first() is None
 
@@ -129,7 +131,7 @@ def shown_uids(tx: ReadTx, study_key: int) -> set[str]:
 
 def withheld_of(tx: ReadTx, study_key: int) -> set[str]:
     """Return the SOP Instance UIDs of a study's instances that a note rejected."""
-    rejected = instances.c.withheld.not_in(["", NOTE])
+    rejected = instances.c.withheld.not_in(("", *_NO_CONTENT))
     query = select(instances.c.sop_instance_uid).where(instances.c.study_key == study_key, rejected)
     return set(tx.execute(query).scalars())
 
@@ -187,7 +189,7 @@ def _standing(study_key: int) -> Select[Any]:
         .join_from(instances, studies, studies.c.key == instances.c.study_key)
         .outerjoin(rejected_instances, rejected_instances.c.sop_instance_uid == instances.c.sop_instance_uid)
         .outerjoin(rejections, stands)
-        .where(instances.c.study_key == study_key, instances.c.withheld != NOTE)
+        .where(instances.c.study_key == study_key, instances.c.withheld.not_in(_NO_CONTENT))
     )
 
 

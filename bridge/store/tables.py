@@ -147,6 +147,7 @@ _PLURALS = {
     "instance": "instances",
     "rejection": "rejections",
     "incident": "incidents",
+    "split": "splits",
     "message": "messages",
     "delivery": "deliveries",
     "authorization": "authorizations",
@@ -956,6 +957,32 @@ rejected_instances = Table(
     Column("sop_instance_uid", Text, nullable=False, index=True),
     # When it came again although its retention had ended.
     Column("restored_at", Instant),
+)
+
+# What a person split off a study into one of its own, and joined again. number: which split of its study.
+splits = Table(
+    "splits",
+    metadata,
+    _key(),
+    _to("study"),
+    _to("study", column="new_study_key"),
+    _count("number", 1),
+    Column("split_at", Instant, nullable=False),
+    Column("split_by", Text, nullable=False),
+    _text("reason"),
+    Column("joined_at", Instant),
+    _text("joined_by"),
+    _text("join_reason"),
+)
+
+# Each instance that was split off, and the copy that stands for it.
+split_instances = Table(
+    "split_instances",
+    metadata,
+    _key(),
+    _to("split"),
+    _to("instance", index=False),
+    _to("instance", column="new_instance_key", index=False),
 )
 
 # What had left under a patient whose a study was not; both append-only. Source: 45 CFR 164.528.

@@ -140,6 +140,8 @@ _ACTIONS = {
     "device_changed": "changed what a device is shown",
     "name_previewed": "looked how a name reads on a device",
     "study_viewed": "looked at a study",
+    "study_split": "split a study",
+    "study_joined": "joined a split study again",
     "incident_recorded": "found that images had left under a wrong patient",
     "incidents_listed": "listed incidents",
     "outside_task_done": "did what was asked at another system",

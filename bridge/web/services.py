@@ -34,6 +34,7 @@ from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
+from bridge.flows.split_study import StudySplitter
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.pictures.gallery import Pictures
@@ -181,6 +182,7 @@ class StudyDesks:
     outside_tasks: OutsideTasks
     cases: CaseDesk
     casework: Casework
+    splitter: StudySplitter
 
 
 @dataclass(frozen=True)

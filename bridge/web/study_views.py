@@ -23,6 +23,7 @@ from bridge.store import (
     outside_questions,
     patients,
     rejections,
+    splits,
     stated_copies,
     studies,
 )
@@ -37,6 +38,7 @@ from bridge.store.listings.set_aside import SetAside
 from bridge.store.looks import Look
 from bridge.store.outside_questions import Asked
 from bridge.store.retention import OnShelf, on_shelf
+from bridge.store.splits import Split
 from bridge.store.stated_copies import StatedCopy
 from bridge.web.access import services
 
@@ -77,6 +79,7 @@ class StudyView:
     may_ask: bool = False
     checklist: tuple[Line, ...] = ()
     seen: Mapping[str, Look] = field(default_factory=dict)
+    splits: tuple[Split, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -124,6 +127,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         rejections=tuple(rejections.of_study(tx, study.study_instance_uid)),
         asked=tuple(outside_questions.of_study(tx, study.key)),
         may_ask=bool(services().settings.outside.names) and waits_for_an_answer(study),
+        splits=tuple(splits.of_study(tx, study.key)),
     )
 
 

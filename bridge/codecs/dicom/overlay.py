@@ -38,7 +38,7 @@ def corrected_copy(source: Path, target: Path, layers: Sequence[Layer], modifyin
         with source.open("rb") as original, _written(target) as file:
             file.write(data[: meta.dataset_at])
             if dataset.syntax.deflated:
-                file.write(_deflated(dataset, edits))
+                file.write(deflated(dataset, edits))
             else:
                 copy = partial(copy_range, original, file)
                 apply_edits(dataset.data, (dataset.start, dataset.end), edits, file.write, copy)
@@ -61,13 +61,13 @@ def _values(layers: Sequence[Layer]) -> dict[str, str]:
     return {keyword: value for layer in layers for keyword, value in layer.values.items()}
 
 
-def _deflated(dataset: DataSetBytes, edits: list[Edit]) -> bytes:
+def deflated(dataset: DataSetBytes, edits: list[Edit]) -> bytes:
     """Return the edited data set deflated again, padded to an even length. Source: PS3.5 A.5."""
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     out: list[bytes] = []
     apply_edits(dataset.data, (dataset.start, dataset.end), edits, lambda chunk: out.append(deflater.compress(chunk)))
-    deflated = b"".join(out) + deflater.flush()
-    return deflated + b"\0" * (len(deflated) % 2)
+    packed = b"".join(out) + deflater.flush()
+    return packed + b"\0" * (len(packed) % 2)
 
 
 @contextmanager

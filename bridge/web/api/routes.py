@@ -18,6 +18,7 @@ from bridge.web.api import (
     rejections,
     replays,
     shelf,
+    splits,
     studies,
     worklist,
 )
@@ -30,6 +31,7 @@ blueprints = (
     corrections.blueprint,
     decided.blueprint,
     rejections.blueprint,
+    splits.blueprint,
     incidents.blueprint,
     messages.blueprint,
     replays.blueprint,

@@ -17,14 +17,14 @@ from bridge.store.listings.set_aside import SetAside
 from bridge.store.outside_questions import Asked
 from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
-from bridge.web.api import rejections, shapes
+from bridge.web.api import rejections, shapes, splits
 from bridge.web.api.copies import copies
 from bridge.web.api.looks import checklist
 from bridge.web.study_views import StudyView
 
 blueprint = Blueprint("api_studies", __name__, url_prefix="/api")
 
-ACTIONS = ("bind", "unbind", "reject", "reopen", "restore", "read_again")
+ACTIONS = ("bind", "unbind", "reject", "reopen", "restore", "read_again", "split")
 
 
 @blueprint.get("/studies/<study_instance_uid>")
@@ -43,7 +43,7 @@ def read_study(study_instance_uid: str) -> Response:
 @blueprint.post("/studies/<study_instance_uid>/decision")
 @needs(Permission.DECIDE)
 def decide_study(study_instance_uid: str) -> Response:
-    """Bind, unbind or reject a study, in the queue or not; or read a waiting one again by its device's rules."""
+    """Bind, unbind, reject or split a study, in the queue or not; or read a waiting one again by its device's rules."""
     return _decide(study_instance_uid)
 
 
@@ -128,10 +128,16 @@ def undo_merge(merge_key: int) -> Response:
 
 
 def _decide(study_instance_uid: str) -> Response:
-    body = bodies.only(bodies.json_object(), "action", "accession_number", "patient", "reason")
+    body = bodies.only(bodies.json_object(), "action", "accession_number", "patient", "reason", "instances")
     action = bodies.text(body, "action", required=True)
     if action not in ACTIONS:
         raise Malformed(f"one of {', '.join(ACTIONS)} is wanted", code="not_in_table", where="action")
+    if action == "split":
+        new_uid = splits.carry_out(study_instance_uid, body)
+        with services().store.read() as tx:
+            said = _whole(study_views.read(tx, study_instance_uid, caller()))
+        return jsonify(said | {"split_into": new_uid})
+    bodies.only(body, "action", "accession_number", "patient", "reason")
     services().flows.decide_study(
         study_instance_uid=study_instance_uid,
         action=action,
@@ -177,6 +183,7 @@ def _kept_out(view: StudyView) -> dict[str, Any]:
         "set_aside": [_set_aside(one) for one in view.set_aside],
         "rejections": [rejections.row(one) for one in view.rejections],
         "asked": [_asked(one) for one in view.asked],
+        "splits": [splits.row(one) for one in view.splits],
     }
 
 

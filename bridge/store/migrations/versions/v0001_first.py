@@ -1244,6 +1244,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_series_study_key"), "series", ["study_key"], unique=False)
     op.create_table(
+        "splits",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("new_study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("split_at", Instant(), nullable=False),
+        sa.Column("split_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("joined_at", Instant(), nullable=True),
+        sa.Column("joined_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("join_reason", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["new_study_key"], ["studies.key"], name=op.f("fk_splits_new_study_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_splits_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_splits")),
+    )
+    op.create_index(op.f("ix_splits_new_study_key"), "splits", ["new_study_key"], unique=False)
+    op.create_index(op.f("ix_splits_study_key"), "splits", ["study_key"], unique=False)
+    op.create_table(
         "steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1796,6 +1814,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_rejections_note_key"), "rejections", ["note_key"], unique=False)
     op.create_index(op.f("ix_rejections_study_instance_uid"), "rejections", ["study_instance_uid"], unique=False)
+    op.create_table(
+        "split_instances",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("split_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("instance_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("new_instance_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["instance_key"], ["instances.key"], name=op.f("fk_split_instances_instance_key")),
+        sa.ForeignKeyConstraint(
+            ["new_instance_key"], ["instances.key"], name=op.f("fk_split_instances_new_instance_key")
+        ),
+        sa.ForeignKeyConstraint(["split_key"], ["splits.key"], name=op.f("fk_split_instances_split_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_split_instances")),
+    )
+    op.create_index(op.f("ix_split_instances_split_key"), "split_instances", ["split_key"], unique=False)
     op.create_table(
         "workitem_inputs",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,136 @@
+"""Which instances were split off a study into one of its own, and as what they stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from bridge.domain.rejection import JOINED, NOTE, SPLIT_OFF
+from bridge.domain.study import Instance, Series
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import instances, series, split_instances, splits
+
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """
+    One part that a person split off. study_key: what it was part of; new_study_key: what it is now.
+
+    number: which split of its study, in order, those not counted that were joined again before it.
+    """
+
+    key: int
+    study_key: int
+    new_study_key: int
+    number: int
+    split_at: datetime
+    split_by: str
+    reason: str
+    joined_at: datetime | None = None
+    joined_by: str = ""
+    join_reason: str = ""
+
+
+def add(tx: WriteTx, split: Split, pairs: Iterable[tuple[int, int]]) -> Split:
+    """Store a split (its key is ignored). pairs: each instance's key, and the key of what stands for it now."""
+    values = {name: getattr(split, name) for name in Split.__slots__ if name != "key"}
+    key = insert_row(tx, splits, **values)
+    rows = [{"split_key": key, "instance_key": old, "new_instance_key": new} for old, new in pairs]
+    for at in range(0, len(rows), _AT_ONCE):
+        tx.execute(insert(split_instances), rows[at : at + _AT_ONCE])
+    _withhold(tx, [row["instance_key"] for row in rows], SPLIT_OFF)
+    _withhold(tx, [row["new_instance_key"] for row in rows], "")
+    return get(tx, key)
+
+
+def get(tx: ReadTx, key: int) -> Split:
+    """Return the split in row *key*. Raises: LookupError."""
+    row = tx.execute(select(splits).where(splits.c.key == key)).first()
+    if row is None:
+        raise LookupError(f"no split {key}")
+    return _split(row)
+
+
+def of_study(tx: ReadTx, study_key: int) -> list[Split]:
+    """Return every split that a study was a side of, oldest first."""
+    mine = (splits.c.study_key == study_key) | (splits.c.new_study_key == study_key)
+    return [_split(row) for row in tx.execute(select(splits).where(mine).order_by(splits.c.key))]
+
+
+def next_number(tx: ReadTx, study_key: int) -> int:
+    """Return the number of a study's next split: one that was joined again leaves its place free."""
+    standing = (splits.c.study_key == study_key, splits.c.joined_at.is_(None))
+    taken = set(tx.execute(select(splits.c.number).where(*standing)).scalars())
+    return next(number for number in range(1, len(taken) + 2) if number not in taken)
+
+
+def join(tx: WriteTx, split: Split, by: str, reason: str, at: datetime) -> None:
+    """Let the instances of a split stand where they were."""
+    said = {"joined_at": at, "joined_by": by, "join_reason": reason}
+    tx.execute(update(splits).where(splits.c.key == split.key).values(**said))
+    rows = tx.execute(select(split_instances).where(split_instances.c.split_key == split.key)).all()
+    _withhold(tx, [row.instance_key for row in rows], "")
+    _withhold(tx, [row.new_instance_key for row in rows], JOINED)
+
+
+def chosen(tx: ReadTx, study_key: int, uids: Iterable[str]) -> list[tuple[Instance, Series, str]]:
+    """Return what a study shows of the series and instances in *uids*, each with its series and who brought it."""
+    wanted = list(dict.fromkeys(uids))
+    named = instances.c.sop_instance_uid.in_(wanted) | series.c.series_instance_uid.in_(wanted)
+    query = (
+        select(instances)
+        .join(series, series.c.key == instances.c.series_key)
+        .where(instances.c.study_key == study_key, instances.c.withheld == "", named)
+        .order_by(instances.c.key)
+    )
+    of_study = {row.key: row for row in tx.execute(select(series).where(series.c.study_key == study_key))}
+    return [
+        (
+            Instance(**{name: getattr(row, name) for name in Instance.__slots__}),
+            Series(**{name: getattr(of_study[row.series_key], name) for name in Series.__slots__}),
+            row.received_from,
+        )
+        for row in tx.execute(query)
+    ]
+
+
+def shown(tx: ReadTx, study_key: int) -> list[tuple[str, str]]:
+    """Return the blob of each instance that a study shows and where it came from, the first received first."""
+    mine = (instances.c.study_key == study_key, instances.c.withheld == "")
+    rows = tx.execute(select(instances.c.blob, instances.c.received_from).where(*mine).order_by(instances.c.key))
+    return [(row.blob, row.received_from) for row in rows]
+
+
+def content(tx: ReadTx, study_key: int) -> list[tuple[str, str]]:
+    """Return, like `shown`, everything of a study that is no rejection note."""
+    mine = (instances.c.study_key == study_key, instances.c.withheld != NOTE)
+    rows = tx.execute(select(instances.c.blob, instances.c.received_from).where(*mine).order_by(instances.c.key))
+    return [(row.blob, row.received_from) for row in rows]
+
+
+def count(tx: ReadTx, split_key: int) -> int:
+    """Return how many instances a split moved."""
+    query = select(func.count()).where(split_instances.c.split_key == split_key)
+    return int(tx.execute(query).scalar_one())
+
+
+def old_keys(tx: ReadTx, split_key: int) -> list[int]:
+    """Return the keys of the instances that a split moved, as they were."""
+    query = select(split_instances.c.instance_key).where(split_instances.c.split_key == split_key)
+    return list(tx.execute(query).scalars())
+
+
+def _withhold(tx: WriteTx, keys: list[int], withheld: str) -> None:
+    for at in range(0, len(keys), _AT_ONCE):
+        some = instances.c.key.in_(keys[at : at + _AT_ONCE])
+        tx.execute(update(instances).where(some).values(withheld=withheld))
+
+
+def _split(row: Any) -> Split:
+    return Split(**{name: getattr(row, name) for name in Split.__slots__})

@@ -1,0 +1,58 @@
+"""Parting a study that holds two patients, and joining it again."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from bridge.domain.accounts import Permission
+from bridge.errors import Conflict, Incomplete, Malformed
+from bridge.store import splits, studies
+from bridge.store.listings import study_page
+from bridge.web import reads, study_views
+from bridge.web.access import caller, needs, services
+
+blueprint = Blueprint("splits", __name__)
+
+
+@blueprint.get("/studies/<int:study_key>/split")
+@needs(Permission.DECIDE)
+def form(study_key: int) -> str:
+    """Show what a study holds, to choose what is another patient's; and what was split off it before."""
+    return _page(study_key, "", "")
+
+
+@blueprint.post("/studies/<int:study_key>/split")
+@needs(Permission.DECIDE)
+def split(study_key: int) -> Response:
+    """Split what was chosen off; lead to the new study's case."""
+    chosen = [*request.form.getlist("series"), *request.form.get("instances", "").split()]
+    reason = request.form.get("reason", "").strip()[:1000]
+    try:
+        new = services().flows.studies.splitter.split(_uid(study_key), chosen, reason, caller().name)
+    except (Incomplete, Malformed, Conflict) as fault:
+        return make_response(_page(study_key, fault.detail, reason), 422)
+    return redirect(url_for("intake.study", study_key=new.key), 303)
+
+
+@blueprint.post("/splits/<int:split_key>/join")
+@needs(Permission.DECIDE)
+def join(split_key: int) -> Response:
+    """Let what was split off stand where it was; lead to the case of the whole study."""
+    reason = request.form.get("reason", "").strip()[:1000]
+    study = services().flows.studies.splitter.join(split_key, reason, caller().name)
+    return redirect(url_for("intake.study", study_key=study.key), 303)
+
+
+def _page(study_key: int, sentence: str, reason: str) -> str:
+    with services().store.read() as tx:
+        view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
+        shown = study_page.series_of(tx, study_key)
+        made = splits.of_study(tx, study_key)
+    reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
+    return render_template("studies/split.html", view=view, shown=shown, splits=made, sentence=sentence, reason=reason)
+
+
+def _uid(study_key: int) -> str:
+    with services().store.read() as tx:
+        return studies.get(tx, study_key).study_instance_uid

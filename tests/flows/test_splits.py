@@ -1,0 +1,155 @@
+"""Two patients in one study are parted by a person, and joined again: originals stay, copies leave under UIDs of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from bridge.clock import FixedClock
+from bridge.domain.study import Study, StudyState
+from bridge.errors import Conflict, Incomplete
+from bridge.flows.resolve_mismatch import Ruling
+from bridge.flows.split_study import StudySplitter
+from bridge.store import incidents, splits, studies
+from bridge.store.served_objects import Sight, find
+from bridge.wiring import House
+from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
+from tests.flows.asking import say
+from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.test_incidents import leave
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    found = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)))
+    say(found, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"))
+    return found
+
+
+def strange(number: int = 1, series: int = 2) -> Dataset:
+    """Return an image of the study A1 that names somebody else, and points at its neighbour."""
+    found = image(STRANGER, "A1", number, series=series)
+    found.AccessionNumber = ""
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = found.SOPClassUID
+    reference.ReferencedSOPInstanceUID = f"{found.SeriesInstanceUID}.2"
+    found.SourceImageSequence = [reference]
+    return found
+
+
+def mixed(house: House) -> Study:
+    """Receive a study of two patients."""
+    receive(house, image(PLAIN, "A1", 1), image(PLAIN, "A1", 2), strange(1), strange(2))
+    return study_of(house, "A1")
+
+
+def splitter(house: House) -> StudySplitter:
+    return StudySplitter(house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources)
+
+
+def split(house: House, *uids: str) -> Study:
+    wanted = uids or (f"{study_uid('A1')}.2",)
+    return splitter(house).split(study_uid("A1"), wanted, "two people on one list", "user:maria")
+
+
+def shown(house: House, uid: str) -> list[str]:
+    with house.store.read() as tx:
+        found = find(tx, (uid, "", ""), Sight(unbound=True))
+    return [one.instance.sop_instance_uid for one in found.objects] if found else []
+
+
+def test_each_part_is_bound_to_its_own_patient_by_rule(house: House) -> None:
+    before = mixed(house)
+    assert (before.state, before.rule) == (StudyState.REVIEW, "V02")
+    new = split(house)
+    rest = study_of(house, "A1")
+    assert rest.is_bound
+    assert new.is_bound
+    assert new.patient_key != rest.patient_key == before.held_from_patient_key
+    assert shown(house, rest.study_instance_uid) == [f"{study_uid('A1')}.1.1", f"{study_uid('A1')}.1.2"]
+    assert len(shown(house, new.study_instance_uid)) == 2
+
+
+def test_what_was_split_off_names_only_its_new_uids_and_says_the_old(house: House) -> None:
+    mixed(house)
+    new = split(house)
+    with house.store.read() as tx:
+        contents = studies.contents(tx, new.key)
+        held = [one for group in contents.instances.values() for one in group]
+    first, second = (pydicom.dcmread(house.blobs.path_of(one.blob)) for one in held)
+    assert [one.SOPInstanceUID for one in (first, second)] == [one.sop_instance_uid for one in held]
+    assert first.file_meta.MediaStorageSOPInstanceUID == first.SOPInstanceUID
+    assert first.StudyInstanceUID == second.StudyInstanceUID == new.study_instance_uid
+    assert first.SourceImageSequence[0].ReferencedSOPInstanceUID == second.SOPInstanceUID
+    old = first.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
+    assert (old.StudyInstanceUID, old.SOPInstanceUID) == (study_uid("A1"), f"{study_uid('A1')}.2.1")
+    assert first.PixelData == strange(1).PixelData
+
+
+def test_joined_again_the_study_is_as_it_was(house: House) -> None:
+    mixed(house)
+    new = split(house)
+    with house.store.read() as tx:
+        (made,) = splits.of_study(tx, new.key)
+    splitter(house).join(made.key, "it was one person", "user:maria")
+    whole = study_of(house, "A1")
+    assert (whole.is_bound, whole.rule) == (False, "V02")
+    assert len(shown(house, whole.study_instance_uid)) == 4
+    assert shown(house, new.study_instance_uid) == []
+    with pytest.raises(Conflict):
+        splitter(house).join(made.key, "again", "user:maria")
+    again = split(house)
+    assert again.study_instance_uid == new.study_instance_uid
+    assert len(shown(house, again.study_instance_uid)) == 2
+
+
+def test_one_image_of_a_series_is_split_off_and_its_original_that_comes_again_stays_out(house: House) -> None:
+    receive(house, image(PLAIN, "A1", 1), image(PLAIN, "A1", 2), strange(3, series=1))
+    new = split(house, f"{study_uid('A1')}.1.3")
+    receive(house, strange(3, series=1))
+    assert len(shown(house, study_uid("A1"))) == 2
+    assert len(shown(house, new.study_instance_uid)) == 1
+
+
+def test_a_late_image_of_the_other_patient_puts_the_study_before_a_person_again(house: House) -> None:
+    mixed(house)
+    new = split(house)
+    receive(house, strange(3))
+    assert study_of(house, "A1").rule == "V02"
+    again = split(house)
+    assert again.key != new.key
+    assert study_of(house, "A1").is_bound
+
+
+def test_what_had_left_of_it_is_an_incident_and_a_task(house: House) -> None:
+    receive(house, image(PLAIN, "A1", 1), image(PLAIN, "A1", 2))
+    bound = study_of(house, "A1")
+    leave(house, bound)
+    receive(house, strange(1))
+    resolver(house).resolve(study_uid("A1"), Ruling("bind", "all hers", "user:maria", accession_number="A1"))
+    leave(house, study_of(house, "A1"))
+    new = split(house)
+    with house.store.read() as tx:
+        (found,) = incidents.of_study(tx, new.key)
+        tasks = incidents.tasks(tx, is_open=True, limit=9, study_key=new.key)
+    assert (found.wrong_patient_key, found.right_patient_key) == (bound.patient_key, new.patient_key)
+    assert ("copy", "PACS", 1) in [(one.kind.value, one.recipient, one.count) for one in found.disclosures]
+    assert [one.destination for one in tasks] == ["PACS"]
+
+
+def test_what_cannot_be_split_says_why(house: House) -> None:
+    mixed(house)
+    with pytest.raises(Incomplete):
+        split(house, "1.2.3")
+    with pytest.raises(Conflict):
+        split(house, f"{study_uid('A1')}.1", f"{study_uid('A1')}.2")
+    with pytest.raises(Incomplete):
+        splitter(house).split(study_uid("A1"), [f"{study_uid('A1')}.2"], " ", "user:maria")
+    with pytest.raises(LookupError):
+        splitter(house).split("1.2.3", ["1.2.3.4"], "why", "user:maria")
