@@ -112,7 +112,7 @@ def show_mismatch(config: Path | None, mismatch_id: int) -> None:
 
 @mismatches.command("decide")
 @click.argument("study_instance_uid")
-@click.argument("action", type=click.Choice(["bind", "unbind", "reject", "restore"]))
+@click.argument("action", type=click.Choice(["bind", "unbind", "reject", "reopen", "restore"]))
 @click.option("--accession", default="", help="The order it belongs to.")
 @click.option("--patient", default="", help="Patient ID, as ID^^^ISSUER or ID.")
 @click.option("--reason", required=True, help="Why; it is kept with the decision.")
