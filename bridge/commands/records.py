@@ -121,7 +121,7 @@ def show_mismatch(config: Path | None, mismatch_id: int) -> None:
 def decide_mismatch(
     config: Path | None, study_instance_uid: str, action: str, accession: str, patient: str, reason: str
 ) -> None:
-    """Bind, unbind or reject a study; or restore the record that an update made another person.
+    """Bind, unbind or reject a study, reopen a rejected one; or restore the record that an update made another person.
 
     Example: imaging-bridge mismatches decide 2.25.1 bind --accession RIV24010001 --reason "wristband checked"
     """
