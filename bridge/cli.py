@@ -8,6 +8,7 @@ from bridge import __version__
 from bridge.commands import (
     accounts,
     clients,
+    importing,
     keeping,
     mapping,
     merges,
@@ -46,6 +47,7 @@ for _command in (
     accounts.user,
     accounts.token,
     ordering.orders_command,
+    importing.import_command,
     shelf.blobs_command,
     keeping.backup_command,
     keeping.restore_command,

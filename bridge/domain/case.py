@@ -17,6 +17,7 @@ from bridge.domain.leads import (
     is_foreign,
     order_leads,
     patient_leads,
+    with_proposal,
 )
 from bridge.domain.name_grades import HeaderName, NameGrade, NameMatch, grade_name, read_header_name
 from bridge.domain.order import WAITING
@@ -179,6 +180,7 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
     name = read_header_name(header, rules)
     orders, notes = ((), ()) if foreign else order_leads(evidence, registry, rules)
     identities = (cross_references if foreign else patient_leads)(header, registry, rules)
+    identities = with_proposal(identities, evidence.proposed_patient_key, registry)
     found = {lead.patient.key: lead.patient for lead in orders}
     found.update({lead.patient.key: lead.patient for lead in identities})
     elsewhere = () if foreign else other_order_leads(evidence, orders, registry, rules)

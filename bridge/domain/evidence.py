@@ -52,6 +52,7 @@ class StudyEvidence:
 
     header: its first instance's. other_identities: whom its other instances name, where that differs from the header
     in any way; other_orders: which orders they name, likewise. from_foreign_source: a referrer peer, a disc or an upload sent it. received_at: when it came, UTC.
+    proposed_patient_key: whose it is as somebody says who brought it.
     """
 
     header: Header
@@ -60,6 +61,7 @@ class StudyEvidence:
     from_foreign_source: bool = False
     received_at: datetime | None = None
     other_orders: tuple[NamedOrder, ...] = ()
+    proposed_patient_key: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Via(StrEnum):
     OTHER_PATIENT_ID = "other patient ID"
     CROSS_REFERENCE = "number at the other hospital"
     NORMALISED_ID = "patient ID in another spelling"
+    PROPOSED = "whoever imported it says so"
     IMPORT_ORDER = "waiting import order"
 
 
@@ -277,6 +278,16 @@ def number_to_learn(evidence: StudyEvidence, rules: ReconcileRules) -> PatientId
     if not is_foreign(evidence, rules) or not authority or rules.is_ours(authority):
         return None
     return None if is_placeholder_id(patient_id, rules) else PatientIdentifier(patient_id, authority)
+
+
+def with_proposal(
+    leads: tuple[PatientLead, ...], patient_key: int | None, registry: Registry
+) -> tuple[PatientLead, ...]:
+    """Return *leads* and the patient whom somebody proposed, who counts as one that a number names."""
+    proposed = registry.survivor(patient_key) if patient_key is not None else None
+    if proposed is None or any(lead.patient.key == proposed.key for lead in leads):
+        return leads
+    return _in_order((*leads, PatientLead(Via.PROPOSED, proposed)))
 
 
 def _own_authorities(issuer: str, rules: ReconcileRules) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ carries the version it was prepared under.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -31,6 +31,7 @@ from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.check_tags import compare_again
+from bridge.flows.decision_row import decision_of
 from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.lay_overlay import Made, lay_binding, standing_corrections
 from bridge.flows.learn_reference import follow_binding
@@ -41,7 +42,6 @@ from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.flows.weigh_case import weigh_case
 from bridge.store import decisions, events, patients, reports, studies
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
 from bridge.store.registry import StoredRegistry
 
@@ -158,6 +158,26 @@ def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor
         refresh_keys(tx, after.patient_key)
         decide_after(tx, [after.patient_key], [], how)
     return studies.get(tx, study.key)
+
+
+def propose(tx: WriteTx, study: Study, patient_key: int, actor: str, how: Deciding) -> Study:
+    """
+    Bind an undecided study to whom somebody proposes who brought it, unless a veto speaks against that: then it asks.
+
+    What a rule or a person has decided already, a proposal does not move.
+    """
+    held = study.held_from_patient_key is not None
+    if study.is_bound or study.closed_reason or held or study.is_decided_by_person:
+        return study
+    evidence = replace(evidence_of(tx, study), proposed_patient_key=patient_key)
+    verdict = decide(evidence, StoredRegistry(tx), how.rules)
+    if verdict.binds and verdict.patient_key == patient_key:
+        chosen = Binding(patient_key, verdict.order_key, by_person=True)
+        return bind_by_person(tx, study, chosen, _PROPOSED, actor, how)
+    return _record(tx, study, verdict, how, actor=verdict.rule, reason=f"{_PROPOSED} ({actor})")
+
+
+_PROPOSED = "proposed by whoever imported it"
 
 
 def in_question(tx: WriteTx, patient_key: int) -> list[int]:
@@ -295,7 +315,7 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
     _move_exam(tx, study, after, Moving(how.destinations, how.at, actor if is_person(actor) else ""))
     if changed:
         _refile_reports(tx, after, actor, how)
-    decision_key = decisions.add(tx, _decision(tx, after, verdict, actor, reason, how.at))
+    decision_key = decisions.add(tx, decision_of(tx, after, verdict, actor, reason, how.at))
     lay_binding(tx, after, verdict, corrected, Made(how.at, actor, reason or verdict.sentence))
     if verdict.binds and study.binding_version:
         record_incidents(tx, after, Found(decision_key, actor, how.at))
@@ -323,41 +343,6 @@ def _refile_reports(tx: WriteTx, study: Study, actor: str, how: Deciding) -> Non
     """A report that names this study alone belongs to whom it is bound to, and to nobody while it is not."""
     told = ReportNews(News("binding", how.at, how.at), how.rules, actor, source_kind="decision")
     look_again(tx, reports.of_study(tx, study.study_instance_uid), told)
-
-
-def _decision(tx: WriteTx, study: Study, verdict: Verdict, actor: str, reason: str, at: datetime) -> Decision:
-    before = decisions.of_study(tx, study.key)
-    return Decision(
-        study_key=study.key,
-        decided_at=at,
-        actor=actor,
-        outcome=verdict.outcome.value,
-        rule=verdict.rule,
-        sentence=verdict.sentence,
-        patient_key=verdict.patient_key,
-        order_key=verdict.order_key,
-        evidence=[asdict(row) for row in verdict.evidence],
-        differences=[asdict(one) for one in verdict.differences],
-        candidates=[asdict(one) for one in verdict.candidates],
-        snapshot=_snapshot(verdict),
-        reason=reason,
-        supersedes=before[0].key if before else None,
-        binding_version=study.binding_version,
-    )
-
-
-def _snapshot(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "values": {part: dict(values) for part, values in verdict.snapshot.items()},
-        "vetoes_tried": list(verdict.vetoes_tried),
-        "linked_order_keys": list(verdict.linked_order_keys),
-        "notes": list(verdict.notes),
-        "release": verdict.release,
-        "preselect": verdict.preselect,
-        "two_person": verdict.two_person,
-        "concerns": list(verdict.concerns),
-        "rules_version": verdict.rules_version,
-    }
 
 
 def _log(tx: WriteTx, study: Study, verdict: Verdict, actor: str, decision_key: int, how: Deciding) -> None:

@@ -266,7 +266,7 @@ class InstanceReceiver:
             Event(
                 now,
                 Station.IMAGES,
-                f"First image received from {spooled.calling_ae_title}",
+                f"First image received from {spooled.calling_ae_title or 'a disc or an upload'}",
                 by=spooled.calling_ae_title,
                 source_kind="association",
                 source_id=spooled.association_id,

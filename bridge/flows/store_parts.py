@@ -77,10 +77,9 @@ class PartStorer:
         before. Raises: Unavailable, if the audit rows cannot be written.
         """
         stored = Stored()
-        association = self._clock.new_id()
         try:
-            for part in self._arrivals(events, sender, association):
-                stored.parts.append(self._keep(part, study_instance_uid))
+            for part in self.keep_each(events, sender, study_instance_uid):
+                stored.parts.append(part)
                 if len(stored.parts) >= PARTS_MAX:
                     stored.was_cut = True
                     break
@@ -90,6 +89,16 @@ class PartStorer:
         kept = sum(part.fault is None for part in stored.parts)
         _log.info("parts_stored", kept=kept, failed=len(stored.parts) - kept, was_cut=stored.was_cut)
         return stored
+
+    def keep_each(self, events: Iterable[Event], sender: Sender, study_instance_uid: str = "") -> Iterator[StoredPart]:
+        """
+        Keep part by part and yield what became of each, as `store` does; the caller audits.
+
+        Raises: Malformed, for a body that breaks off; nothing of its last part stays.
+        """
+        association = self._clock.new_id()
+        for part in self._arrivals(events, sender, association):
+            yield self._keep(part, study_instance_uid)
 
     def _arrivals(self, events: Iterable[Event], sender: Sender, association: str) -> Iterator[_Arriving]:
         """Yield each part once it is whole; one that breaks off leaves nothing behind."""

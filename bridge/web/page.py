@@ -148,6 +148,8 @@ _ACTIONS = {
     "instances_rejected": "rejected images",
     "rejection_undo": "took a rejection of images back",
     "rejection_apply": "let a rejection of images count",
+    "media_imported": "imported a disc, a folder or a ZIP",
+    "study_imported": "imported a study",
     "outside_asked": "asked another registry who a study is of",
     "outside_answered": "heard from another registry who a study is of",
     "outside_asked_again": "let other registries be asked again about a study",
