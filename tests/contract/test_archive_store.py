@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
-from pynetdicom import AE, evt
+from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import CTImageStorage
 
-from bridge.domain.identifiers import digest_of
-from bridge.domain.study import Study
+from bridge.domain.study import OutgoingObject
 from bridge.outbox.enqueue import ARCHIVE
 from bridge.outbox.worker import Worker
+from bridge.publishers import archive_store
 from bridge.publishers.archive_store import ArchiveStorePublisher
-from bridge.publishers.dicom_client import Target
-from bridge.store import deliveries, events, publications, retention, studies
-from bridge.store.blobs import FolderBlobs
+from bridge.publishers.dicom_client import Target, store_files
+from bridge.store import events, publications, retention, studies
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState, HoldKind
-from tests.fakes.clinic import Clinic, header_of
-
-UID = "2.25.4001"
+from tests.fakes.sending_scene import UID, SendingScene
+from tests.faults import certificates
+from tests.product.running import wait_for
 
 
 class Archive:
-    """A Storage SCP of pynetdicom's own on loopback; statuses: what it answers, by instance number, for once."""
+    """
+    A Storage SCP of pynetdicom's own on loopback; statuses: what it answers, by instance number, for once.
 
-    def __init__(self) -> None:
+    classes: what it takes. tls: the context that it is called with, None for a plain one.
+    """
+
+    def __init__(self, classes: Sequence[str] = (CTImageStorage,), tls: ssl.SSLContext | None = None) -> None:
         self.got: list[Dataset] = []
         self.statuses: dict[int, int] = {}
         self.on_store: Callable[[int], object] = lambda number: None
         self.associations = 0
         self._ae = AE("PACS")
-        self._ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
+        for one in classes:
+            self._ae.add_supported_context(one, ExplicitVRLittleEndian)
         handlers = [(evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)]
-        server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+        server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, ssl_context=tls)
         self.port = server.server_address[1]
 
     def stop(self) -> None:
@@ -59,55 +65,16 @@ class Archive:
         return status
 
 
-class Scene:
-    def __init__(self, store: Store, folder: Path) -> None:
-        self.clinic = Clinic(store)
-        self.archive = Archive()
-        self.blobs = FolderBlobs(folder, low_water_bytes=0)
-        target = Target("PACS", "127.0.0.1", self.archive.port)
-        publisher = ArchiveStorePublisher({"PACS": target}, "BRIDGE", self.blobs)
-        self.worker = Worker(store, self.clinic.clock, [publisher], owner="test", jitter=lambda: 0.5)
-
-    def study(self, instances: int = 3) -> Study:
-        with self.clinic.store.write() as tx:
-            found = studies.add(tx, header_of(UID, 1, 1), "CT1", False, self.clinic.clock.now())
-        for number in range(1, instances + 1):
-            self.clinic.instance(found, 1, number, self.keep(number))
-        return found
-
-    def send(self, study: Study) -> None:
-        self.clinic.queue(ARCHIVE, "PACS", study)
-        self.worker.run_due()
-
-    def later(self) -> None:
-        self.clinic.clock.at += timedelta(minutes=20)
-        self.worker.run_due()
-
-    def owed(self, study: Study) -> int:
-        with self.clinic.store.read() as tx:
-            now = studies.get(tx, study.key)
-            return len(publications.owed_instances(tx, study.key, "PACS", now.binding_version))
-
-    def delivery(self) -> deliveries.Delivery:
-        with self.clinic.store.read() as tx:
-            return deliveries.search(tx)[0]
-
-    def keep(self, number: int, syntax: str = ExplicitVRLittleEndian) -> str:
-        dataset = Dataset()
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = syntax
-        dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, f"{UID}.1.{number}"
-        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = UID, f"{UID}.1"
-        dataset.PatientID, dataset.PatientName = "12345", "HALVORSON^INGRID"
-        dataset.Modality, dataset.InstanceNumber = "CT", number
-        path = self.blobs.spool / f"{number}.dcm"
-        dataset.save_as(path, enforce_file_format=True)
-        return self.blobs.keep(path, digest_of(path.read_bytes()))
+class Scene(SendingScene):
+    def __init__(self, store: Store, folder: Path, archive: Archive, at_once: int = 1) -> None:
+        self.archive = archive
+        target = Target("PACS", "127.0.0.1", archive.port)
+        super().__init__(store, folder, lambda blobs: ArchiveStorePublisher({"PACS": target}, "BRIDGE", blobs), at_once)
 
 
 @pytest.fixture
 def scene(store: Store, tmp_path: Path) -> Iterator[Scene]:
-    found = Scene(store, tmp_path / "blobs")
+    found = Scene(store, tmp_path / "blobs", Archive())
     yield found
     found.archive.stop()
     shutil.rmtree(tmp_path / "blobs")
@@ -247,3 +214,94 @@ def test_what_an_archive_took_before_the_binding_changed_is_noted_under_the_earl
         lines = [line.what for line in events.timeline(tx, [], [study.key])]
     assert (noted.binding_version, noted.count) == (bound.binding_version, 2)
     assert lines == ["2 of 3 objects stored before the study's patient came in question"]
+
+
+def test_an_object_of_each_of_130_classes_goes_in_two_associations(tmp_path: Path) -> None:
+    classes = [str(one.abstract_syntax) for one in AllStoragePresentationContexts][:130]
+    archive, sent = Archive(classes), []
+    for number, sop_class in enumerate(classes, 1):
+        dataset = Dataset()
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.InstanceNumber = sop_class, f"{UID}.1.{number}", number
+        dataset.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
+        sent.append(OutgoingObject(tmp_path / f"{number}.dcm", sop_class, f"{UID}.1.{number}", ExplicitVRLittleEndian))
+    results = store_files(Target("PACS", "127.0.0.1", archive.port), "BRIDGE", sent)
+    archive.stop()
+    assert [one.status for one in results] == [0] * 130
+    assert [str(one.SOPClassUID) for one in archive.got] == classes
+    assert archive.associations == 2
+
+
+def test_an_archive_is_sent_to_over_tls_that_names_both_sides(store: Store, tmp_path: Path) -> None:
+    theirs, ours = certificates.make_identity(tmp_path, "pacs"), certificates.make_identity(tmp_path, "bridge")
+    archive = Archive(tls=certificates.server_context(theirs, client_ca=ours[0]))
+    tls = certificates.client_context(theirs[0], ours)
+    for number, context in enumerate((certificates.client_context(ours[0], ours), tls)):
+        target = Target("PACS", "127.0.0.1", archive.port, context)
+        found = SendingScene(
+            store,
+            tmp_path / f"blobs-{number}",
+            lambda blobs, target=target: ArchiveStorePublisher({"PACS": target}, "BRIDGE", blobs),  # type: ignore[misc]
+        )
+        study = found.study(uid=f"2.25.500{number}")
+        found.clinic.bind(study, found.clinic.patient(f"0001234{number}"))
+        found.send(study)
+        is_trusted = context is tls
+        assert found.owed(study) == (0 if is_trusted else 3)
+        assert found.delivery().state == (DeliveryState.SENT if is_trusted else DeliveryState.PENDING)
+    archive.stop()
+    assert len(archive.got) == 3
+
+
+def test_a_place_is_sent_no_more_studies_at_one_time_than_it_may_be(store: Store, tmp_path: Path) -> None:
+    archive, may_go_on, lock = Archive(), threading.Event(), threading.Lock()
+    under_way, most = 0, 0
+
+    def slowly(number: int) -> None:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        may_go_on.wait(20)
+        with lock:
+            under_way -= 1
+
+    archive.on_store = slowly
+    scene = Scene(store, tmp_path / "blobs", archive, at_once=2)
+    for number in range(5):
+        study = scene.study(1, uid=f"2.25.60{number}")
+        scene.clinic.bind(study, scene.clinic.patient(f"0005432{number}"))
+        scene.clinic.queue(ARCHIVE, "PACS", study)
+    scene.worker.start()
+    wait_for(lambda: under_way == 2, "two studies under way")
+    assert Counter(one.state.value for one in scene.deliveries()) == {"sending": 2, "pending": 3}
+    may_go_on.set()
+    wait_for(lambda: {one.state.value for one in scene.deliveries()} == {"sent"}, "all five to be sent")
+    scene.worker.stop()
+    archive.stop()
+    assert (most, len(archive.got)) == (2, 5)
+
+
+def test_a_place_gets_no_more_bytes_in_a_second_than_it_may(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> None:
+    now = 0.0
+
+    class Time:
+        @staticmethod
+        def monotonic() -> float:
+            return now
+
+        @staticmethod
+        def sleep(secs: float) -> None:
+            nonlocal now
+            now += secs
+
+    study = scene.study()
+    scene.clinic.bind(study, scene.clinic.patient("00012345"))
+    target = Target("PACS", "127.0.0.1", scene.archive.port)
+    paced = ArchiveStorePublisher({"PACS": target}, "BRIDGE", scene.blobs, bytes_per_second={"PACS": 250})
+    monkeypatch.setattr(archive_store, "time", Time)
+    worker = Worker(scene.clinic.store, scene.clinic.clock, [paced], owner="test")
+    scene.clinic.queue(ARCHIVE, "PACS", study)
+    worker.run_due()
+    assert (len(scene.archive.got), now) == (3, pytest.approx(3 * 1000 / 250))
