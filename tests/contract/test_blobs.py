@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,30 @@ def test_a_bucket_that_is_not_there_keeps_nothing_and_the_next_are_refused_befor
     assert spooled.read_bytes() == PIXELS
     with pytest.raises(Unavailable):
         blobs.check_room()
+
+
+def test_a_bucket_that_goes_while_an_object_is_put_part_by_part_keeps_nothing(
+    server: S3Server, bucket: Bucket, tmp_path: Path
+) -> None:
+    blobs, left = blobs_in(bucket, tmp_path), [bucket]
+
+    def remove() -> None:
+        with suppress(IndexError):
+            server.remove(left.pop())
+
+    server.on_part = remove
+    content = os.urandom(1 << 20) * 17
+    digest = hashlib.sha256(content).hexdigest()
+    spooled = blobs.spool / "arriving"
+    spooled.write_bytes(content)
+    with pytest.raises(Unavailable) as refused:
+        blobs.keep(spooled, digest)
+    assert refused.value.code in ("bucket_refused", "bucket_away")
+    assert (left, spooled.read_bytes() == content) == ([], True)
+    server.on_part = lambda: None
+    server.make(bucket)
+    assert blobs.keep(spooled, digest) == digest
+    assert hashlib.sha256(stored(blobs, digest)).hexdigest() == digest
 
 
 def test_a_bucket_of_another_name_is_refused_in_words(server: S3Server, tmp_path: Path) -> None:

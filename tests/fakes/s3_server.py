@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ _WHO = {"region_name": "us-east-1", "aws_access_key_id": "tester", "aws_secret_a
 
 
 class S3Server:
-    """A running server; url: where it listens."""
+    """A running server; url: where it listens. on_part: called when a part of an object has come, before it is taken."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.on_part: Callable[[], None] = lambda: None
         self.client: Any = boto3.client("s3", endpoint_url=url, **_WHO)
 
     def new_bucket(self) -> Bucket:
@@ -34,9 +35,29 @@ class S3Server:
         """Put other bytes where *blob* lies."""
         self.client.put_object(Bucket=bucket.name, Key=f"{bucket.prefix}/objects/{blob[:2]}/{blob}", Body=content)
 
+    def remove(self, bucket: Bucket) -> None:
+        """Remove an empty *bucket*."""
+        self.client.delete_bucket(Bucket=bucket.name)
+
+    def make(self, bucket: Bucket) -> None:
+        """Make *bucket* anew."""
+        self.client.create_bucket(Bucket=bucket.name)
+
     def keys(self, bucket: Bucket) -> list[str]:
         """Return the names of everything in *bucket*."""
         return [one["Key"] for one in self.client.list_objects_v2(Bucket=bucket.name).get("Contents", [])]
+
+
+def _listen_for_parts(server: ThreadedMotoServer, found: S3Server) -> None:
+    inner: Any = server._server
+    app = inner.app
+
+    def listening(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] == "PUT" and "partNumber=" in environ.get("QUERY_STRING", ""):
+            found.on_part()
+        return app(environ, start_response)
+
+    inner.app = listening
 
 
 @contextmanager
@@ -47,7 +68,9 @@ def s3_server() -> Iterator[S3Server]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield S3Server(f"http://{host}:{port}")
+        found = S3Server(f"http://{host}:{port}")
+        _listen_for_parts(server, found)
+        yield found
     finally:
         server.stop()
 
