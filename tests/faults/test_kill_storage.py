@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import select
 
 from bridge.codecs.dicom.part10 import read_file_meta
+from bridge.codecs.dicom.status import OUT_OF_RESOURCES
 from bridge.domain.study import OutgoingObject
 from bridge.errors import Unavailable
 from bridge.publishers.dicom_client import StoreResult, Target, Timeouts, store_files
@@ -42,7 +43,11 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass
 class History:
-    """What was answered, and what was sent and got no answer: that may be there or not, but never in pieces."""
+    """
+    What was answered, and what was sent and got no answer: that may be there or not, but never in pieces.
+
+    refused: statuses; a database that is busy with what was killed may refuse for now, and is asked again.
+    """
 
     acknowledged: dict[str, Path] = field(default_factory=dict)
     in_doubt: set[str] = field(default_factory=set)
@@ -112,7 +117,7 @@ class Bed:
         for blob in rows.values():
             with self.blobs.at_hand(blob) as kept:
                 assert hashlib.sha256(kept.read_bytes()).hexdigest() == blob, "what is visible is torn"
-        assert history.refused == []
+        assert set(history.refused) <= {OUT_OF_RESOURCES}, "what is whole is refused for good"
 
 
 @pytest.fixture
@@ -146,10 +151,8 @@ def test_nothing_acknowledged_is_missing_or_torn_when_a_node_is_killed_under_fou
         for at, scanner in enumerate(scanners):
             if not scanner.left:
                 scanners[at] = Scanner(bed.folder, number * ASSOCIATIONS + at, chance)
-    for sender in _send(bed, scanners):
-        sender.join()
+    wait_for(lambda: _is_all_there(bed, scanners), "everything to be taken")
     bed.check()
-    assert [scanner.left for scanner in scanners] == [[]] * ASSOCIATIONS
 
 
 def _send(bed: Bed, scanners: list[Scanner]) -> list[threading.Thread]:
@@ -157,6 +160,12 @@ def _send(bed: Bed, scanners: list[Scanner]) -> list[threading.Thread]:
     for sender in senders:
         sender.start()
     return senders
+
+
+def _is_all_there(bed: Bed, scanners: list[Scanner]) -> bool:
+    for sender in _send(bed, scanners):
+        sender.join()
+    return not any(scanner.left for scanner in scanners)
 
 
 def _wait_until_it_answers(bed: Bed) -> None:
