@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from bridge.domain.correctable import ONLY_TAKEN_OFF
 from bridge.domain.corrections import received_values
 from bridge.domain.overlay import (
     Layer,
@@ -64,7 +65,8 @@ def lay_binding(tx: WriteTx, study: Study, verdict: Verdict, corrections: Sequen
             overlays.add(tx, OverlayVersion(*held, VersionKind.HELD, made.at, made.actor, made.why))
         return
     standing = tuple(layer for layer in last.layers if layer not in last.corrections) if last is not None else ()
-    layers = with_identity((*standing, *corrections), Layer(made.at, _identity(verdict), version=number))
+    identity = {**_identity(verdict), **_numbers_of_another(tx, study)}
+    layers = with_identity((*standing, *corrections), Layer(made.at, identity, version=number))
     is_same = last is not None and _is_same_person(tx, last, study)
     kind = VersionKind.FOLLOWED if is_same and versions[0].kind != VersionKind.HELD else VersionKind.BOUND
     lay(tx, study, layers, replace(made, kind=kind))
@@ -101,6 +103,14 @@ def last_bound(versions: Sequence[OverlayVersion]) -> OverlayVersion | None:
 
 def _is_same_person(tx: ReadTx, last: OverlayVersion, study: Study) -> bool:
     return last.patient_key is not None and patients.survivor(tx, last.patient_key).key == study.patient_key
+
+
+def _numbers_of_another(tx: ReadTx, study: Study) -> Mapping[str, str]:
+    """Return what takes the further numbers off where the one that was received is another known patient's."""
+    received = received_values(study.received)
+    number, issuer = received["PatientID"].strip(), received["IssuerOfPatientID"].strip()
+    whose = {patients.survivor(tx, key).key for key in patients.holders(tx, number, issuer)} if number else set()
+    return dict.fromkeys(ONLY_TAKEN_OFF, "") if whose and study.patient_key not in whose else {}
 
 
 def _identity(verdict: Verdict) -> Mapping[str, str]:

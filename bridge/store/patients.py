@@ -130,6 +130,14 @@ def find_with_move(tx: ReadTx, identifier: PatientIdentifier) -> tuple[Patient |
     return (None, None) if row is None else (get(tx, row.patient_key), row.moved_at)
 
 
+def holders(tx: ReadTx, patient_id: str, issuer_of_patient_id: str = "") -> list[int]:
+    """Return the rows of those who have the number *patient_id*, merged away or not. issuer_of_patient_id: "" for any."""
+    query = select(patient_identifiers.c.patient_key).where(patient_identifiers.c.patient_id == patient_id)
+    if issuer_of_patient_id:
+        query = query.where(patient_identifiers.c.issuer_of_patient_id == issuer_of_patient_id)
+    return list(tx.execute(query.distinct()).scalars())
+
+
 def survivor(tx: ReadTx, key: int) -> Patient:
     """Return the live patient at the end of *key*'s merges."""
     patient = get(tx, key)

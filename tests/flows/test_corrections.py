@@ -58,10 +58,10 @@ def state(house: House) -> StudyState:
     return study.state
 
 
-def leaving(house: House) -> tuple[bytes, Dataset]:
+def leaving(house: House, uid: str = UID) -> tuple[bytes, Dataset]:
     """Return the study's object as a viewer gets it."""
     query = Dataset()
-    query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", UID
+    query.QueryRetrieveLevel, query.StudyInstanceUID = "STUDY", uid
     with house.search.open(encode_query(query), IMPLICIT, Asker("WS1")) as objects:
         (one,) = list(objects)
         with one.at_hand() as path:
@@ -72,11 +72,11 @@ def correct(house: House, **values: str) -> OverlayVersion:
     return corrector(house).correct(UID, Correction(values, "spelling", "user:maria"))
 
 
-def bind_to(house: House, person: Person) -> None:
+def bind_to(house: House, person: Person, uid: str = UID) -> None:
     resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
-    resolver.resolve(UID, Ruling("unbind", "wrong", "user:maria"))
+    resolver.resolve(uid, Ruling("unbind", "wrong", "user:maria"))
     say(house, adt(person), order(person, "B1"))
-    resolver.resolve(UID, Ruling("bind", "asked the ward", "user:maria", "B1"))
+    resolver.resolve(uid, Ruling("bind", "asked the ward", "user:maria", "B1"))
 
 
 def owed(house: House) -> int:
@@ -216,6 +216,32 @@ def test_another_person_s_study_leaves_without_what_was_corrected_of_the_first_o
     assert (seen.PatientID, seen.StudyDescription, "AdmissionID" in seen) == (STRANGER.patient_id, "CT CHST", False)
     with pytest.raises(Conflict):
         corrector(house).undo(UID, 2, "too late", "user:maria")
+
+
+def test_the_further_numbers_of_whom_the_images_are_not_do_not_leave_with_them(house: House) -> None:
+    say(house, order(PLAIN, "A2"))
+    received = image(PLAIN, "A2")
+    received.OtherPatientIDs = "X77"
+    received.OtherPatientIDsSequence = [Dataset()]
+    received.OtherPatientIDsSequence[0].PatientID = "X78"
+    house.instances.receive(spooled(house, received, "CT1"))
+    uid = study_uid("A2")
+    _, seen = leaving(house, uid)
+    assert (seen.OtherPatientIDs, seen.OtherPatientIDsSequence[0].PatientID) == ("X77", "X78")
+    bind_to(house, STRANGER, uid)
+    _, seen = leaving(house, uid)
+    assert seen.PatientID == STRANGER.patient_id
+    assert "X78" not in str(seen.get("OtherPatientIDsSequence")) + str(seen.get("OtherPatientIDs"))
+    kept = [one.ModifiedAttributesSequence[0] for one in seen.OriginalAttributesSequence]
+    assert [(one.OtherPatientIDs, one.OtherPatientIDsSequence[0].PatientID) for one in kept] == [("X77", "X78")]
+    MismatchResolver(house.store, house.clock, house.rules, house.destinations).resolve(
+        uid, Ruling("unbind", "wrong", "user:maria")
+    )
+    MismatchResolver(house.store, house.clock, house.rules, house.destinations).resolve(
+        uid, Ruling("bind", "right", "user:maria", "A2")
+    )
+    _, seen = leaving(house, uid)
+    assert (seen.PatientID, seen.OtherPatientIDs) == (PLAIN.patient_id, "X77")
 
 
 REFUSED: list[tuple[dict[str, str], type[BridgeError]]] = [
