@@ -30,7 +30,7 @@ from bridge.store import (
 from bridge.store.commitments import Kept
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
-from bridge.store.deliveries import Delivery
+from bridge.store.deliveries import Delivery, DeliveryState, HoldKind
 from bridge.store.listings import set_aside
 from bridge.store.listings.exam_detail import Published, StudyOnExam, study_on_exam
 from bridge.store.listings.people import Person, person_of
@@ -96,6 +96,13 @@ class StudyView:
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
         return self.on_exam.deliveries
+
+    @property
+    def waiting(self) -> tuple[Delivery, ...]:
+        """The deliveries that a decision frees."""
+        return tuple(
+            one for one in self.deliveries if one.state == DeliveryState.HELD and one.hold_kind == HoldKind.IDENTITY
+        )
 
 
 def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:

@@ -31,7 +31,7 @@ from tests.cast import PLAIN, image
 from tests.fakes.dicom_wire import CT_IMAGE, EXPLICIT
 from tests.product.running import Product, free_port, wait_for
 
-ROUNDS = 200 if os.environ.get("BRIDGE_CAMPAIGN") == "1" else 6
+ROUNDS = 200 if os.environ.get("BRIDGE_CAMPAIGN") == "1" else 4
 SEED = int(os.environ.get("BRIDGE_SEED", "20261122"))
 ASSOCIATIONS = 4
 OBJECTS = 10

@@ -18,7 +18,7 @@ HL7 = {"Content-Type": "application/hl7-v2"}
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    running = Product(tmp_path_factory.mktemp("doors"), {}).start()
+    running = Product(tmp_path_factory.mktemp("doors"), {}).start("--one-process")
     yield running
     running.stop()
 

@@ -24,7 +24,7 @@ because  = "what the interface specification said"
 COUNT = 120
 
 
-def prepare(make_product: Callable[..., Product], tmp_path: Path) -> tuple[Product, Path, str]:
+def prepare(make_product: Callable[..., Product], tmp_path: Path, *options: str) -> tuple[Product, Path, str]:
     """Return a running product whose mapping of riverside is wrong, that mapping's file, and what it should say."""
     overlay = tmp_path / "mappings"
     shutil.copytree(ROOT / "samples" / "mappings", overlay)
@@ -32,7 +32,7 @@ def prepare(make_product: Callable[..., Product], tmp_path: Path) -> tuple[Produ
     right = site.read_text()
     site.write_text(right.replace("policy    = { ", 'policy = { missing_accession = "reject", ') + WRONG)
     bridge = f'data = "{tmp_path / "data"}"\nmappings = "{overlay}"\ntime_zone = "UTC"'
-    return make_product(bridge=bridge).start(), site, right
+    return make_product(bridge=bridge).start(*options), site, right
 
 
 def replay(api: httpx2.Client, state: str, *, dry_run: bool = False) -> str:
@@ -87,7 +87,7 @@ def test_a_mapping_is_mended_and_the_day_replayed_without_a_restart(
 
 
 def test_a_terminal_replays_by_filter(make_product: Callable[..., Product], tmp_path: Path) -> None:
-    product, site, right = prepare(make_product, tmp_path)
+    product, site, right = prepare(make_product, tmp_path, "--roles", "hl7")
     product.say(adt(PLAIN), order(PLAIN, "T1"), order(PLAIN, "T2"))
     asked = ("replay", "--filter", "state=refused", "--filter", "type=ORM^O01")
     tried = product.command(*asked, "--dry-run")

@@ -20,7 +20,7 @@ STUDY = f"OBX|4|ST|113014^DICOM Study^DCM||{study_uid('A1')}||||||O\r"
 def test_a_report_comes_before_its_order_closes_the_exam_and_leaves_as_fhir(
     make_product: Callable[..., Product], durable_url: str
 ) -> None:
-    product = make_product(store=f'database = "{durable_url}"').start()
+    product = make_product(store=f'database = "{durable_url}"').start("--one-process")
     early = report(PLAIN, "A1", "F", extra=DOCUMENT + STUDY)
     answers = product.say(early, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"), report(STRANGER, "A1", "C"))
     codes = [next(part for part in answer.split(b"\r") if part.startswith(b"MSA")).split(b"|")[1] for answer in answers]

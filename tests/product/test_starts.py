@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import click
 import psutil
 import pytest
 
+from bridge.cli import main
 from bridge.errors import Unavailable
 from tests.cast import PLAIN, adt
 from tests.product.running import Product, log_lines, run_command, wait_for
@@ -84,20 +86,24 @@ def test_a_role_that_dies_is_started_again(make_product: Callable[..., Product])
 
 
 def test_all_commands_have_an_example_in_their_help() -> None:
-    listed = [
-        line.split()[0] for line in run_command("--help").stdout.split("Commands:")[1].splitlines() if line.strip()
-    ]
-    assert len(listed) >= 10
-    groups = {
-        "send": ["hl7", "dicom"],
-        "find": ["worklist"],
-        "user": ["add"],
-        "token": ["create"],
-        "orders": ["import"],
-    }
-    for command in listed:
-        for path in [[command, sub] for sub in groups.get(command, [])] or [[command]]:
-            assert "Example:" in run_command(*path, "--help").stdout, path
+    found = dict(_commands(main, ("imaging-bridge",)))
+    assert len(found) >= 20
+    without = [path for path, command in found.items() if f"Example: {' '.join(path[:2])}" not in _help(path, command)]
+    assert without == []
+    assert "Example:" in run_command("token", "create", "--help").stdout
+
+
+def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def _help(path: tuple[str, ...], command: click.Command) -> str:
+    """Return a command's help in one line."""
+    return " ".join(command.get_help(click.Context(command, info_name=path[-1])).split())
 
 
 def _listens(process: psutil.Process, port: int) -> bool:
