@@ -232,6 +232,17 @@ def test_a_delivery_of_any_kind_says_in_the_list_what_came_of_it(console: Consol
     assert "asked to keep 3 objects" in console.browser(Role.IT).get("/deliveries").get_data(as_text=True)
 
 
+def test_a_case_lists_what_its_decision_frees_and_nothing_that_left_before(console: Console) -> None:
+    study = console.images(UID)
+    console.clinic.queue(IMAGING_STUDY, "waiting-ehr", study, held_reason="V07")
+    at = {"next_at": console.clock.now(), "created_at": console.clock.now(), "updated_at": console.clock.now()}
+    about = {"topic": IMAGING_STUDY, "order_of": UID, "study_key": study.key}
+    with console.store.write() as tx:
+        tx.execute(deliveries_table.insert().values(**about, **at, destination="told-ehr", state="sent"))
+    page = console.browser(Role.INTAKE).get(f"/mismatches/study/{study.key}").get_data(as_text=True)
+    assert ("waiting-ehr" in page, "told-ehr" in page) == (True, False)
+
+
 def test_what_an_hl7_destination_was_told_reads_as_a_sentence(console: Console) -> None:
     console.order("A1")
     sent = {"topic": ORDER_STATUS, "destination": "ris", "state": "sent", "order_of": "order:1", "order_key": 1}
