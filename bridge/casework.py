@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.flows.ask_technologist import TechnologistQuestions
 from bridge.flows.check_tags import Looks
 from bridge.web.casework import Casework
 from bridge.wiring import House
@@ -9,4 +10,7 @@ from bridge.wiring import House
 
 def casework(house: House) -> Casework:
     """Return it."""
-    return Casework(looks=Looks(house.store, house.clock, house.rules.checklist))
+    return Casework(
+        Looks(house.store, house.clock, house.rules.checklist),
+        TechnologistQuestions(house.store, house.clock),
+    )

@@ -17,6 +17,7 @@ class Role(StrEnum):
     """What a person or a machine is here."""
 
     VIEWER = "viewer"
+    TECHNOLOGIST = "technologist"
     INTAKE = "intake"
     BILLING = "billing"
     IT = "it"
@@ -36,6 +37,7 @@ class Permission(StrEnum):
     READ_WORKLIST = "read_worklist"
     EXPLAIN_WORKLIST = "explain_worklist"
     DECIDE = "decide"
+    ANSWER_QUESTIONS = "answer_questions"
     READ_MESSAGES = "read_messages"
     READ_DELIVERIES = "read_deliveries"
     READ_PEERS = "read_peers"
@@ -80,7 +82,15 @@ _READS = frozenset(
 )
 _MAY: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: _READS,
-    Role.INTAKE: _READS | {Permission.DECIDE, Permission.MOVE_EXAMS, Permission.ENTER_ORDERS, Permission.SEND_STUDIES},
+    Role.TECHNOLOGIST: _READS | {Permission.MOVE_EXAMS, Permission.ANSWER_QUESTIONS},
+    Role.INTAKE: _READS
+    | {
+        Permission.DECIDE,
+        Permission.ANSWER_QUESTIONS,
+        Permission.MOVE_EXAMS,
+        Permission.ENTER_ORDERS,
+        Permission.SEND_STUDIES,
+    },
     Role.BILLING: _READS | {Permission.BILL},
     Role.IT: frozenset(
         {

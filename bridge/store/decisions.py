@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 
 from bridge.domain.case_risk import CaseRisk
 from bridge.domain.study import Study
-from bridge.store import studies
+from bridge.store import questions, studies
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import decisions, mismatches, signals
 
@@ -80,12 +80,14 @@ def open_mismatch(
 
 
 def close_mismatch(tx: WriteTx, study_key: int, by: str, outcome: str, at: datetime) -> None:
-    """Take a study out of the queue, if it is in it."""
-    tx.execute(
+    """Take a study out of the queue, if it is in it; what was asked about it needs no answer any more."""
+    closed = tx.execute(
         update(mismatches)
         .where(mismatches.c.study_key == study_key, mismatches.c.closed_at.is_(None))
         .values(closed_at=at, closed_by=by, outcome=outcome)
     )
+    if closed.rowcount:
+        questions.settle_decided(tx, study_key, at)
 
 
 def study_of_mismatch(tx: ReadTx, mismatch_key: int) -> Study | None:

@@ -47,6 +47,7 @@ from bridge.domain.outside import AnswerState
 from bridge.domain.overlay import VersionKind
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import ChangeCause, PerformedStatus
+from bridge.domain.questions import AnswerKind
 from bridge.domain.rejection import RejectionState
 from bridge.domain.report import ReportStatus
 from bridge.domain.study import StudyState
@@ -152,6 +153,7 @@ _PLURALS = {
     "delivery": "deliveries",
     "authorization": "authorizations",
     "attachment": "attachments",
+    "question": "questions",
     "user": "users",
     "merge": "merges",
     "decision": "decisions",
@@ -911,6 +913,39 @@ study_looks = Table(
     _text("remark"),
     UniqueConstraint("study_key", "subject"),
     Index("ix_study_looks_open", "key", **_only(text("seen_at IS NULL"))),
+)
+
+# What the intake desk asks whoever made the images. candidates: rows of patients, in the order they were shown in.
+questions = Table(
+    "questions",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("wording", Text, nullable=False),
+    _text("remark"),
+    _text("rule"),
+    Column("candidates", JSON, nullable=False, server_default=text("'[]'")),
+    _text("ae_title"),
+    Column("asked_by", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    # When it needs nobody any more: answered, taken back, or the case was decided without it.
+    Column("settled_at", Instant),
+    _text("settled_as"),
+    Index("ix_questions_open", "ae_title", "key", **_only(text("settled_at IS NULL"))),
+)
+
+# What people said to a question, append-only: the newest answer counts.
+question_answers = Table(
+    "question_answers",
+    metadata,
+    _key(),
+    _to("question"),
+    Column("kind", Text, nullable=False),
+    _to("patient", nullable=True, index=False),
+    _text("remark"),
+    Column("answered_by", Text, nullable=False),
+    Column("answered_at", Instant, nullable=False),
+    _one_of("kind", AnswerKind, "kind"),
 )
 
 # Rejection notes and MPPS codes that question a study's patient. Source: PS3.16 CID 7010, CID 9300.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridge.flows.ask_technologist import TechnologistQuestions
 from bridge.flows.check_tags import Looks
 
 
 @dataclass(frozen=True)
 class Casework:
-    """looks: what people note on import checklists."""
+    """looks: what people note on import checklists. questions: what technologists are asked."""
 
     looks: Looks
+    questions: TechnologistQuestions

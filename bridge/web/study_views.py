@@ -40,7 +40,9 @@ from bridge.store.outside_questions import Asked
 from bridge.store.retention import OnShelf, on_shelf
 from bridge.store.splits import Split
 from bridge.store.stated_copies import StatedCopy
+from bridge.web import question_views
 from bridge.web.access import services
+from bridge.web.question_views import AskedQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class StudyView:
 
     asked: other registries, and what came of it; may_ask: they can be asked again.
     checklist: what its images say beside its order, line by line; seen: the lines that people are asked to look at.
+    questions: what technologists were asked, newest first.
     """
 
     on_exam: StudyOnExam
@@ -80,6 +83,7 @@ class StudyView:
     checklist: tuple[Line, ...] = ()
     seen: Mapping[str, Look] = field(default_factory=dict)
     splits: tuple[Split, ...] = ()
+    questions: tuple[AskedQuestion, ...] = ()
 
     @property
     def study(self) -> Study:
@@ -130,6 +134,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         stated=tuple(stated_copies.of_study(tx, study.study_instance_uid)),
         checklist=check_tags(tx, study, services().flows.studies.casework.looks.rules),
         seen=looks.of_study(tx, study.key),
+        questions=tuple(question_views.of_study(tx, study.key)),
         on_shelf=on_shelf(tx, study.key),
         rejections=tuple(rejections.of_study(tx, study.study_instance_uid)),
         asked=tuple(outside_questions.of_study(tx, study.key)),

@@ -15,7 +15,7 @@ from bridge.store.db import ReadTx
 from bridge.store.listings import queues
 from bridge.store.listings.queues import MismatchRow
 from bridge.store.presences import Presence
-from bridge.store.tables import mismatches
+from bridge.store.tables import mismatches, questions
 from bridge.store.tables import presences as presences_table
 
 # How long a case waits, as the queue tells it: name, and from when on it is of the next one.
@@ -28,6 +28,7 @@ AGES = (
 )
 SORTS = ("risk", "oldest", "newest")
 LOOKED_AT = ("me", "others", "nobody")
+ASKED = ("waiting", "answered")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 # A cursor that was made up leads to no date beyond the calendar.
@@ -38,6 +39,7 @@ _LAST = 250_000_000_000_000_000
 class QueueFilter:
     """
     What of the queue is wanted; "" for all of it. age: of `AGES`; open_by: of `LOOKED_AT`; actor: who "me" is.
+    asked: of `ASKED`: cases whose technologist was asked.
 
     is_closed: what was decided instead; decided_by narrows it. now: what ages are measured from.
     """
@@ -48,6 +50,7 @@ class QueueFilter:
     device: str = ""
     age: str = ""
     open_by: str = ""
+    asked: str = ""
     actor: str = ""
     sort: str = "risk"
     is_closed: bool = False
@@ -149,10 +152,19 @@ def _conditions(wanted: QueueFilter) -> list[ColumnElement[bool]]:
         found += [mismatches.c.opened_at <= wanted.now - AGES[at - 1][1]] if at else []
     if wanted.open_by in LOOKED_AT:
         found.append(_open_by(wanted))
+    if wanted.asked in ASKED:
+        found.append(_asked(wanted.asked))
     return found
 
 
 _EVER = mismatches.c.opened_at.is_not(None)
+
+
+def _asked(state: str) -> ColumnElement[bool]:
+    """Take the cases whose technologist has not answered yet, or has."""
+    c = questions.c
+    wanted = c.settled_at.is_(None) if state == "waiting" else c.settled_as == "answered"
+    return mismatches.c.study_key.in_(select(c.study_key).where(wanted))
 
 
 def _open_by(wanted: QueueFilter) -> ColumnElement[bool]:

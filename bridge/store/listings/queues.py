@@ -14,11 +14,12 @@ from bridge.domain.claim import Authorization
 from bridge.domain.study import BOUND_STATES
 from bridge.store import authorizations as claims
 from bridge.store import deliveries as outbox
-from bridge.store import looks, patients
+from bridge.store import looks, patients, questions
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.store.listings import image_warnings
 from bridge.store.listings.people import Person, by_key, keys_by_name, keys_by_number
+from bridge.store.questions import Question
 from bridge.store.tables import attachments, authorizations, instances, merges, mismatches, orders, studies
 
 
@@ -26,7 +27,7 @@ from bridge.store.tables import attachments, authorizations, instances, merges, 
 class MismatchRow:
     """
     One study in the intake desk's queue. received: whom its header names. warnings: kinds to the number of objects; looks: subjects
-    of its checklist to sentences.
+    of its checklist to sentences; question: what its technologist was asked last.
     """
 
     key: int
@@ -47,6 +48,7 @@ class MismatchRow:
     warnings: Mapping[str, int] = field(default_factory=dict)
     risk: CaseRisk = CaseRisk.ROUTINE
     looks: Mapping[str, str] = field(default_factory=dict)
+    question: Question | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,14 @@ def mismatches_by_key(tx: ReadTx, keys: list[int]) -> list[MismatchRow]:
     warned = image_warnings.of_studies(tx, [row.study_key for row in found])
     rows = ((row, _mismatch_row(row, numbers.get(row.study_key, 0))) for row in found)
     looked = looks.waiting_of(tx, [row.study_key for row in found])
+    asked = questions.of_studies(tx, [row.study_key for row in found])
     return [
-        replace(shown, warnings=warned.get(row.study_key, {}), looks=looked.get(row.study_key, {}))
+        replace(
+            shown,
+            warnings=warned.get(row.study_key, {}),
+            looks=looked.get(row.study_key, {}),
+            question=next(iter(asked.get(row.study_key, ())), None),
+        )
         for row, shown in rows
     ]
 

@@ -199,6 +199,7 @@ def mismatch_row(row: MismatchRow) -> Json:
         "instances": row.instance_count,
         "warnings": dict(row.warnings),
         "looks": dict(row.looks),
+        "question": (row.question.settled_as or "open") if row.question is not None else None,
         "closed_at": instant(row.closed_at),
     }
 

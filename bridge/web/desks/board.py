@@ -15,7 +15,7 @@ from bridge.domain.by_hand import is_move, may_take_back
 from bridge.domain.order import Step, StepStatus
 from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.flows.change_step import Seen
-from bridge.store import orders
+from bridge.store import orders, questions
 from bridge.store.listings import board as cards
 from bridge.store.listings import exams
 from bridge.store.listings.board import Card
@@ -64,8 +64,10 @@ def today() -> str:
     view = _view()
     day = _read(view)
     drawn = _draw(view, day)
-    newest = []
+    newest, asked = [], 0
     with services().store.read() as tx:
+        if caller().may(Permission.ANSWER_QUESTIONS):
+            asked = questions.count_open(tx, view.device)
         if not (drawn.lanes or drawn.sections or view.device or view.modality):
             newest = exams.recent(tx, before=None, limit=20, unbound=caller().sees_unbound)
     reads.note("exams_listed", detail={"count": sum(number for _, _, number in drawn.tally) or len(newest)})
@@ -75,6 +77,7 @@ def today() -> str:
         is_cut=len(day.cards) == _BOARD_MAX,
         etag=day.etag,
         newest=newest,
+        asked=asked,
         changed=_changed(request.args.get("changed", "")),
         before=(view.day - timedelta(days=1)).strftime("%Y-%m-%d"),
         after=(view.day + timedelta(days=1)).strftime("%Y-%m-%d"),

@@ -119,6 +119,7 @@ def _wanted() -> tuple[QueueFilter, dict[str, str]]:
         "device": args.get("device", "")[:64],
         "age": args.get("age") if args.get("age") in dict(mismatch_queue.AGES) else "",
         "open": args.get("open") if args.get("open") in mismatch_queue.LOOKED_AT else "",
+        "asked": args.get("asked") if args.get("asked") in mismatch_queue.ASKED else "",
         "by": args.get("by") if args.get("by") == "me" else "",
         "sort": args.get("sort") if args.get("sort") in mismatch_queue.SORTS[1:] else "",
     }
@@ -130,6 +131,7 @@ def _wanted() -> tuple[QueueFilter, dict[str, str]]:
         device=said.get("device", ""),
         age=said.get("age", ""),
         open_by=said.get("open", ""),
+        asked=said.get("asked", ""),
         actor=caller().name,
         sort=said.get("sort", "risk"),
         is_closed="show" in said,
@@ -146,8 +148,9 @@ def _chips(wanted: QueueFilter, said: dict[str, str], tally: QueueTally) -> dict
     risks = [_chip(case_words.RISKS[risk], said, "risk", risk.name.lower(), n) for risk, n in tally.risks.items()]
     devices = [_chip(device, said, "device", device, n) for device, n in tally.devices.items() if device]
     at_it = [_chip(words, said, "open", name) for name, words in case_words.LOOKED_AT.items()]
+    asked = [_chip(words, said, "asked", name) for name, words in case_words.ASKED.items()]
     sorts = [_chip(words, said, "sort", name) for name, words in case_words.SORTS.items()]
-    offered = {"Reason": rules, "Risk": risks, "Device": devices, "At it": at_it, "Order": sorts}
+    offered = {"Reason": rules, "Risk": risks, "Device": devices, "At it": at_it, "Asked": asked, "Order": sorts}
     return {title: chips for title, chips in offered.items() if len(chips) > 1 or any(one.is_chosen for one in chips)}
 
 

@@ -84,8 +84,15 @@ _READING = {
 }
 _PARTS = {
     Role.VIEWER: _READING,
+    Role.TECHNOLOGIST: _READING | {Permission.MOVE_EXAMS, Permission.ANSWER_QUESTIONS},
     Role.INTAKE: _READING
-    | {Permission.DECIDE, Permission.ENTER_ORDERS, Permission.MOVE_EXAMS, Permission.SEND_STUDIES},
+    | {
+        Permission.DECIDE,
+        Permission.ANSWER_QUESTIONS,
+        Permission.ENTER_ORDERS,
+        Permission.MOVE_EXAMS,
+        Permission.SEND_STUDIES,
+    },
     Role.BILLING: _READING | {Permission.BILL},
     Role.IT: {
         Permission.READ_STUDIES,

@@ -1186,6 +1186,31 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_publications_study_key"), "publications", ["study_key"], unique=False)
     op.create_table(
+        "questions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("wording", sa.Text(), nullable=False),
+        sa.Column("remark", sa.Text(), server_default="", nullable=False),
+        sa.Column("rule", sa.Text(), server_default="", nullable=False),
+        sa.Column("candidates", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("ae_title", sa.Text(), server_default="", nullable=False),
+        sa.Column("asked_by", sa.Text(), nullable=False),
+        sa.Column("asked_at", Instant(), nullable=False),
+        sa.Column("settled_at", Instant(), nullable=True),
+        sa.Column("settled_as", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_questions_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_questions")),
+    )
+    op.create_index(
+        "ix_questions_open",
+        "questions",
+        ["ae_title", "key"],
+        unique=False,
+        sqlite_where=sa.text("settled_at IS NULL"),
+        postgresql_where=sa.text("settled_at IS NULL"),
+    )
+    op.create_index(op.f("ix_questions_study_key"), "questions", ["study_key"], unique=False)
+    op.create_table(
         "report_versions",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("report_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1519,6 +1544,21 @@ def upgrade() -> None:
         op.f("ix_performed_step_links_performed_step_key"), "performed_step_links", ["performed_step_key"], unique=False
     )
     op.create_index(op.f("ix_performed_step_links_step_key"), "performed_step_links", ["step_key"], unique=False)
+    op.create_table(
+        "question_answers",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("question_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("remark", sa.Text(), server_default="", nullable=False),
+        sa.Column("answered_by", sa.Text(), nullable=False),
+        sa.Column("answered_at", Instant(), nullable=False),
+        sa.CheckConstraint("kind IN ('patient', 'neither', 'words')", name=op.f("ck_question_answers_kind")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_question_answers_patient_key")),
+        sa.ForeignKeyConstraint(["question_key"], ["questions.key"], name=op.f("fk_question_answers_question_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_question_answers")),
+    )
+    op.create_index(op.f("ix_question_answers_question_key"), "question_answers", ["question_key"], unique=False)
     op.create_table(
         "report_documents",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
