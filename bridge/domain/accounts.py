@@ -38,6 +38,7 @@ class Permission(StrEnum):
     EXPLAIN_WORKLIST = "explain_worklist"
     DECIDE = "decide"
     ANSWER_QUESTIONS = "answer_questions"
+    READ_FIGURES = "read_figures"
     READ_MESSAGES = "read_messages"
     READ_DELIVERIES = "read_deliveries"
     READ_PEERS = "read_peers"
@@ -87,6 +88,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
     | {
         Permission.DECIDE,
         Permission.ANSWER_QUESTIONS,
+        Permission.READ_FIGURES,
         Permission.MOVE_EXAMS,
         Permission.ENTER_ORDERS,
         Permission.SEND_STUDIES,
@@ -103,6 +105,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
             Permission.READ_DELIVERIES,
             Permission.READ_PEERS,
             Permission.READ_METRICS,
+            Permission.READ_FIGURES,
         }
     ),
     Role.ADMIN: frozenset(Permission),

@@ -26,6 +26,7 @@ DESKS = (
     ("Worklist", "worklist.show", Permission.READ_WORKLIST, ""),
     ("New exam", "entry.new", Permission.ENTER_ORDERS, ""),
     ("Mismatches", "intake.mismatches", Permission.DECIDE, "mismatches"),
+    ("Figures", "figures.figures", Permission.READ_FIGURES, ""),
     ("Authorizations", "billing.authorizations", Permission.BILL, "to_release"),
     ("Messages", "messages.listed", Permission.READ_MESSAGES, "failed_messages"),
     ("Deliveries", "it.deliveries", Permission.READ_DELIVERIES, "dead"),

@@ -27,6 +27,7 @@ QUERIES = {
     "/incidents": ("cursor", "limit"),
     "/looks": ("cursor", "limit"),
     "/questions": ("as",),
+    "/figures": ("window",),
     "/messages": (*MESSAGE_PARAMETERS, "cursor", "limit"),
     "/replays": ("limit",),
     "/deliveries": ("state", "cursor", "limit"),

@@ -89,6 +89,7 @@ _PARTS = {
     | {
         Permission.DECIDE,
         Permission.ANSWER_QUESTIONS,
+        Permission.READ_FIGURES,
         Permission.ENTER_ORDERS,
         Permission.MOVE_EXAMS,
         Permission.SEND_STUDIES,
@@ -104,6 +105,7 @@ _PARTS = {
         Permission.READ_DELIVERIES,
         Permission.READ_PEERS,
         Permission.READ_METRICS,
+        Permission.READ_FIGURES,
     },
     Role.SYSTEM: {
         Permission.SEND_HL7,

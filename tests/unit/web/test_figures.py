@@ -1,0 +1,71 @@
+"""The intake desk's figures: who closed what, how fast, and which devices make the cases; no patient in them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bridge.domain.accounts import Role
+from bridge.store import decisions
+from bridge.store.listings.intake_figures import intake_figures
+from tests.cast import PLAIN
+from tests.fakes.console import Console
+
+
+def close(console: Console, uid: str, hours: int, by: str) -> None:
+    """Let a case come, and be closed *hours* later."""
+    study = console.images(uid)
+    with console.store.write() as tx:
+        at = console.clock.now() + timedelta(hours=hours)
+        decisions.close_mismatch(tx, study.key, by, "bind", at)
+
+
+@pytest.fixture
+def day(console: Console) -> Console:
+    """Four cases of a day: three closed by people, one by a rule, and one that waits."""
+    for number, (hours, by) in enumerate(((1, "user:ana"), (2, "user:ana"), (4, "token:ris"), (3, "B03"))):
+        close(console, f"1.2.{number + 1}", hours, by)
+    console.images("1.2.9")
+    console.clock.at += timedelta(hours=5)
+    return console
+
+
+def test_times_and_shares_are_of_people_and_of_rules_apart(day: Console) -> None:
+    said = day.machine(Role.IT).get("/api/figures?window=day").json
+    assert said["closed"] == {"by_rule": 1, "by_person": 3}
+    assert said["share_by_rule"] == 0.25
+    assert said["person_secs"] == {"median": 7200.0, "p90": 14400.0}
+    assert said["rule_secs"] == {"median": 10800.0, "p90": 10800.0}
+    assert said["waiting"]["total"] == 1
+    assert said["waiting"]["ages"]["1d"] == 1
+    assert (said["studies"], said["share_untouched"]) == (5, 0.4)
+    assert said["devices"] == [{"ae_title": "CT1", "cases": 5, "rules": {"V07": 5}}]
+    assert sum(one["by_person"] for one in said["days"]) == 3
+
+
+def test_what_lies_before_the_window_does_not_count(day: Console) -> None:
+    day.clock.at += timedelta(days=3)
+    assert day.machine(Role.IT).get("/api/figures?window=day").json["closed"] == {"by_rule": 0, "by_person": 0}
+    assert day.machine(Role.IT).get("/api/figures?window=week").json["closed"] == {"by_rule": 1, "by_person": 3}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_page_and_its_csv_name_no_patient(day: Console) -> None:
+    browser = day.browser(Role.IT)
+    page, table = browser.get("/figures?window=month").text, browser.get("/figures.csv?window=day").text
+    assert "half within 2.0 h, nine in ten within 4.0 h" in page
+    assert "device,CT1,V07,,,5" in table
+    for text in (page, table):
+        assert PLAIN.patient_id not in text
+        assert "HALVORSEN" not in text
+    assert day.browser(Role.VIEWER).get("/figures").status_code == 403
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_without_a_case_nothing_is_divided(console: Console) -> None:
+    assert "Nothing waits" in console.browser(Role.INTAKE).get("/figures?window=nonsense").text
+    with console.store.read() as tx:
+        now = console.clock.now()
+        found = intake_figures(tx, now - timedelta(days=1), now, console.house.settings.time_zone)
+    assert (found.share_by_rule, found.person_median_secs, found.devices) == (None, None, ())
