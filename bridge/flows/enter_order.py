@@ -29,7 +29,7 @@ from bridge.mapping.typed_orders import TypedOrder
 from bridge.store import audit, authorizations, order_entries, orders, patients, reports, studies
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Station
-from bridge.store.registry import record_of
+from bridge.store.patient_records import record_of
 
 KEY_USED = "key_used"
 # What HL7 calls the place of a fault is called otherwise where there is no HL7.

@@ -27,7 +27,7 @@ from bridge.flows.register_patient import News
 from bridge.store import events, orders, patients, reports, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
-from bridge.store.registry import record_of
+from bridge.store.patient_records import record_of
 
 _SOURCE = "HL7 2.5.1 7.3.1"
 _NO_ORDER = "an order with its numbers"

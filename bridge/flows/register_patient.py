@@ -20,7 +20,7 @@ from bridge.domain.records import replace
 from bridge.errors import Conflict
 from bridge.store import merges, patients
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.registry import record_of
+from bridge.store.patient_records import record_of
 
 _OLDER = Notice("I", "older than what is known of the patient, nothing changed", "PID-1")
 _DRAFT_FIELDS = (

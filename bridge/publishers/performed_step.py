@@ -30,8 +30,8 @@ from bridge.store import events, orders, patients, performed, performed_messages
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
+from bridge.store.patient_records import record_of
 from bridge.store.performed_messages import CREATE, PerformedMessage
-from bridge.store.registry import record_of
 
 _KNOWN_ALREADY = 0x0111
 _UNKNOWN = 0x0112

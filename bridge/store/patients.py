@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select, update
 
 from bridge.domain.details import (
     PatientDetails,
@@ -82,6 +82,17 @@ _ALIASES = Prepared(
     .where(patient_aliases.c.patient_key == bindparam("patient_key"))
     .order_by(patient_aliases.c.key)
 )
+_BY_LOOK_UP_KEY = Prepared(
+    select(patient_keys.c.patient_key)
+    .join(patients, patients.c.key == patient_keys.c.patient_key)
+    .where(
+        patient_keys.c.kind == bindparam("kind"),
+        patient_keys.c.value == bindparam("value"),
+        patients.c.merged_into.is_(None),
+    )
+    .distinct()
+    .limit(bindparam("most", type_=Integer))
+)
 _KEYS_OF = patient_keys.c.patient_key == bindparam("patient_key")
 _KEYS = Prepared(select(patient_keys.c.kind, patient_keys.c.value).where(_KEYS_OF))
 _ADD_KEY = Prepared(insert(patient_keys), ["patient_key", "kind", "value"])
@@ -98,7 +109,7 @@ def get(tx: ReadTx, key: int) -> Patient:
     if row is None:
         raise LookupError(f"no patient {key}")
     numbers = _NUMBERS.all(tx, patient_key=key)
-    return _patient(row, [PatientIdentifier(*number) for number in numbers])
+    return patient_of(row, [PatientIdentifier(*number) for number in numbers])
 
 
 def get_many(tx: ReadTx, keys: Iterable[int]) -> list[Patient]:
@@ -116,7 +127,7 @@ def get_many(tx: ReadTx, keys: Iterable[int]) -> list[Patient]:
         numbers[row.patient_key].append(
             PatientIdentifier(row.patient_id, row.issuer_of_patient_id, row.identifier_type)
         )
-    return [_patient(rows[key], numbers[key]) for key in wanted if key in rows]
+    return [patient_of(rows[key], numbers[key]) for key in wanted if key in rows]
 
 
 def find(tx: ReadTx, identifier: PatientIdentifier) -> Patient | None:
@@ -171,15 +182,7 @@ def registered_at(tx: ReadTx, key: int) -> datetime | None:
 
 def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[int]:
     """Return the rows of live patients whose look-up key *kind* is *value*, at most *limit*."""
-    return list(
-        tx.execute(
-            select(patient_keys.c.patient_key)
-            .join(patients, patients.c.key == patient_keys.c.patient_key)
-            .where(patient_keys.c.kind == kind, patient_keys.c.value == value, patients.c.merged_into.is_(None))
-            .distinct()
-            .limit(limit)
-        ).scalars()
-    )
+    return [row.patient_key for row in _BY_LOOK_UP_KEY.all(tx, kind=kind, value=value, most=limit)]
 
 
 def add(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
@@ -347,7 +350,8 @@ def _values(patient: Patient) -> dict[str, Any]:
     }
 
 
-def _patient(row: Any, identifiers: Sequence[PatientIdentifier]) -> Patient:
+def patient_of(row: Any, identifiers: Sequence[PatientIdentifier]) -> Patient:
+    """Return the patient of a row of the table and its identifiers, the primary one first."""
     return Patient(
         key=row.key,
         identifiers=tuple(identifiers),

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, Table, bindparam, select
 
 from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord, Signal
 from bridge.domain.order import Order, StepStatus
-from bridge.domain.patient import Patient
-from bridge.store import orders, patients
+from bridge.store import orders, patient_records, patients
 from bridge.store.db import ReadTx
 from bridge.store.prepared import Prepared
 from bridge.store.tables import cross_references, patient_identifiers, signals, studies
 
-_STUDIES_OF_ORDER = Prepared(select(studies.c.study_instance_uid).where(studies.c.order_key == bindparam("order_key")))
+
+def _named(table: Table, *also: ColumnElement[bool]) -> Prepared:
+    return Prepared(select(table.c.patient_key).where(table.c.patient_id == bindparam("patient_id"), *also))
 
 
-def record_of(tx: ReadTx, patient: Patient) -> PatientRecord:
-    """Return *patient* with everything that was ever known of them."""
-    retired = patients.merged_into(tx, patient.key)
-    known = patients.aliases(tx, [patient.key, *retired])
-    return PatientRecord(
-        patient=patient,
-        former_names=tuple(dict.fromkeys(name for name, _ in known if name)),
-        former_birth_dates=tuple(dict.fromkeys(date for _, date in known if date)),
-        merged=tuple(patients.get_many(tx, retired)),
-        registered_at=patients.registered_at(tx, patient.key),
+_NUMBERS, _REFERENCES = patient_identifiers.c, cross_references.c
+_STANDS = _REFERENCES.ended_at.is_(None)
+_HOLDERS_ANYWHERE = _named(patient_identifiers)
+_HOLDERS = _named(patient_identifiers, _NUMBERS.issuer_of_patient_id == bindparam("issuer"))
+_LEARNED_ANYWHERE = _named(cross_references, _STANDS)
+_LEARNED = _named(cross_references, _STANDS, _REFERENCES.issuer_of_patient_id == bindparam("issuer"))
+_SIGNALS = Prepared(
+    select(signals.c.code, signals.c.received_at).where(
+        signals.c.study_instance_uid == bindparam("study_instance_uid"), signals.c.taken_back_at.is_(None)
     )
+)
+_STUDIES_OF_ORDER = Prepared(select(studies.c.study_instance_uid).where(studies.c.order_key == bindparam("order_key")))
 
 
 class StoredRegistry:
     """
-    The registry as one open transaction sees it. A record is read once, however often it is asked for.
+    The registry as one open transaction sees it. A record or order is read once, however often it is asked for.
 
     known: records of live patients that are as they would be read.
     """
@@ -40,31 +42,33 @@ class StoredRegistry:
     def __init__(self, tx: ReadTx, known: Iterable[PatientRecord] = ()) -> None:
         self._tx = tx
         self._records = {record.key: record for record in known}
+        self._orders: dict[int, OrderRecord] = {}
 
     def patients_by_identifier(self, patient_id: str, issuer_of_patient_id: str | None) -> Sequence[PatientRecord]:
-        query = select(patient_identifiers.c.patient_key).where(patient_identifiers.c.patient_id == patient_id)
-        learned = select(cross_references.c.patient_key).where(
-            cross_references.c.patient_id == patient_id, cross_references.c.ended_at.is_(None)
-        )
-        if issuer_of_patient_id is not None:
-            query = query.where(patient_identifiers.c.issuer_of_patient_id == issuer_of_patient_id)
-            learned = learned.where(cross_references.c.issuer_of_patient_id == issuer_of_patient_id)
-        return self._live(self._tx.execute(query.union(learned)).scalars())
+        said = {"patient_id": patient_id}
+        if issuer_of_patient_id is None:
+            rows = [*_HOLDERS_ANYWHERE.all(self._tx, **said), *_LEARNED_ANYWHERE.all(self._tx, **said)]
+        else:
+            said["issuer"] = issuer_of_patient_id
+            rows = [*_HOLDERS.all(self._tx, **said), *_LEARNED.all(self._tx, **said)]
+        return self._live(row.patient_key for row in rows)
 
     def patients_by_keys(
         self, keys: Iterable[IdentityKey], limit: int
     ) -> Mapping[IdentityKey, Sequence[PatientRecord]]:
-        return {key: self._live(patients.by_key_value(self._tx, key.kind, key.value, limit)) for key in keys}
+        found = {key: patients.by_key_value(self._tx, key.kind, key.value, limit) for key in keys}
+        self._read(one for rows in found.values() for one in rows)
+        return {key: self._live(rows) for key, rows in found.items()}
 
     def survivor(self, patient_key: int) -> PatientRecord | None:
+        self._read((patient_key,))
         if patient_key in self._records:
             return self._records[patient_key]
         try:
             live = patients.survivor(self._tx, patient_key)
         except LookupError:
             return None
-        if live.key not in self._records:
-            self._records[live.key] = record_of(self._tx, live)
+        self._read((live.key,))
         return self._records[live.key]
 
     def order_by_key(self, order_key: int) -> OrderRecord | None:
@@ -100,11 +104,7 @@ class StoredRegistry:
         ]
 
     def signals_for(self, study_instance_uid: str) -> Sequence[Signal]:
-        rows = self._tx.execute(
-            select(signals.c.code, signals.c.received_at).where(
-                signals.c.study_instance_uid == study_instance_uid, signals.c.taken_back_at.is_(None)
-            )
-        )
+        rows = _SIGNALS.all(self._tx, study_instance_uid=study_instance_uid)
         return [Signal(row.code, row.received_at) for row in rows]
 
     def orders_of(self, patient_key: int) -> list[OrderRecord]:
@@ -114,14 +114,23 @@ class StoredRegistry:
         return self._with_steps(order for key in keys for order in orders.of_patient(self._tx, key))
 
     def _with_steps(self, found: Iterable[Order]) -> list[OrderRecord]:
-        return [
-            OrderRecord(
+        return [self._with_its_steps(order) for order in found]
+
+    def _with_its_steps(self, order: Order) -> OrderRecord:
+        if order.key not in self._orders:
+            self._orders[order.key] = OrderRecord(
                 order,
                 tuple(orders.steps_of(self._tx, order.key)),
                 tuple(row.study_instance_uid for row in _STUDIES_OF_ORDER.all(self._tx, order_key=order.key)),
             )
-            for order in found
-        ]
+        return self._orders[order.key]
+
+    def _read(self, keys: Iterable[int]) -> None:
+        """Read the live records among *keys* that were not read before."""
+        wanted = [key for key in dict.fromkeys(keys) if key not in self._records]
+        if wanted:
+            found = patient_records.read(self._tx, wanted)
+            self._records |= {key: one for key, one in found.items() if one.patient.merged_into is None}
 
     def _live(self, keys: Iterable[int]) -> list[PatientRecord]:
         found = [record for key in keys if (record := self.survivor(key)) is not None]
