@@ -8,119 +8,21 @@ from itertools import accumulate, product
 from random import Random
 from typing import NamedTuple
 
-_FAMILIES = [
-    "Smith",
-    "Johnson",
-    "Williams",
-    "Brown",
-    "Jones",
-    "Garcia",
-    "Miller",
-    "Davis",
-    "Rodriguez",
-    "Martinez",
-    "Hernandez",
-    "Lopez",
-    "Gonzalez",
-    "Wilson",
-    "Anderson",
-    "Thomas",
-    "Taylor",
-    "Moore",
-    "Jackson",
-    "Martin",
-    "Lee",
-    "Perez",
-    "Thompson",
-    "White",
-    "Harris",
-    "Sanchez",
-    "Clark",
-    "Ramirez",
-    "Lewis",
-    "Robinson",
-    "Walker",
-    "Young",
-    "Allen",
-    "King",
-    "Wright",
-    "Scott",
-    "Torres",
-    "Nguyen",
-    "Hill",
-    "Flores",
-    "Green",
-    "Adams",
-    "Nelson",
-    "Baker",
-    "Hall",
-    "Rivera",
-    "Campbell",
-    "Mitchell",
-    "Carter",
-    "Roberts",
-]
+_FAMILIES = (
+    "Smith Johnson Williams Brown Jones Garcia Miller Davis Rodriguez Martinez Hernandez Lopez Gonzalez Wilson "
+    "Anderson Thomas Taylor Moore Jackson Martin Lee Perez Thompson White Harris Sanchez Clark Ramirez Lewis "
+    "Robinson Walker Young Allen King Wright Scott Torres Nguyen Hill Flores Green Adams Nelson Baker Hall "
+    "Rivera Campbell Mitchell Carter Roberts"
+)
 _GIVEN = {
     "F": "Mary Patricia Jennifer Linda Elizabeth Barbara Susan Jessica Sarah Karen Lisa Nancy Betty Sandra Margaret Ashley "
     "Kimberly Emily Donna Michelle Carol Amanda Melissa Deborah Stephanie Rebecca Sharon Laura Cynthia Amy Luz Ngozi Astrid",
     "M": "James Robert John Michael David William Richard Joseph Thomas Christopher Charles Daniel Matthew Anthony Mark "
     "Steven Donald Andrew Joshua Paul Kenneth Kevin Brian Timothy Ronald Jason George Edward Jeffrey Ryan Diego Omar Sean",
 }
-_STARTS = [
-    "Bar",
-    "Cal",
-    "Dor",
-    "Fen",
-    "Gar",
-    "Hal",
-    "Kel",
-    "Lor",
-    "Mar",
-    "Nor",
-    "Pel",
-    "Ros",
-    "Sal",
-    "Tor",
-    "Ver",
-    "Win",
-    "Zan",
-    "Ab",
-    "El",
-    "Or",
-    "Us",
-    "Ty",
-    "Bren",
-    "Crai",
-    "Drum",
-]
-_MIDDLES = ["a", "e", "i", "o", "u", "an", "en", "in", "on", "ar", "er", "or", "al", "el", "il"]
-_ENDS = [
-    "by",
-    "dale",
-    "ford",
-    "gate",
-    "ham",
-    "kin",
-    "ley",
-    "man",
-    "more",
-    "ner",
-    "ridge",
-    "sen",
-    "son",
-    "stein",
-    "ton",
-    "vich",
-    "wald",
-    "well",
-    "wick",
-    "worth",
-    "ski",
-    "ez",
-    "ov",
-    "ert",
-    "os",
-]
+_STARTS = "Bar Cal Dor Fen Gar Hal Kel Lor Mar Nor Pel Ros Sal Tor Ver Win Zan Ab El Or Us Ty Bren Crai Drum"
+_MIDDLES = "a e i o u an en in on ar er or al el il"
+_ENDS = "by dale ford gate ham kin ley man more ner ridge sen son stein ton vich wald well wick worth ski ez ov ert os"
 _COMMON_SHARE = 0.2
 _GIVEN_WEIGHTS = [1 / (rank + 6) for rank in range(33)]
 _FIRST_DAY, _DAYS = date(1930, 1, 1), 93 * 365
