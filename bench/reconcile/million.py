@@ -101,22 +101,28 @@ def _write(store: Store, rows: Rows) -> int:
     connection = store.engine.raw_connection()
     try:
         driver: Any = connection.driver_connection
-        if store.is_sqlite:
-            driver.execute("PRAGMA cache_size = -600000")
-            driver.execute("BEGIN IMMEDIATE")
-        for table, lines in rows.items():
-            columns = _COLUMNS[table].split()
-            if isinstance(driver, sqlite3.Connection):
-                marks = ", ".join("?" * len(columns))
-                driver.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", lines)
-            else:
-                with driver.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-                    for line in lines:
-                        copy.write_row(line)
-        driver.execute("COMMIT") if store.is_sqlite else driver.commit()
+        (_insert if isinstance(driver, sqlite3.Connection) else _copy)(driver, rows)
     finally:
         connection.close()
     return int(rows["patient_keys"][-1][0]) + 1
+
+
+def _insert(driver: Any, rows: Rows) -> None:
+    driver.execute("PRAGMA cache_size = -600000")
+    driver.execute("BEGIN IMMEDIATE")
+    for table, lines in rows.items():
+        columns = _COLUMNS[table].split()
+        marks = ", ".join("?" * len(columns))
+        driver.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", lines)
+    driver.execute("COMMIT")
+
+
+def _copy(driver: Any, rows: Rows) -> None:
+    for table, lines in rows.items():
+        with driver.cursor().copy(f"COPY {table} ({', '.join(_COLUMNS[table].split())}) FROM STDIN") as copy:
+            for line in lines:
+                copy.write_row(line)
+    driver.commit()
 
 
 def _order(store: Store, ordered: int) -> None:
