@@ -68,6 +68,8 @@ from bridge.store.db import ReadTx, Store
 ROLES = ("hl7", "dicom", "web", "worker")
 # Of its 108 bytes in Linux and 104 elsewhere.
 _LONGEST_SOCKET_NAME = 100
+# An interpreter runs one thread at a time, and several devices send at once.
+_IMAGES_PROCESSES = ("images", "images_2")
 
 
 class Role(Protocol):
@@ -86,6 +88,8 @@ class Role(Protocol):
 
 def make_role(name: str, house: House) -> Role:
     """Build the role called *name* over *house*, loading its module only now."""
+    if name in _IMAGES_PROCESSES:
+        return importlib.import_module("bridge.roles.images").make(house, house.images_lines[name])  # type: ignore[no-any-return]
     role: Role = importlib.import_module(f"bridge.roles.{name}").make(house)
     return role
 
@@ -340,14 +344,15 @@ class House:
         return (http.public_url or f"{scheme}://{http.host}:{http.port}").rstrip("/")
 
     @property
-    def images_line(self) -> Path | None:
-        """Where the role images takes associations over from the role dicom; None where no UNIX socket can have the name."""
-        path = self.settings.bridge.data.absolute() / "images.sock"
-        return path if len(os.fsencode(path)) <= _LONGEST_SOCKET_NAME else None
+    def images_lines(self) -> Mapping[str, Path]:
+        """Where each process that carries images takes associations over from the role dicom; {} where no UNIX socket can."""
+        folder = self.settings.bridge.data.absolute()
+        lines = {name: folder / f"{name}.sock" for name in _IMAGES_PROCESSES}
+        return lines if all(len(os.fsencode(path)) <= _LONGEST_SOCKET_NAME for path in lines.values()) else {}
 
     def processes_of(self, roles: Sequence[str]) -> list[str]:
-        """Return the processes that carry *roles*: the DICOM listener has a second one, for what moves images."""
-        return [*(["images"] if "dicom" in roles and self.images_line is not None else []), *roles]
+        """Return the processes that carry *roles*: the DICOM listener has two more, for what moves images."""
+        return [*(self.images_lines if "dicom" in roles else ()), *roles]
 
     def peer(self, ae_title: str) -> Peer | None:
         """Return the configured peer that goes by that title."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -115,12 +116,12 @@ class DicomRole:
     """
     The DICOM listener over the flows.
 
-    takes_over: it carries the associations that move images, handed on by the process at the door, and has no port.
+    takes_over_at: where it takes over the associations that move images from the process at the door; it has no port then.
     """
 
-    def __init__(self, house: House, *, takes_over: bool = False) -> None:
+    def __init__(self, house: House, *, takes_over_at: Path | None = None) -> None:
         self._house = house
-        self._takes_over = takes_over
+        self._takes_over_at = takes_over_at
         # Bound once: a line for each object is most of what the log costs.
         self._log = _log.bind()
         self._book = RefusalBook(house.store, house.clock)
@@ -157,7 +158,7 @@ class DicomRole:
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        if self._takes_over:
+        if self._takes_over_at is not None:
             return {}
         dicom = self._house.settings.dicom
         names = ["dicom", "dicom+tls"] if self._config().port is not None else ["dicom+tls"]
@@ -169,10 +170,9 @@ class DicomRole:
         dicom = self._house.settings.dicom
         tls = dicom.tls
         only_tls = tls is not None and tls.port is None
-        line = self._house.images_line
         return DicomConfig(
-            hands_on_to=None if self._takes_over else line,
-            takes_over_at=line if self._takes_over else None,
+            hands_on_to=() if self._takes_over_at is not None else tuple(self._house.images_lines.values()),
+            takes_over_at=self._takes_over_at,
             ae_title=dicom.ae_title,
             spool=self._house.blobs.spool,
             host=dicom.host,

@@ -1,7 +1,8 @@
-"""Associations that move images are carried by a process of their own: a stream of them does not stall the worklist.
+"""Associations that move images are carried by processes of their own: a stream of them does not stall the worklist.
 
 One interpreter runs one thread at a time, so four devices that store would make a query wait for each of them, several
-times over. The process at the door reads the association request and hands the connection on over a UNIX socket: the
+times over, and each other no less: there are two such processes, and each association goes to the one that carries
+fewer. The process at the door reads the association request and hands the connection on over a UNIX socket: the
 socket itself where it is plain; of one under TLS, whose keys cannot move to another process, the bytes in both directions.
 """
 
@@ -12,6 +13,8 @@ import select
 import socket
 import ssl
 import struct
+import threading
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,24 +45,48 @@ class Received:
 
 
 class Handover:
-    """The door's side. path: where the other process listens, if it runs."""
+    """The door's side. paths: where the other processes listen, if they run."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        self._path = path
+    def __init__(self, paths: Sequence[Path], limits: Limits) -> None:
         self._limits = limits
+        self._lock = threading.Lock()
+        self._carried = dict.fromkeys(paths, 0)
 
     def hand_on(self, connected: socket.socket, address: tuple[str, int], request: bytes) -> bool:
         """
-        Let the other process carry an association; return when it is over, False at once if nobody takes it.
+        Let another process carry an association; return when it is over, False at once if nobody takes it.
 
         connected: the peer's socket; it stays open here, so that this process can end it. request: the A-ASSOCIATE-RQ as
         it came, header and all.
         """
+        refused: set[Path] = set()
+        while (path := self._count_in(refused)) is not None:
+            try:
+                if self._hand_to(path, connected, address, request):
+                    return True
+            finally:
+                self._count_out(path)
+            refused.add(path)
+        return False
+
+    def _count_in(self, refused: Collection[Path]) -> Path | None:
+        """Return whoever carries fewest of those that have not *refused*, with one more."""
+        with self._lock:
+            path = min((one for one in self._carried if one not in refused), key=self._carried.__getitem__, default=None)
+            if path is not None:
+                self._carried[path] += 1
+        return path
+
+    def _count_out(self, path: Path) -> None:
+        with self._lock:
+            self._carried[path] -= 1
+
+    def _hand_to(self, path: Path, connected: socket.socket, address: tuple[str, int], request: bytes) -> bool:
         is_secured = isinstance(connected, ssl.SSLSocket)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             try:
                 line.settimeout(_HEAD_SECS)
-                line.connect(str(self._path))
+                line.connect(str(path))
                 _send(line, None if is_secured else connected, address, request)
             except OSError:
                 return False

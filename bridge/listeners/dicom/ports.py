@@ -74,7 +74,7 @@ class DicomConfig:
     port: None for no plain listener, 0 for any free one. tls_port: None for none; tls_context goes with it.
     any_caller: a stranger counts as a modality. plain_from: networks beyond loopback that may come without TLS.
     spool: a folder on the blobs' file system. private_sop_classes: kept like the standard's storage classes.
-    hands_on_to: the UNIX socket of the process that carries the associations that move images, None to carry them here;
+    hands_on_to: the UNIX sockets of the processes that carry the associations that move images, () to carry them here;
     takes_over_at: where to listen for them, instead of at any port.
     """
 
@@ -88,7 +88,7 @@ class DicomConfig:
     plain_from: tuple[str, ...] = ()
     private_sop_classes: tuple[str, ...] = ()
     limits: Limits = Limits()
-    hands_on_to: Path | None = None
+    hands_on_to: tuple[Path, ...] = ()
     takes_over_at: Path | None = None
 
 

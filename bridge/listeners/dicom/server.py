@@ -75,7 +75,7 @@ class DicomServer:
             on_event=on_event,
             new_id=(clock or Clock()).new_id,
             connections=self._connections,
-            hand_on=Handover(config.hands_on_to, config.limits).hand_on if config.hands_on_to is not None else None,
+            hand_on=Handover(config.hands_on_to, config.limits).hand_on if config.hands_on_to else None,
             heavy=HEAVY,
         )
         self._transports: list[DicomTransport | TakeoverTransport] = []

@@ -34,7 +34,7 @@ def images(tmp_path: Path, line: Path) -> Iterator[Room]:
 @pytest.fixture
 def door(tmp_path: Path, line: Path) -> Iterator[Room]:
     """The side that listens at the port."""
-    with running(tmp_path / "door", hands_on_to=line) as room:
+    with running(tmp_path / "door", hands_on_to=(line,)) as room:
         yield room
 
 
@@ -92,7 +92,7 @@ def test_a_line_that_a_crash_left_behind_is_taken_again(tmp_path: Path, line: Pa
 
 
 def test_associations_carried_elsewhere_count_against_the_cap(tmp_path: Path, line: Path, images: Room) -> None:
-    with running(tmp_path / "door", hands_on_to=line, limits=Limits(associations=1)) as door, Caller(door.port) as one:
+    with running(tmp_path / "door", hands_on_to=(line,), limits=Limits(associations=1)) as door, Caller(door.port) as one:
         assert one.associate(STORES) == 2
         with Caller(door.port) as another:
             assert another.associate(LOOKS) == 3
@@ -108,7 +108,7 @@ def test_an_object_under_way_is_finished_before_both_stop(tmp_path: Path, line: 
 
     with running(tmp_path / "images", takes_over_at=line) as images:
         images.services.before_receive = wait
-        with running(tmp_path / "door", hands_on_to=line) as door, Caller(door.port) as device:
+        with running(tmp_path / "door", hands_on_to=(line,)) as door, Caller(door.port) as device:
             assert device.associate(STORES) == 2
             answers: list[int | None] = []
             storing = threading.Thread(target=lambda: answers.append(device.store("2.25.1", an_object("2.25.1"))))
@@ -128,7 +128,7 @@ def test_an_association_under_tls_is_relayed(tmp_path: Path, line: Path, images:
     identity = make_identity(tmp_path, "bridge")
     large = an_object("2.25.1", pixels=500_000)
     with (
-        running(tmp_path / "door", hands_on_to=line, tls_port=0, tls_context=server_context(identity)) as door,
+        running(tmp_path / "door", hands_on_to=(line,), tls_port=0, tls_context=server_context(identity)) as door,
         Caller(door.server.ports[1]) as device,
     ):
         device.socket = client_context(identity[0]).wrap_socket(device.socket, server_hostname="127.0.0.1")
