@@ -72,7 +72,9 @@ class Handover:
     def _count_in(self, refused: Collection[Path]) -> Path | None:
         """Return whoever carries fewest of those that have not *refused*, with one more."""
         with self._lock:
-            path = min((one for one in self._carried if one not in refused), key=self._carried.__getitem__, default=None)
+            path = min(
+                (one for one in self._carried if one not in refused), key=self._carried.__getitem__, default=None
+            )
             if path is not None:
                 self._carried[path] += 1
         return path

@@ -80,6 +80,34 @@ def test_the_door_carries_images_itself_while_the_other_process_is_away(door: Ro
     assert list(door.services.kept) == ["2.25.1"]
 
 
+def test_two_that_store_at_once_are_carried_by_two_processes(tmp_path: Path, line: Path, images: Room) -> None:
+    other_line = tmp_path / "other.sock"
+    with (
+        running(tmp_path / "other", takes_over_at=other_line) as other,
+        running(tmp_path / "door", hands_on_to=(line, other_line)) as door,
+        Caller(door.port) as one,
+        Caller(door.port) as two,
+    ):
+        for device, uid in ((one, "2.25.1"), (two, "2.25.2")):
+            assert device.associate(STORES) == 2
+            assert device.store(uid, an_object(uid)) == 0
+        assert [len(images.services.kept), len(other.services.kept)] == [1, 1]
+        assert one.release()
+        assert two.release()
+
+
+def test_who_is_away_leaves_all_associations_to_the_other(tmp_path: Path, line: Path, images: Room) -> None:
+    nobody = tmp_path / "nobody.sock"
+    with running(tmp_path / "door", hands_on_to=(nobody, line)) as door:
+        for uid in ("2.25.1", "2.25.2"):
+            with Caller(door.port) as device:
+                assert device.associate(STORES) == 2
+                assert device.store(uid, an_object(uid)) == 0
+                assert device.release()
+        assert not door.services.kept
+    assert sorted(images.services.kept) == ["2.25.1", "2.25.2"]
+
+
 def test_a_line_that_a_crash_left_behind_is_taken_again(tmp_path: Path, line: Path, door: Room) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(line))
@@ -92,7 +120,10 @@ def test_a_line_that_a_crash_left_behind_is_taken_again(tmp_path: Path, line: Pa
 
 
 def test_associations_carried_elsewhere_count_against_the_cap(tmp_path: Path, line: Path, images: Room) -> None:
-    with running(tmp_path / "door", hands_on_to=(line,), limits=Limits(associations=1)) as door, Caller(door.port) as one:
+    with (
+        running(tmp_path / "door", hands_on_to=(line,), limits=Limits(associations=1)) as door,
+        Caller(door.port) as one,
+    ):
         assert one.associate(STORES) == 2
         with Caller(door.port) as another:
             assert another.associate(LOOKS) == 3
