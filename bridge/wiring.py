@@ -53,6 +53,8 @@ from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.checklist import load_checklist
+from bridge.image_lines import PROCESSES as IMAGES_PROCESSES
+from bridge.image_lines import image_lines
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.fhir_fields import FhirGround
 from bridge.mapping.reconcile_rules import load_rules
@@ -66,10 +68,6 @@ from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 
 ROLES = ("hl7", "dicom", "web", "worker")
-# Of its 108 bytes in Linux and 104 elsewhere.
-_LONGEST_SOCKET_NAME = 100
-# An interpreter runs one thread at a time, and several devices send at once.
-_IMAGES_PROCESSES = ("images", "images_2")
 
 
 class Role(Protocol):
@@ -88,7 +86,7 @@ class Role(Protocol):
 
 def make_role(name: str, house: House) -> Role:
     """Build the role called *name* over *house*, loading its module only now."""
-    if name in _IMAGES_PROCESSES:
+    if name in IMAGES_PROCESSES:
         return importlib.import_module("bridge.roles.images").make(house, house.images_lines[name])  # type: ignore[no-any-return]
     role: Role = importlib.import_module(f"bridge.roles.{name}").make(house)
     return role
@@ -345,10 +343,8 @@ class House:
 
     @property
     def images_lines(self) -> Mapping[str, Path]:
-        """Where each process that carries images takes associations over from the role dicom; {} where no UNIX socket can."""
-        folder = self.settings.bridge.data.absolute()
-        lines = {name: folder / f"{name}.sock" for name in _IMAGES_PROCESSES}
-        return lines if all(len(os.fsencode(path)) <= _LONGEST_SOCKET_NAME for path in lines.values()) else {}
+        """Where each process that carries images takes associations over from the role dicom."""
+        return image_lines(self.settings.bridge.data)
 
     def processes_of(self, roles: Sequence[str]) -> list[str]:
         """Return the processes that carry *roles*: the DICOM listener has two more, for what moves images."""
