@@ -12,7 +12,7 @@ PROCESSES = ("images", "images_2")
 _LONGEST_SOCKET_NAME = 100
 
 
-def image_lines(data: Path) -> Mapping[str, Path]:
+def lines_in(data: Path) -> Mapping[str, Path]:
     """Return each process's socket in the folder *data*, {} where no UNIX socket can have the name."""
     lines = {name: data.absolute() / f"{name}.sock" for name in PROCESSES}
     return lines if all(len(os.fsencode(path)) <= _LONGEST_SOCKET_NAME for path in lines.values()) else {}

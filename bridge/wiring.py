@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from bridge import image_lines
 from bridge.blob_store import open_blobs
 from bridge.clock import Clock
 from bridge.domain.device_profile import UNASSIGNED_STATION
@@ -53,8 +54,6 @@ from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.checklist import load_checklist
-from bridge.image_lines import PROCESSES as IMAGES_PROCESSES
-from bridge.image_lines import image_lines
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.fhir_fields import FhirGround
 from bridge.mapping.reconcile_rules import load_rules
@@ -86,9 +85,8 @@ class Role(Protocol):
 
 def make_role(name: str, house: House) -> Role:
     """Build the role called *name* over *house*, loading its module only now."""
-    if name in IMAGES_PROCESSES:
-        return importlib.import_module("bridge.roles.images").make(house, house.images_lines[name])  # type: ignore[no-any-return]
-    role: Role = importlib.import_module(f"bridge.roles.{name}").make(house)
+    of_images = (house.images_lines[name],) if name in image_lines.PROCESSES else ()
+    role: Role = importlib.import_module(f"bridge.roles.{'images' if of_images else name}").make(house, *of_images)
     return role
 
 
@@ -344,7 +342,7 @@ class House:
     @property
     def images_lines(self) -> Mapping[str, Path]:
         """Where each process that carries images takes associations over from the role dicom."""
-        return image_lines(self.settings.bridge.data)
+        return image_lines.lines_in(self.settings.bridge.data)
 
     def processes_of(self, roles: Sequence[str]) -> list[str]:
         """Return the processes that carry *roles*: the DICOM listener has two more, for what moves images."""
