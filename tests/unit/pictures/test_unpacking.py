@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from bridge.errors import Malformed, Unsupported
 from bridge.pictures import decoding
 from bridge.pictures.pool import DecoderPool
 from bridge.pictures.unpacking import unpack
-from tests.fakes.drawn import MAX_PIXELS, image, part10
+from tests.fakes.drawn import MAX_PIXELS, drawn, image, part10, shades
 
 NOISE = np.random.default_rng(5)
 GREY = NOISE.integers(0, 4096, (48, 40), dtype=np.uint16)
@@ -35,6 +36,14 @@ CASES = {
     "colour": (image(COLOUR, "RGB"), COLOUR),
     "odd frames": (image(FRAMES, NumberOfFrames=3), FRAMES),
 }
+
+# (61 x + 7 y²) mod 4096 in 12 rows and 16 columns of 16 bits, by OpenJPH: nothing that is installed here writes HTJ2K.
+HIGH_THROUGHPUT = b64decode(
+    "/0//UQApQAAAAAAQAAAADAAAAAAAAAAAAAACAAAAAgAAAAAAAAAAAAABDwEB/1AACAACAAAAC/9SAAwAAgABAAIEBEAB/1wACiCQ"
+    "mJiYkJCY/2QAFwABT3BlbkpQSCBWZXIgMC4xNC4wLv+QAAoAAAAAAJQAAf+TwAAW8CEAQf85/LP6o/hx+xJ9UT6AP0Mfgy+wP3NC"
+    "QDM3AMAACpgAAWkAEBAQoGIxgnYA977vvfcKKUSIkAAAD3MkMbgAwAAVkAAF1oA4juM4/ueKenCCdwDtbtu2bdu2u23btm3bQNJA"
+    "0kDSQNJA0kDSQNJA8gQgAghCADH9ev1l8xsxsAH/2Q=="
+)
 
 
 def here(codestream: bytes, form: PixelForm) -> UnpackedFrame:
@@ -174,3 +183,16 @@ def test_a_decoder_process_unpacks_and_names_what_it_cannot(tmp_path: Path) -> N
             assert found.value.code == "damaged_pixels"
     finally:
         pool.close()
+
+
+@pytest.mark.parametrize("syntax", [uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K])
+def test_high_throughput_jpeg_2000_becomes_what_another_encoder_compressed(syntax: uid.UID, tmp_path: Path) -> None:
+    rows, columns = np.mgrid[0:12, 0:16]
+    expected = ((61 * columns + 7 * rows * rows) % 4096).astype(np.uint16)
+    dataset = image(expected)
+    dataset.PixelData = encapsulate([HIGH_THROUGHPUT])
+    path = _file(part10(dataset, syntax), tmp_path / "packed.dcm")
+    plain = unpacked(path)
+    assert plain.file_meta.TransferSyntaxUID == uid.ExplicitVRLittleEndian
+    assert samples(plain).tolist() == expected.tolist()
+    assert shades(drawn(dcmread(path), syntax=syntax)).shape == expected.shape
