@@ -32,6 +32,7 @@ from bridge.flows.split_study import StudySplitter
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
+from bridge.next_rules import try_next
 from bridge.shelf import shelf_desk
 from bridge.web.services import StudyDesks, WebFlows, WorkitemServices
 from bridge.wiring import House
@@ -90,6 +91,7 @@ def _study_desks(house: House) -> StudyDesks:
         CaseDesk(house.rules),
         casework(house),
         StudySplitter(house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources),
+        lambda days: try_next(house, days),
     )
 
 

@@ -139,6 +139,10 @@ class House:
 
     @cached_property
     def rules(self) -> ReconcileRules:
+        return self.rules_of(None)
+
+    def rules_of(self, candidate: Path | None) -> ReconcileRules:
+        """Return the rules with the file *candidate* in place of the site's reconcile.toml. Raises: Misconfigured."""
         identity, folders = self.settings.identity, (shipped_mappings(), self.settings.bridge.mappings)
         return load_rules(
             *folders,
@@ -146,6 +150,7 @@ class House:
             own_authorities=self._authorities_of_sites(),
             authority_aliases={one.oid: one.name for one in identity.authorities if one.oid},
             checklist=load_checklist(*folders, self.settings.time_zone),
+            candidate=candidate,
         )
 
     @cached_property

@@ -99,14 +99,13 @@ class _Story:
         """
         Return the decisions about every study, in the order in which they were taken.
 
-        A study that comes is decided on its first image already; what its further images make of that counts, as
-        nothing leaves before a study is quiet.
+        What is said in answer to one event counts once: a study is decided on its first image already, and then on the
+        others of the same association, a rejection note among them; nothing leaves before it is quiet.
         """
         for study in self._studies:
             answer = self._node.api.get(f"/api/studies/{study['header']['StudyInstanceUID']}/decisions")
-            made = [(self._seen(one["at"]), one) for one in answer.json()["decisions"]] if answer.is_success else []
-            came = [one for one in made if one[0] == study["seq"]][-1:]
-            for seen, decision in came + [one for one in made if one[0] != study["seq"]]:
+            made = answer.json()["decisions"] if answer.is_success else []
+            for seen, decision in {self._seen(one["at"]): one for one in made}.items():
                 yield {"study": study["study"], "seq": seen, **_scored(decision)}
 
     def notes(self) -> list[str]:

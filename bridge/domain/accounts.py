@@ -39,6 +39,7 @@ class Permission(StrEnum):
     DECIDE = "decide"
     ANSWER_QUESTIONS = "answer_questions"
     READ_FIGURES = "read_figures"
+    TRY_RULES = "try_rules"
     READ_MESSAGES = "read_messages"
     READ_DELIVERIES = "read_deliveries"
     READ_PEERS = "read_peers"
@@ -89,6 +90,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
         Permission.DECIDE,
         Permission.ANSWER_QUESTIONS,
         Permission.READ_FIGURES,
+        Permission.TRY_RULES,
         Permission.MOVE_EXAMS,
         Permission.ENTER_ORDERS,
         Permission.SEND_STUDIES,
@@ -106,6 +108,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
             Permission.READ_PEERS,
             Permission.READ_METRICS,
             Permission.READ_FIGURES,
+            Permission.TRY_RULES,
         }
     ),
     Role.ADMIN: frozenset(Permission),

@@ -21,6 +21,8 @@ from bridge.domain.reconcile_rules import BIND_RULES, VETOES, ReconcileRules, Sc
 from bridge.errors import Misconfigured
 
 FILE_NAME = "reconcile.toml"
+# A changed one, tried beside the one in use before it takes its place.
+NEXT_FILE_NAME = "reconcile.next.toml"
 _SCHEMA = 1
 _VERSION_LENGTH = 12
 _DATE = re.compile(r"\d{8}")
@@ -36,19 +38,23 @@ def load_rules(
     own_authorities: Iterable[str] = (),
     authority_aliases: Mapping[str, str] | None = None,
     checklist: ChecklistRules | None = None,
+    candidate: Path | None = None,
 ) -> ReconcileRules:
     """
     Return the rules of the folder *shipped* with those of *overlay* laid over it; what neither says has its default.
 
-    authority: what an identifier without an issuer means. own_authorities: further issuers that are ours: those of every
+    candidate: a file that stands in for the overlay's own, to be tried. authority: what an identifier without an issuer means. own_authorities: further issuers that are ours: those of every
     site that sends us patients. authority_aliases: an OID or another spelling → the authority's name.
     Raises: Misconfigured, naming every fault with file, entry and the nearest right word.
     """
     faults: list[str] = []
     folders = [shipped, Path(overlay)] if overlay else [shipped]
     entries: dict[tuple[str, str], Any] = {}
-    for folder in folders:
-        entries.update(_read_file(folder / FILE_NAME, faults))
+    files = [shipped / FILE_NAME]
+    if candidate is not None or overlay:
+        files.append(candidate or Path(overlay or "") / FILE_NAME)
+    for file in files:
+        entries.update(_read_file(file, faults))
     nicknames = _read_nicknames(str(entries.get(("names", "nicknames"), "")), folders, faults)
     if faults:
         raise Misconfigured(faults)

@@ -32,6 +32,7 @@ DESKS = (
     ("Deliveries", "it.deliveries", Permission.READ_DELIVERIES, "dead"),
     ("Storage", "shelf.show", Permission.READ_DELIVERIES, ""),
     ("Devices & servers", "devices.listed", Permission.READ_PEERS, ""),
+    ("Rules", "rules.tried", Permission.TRY_RULES, ""),
     ("Audit", "admin.audit", Permission.READ_AUDIT, ""),
     ("People & tokens", "admin.users", Permission.ADMINISTER, ""),
 )

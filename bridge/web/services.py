@@ -36,6 +36,7 @@ from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.split_study import StudySplitter
 from bridge.flows.store_parts import PartStorer
+from bridge.flows.try_rules import Trial as RulesTrial
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.pictures.gallery import Pictures
 from bridge.settings import Settings
@@ -175,7 +176,11 @@ class MapMessages(Protocol):
 
 @dataclass(frozen=True)
 class StudyDesks:
-    """What a person does with a study besides saying whose it is."""
+    """
+    What a person does with a study besides saying whose it is.
+
+    try_next_rules: what the site's changed reconcile.toml would decide of the last so many days, None where it has none.
+    """
 
     corrector: StudyCorrector
     rejections: RejectionDesk
@@ -183,6 +188,7 @@ class StudyDesks:
     cases: CaseDesk
     casework: Casework
     splitter: StudySplitter
+    try_next_rules: Callable[[int], RulesTrial | None]
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ _PARTS = {
         Permission.DECIDE,
         Permission.ANSWER_QUESTIONS,
         Permission.READ_FIGURES,
+        Permission.TRY_RULES,
         Permission.ENTER_ORDERS,
         Permission.MOVE_EXAMS,
         Permission.SEND_STUDIES,
@@ -106,6 +107,7 @@ _PARTS = {
         Permission.READ_PEERS,
         Permission.READ_METRICS,
         Permission.READ_FIGURES,
+        Permission.TRY_RULES,
     },
     Role.SYSTEM: {
         Permission.SEND_HL7,
