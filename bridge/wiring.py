@@ -56,7 +56,7 @@ from bridge.flows.try_worklist import WorklistTrial
 from bridge.mapping.checklist import load_checklist
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.fhir_fields import FhirGround
-from bridge.mapping.reconcile_rules import load_rules
+from bridge.mapping.reconcile_rules import authorities_of_sites, load_rules
 from bridge.mapping.resolve import MappingSet
 from bridge.mapping.site import Defaults
 from bridge.mapping.typed_orders import TypedGround
@@ -147,7 +147,7 @@ class House:
         return load_rules(
             *folders,
             authority=identity.authority,
-            own_authorities=self._authorities_of_sites(),
+            own_authorities=authorities_of_sites(self.mappings, folders[1]),
             authority_aliases={one.oid: one.name for one in identity.authorities if one.oid},
             checklist=load_checklist(*folders, self.settings.time_zone),
             candidate=candidate,
@@ -394,11 +394,3 @@ class House:
         fitting = [one.ae_title for one in devices if modality in one.modalities]
         anything = [one.ae_title for one in devices if not one.modalities]
         return tuple(fitting or anything) or (UNASSIGNED_STATION,)
-
-    def _authorities_of_sites(self) -> set[str]:
-        """Return the authorities of the senders this clinic set up itself: their numbers are ours, too."""
-        overlay = self.settings.bridge.mappings
-        if overlay is None:
-            return set()
-        own = {path.parent.name for path in overlay.glob("sites/*/site.toml")}
-        return {site.authority for site in self.mappings.sites if site.name in own and site.authority}

@@ -19,6 +19,7 @@ from bridge.domain.names import fold
 from bridge.domain.oncology import OncologyRules
 from bridge.domain.reconcile_rules import BIND_RULES, VETOES, ReconcileRules, Scores
 from bridge.errors import Misconfigured
+from bridge.mapping.resolve import MappingSet
 
 FILE_NAME = "reconcile.toml"
 # A changed one, tried beside the one in use before it takes its place.
@@ -64,6 +65,14 @@ def load_rules(
         "authority_aliases": dict(authority_aliases or {}),
     }
     return replace(_build(entries, nicknames, ours), checklist=checklist or ChecklistRules())
+
+
+def authorities_of_sites(mappings: MappingSet, overlay: Path | None) -> set[str]:
+    """Return the authorities of the senders that a clinic set up itself, in *overlay*: their numbers are ours, too."""
+    if overlay is None:
+        return set()
+    own = {path.parent.name for path in overlay.glob("sites/*/site.toml")}
+    return {site.authority for site in mappings.sites if site.name in own and site.authority}
 
 
 def _read_file(path: Path, faults: list[str]) -> dict[tuple[str, str], Any]:
