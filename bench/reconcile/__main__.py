@@ -18,7 +18,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from bench.reconcile import hospital, judge
+from bench.reconcile import febrl, hospital, judge
 
 STUDIES = {"pure": 20_000, "doors": 1_000}
 
@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> int:
     print(f"played in {time.perf_counter() - before:.0f} s")
     print("\n".join(notes))
     missed = judge.judge(folder, asked.profile, modes=asked.modes, show=asked.show)
+    if asked.engine == "pure" and febrl.main():
+        missed.append("febrl")
     if asked.keep is None:
         shutil.rmtree(folder, ignore_errors=True)
     if missed:
