@@ -1,0 +1,121 @@
+"""What charts and archives have of a study follows its rejection and what a person makes of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage
+from pynetdicom import AE, evt
+
+from bridge.clock import FixedClock
+from bridge.destinations import publishers
+from bridge.flows.resolve_mismatch import Ruling
+from bridge.outbox.worker import Worker
+from bridge.store import events
+from bridge.wiring import House
+from samples.strict_ehr import StrictEhr
+from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
+from tests.flows.asking import say
+from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.test_rejections import desk, note, standing
+
+ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+SYSTEM = "urn:oid:2.25.834"
+
+
+class Outside:
+    """A house, its chart and its archive, and a worker that is driven by hand."""
+
+    def __init__(self, make_house: Callable[..., House], ehr: StrictEhr) -> None:
+        self.ehr = ehr
+        self.got: list[Dataset] = []
+        self._ae = AE("PACS")
+        for kind in (CTImageStorage, KeyObjectSelectionDocumentStorage):
+            self._ae.add_supported_context(kind, ExplicitVRLittleEndian)
+        server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        self.clock = FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
+        archive = {"ae_title": "PACS", "host": "127.0.0.1", "port": server.server_address[1], "roles": ["archive"]}
+        self.house = make_house(
+            self.clock,
+            dicom={"peers": [archive]},
+            fhir={"servers": [{"name": "ehr", "base_url": ehr.base_url, "publish": ["ImagingStudy"]}]},
+            identity={"authority": "RIVERSIDE", "authorities": [{"name": "RIVERSIDE", "system": SYSTEM}]},
+        )
+        house = self.house
+        self._worker = Worker(house.store, house.clock, publishers(house), owner="test", jitter=lambda: 0.5)
+        for person in (PLAIN, STRANGER):
+            known = [{"system": SYSTEM, "value": person.patient_id}]
+            ehr.books.create({"resourceType": "Patient", "identifier": known})
+
+    def run(self) -> None:
+        """Let everything leave that is to."""
+        for _ in range(4):
+            self.clock.at += timedelta(minutes=1)
+            self._worker.run_due()
+
+    def statuses(self) -> list[str]:
+        found: list[dict[str, Any]] = self.ehr.books.search("ImagingStudy", {})
+        return sorted(str(one["status"]) for one in found)
+
+    def notes(self) -> list[Dataset]:
+        return [one for one in self.got if one.SOPClassUID == KeyObjectSelectionDocumentStorage]
+
+    def stop(self) -> None:
+        self._ae.shutdown()
+
+    def _store(self, event: evt.Event) -> int:
+        self.got.append(event.dataset)
+        return 0
+
+
+@pytest.fixture
+def outside(make_house: Callable[..., House]) -> Iterator[Outside]:
+    ehr = StrictEhr(version="R4").start()
+    found = Outside(make_house, ehr)
+    say(found.house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"), order(STRANGER, "A2"))
+    yield found
+    found.stop()
+    ehr.stop()
+
+
+@ON_ONE_DATABASE
+def test_a_study_rejected_for_quality_is_cancelled_told_to_the_archive_and_back_when_taken_back(
+    outside: Outside,
+) -> None:
+    house, one, two = outside.house, image(PLAIN, "A1", 1), image(PLAIN, "A1", 2)
+    receive(house, one, two)
+    outside.run()
+    assert (outside.statuses(), len(outside.got)) == (["available"], 2)
+    said = note("113001", one, two)
+    receive(house, said)
+    outside.run()
+    assert outside.statuses() == ["cancelled"]
+    (told,) = outside.notes()
+    assert (told.SOPInstanceUID, told.PatientID) == (said.SOPInstanceUID, PLAIN.patient_id)
+    desk(house).decide(standing(house)[0].key, "undo", "sharp enough", "user:maria")
+    outside.run()
+    assert outside.statuses() == ["available"]
+    assert len(outside.notes()) == 1
+
+
+@ON_ONE_DATABASE
+def test_a_study_held_by_a_note_is_withdrawn_and_goes_to_whom_a_person_finds(outside: Outside) -> None:
+    house, one, two = outside.house, image(PLAIN, "A1", 1), image(PLAIN, "A1", 2)
+    receive(house, one, two)
+    outside.run()
+    receive(house, note("113038", one, two))
+    outside.run()
+    assert outside.statuses() == ["entered-in-error"]
+    assert len(outside.notes()) == 1
+    ruling = Ruling("bind", "the other entry was picked", "user:maria", accession_number="A2")
+    resolver(house).resolve(study_uid("A1"), ruling)
+    outside.run()
+    assert outside.statuses() == ["available", "entered-in-error"]
+    assert {str(one.PatientID) for one in outside.got[-2:]} == {STRANGER.patient_id}
+    with house.store.read() as tx:
+        told = [line.what for line in events.timeline(tx, [], [study_of(house, "A1").key])]
+    assert any(line.startswith("Had left as another patient's: the chart at ehr, copies at PACS") for line in told)
