@@ -73,6 +73,7 @@ def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[
         house.routes,
         timedelta(seconds=settings.publish.forward_quiet_secs),
         {name: read_hours(sends.between) for name, sends in limits.items() if sends.between},
+        frozenset(name for name, sends in limits.items() if sends.corrected == "by_hand"),
     )
     pace = {name: sends.mb_per_second * 1e6 for name, sends in limits.items() if sends.mb_per_second}
     targets = {

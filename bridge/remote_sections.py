@@ -49,12 +49,14 @@ class SendSection(Section):
     """
     How much of studies goes to a place, and when. associations: at one time, or requests. mb_per_second: 0 for as fast as
     it goes. between: "HH:MM-HH:MM" by the bridge's clock, "" for any time. answer_secs: how long an answer is waited for.
+    corrected: what leaves otherwise than it has it is sent there again, or a person is asked to correct it there.
     """
 
     associations: int = Field(default=2, ge=1, le=16)
     mb_per_second: float = Field(default=0, ge=0)
     between: Annotated[str, AfterValidator(_hours)] = ""
     answer_secs: float = Field(default=120, gt=0, le=3600)
+    corrected: Literal["resend", "by_hand"] = "resend"
 
 
 class DicomwebServer(Section):

@@ -259,6 +259,13 @@ class Settings(Section):
         return self
 
     @property
+    def corrected_by_hand(self) -> tuple[str, ...]:
+        """The places that are never sent again what they have otherwise."""
+        peers, servers = self.dicom.peers, self.dicomweb.servers
+        sends = {one.ae_title: one.sends for one in peers} | {one.name: one.sends for one in servers}
+        return tuple(name for name, how in sends.items() if how.corrected == "by_hand")
+
+    @property
     def database_url(self) -> str:
         """SQLAlchemy URL of the store."""
         return self.store.database or f"sqlite:///{(self.bridge.data / 'bridge.db').absolute()}"

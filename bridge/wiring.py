@@ -160,10 +160,9 @@ class House:
         named = [(one.name, site) for one in self.settings.hl7.destinations for site in one.sites]
         if unknown := [f"hl7.destinations: {name}: no site {site!r}" for name, site in named if site not in sites]:
             raise Misconfigured(unknown)
-        servers = self.settings.fhir.servers
         return Destinations(
-            studies=tuple(one.name for one in servers if "ImagingStudy" in one.publish),
-            claims=tuple(one.name for one in servers if "Claim" in one.publish),
+            studies=tuple(one.name for one in self.settings.fhir.servers if "ImagingStudy" in one.publish),
+            claims=tuple(one.name for one in self.settings.fhir.servers if "Claim" in one.publish),
             archives=self.places.archives,
             notified=tuple(one.ae_title for one in self.settings.dicom.peers if one.notify),
             outside=self.settings.outside.names,
@@ -171,6 +170,7 @@ class House:
             notices=tuple(NoticeDestination(one.name, one.sites) for one in self.settings.hl7.destinations),
             performed_steps=tuple(one.ae_title for one in self.settings.dicom.peers if one.forward_mpps),
             study_quiet=timedelta(seconds=self.settings.publish.study_quiet_secs),
+            by_hand=self.settings.corrected_by_hand,
         )
 
     @cached_property

@@ -30,6 +30,7 @@ from bridge.store import (
     availability,
     decisions,
     events,
+    incidents,
     messages,
     order_notices,
     outside_questions,
@@ -60,6 +61,7 @@ class Destinations:
     """
     Who gets what, by name. studies, claims: FHIR servers; archives: AE titles and DICOMweb servers; notices: HL7
     destinations; performed_steps, notified: AE titles. outside: registries that are asked who somebody is. routing: the routes in use by now, None where there are none.
+    by_hand: places that are not sent again what they have otherwise; a person is asked to correct it there.
     """
 
     studies: tuple[str, ...] = ()
@@ -71,6 +73,7 @@ class Destinations:
     outside: tuple[str, ...] = ()
     routing: Callable[[], Routing] | None = None
     study_quiet: timedelta = timedelta(seconds=20)
+    by_hand: tuple[str, ...] = ()
 
 
 def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
@@ -101,6 +104,7 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
     _correct_notices(tx, study, at)
     _recheck_attachments(tx, study, to, at)
     _flag_archived(tx, study, at)
+    _ask_by_hand(tx, study, to, at)
 
 
 def study_routed(tx: WriteTx, study: Study, to: Destinations, at: datetime, skipped: Collection[str] = ()) -> None:
@@ -215,6 +219,15 @@ def _flag_archived(tx: WriteTx, study: Study, at: datetime) -> None:
         if one.binding_version in others and not is_told:
             source = ("decision", str(made[0].key))
             events.add(tx, Event(at, Station.IMAGES, what, one.destination, *source, study.order_key, study.key))
+
+
+def _ask_by_hand(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
+    """Ask a person to correct what a place has otherwise and is not sent again."""
+    for place in to.by_hand:
+        count = len(publications.outdated_instances(tx, study.key, place, overlays.current(tx, study).since))
+        if count and not incidents.has_open_task(tx, study.key, place):
+            what = f"{count} objects leave otherwise than they stand there, and are not sent again: correct them there"
+            incidents.open_task(tx, study.key, place, what, at)
 
 
 def _bindings_to_others(tx: WriteTx, study: Study) -> set[int]:

@@ -106,6 +106,13 @@ def open_task(tx: WriteTx, study_key: int, destination: str, what: str, at: date
         tx.execute(insert(outside_tasks).values(study_key=study_key, destination=destination, what=what, opened_at=at))
 
 
+def has_open_task(tx: ReadTx, study_key: int, destination: str) -> bool:
+    """Say whether a person is asked for something about a study at another system."""
+    c = outside_tasks.c
+    waits = (c.study_key == study_key, c.destination == destination, c.done_at.is_(None))
+    return tx.execute(select(c.key).where(*waits).limit(1)).first() is not None
+
+
 def close_task(tx: WriteTx, key: int, by: str, why: str, at: datetime) -> OutsideTask:
     """Note that a person did what was asked. Raises: LookupError, if there is none that waits."""
     waits = (outside_tasks.c.key == key, outside_tasks.c.done_at.is_(None))

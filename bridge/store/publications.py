@@ -128,6 +128,13 @@ def owed_instances(tx: ReadTx, study_key: int, destination: str, since: int) -> 
     return list(rows.scalars())
 
 
+def outdated_instances(tx: ReadTx, study_key: int, destination: str, since: int) -> set[int]:
+    """Return the keys of the instances that *destination* has otherwise than they leave since binding version *since*."""
+    c = forwards.c
+    mine = (c.study_key == study_key, c.destination == destination, c.binding_version < since)
+    return set(tx.execute(select(c.instance_key).where(*mine)).scalars())
+
+
 def had_instances(tx: ReadTx, study_key: int, destination: str) -> set[int]:
     """Return the keys of the instances that *destination* was sent, with whatever binding."""
     wanted = select(forwards.c.instance_key).where(

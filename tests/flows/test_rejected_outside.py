@@ -15,10 +15,10 @@ from bridge.clock import FixedClock
 from bridge.destinations import publishers
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.outbox.worker import Worker
-from bridge.store import events
+from bridge.store import events, incidents
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
-from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
+from tests.cast import PLAIN, STRANGER, adt, image, order, renamed, study_uid
 from tests.flows.asking import say
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_rejections import desk, note, standing
@@ -30,7 +30,7 @@ SYSTEM = "urn:oid:2.25.834"
 class Outside:
     """A house, its chart and its archive, and a worker that is driven by hand."""
 
-    def __init__(self, make_house: Callable[..., House], ehr: StrictEhr) -> None:
+    def __init__(self, make_house: Callable[..., House], ehr: StrictEhr, corrected: str = "") -> None:
         self.ehr = ehr
         self.got: list[Dataset] = []
         self._ae = AE("PACS")
@@ -39,6 +39,7 @@ class Outside:
         server = self._ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
         self.clock = FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
         archive = {"ae_title": "PACS", "host": "127.0.0.1", "port": server.server_address[1], "roles": ["archive"]}
+        archive |= {"sends": {"corrected": corrected}} if corrected else {}
         self.house = make_house(
             self.clock,
             dicom={"peers": [archive]},
@@ -73,9 +74,9 @@ class Outside:
 
 
 @pytest.fixture
-def outside(make_house: Callable[..., House]) -> Iterator[Outside]:
+def outside(make_house: Callable[..., House], request: pytest.FixtureRequest) -> Iterator[Outside]:
     ehr = StrictEhr(version="R4").start()
-    found = Outside(make_house, ehr)
+    found = Outside(make_house, ehr, getattr(request, "param", ""))
     say(found.house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"), order(STRANGER, "A2"))
     yield found
     found.stop()
@@ -119,3 +120,18 @@ def test_a_study_held_by_a_note_is_withdrawn_and_goes_to_whom_a_person_finds(out
     with house.store.read() as tx:
         told = [line.what for line in events.timeline(tx, [], [study_of(house, "A1").key])]
     assert any(line.startswith("Had left as another patient's: the chart at ehr, copies at PACS") for line in told)
+
+
+@ON_ONE_DATABASE
+@pytest.mark.parametrize("outside", ["by_hand"], indirect=True)
+def test_an_archive_that_is_corrected_by_hand_is_sent_nothing_twice_and_a_person_is_asked(outside: Outside) -> None:
+    house = outside.house
+    receive(house, image(PLAIN, "A1", 1))
+    outside.run()
+    say(house, adt(renamed(PLAIN, "HALVORSEN^INGRID^MARIA"), "A08", at="20260302110000"))
+    receive(house, image(PLAIN, "A1", 2))
+    outside.run()
+    assert [int(one.InstanceNumber) for one in outside.got] == [1, 2]
+    with house.store.read() as tx:
+        (task,) = incidents.tasks(tx, is_open=True, limit=9)
+    assert (task.destination, task.what.startswith("1 objects leave otherwise")) == ("PACS", True)
