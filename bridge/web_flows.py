@@ -17,6 +17,7 @@ from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.enter_order import Entered, Repeat, read_order
+from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.read_again import StudyRereader
@@ -42,7 +43,10 @@ _ANSWER_SECS = 60
 
 def web_flows(house: House) -> WebFlows:
     """Return every flow that a page or a REST call starts."""
-    calls = _Calls(house)
+    return _flows_of(house, _Calls(house))
+
+
+def _flows_of(house: House, calls: _Calls) -> WebFlows:
     return WebFlows(
         receive_message=calls.receive_message,
         map_messages=calls.map_messages,
@@ -75,6 +79,7 @@ def web_flows(house: House) -> WebFlows:
         exam_proposals=house.exam_proposals,
         device_profiles=house.devices.every,
         order_lists=house.handed_in,
+        import_media=media_importer(house).import_files,
         receive_fhir=house.fhir_receiver.receive,
         undo_merge=calls.undo_merge,
         hand_sender=house.hand_sender,
@@ -116,6 +121,11 @@ def part_storer(house: House) -> PartStorer:
     """Return what keeps the objects that STOW-RS brings."""
     max_bytes = house.settings.dicom.max_instance_mb << 20
     return PartStorer(house.instances, house.store, house.blobs, house.clock, max_bytes)
+
+
+def media_importer(house: House) -> MediaImporter:
+    """Return what takes in discs, folders and ZIPs of other hospitals."""
+    return MediaImporter(house.store, house.clock, part_storer(house), house.rules, house.destinations)
 
 
 class _Calls:

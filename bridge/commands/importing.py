@@ -11,9 +11,9 @@ import click
 from bridge.commands.setting_up import actor, json_option, open_house, print_json, reports_errors, settings_option
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete
-from bridge.flows.import_media import Imported, Importing, MediaImporter
+from bridge.flows.import_media import Imported, Importing
 from bridge.flows.media_files import files_of
-from bridge.web_flows import part_storer
+from bridge.web_flows import media_importer
 
 _TELL_EVERY = 250
 _STATES = {
@@ -45,7 +45,7 @@ def import_command(
     if issuer and not patient:
         raise Incomplete("whose number?", where="--patient")
     house = open_house(config)
-    importer = MediaImporter(house.store, house.clock, part_storer(house), house.rules, house.destinations)
+    importer = media_importer(house)
     if dry_run:
         objects, others = importer.look(files_of(path))
         said = {"objects": objects, "other_files": others}

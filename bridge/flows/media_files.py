@@ -11,8 +11,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -41,7 +41,7 @@ class MediaFile:
 
     parts: tuple[str, ...]
     size_bytes: int
-    open: Callable[[], IO[bytes]]
+    open: Callable[[], AbstractContextManager[IO[bytes]]]
 
     @property
     def is_directory(self) -> bool:
@@ -60,11 +60,35 @@ def files_of(path: Path) -> Iterator[MediaFile]:
     if path.is_dir():
         yield from _in_folder(path, ())
     elif path.is_file() and zipfile.is_zipfile(path):
-        yield from _in_archive(path)
+        with path.open("rb") as file:
+            yield from _in_archive(file)
     elif path.is_file():
         yield MediaFile((path.name.casefold(),), path.stat().st_size, lambda: path.open("rb"))
     else:
         raise LookupError(f"no folder, ZIP or file {path}")
+
+
+def uploaded_files(streams: Iterable[tuple[str, IO[bytes]]]) -> Iterator[MediaFile]:
+    """
+    Yield what was handed in: *streams* by the names they came with, which serve for nothing else; a ZIP as what it holds.
+
+    Raises: Malformed, Unsupported, for a ZIP that is broken or hostile.
+    """
+    for name, stream in streams:
+        stream.seek(0)
+        if zipfile.is_zipfile(stream):
+            yield from _in_archive(stream)
+        else:
+            parts = tuple(part.casefold() for part in name.replace("\\", "/").split("/") if part)
+            yield MediaFile(parts or ("",), stream.seek(0, os.SEEK_END), _rewinder(stream))
+
+
+def _rewinder(stream: IO[bytes]) -> Callable[[], AbstractContextManager[IO[bytes]]]:
+    def opened() -> AbstractContextManager[IO[bytes]]:
+        stream.seek(0)
+        return nullcontext(stream)
+
+    return opened
 
 
 def _in_folder(folder: Path, parts: tuple[str, ...]) -> Iterator[MediaFile]:
@@ -95,16 +119,17 @@ def _opener(path: Path) -> Callable[[], IO[bytes]]:
     return opened
 
 
-def _in_archive(path: Path) -> Iterator[MediaFile]:
-    _check_directory(path)
+def _in_archive(file: IO[bytes]) -> Iterator[MediaFile]:
+    size = file.seek(0, os.SEEK_END)
+    _check_directory(file, size)
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(file)
     except UNREADABLE:
         raise Malformed("the ZIP cannot be read", code="bad_archive") from None
     with closing(archive):
         entries = [one for one in archive.infolist() if not one.is_dir()]
         unpacked = sum(one.file_size for one in entries)
-        if unpacked > max(FREE_UNPACKED_BYTES, MOST_UNPACKING * path.stat().st_size):
+        if unpacked > max(FREE_UNPACKED_BYTES, MOST_UNPACKING * size):
             raise Unsupported("the ZIP would unpack to far more than any disc holds", code="archive_bomb")
         for one in sorted(entries, key=lambda each: each.filename):
             parts = tuple(part.casefold() for part in one.filename.replace("\\", "/").split("/") if part)
@@ -121,27 +146,25 @@ def _entry_opener(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[
     return opened
 
 
-def _check_directory(path: Path) -> None:
+def _check_directory(file: IO[bytes], size: int) -> None:
     """
     Look how many entries a ZIP says it has before they are read: each costs memory.
 
     Raises: Unsupported, for more than any disc holds; Malformed. Source: APPNOTE 4.3.14 to 4.3.16.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        start = max(0, size - (1 << 16) - _END.size - _LOCATOR.size)
-        file.seek(start)
-        tail = file.read()
-        at = tail.rfind(b"PK\5\6")
-        if at < 0 or at + _END.size > len(tail):
+    start = max(0, size - (1 << 16) - _END.size - _LOCATOR.size)
+    file.seek(start)
+    tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + _END.size > len(tail):
+        raise Malformed("the ZIP has no end", code="bad_archive")
+    _, _, _, _, count, length, _, _ = _END.unpack_from(tail, at)
+    locator = at - _LOCATOR.size
+    if locator >= 0 and tail[locator : locator + 4] == b"PK\6\7":
+        file.seek(_LOCATOR.unpack_from(tail, locator)[2])
+        end = file.read(_END_64.size)
+        if len(end) < _END_64.size or end[:4] != b"PK\6\6":
             raise Malformed("the ZIP has no end", code="bad_archive")
-        _, _, _, _, count, length, _, _ = _END.unpack_from(tail, at)
-        locator = at - _LOCATOR.size
-        if locator >= 0 and tail[locator : locator + 4] == b"PK\6\7":
-            file.seek(_LOCATOR.unpack_from(tail, locator)[2])
-            end = file.read(_END_64.size)
-            if len(end) < _END_64.size or end[:4] != b"PK\6\6":
-                raise Malformed("the ZIP has no end", code="bad_archive")
-            count, length = _END_64.unpack(end)[7:9]
+        count, length = _END_64.unpack(end)[7:9]
     if count > _MOST_ENTRIES or length > _MOST_DIRECTORY_BYTES:
         raise Unsupported("the ZIP has more entries than any disc", code="archive_bomb")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,10 +22,12 @@ from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
+from bridge.flows.import_media import Imported, Importing
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
 from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_shelf import ShelfDesk
+from bridge.flows.media_files import MediaFile
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
@@ -236,6 +238,7 @@ class WebFlows:
     exam_proposals: ProposalAnswers
     device_profiles: Callable[[ReadTx], Mapping[str, DeviceProfile]]
     order_lists: OrderLists
+    import_media: Callable[[Iterable[MediaFile], Importing], Imported]
     receive_fhir: Callable[[FhirRequest], FhirAnswer]
     undo_merge: UndoMerge
     hand_sender: HandSender

@@ -1,0 +1,53 @@
+"""Studies of another hospital, handed in through the browser: a ZIP of its disc, or the files themselves."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, render_template, request
+from werkzeug.wrappers import Response
+
+from bridge.domain.accounts import Permission
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
+from bridge.flows.import_media import Imported, Importing
+from bridge.flows.media_files import uploaded_files
+from bridge.store import studies
+from bridge.web.access import caller, needs, origin, services
+
+blueprint = Blueprint("imports", __name__)
+
+
+@blueprint.get("/mismatches/import")
+@needs(Permission.DECIDE)
+def ask() -> str:
+    """Ask for a disc."""
+    return _page(None, "")
+
+
+@blueprint.post("/mismatches/import")
+@needs(Permission.DECIDE)
+def take() -> Response | str:
+    """Take in what was handed in, and say what came of it; a proposal stands in the name of whoever makes it."""
+    number, issuer = (request.form.get(name, "").strip() for name in ("patient_id", "issuer"))
+    try:
+        files = [one for one in request.files.getlist("files") if one.filename]
+        if not files:
+            raise Incomplete("choose a ZIP or files", where="files")
+        if issuer and not number:
+            raise Incomplete("whose number?", where="patient_id")
+        whom = PatientIdentifier(number, issuer) if number else None
+        streams = [(one.filename or "", one.stream) for one in files]
+        done = services().flows.import_media(uploaded_files(streams), Importing(caller().name, origin(), whom))
+    except (Conflict, Incomplete, Malformed, Unsupported) as fault:
+        return make_response(_page(None, fault.detail), 422)
+    return _page(done, "")
+
+
+def _page(done: Imported | None, sentence: str) -> str:
+    keys = {}
+    with services().store.read() as tx:
+        for uid in done.studies if done is not None else ():
+            study = studies.by_uid(tx, uid)
+            if study is not None:
+                keys[uid] = study.key
+    limit_mb = services().settings.http.max_body_mb
+    return render_template("intake/import.html", done=done, keys=keys, sentence=sentence, limit_mb=limit_mb)
