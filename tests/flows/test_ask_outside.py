@@ -66,6 +66,8 @@ class World:
 
 
 MakeWorld = Callable[..., World]
+# What goes wrong on the wire is the same on either database.
+on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +204,7 @@ def test_a_fhir_server_is_asked_by_number_past_merges(world: MakeWorld) -> None:
     assert here.study().rule == "B04"
 
 
+@on_one_database
 def test_only_one_certain_match_counts(world: MakeWorld) -> None:
     here = world(fhir=True)
     put_patient(here, renamed(PLAIN, PLAIN.name, "19580313"), OURS)
@@ -231,6 +234,7 @@ def test_two_hundred_images_are_one_question_and_another_study_shares_its_answer
     assert len(here.registry.asked) == 4
 
 
+@on_one_database
 def test_silence_leaves_the_study_where_it_is_and_is_asked_again_a_few_times(world: MakeWorld) -> None:
     here = world("PDQ", attempts=2)
     here.registry.spoil = lambda answer: None
@@ -271,6 +275,7 @@ def test_a_person_asks_again_past_what_is_remembered(world: MakeWorld) -> None:
         ask_again(here.house.store, here.clock, ("mpi",), FIRST, "user:maria")
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -295,6 +300,7 @@ def test_an_answer_that_is_none_is_refused_and_nothing_enters(
     assert (count_patients(here), here.study().state) == (0, StudyState.QUARANTINE)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -311,6 +317,7 @@ def test_an_answer_that_cannot_be_read_is_none(world: MakeWorld, spoil: Callable
     assert (here.question().state, count_patients(here)) == (AnswerState.NO_ANSWER, 0)
 
 
+@on_one_database
 @pytest.mark.parametrize("mode", ["garbage", "redirect", "huge", "hang", "503", "truncated"])
 def test_a_fhir_server_that_misbehaves_leaves_the_study_where_it_is(world: MakeWorld, mode: str) -> None:
     here = world(fhir=True, attempts=1)
@@ -321,6 +328,7 @@ def test_a_fhir_server_that_misbehaves_leaves_the_study_where_it_is(world: MakeW
     assert (here.question().state, count_patients(here)) == (AnswerState.NO_ANSWER, 0)
 
 
+@on_one_database
 def test_an_answer_that_turns_a_patient_of_ours_into_another_person_is_refused(world: MakeWorld) -> None:
     here = world("PIX", "PDQ")
     say(here.house, adt(PLAIN))
@@ -332,6 +340,7 @@ def test_an_answer_that_turns_a_patient_of_ours_into_another_person_is_refused(w
         assert cross_references.of_patient(tx, [1]) == []
 
 
+@on_one_database
 def test_a_study_that_was_decided_meanwhile_is_not_asked_about(world: MakeWorld) -> None:
     here = world("PDQ")
     receive(here, ours(FIRST, PLAIN))

@@ -26,6 +26,8 @@ from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, order, write_file
 from tests.flows.asking import say
 
+# What it writes, every object writes; that is tried on both databases elsewhere.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 UID = "2.25.7001"
 
 
@@ -161,7 +163,7 @@ def test_a_zip_whose_entry_is_spoilt_says_so_and_goes_on(house: House, tmp_path:
 
 
 @pytest.mark.parametrize("lie", ["entries", "size"])
-def test_a_zip_bomb_is_refused_before_anything_is_unpacked(tmp_path: Path, lie: str) -> None:
+def test_a_zip_bomb_is_refused_before_anything_is_unpacked(database_url: str, tmp_path: Path, lie: str) -> None:
     path = zipped(tmp_path / "bomb.zip", x=b"x")
     raw = bytearray(path.read_bytes())
     if lie == "entries":
@@ -186,7 +188,7 @@ def test_a_zip_bomb_is_refused_before_anything_is_unpacked(tmp_path: Path, lie: 
         list(files_of(path))
 
 
-def test_what_only_ends_like_a_zip_is_refused(tmp_path: Path) -> None:
+def test_what_only_ends_like_a_zip_is_refused(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "disc.zip"
     path.write_bytes(b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 9, 9, 400, 5, 0))
     with pytest.raises(Malformed):
