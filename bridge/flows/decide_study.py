@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import takewhile
 from typing import Any
 
 from bridge.domain.evidence import (
@@ -42,6 +41,7 @@ from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.flows.weigh_case import weigh_case
 from bridge.store import decisions, events, patients, reports, studies
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
 from bridge.store.registry import StoredRegistry
 
@@ -82,29 +82,6 @@ def decide_touched(tx: WriteTx, touched: Iterable[Study], how: Deciding) -> None
     """Decide again, each once, the studies that a new fact may be about."""
     for key in dict.fromkeys(study.key for study in touched):
         decide_by_rule(tx, studies.get(tx, key), how)
-
-
-def decide_without(tx: WriteTx, touched: Iterable[Study], since: datetime, how: Deciding) -> None:
-    """
-    Hold what a rule bound by grace of a change of records that is taken back, unless a rule says the same without it.
-
-    since: when the change was heard of; what was bound before then does not rest on it.
-    """
-    for study in touched:
-        if not study.is_bound or study.is_decided_by_person or _bound_since(tx, study) < since:
-            continue
-        verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
-        if verdict.patient_key != study.patient_key:
-            rule = "V06" if verdict.binds else verdict.rule
-            words = f"Held ({rule}): it was bound while two records were one person's; that was taken back."
-            withdraw(tx, study, rule, words, how, actor=rule)
-
-
-def _bound_since(tx: WriteTx, study: Study) -> datetime:
-    """Return when a bound study was bound; what follows a merge or refreshes values goes on from there."""
-    made = decisions.of_study(tx, study.key)
-    bound = list(takewhile(lambda one: one.patient_key is not None, made))
-    return bound[-1].decided_at
 
 
 @dataclass(slots=True)
@@ -237,16 +214,31 @@ def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: St
     return _record(tx, study, found.verdict, how, actor=study.decided_by or found.verdict.rule)
 
 
+def return_to(tx: WriteTx, study: Study, before: Decision, how: Deciding, *, reason: str = "") -> None:
+    """Give a study back what it was bound to by *before*, unless something newly speaks against that patient."""
+    owner = patients.survivor(tx, before.patient_key or 0).key
+    binding = replace(_binding_of(before), patient_key=owner)
+    found = reconsider(binding, evidence_of(tx, study), StoredRegistry(tx), how.rules)
+    if found.step != Step.HOLD:
+        _record(tx, study, found.verdict, how, actor=before.actor, reason=reason)
+
+
 def _binding(tx: WriteTx, study: Study) -> Binding:
     """Return a bound study's binding with what was known when it was made."""
     assert study.patient_key is not None
     made = decisions.of_study(tx, study.key)[0]
+    return replace(_binding_of(made), patient_key=study.patient_key, order_key=study.order_key)
+
+
+def _binding_of(made: Decision) -> Binding:
+    """Return the binding that a decision made. Its record may have been merged since."""
+    assert made.patient_key is not None
     return Binding(
-        study.patient_key,
-        study.order_key,
+        made.patient_key,
+        made.order_key,
         linked_order_keys=tuple(made.snapshot["linked_order_keys"]),
-        rule=study.rule,
-        by_person=study.is_decided_by_person,
+        rule=made.rule,
+        by_person=is_person(made.actor),
         decided_at=made.decided_at,
         accepted=tuple(made.snapshot["concerns"]),
         differences=tuple(Difference(**one) for one in made.differences),

@@ -199,16 +199,17 @@ class InstanceReceiver:
             replace(instance, study_key=study_key, series_key=series.key, withheld=withheld),
             f"{sender}@{spooled.peer_address}",
         )
-        if new is not None:
-            study = decide_by_rule(tx, new, how)
-        else:
+        if new is None:
             # A note does not say whose the images are that it rejects.
             names = header if arrival.note is None else None
             study = self._go_on(tx, study_key, names, how, may_decide=may_decide)
         if arrival.note is not None:
             told = Sender(sender, self._sources.roles_of(sender), spooled.peer_address)
             take_note(tx, arrival.note, kept, told, how)
-        elif not withheld:
+        if new is not None:
+            # After its note, if that came first: a study that is in question is not bound for a moment.
+            study = decide_by_rule(tx, studies.get(tx, new.key), how)
+        if not withheld:
             announce.images_came(tx, study, self._destinations, now)
         return None
 

@@ -13,7 +13,8 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.report import Report
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_after, decide_touched, decide_without, free_by_rule
+from bridge.flows.decide_study import Deciding, decide_after, decide_touched, free_by_rule
+from bridge.flows.decide_without import decide_without, free_without, naming
 from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.move_number import DOUBTED
 from bridge.flows.move_visits import MOVED_RULES
@@ -79,6 +80,8 @@ class MergeUndoer:
             decide_without(tx, studies.of_patient(tx, patient_key), entry.heard_at, how)
             decide_touched(tx, studies.of_patient(tx, patient_key), how)
         live = [key for key in records if patients.get(tx, key).merged_into is None]
+        named = [*studies.held_from(tx, records), *naming(tx, live, moved.get("orders", ()))]
+        free_without(tx, named, entry.heard_at, reason, how)
         decide_after(tx, live, moved.get("orders", ()), how)
 
 

@@ -16,7 +16,7 @@ from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.search_studies import Asker
-from bridge.store import publications, rejections, studies
+from bridge.store import decisions, publications, rejections, studies
 from bridge.store.served_objects import Sight, find
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, study_uid
@@ -130,6 +130,14 @@ def test_what_was_rejected_of_a_study_that_goes_on_stays_rejected_when_a_person_
     assert study_of(house, "A1").is_bound
     assert shown(house) == ["2"]
     assert [one.state for one in standing(house)] == [RejectionState.APPLIED]
+
+
+def test_a_study_whose_entry_was_doubted_before_its_images_came_is_never_bound_for_a_moment(house: House) -> None:
+    one, two = slices(2)
+    receive(house, note("113038", one, two), one, two)
+    with house.store.read() as tx:
+        made = decisions.of_study(tx, study_of(house, "A1").key)
+    assert {(decision.patient_key, decision.rule) for decision in made} == {(None, "V03")}
 
 
 def test_a_note_before_its_images_meets_them(house: House) -> None:

@@ -172,6 +172,11 @@ class World:
         with self.house.store.read() as tx:
             return {uid: [_told(tx, one) for one in decisions.of_study(tx, key)[::-1]] for uid, key in _rows(tx)}
 
+    def knows(self, who: str) -> bool:
+        """Say whether somebody's number is on record, be it as one that was merged away."""
+        with self.house.store.read() as tx:
+            return patients.find(tx, PatientIdentifier(PEOPLE[who].patient_id, "RIVERSIDE")) is not None
+
     @property
     def merge_count(self) -> int:
         with self.house.store.read() as tx:
