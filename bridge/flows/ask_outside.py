@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.domain.outside import AnswerState, Found, Question, pause_after, question_of, waits_for_an_answer
 from bridge.domain.study import Study
 from bridge.errors import BridgeError, Conflict, Unavailable
-from bridge.flows.decide_study import evidence_of
+from bridge.flows.gather_evidence import evidence_of
 from bridge.flows.lookout import Lookout
 from bridge.flows.take_answer import AnswerTaker, Outcome, Said
 from bridge.store import audit, events, leases, outside_questions, studies

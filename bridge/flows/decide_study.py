@@ -9,21 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
-from bridge.domain.evidence import (
-    NamedIdentity,
-    NamedOrder,
-    OrderRecord,
-    PatientRecord,
-    StudyEvidence,
-    identity_of,
-    order_named_by,
-)
+from bridge.domain.evidence import OrderRecord, PatientRecord, StudyEvidence
 from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.reconsider import Binding, Step, chosen_by_person, reconsider
-from bridge.domain.study import Difference, RequestAttributes, Study, StudyState, is_person
+from bridge.domain.study import Difference, Study, StudyState, is_person
 from bridge.domain.verdict import Outcome, Verdict
 from bridge.domain.waking import fact_keys
 from bridge.errors import Conflict
@@ -32,15 +23,17 @@ from bridge.flows.announce import Destinations
 from bridge.flows.check_tags import compare_again
 from bridge.flows.decision_row import decision_of
 from bridge.flows.file_report import ReportNews, look_again
+from bridge.flows.gather_evidence import evidence_of
 from bridge.flows.lay_overlay import Made, lay_binding, standing_corrections
 from bridge.flows.learn_reference import follow_binding
 from bridge.flows.move_steps import Moving
+from bridge.flows.question_part import question_part
 from bridge.flows.record_incident import Found, record_incidents
 from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.flows.weigh_case import weigh_case
-from bridge.store import decisions, events, patients, reports, studies
-from bridge.store.db import ReadTx, WriteTx
+from bridge.store import decisions, events, patients, reports, splits, studies
+from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
 from bridge.store.registry import StoredRegistry
@@ -76,6 +69,17 @@ def decide_by_rule(tx: WriteTx, study: Study, how: Deciding) -> Study:
     if study.is_bound:
         return _reconsider(tx, study, evidence, registry, how)
     return _apply(tx, study, decide(evidence, registry, how.rules), how)
+
+
+def decide_questioned(tx: WriteTx, study: Study, how: Deciding) -> None:
+    """Decide again a study that a signal is about, and what was split off it: a device knows it as one."""
+    decide_touched(tx, (studies.get(tx, key) for key in (study.key, *splits.parts_of(tx, study.key))), how)
+
+
+def decide_part(tx: WriteTx, study: Study, how: Deciding) -> Study:
+    """Decide what was just split off; where the other part speaks against what a rule would say, a person is asked."""
+    verdict = question_part(tx, study, decide(evidence_of(tx, study), StoredRegistry(tx), how.rules))
+    return _record(tx, study, verdict, how, actor=verdict.rule)
 
 
 def decide_touched(tx: WriteTx, touched: Iterable[Study], how: Deciding) -> None:
@@ -195,13 +199,20 @@ def close(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> 
 
 
 def reopen(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> Study:
-    """Take back that a person closed a study's case: it waits again as a rule finds it today, and none binds it now."""
+    """
+    Take back that a person closed a study's case: it waits again as a rule finds it today, and none binds it now.
+
+    What was bound before is held from whom it was bound to: no rule gives it back there.
+    """
     verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
-    if verdict.binds:
+    bound = next((one for one in decisions.of_study(tx, study.key) if one.patient_key is not None), None)
+    if bound is not None:
+        study = replace(study, held_from_patient_key=bound.patient_key, held_from_order_key=bound.order_key)
+    if verdict.binds or bound is not None:
         words = "A person opened the case again; by now a rule would bind it."
-        verdict = replace(
-            verdict, outcome=Outcome.REVIEW, rule="person", sentence=words, patient_key=None, order_key=None
-        )
+        words = words if verdict.binds else f"A person opened the case again. {verdict.sentence}"
+        rule = "person" if verdict.binds else verdict.rule
+        verdict = replace(verdict, outcome=Outcome.REVIEW, rule=rule, sentence=words, patient_key=None, order_key=None)
     return _record(tx, study, verdict, how, actor=actor, reason=reason)
 
 
@@ -250,6 +261,8 @@ def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
     if held_from is not None and not _may_free(study, patients.survivor(tx, held_from).key, verdict):
         return study
     said = (study.rule, study.sentence, study.state)
+    if verdict.binds and study.rule:
+        verdict = question_part(tx, study, verdict)
     if not verdict.binds and said == (verdict.rule, verdict.sentence, _STATES[verdict.outcome]):
         return study
     return _record(tx, study, verdict, how, actor=verdict.rule)
@@ -351,23 +364,3 @@ def _log(tx: WriteTx, study: Study, verdict: Verdict, actor: str, decision_key: 
             order_key=study.order_key,
         ),
     )
-
-
-def evidence_of(tx: ReadTx, study: Study) -> StudyEvidence:
-    """Return what *study* says of itself and where it came from."""
-    others = studies.other_identities(tx, study.key)
-    people = dict.fromkeys(NamedIdentity(**other["patient"]) for other in others)
-    named = dict.fromkeys(_named_order(other["order"]) for other in others)
-    return StudyEvidence(
-        header=study.received,
-        other_identities=tuple(one for one in people if one != identity_of(study.received)),
-        other_orders=tuple(one for one in named if one != order_named_by(study.received)),
-        source_ae_title=study.source_ae_title,
-        from_foreign_source=study.foreign,
-        received_at=study.first_instance_at,
-    )
-
-
-def _named_order(kept: dict[str, Any]) -> NamedOrder:
-    items = tuple(RequestAttributes(**item) for item in kept["request_attributes"])
-    return NamedOrder(kept["accession_number"], kept["issuer_of_accession_number"], items)

@@ -9,7 +9,8 @@ from itertools import takewhile
 from bridge.domain.reconcile import decide
 from bridge.domain.study import Study
 from bridge.domain.waking import fact_keys
-from bridge.flows.decide_study import Deciding, evidence_of, return_to, withdraw
+from bridge.flows.decide_study import Deciding, return_to, withdraw
+from bridge.flows.gather_evidence import evidence_of
 from bridge.store import decisions, orders, patients, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision

@@ -14,7 +14,7 @@ from bridge.domain.performed import PerformedStatus, PerformedStep
 from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_by_rule
+from bridge.flows.decide_study import Deciding, decide_questioned
 from bridge.flows.move_steps import Moving, follow_device, log_device
 from bridge.outbox import enqueue
 from bridge.store import audit, decisions, exam_checks, studies
@@ -70,6 +70,6 @@ def follow_exam(tx: WriteTx, done: PerformedStep, told: Reported) -> None:
     if done.discontinuation_code == INCORRECT_WORKLIST_ENTRY and done.study_instance_uid:
         decisions.add_signal(tx, done.study_instance_uid, INCORRECT_WORKLIST_ENTRY, done.sop_instance_uid, told.at)
         if study is not None:
-            decide_by_rule(tx, study, Deciding(told.rules, told.destinations, told.at, cause="mpps"))
+            decide_questioned(tx, study, Deciding(told.rules, told.destinations, told.at, cause="mpps"))
     elif study is not None:
         enqueue.nudge(tx, study.key, enqueue.IMAGING_STUDY, told.at)

@@ -16,7 +16,7 @@ from bridge.domain.reconsider import with_patient
 from bridge.domain.study import Difference, Study
 from bridge.domain.verdict import ComparedValue
 from bridge.domain.wording import compared, why
-from bridge.flows.decide_study import evidence_of
+from bridge.flows.gather_evidence import evidence_of
 from bridge.store.db import ReadTx
 from bridge.store.registry import StoredRegistry
 

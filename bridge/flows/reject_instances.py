@@ -6,7 +6,7 @@ may be another patient's puts their studies before a person at once; the others 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.clock import Clock
@@ -22,9 +22,9 @@ from bridge.domain.study import Instance, Study
 from bridge.errors import Conflict, Incomplete
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_by_rule, free_by_rule
+from bridge.flows.decide_study import Deciding, decide_questioned, free_by_rule
 from bridge.flows.show_again import show_as_now
-from bridge.store import audit, decisions, events, rejections, studies
+from bridge.store import audit, decisions, events, incidents, rejections, splits, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -44,10 +44,10 @@ def take_note(tx: WriteTx, note: RejectionNote, kept: Instance, sender: Sender, 
     """
     Carry out a rejection note that was just kept.
 
-    The caller holds the lock "identity", and that of every study the note names.
+    The caller holds the lock "identity", and that of every study the note names. What stands for an image that was split
+    off is rejected with it.
     """
-    for uid in note.study_instance_uids:
-        named = [one.sop_instance_uid for one in note.named if one.study_instance_uid == uid]
+    for uid, named in _named_by(tx, note):
         study = studies.by_uid(tx, uid)
         brought = rejections.brought_by(tx, study.key, named) if study is not None else {}
         own_only = not speaks_for_all(sender.roles)
@@ -71,6 +71,18 @@ def take_note(tx: WriteTx, note: RejectionNote, kept: Instance, sender: Sender, 
         elif study is not None:
             what = f"{sender.ae_title} may not reject what others sent: its rejection waits for a person"
             _tell(tx, study, rejection, what, sender.ae_title, how)
+
+
+def _named_by(tx: WriteTx, note: RejectionNote) -> Iterator[tuple[str, list[str]]]:
+    """Yield the studies that a note is about, each with its instances."""
+    for uid in note.study_instance_uids:
+        named = [one.sop_instance_uid for one in note.named if one.study_instance_uid == uid]
+        yield uid, named
+        study = studies.by_uid(tx, uid)
+        for part_uid, copies in splits.copies_of(tx, study.key, named).items() if study is not None else ():
+            if part_uid not in note.study_instance_uids:
+                lock(tx, f"study:{part_uid}")
+                yield part_uid, copies
 
 
 class RejectionDesk:
@@ -158,10 +170,24 @@ def _apply(tx: WriteTx, rejection: Rejection, named: Sequence[str], how: Decidin
     count = rejections.refresh(tx, study.key)
     _tell(tx, study, rejection, _what_became(rejection, named, here, count, by), by, how)
     if rejection.reason.questions_patient:
-        decide_by_rule(tx, study, how)
+        decide_questioned(tx, study, how)
     if count:
         show_as_now(tx, studies.get(tx, study.key), f"rejected {rejection.reason.words}", by, how)
-    announce.archives_rejected(tx, study, rejection, how.at)
+    if _is_of_copies(tx, study, rejection):
+        for place in rejections.holders(tx, rejection.key):
+            task = f"images that stand there as copies were rejected {rejection.reason.words}: have them rejected there"
+            incidents.open_task(tx, study.key, place, task, how.at)
+    else:
+        announce.archives_rejected(tx, study, rejection, how.at)
+
+
+def _is_of_copies(tx: WriteTx, study: Study, rejection: Rejection) -> bool:
+    """Say whether the note names what *study* was split off, and so nothing that an archive knows it by."""
+    told = {one.study_instance_uid for one in rejections.of_note(tx, rejection.note_key)}
+    wholes = (
+        studies.get(tx, one.study_key) for one in splits.of_study(tx, study.key) if one.new_study_key == study.key
+    )
+    return any(one.study_instance_uid in told for one in wholes)
 
 
 def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: Deciding) -> None:
@@ -172,8 +198,9 @@ def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: 
     count = rejections.refresh(tx, study.key)
     what = f"The rejection {rejection.reason.words} was taken back: {_images(count)} shown again"
     _tell(tx, study, rejection, what, actor, how)
-    if study.rule == "V03" and not decisions.signals_for(tx, study.study_instance_uid):
-        free_by_rule(tx, study, reason, actor, how)
+    for one in (study, *(studies.get(tx, key) for key in splits.parts_of(tx, study.key))):
+        if one.rule == "V03" and not decisions.signals_for(tx, one.study_instance_uid):
+            free_by_rule(tx, one, reason, actor, how)
     if count:
         show_as_now(tx, studies.get(tx, study.key), reason, actor, how)
 

@@ -20,7 +20,7 @@ from bridge.domain.study import Header, Instance, Series, Study
 from bridge.domain.waking import study_keys
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, close, decide_by_rule, free_by_rule
+from bridge.flows.decide_study import Deciding, close, decide_by_rule, decide_part, free_by_rule
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.receive_instance import named_by
 from bridge.flows.record_incident import Found, record_split
@@ -111,9 +111,10 @@ class StudySplitter:
             split = splits.add(tx, split, pairs)
             self._tell(tx, split, study, new, how, what=f"{_images(len(made))} split off into a study of their own")
             self._read_anew(tx, study, rest)
-            new = decide_by_rule(tx, studies.get(tx, new.key), how)
-            record_split(tx, study, new, split, Found(None, actor, now))
+            # What stays is decided first: to whom it goes speaks against the other part.
             self._decide_rest(tx, study, reason, actor, how)
+            new = decide_part(tx, studies.get(tx, new.key), how)
+            record_split(tx, study, new, split, Found(None, actor, now))
             return studies.get(tx, new.key)
 
     def join(self, split_key: int, reason: str, actor: str) -> Study:

@@ -14,7 +14,7 @@ from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
 from bridge.domain.verdict import Outcome, Verdict
-from bridge.flows.decide_study import evidence_of
+from bridge.flows.gather_evidence import evidence_of
 from bridge.store import studies
 from bridge.store.db import ReadTx, Store
 from bridge.store.listings import accession_numbers, people, recent_studies

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Table, bindparam, select
+from sqlalchemy import ColumnElement, Table, Text, bindparam, cast, select, union_all
 
 from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord, Signal
 from bridge.domain.order import Order, StepStatus
 from bridge.store import orders, patient_records, patients
 from bridge.store.db import ReadTx
 from bridge.store.prepared import Prepared
-from bridge.store.tables import cross_references, patient_identifiers, signals, studies
+from bridge.store.tables import cross_references, patient_identifiers, signals, splits, studies
 
 
 def _named(table: Table, *also: ColumnElement[bool]) -> Prepared:
@@ -24,9 +24,18 @@ _HOLDERS_ANYWHERE = _named(patient_identifiers)
 _HOLDERS = _named(patient_identifiers, _NUMBERS.issuer_of_patient_id == bindparam("issuer"))
 _LEARNED_ANYWHERE = _named(cross_references, _STANDS)
 _LEARNED = _named(cross_references, _STANDS, _REFERENCES.issuer_of_patient_id == bindparam("issuer"))
+_WHOLE = studies.alias("whole")
+_ASKED = cast(bindparam("study_instance_uid"), Text)
+# A study that was split off goes by a UID of ours, which no device says: what questions the whole questions the part.
+_SPLIT_OFF_OF = (
+    select(_WHOLE.c.study_instance_uid)
+    .join_from(splits, studies, studies.c.key == splits.c.new_study_key)
+    .join(_WHOLE, _WHOLE.c.key == splits.c.study_key)
+    .where(studies.c.study_instance_uid == bindparam("study_instance_uid"), splits.c.joined_at.is_(None))
+)
 _SIGNALS = Prepared(
     select(signals.c.code, signals.c.received_at).where(
-        signals.c.study_instance_uid == bindparam("study_instance_uid"), signals.c.taken_back_at.is_(None)
+        signals.c.study_instance_uid.in_(union_all(select(_ASKED), _SPLIT_OFF_OF)), signals.c.taken_back_at.is_(None)
     )
 )
 _STUDIES_OF_ORDER = Prepared(select(studies.c.study_instance_uid).where(studies.c.order_key == bindparam("order_key")))

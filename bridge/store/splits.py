@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, update
 from bridge.domain.rejection import JOINED, NOTE, SPLIT_OFF
 from bridge.domain.study import Instance, Series
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import instances, series, split_instances, splits
+from bridge.store.tables import instances, series, split_instances, splits, studies
 
 _AT_ONCE = 500
 
@@ -61,6 +61,32 @@ def of_study(tx: ReadTx, study_key: int) -> list[Split]:
     """Return every split that a study was a side of, oldest first."""
     mine = (splits.c.study_key == study_key) | (splits.c.new_study_key == study_key)
     return [_split(row) for row in tx.execute(select(splits).where(mine).order_by(splits.c.key))]
+
+
+def parts_of(tx: ReadTx, study_key: int) -> list[int]:
+    """Return the studies that were split off a study and not joined again."""
+    standing = (splits.c.study_key == study_key, splits.c.joined_at.is_(None))
+    return list(tx.execute(select(splits.c.new_study_key).where(*standing).order_by(splits.c.key)).scalars())
+
+
+def copies_of(tx: ReadTx, study_key: int, sop_instance_uids: Iterable[str]) -> dict[str, list[str]]:
+    """Return what stands for these instances of a study where they were split off: SOP by Study Instance UIDs."""
+    old, new = instances.alias("split_off"), instances.alias("copy_of_it")
+    wanted, found = list(sop_instance_uids), dict[str, list[str]]()
+    for at in range(0, len(wanted), _AT_ONCE):
+        query = (
+            select(studies.c.study_instance_uid, new.c.sop_instance_uid)
+            .join_from(old, split_instances, split_instances.c.instance_key == old.c.key)
+            .join(splits, splits.c.key == split_instances.c.split_key)
+            .join(new, new.c.key == split_instances.c.new_instance_key)
+            .join(studies, studies.c.key == new.c.study_key)
+            .where(splits.c.study_key == study_key, splits.c.joined_at.is_(None))
+            .where(old.c.sop_instance_uid.in_(wanted[at : at + _AT_ONCE]))
+            .order_by(new.c.key)
+        )
+        for row in tx.execute(query):
+            found.setdefault(row.study_instance_uid, []).append(row.sop_instance_uid)
+    return found
 
 
 def next_number(tx: ReadTx, study_key: int) -> int:

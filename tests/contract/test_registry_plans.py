@@ -65,4 +65,5 @@ def test_every_look_up_goes_by_an_index(store: Store, monkeypatch: pytest.Monkey
         "signals",
     )
     assert all(any(f"FROM {table}" in text or f"{table}." in text for text in found) for table in tables)
-    assert {text: plan for text, plan in found.items() if "SCAN" in plan or "Seq Scan" in plan} == {}
+    scanned = {text: plan.replace("SCAN CONSTANT ROW", "") for text, plan in found.items()}
+    assert {text: plan for text, plan in scanned.items() if "SCAN" in plan or "Seq Scan" in plan} == {}

@@ -14,7 +14,7 @@ from bridge.store.listings import queues
 from bridge.store.listings.queues import MismatchRow
 from bridge.store.publications import Publication
 from bridge.wiring import House
-from tests.cast import PLAIN, STRANGER, image, order
+from tests.cast import PLAIN, STRANGER, adt, image, order
 from tests.flows.asking import say
 from tests.flows.test_images import house, receive, resolver, study_of
 
@@ -96,3 +96,14 @@ def test_whoever_saw_an_older_decision_decides_nothing(house: House) -> None:
         resolver(house).resolve(UID, Ruling("bind", "mine", "user:ben", "A1", seen=seen))
     assert refused.value.code == "decided_meanwhile"
     assert study_of(house, "A1").closed_reason == "looked at"
+
+
+def test_what_a_person_took_back_no_rule_gives_back_after_its_case_was_closed_and_opened_again(house: House) -> None:
+    say(house, order(PLAIN, "A1"))
+    receive(house, image(PLAIN, "A1"))
+    bound = study_of(house, "A1")
+    for action in ("unbind", "reject", "reopen"):
+        rule_on(house, action)
+    assert study_of(house, "A1").held_from_patient_key == bound.patient_key
+    say(house, adt(PLAIN), order(PLAIN, "A2"))
+    assert not study_of(house, "A1").is_bound

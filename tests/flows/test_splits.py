@@ -12,15 +12,17 @@ from pydicom.dataset import Dataset
 from bridge.clock import FixedClock
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict, Incomplete
+from bridge.flows.decide_study import Deciding, decide_questioned
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.split_study import StudySplitter
-from bridge.store import incidents, splits, studies
+from bridge.store import decisions, incidents, splits, studies
 from bridge.store.served_objects import Sight, find
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
 from tests.flows.asking import say
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_incidents import leave
+from tests.flows.test_rejections import note
 
 MakeHouse = Callable[..., House]
 
@@ -153,3 +155,73 @@ def test_what_cannot_be_split_says_why(house: House) -> None:
         splitter(house).split(study_uid("A1"), [f"{study_uid('A1')}.2"], " ", "user:maria")
     with pytest.raises(LookupError):
         splitter(house).split("1.2.3", ["1.2.3.4"], "why", "user:maria")
+
+
+def ct(number: int, series: int) -> Dataset:
+    """Return an image that names the patient of the worklist entry, whoever lay on the table."""
+    return image(PLAIN, "A1", number, series=series)
+
+
+def one_header(house: House) -> Study:
+    """Receive two patients' images under one worklist entry."""
+    receive(house, ct(1, 1), ct(2, 1), ct(1, 2), ct(2, 2))
+    return study_of(house, "A1")
+
+
+def state_of(house: House, uid: str) -> Study:
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, uid)
+    assert found is not None
+    return found
+
+
+def test_two_parts_of_one_header_are_not_both_given_to_one_patient_by_a_rule(house: House) -> None:
+    before = one_header(house)
+    new = split(house)
+    rest = study_of(house, "A1")
+    assert rest.patient_key == before.patient_key
+    assert (new.state, new.rule, new.patient_key) == (StudyState.REVIEW, "V02", None)
+    say(house, order(PLAIN, "A7"))
+    assert not state_of(house, new.study_instance_uid).is_bound
+
+
+def test_two_parts_that_wait_for_one_patient_are_not_both_bound_once_the_patient_is_known(make_house: MakeHouse) -> None:
+    house = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)))
+    one_header(house)
+    new = split(house)
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    bound = [one for one in (study_of(house, "A1"), state_of(house, new.study_instance_uid)) if one.is_bound]
+    assert len(bound) == 1
+
+
+def test_what_a_person_took_back_is_not_bound_again_by_splitting_it(house: House) -> None:
+    one_header(house)
+    resolver(house).resolve(study_uid("A1"), Ruling("unbind", "two people", "user:maria"))
+    assert not split(house).is_bound
+    assert not study_of(house, "A1").is_bound
+
+
+def test_what_questions_the_whole_questions_the_part(house: House) -> None:
+    mixed(house)
+    new = split(house)
+    assert new.is_bound
+    with house.store.write() as tx:
+        decisions.add_signal(tx, study_uid("A1"), "110514", "1.2.3", house.clock.now())
+        decide_questioned(tx, study_of(house, "A1"), Deciding(house.rules, house.destinations, house.clock.now()))
+    part = state_of(house, new.study_instance_uid)
+    assert (part.state, part.rule) == (StudyState.REVIEW, "V03")
+    assert study_of(house, "A1").rule == "V03"
+
+
+@pytest.mark.parametrize(("title", "is_bound"), [("113001", True), ("113037", False)])
+def test_a_note_about_an_original_rejects_its_copy(house: House, title: str, is_bound: bool) -> None:
+    mixed(house)
+    new = split(house)
+    leave(house, new)
+    receive(house, note(title, strange(1)))
+    part = state_of(house, new.study_instance_uid)
+    assert part.is_bound == is_bound
+    assert len(shown(house, part.study_instance_uid)) == 1
+    with house.store.read() as tx:
+        tasks = incidents.tasks(tx, is_open=True, limit=9, study_key=new.key)
+    assert [one.destination for one in tasks] == ["PACS"]
