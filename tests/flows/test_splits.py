@@ -185,7 +185,7 @@ def test_two_parts_of_one_header_are_not_both_given_to_one_patient_by_a_rule(hou
     assert not state_of(house, new.study_instance_uid).is_bound
 
 
-def test_two_parts_that_wait_for_one_patient_are_not_both_bound_once_the_patient_is_known(make_house: MakeHouse) -> None:
+def test_two_parts_that_wait_for_one_patient_are_not_both_bound_once_it_is_known(make_house: MakeHouse) -> None:
     house = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)))
     one_header(house)
     new = split(house)
