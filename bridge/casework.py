@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bridge.flows.ask_technologist import TechnologistQuestions
+from bridge.flows.bulk_cases import BulkDesk
 from bridge.flows.check_tags import Looks
 from bridge.web.casework import Casework
 from bridge.wiring import House
@@ -13,4 +14,5 @@ def casework(house: House) -> Casework:
     return Casework(
         Looks(house.store, house.clock, house.rules.checklist),
         TechnologistQuestions(house.store, house.clock),
+        BulkDesk(house.store, house.clock),
     )

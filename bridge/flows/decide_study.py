@@ -216,6 +216,21 @@ def reopen(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) ->
     return _record(tx, study, verdict, how, actor=actor, reason=reason)
 
 
+def put_back(tx: WriteTx, study: Study, before: Study, reason: str, actor: str, how: Deciding) -> Study:
+    """Let *study* wait again as it did *before* somebody decided about many at once; a later fact may decide it."""
+    states = {state: outcome for outcome, state in _STATES.items()}
+    found = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
+    was = replace(found, outcome=states[before.state], rule=before.rule, sentence=before.sentence)
+    after = _record(tx, study, replace(was, patient_key=None, order_key=None), how, actor=actor, reason=reason)
+    held_from = (before.held_from_patient_key, before.held_from_order_key)
+    return studies.save(
+        tx,
+        replace(
+            after, held_from_patient_key=held_from[0], held_from_order_key=held_from[1], decided_by=before.decided_by
+        ),
+    )
+
+
 def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: StoredRegistry, how: Deciding) -> Study:
     found = reconsider(_binding(tx, study), evidence, registry, how.rules)
     if found.step == Step.KEEP:

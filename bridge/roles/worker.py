@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bridge.bulk import bulk_queue
 from bridge.destinations import at_once, order_poll, publishers
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.flows.lookout import Lookout
@@ -21,6 +22,7 @@ class WorkerRole:
         self._worker = Worker(house.store, house.clock, publishers(house), owner=house.node, at_once=at_once(house))
         self._housekeeping = Housekeeping(house)
         self._replays = house.replays
+        self._bulk = bulk_queue(house)
         self._order_lists = house.order_lists
         self._order_poll = order_poll(house)
         self._askers = askers(house)
@@ -35,6 +37,7 @@ class WorkerRole:
         self._mapping_watch.start()
         self._worker.start()
         self._replays.start()
+        self._bulk.start()
         self._order_lists.start()
         self._order_poll.start()
         for asker in self._askers:
@@ -53,6 +56,7 @@ class WorkerRole:
         self._commitments.stop()
         self._verifier.stop()
         self._exams.stop()
+        self._bulk.stop()
         self._replays.stop()
         self._worker.stop()
         self._decoders.close()
@@ -63,6 +67,7 @@ class WorkerRole:
         loops: list[Lookout | Worker] = [
             self._worker,
             self._replays,
+            self._bulk,
             self._order_lists,
             self._order_poll,
             self._exams,

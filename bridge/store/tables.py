@@ -37,6 +37,7 @@ from sqlalchemy.types import TypeDecorator
 from bridge.domain.adt_events import JOURNALLED, IdentityChange
 from bridge.domain.appointment import AppointmentState
 from bridge.domain.availability import Availability
+from bridge.domain.bulk import BulkKind, BulkOutcome, BulkState
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.incident import DisclosureKind
@@ -1139,6 +1140,47 @@ replay_jobs = Table(
     Column("ended_at", Instant),
     _one_of("state", ReplayState),
     Index(None, "state", "key"),
+)
+
+# Many cases with one cause, done as one. repair: how what the device sent in the window is read, while this is applied.
+bulk_jobs = Table(
+    "bulk_jobs",
+    metadata,
+    _key(),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    _text("reason"),
+    _text("asked_by"),
+    _text("device"),
+    Column("since", Instant),
+    Column("until", Instant),
+    _details("repair"),
+    _text("applied_by"),
+    _text("undone_by"),
+    _text("undo_reason"),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    _one_of("kind", BulkKind, "kind"),
+    _one_of("state", BulkState),
+    Index(None, "state", "key"),
+)
+
+# Each study of it. step: the last that was done with it; before: what it was, {} for one that came later and was read by the repair at once.
+bulk_studies = Table(
+    "bulk_studies",
+    metadata,
+    _key(),
+    Column("job_key", Key, ForeignKey("bulk_jobs.key"), nullable=False),
+    _to("study"),
+    _text("step"),
+    Column("outcome", Text, nullable=False, server_default="waiting"),
+    _details("before"),
+    _details("foreseen"),
+    Column("decision_key", Key),
+    _text("fault"),
+    _one_of("outcome", BulkOutcome, "outcome"),
+    UniqueConstraint("job_key", "study_key"),
+    Index(None, "job_key", "step", "key"),
 )
 
 # The keys by which a program repeats an order that it has sent before. Source: the header Idempotency-Key.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridge.web.api import (
     audit,
     authorizations,
+    bulk,
     corrections,
     decided,
     deliveries,
@@ -32,6 +33,7 @@ blueprints = (
     looks.blueprint,
     figures.blueprint,
     questions.blueprint,
+    bulk.blueprint,
     corrections.blueprint,
     decided.blueprint,
     rejections.blueprint,

@@ -72,6 +72,7 @@ def mismatches() -> Response | str:
         stamp=stamp,
         words=case_words,
         me=caller().name,
+        choosing="choose" in said,
     )
 
 
@@ -121,6 +122,7 @@ def _wanted() -> tuple[QueueFilter, dict[str, str]]:
         "open": args.get("open") if args.get("open") in mismatch_queue.LOOKED_AT else "",
         "asked": args.get("asked") if args.get("asked") in mismatch_queue.ASKED else "",
         "by": args.get("by") if args.get("by") == "me" else "",
+        "choose": "1" if args.get("choose") and not args.get("show") else "",
         "sort": args.get("sort") if args.get("sort") in mismatch_queue.SORTS[1:] else "",
     }
     said = {key: value for key, value in known.items() if value}

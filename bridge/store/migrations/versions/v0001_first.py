@@ -21,6 +21,30 @@ def upgrade() -> None:
         sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_availability_notes_sop_instance_uid")),
     )
     op.create_table(
+        "bulk_jobs",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("asked_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("device", sa.Text(), server_default="", nullable=False),
+        sa.Column("since", Instant(), nullable=True),
+        sa.Column("until", Instant(), nullable=True),
+        sa.Column("repair", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("applied_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("undone_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("undo_reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.CheckConstraint("kind IN ('close', 'repair')", name=op.f("ck_bulk_jobs_kind")),
+        sa.CheckConstraint(
+            "state IN ('previewing', 'previewed', 'applying', 'applied', 'undoing', 'undone', 'dropped')",
+            name=op.f("ck_bulk_jobs_state"),
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_bulk_jobs")),
+    )
+    op.create_index(op.f("ix_bulk_jobs_state_key"), "bulk_jobs", ["state", "key"], unique=False)
+    op.create_table(
         "commitment_requests",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("ae_title", sa.Text(), nullable=False),
@@ -961,6 +985,27 @@ def upgrade() -> None:
         op.f("ix_awaited_orders_performed_step_key"), "awaited_orders", ["performed_step_key"], unique=False
     )
     op.create_index(op.f("ix_awaited_orders_value"), "awaited_orders", ["value"], unique=False)
+    op.create_table(
+        "bulk_studies",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("job_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("step", sa.Text(), server_default="", nullable=False),
+        sa.Column("outcome", sa.Text(), server_default="waiting", nullable=False),
+        sa.Column("before", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("foreseen", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("decision_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("fault", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "outcome IN ('waiting', 'changed', 'same', 'kept', 'failed')", name=op.f("ck_bulk_studies_outcome")
+        ),
+        sa.ForeignKeyConstraint(["job_key"], ["bulk_jobs.key"], name=op.f("fk_bulk_studies_job_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_bulk_studies_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_bulk_studies")),
+        sa.UniqueConstraint("job_key", "study_key", name=op.f("uq_bulk_studies_job_key_study_key")),
+    )
+    op.create_index(op.f("ix_bulk_studies_job_key_step_key"), "bulk_studies", ["job_key", "step", "key"], unique=False)
+    op.create_index(op.f("ix_bulk_studies_study_key"), "bulk_studies", ["study_key"], unique=False)
     op.create_table(
         "cross_references",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

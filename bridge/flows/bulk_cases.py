@@ -1,0 +1,65 @@
+"""A person does one thing with many cases: closes them, or has a device's studies read otherwise; and takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridge.clock import Clock
+from bridge.domain.bulk import BulkKind, BulkState
+from bridge.errors import Conflict, Incomplete
+from bridge.store import audit, bulk_jobs, studies
+from bridge.store.db import Store, WriteTx
+
+MOST_STUDIES = 5_000
+
+
+class BulkDesk:
+    """Takes what a person asks for; the worker does it. Thread-safe."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def close(self, study_keys: Sequence[int], reason: str, actor: str) -> int:
+        """
+        Ask for cases to be closed for one reason; return the bulk's key.
+
+        Raises: LookupError, if there is no such study; Incomplete, if nothing is chosen or nobody says why.
+        """
+        _check_reason(reason)
+        chosen = sorted(set(study_keys))
+        if not chosen:
+            raise Incomplete("choose at least one case", code="missing", where="studies")
+        if len(chosen) > MOST_STUDIES:
+            raise Incomplete(f"at most {MOST_STUDIES} at once", code="too_many", where="studies")
+        with self._store.write() as tx:
+            for key in chosen:
+                studies.get(tx, key)
+            key = bulk_jobs.add(tx, BulkKind.CLOSE, None, reason.strip(), actor, self._clock.now())
+            bulk_jobs.add_studies(tx, key, chosen)
+            self._audit(tx, "bulk_close_asked", key, actor, count=len(chosen))
+        return key
+
+    def undo(self, key: int, reason: str, actor: str) -> None:
+        """
+        Take a bulk back, all of it.
+
+        Raises: LookupError, if there is none; Incomplete, if nobody says why; Conflict, if it is not applied.
+        """
+        _check_reason(reason)
+        with self._store.write() as tx:
+            job = bulk_jobs.get(tx, key)
+            may = job.state in (BulkState.APPLIED, BulkState.APPLYING)
+            if not may or not bulk_jobs.move(
+                tx, job, BulkState.UNDOING, undone_by=actor, undo_reason=reason.strip(), ended_at=None
+            ):
+                raise Conflict("only what is applied can be taken back", code="bulk_not_applied")
+            self._audit(tx, "bulk_undo_asked", key, actor)
+
+    def _audit(self, tx: WriteTx, action: str, key: int, actor: str, **detail: object) -> None:
+        audit.add(tx, at=self._clock.now(), action=action, actor=actor, detail={"bulk": key, **detail})
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise Incomplete("say why", code="missing", where="reason")

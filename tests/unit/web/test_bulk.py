@@ -1,0 +1,78 @@
+"""Many cases with one cause, at the desk and over REST; without any script."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from bridge.bulk import bulk_queue
+from bridge.domain.accounts import Role
+from tests.cast import STRANGER, image, spooled, study_uid
+from tests.fakes.console import Console
+
+# What a page says does not depend on the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def waiting(console: Console) -> Console:
+    """A console in whose queue two studies wait."""
+    for number in ("X1", "X2"):
+        console.house.instances.receive(spooled(console.house, image(STRANGER, number)))
+    return console
+
+
+def post(console: Console, browser: FlaskClient, path: str, **said: object) -> str:
+    return browser.post(path, data={"csrf_token": console.form_token(browser), **said}, follow_redirects=True).text
+
+
+def test_cases_are_ticked_in_the_queue_closed_and_taken_back(waiting: Console) -> None:
+    browser = waiting.browser(Role.INTAKE)
+    assert "choose=1" in browser.get("/mismatches").text
+    queue = browser.get("/mismatches?choose=1").text
+    ticks = re.findall(r'name="study" value="(\d+)"', queue)
+    assert len(ticks) == 2
+    # A page that renews itself would lose what is ticked.
+    assert 'id="list" hx-get' not in queue
+    asked = post(waiting, browser, "/mismatches/bulk/close", study=ticks, because="test", reason="QA week")
+    assert "A test or a phantom: QA week" in asked
+    assert 'hx-get="/mismatches/bulk/1"' in asked
+    assert bulk_queue(waiting.house).work()
+    done = browser.get("/mismatches/bulk/1").text
+    assert "hx-get" not in done
+    assert "2 of 2 studies" in done
+    assert "Every study has its patient" in browser.get("/mismatches").text
+    post(waiting, browser, "/mismatches/bulk/1/undo", reason="they are real")
+    bulk_queue(waiting.house).work()
+    assert "taken back" in browser.get("/mismatches/bulk").text
+    assert browser.get("/mismatches").text.count('id="case-') == 2
+
+
+def test_nothing_chosen_or_no_reason_is_said_so(waiting: Console) -> None:
+    browser = waiting.browser(Role.INTAKE)
+    assert "choose at least one" in post(waiting, browser, "/mismatches/bulk/close", reason="x").lower()
+    assert "say why" in post(waiting, browser, "/mismatches/bulk/close", study="1").lower()
+    token = waiting.form_token(browser)
+    assert (
+        browser.post("/mismatches/bulk/close", data={"csrf_token": token, "study": "x", "reason": "x"}).status_code
+        == 400
+    )
+    assert browser.get("/mismatches/bulk/99").status_code == 404
+
+
+def test_a_program_closes_many_and_takes_them_back(waiting: Console) -> None:
+    api = waiting.machine(Role.INTAKE)
+    uids = [study_uid("X1"), study_uid("X2")]
+    answer = api.post("/api/bulks", json={"study_instance_uids": uids, "reason": "not ours"})
+    assert (answer.status_code, answer.json["state"]) == (202, "applying")
+    bulk_queue(waiting.house).work()
+    done = api.get(f"/api/bulks/{answer.json['id']}").json
+    assert (done["state"], done["changed"]) == ("applied", 2)
+    assert [one["study_instance_uid"] for one in done["studies"]] == uids
+    assert api.post(f"/api/bulks/{done['id']}/undo", json={"reason": "ours"}).json["state"] == "undoing"
+    assert [one["id"] for one in api.get("/api/bulks").json["bulks"]] == [done["id"]]
+    assert api.post("/api/bulks", json={"study_instance_uids": ["2.25.9"], "reason": "x"}).status_code == 404
+    assert api.post("/api/bulks", json={"study_instance_uids": "2.25.9", "reason": "x"}).status_code == 400
+    assert waiting.machine(Role.VIEWER).get("/api/bulks").status_code == 403
