@@ -139,27 +139,30 @@ def store(database_url: str) -> Iterator[Store]:
     found.dispose()
 
 
+def house_settings(database_url: str, folder: Path, sections: dict[str, Any]) -> Settings:
+    """Return the settings of a house whose data lies in *folder*; sections take the place of the usual ones."""
+    bridge = {"data": folder / "data", "mappings": ROOT / "samples" / "mappings", "time_zone": "UTC"}
+    tree = {
+        "bridge": bridge,
+        "store": {"database": database_url},
+        "identity": {"authority": "RIVERSIDE"},
+        "dicom": {
+            "peers": [{"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}]
+        },
+        "fhir": {
+            "servers": [{"name": "ehr", "base_url": "http://127.0.0.1:9/fhir", "publish": ["ImagingStudy", "Claim"]}]
+        },
+    }
+    return Settings.model_validate(tree | sections)
+
+
 @pytest.fixture
 def make_house(database_url: str, tmp_path: Path) -> Iterator[Callable[..., House]]:
     """Build a house over the fresh database: sections of settings as keyword arguments."""
     made: list[House] = []
 
     def make(clock: Clock | None = None, **sections: Any) -> House:
-        bridge = {"data": tmp_path / "data", "mappings": ROOT / "samples" / "mappings", "time_zone": "UTC"}
-        tree = {
-            "bridge": bridge,
-            "store": {"database": database_url},
-            "identity": {"authority": "RIVERSIDE"},
-            "dicom": {
-                "peers": [{"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}]
-            },
-            "fhir": {
-                "servers": [
-                    {"name": "ehr", "base_url": "http://127.0.0.1:9/fhir", "publish": ["ImagingStudy", "Claim"]}
-                ]
-            },
-        } | sections
-        house = House(Settings.model_validate(tree), clock or Clock())
+        house = House(house_settings(database_url, tmp_path, sections), clock or Clock())
         made.append(house)
         return house
 

@@ -31,6 +31,12 @@ def note_each(action: str, people: Iterable[Person | None]) -> None:
     record_look_at(here.store, here.clock, keys, action=action, actor=caller().name, origin=origin())
 
 
+def note_compared(study_key: int, people: Iterable[Person]) -> None:
+    """Write one audit row for each person whose record is shown beside images that nobody has bound."""
+    for key in dict.fromkeys(one.key for one in people):
+        note("candidates_compared", study_key=study_key, patient_key=key)
+
+
 def find_exams(text: str) -> Found:
     """Return what the search box finds for this caller; audited for each person found."""
     with services().store.read() as tx:

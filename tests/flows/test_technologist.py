@@ -65,6 +65,7 @@ def test_one_tap_answers_and_the_desk_still_decides(console: Console) -> None:
     case = console.browser(Role.INTAKE).get(f"/mismatches/study/{before.key}").text
     assert "OKAFOR, CHIDI was imaged" in case
     assert "some-technologist" in case
+    assert case.index("OKAFOR, CHIDI was imaged") < case.index("Why do you think so?")
     after = the_study(console.store)
     assert (after.state, after.binding_version) == (before.state, before.binding_version)
     with console.store.read() as tx:
@@ -121,6 +122,27 @@ def test_a_technologist_sees_no_unbound_study_but_what_is_asked(console: Console
     assert tech.get(f"/mismatches/study/{study.key}").status_code == 403
     assert tech.get(f"/studies/{study.key}").status_code == 403
     assert PLAIN.patient_id in tech.get(f"/questions/{row['id']}").text
+    with console.store.read() as tx:
+        looks = [one for one in audit.recent(tx, limit=50) if one.action == "candidates_compared"]
+    asked_about = {one["id"] for one in row["people"]}  # type: ignore[attr-defined]
+    assert {one.patient_key for one in looks if one.actor == "user:some-technologist"} == asked_about
     console.machine(Role.INTAKE).post(f"/api/questions/{row['id']}/withdraw", json={})
     assert PLAIN.patient_id not in tech.get(f"/questions/{row['id']}").text
     assert console.browser(Role.VIEWER).get("/questions").status_code == 403
+
+
+@ON_SQLITE
+def test_a_technologist_who_answers_again_is_not_told_once_more_whom_it_is_about(console: Console) -> None:
+    row, machine = ask(console), console.machine(Role.TECHNOLOGIST)
+    for words in ("the woman", "no, I am sure of it"):
+        said = machine.post(f"/api/questions/{row['id']}/answer", json={"answer": "words", "remark": words})
+        assert (said.status_code, said.json["people"]) == (200, [])
+    (seen,) = console.machine(Role.INTAKE).get(f"/api/studies/{UID}/questions").json["questions"]
+    assert len(seen["people"]) == 2
+
+
+@ON_SQLITE
+def test_the_desks_lead_to_the_questions_with_their_number(console: Console) -> None:
+    ask(console)
+    page = console.browser(Role.TECHNOLOGIST).get("/today").text
+    assert 'href="/questions">Questions<span class="count">1</span>' in page

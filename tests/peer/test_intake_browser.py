@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from bridge.domain.accounts import Role
 from bridge.flows.attend_case import attend_case
 from bridge.wiring import House, make_role
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, STRANGER, adt, image, order, renamed, write_file
-from tests.conftest import dcmtk_tool, run_tool
+from tests.conftest import dcmtk_tool, house_settings, run_tool
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.peer.test_browser import _POOR_CONTRAST, address, browser, database_url, enter, page
+from tests.peer.test_browser import _POOR_CONTRAST, address, browser, enter, page
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -28,7 +29,7 @@ expect = playwright_api.expect
 pytestmark = pytest.mark.peer
 expect.set_options(timeout=15_000)
 
-__all__ = ["address", "browser", "database_url", "page"]
+__all__ = ["address", "browser", "page"]
 
 NOBODY = renamed(STRANGER, "UNHEARD^OF", "19010102")
 # What each case's images are, by the rule that holds them.
@@ -49,12 +50,17 @@ PRESSED = {
 }
 
 
-@pytest.fixture
-def console(make_house: Callable[..., House], tmp_path: Path) -> Iterator[Console]:
-    """A console over a house whose doors are open: the EHR speaks by MLLP, the scanner by C-STORE."""
-    peers = [{"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}]
-    found = Console(make_house(FixedClock(AT), dicom={"port": 0, "peers": peers}, hl7={"port": 0}))
-    doors = [make_role(name, found.house) for name in ("hl7", "dicom")]
+_STATES_OUT_OF_LINE = (
+    "[...document.querySelectorAll('.state')].filter((one) => getComputedStyle(one).marginTop !== '0px').length"
+)
+
+
+@pytest.fixture(scope="module")
+def received(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a house whose doors were open: the EHR spoke by MLLP, the scanner by C-STORE."""
+    folder = tmp_path_factory.mktemp("received")
+    house = opened(shutil.copy(sqlite_template, folder / "bridge.db").parent)
+    doors = [make_role(name, house) for name in ("hl7", "dicom")]
     for door in doors:
         door.start()
     hl7, dicom = (
@@ -63,12 +69,29 @@ def console(make_house: Callable[..., House], tmp_path: Path) -> Iterator[Consol
     tell(
         hl7, *(adt(one) for one in (PLAIN, NEAR_TWIN, MULTI_BYTE, STRANGER)), order(PLAIN, "A1"), order(STRANGER, "A3")
     )
-    files = [str(write_file(held, tmp_path / f"{rule}.dcm")) for rule, held in HELD.items()]
+    files = [str(write_file(held, folder / f"{rule}.dcm")) for rule, held in HELD.items()]
     run_tool(dcmtk_tool("storescu"), "-aet", "CT1", "-aec", "BRIDGE", "127.0.0.1", str(dicom), *files)
-    yield found
     for door in doors:
         door.stop()
+    house.pictures.close()
+    house.store.dispose()
+    return folder
+
+
+@pytest.fixture
+def console(received: Path, tmp_path: Path) -> Iterator[Console]:
+    """A console over a copy of what was received."""
+    found = Console(opened(Path(shutil.copytree(received, tmp_path / "house"))))
+    yield found
     found.house.pictures.close()
+    found.house.store.dispose()
+
+
+def opened(folder: Path) -> House:
+    """Return the house of *folder*."""
+    peers = [{"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}]
+    sections = {"dicom": {"port": 0, "peers": peers}, "hl7": {"port": 0}}
+    return House(house_settings(f"sqlite:///{folder / 'bridge.db'}", folder, sections), FixedClock(AT))
 
 
 def tell(port: int, *messages: bytes) -> None:
@@ -167,6 +190,7 @@ def test_the_desk_can_be_read_in_light_and_dark(page: Page, console: Console) ->
         for path in ("/mismatches", "/mismatches?reason=V06&sort=oldest", first):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert page.evaluate(_STATES_OUT_OF_LINE) == 0, path
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Column, Table, func, select, text
 
 from bridge.store import deliveries as outbox
-from bridge.store import objects, outside_questions
+from bridge.store import objects, outside_questions, questions
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.lanes import FAILURES_BEFORE_REST
 from bridge.store.tables import attachments, deliveries, instances, messages, mismatches, orders, stamps, studies
@@ -48,13 +48,14 @@ class Failing:
 
 @dataclass(frozen=True, slots=True)
 class OpenWork:
-    """What waits for a person: studies to decide, deliveries given up or held, messages refused, attachments to release."""
+    """What waits for a person: studies to decide, deliveries given up or held, messages refused, attachments to release, questions."""
 
     mismatches: int
     dead: int
     held: int
     failed_messages: int
     to_release: int
+    questions: int
 
 
 def probe(tx: WriteTx) -> None:
@@ -86,9 +87,8 @@ def open_work(tx: ReadTx) -> OpenWork:
     held = select(func.count()).where(deliveries.c.state == "held")
     failed = select(func.count()).where(messages.c.state == "failed")
     drafts = select(func.count()).where(attachments.c.state.in_(["draft", "review"]))
-    return OpenWork(
-        _open_mismatches(tx), *(int(tx.execute(query).scalar_one()) for query in (dead, held, failed, drafts))
-    )
+    counted = (int(tx.execute(query).scalar_one()) for query in (dead, held, failed, drafts))
+    return OpenWork(*(_open_mismatches(tx), *counted, questions.count_open(tx)))
 
 
 def unsettled_deliveries(tx: ReadTx) -> dict[tuple[str, str], int]:

@@ -84,8 +84,13 @@ def _one(question_key: int) -> Response:
 
 
 def question_row(row: AskedQuestion) -> dict[str, Any]:
-    """Return one question. people: whom it is about; state: open, answered, withdrawn or decided."""
+    """
+    Return one question. state: open, answered, withdrawn or decided.
+
+    people: whom it is about; once it is settled, nobody, for those who see no unbound study.
+    """
     one = row.question
+    people = row.people if one.is_open or caller().sees_unbound else ()
     return {
         "id": one.key,
         "study_instance_uid": row.study.study_instance_uid,
@@ -96,7 +101,7 @@ def question_row(row: AskedQuestion) -> dict[str, Any]:
         "asked_by": one.asked_by,
         "asked_at": shapes.instant(one.asked_at),
         "is_old": row.is_old,
-        "people": [{"id": person.key, **(shapes.person(person) or {})} for person in row.people],
+        "people": [{"id": person.key, **(shapes.person(person) or {})} for person in people],
         "answers": [
             {
                 "answer": answer.kind.value,

@@ -37,6 +37,7 @@ def read_study(study_instance_uid: str) -> Response:
         return jsonify(_counts(view))
     patient_key = view.patient.key if view.patient is not None else None
     reads.note("study_viewed", study_key=view.study.key, patient_key=patient_key)
+    reads.note_compared(view.study.key, (one.patient for one in view.candidates))
     return jsonify(_whole(view))
 
 

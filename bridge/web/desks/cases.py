@@ -182,6 +182,7 @@ def _case(study_key: int, said: _Said, sentence: str = "", *, is_lost: bool = Fa
         found = said.found or ()
         choices, searched = ((), ()) if view.study.is_bound else case_sides.choices_of(tx, view, found, said.chosen)
     reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
+    reads.note_compared(study_key, (one.person for one in (*choices, *searched)))
     others = attend_case(here.store, here.clock, study_key, caller().name)
     return render_template(
         "intake/case.html",

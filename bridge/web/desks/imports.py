@@ -33,7 +33,7 @@ def take() -> Response | str:
         if not files:
             raise Incomplete("choose a ZIP or files", where="files")
         if issuer and not number:
-            raise Incomplete("whose number?", where="patient_id")
+            raise Incomplete("say the number, too, that this hospital gave", where="patient_id")
         whom = PatientIdentifier(number, issuer) if number else None
         streams = [(one.filename or "", one.stream) for one in files]
         done = services().flows.import_media(uploaded_files(streams), Importing(caller().name, origin(), whom))

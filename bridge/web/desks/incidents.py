@@ -27,7 +27,7 @@ def listed() -> str:
         done = [] if paging.before() else incidents.tasks(tx, is_open=False, limit=20)
         people = {key: _person(tx, key) for row in rows for key in (row.wrong_patient_key, row.right_patient_key)}
         now = {one.key: one.patient_key for one in studies.many(tx, list({row.study_key for row in rows}))}
-    reads.note("incidents_listed", detail={"count": len(rows)})
+    reads.note_each("incidents_listed", people.values())
     following = paging.next_url(rows[-1].key if more else None)
     return render_template(
         "intake/incidents.html", rows=rows, tasks=tasks, done=done, people=people, now=now, following=following

@@ -55,7 +55,7 @@ def answer(question_key: int) -> Response | str:
 def withdraw(question_key: int) -> Response:
     """Take a question back."""
     study = services().flows.studies.casework.questions.withdraw(question_key, caller().name)
-    return redirect(url_for("intake.study", study_key=study.key), 303)
+    return redirect(url_for("intake.study", study_key=study.key, _anchor="asked"), 303)
 
 
 @blueprint.post("/mismatches/study/<int:study_key>/ask-technologist")
@@ -65,7 +65,7 @@ def ask(study_key: int) -> Response:
     with services().store.read() as tx:
         uid = studies.get(tx, study_key).study_instance_uid
     services().flows.studies.casework.questions.ask(uid, request.form.get("remark", "").strip()[:400], caller().name)
-    return redirect(url_for("intake.study", study_key=study_key), 303)
+    return redirect(url_for("intake.study", study_key=study_key, _anchor="asked"), 303)
 
 
 @blueprint.get("/questions/<int:question_key>/images/<int:instance_key>/picture")
@@ -97,6 +97,7 @@ def _page(question_key: int, sentence: str, remark: str) -> str:
     # Once it is settled, those who see no unbound study see no more of this one than what they said.
     is_whole = row.question.is_open or caller().sees_unbound
     reads.note("question_viewed", study_key=row.study.key, detail={"question": question_key})
+    reads.note_compared(row.study.key, row.people if is_whole else ())
     look = picture_answers.look_token(row.study.key)
     return render_template(
         "intake/question.html",

@@ -172,8 +172,9 @@ def test_a_binding_is_undone_from_the_study_page_the_day_after(console: Console,
     again = browser.get(case).text
     undo = {"csrf_token": answer(page)["csrf_token"], "action": "unbind", "reason": "it was her sister"}
     assert 'id="undo"' in again
+    assert "Ask the technologist" not in again
     assert browser.post(case, data=undo).status_code == 303
-    assert "Before this, they stood in the chart of" in browser.get(case).text
+    assert "Before this, they were bound to" in browser.get(case).text
 
 
 def test_chips_narrow_the_queue_and_an_open_page_is_sent_nothing_twice(console: Console, case: str) -> None:
