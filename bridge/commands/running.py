@@ -53,6 +53,7 @@ def serve(config: Path | None, roles: str, one_process: bool, demo: bool) -> Non
     else:
         # A pool's connections must not be shared with child processes.
         house.store.dispose()
+        _set_aside_what_stays()
         supervisor = Supervisor(processes, functools.partial(_run_role, config, demo))
         _say_ready(house, supervisor.start())
         supervisor.run()
