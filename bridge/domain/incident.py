@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class DisclosureKind(StrEnum):
@@ -50,6 +51,10 @@ class Incident:
     wrong_patient_key: int
     right_patient_key: int | None
     disclosures: tuple[Disclosure, ...] = ()
+
+
+# The one task that is not about whose the images are: a note that was taken back here rejects them there still.
+SHOW_AGAIN: Final = "it rejected images by a note that was taken back here: have them shown there again"
 
 
 @dataclass(frozen=True, slots=True)

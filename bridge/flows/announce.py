@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.domain.claim import AttachmentState
+from bridge.domain.claim import AttachmentState, ClaimAttachment
+from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
 from bridge.domain.rejection import Rejection
 from bridge.domain.routing import Routing
@@ -29,6 +30,7 @@ from bridge.store import (
     authorizations,
     availability,
     decisions,
+    deliveries,
     events,
     incidents,
     messages,
@@ -127,6 +129,17 @@ def archives_rejected(tx: WriteTx, study: Study, rejection: Rejection, at: datet
             enqueue.enqueue(tx, work, at)
 
 
+def archives_shown_again(tx: WriteTx, study: Study, rejection: Rejection, at: datetime) -> None:
+    """A rejection counts no more: no note takes one back, so a person is asked to where it was told, or came from."""
+    order_of = enqueue.rejection_of(rejection.key)
+    for place in rejections.holders(tx, rejection.key):
+        if place == rejection.received_from or deliveries.was_tried(tx, REJECTION, place, order_of):
+            incidents.open_task(tx, study.key, place, SHOW_AGAIN, at)
+            source = ("rejection", str(rejection.key))
+            what = f"To be done at {place}: {SHOW_AGAIN}"
+            events.add(tx, Event(at, Station.IMAGES, what, rejection.decided_by, *source, study_key=study.key))
+
+
 def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     """A study is no longer bound: nothing more leaves, and what stands outside is taken back."""
     reason = _why_held(study)
@@ -135,8 +148,7 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
     _correct_notices(tx, study, at)
     for attachment in authorizations.attachments_of_study(tx, study.key):
-        enqueue.hold_attachment(tx, attachment.key, reason, at)
-        authorizations.hold_attachment(tx, attachment.key, "the study's patient is in question", at)
+        _hold_attachment(tx, attachment, study, "the study's patient is in question", at)
     _flag_archived(tx, study, at)
 
 
@@ -189,13 +201,25 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
     for attachment in attached:
         authorization = authorizations.get(tx, attachment.authorization_key)
         if authorization.patient_key != study.patient_key:
-            enqueue.hold_attachment(tx, attachment.key, "the study is another patient's now", at)
-            authorizations.hold_attachment(tx, attachment.key, "the study is another patient's now", at)
+            _hold_attachment(tx, attachment, study, "the study is another patient's now", at)
         elif is_emptied or rejected.intersection(attachment.instances):
-            enqueue.hold_attachment(tx, attachment.key, "images on it were rejected", at)
-            authorizations.hold_attachment(tx, attachment.key, "images on it were rejected", at)
+            _hold_attachment(tx, attachment, study, "images on it were rejected", at)
         elif attachment.state == AttachmentState.REVIEW:
             _free_attachment(tx, attachment.key, study, to, at)
+
+
+def _hold_attachment(tx: WriteTx, attachment: ClaimAttachment, study: Study, why: str, at: datetime) -> None:
+    """Let an attachment leave no more; of one that has left already the claim's owner is told that it had."""
+    enqueue.hold_attachment(tx, attachment.key, why, at)
+    had_left = authorizations.had_left(tx, attachment.key)
+    detail = f"had already been sent: {why}" if had_left else why
+    authorizations.hold_attachment(tx, attachment.key, detail, at)
+    if had_left and attachment.detail != detail:
+        on = authorizations.get(tx, attachment.authorization_key)
+        what = f"What {attachment.attached_by} put on authorization {on.number} {detail}"
+        source = ("authorization", str(on.key))
+        line = Event(at, Station.AUTHORIZATION, what, study.decided_by, *source, on.order_key, study.key)
+        events.add(tx, line)
 
 
 def _free_attachment(tx: WriteTx, attachment_key: int, study: Study, to: Destinations, at: datetime) -> None:

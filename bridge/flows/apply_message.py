@@ -19,6 +19,7 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.announce import Destinations
 from bridge.flows.book_appointment import book_appointment
 from bridge.flows.decide_study import Deciding, Known, decide_after, withdraw
+from bridge.flows.decide_without import decide_apart
 from bridge.flows.delete_record import delete_record
 from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
 from bridge.flows.journal_change import Changed
@@ -41,7 +42,8 @@ class Applied:
     """
     What one message did. subjects: the (patient, order) rows it touched; told_orders: those whose timeline got a line.
 
-    in_question: the studies to withdraw once the message has its row, each with the rule and the sentence.
+    in_question: the studies to withdraw once the message has its row, each with the rule and the sentence. parted: a live
+    patient, the merged records that are said to be other people's, and since when they were not.
     """
 
     at: datetime
@@ -53,6 +55,7 @@ class Applied:
     told_orders: list[int] = field(default_factory=list)
     merge_keys: list[int] = field(default_factory=list)
     in_question: list[tuple[int, str, str]] = field(default_factory=list)
+    parted: list[tuple[int, tuple[int, ...], datetime]] = field(default_factory=list)
     known: Known = field(default_factory=Known)
     reported_orders: list[int] = field(default_factory=list)
     report_versions: list[int] = field(default_factory=list)
@@ -151,6 +154,8 @@ class MessageApplier:
             study = studies.get(tx, study_key)
             if study.is_bound:
                 withdraw(tx, study, rule, sentence, how, actor=rule)
+        for live, retired, since in applied.parted:
+            decide_apart(tx, studies.of_patient(tx, live), retired, since, how)
         done = {order.key for order in applied.touched_orders if order.key not in applied.told_orders}
         new = {record.key for record in applied.known.patients}
         for patient_key in dict.fromkeys(applied.touched_patients):
@@ -219,6 +224,8 @@ class MessageApplier:
         applied.merge_keys += [changed.entry] if changed.entry is not None else []
         applied.told_orders += changed.order_keys
         applied.in_question += changed.held
+        if changed.parted is not None:
+            applied.parted.append((changed.patient.key, *changed.parted))
 
     def _note(self, applied: Applied, registered: Registered) -> None:
         applied.patient_key = registered.patient.key

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
 
@@ -32,6 +33,20 @@ def decide_without(tx: WriteTx, touched: Iterable[Study], since: datetime, how: 
             _hold(tx, study, how)
         elif before is not None and _has_order_of_another(tx, study) and before.order_key != study.order_key:
             return_to(tx, study, before, how)
+
+
+def decide_apart(
+    tx: WriteTx, touched: Iterable[Study], parted: Collection[int], since: datetime, how: Deciding
+) -> None:
+    """
+    Hold what a rule bound since a merge, unless it says the same of the live record alone.
+
+    parted: the records that are merged still and are said to be other people's.
+    """
+    for study in touched:
+        bound = study.is_bound and not study.is_decided_by_person
+        if bound and _stood_at(decisions.of_study(tx, study.key), since) is None:
+            _hold(tx, study, how, parted)
 
 
 def free_without(tx: WriteTx, touched: Iterable[Study], since: datetime, reason: str, how: Deciding) -> None:
@@ -70,8 +85,10 @@ def _stood_at(made: Sequence[Decision], since: datetime) -> Decision | None:
     return next(one for one in run if one.decided_at < since or one.reason)
 
 
-def _hold(tx: WriteTx, study: Study, how: Deciding) -> None:
-    verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
+def _hold(tx: WriteTx, study: Study, how: Deciding, parted: Collection[int] = ()) -> None:
+    record = StoredRegistry(tx).survivor(study.patient_key) if parted and study.patient_key is not None else None
+    alone = [replace(record, merged=tuple(one for one in record.merged if one.key not in parted))] if record else []
+    verdict = decide(evidence_of(tx, study), StoredRegistry(tx, alone), how.rules)
     if verdict.patient_key == study.patient_key:
         return
     rule = "V06" if verdict.binds else verdict.rule

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
@@ -23,7 +24,8 @@ class Changed:
     What became of it. patient: whom the message is about now; touched: every record whose filing or numbers changed.
 
     entry: the journal's row, None where nothing changed. order_keys: orders that moved. held: studies to withdraw, each
-    with the rule and the sentence.
+    with the rule and the sentence. parted: records that are said to be other people's than *patient*, and since when they
+    were not.
     """
 
     patient: Patient
@@ -32,6 +34,7 @@ class Changed:
     entry: int | None = None
     order_keys: tuple[int, ...] = ()
     held: list[tuple[int, str, str]] = field(default_factory=list)
+    parted: tuple[tuple[int, ...], datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)

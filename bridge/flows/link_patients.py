@@ -8,8 +8,9 @@ from bridge.domain.patient import Patient
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed
 from bridge.flows.register_patient import News, known_or_made
-from bridge.store import filing, links, merges, patients
+from bridge.store import filing, links, merges, patients, studies
 from bridge.store.db import WriteTx
+from bridge.store.merges import Merge
 
 
 def link_patients(tx: WriteTx, draft: LinkDraft, news: News) -> Changed:
@@ -44,18 +45,26 @@ def _merged(tx: WriteTx, draft: LinkDraft) -> Changed | None:
         return None
     if draft.linked:
         return Changed(live, [Notice("I", "the two are one record already, nothing changed", "PID-3")])
-    doubted = {key for one in (first, second) for key in _resting_on_merge(tx, one, live.key)}
-    held = [(key, "A37", _DOUBT) for key in sorted(doubted)]
-    return Changed(live, [Notice("W", "the two were merged: a person must part them", "PID-3")], held=held)
+    ended = [(one, entry) for one in (first, second) if (entry := _merge_of(tx, one)) is not None]
+    doubted = {key for one, entry in ended for key in _resting_on_merge(tx, one, entry, live.key)}
+    changed = Changed(live, [Notice("W", "the two were merged: a person must part them", "PID-3")])
+    changed.held = [(key, "A37", _DOUBT) for key in sorted(doubted)]
+    if ended:
+        records = [one.key for one, _ in ended]
+        records += [key for each in records for key in patients.merged_into(tx, each)]
+        changed.parted = (tuple(records), min(entry.heard_at for _, entry in ended))
+    return changed
 
 
-def _resting_on_merge(tx: WriteTx, retired: Patient, live_key: int) -> list[int]:
-    """Return the studies that are the survivor's because *retired* was merged."""
-    entry = merges.ended_by(tx, retired.key) if retired.merged_into is not None else None
-    if entry is None:
-        return []
+def _merge_of(tx: WriteTx, retired: Patient) -> Merge | None:
+    return merges.ended_by(tx, retired.key) if retired.merged_into is not None else None
+
+
+def _resting_on_merge(tx: WriteTx, retired: Patient, entry: Merge, live_key: int) -> list[int]:
+    """Return the studies that are the survivor's because *retired* was merged: by its number, or by an order of its."""
     since = filing.under_numbers(tx, live_key, retired.identifiers)
-    return [*entry.moved.get("studies", ()), *since.get("studies", ())]
+    ordered = [study.key for key in entry.moved.get("orders", ()) for study in studies.of_order(tx, key)]
+    return [*entry.moved.get("studies", ()), *since.get("studies", ()), *ordered]
 
 
 _DOUBT = "Registration says that the two records it rests on are two people's."

@@ -142,6 +142,8 @@ def overrule(tx: WriteTx, study: Study, actor: str, reason: str, how: Deciding) 
     if rejections.refresh(tx, study.key):
         what = f"Shown again: a person says whose the images are, against the rejection {standing[-1].reason.words}"
         _tell(tx, study, standing[-1], what, actor, how)
+        for one in standing:
+            announce.archives_shown_again(tx, study, one, how.at)
 
 
 def refuse_again(tx: WriteTx, held: Instance, how: Deciding) -> Conflict | None:
@@ -173,6 +175,7 @@ def _apply(tx: WriteTx, rejection: Rejection, named: Sequence[str], how: Decidin
         decide_questioned(tx, study, how)
     if count:
         show_as_now(tx, studies.get(tx, study.key), f"rejected {rejection.reason.words}", by, how)
+    incidents.rejected_again(tx, study.key, by, how.at)
     if _is_of_copies(tx, study, rejection):
         for place in rejections.holders(tx, rejection.key):
             task = f"images that stand there as copies were rejected {rejection.reason.words}: have them rejected there"
@@ -202,6 +205,7 @@ def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: 
         if one.rule == "V03" and not decisions.signals_for(tx, one.study_instance_uid):
             free_by_rule(tx, one, reason, actor, how)
     if count:
+        announce.archives_shown_again(tx, study, rejection, how.at)
         show_as_now(tx, studies.get(tx, study.key), reason, actor, how)
 
 

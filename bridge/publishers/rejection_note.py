@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.overlay import Overlay
 from bridge.domain.rejection import RejectionState
 from bridge.outbox import enqueue
@@ -18,7 +19,7 @@ from bridge.publishers.archive_store import (
     ArchiveStowPublisher,
     StudySender,
 )
-from bridge.store import overlays, rejections, studies
+from bridge.store import incidents, overlays, rejections, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 
@@ -50,9 +51,14 @@ class _NoteSender(StudySender):
         return ArchiveParcel(delivery, study.key, study.binding_version, uid, (note,), overlay)
 
     def settled(self, tx: WriteTx, parcel: ArchiveParcel, receipt: ArchiveReceipt, at: datetime) -> None:
-        """Tell the timeline that the archive knows."""
-        if receipt.fault is None and not receipt.held:
-            self._tell(tx, parcel.delivery, "Told which of its images were rejected", at)
+        """Tell the timeline that the archive knows; of a rejection that counts no more by now a person must take it back there."""
+        if receipt.fault is not None or receipt.held:
+            return
+        self._tell(tx, parcel.delivery, "Told which of its images were rejected", at)
+        key = enqueue.rejection_in(parcel.delivery)
+        stands = key is not None and rejections.get(tx, key).state == RejectionState.APPLIED
+        if not stands and parcel.study_key is not None:
+            incidents.open_task(tx, parcel.study_key, parcel.delivery.destination, SHOW_AGAIN, at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
         """Tell the timeline of a note that an archive does not take: a person must reject there by hand."""

@@ -176,6 +176,12 @@ def hold_attachment(tx: WriteTx, key: int, detail: str, at: datetime) -> None:
     )
 
 
+def had_left(tx: ReadTx, key: int) -> bool:
+    """Say whether an attachment had been sent, whatever it waits for since."""
+    row = tx.execute(select(attachments.c.state, attachments.c.state_before).where(attachments.c.key == key)).one()
+    return AttachmentState.SENT.value in (row.state, row.state_before)
+
+
 def free_attachment(tx: WriteTx, key: int, at: datetime) -> AttachmentState:
     """End an attachment's review and return what it is now: a draft again if it was one, released to be sent otherwise."""
     before = tx.execute(select(attachments.c.state_before).where(attachments.c.key == key)).scalar_one()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, insert, or_, select, update
 
-from bridge.domain.incident import Disclosure, DisclosureKind, Incident, OutsideTask
+from bridge.domain.incident import SHOW_AGAIN, Disclosure, DisclosureKind, Incident, OutsideTask
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import (
     attachments,
@@ -96,21 +96,33 @@ def of_study(tx: ReadTx, study_key: int) -> list[Incident]:
 
 
 def open_task(tx: WriteTx, study_key: int, destination: str, what: str, at: datetime) -> None:
-    """Ask a person for something at another system, once while it waits."""
-    same = (
-        outside_tasks.c.study_key == study_key,
-        outside_tasks.c.destination == destination,
-        outside_tasks.c.done_at.is_(None),
-    )
+    """
+    Ask a person for something at another system, once while it waits; about the same study it says what is so by now.
+
+    What was rejected there is a task beside whose the images are.
+    """
+    same = _waits(study_key, destination, is_rejection=what == SHOW_AGAIN)
     if not tx.execute(update(outside_tasks).where(*same).values(what=what)).rowcount:
         tx.execute(insert(outside_tasks).values(study_key=study_key, destination=destination, what=what, opened_at=at))
 
 
 def has_open_task(tx: ReadTx, study_key: int, destination: str) -> bool:
-    """Say whether a person is asked for something about a study at another system."""
+    """Say whether a person is asked to correct or clear up a study at another system."""
+    waits = _waits(study_key, destination, is_rejection=False)
+    return tx.execute(select(outside_tasks.c.key).where(*waits).limit(1)).first() is not None
+
+
+def rejected_again(tx: WriteTx, study_key: int, by: str, at: datetime) -> None:
+    """Ask nobody any more to have images shown at other systems: they are rejected again."""
     c = outside_tasks.c
-    waits = (c.study_key == study_key, c.destination == destination, c.done_at.is_(None))
-    return tx.execute(select(c.key).where(*waits).limit(1)).first() is not None
+    waits = (c.study_key == study_key, c.what == SHOW_AGAIN, c.done_at.is_(None))
+    tx.execute(update(outside_tasks).where(*waits).values(done_at=at, done_by=by, why="rejected again"))
+
+
+def _waits(study_key: int, destination: str, *, is_rejection: bool) -> tuple[ColumnElement[bool], ...]:
+    c = outside_tasks.c
+    about = c.what == SHOW_AGAIN if is_rejection else c.what != SHOW_AGAIN
+    return c.study_key == study_key, c.destination == destination, c.done_at.is_(None), about
 
 
 def close_task(tx: WriteTx, key: int, by: str, why: str, at: datetime) -> OutsideTask:

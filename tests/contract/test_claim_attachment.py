@@ -202,6 +202,27 @@ def bind(scene: Scene, study: Study, patient: Patient) -> None:
         announce.study_changed(tx, bound, to, scene.clinic.clock.now())
 
 
+@pytest.mark.parametrize("becomes", ["held", "another patient's"])
+def test_a_binding_that_changes_between_preparing_and_sending_leaves_nothing(scene: Scene, becomes: str) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    scene.in_ehr(other)
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    scene.run()
+    attach(scene, study, patient)
+    before = scene.ehr.books.read("Claim", claim)["meta"]["versionId"]
+    find = scene.ehr_port.directory.patient
+
+    def change_meanwhile(asked: Patient) -> str:
+        scene.ehr_port.directory.patient = find  # type: ignore[method-assign]
+        hold(scene, study) if becomes == "held" else bind(scene, study, other)
+        return find(asked)
+
+    scene.ehr_port.directory.patient = change_meanwhile  # type: ignore[method-assign]
+    scene.until_quiet()
+    assert (named_on(scene, claim), scene.ehr.books.read("Claim", claim)["meta"]["versionId"]) == (0, before)
+
+
 def named_on(scene: Scene, claim: str) -> int:
     """Return how many entries of the Claim name the study."""
     said = scene.ehr.books.read("Claim", claim).get("supportingInfo", [])

@@ -291,8 +291,13 @@ def test_a_study_bound_to_another_person_gets_a_new_resource_and_the_old_one_sta
     scene.clinic.queue(IMAGING_STUDY, "ehr", study)
     scene.run()
 
-    charts = {one["subject"]["reference"]: one["status"] for one in scene.charted()}
-    assert charts == {first: "entered-in-error", second: "available"}
+    charts = {one["subject"]["reference"]: one for one in scene.charted()}
+    assert {subject: one["status"] for subject, one in charts.items()} == {
+        first: "entered-in-error",
+        second: "available",
+    }
+    assert charts[first]["id"] != charts[second]["id"]
+    assert ("endpoint" in charts[first], "endpoint" in charts[second]) == (False, True)
     with scene.clinic.store.read() as tx:
         known = publications.of_study(tx, study.key)
     assert [one.retired_at is None for one in known] == [False, True]
@@ -382,6 +387,8 @@ def test_a_merge_moves_the_same_resource_to_the_survivor(scene: Scene) -> None:
     scene.run()
     (after,) = scene.charted()
     assert (after["id"], after["subject"]["reference"], after["status"]) == (before["id"], target, "available")
+    assert int(after["meta"]["versionId"]) == int(before["meta"]["versionId"]) + 1
+    assert after["endpoint"] == before["endpoint"]
 
 
 def test_another_systems_resource_of_the_study_in_another_chart_is_not_touched(scene: Scene) -> None:

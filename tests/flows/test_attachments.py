@@ -13,7 +13,8 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import authorizations
+from bridge.store import authorizations, events, studies
+from bridge.store.events import Station
 from bridge.store.tables import deliveries
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
@@ -50,6 +51,46 @@ def rule(house: House, action: str, **on: PatientIdentifier | str) -> None:
 def state_of(house: House, made: ClaimAttachment) -> AttachmentState:
     with house.store.read() as tx:
         return authorizations.get_attachment(tx, made.key).state
+
+
+def owner_is_told(house: House) -> list[str]:
+    with house.store.read() as tx:
+        (study,) = [found for found in [studies.by_uid(tx, study_uid("A1"))] if found is not None]
+        lines = events.timeline(tx, [], [study.key])
+    return [line.what for line in lines if line.station == Station.AUTHORIZATION and "already" in line.what]
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (AttachmentState.DRAFT, ["the study's patient is in question", "the study is another patient's now"]),
+        (AttachmentState.RELEASED, ["the study's patient is in question", "the study is another patient's now"]),
+        (
+            AttachmentState.SENT,
+            [
+                "had already been sent: the study's patient is in question",
+                "had already been sent: the study is another patient's now",
+            ],
+        ),
+    ],
+)
+def test_the_claim_s_owner_reads_whether_it_had_been_sent_when_it_turned_out_otherwise(
+    house: House, before: AttachmentState, words: list[str]
+) -> None:
+    made = attached(house, before)
+    rule(house, "unbind")
+    said = [detail_of(house, made)]
+    rule(house, "bind", patient=PatientIdentifier(STRANGER.patient_id))
+    assert [*said, detail_of(house, made)] == words
+    told = [f"What user:bill put on authorization PA1 {one}" for one in words if "already" in one]
+    assert sorted(owner_is_told(house)) == sorted(told)
+
+
+def detail_of(house: House, made: ClaimAttachment) -> str:
+    with house.store.read() as tx:
+        found = authorizations.get_attachment(tx, made.key)
+    assert found.state == AttachmentState.REVIEW
+    return found.detail
 
 
 def claims_queued(house: House) -> list[str]:

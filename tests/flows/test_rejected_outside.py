@@ -13,6 +13,7 @@ from pynetdicom import AE, evt
 
 from bridge.clock import FixedClock
 from bridge.destinations import publishers
+from bridge.domain.incident import SHOW_AGAIN
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.outbox.worker import Worker
 from bridge.store import events, incidents
@@ -97,10 +98,42 @@ def test_a_study_rejected_for_quality_is_cancelled_told_to_the_archive_and_back_
     assert outside.statuses() == ["cancelled"]
     (told,) = outside.notes()
     assert (told.SOPInstanceUID, told.PatientID) == (said.SOPInstanceUID, PLAIN.patient_id)
+    assert asked(house) == []
     desk(house).decide(standing(house)[0].key, "undo", "sharp enough", "user:maria")
     outside.run()
     assert outside.statuses() == ["available"]
     assert len(outside.notes()) == 1
+    assert asked(house) == [("PACS", SHOW_AGAIN)]
+    desk(house).decide(standing(house)[0].key, "apply", "blurred after all", "user:maria")
+    assert asked(house) == []
+
+
+def asked(house: House) -> list[tuple[str, str]]:
+    """Return what people are asked to do at other systems."""
+    with house.store.read() as tx:
+        return [(task.destination, task.what) for task in incidents.tasks(tx, is_open=True, limit=9)]
+
+
+@ON_ONE_DATABASE
+def test_a_note_that_came_from_an_archive_is_taken_back_there_by_a_person(outside: Outside) -> None:
+    house, one = outside.house, image(PLAIN, "A1", 1)
+    receive(house, one)
+    outside.run()
+    receive(house, note("113001", one), calling="PACS")
+    desk(house).decide(standing(house)[0].key, "undo", "sharp enough", "user:maria")
+    outside.run()
+    assert (outside.notes(), asked(house)) == ([], [("PACS", SHOW_AGAIN)])
+
+
+@ON_ONE_DATABASE
+def test_a_note_that_is_taken_back_before_it_left_leaves_no_more_and_asks_nobody(outside: Outside) -> None:
+    house, one = outside.house, image(PLAIN, "A1", 1)
+    receive(house, one)
+    outside.run()
+    receive(house, note("113001", one))
+    desk(house).decide(standing(house)[0].key, "undo", "wrong list", "user:maria")
+    outside.run()
+    assert (outside.notes(), asked(house)) == ([], [])
 
 
 @ON_ONE_DATABASE
@@ -117,6 +150,8 @@ def test_a_study_held_by_a_note_is_withdrawn_and_goes_to_whom_a_person_finds(out
     outside.run()
     assert outside.statuses() == ["available", "entered-in-error"]
     assert {str(one.PatientID) for one in outside.got[-2:]} == {STRANGER.patient_id}
+    assert ("PACS", SHOW_AGAIN) in asked(house)
+    assert len(asked(house)) == 2
     with house.store.read() as tx:
         told = [line.what for line in events.timeline(tx, [], [study_of(house, "A1").key])]
     assert any(line.startswith("Had left as another patient's: the chart at ehr, copies at PACS") for line in told)
