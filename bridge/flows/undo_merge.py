@@ -115,7 +115,7 @@ def _came_since(tx: WriteTx, entry: Merge) -> Rows:
         numbers = [PatientIdentifier(entry.number.value, entry.number.issuer)]
     else:
         numbers = list(patients.get(tx, entry.retired_key).identifiers)
-    found = filing.under_numbers(tx, entry.survivor_key, numbers)
+    found = filing.under_numbers(tx, entry.survivor_key, numbers, entry.heard_at)
     if entry.kind not in _OF_VISITS:
         return found
     came = [one["key"] for one in entry.replaced if one["table"] == "visits"]

@@ -22,7 +22,7 @@ class Filed:
     One table whose rows belong to a patient (patient_key).
 
     number: the columns of the patient's number that a row came under, (id, issuer), None where it keeps none. order_key:
-    a row follows its order where it has one. came_at: when a row without a number came.
+    a row follows its order where it has one. came_at: when a row came, by our clock, None where that is not kept.
     """
 
     table: Table
@@ -51,10 +51,13 @@ def of_patient(tx: ReadTx, patient_key: int) -> Rows:
     return _without_none({one.table.name: _keys(tx, one, one.table.c.patient_key == patient_key) for one in FILED})
 
 
-def under_numbers(tx: ReadTx, patient_key: int, numbers: Sequence[PatientIdentifier]) -> Rows:
+def under_numbers(
+    tx: ReadTx, patient_key: int, numbers: Sequence[PatientIdentifier], since: datetime | None = None
+) -> Rows:
     """
     Return what of a record came under one of *numbers*, and what hangs on such an order.
 
+    since: by our clock; what was filed there before then may have come under the number from another holder of it.
     A study whose header names no issuer came under the number all the same; what a person bound stays where they put it.
     """
     if not numbers:
@@ -62,6 +65,8 @@ def under_numbers(tx: ReadTx, patient_key: int, numbers: Sequence[PatientIdentif
     found: Rows = {}
     for one in FILED:
         came_under = _came_under(one, numbers)
+        if came_under is not None and since is not None and one.came_at is not None:
+            came_under = and_(came_under, one.came_at >= since)
         follows = _follows(one, found.get("orders", []))
         wanted = [condition for condition in (came_under, follows) if condition is not None]
         if wanted:

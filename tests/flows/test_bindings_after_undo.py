@@ -118,3 +118,15 @@ def test_what_another_thing_put_in_question_meanwhile_stays_so(clinic: Clinic) -
     clinic.hear(order(PLAIN, "A1", "XO", at="20260302120000"))
     clinic.undo_last_merge()
     assert not clinic.study().is_bound
+
+
+def test_a_merge_of_a_number_s_next_holder_taken_back_leaves_what_came_by_the_first(clinic: Clinic) -> None:
+    clinic.hear(adt(TWICE), order(TWICE, "A1"))
+    clinic.hear(merge(PLAIN, TWICE, at="20260302110000"))
+    clinic.receive(PLAIN, "A1")
+    before = clinic.seen()
+    assert before == (True, PLAIN.patient_id, "A1")
+    clinic.hear(adt(replace(STRANGER, patient_id=TWICE.patient_id), at="20260302120000"))
+    clinic.hear(merge(PLAIN, TWICE, at="20260302130000"))
+    clinic.undo_last_merge()
+    assert clinic.seen() == before
