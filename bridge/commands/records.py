@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import update_wrapper
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,6 +28,7 @@ from bridge.flows.read_again import StudyRereader
 from bridge.flows.record_access import record_access
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import audit, decisions, studies
+from bridge.store.db import ReadTx
 from bridge.store.listings import exam_detail, queues, search
 from bridge.store.listings.exam_detail import Exam
 from bridge.wiring import House
@@ -82,20 +86,39 @@ def mismatches(context: click.Context, config: Path | None, as_json: bool) -> No
         print_table(rows, columns, "no study waits for a person")
 
 
-@mismatches.command("show")
-@click.argument("mismatch_id", type=int)
-@click.pass_obj
-@reports_errors
-def show_mismatch(config: Path | None, mismatch_id: int) -> None:
-    """Show one case with its evidence and candidates.
+def own_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand *command* the settings file that is named after it, else the one named after its group."""
 
-    Example: imaging-bridge mismatches -c bridge.toml show 3
+    def chosen(of_group: Path | None, /, config: Path | None, **said: Any) -> None:
+        command(config or of_group, **said)
+
+    update_wrapper(chosen, command)
+    return settings_option(click.pass_obj(chosen))
+
+
+def _case(tx: ReadTx, case: str) -> list[queues.MismatchRow]:
+    """Return the case of that number, or of the study of that UID: the open one, else its last."""
+    if case.isdecimal() and len(case) <= 18:
+        return queues.mismatches_by_key(tx, [int(case)])
+    study = studies.by_uid(tx, case)
+    key = decisions.case_of(tx, study.key) if study is not None else None
+    return queues.mismatches_by_key(tx, [key]) if key is not None else []
+
+
+@mismatches.command("show")
+@click.argument("case")
+@own_settings
+@reports_errors
+def show_mismatch(config: Path | None, case: str) -> None:
+    """Show one case with its evidence and candidates. CASE: its number in the list, or its study's UID.
+
+    Example: imaging-bridge mismatches show 3 -c bridge.toml
     """
     house = open_house(config)
     with house.store.read() as tx:
-        rows = queues.mismatches_by_key(tx, [mismatch_id])
+        rows = _case(tx, case)
         if not rows:
-            raise LookupError(f"no mismatch {mismatch_id}")
+            raise LookupError(f"no mismatch {case}")
         study = studies.get(tx, rows[0].study_key)
         decision = decisions.of_study(tx, study.key)[0]
     about: audit.About = {"study_key": study.key, "patient_key": study.patient_key}
@@ -116,14 +139,14 @@ def show_mismatch(config: Path | None, mismatch_id: int) -> None:
 @click.option("--accession", default="", help="The order it belongs to.")
 @click.option("--patient", default="", help="Patient ID, as ID^^^ISSUER or ID.")
 @click.option("--reason", required=True, help="Why; it is kept with the decision.")
-@click.pass_obj
+@own_settings
 @reports_errors
 def decide_mismatch(
     config: Path | None, study_instance_uid: str, action: str, accession: str, patient: str, reason: str
 ) -> None:
     """Bind, unbind or reject a study, reopen a rejected one; or restore the record that an update made another person.
 
-    Example: imaging-bridge mismatches decide 2.25.1 bind --accession RIV24010001 --reason "wristband checked"
+    Example: imaging-bridge mismatches decide 2.25.1 bind --accession RIV24010001 --reason "wristband checked" -c bridge.toml
     """
     house = open_house(config)
     number, _, issuer = patient.partition("^^^")
@@ -135,12 +158,12 @@ def decide_mismatch(
 
 @mismatches.command("ask")
 @click.argument("study_instance_uid")
-@click.pass_obj
+@own_settings
 @reports_errors
 def ask_outside(config: Path | None, study_instance_uid: str) -> None:
     """Let the registries of [outside] be asked once more who a waiting study is of.
 
-    Example: imaging-bridge mismatches -c bridge.toml ask 2.25.1
+    Example: imaging-bridge mismatches ask 2.25.1 -c bridge.toml
     """
     house = open_house(config)
     sources = house.settings.outside.names
@@ -151,12 +174,12 @@ def ask_outside(config: Path | None, study_instance_uid: str) -> None:
 @mismatches.command("read-again")
 @click.argument("study_instance_uids", nargs=-1)
 @click.option("--from", "sender", default="", help="Every waiting study that this AE title sent.")
-@click.pass_obj
+@own_settings
 @reports_errors
 def read_again(config: Path | None, study_instance_uids: tuple[str, ...], sender: str) -> None:
     """Read waiting studies again by what mappings/repairs says of their devices by now; nothing need be sent again.
 
-    Example: imaging-bridge mismatches -c bridge.toml read-again --from CRCELLAR
+    Example: imaging-bridge mismatches read-again --from CRCELLAR -c bridge.toml
     """
     if not (study_instance_uids or sender):
         raise Incomplete("name studies, or whose", where="--from")

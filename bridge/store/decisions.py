@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from bridge.domain.case_risk import CaseRisk
 from bridge.domain.study import Study
@@ -94,6 +94,11 @@ def study_of_mismatch(tx: ReadTx, mismatch_key: int) -> Study | None:
     """Return the study that a row of the queue is about."""
     key = tx.execute(select(mismatches.c.study_key).where(mismatches.c.key == mismatch_key)).scalar()
     return None if key is None else studies.get(tx, key)
+
+
+def case_of(tx: ReadTx, study_key: int) -> int | None:
+    """Return the row of the queue that is about a study: the latest, which is the open one while one is."""
+    return tx.execute(select(func.max(mismatches.c.key)).where(mismatches.c.study_key == study_key)).scalar()
 
 
 def add_signal(tx: WriteTx, study_instance_uid: str, code: str, source: str, at: datetime) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from bridge.domain.study import BOUND_STATES
 from bridge.store.db import ReadTx, WriteTx
@@ -66,25 +66,14 @@ def waiting_of(tx: ReadTx, study_keys: Sequence[int]) -> dict[int, dict[str, str
 
 def bound_waiting(tx: ReadTx, *, before: int | None, limit: int) -> list[tuple[int, Look]]:
     """Return what of bound studies waits for a look, newest first, each with its row."""
-    query = (
-        select(study_looks)
-        .join(studies, studies.c.key == _columns.study_key)
-        .where(_columns.seen_at.is_(None), studies.c.state.in_(sorted(BOUND_STATES)))
-    )
+    # Not the bare state: nearly every study is bound, and planners would begin with all of them.
+    is_bound = (studies.c.state + "").in_(sorted(BOUND_STATES))
+    query = select(study_looks).join(studies, studies.c.key == _columns.study_key)
+    query = query.where(_columns.seen_at.is_(None), is_bound)
     if before is not None:
         query = query.where(_columns.key < before)
     rows = tx.execute(query.order_by(_columns.key.desc()).limit(limit))
     return [(row.key, Look(**{name: getattr(row, name) for name in Look.__slots__})) for row in rows]
-
-
-def count_bound_waiting(tx: ReadTx, most: int) -> int:
-    """Return how many lines of bound studies wait, at most *most*."""
-    query = (
-        select(_columns.key)
-        .join(studies, studies.c.key == _columns.study_key)
-        .where(_columns.seen_at.is_(None), studies.c.state.in_(sorted(BOUND_STATES)))
-    )
-    return int(tx.execute(select(func.count()).select_from(query.limit(most).subquery())).scalar_one())
 
 
 def sides_of(tx: ReadTx, study_key: int) -> frozenset[str]:

@@ -83,7 +83,8 @@ def open_ones(tx: ReadTx, ae_title: str = "", limit: int = 100) -> list[Question
     query = select(questions).where(_columns.settled_at.is_(None))
     if ae_title:
         query = query.where(_columns.ae_title == ae_title)
-    return _read(tx, tx.execute(query.order_by(_columns.key).limit(limit)))
+    # Not the bare key: planners would walk all that was ever asked instead of the index of what waits.
+    return _read(tx, tx.execute(query.order_by(_columns.key + 0).limit(limit)))
 
 
 def count_open(tx: ReadTx, ae_title: str = "") -> int:

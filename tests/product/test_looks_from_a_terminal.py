@@ -10,7 +10,7 @@ from bridge.start import prepare_store
 from bridge.store import audit, patients
 from bridge.store.tables import studies as studies_table
 from bridge.wiring import House
-from tests.cast import PLAIN, Person, adt, image, order, spooled
+from tests.cast import PLAIN, Person, adt, image, order, spooled, study_uid
 from tests.flows.asking import say
 from tests.product.running import run_command, settings_text
 
@@ -36,7 +36,10 @@ def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
     for look in looks:
         done = run_command(*look, "-c", str(config))
         assert done.returncode == 0, done.stderr
-    assert run_command("mismatches", "-c", str(config), "show", "1").returncode == 0
+    by_number = run_command("mismatches", "-c", str(config), "show", "1")
+    by_uid = run_command("mismatches", "show", study_uid("A7"), "-c", str(config))
+    assert (by_number.returncode, by_uid.returncode) == (0, 0), by_uid.stderr
+    assert by_number.stdout == by_uid.stdout
     with house.store.read() as tx:
         rows = [row for row in audit.recent(tx, limit=50) if row.actor.startswith("terminal:")]
     house.store.dispose()
@@ -46,5 +49,6 @@ def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
         ("worklist_explained", person.key, None),
         ("queries_listed", None, None),
         ("mismatches_listed", None, None),
+        ("mismatch_viewed", None, waiting),
         ("mismatch_viewed", None, waiting),
     ]

@@ -11,10 +11,23 @@ from sqlalchemy import Connection, event
 
 from bridge.clock import FixedClock
 from bridge.domain.message import MessageFilter
-from bridge.store import orders, patients
+from bridge.store import incidents, orders, patients, questions
 from bridge.store.db import Store
 from bridge.store.events import Station
-from bridge.store.listings import board, counts, exam_detail, exams, journal, people, queues, search, served, worklists
+from bridge.store.listings import (
+    board,
+    counts,
+    exam_detail,
+    exams,
+    journal,
+    look_rows,
+    people,
+    queues,
+    search,
+    served,
+    unscheduled,
+    worklists,
+)
 from bridge.store.listings.message_search import MessageSearch
 from bridge.wiring import House
 from tests.fakes.clinic import AT
@@ -136,6 +149,11 @@ def test_no_list_and_no_look_up_scans_a_table(console: Console) -> None:
         worklists.items(tx, "CT1", limit=50)
         served.find(tx, served.Wanted(values=("A1",), quiet_since=console.clock.now()), before=None, limit=50)
         counts.open_work(tx)
+        unscheduled.unscheduled(tx)
+        look_rows.bound_waiting(tx, before=10, limit=50)
+        questions.open_ones(tx, "CT1")
+        questions.open_ones(tx)
+        incidents.recent(tx, before=None, limit=50)
     scans = []
     with console.store.read() as tx:
         for statement, parameters in seen:
