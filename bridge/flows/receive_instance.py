@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -22,7 +22,7 @@ from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.image_warnings import warnings_of
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.rejection import KEY_OBJECT_SELECTION, NOTE, RejectionNote
-from bridge.domain.study import Header, Instance, Series, Spooled, Study
+from bridge.domain.study import Header, Instance, Spooled, Study
 from bridge.domain.waking import study_keys
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows import announce
@@ -31,12 +31,15 @@ from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.reject_instances import Sender, refuse_again, take_note
 from bridge.flows.shared_commit import SharedCommit
-from bridge.store import audit, events, exam_checks, objects, orders, rejections, studies
+from bridge.store import arrivals, audit, events, exam_checks, objects, orders, rejections, studies
+from bridge.store.arrivals import Known
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
 _log = structlog.get_logger(__name__)
+# How exactly a study keeps when its last image came: three of its indices change with it.
+_TOUCHED_EVERY = timedelta(seconds=1)
 
 
 class _DecisionNeededError(Exception):
@@ -174,10 +177,9 @@ class InstanceReceiver:
     def _file(self, tx: WriteTx, arrival: _Arrival, *, may_decide: bool) -> BridgeError | None:
         """File one object; return why it stays beside its study, None if it became part of it."""
         header, instance, spooled = arrival.header, arrival.instance, arrival.spooled
-        held = studies.instance_by_uid(tx, header.sop_instance_uid)
-        series = studies.series_by_uid(tx, header.series_instance_uid)
-        study_key = studies.key_by_uid(tx, header.study_instance_uid)
-        conflict = _conflict(arrival, held, study_key, series)
+        known = arrivals.known(tx, header)
+        held = studies.instance_by_uid(tx, header.sop_instance_uid) if known.is_kept else None
+        conflict = _conflict(arrival, held, known)
         if conflict is not None:
             studies.add_conflict(tx, header, instance, conflict.code, spooled.calling_ae_title)
             return conflict
@@ -187,16 +189,17 @@ class InstanceReceiver:
             return self._take_again(tx, held, arrival, how, may_decide=may_decide)
         if arrival.note is not None and not may_decide:
             raise _DecisionNeededError
-        new = self._begin(tx, header, spooled, now) if study_key is None and may_decide else None
-        study_key = study_key if new is None else new.key
+        new = self._begin(tx, header, spooled, now) if known.study_key is None and may_decide else None
+        study_key = known.study_key if new is None else new.key
         if study_key is None:
             raise _DecisionNeededError
-        series = series or studies.add_series(tx, study_key, header)
-        sender = spooled.calling_ae_title
-        withheld = NOTE if arrival.note is not None else rejections.withheld_on_arrival(tx, header, sender)
+        series_key = known.series_key or studies.add_series(tx, study_key, header).key
+        sender, withheld = spooled.calling_ae_title, NOTE if arrival.note is not None else ""
+        if known.is_named and not withheld:
+            withheld = rejections.withheld_on_arrival(tx, header, sender)
         kept = studies.add_instance(
             tx,
-            replace(instance, study_key=study_key, series_key=series.key, withheld=withheld),
+            replace(instance, study_key=study_key, series_key=series_key, withheld=withheld),
             f"{sender}@{spooled.peer_address}",
         )
         if new is None:
@@ -235,9 +238,11 @@ class InstanceReceiver:
 
     def _go_on(self, tx: WriteTx, study_key: int, header: Header | None, how: Deciding, *, may_decide: bool) -> Study:
         """Return a known study, checked against what its new instance says, if anything. Raises: _DecisionNeededError."""
-        studies.touch(tx, study_key, how.at)
         # The row is ours from here on: no message binds the study meanwhile.
-        study = studies.get(tx, study_key)
+        study = studies.hold(tx, study_key)
+        if study.completed_at is not None or not timedelta(0) <= how.at - study.last_instance_at < _TOUCHED_EVERY:
+            studies.touch(tx, study_key, how.at)
+            study = replace(study, last_instance_at=how.at, completed_at=None)
         is_first = header is not None and _is_first_image(tx, study)
         if header is not None and (is_first or _is_news(tx, study, header)):
             if not may_decide:
@@ -286,15 +291,13 @@ class InstanceReceiver:
         )
 
 
-def _conflict(
-    arrival: _Arrival, held: Instance | None, study_key: int | None, series: Series | None
-) -> Conflict | None:
+def _conflict(arrival: _Arrival, held: Instance | None, known: Known) -> Conflict | None:
     """Return why an object cannot be part of its study, None if it can. Raises: _ComparisonNeededError."""
-    if series is not None and series.study_key != study_key:
+    if known.series_key is not None and known.series_study_key != known.study_key:
         return Conflict("the series belongs to another study", code="series_of_another_study")
     if held is None:
         return None
-    if held.study_key != study_key or (series is not None and held.series_key != series.key):
+    if held.study_key != known.study_key or (known.series_key is not None and held.series_key != known.series_key):
         return Conflict("the instance is known under another study or series", code="instance_of_another_study")
     if held.digest == arrival.instance.digest:
         return None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -22,10 +23,15 @@ from bridge.store.tables import conflicting_instances, instances, series, studie
 
 _KEYS_AT_ONCE = 16
 _GET = Prepared(select(studies).where(studies.c.key == bindparam("key")))
+# As an UPDATE locks a row that other rows refer to; SQLite has one writer, and says nothing of locks.
+_HOLD = Prepared(select(studies).where(studies.c.key == bindparam("key")).with_for_update(key_share=True))
 _BY_UID = Prepared(select(studies).where(studies.c.study_instance_uid == bindparam("uid")))
 _KEY_BY_UID = Prepared(select(studies.c.key).where(studies.c.study_instance_uid == bindparam("uid")))
 _SERIES_BY_UID = Prepared(select(series).where(series.c.series_instance_uid == bindparam("uid")))
 _INSTANCE_BY_UID = Prepared(select(instances).where(instances.c.sop_instance_uid == bindparam("uid")))
+_NEW_INSTANCE = tuple(name for name in Instance.__slots__ if name not in ("key", "removed_at"))
+_new_instance = attrgetter(*_NEW_INSTANCE)
+_ADD_INSTANCE = Prepared(insert(instances), (*_NEW_INSTANCE, "received_from"))
 _TOUCH = Prepared(update(studies).where(studies.c.key == bindparam("study_key")), ["last_instance_at", "completed_at"])
 _OTHER_IDENTITIES = Prepared(select(studies.c.other_identities).where(studies.c.key == bindparam("key")))
 _OF_PATIENT = Prepared(select(studies).where(studies.c.patient_key == bindparam("patient_key")).order_by(studies.c.key))
@@ -50,6 +56,11 @@ def get(tx: ReadTx, key: int) -> Study:
     if row is None:
         raise LookupError(f"no study {key}")
     return _study(row)
+
+
+def hold(tx: WriteTx, key: int) -> Study:
+    """Return the study in row *key*, which nobody else changes before this transaction ends."""
+    return _study(_HOLD.first(tx, key=key))
 
 
 def by_uid(tx: ReadTx, study_instance_uid: str) -> Study | None:
@@ -227,9 +238,8 @@ def instance_by_uid(tx: ReadTx, sop_instance_uid: str) -> Instance | None:
 
 def add_instance(tx: WriteTx, instance: Instance, received_from: str) -> Instance:
     """Store a new instance (its key is ignored)."""
-    values = {name: getattr(instance, name) for name in Instance.__slots__ if name not in ("key", "removed_at")}
-    key = insert_row(tx, instances, **values, received_from=received_from)
-    return replace(instance, key=key)
+    values = dict(zip(_NEW_INSTANCE, _new_instance(instance), strict=True))
+    return replace(instance, key=_ADD_INSTANCE.key(tx, **values, received_from=received_from))
 
 
 def add_conflict(tx: WriteTx, header: Header, instance: Instance, reason: str, received_from: str) -> None:
