@@ -194,6 +194,18 @@ def test_what_is_no_uid_never_becomes_a_file(room: Room, uid: str) -> None:
     assert not spooled(room)
 
 
+def test_what_was_stored_is_told_once_and_what_was_refused_each_time(room: Room) -> None:
+    with Caller(room.port) as caller:
+        caller.associate(STORE)
+        assert [caller.store(f"{UID}.9{n}", an_object(f"{UID}.9{n}")) for n in range(3)] == [0, 0, 0]
+        refused = caller.store("not.a.uid", an_object(f"{UID}.93"))
+        caller.release()
+    assert until(lambda: bool(room.events.of("association_closed")))
+    (closed,) = room.events.of("association_closed")
+    assert closed["stored"] == 3
+    assert [event["status"] for event in room.events.of("instance_received")] == [refused]
+
+
 def test_garbage_and_cut_objects_are_refused(room: Room) -> None:
     whole = an_object(UID)
     cut = whole[:-72] + struct.pack("<HHL", 0x7FE0, 0x10, 65536) + bytes(64)

@@ -181,6 +181,8 @@ class InboundAssociation(Association):
                 ended=ended,
                 secs=round(time.monotonic() - started, 3),
                 received_bytes=self.dul.socket.received_bytes,
+                stored=exchange.stored.instances,
+                longest_store_secs=round(exchange.stored.longest_secs, 6),
             )
 
     def _is_handed_on(self, request: A_ASSOCIATE) -> bool:

@@ -6,7 +6,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from bridge.codecs.dicom import commands
@@ -36,6 +36,19 @@ class Aside(Protocol):
         """Hear that the association ended before it was told."""
 
 
+@dataclass(slots=True)
+class StoredCount:
+    """How many objects of an association were kept without a remark, told once at its end, and how long one took at most."""
+
+    instances: int = 0
+    longest_secs: float = 0.0
+
+    def add(self, secs: float) -> None:
+        """Count one more."""
+        self.instances += 1
+        self.longest_secs = max(self.longest_secs, secs)
+
+
 class Exchange:
     """
     One association's messages, read and sent by the one thread that owns it.
@@ -58,6 +71,7 @@ class Exchange:
         self._serving = False
         self._asides: list[Aside] = []
         self._message_id = 0
+        self.stored = StoredCount()
 
     def open(self, assembler: Assembler, contexts: dict[int, Context], peer_maximum: int) -> None:
         """Begin. peer_maximum: the requestor's maximum length, 0 for no limit. Source: PS3.8 D.1."""

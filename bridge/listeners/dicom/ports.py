@@ -230,7 +230,8 @@ class OnEvent(Protocol):
     Kinds: listener_started, peer_unresolved, connection_refused, connection_evicted, connection_lost,
     association_rejected, association_opened, association_violated, association_closed, instance_received, query_answered,
     worklist_refused, retrieval_answered, object_held, performed_step_answered, commitment_answered,
-    commitment_reported, availability_answered, handler_failed. Fields of all that belong to an association: association, peer, address.
+    commitment_reported, availability_answered, handler_failed. instance_received tells of an object that was refused, kept
+    with a remark or slow to be kept; association_closed of how many others were stored. Fields of all that belong to an association: association, peer, address.
     """
 
     def __call__(self, kind: str, /, **fields: str | int | float | bool) -> None: ...

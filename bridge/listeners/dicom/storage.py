@@ -11,7 +11,7 @@ from typing import Final
 from bridge.codecs.dicom import commands
 from bridge.codecs.dicom.commands import Command
 from bridge.codecs.dicom.part10 import file_meta
-from bridge.codecs.dicom.status import Outcome, Service, outcome_of
+from bridge.codecs.dicom.status import SUCCESS, Outcome, Service, outcome_of
 from bridge.domain.identifiers import check_uid
 from bridge.domain.study import Spooled
 from bridge.errors import BridgeError, Malformed, Refused, Unavailable, Unsupported
@@ -24,6 +24,8 @@ from bridge.listeners.dicom.ports import DicomServices
 SPOOL_SUFFIX: Final = ".part"
 # Of an object's first bytes so many are remembered: in nearly all of them the header ends within.
 _HEAD_BYTES: Final = 64 << 10
+# What took longer to keep is told of by itself.
+_SLOW_SECS: Final = 1.0
 _INVALID_UID: Final = "invalid_uid"
 _MISSING_UID: Final = "missing_uid"
 
@@ -158,11 +160,15 @@ class Storage:
             request, outcome, {commands.AFFECTED_SOP_INSTANCE_UID: spool.sop_instance_uid} if named else None
         )
         exchange.flush()
+        secs = time.monotonic() - started
+        if outcome.status == SUCCESS and secs < _SLOW_SECS:
+            exchange.stored.add(secs)
+            return
         exchange.report(
             "instance_received",
             status=outcome.status,
             size_bytes=spool.size_bytes,
-            secs=round(time.monotonic() - started, 6),
+            secs=round(secs, 6),
             sop_class_uid=request.context.abstract_syntax,
             comment=outcome.comment,
         )
