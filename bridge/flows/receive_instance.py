@@ -240,7 +240,9 @@ class InstanceReceiver:
         """Return a known study, checked against what its new instance says, if anything. Raises: _DecisionNeededError."""
         # The row is ours from here on: no message binds the study meanwhile.
         study = studies.hold(tx, study_key)
-        if study.completed_at is not None or not timedelta(0) <= how.at - study.last_instance_at < _TOUCHED_EVERY:
+        last = study.last_instance_at
+        is_fresh = last is not None and timedelta(0) <= how.at - last < _TOUCHED_EVERY
+        if study.completed_at is not None or not is_fresh:
             studies.touch(tx, study_key, how.at)
             study = replace(study, last_instance_at=how.at, completed_at=None)
         is_first = header is not None and _is_first_image(tx, study)
