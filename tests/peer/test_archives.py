@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
+from bridge.domain.rejection import KEY_OBJECT_SELECTION
+from bridge.domain.study import OutgoingObject
 from bridge.errors import Unavailable
 from tests import cast
 from tests.cast import PLAIN, image, order, study_uid
 from tests.conftest import dcmtk_tool, run_tool
+from tests.flows.test_rejections import note
 from tests.peer.archives import DICOMWEB, OrthancArchive, pixel_digests
 from tests.product.running import Product, free_port, wait_for
 
@@ -137,6 +142,33 @@ def test_a_dicomweb_archive_that_is_away_gets_everything_later(hospital: Hospita
     assert delivery is not None
     hospital.api.post(f"/api/deliveries/{delivery['id']}/retry")
     _arrives(hospital, hospital.cloud, "A4", sent)
+
+
+def test_a_rejection_note_reaches_both_archives_that_have_what_it_rejects(hospital: Hospital) -> None:
+    sent = hospital.exam("A5", 2)
+    _arrives(hospital, hospital.pacs, "A5", sent)
+    _arrives(hospital, hospital.cloud, "A5", sent)
+    wait_for(lambda: _noted(hospital, "A5") == {"PACS", "cloud"}, "both archives' objects to be noted", 60)
+    said = note("113001", sent[0])
+    path = cast.write_file(said, hospital.folder / "note.dcm")
+    as_sent = OutgoingObject(path, str(said.SOPClassUID), str(said.SOPInstanceUID), ExplicitVRLittleEndian)
+    assert [one.status for one in hospital.product.store([as_sent])] == [0]
+    for archive in (hospital.pacs, hospital.cloud):
+        (there,) = wait_for(partial(_notes, archive), "the note to arrive", 150)
+        (named,) = there.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+        assert named.ReferencedSOPInstanceUID == sent[0].SOPInstanceUID
+        assert (there.SOPInstanceUID, there.PatientID) == (said.SOPInstanceUID, PLAIN.patient_id)
+
+
+def _noted(hospital: Hospital, accession: str) -> set[object]:
+    """Return the archives of which it is noted that they have a study whole."""
+    rows = hospital.api.get("/api/deliveries").json()["deliveries"]
+    named = [row for row in rows if row["study_instance_uid"] == study_uid(accession)]
+    return {row["destination"] for row in named if row["detail"] == "2 of 2 objects stored"}
+
+
+def _notes(archive: OrthancArchive) -> list[Dataset]:
+    return [one for one in archive.instances(study_uid("A5")) if one.SOPClassUID == KEY_OBJECT_SELECTION]
 
 
 def test_check_calls_dicomweb_servers_too(hospital: Hospital) -> None:
