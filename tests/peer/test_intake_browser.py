@@ -55,6 +55,11 @@ _STATES_OUT_OF_LINE = (
 )
 
 
+_TABLES_CUT_OFF = (
+    "[...document.querySelectorAll('.table')].filter((one) => one.scrollWidth > one.clientWidth + 1).length"
+)
+
+
 @pytest.fixture(scope="module")
 def received(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a house whose doors were open: the EHR spoke by MLLP, the scanner by C-STORE."""
@@ -187,10 +192,11 @@ def test_the_desk_can_be_read_in_light_and_dark(page: Page, console: Console) ->
     attend_case(console.store, console.clock, int(first.rsplit("/", 1)[1]), "user:ann")
     for width in (1440, 360):
         page.set_viewport_size({"width": width, "height": 900})
-        for path in ("/mismatches", "/mismatches?reason=V06&sort=oldest", first):
+        for path in ("/mismatches", "/mismatches?reason=V06&sort=oldest", "/figures", first):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert page.evaluate(_STATES_OUT_OF_LINE) == 0, path
+            assert page.evaluate(_TABLES_CUT_OFF) == 0, path
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)
