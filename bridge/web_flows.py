@@ -13,6 +13,7 @@ from bridge.domain.message import MessageFilter, MessageState
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
+from bridge.flows.confirm_decision import Hands, SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
@@ -35,6 +36,7 @@ from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
 from bridge.next_rules import try_next
 from bridge.shelf import shelf_desk
+from bridge.store.case_proposals import CaseProposal
 from bridge.web.services import StudyDesks, WebFlows, WorkitemServices
 from bridge.wiring import House
 
@@ -91,13 +93,22 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
 def _study_desks(house: House) -> StudyDesks:
     return StudyDesks(
         StudyCorrector(house.store, house.blobs, house.clock, house.destinations),
-        RejectionDesk(house.store, house.clock, house.rules, house.destinations),
         OutsideTasks(house.store, house.clock),
         CaseDesk(house.rules),
         casework(house),
-        StudySplitter(house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources),
+        second_person_desk(house),
         lambda days: try_next(house, days),
     )
+
+
+def second_person_desk(house: House) -> SecondPersonDesk:
+    """Return what carries out what people decide about studies, the second of two where the site asks for two."""
+    parts = (house.store, house.clock, house.rules, house.destinations)
+    splitter = StudySplitter(
+        house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources
+    )
+    hands = Hands(MismatchResolver(*parts), splitter, RejectionDesk(*parts))
+    return SecondPersonDesk(house.store, house.clock, house.rules, hands)
 
 
 def workitem_services(house: House) -> WorkitemServices:
@@ -185,13 +196,13 @@ class _Calls:
         reason: str,
         actor: str,
         seen: int | None = None,
-    ) -> None:
+    ) -> CaseProposal | None:
         if action == "read_again":
             self._rereader.read_again(study_instance_uid, actor)
-            return
+            return None
         whom = PatientIdentifier(*patient) if patient is not None else None
         ruling = Ruling(action, reason, actor, accession_number or "", whom, seen)
-        self._resolver.resolve(study_instance_uid, ruling)
+        return self._resolver.resolve(study_instance_uid, ruling)
 
     def attach_images(
         self,

@@ -146,14 +146,17 @@ def decide_mismatch(
 ) -> None:
     """Bind, unbind or reject a study, reopen a rejected one; or restore the record that an update made another person.
 
+    Where two people decide, this proposes it, if your account here is that of a console's user who may decide; somebody
+    else confirms or declines it in the console, where a sign-in says who they are.
+
     Example: imaging-bridge mismatches decide 2.25.1 bind --accession RIV24010001 --reason "wristband checked" -c bridge.toml
     """
     house = open_house(config)
     number, _, issuer = patient.partition("^^^")
     whom = PatientIdentifier(number, issuer) if number else None
     resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
-    resolver.resolve(study_instance_uid, Ruling(action, reason, f"user:{actor()}", accession, whom))
-    click.echo("done")
+    proposal = resolver.resolve(study_instance_uid, Ruling(action, reason, f"user:{actor()}", accession, whom))
+    click.echo("done" if proposal is None else f"proposal {proposal.key} waits for a second person")
 
 
 @mismatches.command("ask")

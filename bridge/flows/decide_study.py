@@ -30,6 +30,7 @@ from bridge.flows.move_steps import Moving
 from bridge.flows.question_part import question_part
 from bridge.flows.record_incident import Found, record_incidents
 from bridge.flows.register_patient import News, refresh_keys
+from bridge.flows.second_person import lapse
 from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.flows.weigh_case import weigh_case
 from bridge.store import decisions, events, patients, reports, splits, studies
@@ -48,12 +49,18 @@ _STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Deciding:
-    """What every decision needs: the site's rules, who gets what, and when it is."""
+    """What every decision needs: the site's rules, who gets what, and when it is. confirmed_by: its second person."""
 
     rules: ReconcileRules
     destinations: Destinations
     at: datetime
     cause: str = ""
+    confirmed_by: str = ""
+
+    @property
+    def following(self) -> Deciding:
+        """How what follows from a decision is decided: nobody confirmed that."""
+        return replace(self, confirmed_by="")
 
 
 def decide_by_rule(tx: WriteTx, study: Study, how: Deciding) -> Study:
@@ -137,7 +144,7 @@ def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor
         patients.confirm(tx, key)
     if doubted:
         refresh_keys(tx, after.patient_key)
-        decide_after(tx, [after.patient_key], [], how)
+        decide_after(tx, [after.patient_key], [], how.following)
     return studies.get(tx, study.key)
 
 
@@ -335,14 +342,16 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
     _move_exam(tx, study, after, Moving(how.destinations, how.at, actor if is_person(actor) else ""))
     if changed:
         _refile_reports(tx, after, actor, how)
-    decision_key = decisions.add(tx, decision_of(tx, after, verdict, actor, reason, how.at))
+    made = decision_of(tx, after, verdict, actor, reason, how.at)
+    decision_key = decisions.add(tx, replace(made, confirmed_by=how.confirmed_by if is_person(actor) else ""))
+    lapse(tx, after, actor, how.at)
     lay_binding(tx, after, verdict, corrected, Made(how.at, actor, reason or verdict.sentence))
     if verdict.binds and study.binding_version:
         record_incidents(tx, after, Found(decision_key, actor, how.at))
     _announce(tx, after, verdict, actor, how)
     _log(tx, after, verdict, actor, decision_key, how)
     touched = follow_binding(tx, after, how.rules, how.at)
-    decide_touched(tx, (one for one in touched if one.key != after.key), how)
+    decide_touched(tx, (one for one in touched if one.key != after.key), how.following)
     return after
 
 

@@ -23,6 +23,7 @@ from bridge.errors import Conflict, Incomplete
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_questioned, free_by_rule
+from bridge.flows.second_person import Because, admit, audit_confirmed
 from bridge.flows.show_again import show_as_now
 from bridge.store import audit, decisions, events, incidents, rejections, splits, studies
 from bridge.store.db import Store, WriteTx, lock
@@ -98,17 +99,26 @@ class RejectionDesk:
         """
         Carry out *action*: "undo" or "apply".
 
-        Raises: LookupError; Incomplete without reason or with another action; Conflict, if it stands so already.
+        Raises: LookupError; Incomplete without reason or with another action; Conflict, if it stands so already, or two
+        people decide.
         """
+        return self.decide_because(rejection_key, action, Because(reason, actor))
+
+    def decide_because(self, rejection_key: int, action: str, because: Because) -> Rejection:
+        """Carry out *action* as `decide` does, confirmed by a second person where *because* names one."""
+        reason, actor = because.reason, because.actor
         if not reason.strip():
             raise Incomplete("say why", code="missing", where="reason")
         if action not in ("undo", "apply"):
             raise Incomplete("undo or apply", code="not_in_table", where="action")
-        how = Deciding(self._rules, self._destinations, self._clock.now(), cause=actor)
+        how = Deciding(self._rules, self._destinations, self._clock.now(), actor, because.confirmed_by)
         with self._store.write() as tx:
             found = rejections.get(tx, rejection_key)
             lock(tx, "identity", f"study:{found.study_instance_uid}")
             found = rejections.get(tx, rejection_key)
+            study = studies.by_uid(tx, found.study_instance_uid)
+            if study is not None:
+                admit(tx, study, because, self._rules, how.at)
             stands = found.state == RejectionState.APPLIED
             if stands == (action == "apply"):
                 raise Conflict(f"the rejection is {found.state.value.replace('_', ' ')}", code="stands_so")
@@ -120,6 +130,8 @@ class RejectionDesk:
                 _take_back(tx, after, reason.strip(), actor, how)
             study = studies.by_uid(tx, after.study_instance_uid)
             _audit(tx, f"rejection_{action}", after, study, actor)
+            if study is not None:
+                audit_confirmed(tx, study, because, how.at)
         return after
 
 

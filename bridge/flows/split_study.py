@@ -24,9 +24,10 @@ from bridge.flows.decide_study import Deciding, close, decide_by_rule, decide_pa
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.receive_instance import named_by
 from bridge.flows.record_incident import Found, record_split
+from bridge.flows.second_person import Because, admit, audit_confirmed, lapse
 from bridge.flows.show_again import show_as_now
 from bridge.leaving.objects import MODIFYING_SYSTEM
-from bridge.store import audit, events, exam_checks, splits, studies
+from bridge.store import audit, case_proposals, events, exam_checks, splits, studies
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -84,13 +85,22 @@ class StudySplitter:
         self._destinations = destinations
         self._sources = sources
 
+    def check(self, tx: ReadTx, study_instance_uid: str, uids: Sequence[str]) -> Study:
+        """Return the study that *uids* can be split off. Raises: as `split` does."""
+        return self._plan(tx, study_instance_uid, uids).study
+
     def split(self, study_instance_uid: str, uids: Sequence[str], reason: str, actor: str) -> Study:
         """
         Split the series and instances in *uids* off a study; return the new one, decided by rule as far as one can.
 
         Raises: LookupError; Incomplete without reason, for no UID or one that is not the study's; Conflict, if nothing
-        would stay, or images came meanwhile; Unavailable, if an object is out of reach.
+        would stay, images came meanwhile, or two people decide; Unavailable, if an object is out of reach.
         """
+        return self.split_because(study_instance_uid, uids, Because(reason, actor))
+
+    def split_because(self, study_instance_uid: str, uids: Sequence[str], because: Because) -> Study:
+        """Split as `split` does, confirmed by a second person where *because* names one."""
+        reason, actor = because.reason, because.actor
         if not reason.strip():
             raise Incomplete("say why", code="missing", where="reason")
         now = self._clock.now()
@@ -98,11 +108,12 @@ class StudySplitter:
             plan = self._plan(tx, study_instance_uid, uids)
         made = [self._copy(plan, one, now) for one in plan.chosen]
         rest = [self._header(*one) for one in plan.rest]
-        how = Deciding(self._rules, self._destinations, now, cause=actor)
+        how = Deciding(self._rules, self._destinations, now, actor, because.confirmed_by)
         new_uid = plan.uids[study_instance_uid]
         with self._store.write() as tx:
             lock(tx, "identity", f"study:{study_instance_uid}", f"study:{new_uid}")
             study = studies.get(tx, plan.study.key)
+            admit(tx, study, because, self._rules, now)
             if splits.shown(tx, study.key) != plan.shown:
                 raise Conflict("images came meanwhile: look again, then split", code="not_quiet")
             new = self._store_part(tx, study, made, now)
@@ -115,14 +126,21 @@ class StudySplitter:
             self._decide_rest(tx, study, reason, actor, how)
             new = decide_part(tx, studies.get(tx, new.key), how)
             record_split(tx, study, new, split, Found(None, actor, now))
+            lapse(tx, study, actor, now)
+            audit_confirmed(tx, study, because, now)
             return studies.get(tx, new.key)
 
     def join(self, split_key: int, reason: str, actor: str) -> Study:
         """
         Let what was split off stand where it was; return the study that is whole again, before a person if two are named.
 
-        Raises: LookupError; Incomplete without reason; Conflict, if it was joined before.
+        Raises: LookupError; Incomplete without reason; Conflict, if it was joined before, or two people decide.
         """
+        return self.join_because(split_key, Because(reason, actor))
+
+    def join_because(self, split_key: int, because: Because) -> Study:
+        """Join as `join` does, confirmed by a second person where *because* names one."""
+        reason, actor = because.reason, because.actor
         if not reason.strip():
             raise Incomplete("say why", code="missing", where="reason")
         now = self._clock.now()
@@ -130,10 +148,11 @@ class StudySplitter:
             split = splits.get(tx, split_key)
             kept = splits.content(tx, split.study_key)
         headers = [self._header(*one) for one in kept]
-        how = Deciding(self._rules, self._destinations, now, cause=actor)
+        how = Deciding(self._rules, self._destinations, now, actor, because.confirmed_by)
         with self._store.write() as tx:
             study, new = studies.get(tx, split.study_key), studies.get(tx, split.new_study_key)
             lock(tx, "identity", f"study:{study.study_instance_uid}", f"study:{new.study_instance_uid}")
+            self._admit_join(tx, split, because, now)
             split = splits.get(tx, split_key)
             if split.joined_at is not None:
                 raise Conflict("it was joined again before", code="joined")
@@ -145,7 +164,16 @@ class StudySplitter:
             self._tell(tx, split, study, new, how, what=f"{_images(count)} joined again")
             self._read_anew(tx, studies.get(tx, study.key), headers)
             self._decide_rest(tx, study, reason, actor, how)
+            lapse(tx, study, actor, now)
+            audit_confirmed(tx, study, because, now)
             return studies.get(tx, study.key)
+
+    def _admit_join(self, tx: WriteTx, split: Split, because: Because, at: datetime) -> None:
+        """Let a join pass if the decision of both parts does: it closes one and decides the other again."""
+        proposed = case_proposals.get(tx, because.proposal_key) if because.proposal_key is not None else None
+        parts = [proposed.study_key] if proposed is not None else [split.study_key, split.new_study_key]
+        for key in parts:
+            admit(tx, studies.get(tx, key), because, self._rules, at)
 
     def _plan(self, tx: ReadTx, study_instance_uid: str, uids: Sequence[str]) -> _Plan:
         study = studies.by_uid(tx, study_instance_uid)

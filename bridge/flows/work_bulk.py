@@ -15,6 +15,7 @@ from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, close, put_back
 from bridge.flows.lookout import Lookout
+from bridge.flows.second_person import Because, admit
 from bridge.store import audit, bulk_jobs, decisions, leases, studies
 from bridge.store.bulk_jobs import BulkJob, BulkStudy
 from bridge.store.db import Store, WriteTx, lock
@@ -104,6 +105,7 @@ class BulkQueue(Lookout):
         """Close one case. Raises: Conflict, if it was decided meanwhile."""
         if study.is_bound or study.closed_reason:
             raise Conflict("the case was decided meanwhile", code="decided_meanwhile")
+        self._admit(tx, study, job.reason, job.applied_by)
         close(tx, study, job.reason, job.applied_by, self._how(job.applied_by))
         return replace(
             one,
@@ -116,9 +118,14 @@ class BulkQueue(Lookout):
         """Let one study wait as it did. Raises: Conflict, if somebody decided about it since."""
         if bulk_jobs.is_decided_since(tx, one):
             raise Conflict("somebody decided about it since", code="decided_meanwhile")
+        self._admit(tx, study, job.undo_reason, job.undone_by)
         before = bulk_jobs.as_before(study, one.before)
         put_back(tx, study, before, job.undo_reason, job.undone_by, self._how(job.undone_by))
         return replace(one, outcome=BulkOutcome.CHANGED)
+
+    def _admit(self, tx: WriteTx, study: Study, reason: str, actor: str) -> None:
+        """Raises: Conflict, if two people decide the study: each such case by itself."""
+        admit(tx, study, Because(reason, actor), self._ground.rules, self._ground.clock.now())
 
     def _how(self, actor: str) -> Deciding:
         ground = self._ground

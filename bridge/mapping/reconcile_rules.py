@@ -183,15 +183,6 @@ def _one_of(known: Sequence[str]) -> Check:
     return check
 
 
-def _unserved(check: Check) -> Check:
-    """A safety rule that nothing enforces must not look as if it held: the start says so instead."""
-
-    def refuse(value: Any) -> str:
-        return check(value) or ("cannot be enforced by this version: leave it empty" if value else "")
-
-    return refuse
-
-
 def _grades(known: Iterable[str]) -> Check:
     grades = tuple(known)
 
@@ -223,7 +214,7 @@ _ENTRIES: dict[str, dict[str, Check]] = {
         "accession_stale_days": _positive,
         "order_window_hours": _positive,
         "disable": _one_of(BIND_RULES),
-        "two_person": _unserved(_one_of(VETOES)),
+        "two_person": _one_of(VETOES),
     },
     "oncology": {"codes": _texts, "words": _texts},
     "scores": {

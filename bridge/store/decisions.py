@@ -21,7 +21,7 @@ class Decision:
     """
     One decision about a study, append-only: it answers "why is this image in this chart" without any other source.
 
-    actor: a rule code or "user:<name>". The JSON-able fields hold what was known when it was taken.
+    actor: a rule code or "user:<name>"; confirmed_by: the second person, where the decision needed one. The JSON-able fields hold what was known when it was taken.
     """
 
     study_key: int
@@ -39,6 +39,7 @@ class Decision:
     reason: str = ""
     supersedes: int | None = None
     binding_version: int = 0
+    confirmed_by: str = ""
     key: int = 0
 
 

@@ -51,6 +51,7 @@ from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.questions import AnswerKind
 from bridge.domain.rejection import RejectionState
 from bridge.domain.report import ReportStatus
+from bridge.domain.second_person import ProposalEnd
 from bridge.domain.study import StudyState
 from bridge.domain.workitem import WorkitemState
 from bridge.domain.worklist_query import QueryOutcome
@@ -819,6 +820,31 @@ decisions = Table(
     _text("reason"),
     _to("decision", column="supersedes", nullable=True, index=False),
     _count("binding_version"),
+    # Who confirmed what the actor had proposed; "" where one person was enough, or none.
+    _text("confirmed_by"),
+)
+
+# Decisions that one person proposed and another is to confirm, where the site asks for two; append-only but for the end.
+case_proposals = Table(
+    "case_proposals",
+    metadata,
+    _key(),
+    _to("study"),
+    _to("decision", index=False),
+    _count("binding_version"),
+    Column("action", Text, nullable=False),
+    _text("reason"),
+    _to("patient", nullable=True, index=False),
+    _to("order", nullable=True, index=False),
+    _details("terms"),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    _text("settled_as"),
+    _text("settled_by"),
+    _text("settled_reason"),
+    _one_of("settled_as", ("", *ProposalEnd), "settled_as"),
+    Index("uq_case_proposals_open", "study_key", unique=True, **_only(text("settled_at IS NULL"))),
 )
 
 # What lies over a study's objects when they leave, and how it came to. Append-only: an undo is a version too.

@@ -17,6 +17,7 @@ from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.change_step import StepChanger
+from bridge.flows.confirm_decision import SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
@@ -32,17 +33,16 @@ from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
 from bridge.flows.record_incident import OutsideTasks
-from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
-from bridge.flows.split_study import StudySplitter
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.try_rules import Trial as RulesTrial
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.pictures.gallery import Pictures
 from bridge.settings import Settings
 from bridge.store.blobs import Blobs
+from bridge.store.case_proposals import CaseProposal
 from bridge.store.db import ReadTx, Store
 from bridge.store.listings.worklists import WorklistRow
 from bridge.web.casework import Casework
@@ -56,7 +56,7 @@ class ListWorklist(Protocol):
 
 class DecideStudy(Protocol):
     """
-    Bind, unbind, reject or reopen a study by a person. patient: (patient_id, issuer).
+    Bind, unbind, reject or reopen a study by a person; returns what waits for a second one. patient: (patient_id, issuer).
 
     seen: the decision they had before them; Conflict "decided_meanwhile" where it is no longer the last one.
     """
@@ -71,7 +71,7 @@ class DecideStudy(Protocol):
         reason: str,
         actor: str,
         seen: int | None = None,
-    ) -> None: ...
+    ) -> CaseProposal | None: ...
 
 
 class AttachImages(Protocol):
@@ -181,15 +181,15 @@ class StudyDesks:
     """
     What a person does with a study besides saying whose it is.
 
+    second_person: splits, rejections, and what two people decide.
     try_next_rules: what the site's changed reconcile.toml would decide of the last so many days, None where it has none.
     """
 
     corrector: StudyCorrector
-    rejections: RejectionDesk
     outside_tasks: OutsideTasks
     cases: CaseDesk
     casework: Casework
-    splitter: StudySplitter
+    second_person: SecondPersonDesk
     try_next_rules: Callable[[int], RulesTrial | None]
 
 

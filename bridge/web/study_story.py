@@ -45,7 +45,7 @@ class Chapter:
     One thing that happened to a study.
 
     sentence: the decision's, "" for what no rule looked at. version: the number of the overlay's version that it made, None where it made none. reason: COERCE or CORRECT, ""
-    where neither fits. undone_by: the version that took it back. may_undo: a person may take it back now.
+    where neither fits. undone_by: the version that took it back. may_undo: a person may take it back now. confirmed_by: the second person.
     """
 
     at: datetime
@@ -59,6 +59,7 @@ class Chapter:
     changes: tuple[Changed, ...] = ()
     undone_by: int | None = None
     may_undo: bool = False
+    confirmed_by: str = ""
 
 
 def words_of(keyword: str) -> str:
@@ -81,8 +82,9 @@ def story_of(decisions: Sequence[Decision], versions: Sequence[OverlayVersion]) 
             chapters.append(_chapter(version, versions, decision))
         else:
             at, binding = decision.decided_at, decision.binding_version
-            what = _decided(decision)
-            chapters.append(Chapter(at, decision.actor, what, decision.sentence, decision.reason, binding))
+            what, second = _decided(decision), decision.confirmed_by
+            said = (decision.sentence, decision.reason)
+            chapters.append(Chapter(at, decision.actor, what, *said, binding, confirmed_by=second))
     chapters += [_chapter(one, versions, None) for one in versions if one.number not in told]
     return tuple(sorted(chapters, key=lambda one: (one.at, one.binding_version), reverse=True))
 
@@ -105,6 +107,7 @@ def _chapter(version: OverlayVersion, versions: Sequence[OverlayVersion], decisi
         reason=_REASONS.get(version.kind, "") if version.changes else "",
         changes=tuple(Changed(words_of(one.keyword), one.keyword, one.before, one.after) for one in version.changes),
         undone_by=taken_back,
+        confirmed_by=decision.confirmed_by if decision is not None else "",
         may_undo=taken_back is None and is_correction_of_this_binding(version, versions),
     )
 

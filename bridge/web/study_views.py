@@ -16,6 +16,7 @@ from bridge.domain.study import Study
 from bridge.errors import Refused
 from bridge.flows.check_tags import check_tags
 from bridge.store import (
+    case_proposals,
     commitments,
     decisions,
     looks,
@@ -27,6 +28,7 @@ from bridge.store import (
     stated_copies,
     studies,
 )
+from bridge.store.case_proposals import CaseProposal
 from bridge.store.commitments import Kept
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
@@ -63,7 +65,8 @@ class StudyView:
 
     asked: other registries, and what came of it; may_ask: they can be asked again.
     checklist: what its images say beside its order, line by line; seen: the lines that people are asked to look at.
-    questions: what technologists were asked, newest first.
+    questions: what technologists were asked, newest first. needs_two: what is decided now waits for a second person;
+    proposals: what was proposed so, newest first.
     """
 
     on_exam: StudyOnExam
@@ -84,6 +87,8 @@ class StudyView:
     seen: Mapping[str, Look] = field(default_factory=dict)
     splits: tuple[Split, ...] = ()
     questions: tuple[AskedQuestion, ...] = ()
+    proposals: tuple[CaseProposal, ...] = ()
+    needs_two: bool = False
 
     @property
     def study(self) -> Study:
@@ -92,6 +97,11 @@ class StudyView:
     @property
     def latest(self) -> Decision | None:
         return self.decisions[0] if self.decisions else None
+
+    @property
+    def proposal(self) -> CaseProposal | None:
+        """What waits for a second person."""
+        return next((one for one in self.proposals if one.is_open), None)
 
     @property
     def published(self) -> tuple[Published, ...]:
@@ -140,6 +150,8 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         asked=tuple(outside_questions.of_study(tx, study.key)),
         may_ask=bool(services().settings.outside.names) and waits_for_an_answer(study),
         splits=tuple(splits.of_study(tx, study.key)),
+        proposals=tuple(case_proposals.of_study(tx, study.key)),
+        needs_two=services().flows.studies.second_person.needs_two(tx, study),
     )
 
 

@@ -15,7 +15,7 @@ from bridge.store.db import ReadTx
 from bridge.store.listings import queues
 from bridge.store.listings.queues import MismatchRow
 from bridge.store.presences import Presence
-from bridge.store.tables import mismatches, questions
+from bridge.store.tables import case_proposals, mismatches, questions
 from bridge.store.tables import presences as presences_table
 
 # How long a case waits, as the queue tells it: name, and from when on it is of the next one.
@@ -39,7 +39,7 @@ _LAST = 250_000_000_000_000_000
 class QueueFilter:
     """
     What of the queue is wanted; "" for all of it. age: of `AGES`; open_by: of `LOOKED_AT`; actor: who "me" is.
-    asked: of `ASKED`: cases whose technologist was asked.
+    asked: of `ASKED`: cases whose technologist was asked. is_proposed: cases that wait for a second person.
 
     is_closed: what was decided instead; decided_by narrows it. now: what ages are measured from.
     """
@@ -51,6 +51,7 @@ class QueueFilter:
     age: str = ""
     open_by: str = ""
     asked: str = ""
+    is_proposed: bool = False
     actor: str = ""
     sort: str = "risk"
     is_closed: bool = False
@@ -154,6 +155,9 @@ def _conditions(wanted: QueueFilter) -> list[ColumnElement[bool]]:
         found.append(_open_by(wanted))
     if wanted.asked in ASKED:
         found.append(_asked(wanted.asked))
+    if wanted.is_proposed:
+        proposed = select(case_proposals.c.study_key).where(case_proposals.c.settled_at.is_(None))
+        found.append(mismatches.c.study_key.in_(proposed))
     return found
 
 

@@ -13,8 +13,9 @@ from bridge.domain.case_risk import CaseRisk
 from bridge.domain.claim import Authorization
 from bridge.domain.study import BOUND_STATES
 from bridge.store import authorizations as claims
+from bridge.store import case_proposals, looks, patients, questions
 from bridge.store import deliveries as outbox
-from bridge.store import looks, patients, questions
+from bridge.store.case_proposals import CaseProposal
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.store.listings import image_warnings
@@ -27,7 +28,7 @@ from bridge.store.tables import attachments, authorizations, instances, merges, 
 class MismatchRow:
     """
     One study in the intake desk's queue. received: whom its header names. warnings: kinds to the number of objects; looks: subjects
-    of its checklist to sentences; question: what its technologist was asked last.
+    of its checklist to sentences; question: what its technologist was asked last; proposal: what waits for a second person.
     """
 
     key: int
@@ -49,6 +50,7 @@ class MismatchRow:
     risk: CaseRisk = CaseRisk.ROUTINE
     looks: Mapping[str, str] = field(default_factory=dict)
     question: Question | None = None
+    proposal: CaseProposal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,14 @@ def mismatches_by_key(tx: ReadTx, keys: list[int]) -> list[MismatchRow]:
     rows = ((row, _mismatch_row(row, numbers.get(row.study_key, 0))) for row in found)
     looked = looks.waiting_of(tx, [row.study_key for row in found])
     asked = questions.of_studies(tx, [row.study_key for row in found])
+    proposed = case_proposals.waiting(tx, [row.study_key for row in found])
     return [
         replace(
             shown,
             warnings=warned.get(row.study_key, {}),
             looks=looked.get(row.study_key, {}),
             question=next(iter(asked.get(row.study_key, ())), None),
+            proposal=proposed.get(row.study_key),
         )
         for row, shown in rows
     ]

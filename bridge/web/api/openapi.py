@@ -46,6 +46,7 @@ _BODIES = {
     "/bulks": ("study_instance_uids", "reason", "device", "since", "until", "repair"),
     "/bulks/{bulk_key}/undo": ("reason",),
     "/splits/{split_key}/join": ("reason",),
+    "/proposals/{proposal_key}/decline": ("reason",),
     "/studies/{study_instance_uid}/corrections": ("attributes", "reason", "preview"),
     "/studies/{study_instance_uid}/corrections/{number}/undo": ("reason",),
     "/studies/{study_instance_uid}/send": ("to",),

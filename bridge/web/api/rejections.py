@@ -8,9 +8,10 @@ from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission
 from bridge.domain.rejection import Rejection
+from bridge.store.case_proposals import CaseProposal
 from bridge.web import bodies
 from bridge.web.access import caller, needs, services
-from bridge.web.api import shapes
+from bridge.web.api import proposals, shapes
 
 blueprint = Blueprint("api_rejections", __name__, url_prefix="/api")
 
@@ -21,7 +22,9 @@ def decide_rejection(rejection_key: int) -> Response:
     """Take a rejection back ("undo"), or let one count ("apply")."""
     body = bodies.only(bodies.json_object(), "action", "reason")
     action, reason = bodies.text(body, "action", required=True), bodies.text(body, "reason", required=True, limit=1000)
-    return jsonify(row(services().flows.studies.rejections.decide(rejection_key, action, reason, caller().name)))
+    desk = services().flows.studies.second_person
+    made = desk.decide_rejection(rejection_key, action, reason, caller().name)
+    return proposals.waits(made) if isinstance(made, CaseProposal) else jsonify(row(made))
 
 
 def row(one: Rejection) -> dict[str, Any]:

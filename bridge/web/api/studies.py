@@ -12,12 +12,14 @@ from bridge.errors import Malformed
 from bridge.flows.ask_outside import ask_again
 from bridge.flows.explain_routes import explain_routes
 from bridge.store import decisions, studies
+from bridge.store.case_proposals import CaseProposal
 from bridge.store.listings import queues
+from bridge.store.listings.queues import MismatchRow
 from bridge.store.listings.set_aside import SetAside
 from bridge.store.outside_questions import Asked
 from bridge.web import bodies, paging, reads, study_views
 from bridge.web.access import caller, needs, services
-from bridge.web.api import rejections, shapes, splits
+from bridge.web.api import proposals, rejections, shapes, splits
 from bridge.web.api.copies import copies
 from bridge.web.api.looks import checklist
 from bridge.web.study_views import StudyView
@@ -44,7 +46,7 @@ def read_study(study_instance_uid: str) -> Response:
 @blueprint.post("/studies/<study_instance_uid>/decision")
 @needs(Permission.DECIDE)
 def decide_study(study_instance_uid: str) -> Response:
-    """Bind, unbind, reject or split a study, in the queue or not; or read a waiting one again by its device's rules."""
+    """Bind, unbind, reject or split a study, in the queue or not (202: a second person confirms it); or read a waiting one again by its device's rules."""
     return _decide(study_instance_uid)
 
 
@@ -91,15 +93,17 @@ def list_mismatches() -> Response:
     with services().store.read() as tx:
         rows, more = paging.cut(queues.open_mismatches(tx, before=paging.before(), limit=size + 1), size)
     reads.note("mismatches_listed", detail={"count": len(rows)})
-    return jsonify(
-        mismatches=[shapes.mismatch_row(row) for row in rows], next=paging.next_url(rows[-1].key if more else None)
-    )
+    return jsonify(mismatches=[_case(row) for row in rows], next=paging.next_url(rows[-1].key if more else None))
+
+
+def _case(row: MismatchRow) -> dict[str, Any]:
+    return shapes.mismatch_row(row) | {"proposal": proposals.row(row.proposal) if row.proposal is not None else None}
 
 
 @blueprint.post("/mismatches/<int:mismatch_key>/decision")
 @needs(Permission.DECIDE)
 def decide_mismatch(mismatch_key: int) -> Response:
-    """Decide one case of the queue."""
+    """Decide one case of the queue; 202 with the proposal where a second person has to confirm it."""
     with services().store.read() as tx:
         study = decisions.study_of_mismatch(tx, mismatch_key)
     if study is None:
@@ -134,12 +138,14 @@ def _decide(study_instance_uid: str) -> Response:
     if action not in ACTIONS:
         raise Malformed(f"one of {', '.join(ACTIONS)} is wanted", code="not_in_table", where="action")
     if action == "split":
-        new_uid = splits.carry_out(study_instance_uid, body)
+        made = splits.carry_out(study_instance_uid, body)
+        if isinstance(made, CaseProposal):
+            return proposals.waits(made)
         with services().store.read() as tx:
             said = _whole(study_views.read(tx, study_instance_uid, caller()))
-        return jsonify(said | {"split_into": new_uid})
+        return jsonify(said | {"split_into": made})
     bodies.only(body, "action", "accession_number", "patient", "reason")
-    services().flows.decide_study(
+    proposal = services().flows.decide_study(
         study_instance_uid=study_instance_uid,
         action=action,
         accession_number=bodies.text(body, "accession_number", limit=64) or None,
@@ -147,6 +153,8 @@ def _decide(study_instance_uid: str) -> Response:
         reason=bodies.text(body, "reason", required=True, limit=1000),
         actor=caller().name,
     )
+    if proposal is not None:
+        return proposals.waits(proposal)
     with services().store.read() as tx:
         return jsonify(_whole(study_views.read(tx, study_instance_uid, caller())))
 
@@ -227,6 +235,9 @@ def _whole(view: StudyView) -> dict[str, Any]:
         "accession_number": view.accession_number or None,
         "rule": study.rule,
         "decided_by": study.decided_by,
+        "confirmed_by": (latest.confirmed_by if latest is not None else "") or None,
+        "needs_two": view.needs_two,
+        "proposals": [proposals.row(one) for one in view.proposals],
         "sentence": latest.sentence if latest is not None else "",
         "evidence": list(latest.evidence) if latest is not None else [],
         "differences": list(latest.differences) if latest is not None else [],

@@ -9,7 +9,7 @@ from flask import Response, make_response, redirect, render_template, request, u
 from werkzeug.wrappers import Response as Answer
 
 from bridge.domain.accounts import Permission
-from bridge.errors import Conflict, Incomplete, Malformed
+from bridge.errors import Conflict, Incomplete, Malformed, Refused
 from bridge.flows.attend_case import attend_case, leave_case
 from bridge.store import orders, overlays, patients, studies
 from bridge.store.db import ReadTx
@@ -18,6 +18,7 @@ from bridge.store.listings.people import person_of
 from bridge.web import case_sides, case_words, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.desks import intake
+from bridge.web.proposal_views import shown_proposals
 from bridge.web.study_story import story_of
 
 # One desk, two files: its pages' names in addresses stay.
@@ -60,12 +61,33 @@ def decide(study_key: int) -> Answer | str:
         return _search(study_key, said)
     try:
         _carry_out(study_key, action, choice, said)
-    except (Incomplete, Malformed, Conflict) as fault:
+    except (Incomplete, Malformed, Conflict, Refused) as fault:
         is_lost = isinstance(fault, Conflict) and fault.code == "decided_meanwhile"
         said = _searched(said) if said.find else said
         return make_response(_case(study_key, said, "" if is_lost else fault.detail, is_lost=is_lost), 422)
     following = "intake.study" if action == "read_again" else "intake.decided"
     return redirect(url_for(following, study_key=study_key), 303)
+
+
+@blueprint.post("/mismatches/study/<int:study_key>/proposals/<int:proposal_key>")
+@needs(Permission.DECIDE)
+def settle_proposal(study_key: int, proposal_key: int) -> Answer | str:
+    """Confirm or decline what somebody else proposed, or withdraw one's own; a refusal keeps what was typed."""
+    action, reason = request.form.get("action", ""), request.form.get("reason", "").strip()[:_REASON_MAX]
+    desk, me = services().flows.studies.second_person, caller().name
+    try:
+        if action == "confirm":
+            desk.confirm(proposal_key, me)
+        elif action == "decline":
+            desk.decline(proposal_key, reason, me)
+        elif action == "withdraw":
+            desk.withdraw(proposal_key, me)
+        else:
+            raise Incomplete("confirm, decline or withdraw", where="action")
+    except (Incomplete, Conflict, Refused) as fault:
+        status = 403 if isinstance(fault, Refused) else 422
+        return make_response(_case(study_key, _Said(reason=reason), fault.detail), status)
+    return redirect(url_for("intake.decided" if action == "confirm" else "intake.study", study_key=study_key), 303)
 
 
 @blueprint.get("/mismatches/study/<int:study_key>/decided")
@@ -74,9 +96,10 @@ def decided(study_key: int) -> str:
     """Say what was done, offer to undo it, and lead to the next case."""
     with services().store.read() as tx:
         view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
+        proposed = shown_proposals(tx, view)
         following = intake.next_case(tx, study_key)
     reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
-    return render_template("intake/decided.html", view=view, following=following, words=case_words)
+    return render_template("intake/decided.html", view=view, following=following, proposed=proposed, words=case_words)
 
 
 @blueprint.post("/mismatches/study/<int:study_key>/open")
@@ -178,6 +201,7 @@ def _case(study_key: int, said: _Said, sentence: str = "", *, is_lost: bool = Fa
     with here.store.read() as tx:
         view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
         shown = study_page.series_of(tx, study_key)
+        proposed = shown_proposals(tx, view)
         story = story_of(view.decisions, overlays.of_study(tx, study_key))
         found = said.found or ()
         choices, searched = ((), ()) if view.study.is_bound else case_sides.choices_of(tx, view, found, said.chosen)
@@ -189,6 +213,8 @@ def _case(study_key: int, said: _Said, sentence: str = "", *, is_lost: bool = Fa
         view=view,
         shown=shown,
         story=story,
+        proposed=proposed,
+        me=caller().name,
         choices=choices,
         searched=searched,
         again=[one for one in choices if one.person.key in found],

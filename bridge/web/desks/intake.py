@@ -121,6 +121,7 @@ def _wanted() -> tuple[QueueFilter, dict[str, str]]:
         "age": args.get("age") if args.get("age") in dict(mismatch_queue.AGES) else "",
         "open": args.get("open") if args.get("open") in mismatch_queue.LOOKED_AT else "",
         "asked": args.get("asked") if args.get("asked") in mismatch_queue.ASKED else "",
+        "second": args.get("second") if args.get("second") == "waits" else "",
         "by": args.get("by") if args.get("by") == "me" else "",
         "choose": "1" if args.get("choose") and not args.get("show") else "",
         "sort": args.get("sort") if args.get("sort") in mismatch_queue.SORTS[1:] else "",
@@ -134,6 +135,7 @@ def _wanted() -> tuple[QueueFilter, dict[str, str]]:
         age=said.get("age", ""),
         open_by=said.get("open", ""),
         asked=said.get("asked", ""),
+        is_proposed="second" in said,
         actor=caller().name,
         sort=said.get("sort", "risk"),
         is_closed="show" in said,
@@ -151,9 +153,15 @@ def _chips(wanted: QueueFilter, said: dict[str, str], tally: QueueTally) -> dict
     devices = [_chip(device, said, "device", device, n) for device, n in tally.devices.items() if device]
     at_it = [_chip(words, said, "open", name) for name, words in case_words.LOOKED_AT.items()]
     asked = [_chip(words, said, "asked", name) for name, words in case_words.ASKED.items()]
+    second = [_chip(case_words.SECOND, said, "second", "waits")] if services().flows.studies.second_person.asks else []
     sorts = [_chip(words, said, "sort", name) for name, words in case_words.SORTS.items()]
-    offered = {"Reason": rules, "Risk": risks, "Device": devices, "At it": at_it, "Asked": asked, "Order": sorts}
-    return {title: chips for title, chips in offered.items() if len(chips) > 1 or any(one.is_chosen for one in chips)}
+    offered = {"Reason": rules, "Risk": risks, "Device": devices, "At it": at_it, "Asked": asked, "Two people": second}
+    offered["Order"] = sorts
+    return {
+        title: chips
+        for title, chips in offered.items()
+        if len(chips) > 1 or (chips and title == "Two people") or any(one.is_chosen for one in chips)
+    }
 
 
 def _chip(words: str, said: dict[str, str], key: str, value: str, count: int | None = None) -> _Chip:

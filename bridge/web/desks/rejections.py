@@ -21,5 +21,5 @@ def decide(study_key: int, rejection_key: int) -> Response:
         if rejections.get(tx, rejection_key).study_instance_uid != uid:
             raise LookupError(rejection_key)
     action, reason = request.form.get("action", ""), request.form.get("reason", "").strip()[:1000]
-    services().flows.studies.rejections.decide(rejection_key, action, reason, caller().name)
+    services().flows.studies.second_person.decide_rejection(rejection_key, action, reason, caller().name)
     return redirect(url_for("studies.study", study_key=study_key, _anchor="rejected"), 303)

@@ -6,8 +6,10 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
+from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.store import splits, studies
+from bridge.store.case_proposals import CaseProposal
 from bridge.store.listings import study_page
 from bridge.web import reads, study_views
 from bridge.web.access import caller, needs, services
@@ -29,10 +31,10 @@ def split(study_key: int) -> Response:
     chosen = [*request.form.getlist("series"), *request.form.get("instances", "").split()]
     reason = request.form.get("reason", "").strip()[:1000]
     try:
-        new = services().flows.studies.splitter.split(_uid(study_key), chosen, reason, caller().name)
+        new = services().flows.studies.second_person.split(_uid(study_key), chosen, reason, caller().name)
     except (Incomplete, Malformed, Conflict) as fault:
         return make_response(_page(study_key, fault.detail, reason), 422)
-    return redirect(url_for("intake.study", study_key=new.key), 303)
+    return redirect(url_for("intake.study", study_key=study_key_of(new)), 303)
 
 
 @blueprint.post("/splits/<int:split_key>/join")
@@ -40,8 +42,13 @@ def split(study_key: int) -> Response:
 def join(split_key: int) -> Response:
     """Let what was split off stand where it was; lead to the case of the whole study."""
     reason = request.form.get("reason", "").strip()[:1000]
-    study = services().flows.studies.splitter.join(split_key, reason, caller().name)
-    return redirect(url_for("intake.study", study_key=study.key), 303)
+    study = services().flows.studies.second_person.join(split_key, reason, caller().name)
+    return redirect(url_for("intake.study", study_key=study_key_of(study)), 303)
+
+
+def study_key_of(made: Study | CaseProposal) -> int:
+    """Return whose case to go on with: the study that was made, or the one that waits for a second person."""
+    return made.study_key if isinstance(made, CaseProposal) else made.key
 
 
 def _page(study_key: int, sentence: str, reason: str) -> str:

@@ -38,7 +38,7 @@
     else if (key === "k") { choose(-1); }
     else if (key === "Enter" && chosen >= 0 && event.target === document.body) { rows()[chosen]?.querySelector("a.row")?.click(); }
     else if (key === "?") { help(); }
-    else if (/^[a-dnprstu1-9]$/.test(key)) {
+    else if (/^[a-dnprstuy1-9]$/.test(key)) {
       const named = document.querySelector(`[data-key="${key}"]`);
       if (!named) return;
       event.preventDefault();

@@ -75,7 +75,6 @@ def test_each_change_has_its_own_version(tmp_path: Path) -> None:
         ('[rules]\ndisable = ["V06"]\n', "names V06: a veto cannot be switched off"),
         ('[rules]\ndisable = ["B1"]\n', "names 'B1'; did you mean B01?"),
         ('[rules]\ntwo_person = ["V6"]\n', "names 'V6'; did you mean V06?"),
-        ('[rules]\ntwo_person = ["V06"]\n', "cannot be enforced by this version"),
         ("[rules]\naccession_stale_days = 0\n", "must be more than 0"),
         ("[rules]\naccession_stale_days = true\n", "must be a whole number"),
         ("[ids]\nmrn_pattern = '('\n", "is no regular expression"),

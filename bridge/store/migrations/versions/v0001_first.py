@@ -1046,6 +1046,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("supersedes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("confirmed_by", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_decisions_order_key")),
         sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_decisions_patient_key")),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_decisions_study_key")),
@@ -1459,6 +1460,42 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("seen_at IS NULL"),
         postgresql_where=sa.text("seen_at IS NULL"),
+    )
+    op.create_table(
+        "case_proposals",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("decision_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("terms", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("proposed_by", sa.Text(), nullable=False),
+        sa.Column("proposed_at", Instant(), nullable=False),
+        sa.Column("settled_at", Instant(), nullable=True),
+        sa.Column("settled_as", sa.Text(), server_default="", nullable=False),
+        sa.Column("settled_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("settled_reason", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "settled_as IN ('', 'confirmed', 'declined', 'withdrawn', 'lapsed')",
+            name=op.f("ck_case_proposals_settled_as"),
+        ),
+        sa.ForeignKeyConstraint(["decision_key"], ["decisions.key"], name=op.f("fk_case_proposals_decision_key")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_case_proposals_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_case_proposals_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_case_proposals_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_case_proposals")),
+    )
+    op.create_index(op.f("ix_case_proposals_study_key"), "case_proposals", ["study_key"], unique=False)
+    op.create_index(
+        "uq_case_proposals_open",
+        "case_proposals",
+        ["study_key"],
+        unique=True,
+        sqlite_where=sa.text("settled_at IS NULL"),
+        postgresql_where=sa.text("settled_at IS NULL"),
     )
     op.create_table(
         "deliveries",
