@@ -342,9 +342,7 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
     _move_exam(tx, study, after, Moving(how.destinations, how.at, actor if is_person(actor) else ""))
     if changed:
         _refile_reports(tx, after, actor, how)
-    made = decision_of(tx, after, verdict, actor, reason, how.at)
-    decision_key = decisions.add(tx, replace(made, confirmed_by=how.confirmed_by if is_person(actor) else ""))
-    lapse(tx, after, actor, how.at)
+    decision_key = _append(tx, after, decision_of(tx, after, verdict, actor, reason, how.at), how)
     lay_binding(tx, after, verdict, corrected, Made(how.at, actor, reason or verdict.sentence))
     if verdict.binds and study.binding_version:
         record_incidents(tx, after, Found(decision_key, actor, how.at))
@@ -353,6 +351,12 @@ def _record(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding, *, actor
     touched = follow_binding(tx, after, how.rules, how.at)
     decide_touched(tx, (one for one in touched if one.key != after.key), how.following)
     return after
+
+
+def _append(tx: WriteTx, study: Study, made: Decision, how: Deciding) -> int:
+    """Append a decision, in both names if two people took it; what waits for a second person lapses."""
+    lapse(tx, study, made.actor, how.at)
+    return decisions.add(tx, replace(made, confirmed_by=how.confirmed_by if is_person(made.actor) else ""))
 
 
 def _announce(tx: WriteTx, study: Study, verdict: Verdict, actor: str, how: Deciding) -> None:

@@ -204,6 +204,15 @@ def _to_look_at(view: StudyView) -> dict[str, Any]:
     }
 
 
+def _by_two(view: StudyView) -> dict[str, Any]:
+    """Return who confirmed the last decision, whether the next one needs two people, and what was proposed."""
+    return {
+        "confirmed_by": (view.latest.confirmed_by if view.latest is not None else "") or None,
+        "needs_two": view.needs_two,
+        "proposals": [proposals.row(one) for one in view.proposals],
+    }
+
+
 def _set_aside(one: SetAside) -> dict[str, Any]:
     return {
         "sop_instance_uid": one.sop_instance_uid,
@@ -235,9 +244,7 @@ def _whole(view: StudyView) -> dict[str, Any]:
         "accession_number": view.accession_number or None,
         "rule": study.rule,
         "decided_by": study.decided_by,
-        "confirmed_by": (latest.confirmed_by if latest is not None else "") or None,
-        "needs_two": view.needs_two,
-        "proposals": [proposals.row(one) for one in view.proposals],
+        **_by_two(view),
         "sentence": latest.sentence if latest is not None else "",
         "evidence": list(latest.evidence) if latest is not None else [],
         "differences": list(latest.differences) if latest is not None else [],
