@@ -193,17 +193,17 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
     """
     An attachment follows its study to the same person's survivor; another person's authorization loses it.
 
-    One that rests on images which were rejected since goes before a person.
+    One that rests on images which were rejected or split off since goes before a person.
     """
     attached = authorizations.attachments_of_study(tx, study.key)
-    rejected = rejections.withheld_of(tx, study.key) if attached else set()
-    is_emptied = bool(rejected) and rejections.leaves_nothing(tx, study.key)
+    shown = rejections.shown_uids(tx, study.key) if attached else set()
+    is_emptied = not shown and bool(attached) and rejections.leaves_nothing(tx, study.key)
     for attachment in attached:
         authorization = authorizations.get(tx, attachment.authorization_key)
         if authorization.patient_key != study.patient_key:
             _hold_attachment(tx, attachment, study, "the study is another patient's now", at)
-        elif is_emptied or rejected.intersection(attachment.instances):
-            _hold_attachment(tx, attachment, study, "images on it were rejected", at)
+        elif is_emptied or not shown.issuperset(attachment.instances):
+            _hold_attachment(tx, attachment, study, "images on it were rejected, or split off", at)
         elif attachment.state == AttachmentState.REVIEW:
             _free_attachment(tx, attachment.key, study, to, at)
 

@@ -129,13 +129,6 @@ def shown_uids(tx: ReadTx, study_key: int) -> set[str]:
     return set(tx.execute(shown).scalars())
 
 
-def withheld_of(tx: ReadTx, study_key: int) -> set[str]:
-    """Return the SOP Instance UIDs of a study's instances that a note rejected."""
-    rejected = instances.c.withheld.not_in(("", *_NO_CONTENT))
-    query = select(instances.c.sop_instance_uid).where(instances.c.study_key == study_key, rejected)
-    return set(tx.execute(query).scalars())
-
-
 def brought_by(tx: ReadTx, study_key: int, sop_instance_uids: Iterable[str]) -> dict[str, str]:
     """Return who brought each of these instances of a study, by SOP Instance UID; none that is not here."""
     wanted, found = list(sop_instance_uids), {}

@@ -10,12 +10,16 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
+from bridge.domain.claim import AttachmentKind, AttachmentState
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict, Incomplete
+from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.decide_study import Deciding, decide_questioned
+from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.split_study import StudySplitter
-from bridge.store import decisions, incidents, splits, studies
+from bridge.store import authorizations, decisions, incidents, splits, studies
 from bridge.store.served_objects import Sight, find
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
@@ -225,3 +229,16 @@ def test_a_note_about_an_original_rejects_its_copy(house: House, title: str, is_
     with house.store.read() as tx:
         tasks = incidents.tasks(tx, is_open=True, limit=9, study_key=new.key)
     assert [one.destination for one in tasks] == ["PACS"]
+
+
+def test_an_attachment_that_shows_what_was_split_off_goes_before_a_person(house: House) -> None:
+    one_header(house)
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
+    typed = TypedAuthorization("PA1", "60054", PatientIdentifier(PLAIN.patient_id), "A1")
+    key = entry.enter_authorization(typed, "user:bill")
+    attacher = ImageAttacher(house.store, house.clock, house.destinations)
+    chosen = (f"{study_uid('A1')}.2.1",)
+    (made,) = attacher.attach(key, study_uid("A1"), [AttachmentKind.CLAIM], chosen, actor="user:bill")
+    split(house)
+    with house.store.read() as tx:
+        assert authorizations.get_attachment(tx, made.key).state == AttachmentState.REVIEW
