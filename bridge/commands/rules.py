@@ -69,8 +69,8 @@ def use_command(config: Path | None) -> None:
     """
     house = open_house(config)
     version, before = use_next(house)
-    with house.store.write() as tx:
-        audit.add(tx, at=house.clock.now(), action="rules_taken_into_use", actor=actor(), detail={"version": version})
+    about: audit.About = {"detail": {"version": version}}
+    record_access(house.store, house.clock, action="rules_taken_into_use", actor=actor(), **about)
     kept = f"; the one before is {before.name}" if before is not None else ""
     click.echo(f"version {version} is reconcile.toml now{kept}. Start the nodes again to decide by it.")
 

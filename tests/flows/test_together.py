@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import studies
+from bridge.store import arrivals, studies
 from bridge.store.tables import deliveries
 from bridge.wiring import House
 from tests import cast
@@ -87,7 +87,7 @@ def test_an_image_that_comes_while_a_message_binds_its_study_is_not_left_held(
     late = cast.Person("00049999", "LINDQVIST^ASTRID", "19470223", "F")
     house.instances.receive(spooled(house, image(late, "A5")))
     read, bound = threading.Event(), threading.Event()
-    look = studies.series_by_uid
+    look = arrivals.known
 
     def pause(*asked: Any) -> Any:
         if threading.current_thread().name == "second":
@@ -95,7 +95,7 @@ def test_an_image_that_comes_while_a_message_binds_its_study_is_not_left_held(
             assert bound.wait(30)
         return look(*asked)
 
-    monkeypatch.setattr(studies, "series_by_uid", pause)
+    monkeypatch.setattr(arrivals, "known", pause)
     second = spooled(house, image(late, "A5", 2))
     sender = threading.Thread(target=house.instances.receive, args=[second], name="second")
     sender.start()
