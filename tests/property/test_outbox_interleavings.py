@@ -18,6 +18,7 @@ from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.outbox import claim, enqueue, retry, settle
 from bridge.outbox.claim import Claimed
 from bridge.outbox.enqueue import Work
+from bridge.outbox.publisher import Hold
 from bridge.store import deliveries
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
@@ -176,7 +177,7 @@ class Outbox:
             with self.store.write() as tx:
                 settle.check_fence(tx, held.claimed, at)
                 if held.is_held:
-                    settle.held(tx, held.claimed, "V06", at)
+                    settle.held(tx, held.claimed, Hold("V06"), at)
                 elif outcome == "sent":
                     settle.record(tx, held.claimed, "sent", "", at)
                     settle.sent(tx, held.claimed, "", at)
