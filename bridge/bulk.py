@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from bridge.flows.work_bulk import BulkGround, BulkQueue
+from bridge.flows.read_again import StudyRereader
+from bridge.flows.work_bulk import BulkQueue
 from bridge.wiring import House
 
 
 def bulk_queue(house: House) -> BulkQueue:
     """Return what does it in the worker."""
-    return BulkQueue(BulkGround(house.store, house.clock, house.rules, house.destinations), owner=house.node)
+    parts = (house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources)
+    return BulkQueue(StudyRereader(*parts), owner=house.node)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.clock import Clock
-from bridge.domain.bulk import BulkKind, BulkState
+from bridge.domain.bulk import BulkKind, BulkState, Repairing
 from bridge.errors import Conflict, Incomplete
+from bridge.flows.standing_repairs import device_repairs
 from bridge.store import audit, bulk_jobs, studies
 from bridge.store.db import Store, WriteTx
 
@@ -39,6 +40,48 @@ class BulkDesk:
             bulk_jobs.add_studies(tx, key, chosen)
             self._audit(tx, "bulk_close_asked", key, actor, count=len(chosen))
         return key
+
+    def preview(self, repairing: Repairing, actor: str) -> int:
+        """
+        Ask what a device's waiting studies would come to if they were read so; return the bulk's key. Nothing changes.
+
+        Raises: Incomplete, if no device is named, the time is none, or the repair says nothing that can be done.
+        """
+        if not repairing.device.strip():
+            raise Incomplete("say which device", code="missing", where="device")
+        if repairing.until is not None and repairing.until <= repairing.since:
+            raise Incomplete("the end is before the beginning", code="not_a_period", where="until")
+        device_repairs(repairing, "bulk")
+        with self._store.write() as tx:
+            key = bulk_jobs.add(tx, BulkKind.REPAIR, repairing, "", actor, self._clock.now())
+            found = bulk_jobs.of_device(tx, bulk_jobs.get(tx, key), only_waiting=True)
+            if len(found) > MOST_STUDIES:
+                raise Incomplete(
+                    f"at most {MOST_STUDIES} studies at once: take less time", code="too_many", where="since"
+                )
+            bulk_jobs.add_studies(tx, key, found)
+            self._audit(tx, "bulk_preview_asked", key, actor, device=repairing.device, count=len(found))
+        return key
+
+    def apply(self, key: int, reason: str, actor: str) -> None:
+        """
+        Let a repair count that was tried: for the studies that wait, and for what comes.
+
+        Raises: LookupError, if there is none; Incomplete, if nobody says why; Conflict, if it was not tried to its end.
+        """
+        _check_reason(reason)
+        self._move(key, BulkState.APPLYING, "bulk_apply_asked", actor, reason=reason.strip(), applied_by=actor)
+
+    def drop(self, key: int, actor: str) -> None:
+        """Let go of a repair that was tried. Raises: LookupError; Conflict, if it was not tried to its end."""
+        self._move(key, BulkState.DROPPED, "bulk_drop_asked", actor)
+
+    def _move(self, key: int, to: BulkState, action: str, actor: str, **values: str) -> None:
+        with self._store.write() as tx:
+            job = bulk_jobs.get(tx, key)
+            if job.state != BulkState.PREVIEWED or not bulk_jobs.move(tx, job, to, **values):
+                raise Conflict("it was decided already, or is still being tried", code="bulk_not_previewed")
+            self._audit(tx, action, key, actor)
 
     def undo(self, key: int, reason: str, actor: str) -> None:
         """

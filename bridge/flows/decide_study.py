@@ -280,7 +280,7 @@ def _binding_of(made: Decision) -> Binding:
 
 def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
     held_from = study.held_from_patient_key
-    if held_from is not None and not _may_free(study, patients.survivor(tx, held_from).key, verdict):
+    if held_from is not None and not may_free(study, patients.survivor(tx, held_from).key, verdict):
         return study
     said = (study.rule, study.sentence, study.state)
     if verdict.binds and study.rule:
@@ -290,7 +290,7 @@ def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
     return _record(tx, study, verdict, how, actor=verdict.rule)
 
 
-def _may_free(study: Study, held_from: int, verdict: Verdict) -> bool:
+def may_free(study: Study, held_from: int, verdict: Verdict) -> bool:
     """
     Say whether a rule may end a hold: only by finding another patient, and never what a person took back.
 

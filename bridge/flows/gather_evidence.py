@@ -10,9 +10,9 @@ from bridge.store import studies
 from bridge.store.db import ReadTx
 
 
-def evidence_of(tx: ReadTx, study: Study) -> StudyEvidence:
-    """Return what *study* says of itself and where it came from."""
-    others = studies.other_identities(tx, study.key)
+def evidence_of(tx: ReadTx, study: Study, others: list[dict[str, Any]] | None = None) -> StudyEvidence:
+    """Return what *study* says of itself and where it came from. others: None for what is stored."""
+    others = studies.other_identities(tx, study.key) if others is None else others
     people = dict.fromkeys(NamedIdentity(**other["patient"]) for other in others)
     named = dict.fromkeys(_named_order(other["order"]) for other in others)
     return StudyEvidence(

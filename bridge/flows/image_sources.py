@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,10 +48,21 @@ class ImageSources:
             return frozenset(peer.roles)
         return frozenset({"modality"}) if ae_title else frozenset()
 
-    def read_header(self, path: Path, ae_title: str, head: Head | None = None) -> Header:
-        """Return what an object of *ae_title* says, read by the site's rules. Raises: as `datasets.read_header`."""
+    def read_header(
+        self, path: Path, ae_title: str, head: Head | None = None, first: Sequence[DeviceRepairs] = ()
+    ) -> Header:
+        """
+        Return what an object of *ae_title* says, read by the site's rules. Raises: as `datasets.read_header`.
+
+        first: what people found out about what the device sent, which goes before the files.
+        """
         reading = self._reading_of(ae_title)
-        return datasets.read_header(path, default_charset=reading.default_charset, view=reading.view, head=head)
+        view = reading.view
+        if first:
+            authorities = self._authorities(self._mappings())
+            made = tuple(with_authorities(one, authorities) for one in first)
+            view = View((*made, *(view.devices if view is not None else ())))
+        return datasets.read_header(path, default_charset=reading.default_charset, view=view, head=head)
 
     def _reading_of(self, ae_title: str) -> _Reading:
         current, made = self._mappings(), self._made

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -31,6 +32,7 @@ from bridge.flows.decide_study import Deciding, decide_by_rule
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.reject_instances import Sender, refuse_again, take_note
 from bridge.flows.shared_commit import SharedCommit
+from bridge.flows.standing_repairs import StandingRepairs
 from bridge.store import arrivals, audit, events, exam_checks, objects, orders, rejections, studies
 from bridge.store.arrivals import Known
 from bridge.store.blobs import Blobs
@@ -44,6 +46,10 @@ _TOUCHED_EVERY = timedelta(seconds=1)
 
 class _DecisionNeededError(Exception):
     """Something about a patient is to be decided, and the transaction does not hold the lock for it."""
+
+
+class _ReadingNeededError(Exception):
+    """How the device is read was changed while the first object of a study came."""
 
 
 class _ComparisonNeededError(Exception):
@@ -98,6 +104,7 @@ class InstanceReceiver:
         self._rules = rules
         self._destinations = destinations
         self._sources = sources
+        self._standing = StandingRepairs(store, clock)
         self._shared: SharedCommit[_Arrival, BridgeError | None] = SharedCommit(self._commit_all)
 
     def receive(self, spooled: Spooled) -> None:
@@ -108,7 +115,7 @@ class InstanceReceiver:
         kept for a person all the same); Unavailable, if it could not be stored.
         """
         head = Head(spooled.head, spooled.size_bytes) if spooled.head else None
-        header = self._sources.read_header(spooled.path, spooled.calling_ae_title, head)
+        header = self._read(spooled.path, spooled.calling_ae_title, head)
         check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         note = read_rejection_note(spooled.path) if header.sop_class_uid == KEY_OBJECT_SELECTION else None
         blob = self._blobs.keep(spooled.path, spooled.digest)
@@ -116,6 +123,11 @@ class InstanceReceiver:
         if conflict is not None:
             _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
             raise conflict
+
+    def _read(self, path: Path, ae_title: str, head: Head | None = None) -> Header:
+        header = self._sources.read_header(path, ae_title, head)
+        found_out = self._standing.about(ae_title, header.study_instance_uid)
+        return self._sources.read_header(path, ae_title, head, found_out) if found_out else header
 
     def _settle(self, arrival: _Arrival) -> BridgeError | None:
         """File one object, finding out between transactions what none of them waits for."""
@@ -130,6 +142,10 @@ class InstanceReceiver:
                 may_decide = True
             except _ComparisonNeededError as needed:
                 arrival.same[needed.blob] = self._is_same(needed.blob, arrival.instance.blob)
+            except _ReadingNeededError:
+                self._standing.look_again()
+                with self._blobs.at_hand(arrival.instance.blob) as path:
+                    arrival = replace(arrival, header=self._read(path, arrival.spooled.calling_ae_title))
 
     def _is_same(self, held: str, arrived: str) -> bool:
         """Say whether two kept objects hold the same; what is damaged by now holds nothing."""
@@ -229,7 +245,9 @@ class InstanceReceiver:
         return refused
 
     def _begin(self, tx: WriteTx, header: Header, spooled: Spooled, now: datetime) -> Study:
-        """Return a new study, not decided yet."""
+        """Return a new study, not decided yet. Raises: _ReadingNeededError."""
+        if not self._standing.is_current(tx):
+            raise _ReadingNeededError
         foreign = self._sources.is_foreign(spooled.calling_ae_title)
         study = studies.add(tx, header, spooled.calling_ae_title, foreign, now)
         studies.set_keys(tx, study.key, study_keys(header, self._rules))

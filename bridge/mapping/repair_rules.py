@@ -80,6 +80,14 @@ def read_repairs(layers: Sequence[Path], faults: Faults) -> tuple[DeviceRepairs,
     )
 
 
+def read_repair(name: str, entry: Entry, faults: Faults) -> DeviceRepairs:
+    """Return what one entry says that stands in no file; *name* is the rule's in every decision."""
+    device = _with_entry(DeviceRepairs(name, name), "repair", {"because": name, **entry}, faults)
+    if not (device.rules or device.charset or device.clock_ahead_secs or faults.found):
+        faults.add(f"{FOLDER}/{name}", "repair", "must say what to do")
+    return device
+
+
 def with_authorities(device: DeviceRepairs, authorities: Mapping[str, str]) -> DeviceRepairs:
     """Return *device* with what issuers may be taken out of a number. authorities: folded spelling to name."""
     rules = tuple(

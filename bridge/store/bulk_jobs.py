@@ -152,8 +152,8 @@ def note(tx: WriteTx, one: BulkStudy, step: BulkState) -> None:
     tx.execute(update(bulk_studies).where(bulk_studies.c.key == one.key).values(**values))
 
 
-def of_device(tx: ReadTx, job: BulkJob, *, only_waiting: bool) -> list[int]:
-    """Return the studies that a repair is about and that its rows do not name yet."""
+def of_device(tx: ReadTx, job: BulkJob, *, only_waiting: bool, since: datetime | None = None) -> list[int]:
+    """Return the studies that a repair is about and that its rows do not name yet. since: of the first arrival, too."""
     repairing = job.repairing
     if repairing is None:
         return []
@@ -161,6 +161,8 @@ def of_device(tx: ReadTx, job: BulkJob, *, only_waiting: bool) -> list[int]:
     meant = [studies.c.source_ae_title == repairing.device, studies.c.first_instance_at >= repairing.since]
     if repairing.until is not None:
         meant.append(studies.c.first_instance_at < repairing.until)
+    if since is not None:
+        meant.append(studies.c.first_instance_at >= since)
     if only_waiting:
         meant += [studies.c.state.in_([StudyState.REVIEW, StudyState.QUARANTINE]), studies.c.closed_reason == ""]
     query = select(studies.c.key).where(*meant, studies.c.key.not_in(known)).order_by(studies.c.key)

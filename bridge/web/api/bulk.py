@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission
+from bridge.domain.bulk import Repairing
 from bridge.errors import Malformed
 from bridge.store import bulk_jobs, studies
 from bridge.store.bulk_jobs import BulkJob
@@ -24,8 +26,11 @@ _SHOWN_MAX = 1_000
 @blueprint.post("/bulks")
 @needs(Permission.DECIDE)
 def ask_bulk() -> tuple[Response, int]:
-    """Close the named cases for one reason; answers 202 and the bulk's number."""
-    body = bodies.only(bodies.json_object(), "study_instance_uids", "reason")
+    """Close the named cases, or try how a device's studies would be read; answers 202 and the bulk's number."""
+    body = bodies.json_object()
+    if "repair" in body:
+        return _said(_preview(bodies.only(body, "device", "since", "until", "repair"))), 202
+    body = bodies.only(body, "study_instance_uids", "reason")
     uids = body.get("study_instance_uids")
     if not isinstance(uids, list) or not all(isinstance(uid, str) for uid in uids):
         raise Malformed("a list of Study Instance UIDs is wanted", where="study_instance_uids")
@@ -51,6 +56,23 @@ def read_bulk(bulk_key: int) -> Response:
     return _said(bulk_key)
 
 
+@blueprint.post("/bulks/<int:bulk_key>/apply")
+@needs(Permission.DECIDE)
+def apply_bulk(bulk_key: int) -> Response:
+    """Let a repair count that was tried."""
+    reason = bodies.text(bodies.only(bodies.json_object(), "reason"), "reason", required=True)
+    services().flows.studies.casework.bulk.apply(bulk_key, reason, caller().name)
+    return _said(bulk_key)
+
+
+@blueprint.post("/bulks/<int:bulk_key>/drop")
+@needs(Permission.DECIDE)
+def drop_bulk(bulk_key: int) -> Response:
+    """Let go of a repair that was tried."""
+    services().flows.studies.casework.bulk.drop(bulk_key, caller().name)
+    return _said(bulk_key)
+
+
 @blueprint.post("/bulks/<int:bulk_key>/undo")
 @needs(Permission.DECIDE)
 def undo_bulk(bulk_key: int) -> Response:
@@ -58,6 +80,24 @@ def undo_bulk(bulk_key: int) -> Response:
     reason = bodies.text(bodies.only(bodies.json_object(), "reason"), "reason", required=True)
     services().flows.studies.casework.bulk.undo(bulk_key, reason, caller().name)
     return _said(bulk_key)
+
+
+def _preview(body: dict[str, Any]) -> int:
+    entry = body["repair"]
+    if not isinstance(entry, dict):
+        raise Malformed("an object is wanted", where="repair")
+    until = _time(body, "until") if body.get("until") is not None else None
+    repairing = Repairing(bodies.text(body, "device", required=True), _time(body, "since"), until, entry)
+    return services().flows.studies.casework.bulk.preview(repairing, caller().name)
+
+
+def _time(body: dict[str, Any], name: str) -> datetime:
+    """Return a time; one without an offset is of the hospital's clock."""
+    try:
+        told = datetime.fromisoformat(bodies.text(body, name, required=True))
+    except ValueError:
+        raise Malformed("a time is wanted, as 2026-03-02T15:00", where=name) from None
+    return told if told.tzinfo is not None else told.replace(tzinfo=services().settings.time_zone)
 
 
 def _key(tx: ReadTx, uid: str) -> int:

@@ -45,6 +45,7 @@ _BODIES = {
     "/studies/{study_instance_uid}/decision": ("action", "accession_number", "patient", "instances", "reason"),
     "/bulks": ("study_instance_uids", "reason", "device", "since", "until", "repair"),
     "/bulks/{bulk_key}/undo": ("reason",),
+    "/bulks/{bulk_key}/apply": ("reason",),
     "/splits/{split_key}/join": ("reason",),
     "/proposals/{proposal_key}/decline": ("reason",),
     "/studies/{study_instance_uid}/corrections": ("attributes", "reason", "preview"),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.errors import Malformed
+from bridge.domain.bulk import Repairing
+from bridge.errors import Incomplete, Malformed
 from bridge.store import bulk_jobs
 from bridge.store.listings import bulk_rows
+from bridge.store.listings.mismatch_queue import tally_queue
 from bridge.web import case_words, reads
 from bridge.web.access import caller, needs, services
 
@@ -40,6 +46,43 @@ def close() -> Response:
     return redirect(url_for("bulk.one", bulk_key=key), 303)
 
 
+@blueprint.get("/mismatches/bulk/repair")
+@needs(Permission.DECIDE)
+def repair_form() -> str:
+    """Ask which device, when, and what it wrote wrongly."""
+    return _form({"device": request.args.get("device", "")[:64], "do": "clock"}, "")
+
+
+@blueprint.post("/mismatches/bulk/repair")
+@needs(Permission.DECIDE)
+def preview() -> Response | str:
+    """Try what a device's waiting studies would come to; nothing changes."""
+    form = request.form
+    try:
+        repairing = Repairing(form.get("device", "").strip()[:64], _time("since"), _until(), _entry(form))
+        key = services().flows.studies.casework.bulk.preview(repairing, caller().name)
+    except (Incomplete, Malformed) as fault:
+        return make_response(_form(form, fault.to_caller), 422)
+    return redirect(url_for("bulk.one", bulk_key=key), 303)
+
+
+@blueprint.post("/mismatches/bulk/<int:bulk_key>/apply")
+@needs(Permission.DECIDE)
+def apply(bulk_key: int) -> Response:
+    """Let a repair count that was tried."""
+    reason = request.form.get("reason", "")[:_REASON_MAX]
+    services().flows.studies.casework.bulk.apply(bulk_key, reason, caller().name)
+    return redirect(url_for("bulk.one", bulk_key=bulk_key), 303)
+
+
+@blueprint.post("/mismatches/bulk/<int:bulk_key>/drop")
+@needs(Permission.DECIDE)
+def drop(bulk_key: int) -> Response:
+    """Let go of a repair that was tried."""
+    services().flows.studies.casework.bulk.drop(bulk_key, caller().name)
+    return redirect(url_for("bulk.listed"), 303)
+
+
 @blueprint.get("/mismatches/bulk/<int:bulk_key>")
 @needs(Permission.DECIDE)
 def one(bulk_key: int) -> str:
@@ -59,6 +102,38 @@ def undo(bulk_key: int) -> Response:
     reason = request.form.get("reason", "")[:_REASON_MAX]
     services().flows.studies.casework.bulk.undo(bulk_key, reason, caller().name)
     return redirect(url_for("bulk.one", bulk_key=bulk_key), 303)
+
+
+def _form(said: Mapping[str, str], fault: str) -> str:
+    with services().store.read() as tx:
+        devices = sorted(name for name in tally_queue(tx, services().clock.now()).devices if name)
+    return render_template("intake/bulk_repair.html", said=said, devices=devices, fault=fault)
+
+
+def _until() -> datetime | None:
+    return _time("until") if request.form.get("until", "").strip() else None
+
+
+def _time(name: str) -> datetime:
+    """Return a time of the hospital's clock."""
+    try:
+        told = datetime.fromisoformat(request.form.get(name, "").strip())
+    except ValueError:
+        raise Incomplete("say when: a date and a time", code="not_a_time", where=name) from None
+    return told if told.tzinfo is not None else told.replace(tzinfo=services().settings.time_zone)
+
+
+def _entry(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return the repair as a device's file would have it."""
+    kind = form.get("do", "")
+    if kind == "clock":
+        minutes = form.get("ahead_minutes", "").strip()[:6]
+        is_number = minutes.removeprefix("-").isascii() and minutes.removeprefix("-").isdecimal()
+        return {"do": kind, "ahead_minutes": int(minutes) if is_number else minutes}
+    if kind == "charset":
+        return {"do": kind, "is": form.get("is", "").strip()[:64], "always": True}
+    wrong = {name: text for name in ("prefix", "suffix") if (text := form.get(name, "").strip()[:64])}
+    return {"do": kind, "of": [form.get("of", "")], **wrong}
 
 
 def _key(text: str) -> int:

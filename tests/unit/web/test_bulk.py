@@ -50,6 +50,37 @@ def test_cases_are_ticked_in_the_queue_closed_and_taken_back(waiting: Console) -
     assert browser.get("/mismatches").text.count('id="case-') == 2
 
 
+def test_a_device_is_read_otherwise_after_a_trial(waiting: Console) -> None:
+    browser = waiting.browser(Role.INTAKE)
+    form = "/mismatches/bulk/repair"
+    assert "Read a device otherwise" in browser.get(form).text
+    said = {"device": "CT1", "since": "2026-03-01T08:00", "until": "2026-03-04T08:00"}
+    assert "ahead_minutes" in post(waiting, browser, form, do="clock", ahead_minutes="x", **said)
+    asked = post(waiting, browser, form, do="strip", of="PatientID", prefix="000", **said)
+    assert "PatientID without 000" in asked
+    assert bulk_queue(waiting.house).work()
+    assert "Read 2 studies so" in browser.get("/mismatches/bulk/1").text
+    post(waiting, browser, "/mismatches/bulk/1/apply", reason="a wrong label roll")
+    bulk_queue(waiting.house).work()
+    assert "41005" in browser.get("/mismatches/bulk/1").text
+    post(waiting, browser, "/mismatches/bulk/1/undo", reason="it was right")
+    bulk_queue(waiting.house).work()
+    assert "00041005" in browser.get("/mismatches/bulk/1").text
+
+
+def test_a_program_tries_and_lets_go(waiting: Console) -> None:
+    api = waiting.machine(Role.INTAKE)
+    said = {"device": "CT1", "since": "2026-03-01T08:00", "repair": {"do": "clock", "ahead_minutes": 61}}
+    asked = api.post("/api/bulks", json=said)
+    assert (asked.status_code, asked.json["state"], asked.json["total"]) == (202, "previewing", 2)
+    bulk_queue(waiting.house).work()
+    path = f"/api/bulks/{asked.json['id']}"
+    assert api.get(path).json["state"] == "previewed"
+    assert api.post(f"{path}/drop").json["state"] == "dropped"
+    assert api.post(f"{path}/apply", json={"reason": "x"}).status_code == 409
+    assert api.post("/api/bulks", json={**said, "since": "soon"}).status_code == 400
+
+
 def test_nothing_chosen_or_no_reason_is_said_so(waiting: Console) -> None:
     browser = waiting.browser(Role.INTAKE)
     assert "choose at least one" in post(waiting, browser, "/mismatches/bulk/close", reason="x").lower()

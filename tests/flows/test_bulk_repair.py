@@ -1,0 +1,153 @@
+"""A device whose clock or prefix was wrong: its studies are tried, read again by one repair, and put back as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bridge.bulk import bulk_queue
+from bridge.clock import FixedClock
+from bridge.domain.bulk import BulkOutcome, BulkState, Repairing
+from bridge.domain.study import Study
+from bridge.errors import Conflict, Incomplete
+from bridge.flows.bulk_cases import BulkDesk
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.store import bulk_jobs, studies
+from bridge.wiring import House
+from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, spooled, study_uid
+from tests.fakes.clinic import AT
+from tests.flows.asking import say
+
+MARIA = "user:maria"
+PREFIX: Mapping[str, Any] = {"do": "strip", "of": ["PatientID", "AccessionNumber"], "prefix": "77"}
+NAMED = ("state", "rule", "sentence", "decided_by", "held_from_patient_key", "received")
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    """PLAIN's and STRANGER's images wait, because CT1 writes 77 before each number; nobody knows NEAR_TWIN."""
+    house = make_house(FixedClock(AT))
+    say(house, adt(PLAIN), order(PLAIN, "A1"), adt(STRANGER), order(STRANGER, "A3"))
+    for person, number in ((PLAIN, "A1"), (STRANGER, "A3"), (NEAR_TWIN, "A7")):
+        receive(house, person, number)
+    return house
+
+
+def receive(house: House, person: Any, number: str, sender: str = "CT1") -> None:
+    dataset = image(replace(person, patient_id=f"77{person.patient_id}"), f"77{number}")
+    house.instances.receive(spooled(house, dataset, sender))
+
+
+def study_of(house: House, number: str) -> Study:
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, study_uid(f"77{number}"))
+    assert found is not None
+    return found
+
+
+def work(house: House, key: int) -> BulkState:
+    bulk_queue(house).work()
+    with house.store.read() as tx:
+        return bulk_jobs.get(tx, key).state
+
+
+def tried(house: House, entry: Mapping[str, Any] = PREFIX) -> int:
+    repairing = Repairing("CT1", AT - timedelta(hours=1), AT + timedelta(hours=1), entry)
+    key = BulkDesk(house.store, house.clock).preview(repairing, MARIA)
+    assert work(house, key) == BulkState.PREVIEWED
+    return key
+
+
+def applied(house: House) -> int:
+    key = tried(house)
+    BulkDesk(house.store, house.clock).apply(key, "a wrong label roll", MARIA)
+    assert work(house, key) == BulkState.APPLIED
+    return key
+
+
+def taken_back(house: House, key: int) -> None:
+    BulkDesk(house.store, house.clock).undo(key, "it was not the labels", MARIA)
+    assert work(house, key) == BulkState.UNDONE
+
+
+def test_a_trial_says_what_each_would_come_to_and_changes_nothing(house: House) -> None:
+    before = [study_of(house, number) for number in ("A1", "A3", "A7")]
+    assert not any(one.is_bound for one in before)
+    key = tried(house)
+    assert [study_of(house, number) for number in ("A1", "A3", "A7")] == before
+    with house.store.read() as tx:
+        rows = bulk_jobs.studies_of(tx, key, 10)
+    assert [row.outcome for row in rows][:2] == [BulkOutcome.CHANGED, BulkOutcome.CHANGED]
+    assert [row.foreseen["outcome"].lower().startswith("bind") for row in rows] == [True, True, False]
+    BulkDesk(house.store, house.clock).drop(key, MARIA)
+    assert work(house, key) == BulkState.DROPPED
+    assert [study_of(house, number) for number in ("A1", "A3", "A7")] == before
+
+
+def test_applied_each_is_read_again_and_decided_by_rule(house: House) -> None:
+    key = applied(house)
+    plain, unknown = study_of(house, "A1"), study_of(house, "A7")
+    assert (plain.is_bound, plain.is_decided_by_person) == (True, False)
+    assert study_of(house, "A3").is_bound
+    assert not unknown.is_bound
+    assert unknown.received.patient_id == NEAR_TWIN.patient_id
+    assert {one.rule for one in plain.received.repairs} == {f"bulk-{key}.repair"}
+    assert {one.received for one in plain.received.repairs} == {f"77{PLAIN.patient_id}", "77A1"}
+
+
+def test_one_undo_puts_each_back_as_it_was(house: House) -> None:
+    before = [study_of(house, number) for number in ("A1", "A3", "A7")]
+    key = applied(house)
+    taken_back(house, key)
+    after = [study_of(house, number) for number in ("A1", "A3", "A7")]
+    assert [[getattr(one, name) for name in NAMED] for one in after] == [
+        [getattr(one, name) for name in NAMED] for one in before
+    ]
+
+
+def test_what_comes_in_that_time_is_read_so_until_it_is_taken_back(house: House) -> None:
+    say(house, order(PLAIN, "A2"), order(PLAIN, "A4"))
+    key = applied(house)
+    receive(house, PLAIN, "A2")
+    receive(house, PLAIN, "A4", "CT2")
+    assert study_of(house, "A2").is_bound
+    assert not study_of(house, "A4").is_bound
+    taken_back(house, key)
+    assert not study_of(house, "A2").is_bound
+    assert study_of(house, "A2").received.repairs == ()
+
+
+def test_what_somebody_decided_since_stays(house: House) -> None:
+    key = applied(house)
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("77A1"), Ruling("bind", "her wristband", "user:ana", "A1"))
+    taken_back(house, key)
+    assert study_of(house, "A1").is_bound
+    assert not study_of(house, "A3").is_bound
+
+
+def test_a_veto_holds_whatever_a_repair_says(house: House) -> None:
+    mixed = replace(PLAIN, patient_id=STRANGER.patient_id)
+    receive(house, mixed, "A9")
+    say(house, order(PLAIN, "A9"))
+    applied(house)
+    assert not study_of(house, "A9").is_bound
+
+
+def test_what_cannot_be_meant_is_refused(house: House) -> None:
+    desk = BulkDesk(house.store, house.clock)
+    for entry in ({"do": "clock", "ahead_minutes": 0}, {"do": "burn"}, {"do": "strip", "of": ["StudyInstanceUID"]}, {}):
+        with pytest.raises(Incomplete):
+            desk.preview(Repairing("CT1", AT, None, entry), MARIA)
+    with pytest.raises(Incomplete):
+        desk.preview(Repairing("CT1", AT, AT, PREFIX), MARIA)
+    key = tried(house)
+    with pytest.raises(Conflict):
+        desk.undo(key, "why", MARIA)
+    desk.apply(key, "why", MARIA)
+    with pytest.raises(Conflict):
+        desk.apply(key, "why", MARIA)
