@@ -12,9 +12,7 @@ from bridge.web import access, cross_origin, health, page, problems, sign_in_pag
 from bridge.web.api import routes as api
 from bridge.web.desks import routes as desks
 from bridge.web.dicomweb import routes as dicomweb
-from bridge.web.fhir import blueprint as fhir
-from bridge.web.fhir_orders import blueprint as fhir_orders
-from bridge.web.fhir_reports import blueprint as fhir_reports
+from bridge.web.fhir import routes as fhir
 from bridge.web.services import WebServices
 from bridge.web.workitems import blueprint as workitems
 
@@ -45,7 +43,7 @@ def create_app(services: WebServices) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.converters["int"] = _RowConverter
     app.url_map.merge_slashes = False
-    served = (fhir, fhir_orders, fhir_reports, *dicomweb.blueprints, workitems)
+    served = (*fhir.blueprints, *dicomweb.blueprints, workitems)
     for blueprint in (health.blueprint, sign_in_pages.blueprint, *desks.blueprints, *api.blueprints, *served):
         app.register_blueprint(blueprint)
     page.register(app)

@@ -21,7 +21,7 @@ from bridge.mapping.converters import CONVERTERS
 from bridge.mapping.site import POLICY_CHOICES
 from bridge.mapping.targets import TARGETS
 from bridge.settings import Settings
-from bridge.web.fhir_search import SEARCH as SERVED_BY_FHIR
+from bridge.web.fhir.search import SEARCH as SERVED_BY_FHIR
 
 Rows = list[list[str]]
 

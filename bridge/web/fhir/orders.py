@@ -17,8 +17,9 @@ from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
 from bridge.store import fhir_resources, orders, patients
 from bridge.store.db import ReadTx
-from bridge.web import bodies, fhir_search, problems, reads
+from bridge.web import bodies, problems, reads
 from bridge.web.access import caller, needs, origin, services
+from bridge.web.fhir import search
 
 blueprint = Blueprint("fhir_orders", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
@@ -43,7 +44,7 @@ def take_bundle(release: str) -> Response:
     kind = "batch-response" if answer.body.is_batch else "transaction-response"
     with services().store.read() as tx:
         entries = [_entry(tx, release, one) for one in answer.done]
-    return fhir_search.answer({"resourceType": "Bundle", "type": kind, "entry": entries})
+    return search.answer({"resourceType": "Bundle", "type": kind, "entry": entries})
 
 
 @blueprint.post(f"/<{_KINDS}:kind>")
@@ -66,20 +67,20 @@ def update(release: str, kind: str, resource_id: str) -> Response:
 @needs(Permission.READ_FHIR)
 def read(release: str, resource_id: str) -> Response:
     """Return an order, by our name for it or by the caller's own."""
-    fhir_search.version_of(release)
+    search.version_of(release)
     with services().store.read() as tx:
         key = _key_of(tx, resource_id)
         patient_key = orders.get(tx, key).patient_key
         resource = _order(tx, release, key, resource_id)
     reads.note("fhir_read", order_key=key, patient_key=patient_key)
-    return fhir_search.answer(resource)
+    return search.answer(resource)
 
 
 @blueprint.delete("/ServiceRequest/<resource_id>")
 @needs(Permission.ENTER_ORDERS)
 def cancel(release: str, resource_id: str) -> Response:
     """Cancel an order that nobody has started; it stays on record."""
-    fhir_search.version_of(release)
+    search.version_of(release)
     with services().store.read() as tx:
         key = fhir_resources.order_key(tx, caller().name, resource_id)
     if key is None:
@@ -89,9 +90,9 @@ def cancel(release: str, resource_id: str) -> Response:
 
 
 def _receive(release: str, kind: str, resource_id: str) -> FhirAnswer:
-    fhir_search.version_of(release)
+    search.version_of(release)
     call = FhirRequest(
-        bodies.check_depth(bodies.raw_body(fhir_search.CONTENT, "application/json", limit=_BYTES_MAX)),
+        bodies.check_depth(bodies.raw_body(search.CONTENT, "application/json", limit=_BYTES_MAX)),
         caller().name,
         origin(),
         resource_type=kind,
@@ -110,7 +111,7 @@ def _one(release: str, answer: FhirAnswer) -> Response:
     with services().store.read() as tx:
         wants = request.headers.get("Prefer", "")
         body = _body(tx, release, done) if "return=OperationOutcome" not in wants else _outcome(done)
-    response = Response(orjson.dumps(body), done.status, content_type=fhir_search.CONTENT)
+    response = Response(orjson.dumps(body), done.status, content_type=search.CONTENT)
     if "return=minimal" in wants:
         response.set_data(b"")
     for name, value in _headers(release, done).items():
@@ -121,7 +122,7 @@ def _one(release: str, answer: FhirAnswer) -> Response:
 def _headers(release: str, done: Done) -> dict[str, str]:
     if done.kind != "ServiceRequest" or not done.resource_id:
         return {}
-    place = f"{fhir_search.base(release)}/ServiceRequest/{done.resource_id}/_history/{done.version}"
+    place = f"{search.base(release)}/ServiceRequest/{done.resource_id}/_history/{done.version}"
     return {"Location": place, "ETag": f'W/"{done.version}"'}
 
 

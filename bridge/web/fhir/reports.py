@@ -19,8 +19,9 @@ from bridge.store import orders, reports
 from bridge.store.db import ReadTx
 from bridge.store.listings import served, served_reports
 from bridge.store.listings.served_reports import WantedReports
-from bridge.web import documents, fhir_search, paging, reads
+from bridge.web import documents, paging, reads
 from bridge.web.access import needs, services
+from bridge.web.fhir import search
 
 blueprint = Blueprint("fhir_reports", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
@@ -32,9 +33,9 @@ _COMPARISONS = ("ge", "gt", "le", "lt")
 @needs(Permission.READ_FHIR)
 def search_reports(release: str) -> Response:
     """Find reports by _id, identifier, patient, status or _lastUpdated."""
-    fhir_search.version_of(release)
-    asked = fhir_search.parameters("DiagnosticReport")
-    size = fhir_search.count()
+    search.version_of(release)
+    asked = search.parameters("DiagnosticReport")
+    size = search.count()
     with services().store.read() as tx:
         known = paging.narrowed()
         wanted = _wanted(tx, asked) if known is None else WantedReports(known)
@@ -45,35 +46,35 @@ def search_reports(release: str) -> Response:
         listed = reports.get_many(tx, shown)
         found = [_resource(tx, one, release) for one in listed]
     reads.note_patients("fhir_searched", [one.patient_key for one in listed])
-    return fhir_search.bundle(release, found, total, shown[-1] if more else None, known or ())
+    return search.bundle(release, found, total, shown[-1] if more else None, known or ())
 
 
 @blueprint.get("/DiagnosticReport/<resource_id>")
 @needs(Permission.READ_FHIR)
 def read_report(release: str, resource_id: str) -> Response:
     """Return one report that is filed with its exam."""
-    fhir_search.version_of(release)
+    search.version_of(release)
     with services().store.read() as tx:
-        report = _served(tx, fhir_search.key_of(resource_id))
+        report = _served(tx, search.key_of(resource_id))
         resource = _resource(tx, report, release)
     reads.note("fhir_read", patient_key=report.patient_key, order_key=report.order_key)
-    return fhir_search.answer(resource)
+    return search.answer(resource)
 
 
 @blueprint.get("/Binary/<resource_id>")
 @needs(Permission.READ_FHIR)
 def read_binary(release: str, resource_id: str) -> Response:
     """Return a document of a report that stands: as a resource to who asks for FHIR, else as the file itself."""
-    fhir_search.version_of(release)
+    search.version_of(release)
     with services().store.read() as tx:
-        document, report_key, number = reports.document(tx, fhir_search.key_of(resource_id))
+        document, report_key, number = reports.document(tx, search.key_of(resource_id))
         report = _served(tx, report_key)
     if report.current != number or report.is_withdrawn:
         raise LookupError(resource_id)
     content = read_document(documents.blobs(), document)
     reads.note("document_read", patient_key=report.patient_key, order_key=report.order_key)
     if "json" in request.headers.get("Accept", "") or "json" in request.args.get("_format", ""):
-        return fhir_search.answer(diagnostic_report.binary(document, content))
+        return search.answer(diagnostic_report.binary(document, content))
     return documents.as_file(document, content)
 
 
@@ -88,7 +89,7 @@ def _resource(tx: ReadTx, report: Report, release: str) -> Json:
     settings = services().settings
     order = orders.get(tx, report.order_key) if report.order_key is not None else None
     bound = tuple(served_reports.studies_of(tx, report))
-    wanted = served.Wanted(fhir_search.quiet_since(), study_keys=bound)
+    wanted = served.Wanted(search.quiet_since(), study_keys=bound)
     complete, _ = served.find(tx, wanted, before=None, limit=len(bound) + 1)
     content = diagnostic_report.build(
         report,
@@ -96,7 +97,7 @@ def _resource(tx: ReadTx, report: Report, release: str) -> Json:
         ReportLinks(
             f"Patient/{report.patient_key}",
             tuple(f"ImagingStudy/{key}" for key in sorted(complete)),
-            f"{fhir_search.base(release)}/Binary",
+            f"{search.base(release)}/Binary",
         ),
         House(settings.time_zone, settings.identity.system_of),
     )
@@ -108,17 +109,17 @@ def _resource(tx: ReadTx, report: Report, release: str) -> Json:
 
 def _wanted(tx: ReadTx, asked: Mapping[str, str]) -> WantedReports:
     subject = asked.get("patient") or asked.get("subject")
-    people = fhir_search.subjects(tx, subject) if subject else None
+    people = search.subjects(tx, subject) if subject else None
     if number := asked.get("patient.identifier"):
-        holders = [str(key) for one in number.split(",") for key in fhir_search.patient_keys(tx, one)]
-        named = fhir_search.subjects(tx, ",".join(holders))
+        holders = [str(key) for one in number.split(",") for key in search.patient_keys(tx, one)]
+        named = search.subjects(tx, ",".join(holders))
         people = named if people is None else [key for key in people if key in named]
     ids, identifier, status = asked.get("_id"), asked.get("identifier"), asked.get("status")
     return WantedReports(
-        keys=tuple(int(one) for one in ids.split(",") if fhir_search.ROW.fullmatch(one)) if ids else None,
-        values=tuple(fhir_search.value(one) for one in identifier.split(",")) if identifier else None,
+        keys=tuple(int(one) for one in ids.split(",") if search.ROW.fullmatch(one)) if ids else None,
+        values=tuple(search.value(one) for one in identifier.split(",")) if identifier else None,
         patient_keys=tuple(people) if people is not None else None,
-        statuses=tuple(fhir_search.value(one) for one in status.split(",")) if status else None,
+        statuses=tuple(search.value(one) for one in status.split(",")) if status else None,
         changed=tuple(each for one in request.args.getlist("_lastUpdated") if one for each in _changed(one)),
     )
 
