@@ -23,6 +23,7 @@ from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import PLACEMENT_SYSTEM, Links, holds, same_target, study_identifier, token
+from bridge.domain.chart import Whose
 from bridge.domain.identifiers import derive_uid, digest_of
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
@@ -33,7 +34,9 @@ from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, Stil
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import EhrDirectory, put_where
 from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
-from bridge.store import deliveries, events, orders, overlays, patients, publications, studies
+from bridge.store import chart_versions, deliveries, events, orders, overlays, patients, publications, studies
+from bridge.store.chart_causes import cause_of
+from bridge.store.chart_versions import Standing
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -66,12 +69,17 @@ class StudyParcel(Parcel):
 
 @dataclass(frozen=True, slots=True)
 class StudyReceipt(Receipt):
-    """What stands now (None: nothing of ours), whether it was written, and what was withdrawn."""
+    """
+    What stands now (None: nothing of ours), whether it was written, and what was withdrawn.
+
+    seen: every resource of ours in its chart as it stands now, withdrawn or not.
+    """
 
     standing: Found | None
     content_digest: str
     was_written: bool
     withdrawn: tuple[str, ...]
+    seen: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,7 @@ class ImagingStudyPublisher:
         if parcel.patient is None:
             withdrawn = _until_settled(placing.withdraw)
             said = "cancelled" if parcel.ending == CANCELLED else "withdrawn"
-            return StudyReceipt(_said(said, withdrawn), None, "", bool(withdrawn), withdrawn)
+            return StudyReceipt(_said(said, withdrawn), None, "", bool(withdrawn), withdrawn, placing.ended)
         subject = ehr.directory.patient(parcel.patient)
         links = Links(
             subject=subject,
@@ -147,6 +155,7 @@ class ImagingStudyPublisher:
     def settled(self, tx: WriteTx, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
         """Record what stands, tell the timeline, and wake the claims that waited for it."""
         server, study_key = parcel.delivery.destination, parcel.contents.study.key
+        _keep_versions(tx, self._ehrs[server].client.version, parcel, receipt, at)
         for reference in receipt.withdrawn:
             publications.retire(tx, server, reference, parcel.ending, at)
         if receipt.standing is not None:
@@ -191,6 +200,7 @@ class _Placing:
         self._identifier = study_identifier(parcel.contents.study.study_instance_uid)
         self._known = {one.reference for one in parcel.known}
         self._last = parcel.known[-1] if parcel.known else None
+        self._ended: dict[str, Found] = {}
 
     def place(self, ours: Json, subject: str) -> StudyReceipt:
         """
@@ -207,14 +217,21 @@ class _Placing:
         target = _the_one(own)
         if target is None:
             written = self._create(ours, is_first=not standing)
-            return StudyReceipt(f"{written.reference} created", written, digest, True, withdrawn)
+            seen = (*self.ended, written)
+            return StudyReceipt(f"{written.reference} created", written, digest, True, withdrawn, seen)
         resource = codec.laid_over(target.resource, ours) | {"id": target.resource["id"]}
         if self._says_so(target, digest) or codec.same_content(resource, target.resource):
-            return StudyReceipt(f"{target.reference} says so already", target, digest, False, withdrawn)
+            seen = (*self.ended, target)
+            return StudyReceipt(f"{target.reference} says so already", target, digest, False, withdrawn, seen)
         self._still_wanted()
         written = self._client.update(resource, target.version)
         what = "available again" if _is_withdrawn(target) else "updated"
-        return StudyReceipt(f"{written.reference} {what}", written, digest, True, withdrawn)
+        return StudyReceipt(f"{written.reference} {what}", written, digest, True, withdrawn, (*self.ended, written))
+
+    @property
+    def ended(self) -> tuple[Found, ...]:
+        """What is ours and in nobody's chart any more."""
+        return tuple(self._ended.values())
 
     def withdraw(self) -> tuple[str, ...]:
         """Mark everything of ours as the parcel ends it; return what we have not noted as such yet."""
@@ -225,8 +242,8 @@ class _Placing:
         # What was cancelled turns out to be somebody else's: then it was an error all the same.
         is_error = self._parcel.ending == ENTERED_IN_ERROR
         live = [one for one in ours if not _is_withdrawn(one) or (is_error and one.resource["status"] == CANCELLED)]
-        for one in live:
-            self._mark_withdrawn(one)
+        for one in ours:
+            self._ended[one.reference] = self._mark_withdrawn(one) if one in live else one
         # What is marked already may be the work of an attempt that ended before it was noted.
         not_noted = {one.reference for one in self._parcel.known if one.retired_at is None}
         return tuple(one.reference for one in ours if one in live or one.reference in not_noted)
@@ -273,9 +290,9 @@ class _Placing:
         placement = next(one for one in ours["identifier"] if one["system"] == PLACEMENT_SYSTEM)
         return put_where(self._client, ours, self._identifier if is_first else placement)
 
-    def _mark_withdrawn(self, one: Found) -> None:
+    def _mark_withdrawn(self, one: Found) -> Found:
         self._still_wanted()
-        self._client.update(codec.withdrawn(one.resource, self._parcel.ending), one.version)
+        return self._client.update(codec.withdrawn(one.resource, self._parcel.ending), one.version)
 
 
 def _until_settled(step: Callable[[], T]) -> T:
@@ -306,6 +323,21 @@ def _is_withdrawn(one: Found) -> bool:
 
 def _said(what: str, references: Sequence[str]) -> str:
     return f"{', '.join(references)} {what}" if references else "nothing stands there"
+
+
+def _keep_versions(tx: WriteTx, release: str, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
+    """Keep a version of each resource that is not as it was kept last."""
+    study, patient = parcel.contents.study, parcel.patient
+    patient_keys = {one.reference: one.patient_key for one in parcel.known}
+    if patient is not None and receipt.standing is not None:
+        patient_keys[receipt.standing.reference] = patient.key
+    for one in receipt.seen:
+        is_standing = one is receipt.standing
+        said = Standing(parcel.delivery.destination, one.reference, {release: one.resource}, one.version)
+        why = cause_of(tx, study, said, parcel.binding_version, is_ours=receipt.was_written or not is_standing)
+        order_key = study.order_key if is_standing else None
+        whose = Whose(study.key, patient_keys.get(one.reference), order_key, parcel.binding_version)
+        chart_versions.keep(tx, said, whose, why, at)
 
 
 def _publication(parcel: StudyParcel, receipt: StudyReceipt, standing: Found, at: datetime) -> Publication:

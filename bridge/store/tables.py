@@ -38,6 +38,7 @@ from bridge.domain.adt_events import JOURNALLED, IdentityChange
 from bridge.domain.appointment import AppointmentState
 from bridge.domain.availability import Availability
 from bridge.domain.bulk import BulkKind, BulkOutcome, BulkState
+from bridge.domain.chart import Cause
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.incident import DisclosureKind
@@ -1455,6 +1456,50 @@ publications = Table(
     Column("published_at", Instant, nullable=False),
     Column("retired_at", Instant),
     UniqueConstraint("server", "reference"),
+)
+
+# What each chart has of an exam, version by version: on servers that we write to, and served by ourselves.
+chart_versions = Table(
+    "chart_versions",
+    metadata,
+    _key(),
+    Column("server", Text, nullable=False),
+    Column("resource_type", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    # number: ours; server_version: what the server calls it.
+    Column("number", Integer, nullable=False),
+    _text("server_version"),
+    Column("at", Instant, nullable=False),
+    _text("status"),
+    _text("subject"),
+    _to("study", nullable=True),
+    _to("patient", nullable=True),
+    _to("order", nullable=True),
+    _count("binding_version"),
+    Column("cause", Text, nullable=False),
+    _text("made_by"),
+    _text("why"),
+    _text("digest"),
+    # The resource by FHIR release, as compressed JSON; NULL once it is kept no more.
+    Column("content", LargeBinary),
+    UniqueConstraint("server", "reference", "number"),
+    Index("ix_chart_versions_of_type", "server", "resource_type", "key"),
+    Index("ix_chart_versions_at", "at"),
+    _one_of("cause", Cause, name="cause"),
+)
+
+# Studies that a person took out of every chart, until it is taken back.
+chart_withdrawals = Table(
+    "chart_withdrawals",
+    metadata,
+    _key(),
+    _to("study"),
+    Column("made_at", Instant, nullable=False),
+    Column("made_by", Text, nullable=False),
+    _text("reason"),
+    Column("taken_back_at", Instant),
+    _text("taken_back_by"),
+    _text("taken_back_reason"),
 )
 
 # Which object each archive has, and as which binding: what a forward still owes.

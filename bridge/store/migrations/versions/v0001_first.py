@@ -1007,6 +1007,52 @@ def upgrade() -> None:
     op.create_index(op.f("ix_bulk_studies_job_key_step_key"), "bulk_studies", ["job_key", "step", "key"], unique=False)
     op.create_index(op.f("ix_bulk_studies_study_key"), "bulk_studies", ["study_key"], unique=False)
     op.create_table(
+        "chart_versions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("resource_type", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("server_version", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("subject", sa.Text(), server_default="", nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.CheckConstraint("cause IN ('rule', 'person', 'event', 'delivery')", name=op.f("ck_chart_versions_cause")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_chart_versions_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_chart_versions_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_chart_versions_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_chart_versions")),
+        sa.UniqueConstraint("server", "reference", "number", name=op.f("uq_chart_versions_server_reference_number")),
+    )
+    op.create_index("ix_chart_versions_at", "chart_versions", ["at"], unique=False)
+    op.create_index("ix_chart_versions_of_type", "chart_versions", ["server", "resource_type", "key"], unique=False)
+    op.create_index(op.f("ix_chart_versions_order_key"), "chart_versions", ["order_key"], unique=False)
+    op.create_index(op.f("ix_chart_versions_patient_key"), "chart_versions", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_chart_versions_study_key"), "chart_versions", ["study_key"], unique=False)
+    op.create_table(
+        "chart_withdrawals",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("made_at", Instant(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("taken_back_at", Instant(), nullable=True),
+        sa.Column("taken_back_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("taken_back_reason", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_chart_withdrawals_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_chart_withdrawals")),
+    )
+    op.create_index(op.f("ix_chart_withdrawals_study_key"), "chart_withdrawals", ["study_key"], unique=False)
+    op.create_table(
         "cross_references",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -1,0 +1,92 @@
+"""What a chart has of an exam, version by version: whose versions they are, and why each came to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+# The name, among those of the servers that we write to, of what we serve ourselves.
+OWN = "served here"
+# A resource in one of these states is in nobody's chart any more.
+ENDED = frozenset({"entered-in-error", "cancelled"})
+
+
+class Cause(StrEnum):
+    """What made a version: a rule decided, a person did, something happened to the exam, or the server did it."""
+
+    RULE = "rule"
+    PERSON = "person"
+    EVENT = "event"
+    DELIVERY = "delivery"
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a version came to be. by: a rule code, "user:<name>", a server; words: a sentence, "" where *by* says it all."""
+
+    cause: Cause
+    by: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whom and what a version is about. binding_version: of the study, when it was written."""
+
+    study_key: int | None = None
+    patient_key: int | None = None
+    order_key: int | None = None
+    binding_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChartVersion:
+    """
+    One version of one resource, without what it says.
+
+    server: whose chart, OWN for what we serve ourselves. reference: "ImagingStudy/7", as that server calls it. number:
+    ours, from 1 for each resource, without gaps; server_version: what the server calls it, "" where it does not say.
+    subject: the patient's reference in it. has_content: what it says is still kept.
+    """
+
+    key: int
+    server: str
+    resource_type: str
+    reference: str
+    number: int
+    server_version: str
+    at: datetime
+    status: str
+    subject: str
+    whose: Whose
+    why: Why
+    digest: str
+    has_content: bool
+
+    @property
+    def resource_id(self) -> str:
+        return self.reference.partition("/")[2]
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it is in nobody's chart any more."""
+        return self.status in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class ChartWithdrawal:
+    """A person took a study out of every chart. taken_back_at: None while that stands."""
+
+    key: int
+    study_key: int
+    made_at: datetime
+    made_by: str
+    reason: str
+    taken_back_at: datetime | None = None
+    taken_back_by: str = ""
+    taken_back_reason: str = ""
+
+    @property
+    def stands(self) -> bool:
+        return self.taken_back_at is None
