@@ -7,7 +7,7 @@ from bridge.domain.message import Notice
 from bridge.domain.patient import Patient
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed
-from bridge.flows.register_patient import News, known_or_made
+from bridge.flows.register_patient import News, fill_lacking, known_or_made
 from bridge.store import filing, links, merges, patients, studies
 from bridge.store.db import WriteTx
 from bridge.store.merges import Merge
@@ -25,10 +25,12 @@ def link_patients(tx: WriteTx, draft: LinkDraft, news: News) -> Changed:
     merged = _merged(tx, draft)
     if merged is not None:
         return merged
-    one, other = (known_or_made(tx, each.identifiers[0], each, news) for each in (draft.one, draft.other))
+    one, other = (known_or_made(tx, each.identifiers[0], news) for each in (draft.one, draft.other))
     said = links.said_at(tx, one.key, other.key)
     if said is not None and said[0] > news.said_at:
         return Changed(one, [Notice("I", "older than what is known of the link, nothing changed", "PID-3")])
+    for known, said_of in ((one, draft.one), (other, draft.other)):
+        fill_lacking(tx, known, said_of, news)
     links.put(tx, one.key, other.key, news.said_at, linked=draft.linked)
     if (said is not None and said[1]) == draft.linked:
         return Changed(one, [Notice("I", "it is so already, nothing changed", "PID-3")])

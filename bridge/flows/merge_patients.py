@@ -10,7 +10,7 @@ from bridge.domain.message import Notice
 from bridge.domain.patient import MergeDraft, Patient
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed, journal, of_patients, taken_back
-from bridge.flows.register_patient import News, known_or_made, refresh_keys
+from bridge.flows.register_patient import News, fill_lacking, known_or_made, refresh_keys
 from bridge.store import filing, merges, orders, patients
 from bridge.store.db import ReadTx, WriteTx
 
@@ -40,7 +40,7 @@ def merge_patients(tx: WriteTx, draft: MergeDraft, news: News) -> Changed:
                 where="PID-3",
                 source="HL7 2.5.1 3.3.40",
             )
-    survivor = known_or_made(tx, number, draft.survivor, news)
+    survivor = known_or_made(tx, number, news)
     if retired is None:
         retired = patients.add(tx, Patient(key=0, identifiers=(draft.retired,)), news.heard_at)
     elif retired.merged_into is not None:
@@ -50,7 +50,8 @@ def merge_patients(tx: WriteTx, draft: MergeDraft, news: News) -> Changed:
     moved = filing.move(tx, filing.of_patient(tx, retired.key), retired.key, survivor.key)
     patients.save(tx, replace(retired, merged_into=survivor.key), news.heard_at)
     patients.set_keys(tx, retired.key, ())
-    entry = journal(tx, numbers, (survivor.key, retired.key), news, moved)
+    filled = fill_lacking(tx, survivor, draft.survivor, news)
+    entry = journal(tx, numbers, (survivor.key, retired.key), news, moved, filled)
     refresh_keys(tx, survivor.key)
     live = patients.get(tx, survivor.key)
     return Changed(live, [], (live.key,), entry, tuple(moved.get("orders", ())))

@@ -9,10 +9,10 @@ from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_draft import MoveDraft
 from bridge.domain.message import Notice
-from bridge.domain.patient import Patient, PatientDraft
+from bridge.domain.patient import Patient
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed, Numbers, journal, of_patients, taken_back
-from bridge.flows.register_patient import News, known_or_made, refresh_keys
+from bridge.flows.register_patient import News, fill_lacking, known_or_made, refresh_keys
 from bridge.store import filing, merges, patients
 from bridge.store.db import WriteTx
 from bridge.store.filing import Rows
@@ -36,8 +36,8 @@ def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     holder = patients.find(tx, prior)
     if notice is not None and holder is not None:
         return Changed(patients.survivor(tx, holder.key), [notice])
-    target = known_or_made(tx, draft.number, draft.patient, news)
-    holder = holder or known_or_made(tx, prior, PatientDraft((prior,)), news)
+    target = known_or_made(tx, draft.number, news)
+    holder = holder or known_or_made(tx, prior, news)
     if patients.survivor(tx, holder.key).key == target.key:
         return Changed(target, [Notice("I", "the number is the patient's already, nothing changed", "MRG-1")])
     if holder.merged_into is not None:
@@ -48,7 +48,7 @@ def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     doubted = [] if is_last else rows.pop("studies", [])
     moved = filing.move(tx, rows, holder.key, target.key)
     place = {"position": patients.last_position(tx, target.key) + 1, "moved_at": news.said_at}
-    replaced = [_refile(tx, prior, target.key, place)]
+    replaced = [*fill_lacking(tx, target, draft.patient, news), _refile(tx, prior, target.key, place)]
     if is_last:
         patients.save(tx, replace(patients.get(tx, holder.key), merged_into=target.key), news.heard_at)
         patients.set_keys(tx, holder.key, ())
@@ -80,12 +80,13 @@ def change_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
         raise Conflict(
             "the new number is another patient's", code="duplicate_key", where="PID-3", source="HL7 2.5.1 3.3.47"
         )
+    position, replaced = 0, list[Replaced]()
     if holder is None and known is None:
-        holder = known_or_made(tx, prior, draft.patient, news)
+        holder = known_or_made(tx, prior, news)
+        replaced += fill_lacking(tx, holder, draft.patient, news)
     record = holder or known
     assert record is not None
     ended = patients.add(tx, Patient(key=0, identifiers=(), merged_into=record.key), news.heard_at)
-    position, replaced = 0, list[Replaced]()
     if holder is None:
         replaced.append(merges.made_identifier(tx, ended.key, prior, 0))
     else:

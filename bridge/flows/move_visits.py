@@ -12,10 +12,10 @@ from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_draft import MoveDraft
 from bridge.domain.message import Notice
-from bridge.domain.patient import Patient, PatientDraft, Visit
+from bridge.domain.patient import Patient, Visit
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed, Numbers, journal, taken_back
-from bridge.flows.register_patient import News, known_or_made
+from bridge.flows.register_patient import News, fill_lacking, known_or_made
 from bridge.store import filing, merges, orders, patients, studies, visits
 from bridge.store.db import WriteTx
 from bridge.store.filing import Rows
@@ -49,7 +49,7 @@ def move_visits(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     prior, now = _numbers(draft)
     numbers = Numbers(draft.change, prior, now)
     where = "MRG-5" if draft.change == IdentityChange.MOVE_VISIT else "MRG-3"
-    target = known_or_made(tx, draft.number, draft.patient, news)
+    target = known_or_made(tx, draft.number, news)
     notice = taken_back(tx, numbers, news)
     if notice is not None:
         return Changed(target, [notice])
@@ -62,6 +62,7 @@ def move_visits(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     replaced = _renumber(tx, moving, moved)
     if not moved and not replaced and (moving.found or _is_noted(tx, numbers)):
         return Changed(target, [Notice("I", "it is so already, nothing changed", where)])
+    replaced += fill_lacking(tx, target, draft.patient, news)
     entry = journal(tx, numbers, (target.key, source), news, moved, replaced)
     touched = tuple(dict.fromkeys((target.key, patients.survivor(tx, source).key)))
     order_keys = tuple(moved.get("orders", ())) or _renumbered_orders(replaced)
@@ -91,7 +92,7 @@ def _sources(tx: WriteTx, moving: _Moving) -> list[int]:
     Raises: Conflict (AE 204), for a visit of a third person.
     """
     named = moving.draft.prior_number
-    source = known_or_made(tx, named, PatientDraft((named,)), moving.news).key if named is not None else None
+    source = known_or_made(tx, named, moving.news).key if named is not None else None
     owners = [patients.survivor(tx, one.patient_key).key for one in moving.found]
     allowed = {source, moving.target.key}
     if named is not None and any(owner not in allowed for owner in owners):

@@ -20,6 +20,7 @@ from bridge.domain.records import replace
 from bridge.errors import Conflict
 from bridge.store import merges, patients
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.merges import Replaced
 from bridge.store.patient_records import record_of
 
 _OLDER = Notice("I", "older than what is known of the patient, nothing changed", "PID-1")
@@ -33,6 +34,9 @@ _DRAFT_FIELDS = (
     "patient_address",
     "patient_telephone",
 )
+
+
+_FILLED = ("patient_name", "patient_birth_date", "patient_sex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: Reconc
     """
     Find or make the patient of *draft* and apply what is new in it.
 
-    Older news than what is stored changes nothing. An order's PID fills a record that only orders made so far; it never
-    overwrites what ADT said.
+    Older news than what is stored changes nothing. An order's PID fills a record that only orders made so far, or that is
+    nothing but a number; it never overwrites what ADT said.
     Raises: Conflict (AE 204), if the number was merged away and the message is no news of a reissue.
     """
     holder, moved_at = patients.find_with_move(tx, draft.identifiers[0])
@@ -84,7 +88,7 @@ def register_patient(tx: WriteTx, draft: PatientDraft, news: News, rules: Reconc
         return _late_under_a_moved_number(tx, holder, draft, news)
     if holder.as_of is not None and holder.as_of > news.said_at:
         return _with_findings(tx, Registered(holder, [_OLDER], stale=True), draft, news)
-    if news.is_order and not holder.provisional:
+    if news.is_order and not holder.provisional and not _is_bare(holder):
         deleted = [Notice("W", "registration deleted the patient's record before", "PID-3")] if holder.inactive else []
         return _with_findings(tx, Registered(holder, deleted), draft, news)
     return _update(tx, holder, draft, news, rules)
@@ -100,29 +104,29 @@ def _with_findings(tx: WriteTx, registered: Registered, draft: PatientDraft, new
     return registered
 
 
-def known_or_made(tx: WriteTx, number: PatientIdentifier, draft: PatientDraft, news: News) -> Patient:
-    """
-    Return the live patient with *number*, made from what *draft* says if nobody has it.
-
-    A merge or move carries no corrections: what PID says fills only what the record lacks.
-    """
+def known_or_made(tx: WriteTx, number: PatientIdentifier, news: News) -> Patient:
+    """Return the live patient with *number*; if nobody has it, one of whom nothing else is known."""
     found = patients.find(tx, number)
-    if found is None:
-        made = patients.add(tx, _lacking_filled(Patient(key=0, identifiers=(number,)), draft), news.heard_at)
-        refresh_keys(tx, made.key)
-        return made
-    live = patients.survivor(tx, found.key)
-    filled = _lacking_filled(live, draft)
-    return live if filled == live else patients.save(tx, filled, news.heard_at)
+    if found is not None:
+        return patients.survivor(tx, found.key)
+    made = patients.add(tx, Patient(key=0, identifiers=(number,)), news.heard_at)
+    refresh_keys(tx, made.key)
+    return made
 
 
-def _lacking_filled(patient: Patient, draft: PatientDraft) -> Patient:
-    return replace(
-        patient,
-        patient_name=patient.patient_name or draft.patient_name or "",
-        patient_birth_date=patient.patient_birth_date or draft.patient_birth_date or "",
-        patient_sex=patient.patient_sex or draft.patient_sex or "",
-    )
+def fill_lacking(tx: WriteTx, patient: Patient, draft: PatientDraft, news: News) -> list[Replaced]:
+    """
+    Write what *draft* says where a live record has nothing, and return that for the journal.
+
+    A merge or move carries no corrections, and whoever takes it back takes back what it said.
+    """
+    lacking = [name for name in _FILLED if not getattr(patient, name) and getattr(draft, name)]
+    if not lacking:
+        return []
+    said = {name: getattr(draft, name) for name in lacking}
+    patients.save(tx, replace(patient, **said), news.heard_at)
+    refresh_keys(tx, patient.key)
+    return [merges.filled(patient, said)]
 
 
 def refresh_keys(tx: WriteTx, patient_key: int) -> None:
@@ -145,6 +149,8 @@ def _add(tx: WriteTx, draft: PatientDraft, news: News, own: tuple[PatientIdentif
 def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules: ReconcileRules) -> Registered:
     notices: list[Notice] = []
     said = _said(draft, holder, news)
+    if news.is_order and _is_bare(holder):
+        said["provisional"] = True
     if not news.is_order and holder.provisional and draft.provisional is None:
         said["provisional"] = False
     identifiers = _merged_identifiers(tx, holder, draft.identifiers, notices)
@@ -164,6 +170,11 @@ def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules
     saved = patients.save(tx, after, news.heard_at)
     refresh_keys(tx, holder.key)
     return Registered(saved, notices, changed=True, became_another=became_another)
+
+
+def _is_bare(holder: Patient) -> bool:
+    """Say whether nothing but a number is known of somebody: a merge or a move named it."""
+    return holder.as_of is None and not any(getattr(holder, name) for name in _FILLED)
 
 
 def _of_a_retired_number(

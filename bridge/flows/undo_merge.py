@@ -164,10 +164,18 @@ def _rests_on(later: Merge, entry: Merge) -> bool:
     """Say whether *later* took further what *entry* had brought: a record of it, a row that it moved, a number."""
     ends_record = later.kind == IdentityChange.MERGE and later.retired_key in (entry.survivor_key, entry.retired_key)
     moved_on = any(set(keys) & set(later.moved.get(name, ())) for name, keys in entry.moved.items())
-    rows = {(one["table"], one["key"]) for one in entry.replaced}
-    written_over = any((one["table"], one["key"]) in rows for one in later.replaced)
+    written_over = bool(_written(entry) & _written(later))
     emptied = later.kind == IdentityChange.MOVE_NUMBER and later.number in (entry.number, entry.new_number)
     return ends_record or moved_on or written_over or emptied
+
+
+def _written(entry: Merge) -> set[tuple[str, int, str]]:
+    """Return the rows that an entry wrote over; of a patient's, who has many words, which values."""
+    return {
+        (one["table"], one["key"], name)
+        for one in entry.replaced
+        for name in (one["before"] if one["table"] == "patients" else [""])
+    }
 
 
 def _tell(tx: WriteTx, entry: Merge, moved: Rows, actor: str, now: datetime) -> None:

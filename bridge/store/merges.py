@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,16 +11,18 @@ from sqlalchemy import Row, bindparam, delete, literal_column, or_, select, upda
 
 from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.patient import Patient
 from bridge.store import patients
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.filing import Rows
 from bridge.store.prepared import Prepared
 from bridge.store.tables import merges, orders, patient_identifiers, visits
+from bridge.store.tables import patients as patients_table
 
 Replaced = dict[str, Any]
 """One row whose values were written over: {"table", "key", "before", "after"}; "before" None: the row was made."""
 
-_TABLES = {table.name: table for table in (orders, visits, patient_identifiers)}
+_TABLES = {table.name: table for table in (orders, visits, patient_identifiers, patients_table)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,18 +136,33 @@ def made_identifier(tx: WriteTx, patient_key: int, identifier: PatientIdentifier
     return {"table": "patient_identifiers", "key": key, "before": None, "after": {"patient_key": patient_key}}
 
 
+def filled(before: Patient, said: Mapping[str, str]) -> Replaced:
+    """Return what a change of records wrote of a patient of whom it was not known; nothing was said of them since."""
+    return {
+        "table": "patients",
+        "key": before.key,
+        "before": {name: getattr(before, name) for name in said},
+        "after": {**said, "as_of": _plain(before.as_of)},
+    }
+
+
 def put_back(tx: WriteTx, replaced: Sequence[Replaced]) -> int:
-    """Write the earlier values back, the last first, where nothing else was written since; return how many could not be."""
+    """
+    Write the earlier values back, the last first, where nothing else was written since; return how many could not be.
+
+    What was said of a patient since stands, and counts for none of these.
+    """
     left = 0
     for one in reversed(replaced):
         table = _TABLES[one["table"]]
         row = tx.execute(select(table).where(table.c.key == one["key"])).first()
         if row is None or any(_plain(getattr(row, name)) != value for name, value in one["after"].items()):
-            left += one["before"] is not None
+            left += one["before"] is not None and table is not patients_table
         elif one["before"] is None:
             tx.execute(delete(table).where(table.c.key == one["key"]))
         else:
             values = {name: _typed(name, value) for name, value in one["before"].items()}
+            values |= {"version": row.version + 1} if table is patients_table else {}
             tx.execute(update(table).where(table.c.key == one["key"]).values(**values))
     return left
 

@@ -83,12 +83,11 @@ class Identity(RuleBasedStateMachine):
 
     @rule(survivor=WHO, retired=WHO)
     def a_merge_is_undone_at_once(self, survivor: str, retired: str) -> None:
-        known = self.world.knows(survivor) and self.world.knows(retired)
         before, merges = self.world.seen(), self.world.merge_count
         self.world.do("merged", survivor, retired)
         if self.world.merge_count == merges + 1:
             self.world.do("unmerged", merges)
-            _stands_as_before(before, self.world.seen(), registered=not known)
+            _stands_as_before(before, self.world.seen())
 
     @rule(study=STUDY)
     def a_scanner_reports_a_wrong_entry(self, study: str) -> None:
@@ -151,17 +150,14 @@ def _all(tx: ReadTx) -> Iterator[Study]:
             yield study
 
 
-def _stands_as_before(before: dict[str, Seen], after: dict[str, Seen], *, registered: bool) -> None:
+def _stands_as_before(before: dict[str, Seen], after: dict[str, Seen]) -> None:
     """
     After an undo everything is as it was, but for what a rule had to find anyway when it looked again.
 
-    That is an order of the patient's own which is free by now, and, where the message that was undone registered somebody,
-    the study that waited for that registration: a person known once stays known.
+    That is an order of the patient's own which is free by now.
     """
     for uid, was in before.items():
         now = after[uid]
-        if registered and was.state == "waiting":
-            continue
         if not was.accession_number:
             now = replace(now, accession_number="")
         assert now == was, "the undo of a merge does not show what was visible before"
