@@ -27,7 +27,7 @@ from bridge.flows.gather_evidence import evidence_of
 from bridge.flows.lay_overlay import Made, lay_binding, standing_corrections
 from bridge.flows.learn_reference import follow_binding
 from bridge.flows.move_steps import Moving
-from bridge.flows.question_part import question_part
+from bridge.flows.question_part import holds_late, question_part
 from bridge.flows.record_incident import Found, record_incidents
 from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.second_person import lapse
@@ -180,7 +180,7 @@ def free_by_rule(tx: WriteTx, study: Study, reason: str, actor: str, how: Decidi
     if held_from is None or study.is_decided_by_person:
         return
     verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
-    if verdict.binds and verdict.patient_key == patients.survivor(tx, held_from).key:
+    if verdict.binds and verdict.patient_key == patients.survivor(tx, held_from).key and not holds_late(tx, study):
         _record(tx, study, verdict, how, actor=actor, reason=reason)
 
 

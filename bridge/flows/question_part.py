@@ -1,39 +1,82 @@
-"""What a person split into two is not given to one patient by a rule again: two of one header are told apart by nobody else."""
+"""What a person split into two is not given to one patient by a rule again: two of one header are told apart by nobody else.
+
+Nor is what comes later under such a header: a device goes on sending a series under the one that it knows.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from bridge.domain.evidence import identity_of
-from bridge.domain.study import Study
+from bridge.domain.study import Header, Study
 from bridge.domain.verdict import Outcome, Verdict
 from bridge.store import patients, splits, studies
 from bridge.store.db import ReadTx
+from bridge.store.splits import LateSeries
 
 
 def question_part(tx: ReadTx, study: Study, verdict: Verdict) -> Verdict:
     """
     Return *verdict*, or one that asks a person, if *study* is part of a split that speaks against it.
 
-    It does where the other part is that patient's, or was and says the same.
+    It does where the other part is that patient's, or was and says the same, and while late images leave open whose it is.
     """
     if not verdict.binds:
         return verdict
-    for split in splits.of_study(tx, study.key):
-        if split.joined_at is not None:
-            continue
+    standing = [split for split in splits.of_study(tx, study.key) if split.joined_at is None]
+    if any(split.study_key == study.key for split in standing) and holds_late(tx, study):
+        return _asking(verdict, f"Held (V02): {_LATE}.")
+    for split in standing:
         other = studies.get(tx, split.study_key if split.new_study_key == study.key else split.new_study_key)
-        if verdict.patient_key in _whose(tx, study, other):
-            return replace(
-                verdict,
-                outcome=Outcome.REVIEW,
-                rule="V02",
-                sentence="Held (V02): a person parted it from images that are, or were, the same patient's by rule.",
-                patient_key=None,
-                order_key=None,
-                preselect=False,
-            )
+        if verdict.patient_key in _whose(tx, study, other) or (not other.is_bound and holds_late(tx, other)):
+            parted = "a person parted it from images that are, were or may be the same patient's by rule"
+            return _asking(verdict, f"Held (V02): {parted}.")
     return verdict
+
+
+def question_late(tx: ReadTx, study: Study, header: Header, series_key: int) -> str:
+    """
+    Return why an image that has just come to a parted study asks whose it is, "" if it does not.
+
+    A person is asked once for each series, by the first image after the split: what follows it, a later decision has seen.
+    """
+    come = next((one for one in splits.late_series(tx, study.key) if one.series_key == series_key), None)
+    if come is None or come.late > 1 or not _is_doubtful(come, _is_alike(tx, study, header)):
+        return ""
+    return f"Held (V02): {_LATE}."
+
+
+_LATE = "an image came after a person had parted the study, and its header does not say of which part it is"
+
+
+def holds_late(tx: ReadTx, study: Study) -> bool:
+    """Say whether a study shows images that came after a person had parted it, and may be the other part's."""
+    come = splits.late_series(tx, study.key)
+    is_alike = bool(come) and _is_alike(tx, study, study.received)
+    return any(_is_doubtful(one, is_alike) for one in come)
+
+
+def _is_doubtful(come: LateSeries, is_alike: bool) -> bool:
+    """Say whether late images of a series may be another part's: its name is both parts', or all else of it went there."""
+    return not come.is_whole and (is_alike or (come.split_off > 0 and not come.early))
+
+
+def _is_alike(tx: ReadTx, study: Study, header: Header) -> bool:
+    """Say whether a part of *study* names whom *header* names."""
+    parts = (studies.get(tx, key).received for key in splits.parts_of(tx, study.key))
+    return any(identity_of(part) == identity_of(header) for part in parts)
+
+
+def _asking(verdict: Verdict, sentence: str) -> Verdict:
+    return replace(
+        verdict,
+        outcome=Outcome.REVIEW,
+        rule="V02",
+        sentence=sentence,
+        patient_key=None,
+        order_key=None,
+        preselect=False,
+    )
 
 
 def _whose(tx: ReadTx, study: Study, other: Study) -> set[int]:

@@ -28,8 +28,9 @@ from bridge.domain.waking import study_keys
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_by_rule
+from bridge.flows.decide_study import Deciding, decide_by_rule, withdraw
 from bridge.flows.image_sources import ImageSources
+from bridge.flows.question_part import question_late
 from bridge.flows.reject_instances import Sender, refuse_again, take_note
 from bridge.flows.shared_commit import SharedCommit
 from bridge.flows.standing_repairs import StandingRepairs
@@ -210,9 +211,7 @@ class InstanceReceiver:
         if study_key is None:
             raise _DecisionNeededError
         series_key = known.series_key or studies.add_series(tx, study_key, header).key
-        sender, withheld = spooled.calling_ae_title, NOTE if arrival.note is not None else ""
-        if known.is_named and not withheld:
-            withheld = rejections.withheld_on_arrival(tx, header, sender)
+        sender, withheld = spooled.calling_ae_title, _withheld(tx, arrival, known)
         kept = studies.add_instance(
             tx,
             replace(instance, study_key=study_key, series_key=series_key, withheld=withheld),
@@ -222,6 +221,8 @@ class InstanceReceiver:
             # A note does not say whose the images are that it rejects.
             names = header if arrival.note is None else None
             study = self._go_on(tx, study_key, names, how, may_decide=may_decide)
+            if known.is_parted and not withheld:
+                study = _ask_whose(tx, study, header, series_key, how, may_decide=may_decide)
         if arrival.note is not None:
             told = Sender(sender, self._sources.roles_of(sender), spooled.peer_address)
             take_note(tx, arrival.note, kept, told, how)
@@ -309,6 +310,23 @@ class InstanceReceiver:
             study_key=study.key,
             detail={"association": spooled.association_id},
         )
+
+
+def _withheld(tx: ReadTx, arrival: _Arrival, known: Known) -> str:
+    """Return why an object is no part of what its study shows from the start, "" if it is."""
+    if arrival.note is not None:
+        return NOTE
+    if not known.is_named:
+        return ""
+    return rejections.withheld_on_arrival(tx, arrival.header, arrival.spooled.calling_ae_title)
+
+
+def _ask_whose(tx: WriteTx, study: Study, header: Header, series_key: int, how: Deciding, *, may_decide: bool) -> Study:
+    """Put a parted study before a person if its new image may be the other part's. Raises: _DecisionNeededError."""
+    doubt = question_late(tx, study, header, series_key) if study.is_bound else ""
+    if doubt and not may_decide:
+        raise _DecisionNeededError
+    return withdraw(tx, study, "V02", doubt, how, actor="V02") if doubt else study
 
 
 def _conflict(arrival: _Arrival, held: Instance | None, known: Known) -> Conflict | None:

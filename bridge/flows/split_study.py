@@ -117,7 +117,7 @@ class StudySplitter:
             if splits.shown(tx, study.key) != plan.shown:
                 raise Conflict("images came meanwhile: look again, then split", code="not_quiet")
             new = self._store_part(tx, study, made, now)
-            split = Split(0, study.key, new.key, plan.number, now, actor, reason.strip())
+            split = Split(0, study.key, new.key, plan.number, 0, now, actor, reason.strip())
             pairs = [(one.old.key, self._put(tx, new, one).key) for one in made]
             split = splits.add(tx, split, pairs)
             self._tell(tx, split, study, new, how, what=f"{_images(len(made))} split off into a study of their own")

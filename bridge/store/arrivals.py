@@ -9,19 +9,18 @@ from sqlalchemy import bindparam, exists, select
 from bridge.domain.study import Header
 from bridge.store.db import ReadTx
 from bridge.store.prepared import Prepared
-from bridge.store.tables import instances, rejected_instances, series, studies
+from bridge.store.tables import instances, rejected_instances, series, splits, studies
 
+_STUDY = select(studies.c.key).where(studies.c.study_instance_uid == bindparam("study_instance_uid")).scalar_subquery()
 _SERIES = series.c.series_instance_uid == bindparam("series_instance_uid")
 _KNOWN = Prepared(
     select(
-        select(studies.c.key)
-        .where(studies.c.study_instance_uid == bindparam("study_instance_uid"))
-        .scalar_subquery()
-        .label("study_key"),
+        _STUDY.label("study_key"),
         select(series.c.key).where(_SERIES).scalar_subquery().label("series_key"),
         select(series.c.study_key).where(_SERIES).scalar_subquery().label("series_study_key"),
         exists().where(instances.c.sop_instance_uid == bindparam("sop_instance_uid")).label("is_kept"),
         exists().where(rejected_instances.c.sop_instance_uid == bindparam("sop_instance_uid")).label("is_named"),
+        exists().where(splits.c.study_key == _STUDY, splits.c.joined_at.is_(None)).label("is_parted"),
     )
 )
 
@@ -31,6 +30,7 @@ class Known(NamedTuple):
     The rows of an object's study and series, None for what is new. series_study_key: whose that series is.
 
     is_kept: an instance of its UID is one of a study. is_named: some rejection note names it, in force or not.
+    is_parted: a person split something off its study that was not joined again.
     """
 
     study_key: int | None
@@ -38,6 +38,7 @@ class Known(NamedTuple):
     series_study_key: int | None
     is_kept: bool
     is_named: bool
+    is_parted: bool
 
 
 def known(tx: ReadTx, header: Header) -> Known:

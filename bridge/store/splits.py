@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
 
 from bridge.domain.rejection import JOINED, NOTE, SPLIT_OFF
 from bridge.domain.study import Instance, Series
@@ -22,13 +22,15 @@ class Split:
     """
     One part that a person split off. study_key: what it was part of; new_study_key: what it is now.
 
-    number: which split of its study, in order, those not counted that were joined again before it.
+    number: which split of its study, in order, those not counted that were joined again before it. last_instance_key: the
+    newest instance that the study had then.
     """
 
     key: int
     study_key: int
     new_study_key: int
     number: int
+    last_instance_key: int
     split_at: datetime
     split_by: str
     reason: str
@@ -37,10 +39,26 @@ class Split:
     join_reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LateSeries:
+    """A series with images that came after its study was parted. late, early, split_off: how many it shows, and those gone."""
+
+    series_key: int
+    late: int
+    early: int
+    split_off: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether the person who parted the study left all of it where it is: what is late of it is the same series' still."""
+        return self.early > 0 and not self.split_off
+
+
 def add(tx: WriteTx, split: Split, pairs: Iterable[tuple[int, int]]) -> Split:
-    """Store a split (its key is ignored). pairs: each instance's key, and the key of what stands for it now."""
+    """Store a split (its key is ignored, as is the newest instance). pairs: each instance's key, and the key of what stands for it now."""
     values = {name: getattr(split, name) for name in Split.__slots__ if name != "key"}
-    key = insert_row(tx, splits, **values)
+    newest = select(func.max(instances.c.key)).where(instances.c.study_key == split.study_key)
+    key = insert_row(tx, splits, **values | {"last_instance_key": tx.execute(newest).scalar_one()})
     rows = [{"split_key": key, "instance_key": old, "new_instance_key": new} for old, new in pairs]
     for at in range(0, len(rows), _AT_ONCE):
         tx.execute(insert(split_instances), rows[at : at + _AT_ONCE])
@@ -87,6 +105,27 @@ def copies_of(tx: ReadTx, study_key: int, sop_instance_uids: Iterable[str]) -> d
         for row in tx.execute(query):
             found.setdefault(row.study_instance_uid, []).append(row.sop_instance_uid)
     return found
+
+
+def late_series(tx: ReadTx, study_key: int) -> list[LateSeries]:
+    """Return which series of a parted study have images that came since: it is not told by them whose they are."""
+    standing = (splits.c.study_key == study_key, splits.c.joined_at.is_(None))
+    newest = tx.execute(select(func.max(splits.c.last_instance_key)).where(*standing)).scalar()
+    if newest is None:
+        return []
+    is_shown, is_late = instances.c.withheld == "", instances.c.key > newest
+    counts = (
+        _number_of(and_(is_shown, is_late)),
+        _number_of(and_(is_shown, ~is_late)),
+        _number_of(instances.c.withheld == SPLIT_OFF),
+    )
+    query = (
+        select(instances.c.series_key, *counts)
+        .where(instances.c.study_key == study_key)
+        .group_by(instances.c.series_key)
+        .having(counts[0] > 0)
+    )
+    return [LateSeries(*map(int, row)) for row in tx.execute(query)]
 
 
 def next_number(tx: ReadTx, study_key: int) -> int:
@@ -150,6 +189,10 @@ def old_keys(tx: ReadTx, split_key: int) -> list[int]:
     """Return the keys of the instances that a split moved, as they were."""
     query = select(split_instances.c.instance_key).where(split_instances.c.split_key == split_key)
     return list(tx.execute(query).scalars())
+
+
+def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
 
 
 def _withhold(tx: WriteTx, keys: list[int], withheld: str) -> None:

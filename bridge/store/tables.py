@@ -1023,6 +1023,7 @@ rejected_instances = Table(
 )
 
 # What a person split off a study into one of its own, and joined again. number: which split of its study.
+# last_instance_key: the newest that the study had when it was parted; what came since, nobody has looked at.
 splits = Table(
     "splits",
     metadata,
@@ -1030,6 +1031,7 @@ splits = Table(
     _to("study"),
     _to("study", column="new_study_key"),
     _count("number", 1),
+    Column("last_instance_key", BigInteger, nullable=False),
     Column("split_at", Instant, nullable=False),
     Column("split_by", Text, nullable=False),
     _text("reason"),

@@ -21,6 +21,7 @@ from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.split_study import StudySplitter
 from bridge.store import authorizations, decisions, incidents, splits, studies
 from bridge.store.served_objects import Sight, find
+from bridge.store.tables import deliveries
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
 from tests.flows.asking import say
@@ -229,6 +230,89 @@ def test_a_note_about_an_original_rejects_its_copy(house: House, title: str, is_
     with house.store.read() as tx:
         tasks = incidents.tasks(tx, is_open=True, limit=9, study_key=new.key)
     assert [one.destination for one in tasks] == ["PACS"]
+
+
+def bind(house: House, accession: str = "A1") -> None:
+    resolver(house).resolve(study_uid("A1"), Ruling("bind", "it is hers", "user:maria", accession_number=accession))
+
+
+def test_a_late_image_of_a_series_that_was_split_off_leaves_for_nobody_before_a_person_says_whose_it_is(
+    house: House,
+) -> None:
+    before = one_header(house)
+    split(house)
+    receive(house, ct(3, 2))
+    late = study_of(house, "A1")
+    assert (late.state, late.rule, late.held_from_patient_key) == (StudyState.REVIEW, "V02", before.patient_key)
+    say(house, order(PLAIN, "A7"))
+    assert not study_of(house, "A1").is_bound
+    with house.store.read() as tx:
+        assert {row.state for row in tx.execute(deliveries.select()) if row.study_key == late.key} == {"held"}
+
+
+def test_a_person_is_asked_once_for_each_series_and_the_image_that_asked_can_follow_the_others(house: House) -> None:
+    one_header(house)
+    split(house)
+    receive(house, ct(3, 2))
+    bind(house)
+    receive(house, ct(4, 2), ct(3, 1))
+    assert study_of(house, "A1").is_bound
+    receive(house, ct(1, 3))
+    assert study_of(house, "A1").rule == "V02"
+    again = split(house, f"{study_uid('A1')}.2", f"{study_uid('A1')}.3")
+    assert study_of(house, "A1").is_bound
+    assert len(shown(house, again.study_instance_uid)) == 3
+    receive(house, ct(4, 1))
+    assert study_of(house, "A1").is_bound
+    receive(house, ct(5, 2))
+    assert study_of(house, "A1").rule == "V02"
+
+
+def test_a_late_image_of_a_series_of_which_single_images_were_split_off_asks_only_if_it_names_the_part_s_patient(
+    house: House,
+) -> None:
+    receive(house, ct(1, 1), ct(2, 1), strange(3, series=1))
+    split(house, f"{study_uid('A1')}.1.3")
+    receive(house, ct(4, 1))
+    assert study_of(house, "A1").is_bound
+    split(house, f"{study_uid('A1')}.1.2")
+    receive(house, ct(5, 1))
+    assert study_of(house, "A1").rule == "V02"
+
+
+def test_a_late_image_of_a_series_that_was_split_off_while_nobody_was_known_is_bound_by_no_rule(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house(FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC)))
+    one_header(house)
+    new = split(house)
+    receive(house, ct(3, 2))
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    assert study_of(house, "A1").rule == "V02"
+    bind(house)
+    assert study_of(house, "A1").is_bound
+    assert not state_of(house, new.study_instance_uid).is_bound
+
+
+def test_once_a_split_is_joined_again_a_late_image_is_its_study_s_as_any(house: House) -> None:
+    before = one_header(house)
+    new = split(house)
+    receive(house, ct(3, 2))
+    with house.store.read() as tx:
+        (made,) = splits.of_study(tx, new.key)
+    splitter(house).join(made.key, "it was one person", "user:maria")
+    whole = study_of(house, "A1")
+    assert (whole.is_bound, whole.patient_key) == (True, before.patient_key)
+    receive(house, ct(4, 2), ct(1, 3))
+    assert study_of(house, "A1").is_bound
+    assert len(shown(house, whole.study_instance_uid)) == 7
+
+
+def test_a_late_image_that_a_note_rejected_before_it_came_asks_nobody(house: House) -> None:
+    one_header(house)
+    split(house)
+    receive(house, note("113001", ct(3, 2)), ct(3, 2))
+    assert study_of(house, "A1").is_bound
 
 
 def test_an_attachment_that_shows_what_was_split_off_goes_before_a_person(house: House) -> None:

@@ -1366,6 +1366,7 @@ def upgrade() -> None:
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("new_study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("number", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("last_instance_key", sa.BigInteger(), nullable=False),
         sa.Column("split_at", Instant(), nullable=False),
         sa.Column("split_by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
