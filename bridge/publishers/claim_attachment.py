@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.codecs.fhir import claim as codec
 from bridge.codecs.fhir.claim import StudyOnClaim
-from bridge.codecs.fhir.imaging_study import clean
+from bridge.codecs.fhir.elements import clean
 from bridge.codecs.fhir.references import same_target
 from bridge.domain.claim import AttachmentState, Authorization, ClaimAttachment
 from bridge.domain.patient import Patient

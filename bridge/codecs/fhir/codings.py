@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.codecs.fhir import body_parts
+from bridge.codecs.fhir.elements import DCM, SNOMED, URI
 
 Json = dict[str, Any]
-
-DCM = "http://dicom.nema.org/resources/ontology/DCM"
-SNOMED = "http://snomed.info/sct"
-URI = "urn:ietf:rfc:3986"
 
 # Retired codes that old devices still send. Source: PS3.3 C.7.3.1.1.1 (retired terms).
 _RETIRED_MODALITIES = {

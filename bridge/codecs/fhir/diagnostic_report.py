@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from bridge.codecs.fhir.imaging_study import House, clean, display_name
+from bridge.codecs.fhir.elements import clean, display_name
+from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links, order_reference, study_identifier, typed_identifier
 from bridge.domain.order import Code, Order
 from bridge.domain.report import IMAGING_REPORT, Report, ReportContent, ReportDocument, ReportSection
@@ -73,7 +74,7 @@ def build(report: Report, order: Order | None, links: ReportLinks, house: House)
         identifiers=_identifiers(report, house),
         subject=links.subject,
         based_on=None if order is None else order_reference(order, Links(links.subject), house.system_of),
-        code=_concept(said.code, clean(said.title)),
+        code=kind_of(report),
         effective=_effective(said, house.zone),
         issued=(said.issued_at or report.said.issued_at).astimezone(UTC).isoformat(),
         interpreters=tuple(name for one in said.interpreters if (name := display_name(one))),
@@ -97,6 +98,11 @@ def plain_text(sections: Sequence[ReportSection]) -> str:
     """Return a report's text with its headings in capitals, lines ended by LF."""
     parts = [f"{one.title.upper()}\n{_lines(one.text)}".strip() for one in sections]
     return "\n\n".join(part for part in parts if part)
+
+
+def kind_of(report: Report) -> Json:
+    """Return what kind of report it is; without a code that anybody knows it is an imaging report by its own name."""
+    return _concept(report.content.code, clean(report.content.title))
 
 
 def _identifiers(report: Report, house: House) -> tuple[Json, ...]:

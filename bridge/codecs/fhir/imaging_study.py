@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import timedelta, timezone, tzinfo
 from typing import Any
 
 from bridge.codecs.fhir import codings
+from bridge.codecs.fhir.elements import clean, date_time, display_name, unsigned
 from bridge.codecs.fhir.references import (
     PLACEMENT_SYSTEM,
     STUDY_SYSTEM,
@@ -29,8 +30,6 @@ CANCELLED = "cancelled"
 
 # A study with more instances is told by its counts; a list of thousands passes the size that proxies let through.
 MAX_LISTED_INSTANCES = 2000
-_UNSIGNED_MAX = 2147483647
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
 # What we say of a study; every other element of a resource that stands is its server's and stays.
 _OURS = frozenset(
@@ -155,43 +154,6 @@ def withdrawn(standing: Json, status: str = ENTERED_IN_ERROR) -> Json:
 def same_content(one: Json, other: Json) -> bool:
     """Say whether two resources differ in nothing but what a server writes by itself."""
     return _comparable(one) == _comparable(other)
-
-
-def date_time(date: str, time: str, zone: tzinfo) -> str:
-    """
-    Return a DICOM date and time as a FHIR dateTime, "" without a date.
-
-    date: "YYYYMMDD". time: "HHMMSS.F" or shorter; without minutes only the date is said, since midnight would be made
-    up. Source: PS3.5 6.2 (DA, TM), FHIR R4 dateTime.
-    """
-    try:
-        day = datetime.strptime(date, "%Y%m%d")
-    except ValueError:
-        return ""
-    digits = time.replace(":", "").split(".")[0]
-    if len(digits) < 4 or not digits.isdigit():
-        return day.strftime("%Y-%m-%d")
-    hour, minute, second = int(digits[:2]), int(digits[2:4]), min(int(digits[4:6] or 0), 59)
-    if hour > 23 or minute > 59:
-        return day.strftime("%Y-%m-%d")
-    return day.replace(hour=hour, minute=minute, second=second, tzinfo=zone).isoformat()
-
-
-def unsigned(number: int | None) -> int | None:
-    """Return *number* if FHIR's unsignedInt holds it."""
-    return number if number is not None and 0 <= number <= _UNSIGNED_MAX else None
-
-
-def clean(text: str) -> str:
-    """Return *text* as a FHIR string: no control characters, no padding."""
-    return _CONTROLS.sub(" ", text).strip()
-
-
-def display_name(person_name: str) -> str:
-    """Return a PN as it is said: prefix, given, middle, family, suffix of its first group. Source: PS3.5 6.2.1.1."""
-    group = next((part for part in person_name.split("=") if part.strip("^ ")), "")
-    family, given, middle, prefix, suffix = (clean(part) for part in (group.split("^") + [""] * 5)[:5])
-    return " ".join(part for part in (prefix, given, middle, family, suffix) if part)
 
 
 def _series(one: Series, instances: tuple[Instance, ...], zone: tzinfo, listed: bool) -> SeriesEntry:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bridge.codecs.fhir.imaging_study import clean
-from bridge.codecs.fhir.r4 import without_empty
+from bridge.codecs.fhir.elements import clean, date, without_empty
 from bridge.codecs.fhir.references import SystemOf, patient_identifier
 from bridge.domain.patient import Patient
 
@@ -33,7 +32,7 @@ def patient(record: Patient, system_of: SystemOf, links: Iterable[tuple[str, str
             "active": record.merged_into is None and not record.inactive,
             "name": names,
             "gender": _GENDERS.get(record.patient_sex, "unknown"),
-            "birthDate": _date(record.patient_birth_date),
+            "birthDate": date(record.patient_birth_date),
             "link": [{"other": {"reference": reference}, "type": kind} for reference, kind in links],
         }
     )
@@ -52,7 +51,3 @@ def _name(group: str, at: int) -> Json:
     if at and at < len(_GROUPS):
         name["extension"] = [{"url": _REPRESENTATION, "valueCode": _GROUPS[at]}]
     return name
-
-
-def _date(value: str) -> str:
-    return f"{value[:4]}-{value[4:6]}-{value[6:]}" if len(value) == 8 and value.isdigit() else ""

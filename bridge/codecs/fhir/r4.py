@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.codecs.fhir.codings import DCM
+from bridge.codecs.fhir import endpoint as ways
 from bridge.codecs.fhir.diagnostic_report import RADIOLOGY, DiagnosticReportContent
+from bridge.codecs.fhir.elements import without_empty
 from bridge.codecs.fhir.imaging_study import ImagingStudyContent, SeriesEntry
 
 Json = dict[str, Any]
-
-CONNECTION_TYPES = "http://terminology.hl7.org/CodeSystem/endpoint-connection-type"
 
 
 def imaging_study(content: ImagingStudyContent) -> Json:
@@ -82,33 +81,8 @@ def report_frame(content: DiagnosticReportContent) -> Json:
 
 
 def endpoint(address: str, name: str) -> Json:
-    """
-    Return the way to the images, found again by its address.
-
-    address: the base URL of WADO-RS, without "/studies" and without a slash at its end. Source: IHE RAD IMR, FHIR R4
-    Endpoint.
-    """
-    return endpoint_frame(address, name) | {
-        "connectionType": {"system": CONNECTION_TYPES, "code": "dicom-wado-rs"},
-        "payloadType": [{"coding": [{"system": DCM, "code": "113014", "display": "Study"}]}],
-        "payloadMimeType": ["application/dicom"],
-    }
-
-
-def endpoint_frame(address: str, name: str) -> Json:
-    """Return the elements of an Endpoint that R4 and R5 write alike."""
-    return {
-        "resourceType": "Endpoint",
-        "identifier": [{"system": "urn:ietf:rfc:3986", "value": address}],
-        "status": "active",
-        "name": name,
-        "address": address,
-    }
-
-
-def without_empty(said: Json) -> Json:
-    """Return *said* without what has no value: FHIR forbids empty strings, arrays and objects."""
-    return {name: value for name, value in said.items() if value not in (None, "", [], {})}
+    """Return the way to the images by WADO-RS. address: its base URL."""
+    return ways.r4(ways.build(ways.Connection.WADO_RS, address, name))
 
 
 def _series(one: SeriesEntry) -> Json:

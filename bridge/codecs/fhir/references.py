@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.domain.identifiers import PatientIdentifier
@@ -24,13 +24,19 @@ class Links:
     What an ImagingStudy points to on one server.
 
     subject: "Patient/7". service_request: "ServiceRequest/9", "" to name the order by its numbers only.
-    endpoint: "Endpoint/3", "" for none. placement: the value of PLACEMENT_SYSTEM, "" for none.
+    endpoint: "Endpoint/3", "" for none; viewer: the one of a viewer. placement: the value of PLACEMENT_SYSTEM, "" for none.
+    encounter: "Encounter/4", "" to name the visit by its number only. procedures: what was performed, "Procedure/2".
+    series_endpoints: of series that are found elsewhere than their study, by UID.
     """
 
     subject: str
     service_request: str = ""
     endpoint: str = ""
     placement: str = ""
+    viewer: str = ""
+    encounter: str = ""
+    procedures: tuple[str, ...] = ()
+    series_endpoints: Mapping[str, str] = field(default_factory=dict)
 
 
 def study_value(study_instance_uid: str) -> str:
@@ -82,6 +88,18 @@ def order_reference(order: Order, links: Links, system_of: SystemOf) -> Json | N
     if identifier is not None:
         reference["identifier"] = identifier
     return reference
+
+
+def encounter_reference(order: Order, links: Links, system_of: SystemOf) -> Json | None:
+    """Return the reference to the visit that *order* came under: by its number (PV1-19) in any case, None without one."""
+    number = order.admission_id
+    if not number:
+        return {"reference": links.encounter, "type": "Encounter"} if links.encounter else None
+    reference: Json = {
+        "type": "Encounter",
+        "identifier": typed_identifier("VN", system_of(number.issuer), number.value),
+    }
+    return reference | ({"reference": links.encounter} if links.encounter else {})
 
 
 def patient_identifier(identifier: PatientIdentifier, system_of: SystemOf) -> Json:

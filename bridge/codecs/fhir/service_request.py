@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
-from bridge.codecs.fhir.codings import SNOMED
-from bridge.codecs.fhir.imaging_study import display_name
-from bridge.codecs.fhir.r4 import without_empty
+from bridge.codecs.fhir.elements import SNOMED, concept, display_name, without_empty
 from bridge.codecs.fhir.references import SystemOf, order_identifiers
-from bridge.domain.order import Code, Order, Step, StepStatus
+from bridge.domain.order import Order, Step, StepStatus
 
 Json = dict[str, Any]
 
@@ -22,17 +20,6 @@ _STATUSES = {
     StepStatus.COMPLETED: "completed",
 }
 _PRIORITIES = {"STAT": "stat", "HIGH": "urgent", "MEDIUM": "asap", "ROUTINE": "routine"}
-# Source: HL7 table 0396; what is not here is the sender's own and has no address.
-_SCHEMES = {
-    "LN": "http://loinc.org",
-    "SCT": SNOMED,
-    "C4": "http://www.ama-assn.org/go/cpt",
-    "CPT": "http://www.ama-assn.org/go/cpt",
-    "CPT4": "http://www.ama-assn.org/go/cpt",
-    "I10": "http://hl7.org/fhir/sid/icd-10",
-    "RADLEX": "http://www.radlex.org",
-    "DCM": "http://dicom.nema.org/resources/ontology/DCM",
-}
 
 
 def service_request(order: Order, steps: tuple[Step, ...], subject: str, system_of: SystemOf) -> Json:
@@ -69,15 +56,3 @@ def as_r5(resource: Json) -> Json:
         moved["code"] = {"concept": moved["code"]}
     reasons = [{"concept": one} for one in resource.get("reasonCode", ())]
     return moved | ({"reason": reasons} if reasons else {})
-
-
-def concept(code: Code, text: str = "") -> Json:
-    """Return a CodeableConcept; a code of a scheme without an address keeps its code and its words."""
-    coding = without_empty(
-        {
-            "system": _SCHEMES.get(code.coding_scheme_designator.upper(), ""),
-            "code": code.code_value,
-            "display": code.code_meaning,
-        }
-    )
-    return without_empty({"coding": [coding] if coding else [], "text": text or code.code_meaning})

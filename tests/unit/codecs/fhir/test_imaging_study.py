@@ -13,7 +13,8 @@ import pytest
 
 from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import patient, r4, r5, server
-from bridge.codecs.fhir.imaging_study import House, build, date_time, display_name, laid_over, withdrawn
+from bridge.codecs.fhir.elements import date_time, display_name
+from bridge.codecs.fhir.imaging_study import House, build, laid_over, withdrawn
 from bridge.codecs.fhir.references import Links
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Order, StepStatus

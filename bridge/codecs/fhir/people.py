@@ -1,0 +1,71 @@
+"""Who did something: persons, organizations and devices, named by number where one is known, and else by their words.
+
+Nobody here has a resource of their own: a name in an image is no registry of practitioners. Source: FHIR R4 2.3.0 (logical
+references).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.codecs.fhir.elements import clean, display_name, shown
+from bridge.codecs.fhir.references import SystemOf, typed_identifier
+from bridge.domain.identifiers import EntityIdentifier
+
+Json = dict[str, Any]
+
+NPI = "http://hl7.org/fhir/sid/us-npi"
+USER_SYSTEM = "urn:imaging-bridge:user"
+AE_TITLE_SYSTEM = "urn:imaging-bridge:ae-title"
+SOFTWARE = "Imaging Bridge"
+_NPI_ISSUERS = frozenset({"NPI", "2.16.840.1.113883.4.6"})
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who is named. name: PN. number: theirs, with its issuer; an NPI's issuer is "NPI"."""
+
+    name: str = ""
+    number: EntityIdentifier = field(default_factory=EntityIdentifier)
+
+
+def practitioner(person: Person, system_of: SystemOf) -> Json:
+    """Return a Reference to *person* by number and name, {} where neither is known."""
+    reference = shown("Practitioner", display_name(person.name))
+    if not (person.number and person.number.issuer):
+        return reference
+    if person.number.issuer.upper() in _NPI_ISSUERS:
+        identifier = typed_identifier("NPI", NPI, person.number.value)
+    else:
+        identifier = {"system": system_of(person.number.issuer), "value": person.number.value}
+    return {"type": "Practitioner", "identifier": identifier} | reference
+
+
+def user(actor: str) -> Json:
+    """Return a Reference to who signs in here. actor: "user:maria" or "token:ris"; a program is a device."""
+    kind, _, name = actor.partition(":")
+    return {
+        "type": "Practitioner" if kind == "user" else "Device",
+        "identifier": {"system": USER_SYSTEM, "value": actor},
+        "display": name or actor,
+    }
+
+
+def organization(name: str, identifier: Json | None = None) -> Json:
+    """Return a Reference to an organization, {} where nothing is known of it."""
+    reference = shown("Organization", name)
+    return {"type": "Organization", "identifier": identifier} | reference if identifier else reference
+
+
+def device(ae_title: str) -> Json:
+    """Return a Reference to a DICOM device by its AE title, {} without one."""
+    title = clean(ae_title)
+    if not title:
+        return {}
+    return {"type": "Device", "identifier": {"system": AE_TITLE_SYSTEM, "value": title}, "display": title}
+
+
+def software() -> Json:
+    """Return a Reference to this program."""
+    return {"type": "Device", "display": SOFTWARE}
