@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
 
 from bridge.clock import Clock
 from bridge.settings import Settings
 from bridge.store import schema
 from bridge.store.db import Store
 from bridge.wiring import House
+from tests.lent_databases import LentDatabases
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -66,21 +66,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> Iterator[tuple[Any, str]]:
-    """An administrator's engine and the name of a migrated, empty database to copy."""
-    administrator = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-    with administrator.connect() as connection:
-        # Hundreds of small databases: nobody pulls the plug on a test's server. A served node refuses such a one.
-        connection.execute(text("ALTER SYSTEM SET fsync = off"))
-        connection.execute(text("SELECT pg_reload_conf()"))
-    name = f"template_{uuid.uuid4().hex[:8]}"
-    with administrator.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    store = Store(_named(postgres_server, name))
-    schema.migrate(store)
-    store.dispose()
-    yield administrator, name
-    administrator.dispose()
+def lent_databases(postgres_server: str) -> Iterator[LentDatabases]:
+    """The databases of this session's PostgreSQL server."""
+    databases = LentDatabases(postgres_server)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")
@@ -103,32 +93,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "bridge.db")
         yield f"sqlite:///{tmp_path / 'bridge.db'}"
         return
-    administrator, template = request.getfixturevalue("postgres_template")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with administrator.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield _named(request.getfixturevalue("postgres_server"), name)
-    with administrator.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    databases: LentDatabases = request.getfixturevalue("lent_databases")
+    name = databases.lend()
+    yield databases.url(name)
+    databases.take_back(name)
 
 
 @pytest.fixture
-def durable_url(database_url: str) -> Iterator[str]:
+def durable_url(request: pytest.FixtureRequest, database_url: str) -> Iterator[str]:
     """The database as a product takes it: PostgreSQL with fsync on."""
     if not database_url.startswith("postgresql"):
         yield database_url
         return
-    administrator = create_engine(_named(database_url, "postgres"), isolation_level="AUTOCOMMIT")
-
-    def switch(state: str) -> None:
-        with administrator.connect() as connection:
-            connection.execute(text(f"ALTER SYSTEM SET fsync = {state}"))
-            connection.execute(text("SELECT pg_reload_conf()"))
-
-    switch("on")
+    databases: LentDatabases = request.getfixturevalue("lent_databases")
+    databases.switch("fsync", "on")
     yield database_url
-    switch("off")
-    administrator.dispose()
+    databases.switch("fsync", "off")
 
 
 @pytest.fixture
@@ -205,9 +185,3 @@ def run_tool(tool: Path, *arguments: str, timeout: float = 60) -> subprocess.Com
         timeout=timeout,
         check=False,
     )
-
-
-def _named(url: str, database: str) -> str:
-    from sqlalchemy.engine import make_url
-
-    return make_url(url).set(database=database).render_as_string(hide_password=False)
