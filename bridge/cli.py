@@ -10,6 +10,7 @@ from bridge.commands import (
     clients,
     importing,
     keeping,
+    many_cases,
     mapping,
     merges,
     ordering,
@@ -55,3 +56,5 @@ for _command in (
     keeping.restore_command,
 ):
     main.add_command(_command)
+
+records.mismatches.add_command(many_cases.bulk)

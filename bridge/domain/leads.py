@@ -203,7 +203,10 @@ def study_day(evidence: StudyEvidence) -> date | None:
 def exam_local(header: Header) -> datetime | None:
     """Return when the exam was by the hospital's clock: by the device's, less what that is known to go ahead."""
     told = read_local(header.study_date + header.study_time.partition(".")[0])
-    return told - timedelta(seconds=header.clock_ahead_secs) if told is not None else None
+    try:
+        return told - timedelta(seconds=header.clock_ahead_secs) if told is not None else None
+    except OverflowError:
+        return None
 
 
 def read_local(text: str) -> datetime | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.clock import Clock
-from bridge.domain.bulk import BulkKind, BulkState, Repairing
+from bridge.domain.bulk import STANDING, BulkKind, BulkState, Repairing
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.standing_repairs import device_repairs
 from bridge.store import audit, bulk_jobs, studies
-from bridge.store.db import Store, WriteTx
+from bridge.store.db import ReadTx, Store, WriteTx
 
 MOST_STUDIES = 5_000
 
@@ -98,6 +98,20 @@ class BulkDesk:
             ):
                 raise Conflict("only what is applied can be taken back", code="bulk_not_applied")
             self._audit(tx, "bulk_undo_asked", key, actor)
+
+    def would_undo(self, tx: ReadTx, key: int) -> tuple[list[int], list[int]]:
+        """
+        Return the studies that taking a bulk back would put back, and those that stay: somebody decided since.
+
+        Raises: LookupError, if there is none; Conflict, if it is not applied.
+        """
+        job = bulk_jobs.get(tx, key)
+        if job.state not in STANDING:
+            raise Conflict("only what is applied can be taken back", code="bulk_not_applied")
+        rows = bulk_jobs.applied_to(tx, job)
+        stays = [row.study_key for row in rows if bulk_jobs.is_decided_since(tx, row)]
+        later = bulk_jobs.of_device(tx, job, only_waiting=False, since=job.created_at)
+        return [key for key in (*(row.study_key for row in rows), *later) if key not in stays], stays
 
     def _audit(self, tx: WriteTx, action: str, key: int, actor: str, **detail: object) -> None:
         audit.add(tx, at=self._clock.now(), action=action, actor=actor, detail={"bulk": key, **detail})

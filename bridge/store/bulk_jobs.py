@@ -122,6 +122,13 @@ def next_study(tx: ReadTx, job: BulkJob) -> BulkStudy | None:
     return None if row is None else _bulk_study(row)
 
 
+def applied_to(tx: ReadTx, job: BulkJob) -> list[BulkStudy]:
+    """Return the studies that a bulk did something with."""
+    did = (bulk_studies.c.step == BulkState.APPLYING.value, bulk_studies.c.outcome.in_(_DONE))
+    query = select(bulk_studies).where(bulk_studies.c.job_key == job.key, *did).order_by(bulk_studies.c.key)
+    return [_bulk_study(row) for row in tx.execute(query)]
+
+
 def studies_of(tx: ReadTx, job_key: int, limit: int) -> list[BulkStudy]:
     """Return the studies of a bulk in their order."""
     query = select(bulk_studies).where(bulk_studies.c.job_key == job_key).order_by(bulk_studies.c.key).limit(limit)

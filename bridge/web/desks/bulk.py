@@ -127,7 +127,7 @@ def _entry(form: Mapping[str, str]) -> dict[str, Any]:
     """Return the repair as a device's file would have it."""
     kind = form.get("do", "")
     if kind == "clock":
-        minutes = form.get("ahead_minutes", "").strip()[:6]
+        minutes = form.get("ahead_minutes", "").strip()[:9]
         is_number = minutes.removeprefix("-").isascii() and minutes.removeprefix("-").isdecimal()
         return {"do": kind, "ahead_minutes": int(minutes) if is_number else minutes}
     if kind == "charset":
