@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
+from bridge.domain.code import Code
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.repairs import Repaired
 
@@ -36,6 +37,31 @@ class RequestAttributes:
     scheduled_procedure_step_id: str = ""
     accession_number: str = ""
     study_instance_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderDetails:
+    """
+    What a chart is told of an object beside what identifies and finds it; nothing is ever decided by it.
+
+    Names: PN with its groups. Of the study: procedure_code (0008,1032), reading_physicians (0008,1060), department
+    (0008,1040). Of the series: anatomic_region (0008,2218), performing_physicians (0008,1050), operators (0008,1070),
+    specimens (0040,0551).
+    """
+
+    procedure_code: Code = field(default_factory=Code)
+    reading_physicians: tuple[str, ...] = ()
+    department: str = ""
+    anatomic_region: Code = field(default_factory=Code)
+    performing_physicians: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    specimens: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+
+NO_DETAILS: Final = HeaderDetails()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +124,7 @@ class Header:
     faults: tuple[str, ...] = ()
     repairs: tuple[Repaired, ...] = ()
     clock_ahead_secs: int = 0
+    details: HeaderDetails = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +185,7 @@ class Series:
     body_part_examined: str = ""
     laterality: str = ""
     station_name: str = ""
+    details: HeaderDetails = NO_DETAILS
 
 
 # Codes of the errors that say of one object that its bytes are not here, which is no fault of the others'.

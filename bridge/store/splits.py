@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
 from bridge.domain.rejection import JOINED, NOTE, SPLIT_OFF
 from bridge.domain.study import Instance, Series
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.received import series_of_row
 from bridge.store.tables import instances, series, split_instances, splits, studies
 
 _AT_ONCE = 500
@@ -158,7 +159,7 @@ def chosen(tx: ReadTx, study_key: int, uids: Iterable[str]) -> list[tuple[Instan
     return [
         (
             Instance(**{name: getattr(row, name) for name in Instance.__slots__}),
-            Series(**{name: getattr(of_study[row.series_key], name) for name in Series.__slots__}),
+            series_of_row(of_study[row.series_key]),
             row.received_from,
         )
         for row in tx.execute(query)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-import orjson
 from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
 
 from bridge.domain.evidence import IdentityKey
-from bridge.domain.identifiers import PatientIdentifier
-from bridge.domain.repairs import Repaired
-from bridge.domain.study import Header, Instance, RequestAttributes, Series, Study, StudyContents, StudyState
+from bridge.domain.study import Header, Instance, Series, Study, StudyContents, StudyState
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
+from bridge.store.received import header_from_json, header_to_json, series_of_row
 from bridge.store.tables import conflicting_instances, instances, series, studies, study_keys
 
 _KEYS_AT_ONCE = 16
@@ -222,12 +218,13 @@ def add_series(tx: WriteTx, study_key: int, header: Header) -> Series:
         "laterality": header.laterality,
         "station_name": header.station_name,
     }
-    return Series(key=insert_row(tx, series, **said), **said)
+    key = insert_row(tx, series, **said, details=asdict(header.details) if header.details else {})
+    return Series(key=key, **said, details=header.details)
 
 
 def series_by_uid(tx: ReadTx, series_instance_uid: str) -> Series | None:
     row = _SERIES_BY_UID.first(tx, uid=series_instance_uid)
-    return None if row is None else _series(row)
+    return None if row is None else series_of_row(row)
 
 
 def instance_by_uid(tx: ReadTx, sop_instance_uid: str) -> Instance | None:
@@ -258,7 +255,7 @@ def add_conflict(tx: WriteTx, header: Header, instance: Instance, reason: str, r
             study_instance_uid=header.study_instance_uid,
             blob=instance.blob,
             digest=instance.digest,
-            received=_header_to_json(header),
+            received=header_to_json(header),
             reason=reason,
             received_at=instance.received_at,
             received_from=received_from,
@@ -282,14 +279,14 @@ def many(tx: ReadTx, study_keys: Sequence[int]) -> list[Study]:
 def series_of(tx: ReadTx, study_keys: Sequence[int]) -> list[Series]:
     """Return the series of these studies, each study's in its order."""
     wanted = select(series).where(series.c.study_key.in_(study_keys))
-    return [_series(row) for row in tx.execute(wanted.order_by(series.c.series_number, series.c.key))]
+    return [series_of_row(row) for row in tx.execute(wanted.order_by(series.c.series_number, series.c.key))]
 
 
 def contents(tx: ReadTx, study_key: int) -> StudyContents:
     """Return a study with its series and instances in their order, as it shows: nothing that is withheld."""
     study = get(tx, study_key)
     found = [
-        _series(row)
+        series_of_row(row)
         for row in tx.execute(
             select(series).where(series.c.study_key == study_key).order_by(series.c.series_number, series.c.key)
         )
@@ -316,7 +313,7 @@ def count_instances(tx: ReadTx, study_key: int) -> int:
 
 def _received_values(header: Header) -> dict[str, Any]:
     return {
-        "received": _header_to_json(header),
+        "received": header_to_json(header),
         "received_patient_id": header.patient_id,
         "received_issuer_of_patient_id": header.issuer_of_patient_id,
         "received_patient_name": header.patient_name,
@@ -325,39 +322,6 @@ def _received_values(header: Header) -> dict[str, Any]:
         "study_date": header.study_date,
         "study_time": header.study_time,
     }
-
-
-def _header_to_json(header: Header) -> dict[str, Any]:
-    return asdict(header) | {"patient_name_bytes": base64.b64encode(header.patient_name_bytes).decode("ascii")}
-
-
-def header_from_json(said: dict[str, Any]) -> Header:
-    """Return the header that a row keeps."""
-    try:
-        return _header_of(orjson.dumps(said))
-    except TypeError:
-        # A lone surrogate, or a number beyond 64 bits.
-        return _header(said)
-
-
-@lru_cache(maxsize=64)
-def _header_of(encoded: bytes) -> Header:
-    """Read once what is asked for with every image of a study; nobody can change a header."""
-    return _header(orjson.loads(encoded))
-
-
-def _header(said: dict[str, Any]) -> Header:
-    return Header(
-        **said
-        | {
-            "patient_name_bytes": base64.b64decode(said["patient_name_bytes"]),
-            "specific_character_set": tuple(said["specific_character_set"]),
-            "other_patient_ids": tuple(PatientIdentifier(**one) for one in said["other_patient_ids"]),
-            "request_attributes": tuple(RequestAttributes(**one) for one in said["request_attributes"]),
-            "faults": tuple(said["faults"]),
-            "repairs": tuple(Repaired(*one) for one in said.get("repairs", ())),
-        }
-    )
 
 
 def _study(row: Any) -> Study:
@@ -383,10 +347,6 @@ def _study(row: Any) -> Study:
         ended_with=row.ended_with,
         version=row.version,
     )
-
-
-def _series(row: Any) -> Series:
-    return Series(**{name: getattr(row, name) for name in Series.__slots__})
 
 
 def _instance(row: Any) -> Instance:

@@ -719,6 +719,8 @@ series = Table(
     _text("body_part_examined"),
     _text("laterality"),
     _text("station_name"),
+    # What a chart is told of it: persons, codes, specimens.
+    _details(),
 )
 
 instances = Table(
@@ -734,6 +736,7 @@ instances = Table(
     Column("digest", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("instance_number", BigInteger),
+    # Content Label, else a document's title, else Image Type: what a chart calls it.
     _text("content_label"),
     _count("number_of_frames", 1),
     Column("received_at", Instant, nullable=False),

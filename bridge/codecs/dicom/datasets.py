@@ -10,9 +10,29 @@ from typing import Any
 
 from pydicom.datadict import keyword_for_tag
 
-from bridge.codecs.dicom import charset
+from bridge.codecs.dicom import charset, header_details
 from bridge.codecs.dicom.charset import CharacterSet
 from bridge.codecs.dicom.elements import NATIVE, PIXEL_DATA, PIXEL_DATA_ELEMENTS, UNDEFINED, Element, Event, Walk
+from bridge.codecs.dicom.header_tags import (
+    CHARACTER_SET,
+    CODES,
+    DATES,
+    INTEGERS,
+    ISSUER_OF_ACCESSION,
+    LOOKED_AT,
+    NAMES,
+    OTHER_PATIENT_IDS,
+    OTHER_PATIENT_IDS_SEQUENCE,
+    READ_BY_RULE,
+    REQUEST_ATTRIBUTES,
+    REQUESTED_PROCEDURE_ID,
+    SHORTS,
+    TEXT,
+    TIMES,
+    UIDS,
+    WANTED,
+    WANTED_SEQUENCES,
+)
 from bridge.codecs.dicom.part10 import DataSetBytes, FileMeta, dataset_bytes, open_buffer, read_file_meta
 from bridge.codecs.dicom.skim import Head, Items, Wanted, skim
 from bridge.domain.identifiers import PatientIdentifier, check_uid
@@ -21,74 +41,7 @@ from bridge.domain.repairs import Repaired, View
 from bridge.domain.study import ENCAPSULATED, Header, RequestAttributes
 from bridge.errors import Incomplete, Malformed
 
-_TEXT = {
-    "patient_id": 0x00100020,
-    "issuer_of_patient_id": 0x00100021,
-    "accession_number": 0x00080050,
-    "study_description": 0x00081030,
-    "study_id": 0x00200010,
-    "institution_name": 0x00080080,
-    "series_description": 0x0008103E,
-    "station_name": 0x00081010,
-    "performed_procedure_step_id": 0x00400253,
-    "manufacturer": 0x00080070,
-    "manufacturer_model_name": 0x00081090,
-}
-_NAMES = {"patient_name": 0x00100010, "referring_physician_name": 0x00080090}
-_CODES = {
-    "patient_sex": 0x00100040,
-    "patient_age": 0x00101010,
-    "modality": 0x00080060,
-    "body_part_examined": 0x00180015,
-    "laterality": 0x00200060,
-    "image_laterality": 0x00200062,
-    "content_label": 0x00700080,
-    "burned_in_annotation": 0x00280301,
-    "lossy_image_compression": 0x00282110,
-    "timezone_offset_from_utc": 0x00080201,
-}
-_DATES = {"patient_birth_date": 0x00100030, "study_date": 0x00080020, "series_date": 0x00080021}
-_TIMES = {"study_time": 0x00080030, "series_time": 0x00080031}
-_INTEGERS = {"series_number": 0x00200011, "instance_number": 0x00200013, "number_of_frames": 0x00280008}
-_SHORTS = {"rows": 0x00280010, "columns": 0x00280011, "samples_per_pixel": 0x00280002, "bits_allocated": 0x00280100}
-_UIDS = {
-    "sop_class_uid": 0x00080016,
-    "sop_instance_uid": 0x00080018,
-    "study_instance_uid": 0x0020000D,
-    "series_instance_uid": 0x0020000E,
-}
-_CHARACTER_SET = 0x00080005
-_OTHER_PATIENT_IDS = 0x00101000
-_ISSUER_OF_ACCESSION = 0x00080051
-_OTHER_PATIENT_IDS_SEQUENCE = 0x00101002
-_REQUEST_ATTRIBUTES = 0x00400275
-_WANTED = frozenset(
-    tag for group in (_TEXT, _NAMES, _CODES, _DATES, _TIMES, _INTEGERS, _SHORTS, _UIDS) for tag in group.values()
-) | {_CHARACTER_SET, _OTHER_PATIENT_IDS}
-_WANTED_SEQUENCES = {
-    _ISSUER_OF_ACCESSION: frozenset({0x00400031, 0x00400032, _CHARACTER_SET}),
-    _OTHER_PATIENT_IDS_SEQUENCE: frozenset({0x00100020, 0x00100021, _CHARACTER_SET}),
-    _REQUEST_ATTRIBUTES: frozenset({0x00401001, 0x00400009, 0x00080050, 0x0020000D, _CHARACTER_SET}),
-}
-_LOOKED_AT = _WANTED.union(PIXEL_DATA_ELEMENTS, *_WANTED_SEQUENCES.values())
-_REQUESTED_PROCEDURE_ID = 0x00401001
-# What a site's rules for a device may look at, by keyword; all but the names and the codes are plain text.
-_READ_BY_RULE = {
-    keyword_for_tag(tag): tag
-    for tag in {
-        **{name: _TEXT[name] for name in ("patient_id", "issuer_of_patient_id", "accession_number", "study_id")},
-        **{
-            name: _TEXT[name]
-            for name in ("manufacturer", "manufacturer_model_name", "station_name", "institution_name")
-        },
-        **{name: _CODES[name] for name in ("patient_sex", "patient_age", "modality")},
-        **_NAMES,
-        **_DATES,
-        **_TIMES,
-        **_INTEGERS,
-    }.values()
-}
-_DECODED = frozenset((*_TEXT.values(), *_NAMES.values()))
+_DECODED = frozenset((*TEXT.values(), *NAMES.values()))
 # Longer than any value of these has a right to be (LT, the longest, has 10,240 characters).
 _MAX_VALUE_BYTES = 16_384
 _MAX_ITEMS_KEPT = 100
@@ -96,8 +49,8 @@ _LO_MAX = 64
 _SIGNATURES, _SIGNED = 0xFFFAFFFA, "digital_signature"
 # Source: PS3.5 6.2 (IS).
 _LARGEST_IS = (1 << 31) - 1
-_SKIMMED = Wanted(_WANTED, _WANTED_SEQUENCES, _MAX_VALUE_BYTES, _MAX_ITEMS_KEPT)
-_KEYWORDS = {tag: keyword_for_tag(tag) for tag in _UIDS.values()}
+_SKIMMED = Wanted(WANTED, WANTED_SEQUENCES, _MAX_VALUE_BYTES, _MAX_ITEMS_KEPT)
+_KEYWORDS = {tag: keyword_for_tag(tag) for tag in UIDS.values()}
 
 
 @dataclass(slots=True)
@@ -162,14 +115,14 @@ def _skimmed(head: Head) -> tuple[FileMeta, _Found] | None:
 
 def _collect(dataset: DataSetBytes, meta: FileMeta) -> _Found:
     found = _Found(dataset.syntax.big_endian)
-    walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax, wanted=_LOOKED_AT)
+    walk = Walk(dataset.data, dataset.start, dataset.end, dataset.syntax, wanted=LOOKED_AT)
     sequence = 0
     for element in walk:
         if element.depth == 0 and element.event <= Event.SEQUENCE:
             if element.event is Event.SEQUENCE:
                 sequence = element.tag
                 _open_sequence(found, element)
-            elif element.tag in _WANTED:
+            elif element.tag in WANTED:
                 _keep(found.values, element, dataset)
             if element.tag in PIXEL_DATA_ELEMENTS:
                 found.pixel_bytes = ENCAPSULATED if element.event is Event.SEQUENCE else element.length
@@ -177,18 +130,18 @@ def _collect(dataset: DataSetBytes, meta: FileMeta) -> _Found:
                 found.faults.add(_SIGNED)
             if element.tag == PIXEL_DATA and (element.length == UNDEFINED) == (meta.transfer_syntax_uid in NATIVE):
                 found.faults.add("pixel_data_form")
-        elif element.depth == 1 and sequence in _WANTED_SEQUENCES:
-            _keep_nested(found.items[sequence], element, dataset, _WANTED_SEQUENCES[sequence])
+        elif element.depth == 1 and sequence in WANTED_SEQUENCES:
+            _keep_nested(found.items[sequence], element, dataset, WANTED_SEQUENCES[sequence])
     found.faults |= walk.faults
     return found
 
 
 def _open_sequence(found: _Found, element: Element) -> None:
-    if element.tag in _WANTED_SEQUENCES:
-        if element.tag in found.items:
+    if element.tag in WANTED_SEQUENCES:
+        if element.tag in found.items and element.tag not in header_details.WANTED_SEQUENCES:
             raise Malformed("an element stands twice", code="duplicate_element", where=keyword_for_tag(element.tag))
         found.items[element.tag] = []
-    elif element.tag in _WANTED:
+    elif element.tag in WANTED - header_details.WANTED:
         raise Malformed("a sequence where a value belongs", code="garbage", where=keyword_for_tag(element.tag))
     elif element.tag == PIXEL_DATA and element.length != UNDEFINED:
         raise Malformed("pixel data written as a sequence", code="garbage", where="PixelData")
@@ -205,6 +158,8 @@ def _keep_nested(items: Items, element: Element, dataset: DataSetBytes, wanted: 
 
 def _keep(values: dict[int, bytes], element: Element, dataset: DataSetBytes) -> None:
     """Two readers of a file in which an identity stands twice would see two patients: refuse it."""
+    if element.tag in header_details.WANTED and (element.tag in values or element.length > _MAX_VALUE_BYTES):
+        return
     if element.tag in values:
         raise Malformed("an element stands twice", code="duplicate_element", where=keyword_for_tag(element.tag))
     if element.length > _MAX_VALUE_BYTES:
@@ -213,7 +168,7 @@ def _keep(values: dict[int, bytes], element: Element, dataset: DataSetBytes) -> 
 
 
 def _choose_charset(found: _Found, default: CharacterSet) -> None:
-    raw = found.values.get(_CHARACTER_SET, b"")
+    raw = found.values.get(CHARACTER_SET, b"")
     found.charset = charset.parse(raw) if raw.strip(b" \0") else default
     if not found.charset.is_sound:
         found.faults.add("unknown_charset")
@@ -222,7 +177,7 @@ def _choose_charset(found: _Found, default: CharacterSet) -> None:
 def _read_by_rule(found: _Found, view: View) -> None:
     """Let a site's rules for the device read what it writes wrongly."""
     texts = _texts(found)
-    is_declared = bool(found.values.get(_CHARACTER_SET, b"").strip(b" \0"))
+    is_declared = bool(found.values.get(CHARACTER_SET, b"").strip(b" \0"))
     rule = view.charset_for(texts, is_declared=is_declared)
     if rule is not None:
         declared, found.charset = texts, charset.parse(rule.term.encode("ascii"))
@@ -233,7 +188,7 @@ def _read_by_rule(found: _Found, view: View) -> None:
             if text != declared[keyword]
         )
     read, repaired = view.read(texts)
-    found.read_by_rule = {_READ_BY_RULE[keyword]: value for keyword, value in read.items()}
+    found.read_by_rule = {READ_BY_RULE[keyword]: value for keyword, value in read.items()}
     found.repairs += repaired
     found.clock_ahead_secs = view.clock_ahead_secs(texts)
 
@@ -241,13 +196,13 @@ def _read_by_rule(found: _Found, view: View) -> None:
 def _texts(found: _Found) -> dict[str, str]:
     """Return every value that a rule may look at as the device wrote it."""
     texts = {}
-    for keyword, tag in _READ_BY_RULE.items():
+    for keyword, tag in READ_BY_RULE.items():
         raw = found.values.get(tag, b"").rstrip(b" \0")
-        names = tag in _NAMES.values()
+        names = tag in NAMES.values()
         text = found.charset.decode(raw, person_name=names)[0] if tag in _DECODED else raw.decode("latin_1")
         texts[keyword] = _plain(found, text)
     requested = {
-        _nested_text(found, item, _REQUESTED_PROCEDURE_ID) for item in found.items.get(_REQUEST_ATTRIBUTES, [])
+        _nested_text(found, item, REQUESTED_PROCEDURE_ID) for item in found.items.get(REQUEST_ATTRIBUTES, [])
     } - {""}
     # Of several requests none is the one that a rule may name the exam by.
     texts["RequestedProcedureID"] = requested.pop() if len(requested) == 1 else ""
@@ -256,20 +211,21 @@ def _texts(found: _Found) -> dict[str, str]:
 
 def _header(found: _Found, meta: FileMeta) -> Header:
     values = found.values
-    fields: dict[str, Any] = {name: _uid(found, tag) for name, tag in _UIDS.items()}
+    fields: dict[str, Any] = {name: _uid(found, tag) for name, tag in UIDS.items()}
     for tag in (*values, *found.read_by_rule):
         if tag in _READERS:
             name, read = _READERS[tag]
             fields[name] = read(found, tag)
     fields["number_of_frames"] = min(max(fields.get("number_of_frames") or 1, 1), _LARGEST_IS)
-    fields["specific_character_set"] = found.charset.terms if values.get(_CHARACTER_SET, b"").strip(b" \0") else ()
+    fields["specific_character_set"] = found.charset.terms if values.get(CHARACTER_SET, b"").strip(b" \0") else ()
     fields["pixel_bytes"] = found.pixel_bytes
-    fields["patient_name_bytes"] = values.get(_NAMES["patient_name"], b"").rstrip(b" \0")
-    if found.items or _OTHER_PATIENT_IDS in values:
+    fields["patient_name_bytes"] = values.get(NAMES["patient_name"], b"").rstrip(b" \0")
+    if found.items or OTHER_PATIENT_IDS in values:
         fields["other_patient_ids"] = _other_patient_ids(found)
         fields["issuer_of_accession_number"] = _issuer_of_accession(found)
         fields["request_attributes"] = _request_attributes(found)
     _flag(found, fields, meta)
+    _tell(found, fields)
     return Header(
         transfer_syntax_uid=meta.transfer_syntax_uid,
         faults=tuple(sorted(found.faults)),
@@ -279,10 +235,25 @@ def _header(found: _Found, meta: FileMeta) -> Header:
     )
 
 
+def _tell(found: _Found, fields: dict[str, Any]) -> None:
+    """Add what a chart is told; what of it cannot be read is no fault of the object's."""
+    faults = set(found.faults)
+    text = partial(_text_of, found)
+    nested = partial(_nested_text, found)
+    fields["details"] = header_details.details_of(found.values, found.items, text, nested)
+    if not fields.get("content_label"):
+        fields["content_label"] = header_details.title_of(found.values, found.items, text, nested)
+    found.faults = faults
+
+
+def _text_of(found: _Found, tag: int, person_name: bool) -> str:
+    return _text(found, tag, person_name=person_name)
+
+
 def _flag(found: _Found, fields: dict[str, Any], meta: FileMeta) -> None:
     """Note what was let through."""
     if not fields["specific_character_set"]:
-        texts = (found.values.get(tag, b"") for tag in (*_TEXT.values(), *_NAMES.values()))
+        texts = (found.values.get(tag, b"") for tag in (*TEXT.values(), *NAMES.values()))
         if not all(text.isascii() for text in texts):
             found.faults.add("undeclared_charset")
     if len(fields.get("patient_id", "")) > _LO_MAX:
@@ -355,33 +326,33 @@ def _short(found: _Found, tag: int) -> int | None:
 _READERS: dict[int, tuple[str, Callable[[_Found, int], str | int | None]]] = {
     tag: (name, read)
     for tags, read in (
-        (_TEXT, _text),
-        (_NAMES, partial(_text, person_name=True)),
-        (_CODES, _code),
-        (_DATES, partial(_normal, normal=normal_date, fault="bad_date")),
-        (_TIMES, partial(_normal, normal=normal_time, fault="bad_time")),
-        (_INTEGERS, _integer),
-        (_SHORTS, _short),
+        (TEXT, _text),
+        (NAMES, partial(_text, person_name=True)),
+        (CODES, _code),
+        (DATES, partial(_normal, normal=normal_date, fault="bad_date")),
+        (TIMES, partial(_normal, normal=normal_time, fault="bad_time")),
+        (INTEGERS, _integer),
+        (SHORTS, _short),
     )
     for name, tag in tags.items()
 }
 
 
 def _nested_text(found: _Found, item: dict[int, bytes], tag: int) -> str:
-    own = item.get(_CHARACTER_SET, b"").strip(b" \0")
+    own = item.get(CHARACTER_SET, b"").strip(b" \0")
     text, _ = (charset.parse(own) if own else found.charset).decode(item.get(tag, b"").rstrip(b" \0"))
     return _plain(found, text)
 
 
 def _other_patient_ids(found: _Found) -> tuple[PatientIdentifier, ...]:
-    items = found.items.get(_OTHER_PATIENT_IDS_SEQUENCE, [])
+    items = found.items.get(OTHER_PATIENT_IDS_SEQUENCE, [])
     sent = [(_nested_text(found, item, 0x00100020), _nested_text(found, item, 0x00100021)) for item in items]
-    listed = [(value.strip(), "") for value in _text(found, _OTHER_PATIENT_IDS).split("\\")]
+    listed = [(value.strip(), "") for value in _text(found, OTHER_PATIENT_IDS).split("\\")]
     return tuple(PatientIdentifier(value, issuer) for value, issuer in dict.fromkeys(sent + listed) if value)
 
 
 def _issuer_of_accession(found: _Found) -> str:
-    for item in found.items.get(_ISSUER_OF_ACCESSION, [])[:1]:
+    for item in found.items.get(ISSUER_OF_ACCESSION, [])[:1]:
         return _nested_text(found, item, 0x00400031) or _nested_text(found, item, 0x00400032)
     return ""
 
@@ -394,6 +365,6 @@ def _request_attributes(found: _Found) -> tuple[RequestAttributes, ...]:
             accession_number=_nested_text(found, item, 0x00080050),
             study_instance_uid=_nested_text(found, item, 0x0020000D),
         )
-        for item in found.items.get(_REQUEST_ATTRIBUTES, [])
+        for item in found.items.get(REQUEST_ATTRIBUTES, [])
         if item
     )

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone, tzinfo
 from typing import Any
 
 from bridge.codecs.fhir import codings
-from bridge.codecs.fhir.elements import clean, date_time, display_name, unsigned
+from bridge.codecs.fhir.elements import clean, concept, date_time, display_name, in_words, local_time, shown, unsigned
+from bridge.codecs.fhir.people import Person, performers_by_series, practitioner
 from bridge.codecs.fhir.references import (
     PLACEMENT_SYSTEM,
     STUDY_SYSTEM,
     Links,
     SystemOf,
     accession_identifier,
+    encounter_reference,
     order_reference,
     study_identifier,
 )
+from bridge.domain.code import Code
 from bridge.domain.order import Order
+from bridge.domain.performed import PerformedStep
 from bridge.domain.study import Instance, Series, StudyContents
 
 Json = dict[str, Any]
 
+REGISTERED = "registered"
 AVAILABLE = "available"
 ENTERED_IN_ERROR = "entered-in-error"
 CANCELLED = "cancelled"
@@ -31,19 +36,28 @@ CANCELLED = "cancelled"
 # A study with more instances is told by its counts; a list of thousands passes the size that proxies let through.
 MAX_LISTED_INSTANCES = 2000
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
-# What we say of a study; every other element of a resource that stands is its server's and stays.
+# What we say of a study; every other element of a resource that stands is its server's and stays. What a server knows of
+# who reads it (interpreter, note) stays too, unless we say it ourselves.
 _OURS = frozenset(
-    {"resourceType", "identifier", "status", "modality", "subject", "started", "basedOn", "referrer", "endpoint",
-     "numberOfSeries", "numberOfInstances", "description", "series", "text"}
+    {"resourceType", "identifier", "status", "modality", "subject", "encounter", "started", "basedOn", "partOf", "referrer",
+     "endpoint", "numberOfSeries", "numberOfInstances", "procedureReference", "procedureCode", "procedure", "location",
+     "reasonCode", "reason", "description", "series", "text"}
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What is the same for all studies. zone: of devices that name no offset. system_of: issuer to Identifier.system."""
+    """
+    What is the same for all studies.
+
+    zone: of devices that name no offset. system_of: issuer to Identifier.system. organization: who makes the images.
+    listed_max: a study with more instances is told by its counts.
+    """
 
     zone: tzinfo
     system_of: SystemOf
+    organization: str = ""
+    listed_max: int = MAX_LISTED_INSTANCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +72,11 @@ class InstanceEntry:
 
 @dataclass(frozen=True, slots=True)
 class SeriesEntry:
-    """One series; modality, body_site and laterality as Coding. instances is empty where they are not listed."""
+    """
+    One series; modality, body_site and laterality as Coding, performers and specimens as Reference.
+
+    instances is empty where they are not listed. endpoint: "" unless it is found elsewhere than its study.
+    """
 
     uid: str
     number: int | None
@@ -69,57 +87,104 @@ class SeriesEntry:
     started: str
     instance_count: int
     instances: tuple[InstanceEntry, ...]
+    endpoint: str = ""
+    performers: tuple[Json, ...] = ()
+    specimens: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ImagingStudyContent:
-    """What both versions say. referrer: a name to show, "" for none. started: a FHIR dateTime, "" for none."""
+    """
+    What both versions say. started: a FHIR dateTime, "" for none.
+
+    procedure_codes, reasons: CodeableConcepts; procedures, endpoints: "Procedure/2"; all others in Json are References.
+    instance_count: None while nobody knows it.
+    """
 
     status: str
     identifiers: tuple[Json, ...]
     subject: str
     started: str
     based_on: Json | None
-    referrer: str
-    endpoint: str
+    referrer: Json
     description: str
     modalities: tuple[Json, ...]
-    series: tuple[SeriesEntry, ...]
-    instance_count: int
+    series: tuple[SeriesEntry, ...] = ()
+    instance_count: int | None = None
+    endpoints: tuple[str, ...] = ()
+    encounter: Json | None = None
+    interpreters: tuple[Json, ...] = ()
+    procedures: tuple[str, ...] = ()
+    procedure_codes: tuple[Json, ...] = ()
+    location: Json = field(default_factory=dict)
+    reasons: tuple[Json, ...] = ()
 
 
 def build(
-    contents: StudyContents, order: Order | None, links: Links, house: House, corrected: Mapping[str, str] | None = None
+    contents: StudyContents,
+    order: Order | None,
+    links: Links,
+    house: House,
+    corrected: Mapping[str, str] | None = None,
+    *,
+    performed: Sequence[Mapping[str, Any]] = (),
 ) -> ImagingStudyContent:
     """
-    Return what is said of a bound study, as it is now. corrected: what its objects leave with, DICOM keyword to value.
+    Return what is said of a bound study that is whole, as it is now.
 
+    corrected: what its objects leave with, DICOM keyword to value. performed: what its performed steps sent, DICOM JSON.
     Counts are counted, never taken from a header. The accession number is the order's, not the header's: what leaves
     carries the binding's identity. Source: FHIR R4 ImagingStudy, PS3.3 C.7.2.1, C.7.3.1.
     """
-    received, leaving = contents.study.received, corrected or {}
-    ordered = order.requested_procedure_description if order else ""
-    listed = contents.instance_count <= MAX_LISTED_INSTANCES
-    zone = _offset_of(received.timezone_offset_from_utc) or house.zone
+    listed = contents.instance_count <= house.listed_max
+    zone = _offset_of(contents.study.received.timezone_offset_from_utc) or house.zone
+    acting = performers_by_series(performed, house.system_of)
     series = tuple(
-        _series(one, contents.instances.get(one.key, ()), zone, listed)
+        _series(one, contents.instances[one.key], _Around(zone, links, house, acting), listed)
         for one in contents.series
         if contents.instances.get(one.key)
     )
-    return ImagingStudyContent(
+    return replace(
+        begun(contents, order, links, house, corrected),
         status=AVAILABLE,
-        identifiers=_identifiers(contents, order, links, house),
-        subject=links.subject,
-        started=date_time(received.study_date, received.study_time, zone),
-        based_on=None if order is None else order_reference(order, links, house.system_of),
-        referrer=display_name(
-            leaving.get("ReferringPhysicianName", _referrer(order) or received.referring_physician_name)
-        ),
-        endpoint=links.endpoint,
-        description=clean(leaving.get("StudyDescription", received.study_description) or ordered),
         modalities=_distinct([one.modality for one in series]),
         series=series,
         instance_count=contents.instance_count,
+        endpoints=tuple(one for one in (links.endpoint, links.viewer) if one),
+        interpreters=_people(contents.study.received.details.reading_physicians, house),
+    )
+
+
+def begun(
+    contents: StudyContents, order: Order | None, links: Links, house: House, corrected: Mapping[str, str] | None = None
+) -> ImagingStudyContent:
+    """
+    Return what is said of a bound study whose images still come: that it is registered, and nothing that every image
+    would change.
+    """
+    received, leaving = contents.study.received, corrected or {}
+    ordered = order.requested_procedure_description if order else ""
+    referrer = leaving.get("ReferringPhysicianName", _referrer(order) or received.referring_physician_name)
+    zone = _offset_of(received.timezone_offset_from_utc) or house.zone
+    first = codings.modality(received.modality)
+    return replace(
+        _ordered(contents.study.study_instance_uid, order, links, house),
+        started=date_time(received.study_date, received.study_time, zone),
+        referrer=shown("Practitioner", display_name(referrer)),
+        description=clean(leaving.get("StudyDescription", received.study_description) or ordered),
+        modalities=(first,),
+        procedure_codes=_procedure_codes(received.details.procedure_code, order),
+        location=shown("Location", received.details.department),
+    )
+
+
+def announced(step: PerformedStep, order: Order, links: Links, house: House) -> ImagingStudyContent:
+    """Return what is said of an order's study that its modality has begun and of which no image is here: no instance."""
+    return replace(
+        _ordered(step.study_instance_uid or order.study_instance_uid, order, links, house),
+        started=local_time(step.started_local, house.zone),
+        modalities=(codings.modality(step.modality),) if step.modality else (),
+        procedure_codes=_procedure_codes(Code(), order),
     )
 
 
@@ -156,18 +221,73 @@ def same_content(one: Json, other: Json) -> bool:
     return _comparable(one) == _comparable(other)
 
 
-def _series(one: Series, instances: tuple[Instance, ...], zone: tzinfo, listed: bool) -> SeriesEntry:
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a series is told with. acting: who performed each, by its UID, as performed steps say."""
+
+    zone: tzinfo
+    links: Links
+    house: House
+    acting: Mapping[str, tuple[Json, ...]]
+
+
+def _ordered(study_instance_uid: str, order: Order | None, links: Links, house: House) -> ImagingStudyContent:
+    """Return what a binding alone says of a study."""
+    return ImagingStudyContent(
+        status=REGISTERED,
+        identifiers=_identifiers(study_instance_uid, order, links, house),
+        subject=links.subject,
+        started="",
+        based_on=None if order is None else order_reference(order, links, house.system_of),
+        referrer=shown("Practitioner", display_name(_referrer(order))),
+        description=clean(order.requested_procedure_description) if order else "",
+        modalities=(),
+        encounter=None if order is None else encounter_reference(order, links, house.system_of),
+        procedures=links.procedures,
+        reasons=_reasons(order) if order else (),
+    )
+
+
+def _series(one: Series, instances: tuple[Instance, ...], around: _Around, listed: bool) -> SeriesEntry:
+    uid, details, house = one.series_instance_uid, one.details, around.house
+    people = _people((*details.performing_physicians, *details.operators), house)
+    acting = (*people, *around.acting.get(uid, ()))
     return SeriesEntry(
-        uid=one.series_instance_uid,
+        uid=uid,
         number=unsigned(one.series_number),
         modality=codings.modality(one.modality),
         description=clean(one.series_description),
-        body_site=codings.body_site(clean(one.body_part_examined)),
-        laterality=codings.laterality(one.laterality),
-        started=date_time(one.series_date, one.series_time, zone),
+        body_site=codings.region(details.anatomic_region) or codings.body_site(clean(one.body_part_examined)),
+        laterality=codings.laterality(one.laterality or _side_of_all(instances)),
+        started=date_time(one.series_date, one.series_time, around.zone),
         instance_count=len(instances),
         instances=tuple(_instance(each) for each in instances) if listed else (),
+        endpoint=around.links.series_endpoints.get(uid, ""),
+        performers=tuple({one["display"]: one for one in acting}.values()),
+        specimens=tuple({"type": "Specimen", "identifier": {"value": clean(each)}} for each in details.specimens),
     )
+
+
+def _side_of_all(instances: tuple[Instance, ...]) -> str:
+    """Return Image Laterality where all images of a series have the same, "" otherwise. Source: PS3.3 C.7.3.1.1.2."""
+    sides = {one.image_laterality for one in instances}
+    return sides.pop() if len(sides) == 1 else ""
+
+
+def _people(names: Iterable[str], house: House) -> tuple[Json, ...]:
+    references = (practitioner(Person(name), house.system_of) for name in names)
+    return tuple(one for one in references if one)
+
+
+def _procedure_codes(said: Code, order: Order | None) -> tuple[Json, ...]:
+    """Return what was performed, as the images say it, else as it was ordered."""
+    found = concept(said or (order.requested_procedure_code if order else Code()))
+    return (found,) if found else ()
+
+
+def _reasons(order: Order) -> tuple[Json, ...]:
+    codes = [concept(one) for one in order.details.get("reason_for_requested_procedure_code", ())]
+    return tuple(one for one in codes if one) or tuple(in_words(order.reason_for_the_requested_procedure))
 
 
 def _instance(one: Instance) -> InstanceEntry:
@@ -179,8 +299,8 @@ def _instance(one: Instance) -> InstanceEntry:
     )
 
 
-def _identifiers(contents: StudyContents, order: Order | None, links: Links, house: House) -> tuple[Json, ...]:
-    found = [study_identifier(contents.study.study_instance_uid)]
+def _identifiers(study_instance_uid: str, order: Order | None, links: Links, house: House) -> tuple[Json, ...]:
+    found = [study_identifier(study_instance_uid)]
     accession = accession_identifier(order, house.system_of) if order is not None else None
     if accession is not None:
         found.append(accession)

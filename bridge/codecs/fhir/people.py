@@ -6,9 +6,11 @@ references).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.codecs.fhir.dicom_json import first_text, items_of, texts_of
 from bridge.codecs.fhir.elements import clean, display_name, shown
 from bridge.codecs.fhir.references import SystemOf, typed_identifier
 from bridge.domain.identifiers import EntityIdentifier
@@ -19,6 +21,8 @@ NPI = "http://hl7.org/fhir/sid/us-npi"
 USER_SYSTEM = "urn:imaging-bridge:user"
 AE_TITLE_SYSTEM = "urn:imaging-bridge:ae-title"
 SOFTWARE = "Imaging Bridge"
+PERFORMED_SERIES, PERFORMING, OPERATORS = "00400340", "00081050", "00081070"
+_SERIES_UID = "0020000E"
 _NPI_ISSUERS = frozenset({"NPI", "2.16.840.1.113883.4.6"})
 
 
@@ -69,3 +73,14 @@ def device(ae_title: str) -> Json:
 def software() -> Json:
     """Return a Reference to this program."""
     return {"type": "Device", "display": SOFTWARE}
+
+
+def performers_by_series(performed: Sequence[Mapping[str, Any]], system_of: SystemOf) -> dict[str, tuple[Json, ...]]:
+    """Return who performed each series, by its UID, as performed steps in DICOM JSON say. Source: PS3.3 C.4.16."""
+    found: dict[str, tuple[Json, ...]] = {}
+    for item in (one for attributes in performed for one in items_of(attributes, PERFORMED_SERIES)):
+        named = (Person(name) for tag in (PERFORMING, OPERATORS) for name in texts_of(item, tag))
+        references = tuple(one for person in named if (one := practitioner(person, system_of)))
+        uid = first_text(item, _SERIES_UID)
+        found[uid] = (*found.get(uid, ()), *references)
+    return found

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.codecs.fhir import people
+from bridge.codecs.fhir.dicom_json import first_text, items_of, texts_of
 from bridge.codecs.fhir.elements import (
     SNOMED,
     clean,
@@ -22,7 +23,7 @@ from bridge.codecs.fhir.elements import (
     without_empty,
 )
 from bridge.codecs.fhir.imaging_study import House
-from bridge.codecs.fhir.people import Person
+from bridge.codecs.fhir.people import OPERATORS, PERFORMED_SERIES, PERFORMING, Person
 from bridge.codecs.fhir.references import Links, encounter_reference, order_reference
 from bridge.domain.code import Code
 from bridge.domain.order import Order
@@ -32,10 +33,8 @@ Json = dict[str, Any]
 
 IMAGING: Json = {"coding": [{"system": SNOMED, "code": "363679005", "display": "Imaging"}]}
 _PROCEDURE_CODES, _DESCRIPTION, _LOCATION = "00081032", "00400254", "00400243"
-_SERIES, _PERFORMING, _OPERATORS = "00400340", "00081050", "00081070"
-_BODY_PART, _COMMENTS = "00180015", "00400280"
+_COMMENTS = "00400280"
 _CODE, _SCHEME, _MEANING = "00080100", "00080102", "00080104"
-_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,52 +110,13 @@ def r5(content: ProcedureContent) -> Json:
     )
 
 
-def series_performers(attributes: Mapping[str, Any], system_of: Any) -> dict[str, tuple[Json, ...]]:
-    """Return who performed each series, by its UID, as a modality's performed step says. Source: PS3.3 C.4.16."""
-    found = {}
-    for item in items_of(attributes, _SERIES):
-        uid = first_text(item, "0020000E")
-        named = (Person(name) for tag in (_PERFORMING, _OPERATORS) for name in texts_of(item, tag))
-        references = tuple(one for person in named if (one := people.practitioner(person, system_of)))
-        if uid and references:
-            found[uid] = references
-    return found
-
-
-def items_of(attributes: Mapping[str, Any], tag: str) -> list[Mapping[str, Any]]:
-    """Return the items of a sequence in DICOM JSON. Source: PS3.18 F.2.2."""
-    element = attributes.get(tag)
-    values = element.get("Value") if isinstance(element, Mapping) else None
-    return [one for one in values if isinstance(one, Mapping)] if isinstance(values, list) else []
-
-
-def texts_of(attributes: Mapping[str, Any], tag: str) -> list[str]:
-    """Return an element's values as texts, a name in its groups. Source: PS3.18 F.2.2."""
-    element = attributes.get(tag)
-    values = element.get("Value") if isinstance(element, Mapping) else None
-    said = [_text(one) for one in values[:_MOST_NAMED]] if isinstance(values, list) else []
-    return [one for one in said if one]
-
-
-def first_text(attributes: Mapping[str, Any], tag: str) -> str:
-    """Return an element's first value as text, "" without any."""
-    return next(iter(texts_of(attributes, tag)), "")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Mapping):
-        groups = [str(value.get(name, "")) for name in ("Alphabetic", "Ideographic", "Phonetic")]
-        return "=".join(groups).rstrip("=")
-    return str(value).strip() if isinstance(value, (str, int, float)) else ""
-
-
 def _status(mpps: PerformedStep, attributes: Mapping[str, Any]) -> str:
     """Return the event status; what was stopped before anything was acquired was not done."""
     if mpps.status == PerformedStatus.COMPLETED:
         return "completed"
     if mpps.status == PerformedStatus.IN_PROGRESS:
         return "in-progress" if mpps.is_open else "unknown"
-    return "stopped" if mpps.referenced_instances or items_of(attributes, _SERIES) else "not-done"
+    return "stopped" if mpps.referenced_instances or items_of(attributes, PERFORMED_SERIES) else "not-done"
 
 
 def _reason(mpps: PerformedStep) -> Json:
@@ -168,8 +128,8 @@ def _reason(mpps: PerformedStep) -> Json:
 def _performers(mpps: PerformedStep, attributes: Mapping[str, Any], house: House) -> tuple[tuple[Json, Json], ...]:
     found = dict.fromkeys(
         (function, name)
-        for item in (attributes, *items_of(attributes, _SERIES))
-        for tag, function in ((_PERFORMING, "PPRF"), (_OPERATORS, "SPRF"))
+        for item in (attributes, *items_of(attributes, PERFORMED_SERIES))
+        for tag, function in ((PERFORMING, "PPRF"), (OPERATORS, "SPRF"))
         for name in texts_of(item, tag)
     )
     named = [

@@ -7,35 +7,54 @@ from typing import Any
 from bridge.codecs.fhir import endpoint as ways
 from bridge.codecs.fhir.diagnostic_report import RADIOLOGY, DiagnosticReportContent
 from bridge.codecs.fhir.elements import without_empty
-from bridge.codecs.fhir.imaging_study import ImagingStudyContent, SeriesEntry
+from bridge.codecs.fhir.imaging_study import ImagingStudyContent, InstanceEntry, SeriesEntry
 
 Json = dict[str, Any]
 
+_PERFORMER: Json = {
+    "coding": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType",
+            "code": "PRF",
+            "display": "performer",
+        }
+    ]
+}
+
 
 def imaging_study(content: ImagingStudyContent) -> Json:
-    """Return *content* as an R4 ImagingStudy."""
-    return study_frame(content) | {
-        "modality": list(content.modalities),
-        "series": [_series(one) for one in content.series],
-    }
+    """Return *content* as an R4 ImagingStudy; it has room for one procedure."""
+    return study_frame(content) | without_empty(
+        {
+            "modality": list(content.modalities),
+            "interpreter": list(content.interpreters),
+            "procedureReference": {"reference": content.procedures[0]} if content.procedures else {},
+            "procedureCode": list(content.procedure_codes),
+            "reasonCode": list(content.reasons),
+            "series": [_series(one) for one in content.series],
+        }
+    )
 
 
 def study_frame(content: ImagingStudyContent) -> Json:
     """Return the elements that R4 and R5 write alike."""
-    said: Json = {
-        "resourceType": "ImagingStudy",
-        "identifier": list(content.identifiers),
-        "status": content.status,
-        "subject": {"reference": content.subject},
-        "started": content.started,
-        "basedOn": [content.based_on] if content.based_on else [],
-        "referrer": {"display": content.referrer} if content.referrer else None,
-        "endpoint": [{"reference": content.endpoint}] if content.endpoint else [],
-        "numberOfSeries": len(content.series),
-        "numberOfInstances": content.instance_count,
-        "description": content.description,
-    }
-    return without_empty(said)
+    return without_empty(
+        {
+            "resourceType": "ImagingStudy",
+            "identifier": list(content.identifiers),
+            "status": content.status,
+            "subject": {"reference": content.subject},
+            "encounter": content.encounter,
+            "started": content.started,
+            "basedOn": [content.based_on] if content.based_on else [],
+            "referrer": content.referrer,
+            "endpoint": [{"reference": one} for one in content.endpoints],
+            "numberOfSeries": None if content.instance_count is None else len(content.series),
+            "numberOfInstances": content.instance_count,
+            "location": content.location,
+            "description": content.description,
+        }
+    )
 
 
 def series_frame(one: SeriesEntry) -> Json:
@@ -46,13 +65,22 @@ def series_frame(one: SeriesEntry) -> Json:
             "number": one.number,
             "description": one.description,
             "numberOfInstances": one.instance_count,
+            "endpoint": [{"reference": one.endpoint}] if one.endpoint else [],
+            "specimen": list(one.specimens),
             "started": one.started,
-            "instance": [
-                without_empty({"uid": each.uid, "sopClass": each.sop_class, "number": each.number, "title": each.title})
-                for each in one.instances
-            ],
+            "performer": [{"function": _PERFORMER, "actor": each} for each in one.performers],
+            "instance": [_instance(each) for each in one.instances],
         }
     )
+
+
+def _instance(each: InstanceEntry) -> Json:
+    said: Json = {"uid": each.uid, "sopClass": each.sop_class}
+    if each.number is not None:
+        said["number"] = each.number
+    if each.title:
+        said["title"] = each.title
+    return said
 
 
 def diagnostic_report(content: DiagnosticReportContent) -> Json:

@@ -14,11 +14,20 @@ Json = dict[str, Any]
 
 
 def imaging_study(content: ImagingStudyContent) -> Json:
-    """Return *content* as an R5 ImagingStudy; the accession number also stands in basedOn, where R5 looks for it."""
-    return r4.study_frame(content) | {
-        "modality": [concept_of(one) for one in content.modalities],
-        "series": [_series(one) for one in content.series],
-    }
+    """
+    Return *content* as an R5 ImagingStudy.
+
+    The accession number also stands in basedOn, where R5 looks for it; who reads the study stands on its report.
+    """
+    return r4.study_frame(content) | without_empty(
+        {
+            "modality": [concept_of(one) for one in content.modalities],
+            "partOf": [{"reference": one} for one in content.procedures],
+            "procedure": [{"concept": one} for one in content.procedure_codes],
+            "reason": [{"concept": one} for one in content.reasons],
+            "series": [_series(one) for one in content.series],
+        }
+    )
 
 
 def diagnostic_report(content: DiagnosticReportContent) -> Json:

@@ -10,6 +10,7 @@ from sqlalchemy import Row, func, select
 
 from bridge.domain.study import Instance, Series
 from bridge.store.db import ReadTx
+from bridge.store.received import series_of_row
 from bridge.store.tables import conflicting_instances, forwards, instances, series, studies
 
 _SERIES_SHOWN = 200
@@ -61,12 +62,12 @@ def series_of(tx: ReadTx, study_key: int) -> list[ShownSeries]:
         )
         .join(instances, instances.c.series_key == series.c.key)
         .where(series.c.study_key == study_key, instances.c.withheld == "")
-        .group_by(*series.c)
+        .group_by(series.c.key)
         .order_by(series.c.series_number, series.c.key)
         .limit(_SERIES_SHOWN)
     ).all()
     return [
-        ShownSeries(_series(row), row.instance_count, int(row.frames), int(row.size_bytes), _middle(tx, row))
+        ShownSeries(series_of_row(row), row.instance_count, int(row.frames), int(row.size_bytes), _middle(tx, row))
         for row in counted
     ]
 
@@ -110,7 +111,7 @@ def neighbours_of(tx: ReadTx, instance: Instance) -> Neighbours:
     at = keys.index(instance.key)
     row = tx.execute(select(series).where(series.c.key == instance.series_key)).one()
     before, after = keys[at - 1] if at else None, keys[at + 1] if at + 1 < len(keys) else None
-    return Neighbours(instance, _series(row), at + 1, len(keys), before, after)
+    return Neighbours(instance, series_of_row(row), at + 1, len(keys), before, after)
 
 
 def set_aside_blob(tx: ReadTx, study_key: int, conflict_key: int) -> str:
@@ -126,10 +127,6 @@ def set_aside_blob(tx: ReadTx, study_key: int, conflict_key: int) -> str:
 def _middle(tx: ReadTx, row: Row[Any]) -> Instance:
     mine = select(instances).where(instances.c.series_key == row.key, instances.c.withheld == "").order_by(*_ORDER)
     return _instance(tx.execute(mine.offset(row.instance_count // 2).limit(1)).one())
-
-
-def _series(row: Row[Any]) -> Series:
-    return Series(**{name: getattr(row, name) for name in Series.__slots__})
 
 
 def _instance(row: Row[Any]) -> Instance:

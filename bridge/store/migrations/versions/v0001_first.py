@@ -1355,6 +1355,7 @@ def upgrade() -> None:
         sa.Column("body_part_examined", sa.Text(), server_default="", nullable=False),
         sa.Column("laterality", sa.Text(), server_default="", nullable=False),
         sa.Column("station_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("details", sa.JSON(), server_default=sa.text("'{}'"), nullable=False),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_series_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_series")),
         sa.UniqueConstraint("series_instance_uid", name=op.f("uq_series_series_instance_uid")),

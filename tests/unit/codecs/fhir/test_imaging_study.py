@@ -96,7 +96,7 @@ def test_a_whole_study_is_valid_and_says_everything(version: str) -> None:
     assert said["identifier"][0] == {"system": "urn:dicom:uid", "value": f"urn:oid:{UID}"}
     assert said["identifier"][1]["value"] == "A1"
     assert (said["numberOfSeries"], said["numberOfInstances"]) == (2, 6)
-    assert said["referrer"] == {"display": "DR EVA MARIE BRANDT"}
+    assert said["referrer"] == {"type": "Practitioner", "display": "DR EVA MARIE BRANDT"}
     first = said["series"][0]
     assert (first["uid"], first["number"], first["numberOfInstances"]) == (f"{UID}.1", 1, 3)
     assert first["started"] == "2026-03-02T10:15:00-05:00"

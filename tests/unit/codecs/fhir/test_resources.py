@@ -9,7 +9,7 @@ import fhir.resources
 import fhir.resources.R4B
 import pytest
 
-from bridge.codecs.fhir import endpoint, procedure, provenance
+from bridge.codecs.fhir import endpoint, people, procedure, provenance
 from bridge.codecs.fhir.elements import period
 from bridge.domain.performed import PerformedStatus
 from tests.fakes.fhir_samples import ATTRIBUTES, HOUSE, LINKS, MPPS, ORDER, everything
@@ -59,7 +59,7 @@ def test_an_end_before_its_start_is_left_out() -> None:
 
 
 def test_performers_of_a_series_are_told_by_its_uid() -> None:
-    (found,) = procedure.series_performers(ATTRIBUTES, HOUSE.system_of).items()
+    (found,) = people.performers_by_series([ATTRIBUTES], HOUSE.system_of).items()
     assert (found[0], [one["display"] for one in found[1]]) == ("2.25.77.1", ["KENJI ODA", "ANA RUIZ", "ANA RUIZ"])
 
 

@@ -1,0 +1,80 @@
+"""In which status a study stands in a chart, from facts alone. Source: FHIR R4 and R5 ImagingStudy.status.
+
+registered says that images are to come, available that all of them are here. What was available is never registered
+again. A study that is bound no more was an error in that chart; one without images any more was none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.domain.performed import PerformedStatus, PerformedStep
+
+
+class ChartStatus(StrEnum):
+    """Source: value set imagingstudy-status."""
+
+    REGISTERED = "registered"
+    AVAILABLE = "available"
+    CANCELLED = "cancelled"
+    ENTERED_IN_ERROR = "entered-in-error"
+
+
+ENDED = frozenset({ChartStatus.CANCELLED, ChartStatus.ENTERED_IN_ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class ChartFacts:
+    """
+    What decides. standing: the status in which it stands in the chart, None if it never did.
+
+    is_bound: to the chart's patient. shown: how many of its instances show; received: how many came at all.
+    is_whole: it is complete. announced: its modality has begun it for an order of the patient, and has not stopped;
+    stopped: all that had begun it has stopped.
+    """
+
+    standing: ChartStatus | None = None
+    is_bound: bool = False
+    shown: int = 0
+    received: int = 0
+    is_whole: bool = False
+    announced: bool = False
+    stopped: bool = False
+
+
+def chart_status(facts: ChartFacts) -> ChartStatus | None:
+    """Return the status in which a study is to stand in its patient's chart, None if it is not to be written there."""
+    if facts.received and not facts.is_bound:
+        return ChartStatus.ENTERED_IN_ERROR if facts.standing is not None else None
+    if facts.shown:
+        return _with_images(facts)
+    if facts.received or (facts.stopped and not facts.announced):
+        return ChartStatus.CANCELLED if facts.standing is not None else None
+    if facts.announced:
+        return ChartStatus.REGISTERED
+    # An announcement that nothing holds any more: its order was moved to somebody else, or its step taken back.
+    return ChartStatus.ENTERED_IN_ERROR if facts.standing not in (None, ChartStatus.CANCELLED) else None
+
+
+def _with_images(facts: ChartFacts) -> ChartStatus:
+    if facts.is_whole or facts.standing == ChartStatus.AVAILABLE:
+        return ChartStatus.AVAILABLE
+    return ChartStatus.REGISTERED
+
+
+def waits_for_more(facts: ChartFacts) -> bool:
+    """Say whether what stands is left as it is until the study is whole: so a thousand images make few versions."""
+    return bool(facts.is_bound and facts.shown and not facts.is_whole and facts.standing == ChartStatus.AVAILABLE)
+
+
+def is_announced(steps: Iterable[PerformedStep]) -> bool:
+    """Say whether a modality has begun a study for an order, and has not stopped it without an image."""
+    return any(one.step_keys and one.status != PerformedStatus.DISCONTINUED and not one.timed_out_at for one in steps)
+
+
+def is_stopped(steps: Iterable[PerformedStep]) -> bool:
+    """Say whether everything that had begun a study has stopped."""
+    known = list(steps)
+    return bool(known) and all(one.status == PerformedStatus.DISCONTINUED or one.timed_out_at for one in known)
