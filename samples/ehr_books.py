@@ -47,6 +47,11 @@ class Books:
             kept = self._kept.get(kind, {}).get(resource_id)
             return kept is not None and not kept.deleted
 
+    def was_ever(self, kind: str, resource_id: str) -> bool:
+        """Say whether there is such a resource, or was before it was deleted."""
+        with self.lock:
+            return resource_id in self._kept.get(kind, {})
+
     def read(self, kind: str, resource_id: str) -> Json:
         """Return the newest version. Raises: Refusal 404, 410."""
         return copy.deepcopy(self._find(kind, resource_id).newest)

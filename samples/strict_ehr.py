@@ -6,7 +6,8 @@
 It validates what it is sent, knows conditional create and update, If-Match, versions, history, search, $match and
 delete, and keeps everything in memory, on loopback only. Modes, for the next *count* requests (without it for all), of *methods*
 and *types* only if they are named: ok; 400 to 599; hang; slow; drip; garbage; empty; truncated; redirect; huge;
-commit-then-hang, commit-then-reset, commit-then-500; race-dup (If-None-Exist is not honoured); no-conditional (405).
+commit-then-hang, commit-then-reset, commit-then-500; race-dup (If-None-Exist is not honoured); no-conditional (405);
+blind (a search finds nothing).
 GET /_state: counts, identifiers held twice, resources, requests. POST /_reset forgets it all.
 """
 
@@ -30,6 +31,7 @@ if __name__ == "__main__" and not __package__:
 from samples.ehr_books import Books, Refusal
 from samples.ehr_door import Door
 from samples.ehr_match import matches
+from samples.ehr_offers import Offers
 from samples.ehr_rules import Rules
 
 Json = dict[str, Any]
@@ -45,6 +47,9 @@ class StrictEhr:
     def __init__(self, port: int = 0, version: str = "R4", door: Door | None = None, slow_secs: float = 5.0) -> None:
         self.books = Books()
         self.version = version
+        self.offers = Offers()
+        # None where its statement says what it does.
+        self.promises: Offers | None = None
         self.rules = Rules(version, self.books.exists)
         self.door = door
         self.slow_secs = slow_secs
@@ -103,12 +108,12 @@ class StrictEhr:
         steps = [step for step in url.path.removeprefix(BASE).split("/") if step]
         where = urllib.parse.parse_qs(url.query, keep_blank_values=True)
         if steps == ["metadata"] and method == "GET":
-            return 200, self._metadata()
+            return 200, (self.promises or self.offers).statement(_VERSIONS[self.version], self.base_url)
         if method == "GET":
             return 200, self._looked_up(steps, where)
         if method == "POST" and steps == ["Patient", "$match"]:
             return 200, self._matched(body)
-        if method == "DELETE" and len(steps) == 2:
+        if method == "DELETE" and len(steps) == 2 and self.offers.deletes:
             self.books.delete(steps[0], steps[1])
             return 204, {}
         if (
@@ -117,14 +122,22 @@ class StrictEhr:
             or (method == "POST") != (len(steps) == 1 and not where)
         ):
             raise Refusal(405, "not-supported", "not served here")
-        resource = self._checked(body, steps[0])
+        return self._written(method, steps, where, self._checked(body, steps[0]), headers)
+
+    def _written(
+        self, method: str, steps: list[str], where: dict[str, list[str]], resource: Json, headers: Any
+    ) -> tuple[int, Json]:
         if method == "POST":
             condition = urllib.parse.parse_qs(headers.get("If-None-Exist", "").split("?")[-1])
-            return self.books.create(resource, condition or None)
+            return self.books.create(resource, condition if self.offers.conditional_create else None)
         if len(steps) == 2:
             if resource.get("id") != steps[1]:
                 raise Refusal(400, "invalid", "the id in the body is another one", f"{steps[0]}.id")
+            if not self.offers.client_ids and not self.books.was_ever(*steps):
+                raise Refusal(405, "not-supported", "ids are the server's to choose")
             return self.books.update(resource, steps[1], headers.get("If-Match", ""))
+        if not self.offers.conditional_update:
+            raise Refusal(405, "not-supported", "no conditional update")
         return self.books.update_where(resource, where, headers.get("If-Match", ""))
 
     def _looked_up(self, steps: list[str], where: dict[str, list[str]]) -> Json:
@@ -153,19 +166,6 @@ class StrictEhr:
         for code, expression, sentence in self.rules.faults(body, kind):
             raise Refusal(400 if code == "structure" else 422, code, sentence, expression)
         return body
-
-    def _metadata(self) -> Json:
-        return {
-            "resourceType": "CapabilityStatement",
-            "status": "active",
-            "date": "2026-01-01",
-            "kind": "instance",
-            "software": {"name": "strict EHR"},
-            "implementation": {"description": "strict EHR", "url": self.base_url},
-            "fhirVersion": _VERSIONS[self.version],
-            "format": ["application/fhir+json"],
-            "rest": [{"mode": "server"}],
-        }
 
 
 class _Server(ThreadingHTTPServer):
@@ -218,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
                     return answer
                 if not ehr.door.lets_in(self.headers.get("Authorization", "")):
                     raise Refusal(401, "login", "no valid token")
+            if mode == "blind" and self.command == "GET" and url.query:
+                return 200, _bundle("searchset", [])
             if mode == "no-conditional" and url.query and self.command == "PUT":
                 raise Refusal(405, "not-supported", "no conditional update")
             return ehr.answer(self.command, url, _object_in(raw), headers)

@@ -12,6 +12,7 @@ from typing import Any
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.references import (
     SystemOf,
+    derived_id,
     holds,
     order_identifiers,
     patient_identifier,
@@ -22,6 +23,7 @@ from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.errors import Conflict, Unavailable, Unsupported
 from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
+from bridge.publishers.put_once import put_once
 
 Json = dict[str, Any]
 
@@ -94,7 +96,8 @@ class EhrDirectory:
             if standing:
                 return standing[0]
             try:
-                return put_where(self._client, ours, identifier).reference
+                ids = [derived_id(self._access.address, self._client.name)]
+                return put_once(self._client, ours, identifier, ids).found.reference
             except Unsupported:
                 return ""
             except Conflict as fault:
@@ -120,15 +123,6 @@ def live_patient(client: FhirClient, found: Found) -> Found | None:
             return None
         found = following
     raise Conflict("the server's patients replace each other in a circle", code="patient_circle")
-
-
-def put_where(client: FhirClient, resource: Json, identifier: Json) -> Found:
-    """Create *resource*, or replace the one that holds *identifier*; on a server without conditional updates, create it."""
-    where = {"identifier": token(identifier)}
-    try:
-        return client.update_where(resource, where)
-    except Unsupported:
-        return client.create_unless(resource, where)
 
 
 def _links(resource: Json) -> list[Json]:

@@ -25,6 +25,7 @@ from bridge.clock import Clock
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.outbox.retry import THROTTLED
 from bridge.publishers.http_answer import UNKNOWN_OUTCOME, Answer, Limits, exchange, retry_after
+from bridge.publishers.server_offers import ServerOffers
 from bridge.publishers.smart import authorization_for
 from bridge.settings import FhirServer
 
@@ -32,6 +33,9 @@ Json = dict[str, Any]
 
 MEDIA_TYPE = "application/fhir+json"
 VERSION_CONFLICT = "version"
+# What is written to was deleted there, or is of a kind that is not served there.
+GONE = "gone"
+NOT_SERVED = "no_such_endpoint"
 MAX_ANSWER_BYTES = 16 << 20
 _PLACE = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]()]{0,120}")
 _SLUG = re.compile(r"[a-z-]{1,40}")
@@ -71,6 +75,7 @@ class FhirClient:
             headers={"Accept": MEDIA_TYPE, "Accept-Encoding": "identity", "User-Agent": "imaging-bridge"},
         )
         self._authorization = authorization_for(server.auth, self._base_url, self._http, clock)
+        self.offers = ServerOffers(server.name, self.metadata, clock)
 
     def close(self) -> None:
         """Close its connections."""
@@ -84,11 +89,20 @@ class FhirClient:
         answer = self._ask("GET", reference)
         return None if answer.status in (404, 410) else self._found(answer, kind, resource_id)
 
+    def is_gone(self, reference: str) -> bool:
+        """Say whether what stood at *reference* was deleted, as the server remembers it."""
+        return self._ask("GET", reference).status == 410
+
+    def delete(self, found: Found) -> None:
+        """Delete a resource, if its version is still the one that was read; one that is gone already is no fault."""
+        headers = {"If-Match": f'W/"{found.version}"'} if found.version else {}
+        self._ask("DELETE", found.reference, headers=headers)
+
     def search(self, kind: str, parameters: Mapping[str, str]) -> list[Found]:
         """Return what a search finds on its first page; the caller checks that each one really fits."""
         answer = self._ask("GET", kind, parameters=parameters)
         if answer.status in (404, 410):
-            raise Unavailable(f"the server answers {answer.status} to a search for {kind}", code="no_such_endpoint")
+            raise Unavailable(f"the server answers {answer.status} to a search for {kind}", code=NOT_SERVED)
         bundle = self._json(answer)
         if bundle.get("resourceType") != "Bundle":
             raise _unknown("the answer to a search is no Bundle")
@@ -107,7 +121,7 @@ class FhirClient:
         """
         answer = self._ask("GET", address)
         if answer.status in (404, 410):
-            raise Unavailable(f"the server answers {answer.status} to a search", code="no_such_endpoint")
+            raise Unavailable(f"the server answers {answer.status} to a search", code=NOT_SERVED)
         bundle = self._json(answer)
         if bundle.get("resourceType") != "Bundle":
             raise _unknown("the answer to a search is no Bundle")
@@ -168,7 +182,8 @@ class FhirClient:
 
     def _written(self, answer: Answer, resource: Json) -> Found:
         if answer.status in (404, 410):
-            raise Unavailable(f"the server answers {answer.status} to a write", code="no_such_endpoint")
+            code = GONE if answer.status == 410 else NOT_SERVED
+            raise Unavailable(f"the server answers {answer.status} to a write", code=code)
         return self._found(answer, resource["resourceType"], resource.get("id"))
 
     def _found(self, answer: Answer, kind: str, resource_id: str | None) -> Found:

@@ -1,39 +1,28 @@
-"""A bound, complete study becomes one ImagingStudy in its patient's chart, and is withdrawn when it is bound no more.
-
-How one study stays one resource, whatever the server does:
-- Look first: the resources with the study's UID are searched before every write, so an answer that was lost is found.
-- The one in our patient's chart is updated by its id and version; none at all is a conditional update on the study's UID.
-- A hold marks it entered-in-error, subject unchanged; kept, the same one becomes available again.
-- Bound, and every image of it rejected, it is cancelled: it was no error whose it is.
-- Bound to another person, the old one stays entered-in-error in its chart and a new one is made. Both hold the study's
-  UID, so the new one is conditional on its *placement* instead: an identifier of study, server and subject, which every
-  resource of ours carries. It also tells ours from another system's, which we never withdraw.
-"""
+"""A bound, complete study becomes one ImagingStudy in its patient's chart, and is withdrawn when it is bound no more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-import orjson
+from typing import TypeVar
 
 from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
-from bridge.codecs.fhir.references import PLACEMENT_SYSTEM, Links, holds, same_target, study_identifier, token
+from bridge.codecs.fhir.references import Links
 from bridge.domain.chart import Whose
-from bridge.domain.identifiers import derive_uid, digest_of
+from bridge.domain.identifiers import derive_uid
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.study import StudyContents
 from bridge.errors import Conflict, Unavailable
 from bridge.outbox import enqueue
-from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
+from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
-from bridge.publishers.ehr_directory import EhrDirectory, put_where
+from bridge.publishers.ehr_directory import EhrDirectory
 from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
+from bridge.publishers.study_placing import Known, Placing, StudyReceipt
 from bridge.store import chart_versions, deliveries, events, orders, overlays, patients, publications, studies
 from bridge.store.chart_causes import cause_of
 from bridge.store.chart_versions import Standing
@@ -41,8 +30,6 @@ from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
 from bridge.store.publications import Publication
-
-Json = dict[str, Any]
 
 _TRIES = 5
 
@@ -65,21 +52,6 @@ class StudyParcel(Parcel):
     same_person: frozenset[str]
     corrected: Mapping[str, str] = field(default_factory=dict)
     ending: str = ENTERED_IN_ERROR
-
-
-@dataclass(frozen=True, slots=True)
-class StudyReceipt(Receipt):
-    """
-    What stands now (None: nothing of ours), whether it was written, and what was withdrawn.
-
-    seen: every resource of ours in its chart as it stands now, withdrawn or not.
-    """
-
-    standing: Found | None
-    content_digest: str
-    was_written: bool
-    withdrawn: tuple[str, ...]
-    seen: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +108,9 @@ class ImagingStudyPublisher:
     def send(self, parcel: StudyParcel, still_wanted: StillWanted) -> StudyReceipt:
         """Bring the server to what *parcel* says."""
         ehr = self._ehrs[parcel.delivery.destination]
-        placing = _Placing(ehr.client, parcel, still_wanted)
+        uid = parcel.contents.study.study_instance_uid
+        known = Known(uid, parcel.known, parcel.same_person, parcel.ending)
+        placing = Placing(ehr.client, known, still_wanted)
         if parcel.patient is None:
             withdrawn = _until_settled(placing.withdraw)
             said = "cancelled" if parcel.ending == CANCELLED else "withdrawn"
@@ -146,7 +120,7 @@ class ImagingStudyPublisher:
             subject=subject,
             service_request=ehr.directory.service_request(parcel.order, subject) if parcel.order else "",
             endpoint=ehr.directory.endpoint(),
-            placement=derive_uid(parcel.contents.study.study_instance_uid, ehr.client.name, subject),
+            placement=derive_uid(uid, ehr.client.name, subject),
         )
         content = codec.build(parcel.contents, parcel.order, links, self._house, parcel.corrected)
         ours = r5.imaging_study(content) if ehr.client.version == "R5" else r4.imaging_study(content)
@@ -190,111 +164,6 @@ class ImagingStudyPublisher:
             )
 
 
-class _Placing:
-    """One attempt to bring one server to what a parcel says."""
-
-    def __init__(self, client: FhirClient, parcel: StudyParcel, still_wanted: StillWanted) -> None:
-        self._client = client
-        self._parcel = parcel
-        self._still_wanted = still_wanted
-        self._identifier = study_identifier(parcel.contents.study.study_instance_uid)
-        self._known = {one.reference for one in parcel.known}
-        self._last = parcel.known[-1] if parcel.known else None
-        self._ended: dict[str, Found] = {}
-
-    def place(self, ours: Json, subject: str) -> StudyReceipt:
-        """
-        Make *ours* the one resource of the study in *subject*'s chart.
-
-        Raises: Conflict, code "version", if somebody else wrote meanwhile: look again.
-        """
-        digest = digest_of(orjson.dumps(ours, option=orjson.OPT_SORT_KEYS))
-        standing = self._standing()
-        own = [one for one in standing if self._is_in_chart(one, subject)]
-        strange = [one for one in standing if one not in own]
-        self._refuse_foreign([one for one in strange if not _is_withdrawn(one)])
-        withdrawn = self._take_back(strange)
-        target = _the_one(own)
-        if target is None:
-            written = self._create(ours, is_first=not standing)
-            seen = (*self.ended, written)
-            return StudyReceipt(f"{written.reference} created", written, digest, True, withdrawn, seen)
-        resource = codec.laid_over(target.resource, ours) | {"id": target.resource["id"]}
-        if self._says_so(target, digest) or codec.same_content(resource, target.resource):
-            seen = (*self.ended, target)
-            return StudyReceipt(f"{target.reference} says so already", target, digest, False, withdrawn, seen)
-        self._still_wanted()
-        written = self._client.update(resource, target.version)
-        what = "available again" if _is_withdrawn(target) else "updated"
-        return StudyReceipt(f"{written.reference} {what}", written, digest, True, withdrawn, (*self.ended, written))
-
-    @property
-    def ended(self) -> tuple[Found, ...]:
-        """What is ours and in nobody's chart any more."""
-        return tuple(self._ended.values())
-
-    def withdraw(self) -> tuple[str, ...]:
-        """Mark everything of ours as the parcel ends it; return what we have not noted as such yet."""
-        return self._take_back(self._standing())
-
-    def _take_back(self, standing: Sequence[Found]) -> tuple[str, ...]:
-        ours = [one for one in standing if self._is_ours(one)]
-        # What was cancelled turns out to be somebody else's: then it was an error all the same.
-        is_error = self._parcel.ending == ENTERED_IN_ERROR
-        live = [one for one in ours if not _is_withdrawn(one) or (is_error and one.resource["status"] == CANCELLED)]
-        for one in ours:
-            self._ended[one.reference] = self._mark_withdrawn(one) if one in live else one
-        # What is marked already may be the work of an attempt that ended before it was noted.
-        not_noted = {one.reference for one in self._parcel.known if one.retired_at is None}
-        return tuple(one.reference for one in ours if one in live or one.reference in not_noted)
-
-    def _standing(self) -> list[Found]:
-        """Return every resource of the study: what a search finds, and what we know of beyond it."""
-        found = {
-            one.reference: one
-            for one in self._client.search("ImagingStudy", {"identifier": token(self._identifier)})
-            if holds(one.resource, self._identifier)
-        }
-        # A search index may lag behind a write; an id never does.
-        for reference in sorted(self._known - found.keys()):
-            known = self._client.read(reference)
-            if known is not None and holds(known.resource, self._identifier):
-                found[reference] = known
-        return [found[reference] for reference in sorted(found)]
-
-    def _is_in_chart(self, one: Found, subject: str) -> bool:
-        return same_target(one.resource.get("subject"), subject) or one.reference in self._parcel.same_person
-
-    def _is_ours(self, one: Found) -> bool:
-        return one.reference in self._known or any(
-            isinstance(each, dict) and each.get("system") == PLACEMENT_SYSTEM
-            for each in one.resource.get("identifier") or []
-        )
-
-    def _refuse_foreign(self, strange: Sequence[Found]) -> None:
-        if any(not self._is_ours(one) for one in strange):
-            raise Conflict("another system has put this study into another patient's chart", code="study_elsewhere")
-
-    def _says_so(self, target: Found, digest: str) -> bool:
-        """Say whether the server still has the version that this content once became, however it writes it."""
-        last = self._last
-        return (
-            last is not None
-            and last.retired_at is None
-            and bool(target.version)
-            and (last.reference, last.version, last.content_digest) == (target.reference, target.version, digest)
-        )
-
-    def _create(self, ours: Json, is_first: bool) -> Found:
-        self._still_wanted()
-        placement = next(one for one in ours["identifier"] if one["system"] == PLACEMENT_SYSTEM)
-        return put_where(self._client, ours, self._identifier if is_first else placement)
-
-    def _mark_withdrawn(self, one: Found) -> Found:
-        self._still_wanted()
-        return self._client.update(codec.withdrawn(one.resource, self._parcel.ending), one.version)
-
-
 def _until_settled(step: Callable[[], T]) -> T:
     for _ in range(_TRIES):
         try:
@@ -303,22 +172,6 @@ def _until_settled(step: Callable[[], T]) -> T:
             if fault.code != VERSION_CONFLICT:
                 raise
     raise Unavailable("the server's resource keeps changing", code=VERSION_CONFLICT)
-
-
-def _the_one(own: Sequence[Found]) -> Found | None:
-    """
-    Return the resource to keep up to date: the one that is not withdrawn, else one that was, else None.
-
-    Raises: Conflict, if several stand: which of them others point to is not ours to guess.
-    """
-    live = [one for one in own if not _is_withdrawn(one)]
-    if len(live) > 1:
-        raise Conflict("the server has several ImagingStudies of this study for the patient", code="study_twice")
-    return next(iter(live or own), None)
-
-
-def _is_withdrawn(one: Found) -> bool:
-    return one.resource.get("status") in (ENTERED_IN_ERROR, CANCELLED)
 
 
 def _said(what: str, references: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from bridge.publishers.imaging_study import StudyParcel
 from bridge.store import events, patients, publications
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
+from samples.ehr_offers import BY_CONDITION, BY_ID, BY_SEARCH, Offers
 from samples.strict_ehr import StrictEhr
 from tests.fakes.chart_scene import QUIET, SYSTEM, UID, Scene
 from tests.fakes.clinic import ISSUER
@@ -41,6 +42,15 @@ def ehr(request: pytest.FixtureRequest) -> Iterator[StrictEhr]:
 @pytest.fixture
 def scene(store: Store, ehr: StrictEhr) -> Iterator[Scene]:
     found = Scene(store, ehr)
+    yield found
+    found.client.close()
+
+
+@pytest.fixture
+def hasty(store: Store, ehr: StrictEhr) -> Iterator[Scene]:
+    """Waits for no answer for long."""
+    ehr.slow_secs = 0.8
+    found = Scene(store, ehr, timeout_secs=0.4)
     yield found
     found.client.close()
 
@@ -141,12 +151,14 @@ ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=T
 
 
 @ON_ONE_DATABASE
-@pytest.mark.parametrize(("ehr", "count"), [("R4", 1), ("R4", 3), ("R5", 1)], indirect=["ehr"])
+@pytest.mark.parametrize(("ehr", "offers"), [("R4", BY_ID), ("R5", BY_CONDITION), ("R4", BY_SEARCH)], indirect=["ehr"])
 @pytest.mark.parametrize("mode", PASSING)
-def test_a_study_converges_to_one_resource(scene: Scene, mode: str, count: int) -> None:
+def test_a_study_converges_to_one_resource(hasty: Scene, mode: str, offers: Offers) -> None:
+    scene = hasty
+    scene.ehr.offers = offers
     _, patient = scene.bound_study()
     subject = scene.in_ehr(patient)
-    scene.ehr.misbehave(mode, count)
+    scene.ehr.misbehave(mode, 3)
     scene.until_quiet()
     assert [one["subject"]["reference"] for one in scene.live()] == [subject]
     assert scene.ehr.state()["duplicates"] == {}
@@ -155,7 +167,9 @@ def test_a_study_converges_to_one_resource(scene: Scene, mode: str, count: int) 
 
 @ON_ONE_DATABASE
 @pytest.mark.parametrize("mode", [mode for mode in PASSING if mode not in ("401", "403")])
-def test_a_spoiled_write_converges_to_one_resource(scene: Scene, mode: str) -> None:
+def test_a_spoiled_write_converges_to_one_resource(hasty: Scene, mode: str) -> None:
+    scene = hasty
+    scene.ehr.offers = BY_CONDITION
     _, patient = scene.bound_study()
     scene.in_ehr(patient)
     scene.ehr.misbehave(mode, 2, ["PUT", "POST"], types=["ImagingStudy"])
@@ -169,7 +183,7 @@ def test_what_the_server_will_never_take_is_dead_and_another_patients_study_goes
     other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
     scene.in_ehr(patient)
     scene.in_ehr(other)
-    scene.ehr.misbehave(mode, 1, ["PUT"], types=["ImagingStudy"])
+    scene.ehr.misbehave(mode, 2, ["PUT"], types=["ImagingStudy"])
     scene.run()
     second = scene.clinic.bind(scene.clinic.study("2.25.1002"), other)
     scene.clinic.queue(IMAGING_STUDY, "ehr", second)

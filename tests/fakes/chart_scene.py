@@ -10,6 +10,7 @@ from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
+from bridge.outbox import enqueue
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.outbox.worker import Worker
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
@@ -22,6 +23,7 @@ from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
 from samples.strict_ehr import StrictEhr
 from tests.fakes.clinic import ISSUER, Clinic
+from tests.fakes.shared_ehr import SharedEhr
 
 Json = dict[str, Any]
 
@@ -37,10 +39,10 @@ def system_of(issuer: str) -> str:
 class Scene:
     """A clinic, an EHR that knows its first patient, and a worker that is driven by hand."""
 
-    def __init__(self, store: Store, ehr: StrictEhr) -> None:
+    def __init__(self, store: Store, ehr: StrictEhr | SharedEhr, timeout_secs: float = 1.5) -> None:
         self.clinic = Clinic(store)
         self.ehr = ehr
-        server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=1.5)
+        server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=timeout_secs)
         self.client = FhirClient(server, self.clinic.clock)
         access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
         directory = EhrDirectory(self.client, system_of, access)
@@ -96,6 +98,11 @@ class Scene:
                 return
             self.clinic.clock.at = max(one.next_at for one in pending)
         raise AssertionError(f"still pending: {self.deliveries(DeliveryState.PENDING)}")
+
+    def retry(self, delivery: deliveries.Delivery) -> None:
+        """Send a delivery again, as a person does."""
+        with self.clinic.store.write() as tx:
+            enqueue.retry(tx, delivery.key, self.clinic.clock.now())
 
     def deliveries(self, state: DeliveryState | None = None) -> list[deliveries.Delivery]:
         with self.clinic.store.read() as tx:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
-from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.identifiers import PatientIdentifier, derive_uid
 from bridge.domain.order import Order
 
 Json = dict[str, Any]
@@ -37,6 +38,11 @@ class Links:
     encounter: str = ""
     procedures: tuple[str, ...] = ()
     series_endpoints: Mapping[str, str] = field(default_factory=dict)
+
+
+def derived_id(*parts: str) -> str:
+    """Return the id that belongs to *parts*, the same one every time, in the form that every server takes: a UUID's."""
+    return str(UUID(int=int(derive_uid(*parts).rpartition(".")[2])))
 
 
 def study_value(study_instance_uid: str) -> str:
