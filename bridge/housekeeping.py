@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from bridge.errors import BridgeError
 from bridge.flows.keep_house import forget_finished_steps, sweep_spool, take_lead
 from bridge.flows.keep_pictures import forget_absent
+from bridge.flows.look_at_shelf import count_usage
 from bridge.flows.manage_users import forget_ended_sessions
 from bridge.flows.note_availability import forget_unknown
 from bridge.flows.note_queries import trim_queries
@@ -44,6 +45,8 @@ class Housekeeping:
         self._scheduler.add_job(self._follow_routes, "interval", seconds=_ROUTES_SECS, next_run_time=house.clock.now())
         self._scheduler.add_job(self._sweep, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._sweep_objects, "interval", minutes=_REMOVE_MINUTES)
+        soon = house.clock.now() + timedelta(seconds=_TICK_SECS)
+        self._scheduler.add_job(self._count_usage, "interval", minutes=_REMOVE_MINUTES, next_run_time=soon)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_unknown, "interval", minutes=_REMOVE_MINUTES)
@@ -88,6 +91,14 @@ class Housekeeping:
             _log.info("objects_swept", removed=removed.objects, pictures=forgotten, **asdict(swept))
         except BridgeError as fault:
             _log.error("objects_not_swept", code=fault.code)
+
+    def _count_usage(self) -> None:
+        if not self._leads:
+            return
+        try:
+            _log.info("usage_counted", objects=count_usage(self._house.store, self._house.clock.now()))
+        except BridgeError as fault:
+            _log.warning("usage_not_counted", code=fault.code)
 
     def _forget_sessions(self) -> None:
         if not self._leads:

@@ -39,7 +39,9 @@ def usage(config: Path | None, as_json: bool) -> None:
         print_json(dataclasses.asdict(shelf))
         return
     total = shelf.used.total
-    click.echo(f"{shelf.where}: {total.objects} objects, {total.size_bytes / _MB:.1f} MB")
+    click.echo(
+        f"{shelf.where}: {total.objects} objects, {total.size_bytes / _MB:.1f} MB (counted {shelf.used.counted_at:%Y-%m-%d %H:%M}Z)"
+    )
     for name, amount in shelf.used.by_modality.items():
         click.echo(f"  {name or 'no modality'}: {amount.objects} objects, {amount.size_bytes / _MB:.1f} MB")
     lasts = f", for {shelf.room_days} days at the present rate" if shelf.room_days is not None else ""

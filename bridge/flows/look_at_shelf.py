@@ -13,7 +13,7 @@ from bridge.flows.remove_archived import RemovalRule, hold_study, release_study,
 from bridge.store import objects
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store
-from bridge.store.listings.usage import Usage, usage
+from bridge.store.listings.usage import Usage, latest_usage, put_usage, usage
 from bridge.store.objects import Damaged, Pass
 from bridge.store.retention import Removable
 
@@ -69,7 +69,7 @@ class ShelfDesk:
         """Return what there is to know by now."""
         now: datetime = self.clock.now()
         with self.store.read() as tx:
-            used = usage(tx, now)
+            used = latest_usage(tx, now)
             damaged_count, damaged = objects.count_damaged(tx), objects.damaged_list(tx, _SHOWN)
             current, finished = objects.last_pass(tx), objects.last_finished_pass(tx)
         free = self.blobs.free_bytes()
@@ -90,6 +90,15 @@ class ShelfDesk:
             rule=self.rule,
             removable=tuple(what_would_go(self.store, self.rule, now)),
         )
+
+
+def count_usage(store: Store, now: datetime) -> int:
+    """Add up what is kept, for whoever looks until the next time; return how many objects there are."""
+    with store.read() as tx:
+        found = usage(tx, now)
+    with store.write() as tx:
+        put_usage(tx, found)
+    return found.total.objects
 
 
 def _size_of(folder: Path) -> int:

@@ -890,6 +890,7 @@ mismatches = Table(
     Index("uq_mismatches_open", "study_key", unique=True, **_only(text("closed_at IS NULL"))),
     Index("ix_mismatches_queue", "risk", "key", **_only(text("closed_at IS NULL"))),
     Index("ix_mismatches_closed", "closed_at", "key", **_only(text("closed_at IS NOT NULL"))),
+    Index("ix_mismatches_taken_back", "opened_at", **_only(text("rule = 'person'"))),
 )
 
 # Who has which case open; a lease, never a lock.

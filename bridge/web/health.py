@@ -13,6 +13,7 @@ from bridge.domain.accounts import Permission
 from bridge.errors import BridgeError
 from bridge.flows.check_ready import check_ready
 from bridge.store.listings import counts
+from bridge.store.listings.case_counts import CaseCounts, case_counts
 from bridge.web.access import needs, services
 
 blueprint = Blueprint("health", __name__)
@@ -79,6 +80,7 @@ class _StoreCounts(Collector):
         here = services()
         with here.store.read() as tx:
             tallies = counts.tallies(tx, here.clock.now())
+            cases = case_counts(tx, here.clock.now())
         for name, help_text, label, rows in (
             ("bridge_messages", "HL7 messages in the journal, by state", "state", tallies.messages),
             ("bridge_orders", "Orders, by status", "status", tallies.orders),
@@ -95,6 +97,7 @@ class _StoreCounts(Collector):
         if here.blobs is not None:
             free = "Room on this node's disk above the low-water mark"
             yield GaugeMetricFamily("bridge_disk_free_bytes", free, value=here.blobs.free_bytes())
+        yield from _of_cases(cases)
         yield from _of_deliveries(tallies)
         asked = GaugeMetricFamily(
             "bridge_outside_questions", "Studies other registries were asked about", labels=["registry", "state"]
@@ -102,6 +105,33 @@ class _StoreCounts(Collector):
         for where, number in tallies.outside.items():
             asked.add_metric(where, number)
         yield asked
+
+
+def _of_cases(cases: CaseCounts) -> Iterator[Metric]:
+    """Tell of the intake desk; a reason is a rule's code."""
+    waiting = GaugeMetricFamily(
+        "bridge_cases_open", "Studies that wait for a person, by what holds them", labels=["reason"]
+    )
+    for rule, number in cases.open.items():
+        waiting.add_metric([rule], number)
+    yield waiting
+    yield GaugeMetricFamily("bridge_case_oldest_seconds", "Age of the oldest open case", value=cases.oldest_secs)
+    decided = GaugeMetricFamily(
+        "bridge_cases_decided_last_hour", "Cases closed in the last hour, by rules and by people", labels=["by"]
+    )
+    for by, number in cases.decided.items():
+        decided.add_metric([by], number)
+    yield decided
+    within = GaugeMetricFamily(
+        "bridge_case_decided_within_seconds",
+        "Within what time half and nine tenths of the last day's closed cases were closed",
+        labels=["by", "share"],
+    )
+    for (by, share), secs in cases.within_secs.items():
+        within.add_metric([by, str(share)], secs)
+    yield within
+    taken_back = "Bindings that people took back in the last day"
+    yield GaugeMetricFamily("bridge_bindings_taken_back_last_day", taken_back, value=cases.taken_back)
 
 
 def _of_deliveries(tallies: counts.Tallies) -> Iterator[Metric]:

@@ -31,6 +31,7 @@ def read_storage() -> Response:
     ]
     return jsonify(
         where=shelf.where,
+        counted_at=used.counted_at.isoformat(),
         total=asdict(used.total),
         by_modality=_amounts(used.by_modality),
         by_source=_amounts(used.by_source),

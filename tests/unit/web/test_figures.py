@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from bridge.domain.accounts import Role
 from bridge.store import decisions
+from bridge.store.listings.case_counts import case_counts
 from bridge.store.listings.intake_figures import intake_figures
 from tests.cast import PLAIN
+from tests.contract.test_registry_plans import plans
 from tests.fakes.console import Console
 
 
@@ -69,3 +74,43 @@ def test_without_a_case_nothing_is_divided(console: Console) -> None:
         now = console.clock.now()
         found = intake_figures(tx, now - timedelta(days=1), now, console.house.settings.time_zone)
     assert (found.share_by_rule, found.person_median_secs, found.devices) == (None, None, ())
+
+
+def test_the_metrics_say_what_waits_who_decided_and_how_fast_and_name_no_patient(day: Console) -> None:
+    day.clock.at -= timedelta(minutes=30)
+    study = day.images("1.2.10")
+    with day.store.write() as tx:
+        decisions.open_mismatch(tx, study.key, "person", "", day.clock.now())
+    said = day.machine(Role.IT).get("/metrics").text
+    for line in (
+        'bridge_cases_open{reason="V07"} 1.0',
+        'bridge_cases_open{reason="person"} 1.0',
+        "bridge_case_oldest_seconds 16200.0",
+        'bridge_cases_decided_last_hour{by="person"} 1.0',
+        'bridge_cases_decided_last_hour{by="rule"} 0.0',
+        'bridge_case_decided_within_seconds{by="person",share="0.5"} 7200.0',
+        'bridge_case_decided_within_seconds{by="rule",share="0.9"} 10800.0',
+        "bridge_bindings_taken_back_last_day 1.0",
+    ):
+        assert line in said
+    assert PLAIN.patient_id not in said
+    assert "HALVORSEN" not in said
+    assert "1.2.10" not in said
+
+
+def test_no_figure_reads_all_that_was_ever_decided_or_received(day: Console) -> None:
+    seen: dict[str, Any] = {}
+
+    def noted(*said: Any) -> None:
+        seen.setdefault(said[2], said[3])
+
+    now = day.clock.now()
+    with day.store.write() as tx:
+        event.listen(Engine, "before_cursor_execute", noted)
+        intake_figures(tx, now - timedelta(days=30), now, day.house.settings.time_zone)
+        case_counts(tx, now)
+        event.remove(Engine, "before_cursor_execute", noted)
+        found = plans(tx, list(seen.items()), day.store.is_sqlite)
+    whole = ("SCAN mismatches'", "SCAN studies'", "SCAN instances", "Seq Scan")
+    assert len(found) > 5
+    assert {text: plan for text, plan in found.items() if any(mark in plan for mark in whole)} == {}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bridge.domain.accounts import Role
+from bridge.flows.look_at_shelf import count_usage
 from bridge.store import audit, objects, retention, studies
+from bridge.store.listings import usage
 from tests.cast import PLAIN, image, spooled, study_uid
 from tests.fakes.console import Console
 
@@ -28,6 +30,24 @@ def test_the_page_says_what_is_kept_and_how_sound_it_is(console: Console) -> Non
     assert "above the low-water mark" in page
     assert "not yet" in page
     assert "nothing, ever" in page
+
+
+def test_where_much_is_kept_the_page_says_what_the_worker_added_up_last(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "_AT_ONCE", 1)
+    keep(console)
+    assert count_usage(console.store, console.clock.now()) == 1
+    for number in (2, 3):
+        console.house.instances.receive(spooled(console.house, image(PLAIN, "A1", number)))
+    machine = console.machine(Role.IT)
+    with console.store.read() as tx:
+        exact, told = usage.usage(tx, console.clock.now()), usage.latest_usage(tx, console.clock.now())
+    assert (exact.total.objects, told.total.objects) == (3, 1)
+    assert machine.get("/api/storage").get_json()["by_modality"]["CT"]["objects"] == 1
+    assert count_usage(console.store, console.clock.now()) == 3
+    with console.store.read() as tx:
+        assert usage.latest_usage(tx, console.clock.now()) == exact
 
 
 def test_a_damaged_object_stands_at_the_top_and_in_the_metrics(console: Console) -> None:

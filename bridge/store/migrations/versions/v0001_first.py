@@ -1166,6 +1166,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_mismatches_study_key"), "mismatches", ["study_key"], unique=False)
     op.create_index(
+        "ix_mismatches_taken_back",
+        "mismatches",
+        ["opened_at"],
+        unique=False,
+        sqlite_where=sa.text("rule = 'person'"),
+        postgresql_where=sa.text("rule = 'person'"),
+    )
+    op.create_index(
         "uq_mismatches_open",
         "mismatches",
         ["study_key"],
