@@ -11,7 +11,7 @@ from bridge.codecs.hl7.order_notice import Route
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.claim import Lane
-from bridge.outbox.enqueue import ARCHIVE
+from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
@@ -20,7 +20,6 @@ from bridge.publishers.commitment_report import CommitmentReportPublisher
 from bridge.publishers.commitment_request import CommitmentPublisher
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
-from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.forwarding import Ways
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.mllp_link import MllpLink
@@ -32,7 +31,7 @@ from bridge.publishers.stow_client import StowClient
 from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
-from bridge.targets import archive_target, asks_commitment, commits, mllp_target, takes_decompressed
+from bridge.targets import archive_target, asks_commitment, commits, fhir_client, mllp_target, takes_decompressed
 from bridge.wiring import House
 
 
@@ -64,7 +63,8 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
 
 def at_once(house: House) -> dict[Lane, int]:
     """Return how many studies may be on their way to each place at one time."""
-    return {(ARCHIVE, name): sends.associations for name, sends in _limits(house).items()}
+    charts = {(IMAGING_STUDY, server.name): server.connections for server in house.settings.fhir.servers}
+    return charts | {(ARCHIVE, name): sends.associations for name, sends in _limits(house).items()}
 
 
 def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[Any, Any]]:
@@ -109,7 +109,7 @@ def _polled(server: FhirServer, house: House) -> PolledServer:
     how = server.orders
     return PolledServer(
         server.name,
-        FhirClient(server, house.clock),
+        fhir_client(server, house.clock),
         how.query,
         timedelta(seconds=how.every_secs),
         timedelta(seconds=how.overlap_secs),
@@ -132,6 +132,6 @@ def _told(one: Hl7Destination, settings: Settings) -> Destination:
 
 
 def _ehr(server: FhirServer, house: House) -> Ehr:
-    client = FhirClient(server, house.clock)
+    client = fhir_client(server, house.clock)
     access = ImageAccess(f"{house.public_url}/dicom-web", house.settings.bridge.organization)
     return Ehr(client, EhrDirectory(client, house.settings.identity.system_of, access))

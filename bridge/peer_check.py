@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from bridge.codecs.fhir.offered import Kind
 from bridge.errors import BridgeError
 from bridge.outside import fhir_server
 from bridge.outside_section import OutsideFhir, OutsideHl7
@@ -17,10 +18,12 @@ from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.stow_client import StowClient
 from bridge.sections import Hl7Destination
-from bridge.targets import archive_target, mllp_target
+from bridge.targets import archive_target, fhir_client, mllp_target
 from bridge.wiring import House
 
 _PATIENCE_SECS = 5.0
+# What the header's full seconds and the way make of two clocks that agree.
+_CLOCKS_APART_SECS = 2.0
 
 
 def check_peers(house: House) -> list[dict[str, Any]]:
@@ -43,15 +46,9 @@ def check_peers(house: House) -> list[dict[str, Any]]:
             )
         )
     for server in house.settings.fhir.servers:
-        client = FhirClient(server, house.clock)
-        rows.append(
-            _call(
-                server.name,
-                f"fhir {server.version}",
-                server.base_url,
-                partial(_fhir_version, client),
-            )
-        )
+        client = fhir_client(server, house.clock)
+        how = f"fhir {server.version} {server.auth.kind}{' tls' if server.tls else ''}"
+        rows.append(_call(server.name, how, server.base_url, partial(_chart, client, server.publish)))
     for archive in house.settings.dicomweb.servers:
         rows.append(_call(archive.name, "dicomweb", archive.base_url, StowClient(archive, house.clock).probe))
     rows += [_registry(one, house) for one in house.settings.outside.fhir]
@@ -78,6 +75,27 @@ def _destination(one: Hl7Destination | OutsideHl7) -> dict[str, Any]:
 def _echo(target: dicom_client.Target, calling: str) -> str:
     dicom_client.echo(target, calling, Timeouts(connect=_PATIENCE_SECS, associate=_PATIENCE_SECS))
     return ""
+
+
+def _chart(client: FhirClient, kinds: Sequence[str]) -> str:
+    """Ask a server what it offers, and for one of each kind that is published there, as only who may read them is answered."""
+    offered, ahead_secs = client.introduce()
+    for kind in kinds:
+        client.search(kind, {"identifier": "urn:dicom:uid|urn:oid:2.25.0"})
+    parts = [" ".join(part for part in (offered.fhir_version, offered.software) if part) or "says nothing of itself"]
+    parts += [f"{kind} {_way(offered.of(kind))}" for kind in kinds]
+    parts += ["transactions"] if offered.transactions else []
+    if ahead_secs is not None and abs(ahead_secs) >= _CLOCKS_APART_SECS:
+        parts.append(f"its clock is {abs(ahead_secs):.0f} s {'ahead' if ahead_secs > 0 else 'behind'}")
+    return "; ".join(parts)
+
+
+def _way(kind: Kind) -> str:
+    if kind.takes_ids:
+        return "by our ids"
+    if kind.conditional_update:
+        return "on a condition"
+    return "looked for before and after" if kind.interactions else "not listed"
 
 
 def _fhir_version(client: FhirClient) -> str:

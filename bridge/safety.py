@@ -34,7 +34,7 @@ def check_start(settings: Settings, *, has_administrator: bool) -> None:
     Raises: Misconfigured, with every reason.
     """
     faults = [*_hl7(settings), *_dicom(settings), *_http(settings), *_destinations(settings)]
-    faults += [*_keys(settings), *_blobs(settings), *_outside(settings)]
+    faults += [*_keys(settings), *_blobs(settings), *_outside(settings), *_charts(settings)]
     if not has_administrator and not all(is_loopback(host) for host in _hosts(settings)):
         faults.append(
             "a listener beyond loopback needs an administrator: start on loopback first, or run user add NAME --role admin, whose link is good for a day"
@@ -135,7 +135,7 @@ def client_context(tls: Tls | None) -> ssl.SSLContext:
 
 def caller_context(tls: ClientTls) -> ssl.SSLContext:
     """
-    Return the context we call an HL7 destination with; certificate and host name are always verified.
+    Return the context we call an HL7 destination or a FHIR server with; certificate and host name are always verified.
 
     Raises: Misconfigured, if a file cannot be used.
     """
@@ -147,6 +147,15 @@ def caller_context(tls: ClientTls) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as fault:
         raise Misconfigured([f"tls: cannot be used: {fault.strerror or 'no such file'}"]) from None
     return context
+
+
+def _charts(settings: Settings) -> list[str]:
+    """What is published names patients, and a token opens their charts."""
+    return [
+        f"fhir.servers: {server.name}: plain http beyond loopback would show patients and tokens; use https"
+        for server in settings.fhir.servers
+        if urlsplit(server.base_url).scheme == "http" and not is_loopback(urlsplit(server.base_url).hostname or "")
+    ]
 
 
 def _hl7(settings: Settings) -> list[str]:
@@ -227,6 +236,11 @@ def _keys(settings: Settings) -> list[str]:
     for server in settings.outside.fhir:
         if isinstance(server.auth, SmartBackendAuth):
             paths.append((f"outside.fhir: {server.name}: auth.key", server.auth.key))
+    for chart in settings.fhir.servers:
+        if isinstance(chart.auth, SmartBackendAuth):
+            paths.append((f"fhir.servers: {chart.name}: auth.key", chart.auth.key))
+        if chart.tls is not None and chart.tls.key is not None:
+            paths.append((f"fhir.servers: {chart.name}: tls.key", chart.tls.key))
     faults = []
     for place, path in paths:
         fault = _key_fault(path)

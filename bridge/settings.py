@@ -20,7 +20,7 @@ from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
 from bridge.remote_sections import Auth, DicomwebSection, NoAuth, SendSection
-from bridge.sections import AETitle, Hl7Section, Network, Origin, Port, Section, Tls, each_once
+from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
 
 ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
@@ -155,7 +155,12 @@ class OrdersPoll(Section):
 
 
 class FhirServer(Section):
-    """A FHIR server that we publish to, and may fetch orders from. version R4 serves R4B too."""
+    """
+    A FHIR server that we publish to, and may fetch orders from. version R4 serves R4B too.
+
+    tls: its certificate authority, and a certificate of ours where it asks for one. connections: requests to it at one
+    time, rate_per_sec: in a second, 0 for as many as it answers.
+    """
 
     name: str
     base_url: str
@@ -163,6 +168,9 @@ class FhirServer(Section):
     auth: Auth = NoAuth()
     publish: tuple[Literal["ImagingStudy", "Claim"], ...] = ("ImagingStudy",)
     timeout_secs: float = Field(default=20, gt=0, le=300)
+    tls: ClientTls | None = None
+    connections: int = Field(default=4, ge=1, le=32)
+    rate_per_sec: float = Field(default=0, ge=0)
     orders: OrdersPoll | None = None
 
 

@@ -1,16 +1,18 @@
-"""How a configured DICOM peer, and an HL7 destination, is called."""
+"""How a configured DICOM peer, an HL7 destination and a FHIR server is called."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from bridge import safety
+from bridge.clock import Clock
 from bridge.codecs.dicom.unpacked import Unpack
 from bridge.outside_section import OutsideHl7
 from bridge.publishers.dicom_client import Target
+from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpTarget
 from bridge.sections import Hl7Destination
-from bridge.settings import Peer, Settings
+from bridge.settings import FhirServer, Peer, Settings
 
 
 def archive_target(settings: Settings, peer: Peer, unpack: Unpack | None = None) -> Target:
@@ -31,6 +33,11 @@ def mllp_target(one: Hl7Destination | OutsideHl7) -> MllpTarget:
     return MllpTarget(
         one.host, one.port, one.timeout_secs, partial(safety.caller_context, one.tls), one.tls.server_name
     )
+
+
+def fhir_client(server: FhirServer, clock: Clock) -> FhirClient:
+    """Return a client of *server*. Raises: Misconfigured, if a certificate or key cannot be used."""
+    return FhirClient(server, clock, safety.caller_context(server.tls) if server.tls else None)
 
 
 def commits(peer: Peer) -> bool:

@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -42,9 +43,20 @@ _MOST_BYTES = 64 << 20
 
 
 class StrictEhr:
-    """The server, in a thread of its own between `start` and `stop`. port 0: a free one. door: None lets everyone in."""
+    """
+    The server, in a thread of its own between `start` and `stop`.
 
-    def __init__(self, port: int = 0, version: str = "R4", door: Door | None = None, slow_secs: float = 5.0) -> None:
+    port 0: a free one. door: None lets everyone in. tls: what it is reached by, None for plain HTTP.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        version: str = "R4",
+        door: Door | None = None,
+        slow_secs: float = 5.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.books = Books()
         self.version = version
         self.offers = Offers()
@@ -58,11 +70,14 @@ class StrictEhr:
         self._mode: Json = {"mode": "ok"}
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.ehr = self
+        self._scheme = "https" if tls else "http"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}{BASE}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}{BASE}"
 
     def start(self) -> StrictEhr:
         """Begin to answer."""

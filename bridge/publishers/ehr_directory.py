@@ -29,6 +29,8 @@ Json = dict[str, Any]
 
 _PATIENT_WAIT_SECS = 30.0
 _MAX_LINKS = 5
+PATIENT_TWICE = "patient_twice"
+PATIENT_CIRCLE = "patient_circle"
 # Numbers of an insurance, a visit or a state: a family shares them. Source: HL7 table 0203.
 _NOT_FOR_LOOKUP = frozenset({"SS", "MA", "MC", "MB", "DL", "PPN", "AN", "VN"})
 
@@ -64,7 +66,7 @@ class EhrDirectory:
                 found = self._holders("Patient", patient_identifier(number, self._system_of))
                 targets |= {live.reference for one in found if (live := live_patient(self._client, one)) is not None}
         if len(targets) > 1:
-            raise Conflict("the server has several patients with the patient's numbers", code="patient_twice")
+            raise Conflict("the server has several patients with the patient's numbers", code=PATIENT_TWICE)
         if targets:
             return targets.pop()
         raise Unavailable(
@@ -122,7 +124,7 @@ def live_patient(client: FhirClient, found: Found) -> Found | None:
         if following is None:
             return None
         found = following
-    raise Conflict("the server's patients replace each other in a circle", code="patient_circle")
+    raise Conflict("the server's patients replace each other in a circle", code=PATIENT_CIRCLE)
 
 
 def _links(resource: Json) -> list[Json]:

@@ -7,13 +7,15 @@
 | 404, 410 of a resource that is read                  | None                                                          |
 | 405, 501                                             | Unsupported                                                   |
 | 409, 412 to a write                                  | Conflict, code "version": look again                          |
-| 408, 425, 429, 5xx, other 4xx, no connection         | Unavailable, with Retry-After                                 |
+| 408, 425, 429, 5xx, other 4xx                        | Unavailable, with Retry-After                                 |
+| nobody there, or no answer three times in a row      | Unavailable, code "destination_down": nothing else goes there |
 | a redirect, HTML, an empty, cut, huge or other body  | Unavailable: nobody knows what happened, so look before writing |
 """
 
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +24,22 @@ import httpx2
 import orjson
 
 from bridge.clock import Clock
+from bridge.codecs.fhir.offered import Offered, read_statement
+from bridge.codecs.fhir.outcome import in_words
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
-from bridge.outbox.retry import THROTTLED
-from bridge.publishers.http_answer import UNKNOWN_OUTCOME, Answer, Limits, exchange, retry_after
+from bridge.outbox.retry import DESTINATION_DOWN, THROTTLED
+from bridge.publishers.http_answer import (
+    NO_ANSWER,
+    UNKNOWN_OUTCOME,
+    Answer,
+    Limits,
+    clock_ahead_secs,
+    exchange,
+    retry_after,
+)
 from bridge.publishers.server_offers import ServerOffers
 from bridge.publishers.smart import authorization_for
+from bridge.publishers.turns import Turns
 from bridge.settings import FhirServer
 
 Json = dict[str, Any]
@@ -36,11 +49,11 @@ VERSION_CONFLICT = "version"
 # What is written to was deleted there, or is of a kind that is not served there.
 GONE = "gone"
 NOT_SERVED = "no_such_endpoint"
+FOREIGN_REFERENCE = "foreign_reference"
 MAX_ANSWER_BYTES = 16 << 20
-_PLACE = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]()]{0,120}")
-_SLUG = re.compile(r"[a-z-]{1,40}")
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _PATIENCE = 3
+_SILENT_AT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +72,10 @@ class FhirClient:
     """
     One FHIR server. Thread-safe; keeps its connections.
 
-    Raises everywhere: the classes of the table above.
+    tls: how it is called, None for the system's own certificates. Raises everywhere: the classes of the table above.
     """
 
-    def __init__(self, server: FhirServer, clock: Clock) -> None:
+    def __init__(self, server: FhirServer, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
         self.name = server.name
         self.version = server.version
         self._base_url = server.base_url.rstrip("/")
@@ -70,10 +83,15 @@ class FhirClient:
         self._limits = Limits(MAX_ANSWER_BYTES, server.timeout_secs * _PATIENCE)
         self._http = httpx2.Client(
             timeout=server.timeout_secs,
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=server.connections),
+            verify=tls or True,
             follow_redirects=False,
             trust_env=False,
             headers={"Accept": MEDIA_TYPE, "Accept-Encoding": "identity", "User-Agent": "imaging-bridge"},
         )
+        self._turns = Turns(server.connections, server.rate_per_sec)
+        self._sni = {"sni_hostname": server.tls.server_name} if server.tls and server.tls.server_name else {}
+        self._silences = 0
         self._authorization = authorization_for(server.auth, self._base_url, self._http, clock)
         self.offers = ServerOffers(server.name, self.metadata, clock)
 
@@ -85,7 +103,7 @@ class FhirClient:
         """Return the resource at *reference* ("Patient/7"), None if it is gone or never was."""
         kind, _, resource_id = reference.partition("/")
         if not _ID.fullmatch(resource_id):
-            raise Malformed("not a reference to a resource of this server", code="foreign_reference")
+            raise Malformed("not a reference to a resource of this server", code=FOREIGN_REFERENCE)
         answer = self._ask("GET", reference)
         return None if answer.status in (404, 410) else self._found(answer, kind, resource_id)
 
@@ -134,7 +152,7 @@ class FhirClient:
     def _own_address(self, url: str) -> str:
         plain = url.removeprefix(self._base_url)
         if url and (plain == url and "//" in url):
-            raise Conflict("the next page leads out of the server", code="foreign_reference")
+            raise Conflict("the next page leads out of the server", code=FOREIGN_REFERENCE)
         return plain.removeprefix("/")
 
     def update(self, resource: Json, version: str) -> Found:
@@ -169,6 +187,11 @@ class FhirClient:
         """Return the server's CapabilityStatement."""
         return self._json(self._ask("GET", "metadata"))
 
+    def introduce(self) -> tuple[Offered, float | None]:
+        """Return what the server says that it offers, and how far its clock is ahead of ours, None if it does not say."""
+        answer = self._ask("GET", "metadata")
+        return read_statement(self._json(answer)), clock_ahead_secs(answer, self._clock)
+
     def own_reference(self, said: str, kind: str) -> str:
         """
         Return *said* as a relative reference to a *kind* on this server, without a version.
@@ -177,7 +200,7 @@ class FhirClient:
         """
         plain = said.removeprefix(f"{self._base_url}/").split("/_history/")[0]
         if not re.fullmatch(rf"{kind}/{_ID.pattern}", plain):
-            raise Conflict("a reference leads out of the server", code="foreign_reference")
+            raise Conflict("a reference leads out of the server", code=FOREIGN_REFERENCE)
         return plain
 
     def _written(self, answer: Answer, resource: Json) -> Found:
@@ -227,11 +250,29 @@ class FhirClient:
                 params=dict(parameters) if parameters else None,
                 content=content,
                 headers=said | ({"Authorization": value} if value else {}),
+                extensions=self._sni,
             )
-            answer = exchange(self._http, request, self._limits)
+            answer = self._exchanged(request)
             if answer.status != 401 or not self._authorization.is_renewable:
                 break
         _check(answer, method, self._clock)
+        return answer
+
+    def _exchanged(self, request: httpx2.Request) -> Answer:
+        """
+        Send *request* when its turn comes.
+
+        Raises: Unavailable, code "destination_down" once a server that could be reached has kept silent several times.
+        """
+        try:
+            with self._turns.turn():
+                answer = exchange(self._http, request, self._limits)
+        except Unavailable as fault:
+            self._silences += fault.code == NO_ANSWER
+            if fault.code == NO_ANSWER and self._silences >= _SILENT_AT:
+                raise Unavailable(fault.detail, code=DESTINATION_DOWN) from None
+            raise
+        self._silences = 0
         return answer
 
 
@@ -243,7 +284,8 @@ def _check(answer: Answer, method: str, clock: Clock) -> None:
     if status in (401, 403):
         raise Refused(f"the server answers {status}", code="unauthorized" if status == 401 else "forbidden")
     if status in (400, 413, 422):
-        raise Malformed(f"the server answers {status}{_issues(answer)}", code=f"http_{status}")
+        said = _issues(answer)
+        raise Malformed(f"the server answers {status}{f': {said}' if said else ''}", code=f"http_{status}")
     if status in (405, 501):
         raise Unsupported(f"the server answers {status} to {method}", code=f"http_{status}")
     if status in (409, 412) and method != "GET":
@@ -256,20 +298,10 @@ def _check(answer: Answer, method: str, clock: Clock) -> None:
 
 
 def _issues(answer: Answer) -> str:
-    """Return the codes and places of an OperationOutcome; its words may quote the patient, so they stay out."""
     try:
-        outcome = orjson.loads(answer.body)
-        issues = [one for one in outcome["issue"] if isinstance(one, dict)][:5]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return in_words(orjson.loads(answer.body))
+    except orjson.JSONDecodeError:
         return ""
-    said = []
-    for issue in issues:
-        code = issue.get("code")
-        places = issue.get("expression") or issue.get("location") or []
-        place = next((p for p in places if isinstance(p, str) and _PLACE.fullmatch(p)), "")
-        if isinstance(code, str) and _SLUG.fullmatch(code):
-            said.append(f"{code} at {place}" if place else code)
-    return f": {'; '.join(said)}" if said else ""
 
 
 def _has_id(resource: Json) -> bool:

@@ -11,6 +11,7 @@ import httpx2
 
 from bridge.clock import Clock
 from bridge.errors import Unavailable
+from bridge.outbox.retry import DESTINATION_DOWN
 
 UNKNOWN_OUTCOME = "unknown_outcome"
 NO_ANSWER = "no_answer"
@@ -37,8 +38,8 @@ def exchange(http: httpx2.Client, request: httpx2.Request, limits: Limits) -> An
     """
     Send *request* and return the whole answer.
 
-    Raises: Unavailable: code "no_answer", or "unknown_outcome" if the answer is too large or comes too slowly. Either
-    way the request may have been carried out.
+    Raises: Unavailable: code "destination_down" if nobody was there; "no_answer", or "unknown_outcome" if the answer is
+    too large or comes too slowly: then the request may have been carried out.
     """
     try:
         response = http.send(request, stream=True)
@@ -46,6 +47,8 @@ def exchange(http: httpx2.Client, request: httpx2.Request, limits: Limits) -> An
             body = b"".join(_within(response.iter_bytes(), limits))
         finally:
             response.close()
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as fault:
+        raise Unavailable(f"cannot be reached ({type(fault).__name__})", code=DESTINATION_DOWN) from None
     except httpx2.HTTPError as fault:
         raise Unavailable(f"no answer ({type(fault).__name__})", code=NO_ANSWER) from None
     return Answer(response.status_code, body, response.headers)
@@ -60,6 +63,14 @@ def retry_after(answer: Answer, clock: Clock) -> float | None:
         return float(value[:6])
     try:
         return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def clock_ahead_secs(answer: Answer, clock: Clock) -> float | None:
+    """Return how far the other side's clock is ahead of ours, None if it does not say. Source: RFC 9110 6.6.1 (Date)."""
+    try:
+        return (parsedate_to_datetime(answer.headers.get("Date", "")) - clock.now()).total_seconds()
     except (ValueError, TypeError):
         return None
 

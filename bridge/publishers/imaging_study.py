@@ -20,18 +20,20 @@ from bridge.errors import Conflict, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
-from bridge.publishers.ehr_directory import EhrDirectory
-from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
-from bridge.publishers.study_placing import Known, Placing, StudyReceipt
+from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, EhrDirectory
+from bridge.publishers.fhir_client import FOREIGN_REFERENCE, VERSION_CONFLICT, FhirClient, Found
+from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known, Placing, StudyReceipt
 from bridge.store import chart_versions, deliveries, events, orders, overlays, patients, publications, studies
 from bridge.store.chart_causes import cause_of
 from bridge.store.chart_versions import Standing
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.deliveries import Delivery
+from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
 from bridge.store.publications import Publication
 
 _TRIES = 5
+# What is doubtful on the server itself: somebody puts it right there, and sends the study again.
+ASKS_A_PERSON = frozenset({PATIENT_TWICE, PATIENT_CIRCLE, FOREIGN_REFERENCE, STUDY_TWICE, STUDY_ELSEWHERE})
 
 T = TypeVar("T")
 
@@ -106,7 +108,15 @@ class ImagingStudyPublisher:
         return StudyParcel(*rests_on, patient, order, known, same_person, overlays.current(tx, study).values)
 
     def send(self, parcel: StudyParcel, still_wanted: StillWanted) -> StudyReceipt:
-        """Bring the server to what *parcel* says."""
+        """Bring the server to what *parcel* says; what only a person can tell apart there waits for one."""
+        try:
+            return self._sent(parcel, still_wanted)
+        except Conflict as fault:
+            if fault.code not in ASKS_A_PERSON:
+                raise
+            return StudyReceipt(fault.detail, None, "", False, (), held=Hold(fault.detail, HoldKind.RECEIVER))
+
+    def _sent(self, parcel: StudyParcel, still_wanted: StillWanted) -> StudyReceipt:
         ehr = self._ehrs[parcel.delivery.destination]
         uid = parcel.contents.study.study_instance_uid
         known = Known(uid, parcel.known, parcel.same_person, parcel.ending)

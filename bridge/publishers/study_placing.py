@@ -40,6 +40,8 @@ Json = dict[str, Any]
 
 # Each deletion of ours at the server leads to a new id; somebody who deletes more often means it.
 _GENERATIONS = 8
+STUDY_TWICE = "study_twice"
+STUDY_ELSEWHERE = "study_elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Placing:
 
     def _refuse_foreign(self, strange: Sequence[Found]) -> None:
         if any(not self._is_ours(one) for one in strange):
-            raise Conflict("another system has put this study into another patient's chart", code="study_elsewhere")
+            raise Conflict("another system has put this study into another patient's chart", code=STUDY_ELSEWHERE)
 
     def _the_one(self, own: Sequence[Found]) -> Found | None:
         """
@@ -168,9 +170,7 @@ class Placing:
         live = [one for one in own if not is_withdrawn(one)]
         if len(live) > 1:
             if not all(self._is_ours(one) for one in live):
-                raise Conflict(
-                    "the server has several ImagingStudies of this study for the patient", code="study_twice"
-                )
+                raise Conflict("the server has several ImagingStudies of this study for the patient", code=STUDY_TWICE)
             return self._only_one_left(live)
         return next(iter(live or own), None)
 

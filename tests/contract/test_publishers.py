@@ -210,7 +210,7 @@ def test_a_number_of_two_patients_asks_a_person(scene: Scene) -> None:
     scene.in_ehr(patient)
     scene.run()
     assert scene.charted() == []
-    assert [one.state for one in scene.deliveries()] == [DeliveryState.DEAD]
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.HELD]
 
 
 def with_number(scene: Scene, patient: Patient, patient_id: str, identifier_type: str) -> Patient:
@@ -238,7 +238,7 @@ def test_numbers_that_lead_to_two_patients_ask_a_person(scene: Scene) -> None:
     scene.ehr.books.create({"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "00055555"}]})
     scene.run()
     assert scene.charted() == []
-    assert [one.state for one in scene.deliveries()] == [DeliveryState.DEAD]
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.HELD]
 
 
 def test_an_inactive_patient_leads_to_the_one_that_replaced_it(scene: Scene) -> None:
@@ -418,7 +418,7 @@ def test_another_systems_resource_of_the_study_in_another_chart_is_not_touched(s
     scene.ehr.books.create(foreign)
     scene.run()
     assert [one["meta"]["versionId"] for one in scene.charted()] == ["1"]
-    assert [one.state for one in scene.deliveries()] == [DeliveryState.DEAD]
+    assert [one.state for one in scene.deliveries()] == [DeliveryState.HELD]
 
 
 def test_a_study_that_the_server_lost_is_published_again(scene: Scene) -> None:
