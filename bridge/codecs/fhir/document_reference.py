@@ -118,9 +118,14 @@ def r5(content: DocumentReferenceContent) -> Json:
         {
             "basedOn": based_on,
             "context": [content.encounter] if content.encounter else [],
-            "content": [{"attachment": _attachment(content)}],
+            # A 64-bit integer is a string in R5's JSON.
+            "content": [{"attachment": _attachment(content) | _size_r5(content)}],
         }
     )
+
+
+def _size_r5(content: DocumentReferenceContent) -> Json:
+    return {} if content.size_bytes is None else {"size": str(content.size_bytes)}
 
 
 def _attachment(content: DocumentReferenceContent) -> Json:

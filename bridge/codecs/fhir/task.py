@@ -68,12 +68,17 @@ def build(step: Step, order: Order, links: Links, house: House) -> TaskContent:
 
 def r4(content: TaskContent) -> Json:
     """Return *content* as an R4 Task."""
-    return _frame(content) | without_empty({"restriction": _restriction(content)})
+    return _frame(content) | without_empty({"restriction": _restriction(content), "owner": content.owner})
 
 
 def r5(content: TaskContent) -> Json:
-    """Return *content* as an R5 Task; when it is to be done is its requested period."""
-    return _frame(content) | without_empty({"requestedPeriod": {"start": content.starts} if content.starts else {}})
+    """Return *content* as an R5 Task, whose owner is never a device: that is who is asked to perform it."""
+    return _frame(content) | without_empty(
+        {
+            "requestedPeriod": {"start": content.starts} if content.starts else {},
+            "requestedPerformer": [{"reference": content.owner}] if content.owner else [],
+        }
+    )
 
 
 def _restriction(content: TaskContent) -> Json:
@@ -94,7 +99,6 @@ def _frame(content: TaskContent) -> Json:
             "for": {"reference": content.subject},
             "encounter": content.encounter,
             "authoredOn": content.authored,
-            "owner": content.owner,
             "location": content.location,
         }
     )
