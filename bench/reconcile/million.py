@@ -27,7 +27,7 @@ _COLUMNS = {
         "findings version created_at updated_at"
     ),
     "patient_identifiers": "key patient_key issuer_of_patient_id patient_id identifier_type position",
-    "patient_keys": "key patient_key kind value",
+    "patient_keys": "key patient_key kind value birth_dates",
 }
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -91,7 +91,7 @@ def _rows(lot: Sequence[Person], key_of_key: int, is_sqlite: bool) -> Rows:
         )
         rows["patient_identifiers"].append((key, key, AUTHORITY, person.number, "", 0))
         for one in identity_keys(PatientRecord(patient)):
-            rows["patient_keys"].append((key_of_key, key, one.kind, one.value))
+            rows["patient_keys"].append((key_of_key, key, one.kind, one.value, person.birth_date))
             key_of_key += 1
     return rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -188,21 +188,26 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
     graded = {key: grade(evidence, name, found[key], rules) for key in sorted(found)}
     signals = tuple(registry.signals_for(header.study_instance_uid))
     questioned = foreign or bool(signals) or bool(evidence.other_identities)
-    alike: Mapping[int, PatientRecord] = {}
-    if questioned or not nobody_fits_better(evidence, graded.values()):
-        alike, capped = _look_up(evidence, name, registry, rules)
-        may_matter = (one for one in alike.values() if one.key not in graded and _may_matter(evidence, one, rules))
-        graded |= {one.key: grade(evidence, name, one, rules) for one in may_matter}
-        notes += capped
+    looked_up = questioned or not nobody_fits_better(evidence, graded.values())
+    if looked_up:
+        keys = header_keys(header, name.texts, rules)
+        alike = registry.patients_alike(keys, rules.lookup_limit, lambda dates: _may_matter(evidence, dates, rules))
+        graded |= {one.key: grade(evidence, name, one, rules) for one in alike.patients if one.key not in graded}
+        notes += tuple(
+            f"More than {rules.lookup_limit} patients share one value ({key.kind}): not all were compared."
+            for key in alike.capped
+        )
     graded = dict(sorted(graded.items()))
     imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
     people = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
     case = Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, people, notes, elsewhere)
-    return case if case.ranked else _with_nearest(case, alike.values())
+    return case if case.ranked or not looked_up else _with_nearest(case, registry)
 
 
-def _with_nearest(case: Case, alike: Iterable[PatientRecord]) -> Case:
-    """Return *case*, in which nobody fits, with whoever of *alike* resembles the header at all."""
+def _with_nearest(case: Case, registry: Registry) -> Case:
+    """Return *case*, in which nobody fits, with whoever resembles the header at all."""
+    keys = header_keys(case.evidence.header, case.name.texts, case.rules)
+    alike = registry.patients_alike(keys, case.rules.lookup_limit, lambda _: True).patients
     every = {one.key: one for one in (grade(case.evidence, case.name, one, case.rules) for one in alike)}
     some = sorted((one for one in every.values() if one.demographics > 0), key=lambda one: (-one.demographics, one.key))
     nearest = tuple(one.key for one in some[:_NEAREST_TO_SHOW])
@@ -220,42 +225,26 @@ def nobody_fits_better(evidence: StudyEvidence, keyed: Iterable[Graded]) -> bool
     return _is_equal(one) and one.name.given_is_equal and (one.sex == SexGrade.EQUAL or not sex_is_said)
 
 
-def _look_up(
-    evidence: StudyEvidence, name: HeaderName, registry: Registry, rules: ReconcileRules
-) -> tuple[dict[int, PatientRecord], tuple[str, ...]]:
-    """Return everyone whom name and birth date find, and notes on look-ups that hit the cap."""
-    found: dict[int, PatientRecord] = {}
-    notes: tuple[str, ...] = ()
-    for key, patients in registry.patients_by_keys(
-        header_keys(evidence.header, name.texts, rules), rules.lookup_limit
-    ).items():
-        found.update({patient.key: patient for patient in patients})
-        if len(patients) >= rules.lookup_limit:
-            notes += (f"More than {rules.lookup_limit} patients share one value ({key.kind}): not all were compared.",)
-    return found, notes
-
-
-def _may_matter(evidence: StudyEvidence, patient: PatientRecord, rules: ReconcileRules) -> bool:
+def _may_matter(evidence: StudyEvidence, birth_dates: Sequence[str], rules: ReconcileRules) -> bool:
     """
-    Say whether somebody found by name or birth date can be a namesake or be listed.
+    Say whether somebody found by name or birth date can be a namesake or be listed. birth_dates: all that are known.
 
     With another birth date nobody is a namesake of the vetoes; without any chance to be listed, not even compared.
     """
-    birth_date = _grade_birth_date(evidence, patient, rules)
+    birth_date = _grade_birth_date(evidence, birth_dates, rules)
     scores = rules.scores
     best = max(scores.name.values()) + max(scores.sex.values()) + scores.birth_date[birth_date]
     return birth_date != BirthDateGrade.DIFF or best >= _LOWEST_SCORE_TO_SHOW
 
 
-def _grade_birth_date(evidence: StudyEvidence, patient: PatientRecord, rules: ReconcileRules) -> BirthDateGrade:
-    placeholders = rules.placeholder_birth_dates
-    return grade_birth_date(evidence.header.patient_birth_date, patient.known_birth_dates, placeholders)
+def _grade_birth_date(evidence: StudyEvidence, known: Sequence[str], rules: ReconcileRules) -> BirthDateGrade:
+    return grade_birth_date(evidence.header.patient_birth_date, known, rules.placeholder_birth_dates)
 
 
 def grade(evidence: StudyEvidence, name: HeaderName, patient: PatientRecord, rules: ReconcileRules) -> Graded:
     """Compare a header with one patient."""
     match = grade_name(name, patient.known_names, rules)
-    birth_date = _grade_birth_date(evidence, patient, rules)
+    birth_date = _grade_birth_date(evidence, patient.known_birth_dates, rules)
     sex = grade_sex(evidence.header.patient_sex, patient.patient.patient_sex)
     scores = rules.scores
     total = scores.name[match.grade] + scores.birth_date[birth_date] + scores.sex[sex]

@@ -5,7 +5,7 @@ The registry is a port: the store implements it with indexed look-ups, tests wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -134,6 +134,14 @@ class Signal:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Whom keys found. capped: the keys that name more people than were asked for."""
+
+    patients: Sequence[PatientRecord] = ()
+    capped: tuple[IdentityKey, ...] = ()
+
+
 class Registry(Protocol):
     """
     The look-ups a decision needs, each by index.
@@ -150,6 +158,14 @@ class Registry(Protocol):
         self, keys: Iterable[IdentityKey], limit: int
     ) -> Mapping[IdentityKey, Sequence[PatientRecord]]:
         """Return at most *limit* patients for each key; keys that find nobody may be left out."""
+        ...
+
+    def patients_alike(self, keys: Iterable[IdentityKey], limit: int, may_be: Callable[[Sequence[str]], bool]) -> Alike:
+        """
+        Return everyone whom a key finds, at most *limit* for each, and of whose birth dates *may_be* says yes.
+
+        may_be: is given every birth date ever known of somebody, in any order, so that no more need be read of them.
+        """
         ...
 
     def survivor(self, patient_key: int) -> PatientRecord | None:

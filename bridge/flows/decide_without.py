@@ -10,7 +10,7 @@ from itertools import takewhile
 from bridge.domain.reconcile import decide
 from bridge.domain.study import Study
 from bridge.domain.waking import fact_keys
-from bridge.flows.decide_study import Deciding, return_to, withdraw
+from bridge.flows.decide_study import Deciding, decide_by_rule, return_to, withdraw
 from bridge.flows.gather_evidence import evidence_of
 from bridge.store import decisions, orders, patients, studies
 from bridge.store.db import WriteTx
@@ -63,6 +63,18 @@ def free_without(tx: WriteTx, touched: Iterable[Study], since: datetime, reason:
         before = _stood_at(made, since) if held.decided_at >= since else None
         if before is not None:
             return_to(tx, study, before, how, reason=reason)
+
+
+def free_as_before(tx: WriteTx, study: Study, reason: str, how: Deciding) -> None:
+    """
+    Decide a study again of which a signal was taken back: what it held is bound as it was, by a rule or by a person.
+
+    Unless something else speaks against that by now.
+    """
+    before = next((one for one in decisions.of_study(tx, study.key) if one.patient_key is not None), None)
+    if before is not None and study.held_from_patient_key is not None:
+        return_to(tx, study, before, how, reason=reason)
+    decide_by_rule(tx, studies.get(tx, study.key), how)
 
 
 def naming(tx: WriteTx, patient_keys: Iterable[int], order_keys: Iterable[int]) -> list[Study]:

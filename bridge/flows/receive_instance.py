@@ -256,7 +256,11 @@ class InstanceReceiver:
         return study
 
     def _go_on(self, tx: WriteTx, study_key: int, header: Header | None, how: Deciding, *, may_decide: bool) -> Study:
-        """Return a known study, checked against what its new instance says, if anything. Raises: _DecisionNeededError."""
+        """
+        Return a known study, checked against what its new instance says, if anything.
+
+        Raises: _DecisionNeededError; _ReadingNeededError, if it may say so only because it was read as nobody reads it now.
+        """
         # The row is ours from here on: no message binds the study meanwhile.
         study = studies.hold(tx, study_key)
         last = study.last_instance_at
@@ -268,6 +272,8 @@ class InstanceReceiver:
         if header is not None and (is_first or _is_news(tx, study, header)):
             if not may_decide:
                 raise _DecisionNeededError
+            if not self._standing.is_current(tx):
+                raise _ReadingNeededError
             if is_first:
                 studies.put_reading(tx, study, header, [])
             else:

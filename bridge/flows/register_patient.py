@@ -131,7 +131,8 @@ def fill_lacking(tx: WriteTx, patient: Patient, draft: PatientDraft, news: News)
 
 def refresh_keys(tx: WriteTx, patient_key: int) -> None:
     """Rewrite the indexed values under which reconciliation finds a patient."""
-    patients.set_keys(tx, patient_key, identity_keys(record_of(tx, patients.get(tx, patient_key))))
+    record = record_of(tx, patients.get(tx, patient_key))
+    patients.set_keys(tx, patient_key, identity_keys(record), record.known_birth_dates)
 
 
 def _add(tx: WriteTx, draft: PatientDraft, news: News, own: tuple[PatientIdentifier, ...] = ()) -> Registered:
@@ -142,7 +143,7 @@ def _add(tx: WriteTx, draft: PatientDraft, news: News, own: tuple[PatientIdentif
     blank = Patient(key=0, identifiers=identifiers, provisional=news.is_order, as_of=news.said_at)
     patient = patients.add(tx, replace(blank, **_said(draft, blank, news)), news.heard_at)
     record = PatientRecord(patient, registered_at=news.heard_at)
-    patients.add_keys(tx, patient.key, identity_keys(record))
+    patients.add_keys(tx, patient.key, identity_keys(record), record.known_birth_dates)
     return Registered(patient, notices, changed=True, record=record)
 
 

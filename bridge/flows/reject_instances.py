@@ -22,7 +22,8 @@ from bridge.domain.study import Instance, Study
 from bridge.errors import Conflict, Incomplete
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_questioned, free_by_rule
+from bridge.flows.decide_study import Deciding, decide_questioned
+from bridge.flows.decide_without import free_as_before
 from bridge.flows.second_person import Because, admit, audit_confirmed
 from bridge.flows.show_again import show_as_now
 from bridge.store import audit, decisions, events, incidents, rejections, splits, studies
@@ -215,7 +216,7 @@ def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: 
     _tell(tx, study, rejection, what, actor, how)
     for one in (study, *(studies.get(tx, key) for key in splits.parts_of(tx, study.key))):
         if one.rule == "V03" and not decisions.signals_for(tx, one.study_instance_uid):
-            free_by_rule(tx, one, reason, actor, how)
+            free_as_before(tx, one, reason, how)
     if count:
         announce.archives_shown_again(tx, study, rejection, how.at)
         show_as_now(tx, studies.get(tx, study.key), reason, actor, how)

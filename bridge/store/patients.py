@@ -83,19 +83,13 @@ _ALIASES = Prepared(
     .order_by(patient_aliases.c.key)
 )
 _BY_LOOK_UP_KEY = Prepared(
-    select(patient_keys.c.patient_key)
-    .join(patients, patients.c.key == patient_keys.c.patient_key)
-    .where(
-        patient_keys.c.kind == bindparam("kind"),
-        patient_keys.c.value == bindparam("value"),
-        patients.c.merged_into.is_(None),
-    )
-    .distinct()
+    select(patient_keys.c.patient_key, patient_keys.c.birth_dates)
+    .where(patient_keys.c.kind == bindparam("kind"), patient_keys.c.value == bindparam("value"))
     .limit(bindparam("most", type_=Integer))
 )
 _KEYS_OF = patient_keys.c.patient_key == bindparam("patient_key")
-_KEYS = Prepared(select(patient_keys.c.kind, patient_keys.c.value).where(_KEYS_OF))
-_ADD_KEY = Prepared(insert(patient_keys), ["patient_key", "kind", "value"])
+_KEYS = Prepared(select(patient_keys.c.kind, patient_keys.c.value, patient_keys.c.birth_dates).where(_KEYS_OF))
+_ADD_KEY = Prepared(insert(patient_keys), ["patient_key", "kind", "value", "birth_dates"])
 _DROP_KEY = Prepared(
     delete(patient_keys).where(
         _KEYS_OF, patient_keys.c.kind == bindparam("kind"), patient_keys.c.value == bindparam("value")
@@ -180,9 +174,13 @@ def registered_at(tx: ReadTx, key: int) -> datetime | None:
     return found
 
 
-def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[int]:
-    """Return the rows of live patients whose look-up key *kind* is *value*, at most *limit*."""
-    return [row.patient_key for row in _BY_LOOK_UP_KEY.all(tx, kind=kind, value=value, most=limit)]
+def by_key_value(tx: ReadTx, kind: str, value: str, limit: int) -> list[tuple[int, str]]:
+    """
+    Return the rows of patients whose look-up key *kind* is *value*, at most *limit*, each with their birth dates.
+
+    Records that were merged away have no look-up keys. The birth dates are all that are known, with a bar between.
+    """
+    return [(row[0], row[1]) for row in _BY_LOOK_UP_KEY.all(tx, kind=kind, value=value, most=limit)]
 
 
 def add(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
@@ -253,22 +251,26 @@ def restore(tx: WriteTx, key: int, at: datetime) -> Patient:
     return replace(saved, in_question=False)
 
 
-def add_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
-    """Store the look-up keys of a patient who has none yet."""
+def add_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]], birth_dates: Iterable[str]) -> None:
+    """Store the look-up keys of a patient who has none yet. birth_dates: all that are known."""
+    dates = "|".join(birth_dates)
     _ADD_KEY.each(
-        tx, ({"patient_key": patient_key, "kind": kind, "value": value} for kind, value in sorted(set(pairs)))
+        tx,
+        (
+            {"patient_key": patient_key, "kind": kind, "value": value, "birth_dates": dates}
+            for kind, value in sorted(set(pairs))
+        ),
     )
 
 
-def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]]) -> None:
-    """Replace the look-up keys of a patient."""
-    wanted = set(pairs)
-    known = {(row.kind, row.value) for row in _KEYS.all(tx, patient_key=patient_key)}
-    for kind, value in sorted(known - wanted):
+def set_keys(tx: WriteTx, patient_key: int, pairs: Iterable[tuple[str, str]], birth_dates: Iterable[str] = ()) -> None:
+    """Replace the look-up keys of a patient. birth_dates: all that are known."""
+    dates = "|".join(birth_dates)
+    wanted = {(kind, value, dates) for kind, value in pairs}
+    known = {(row.kind, row.value, row.birth_dates) for row in _KEYS.all(tx, patient_key=patient_key)}
+    for kind, value, _ in sorted(known - wanted):
         _DROP_KEY.run(tx, patient_key=patient_key, kind=kind, value=value)
-    _ADD_KEY.each(
-        tx, ({"patient_key": patient_key, "kind": kind, "value": value} for kind, value in sorted(wanted - known))
-    )
+    add_keys(tx, patient_key, [(kind, value) for kind, value, _ in wanted - known], dates.split("|"))
 
 
 def add_identifier(tx: WriteTx, key: int, identifier: PatientIdentifier, position: int) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Table, Text, bindparam, cast, select, union_all
 
-from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord, Signal
+from bridge.domain.evidence import Alike, IdentityKey, OrderRecord, PatientRecord, Signal
 from bridge.domain.order import Order, StepStatus
 from bridge.store import orders, patient_records, patients
 from bridge.store.db import ReadTx
@@ -65,9 +65,17 @@ class StoredRegistry:
     def patients_by_keys(
         self, keys: Iterable[IdentityKey], limit: int
     ) -> Mapping[IdentityKey, Sequence[PatientRecord]]:
-        found = {key: patients.by_key_value(self._tx, key.kind, key.value, limit) for key in keys}
+        found = {key: [row for row, _ in patients.by_key_value(self._tx, key.kind, key.value, limit)] for key in keys}
         self._read(one for rows in found.values() for one in rows)
         return {key: self._live(rows) for key, rows in found.items()}
+
+    def patients_alike(self, keys: Iterable[IdentityKey], limit: int, may_be: Callable[[Sequence[str]], bool]) -> Alike:
+        found = {key: patients.by_key_value(self._tx, key.kind, key.value, limit) for key in keys}
+        dates = {row: known for rows in found.values() for row, known in rows}
+        fitting = {known: may_be(known.split("|")) for known in set(dates.values())}
+        wanted = [row for row, known in dates.items() if fitting[known]]
+        self._read(wanted)
+        return Alike(self._live(wanted), tuple(key for key, rows in found.items() if len(rows) >= limit))
 
     def survivor(self, patient_key: int) -> PatientRecord | None:
         self._read((patient_key,))

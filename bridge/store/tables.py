@@ -250,7 +250,9 @@ patient_keys = Table(
     _to("patient"),
     Column("kind", Text, nullable=False),
     Column("value", Text, nullable=False),
-    Index(None, "kind", "value"),
+    # Of a namesake with another birth date nothing is read: the index alone says so.
+    _text("birth_dates"),
+    Index(None, "kind", "value", "patient_key", "birth_dates"),
 )
 
 visits = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -144,6 +144,24 @@ class RegistryAnswers:
         found = registry.patients_by_keys(keys, 10)
         assert [[one.key for one in found[key]] for key in keys] == [[1], [1]]
         assert found[keys[0]][0].known_names == ("Lindström^Luz", "Perez^Luz")
+
+    def test_of_those_alike_only_those_are_read_whose_birth_dates_may_be_meant(self, filled: Filled) -> None:
+        filled.admit(LUZ)
+        filled.change(replace(LUZ, patient_birth_date="19800512"))
+        filled.admit(DOUBLE)
+        filled.merge(DOUBLE, LUZ)
+        filled.admit(replace(LUZ, key=3, identifiers=(PatientIdentifier("00010003", OURS),)))
+        asked: list[list[str]] = []
+
+        def may_be(dates: Sequence[str]) -> bool:
+            asked.append(sorted(dates))
+            return "19790511" in dates
+
+        (date, *_) = keys = [IdentityKey("birth_date", one) for one in ("19800511", "19800512", "19600101")]
+        found = filled.registry().patients_alike(keys, 2, may_be)
+        assert [one.key for one in found.patients] == [1]
+        assert sorted(asked) == [["19790511", "19800511", "19800512"], ["19800511"]]
+        assert found.capped == (date,)
 
     def test_a_look_up_is_capped_and_a_key_of_nobody_finds_nobody(self, filled: Filled) -> None:
         for number in (1, 2, 3):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.domain.evidence import IdentityKey, OrderRecord, PatientRecord, Signal
+from bridge.domain.evidence import Alike, IdentityKey, OrderRecord, PatientRecord, Signal
 from bridge.domain.identity_keys import identity_keys
 from bridge.domain.order import Order, Step, StepStatus
 from bridge.domain.patient import Patient
@@ -44,6 +44,14 @@ class DictRegistry:
             if rows:
                 found[key] = [self._record(row) for row in list(rows)[:limit]]
         return found
+
+    def patients_alike(self, keys: Iterable[IdentityKey], limit: int, may_be: Callable[[Sequence[str]], bool]) -> Alike:
+        found = self.patients_by_keys(keys, limit)
+        every = {one.key: one for rows in found.values() for one in rows}
+        return Alike(
+            [one for one in every.values() if may_be(one.known_birth_dates)],
+            tuple(key for key, rows in found.items() if len(rows) >= limit),
+        )
 
     def survivor(self, patient_key: int) -> PatientRecord | None:
         if patient_key not in self._patients:

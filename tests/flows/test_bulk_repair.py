@@ -37,8 +37,8 @@ def house(make_house: Callable[..., House]) -> House:
     return house
 
 
-def receive(house: House, person: Any, number: str, sender: str = "CT1") -> None:
-    dataset = image(replace(person, patient_id=f"77{person.patient_id}"), f"77{number}")
+def receive(house: House, person: Any, accession: str, sender: str = "CT1", number: int = 1) -> None:
+    dataset = image(replace(person, patient_id=f"77{person.patient_id}"), f"77{accession}", number)
     house.instances.receive(spooled(house, dataset, sender))
 
 
@@ -119,6 +119,16 @@ def test_what_comes_in_that_time_is_read_so_until_it_is_taken_back(house: House)
     taken_back(house, key)
     assert not study_of(house, "A2").is_bound
     assert study_of(house, "A2").received.repairs == ()
+
+
+def test_an_image_of_a_study_that_was_just_read_otherwise_is_read_so_too(house: House) -> None:
+    key = applied(house)
+    receive(house, PLAIN, "A1", number=2)
+    assert study_of(house, "A1").is_bound
+    taken_back(house, key)
+    before = study_of(house, "A1")
+    receive(house, PLAIN, "A1", number=3)
+    assert study_of(house, "A1").rule == before.rule != "V02"
 
 
 def test_what_somebody_decided_since_stays(house: House) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
 from bridge.clock import FixedClock
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.rejection import Rejection, RejectionState
 from bridge.domain.study import StudyState
 from bridge.errors import Conflict, Incomplete, Malformed
@@ -205,6 +207,45 @@ def test_a_study_held_by_a_note_is_bound_again_when_that_is_taken_back(house: Ho
     after = study_of(house, "A1")
     assert (after.is_bound, after.patient_key) == (True, before.patient_key)
     assert shown(house) == ["1", "2"]
+
+
+def test_a_study_that_a_person_bound_is_theirs_again_when_the_note_is_taken_back(house: House) -> None:
+    one, two = slices(2, accession="")
+    receive(house, one, two)
+    uid = str(one.StudyInstanceUID)
+    resolver(house).resolve(
+        uid, Ruling("bind", "asked her", "user:ana", patient=PatientIdentifier(NEAR_TWIN.patient_id, "RIVERSIDE"))
+    )
+    receive(house, note("113037", one, two))
+    with house.store.read() as tx:
+        (rejection,) = rejections.of_study(tx, uid)
+    desk(house).decide(rejection.key, "undo", "the wrong study", "user:maria")
+    with house.store.read() as tx:
+        study = studies.by_uid(tx, uid)
+    assert study is not None
+    assert (study.is_bound, study.decided_by) == (True, "user:ana")
+
+
+def test_a_number_that_somebody_got_meanwhile_does_not_keep_a_study_from_its_patient(house: House) -> None:
+    one = image(replace(PLAIN, patient_id="00041077"), "A1")
+    receive(house, one)
+    assert study_of(house, "A1").rule == "B02"
+    assert isinstance(house.clock, FixedClock)
+    house.clock.at += timedelta(hours=1)
+    say(house, adt(replace(PLAIN, patient_id="00041077")))
+    receive(house, note("113037", one))
+    assert not study_of(house, "A1").is_bound
+    desk(house).decide(standing(house)[0].key, "undo", "the wrong study", "user:maria")
+    assert study_of(house, "A1").rule == "B02"
+
+
+def test_a_study_that_was_doubted_before_it_came_is_decided_when_the_note_is_taken_back(house: House) -> None:
+    one, two = slices(2)
+    receive(house, note("113037", one, number=9, own="2.25.4711"))
+    receive(house, two)
+    assert study_of(house, "A1").rule == "V03"
+    desk(house).decide(standing(house)[0].key, "undo", "the wrong study", "user:maria")
+    assert study_of(house, "A1").is_bound
 
 
 def test_two_notes_about_one_image_are_taken_back_one_by_one(house: House) -> None:

@@ -5,31 +5,34 @@ A deed is a name and its arguments, so that a story can be told again. What is r
 
 from __future__ import annotations
 
+import gc
 import shutil
+import sqlite3
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import delete, select, text
+from pydicom.dataset import Dataset
+from sqlalchemy import event, select
 
 from bridge.clock import FixedClock
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import BridgeError
-from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.flows.undo_merge import MergeUndoer
 from bridge.settings import Settings
 from bridge.store import decisions, orders, patients, schema, studies
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
-from bridge.store.tables import merges, metadata
+from bridge.store.tables import metadata
 from bridge.store.tables import studies as studies_table
 from bridge.wiring import House
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, STRANGER, adt, image, merge, order, renamed, spooled, study_uid
 from tests.conftest import ROOT
 from tests.flows.asking import say, sent
 from tests.flows.test_orders import cast_mpps, code
+from tests.flows.test_rejections import note
+from tests.property.identity_desk import PREFIX, PREFIXING, Desk
 
 # PLAIN is known twice: under another number, with the same name and birth date.
 TWICE: Final = replace(PLAIN, patient_id="00041011")
@@ -37,6 +40,11 @@ PEOPLE: Final = {"plain": PLAIN, "twice": TWICE, "twin": NEAR_TWIN, "stranger": 
 ACCESSIONS: Final = ("A1", "A2", "A3")
 STUDIES: Final = {**{f"of {one}": study_uid(one) for one in ACCESSIONS}, "typed": "2.25.9911", "other": "2.25.9912"}
 WRONG_ENTRY: Final = "110514"
+_FORGET: Final = tuple(
+    f"DELETE FROM {table.name}"
+    for table in metadata.sorted_tables
+    if table.name not in ("schema_state", "alembic_version")
+)
 _BEGIN: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
 Deed = tuple[Any, ...]
@@ -44,15 +52,20 @@ Deed = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Seen:
-    """What anybody sees of a study: its state, whose it is, by which order."""
+    """What anybody sees of a study: its state, whose it is, by which order, how many of its images."""
 
     state: str
     patient_id: str
     accession_number: str
+    images: int
 
 
 class World:
-    """The clinic. deeds: what happened in this story. reissued: numbers that ended and were given to somebody again."""
+    """
+    The clinic. deeds: what happened in this story. reissued: numbers that ended and were given to somebody again.
+
+    has_prefixes: images came from the device that writes something before every number.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,56 +77,60 @@ class World:
             "fhir": {"servers": [{"name": "ehr", "base_url": "http://127.0.0.1:9/fhir", "publish": ["ImagingStudy"]}]},
         }
         self.house = House(Settings.model_validate(tree), self.clock)
+        event.listen(self.house.store.engine, "connect", _forget_the_disk)
         schema.migrate(self.house.store)
+        self.desk = Desk(self.house)
         self.deeds: list[Deed] = []
         self.reissued: set[str] = set()
-        self._shown: dict[str, int] = {}
+        self._images: dict[str, list[Dataset]] = {}
+        self._notes = 0
+        self.has_prefixes = False
 
     def begin(self) -> None:
         """Forget everything: another story begins."""
         with self.house.store.write() as tx:
-            tx.execute(text("PRAGMA defer_foreign_keys = ON"))
-            for table in metadata.sorted_tables:
-                if table.name not in ("schema_state", "alembic_version"):
-                    tx.execute(delete(table))
+            tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+            for statement in _FORGET:
+                tx.exec_driver_sql(statement)
         shutil.rmtree(self._folder / "data" / "blobs", ignore_errors=True)
         self.house.__dict__.pop("blobs", None)
         self.house.__dict__.pop("instances", None)
         self.clock.at = _BEGIN
-        self.deeds, self.reissued, self._shown = [], set(), {}
+        self.deeds, self.reissued, self._images, self._notes = [], set(), {}, 0
+        self.has_prefixes = False
 
     def close(self) -> None:
         self.house.store.dispose()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def do(self, name: str, *arguments: Any) -> str:
-        """Let something happen, a minute after what happened before; return how it was answered, "" if it was done."""
+    def do(self, name: str, *arguments: Any) -> bool:
+        """Let something happen, a minute after what happened before; return whether it was done."""
         self.clock.at += timedelta(minutes=1)
         self.deeds.append((name, *arguments))
         try:
-            return str(getattr(self, f"_{name}")(*arguments) or "")
-        except (BridgeError, LookupError) as refused:
-            return str(getattr(refused, "code", "unknown"))
+            return getattr(self, f"_{name}")(*arguments) is not False
+        except (BridgeError, LookupError):
+            return False
 
     # ── what systems say ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _registered(self, who: str) -> str:
+    def _registered(self, who: str) -> bool:
         with self.house.store.read() as tx:
             holder = patients.find(tx, PatientIdentifier(PEOPLE[who].patient_id, "RIVERSIDE"))
             had_ended = holder is not None and holder.merged_into is not None
         answer = self._say(adt(PEOPLE[who], "A04", at=self._now))
-        if had_ended and answer == "AA":
+        if had_ended and answer:
             self.reissued.add(PEOPLE[who].patient_id)
         return answer
 
-    def _renamed(self, who: str, shown: str) -> str:
+    def _renamed(self, who: str, shown: str) -> bool:
         said = renamed(PEOPLE[who], PEOPLE[shown].name, PEOPLE[shown].birth_date)
         return self._say(adt(said, "A08", at=self._now))
 
-    def _ordered(self, accession: str, who: str, control: str) -> str:
+    def _ordered(self, accession: str, who: str, control: str) -> bool:
         return self._say(order(PEOPLE[who], accession, control, at=self._now))
 
-    def _merged(self, survivor: str, retired: str) -> str:
+    def _merged(self, survivor: str, retired: str) -> bool:
         return self._say(merge(PEOPLE[survivor], PEOPLE[retired], at=self._now))
 
     def _discontinued(self, study: str) -> None:
@@ -127,38 +144,53 @@ class World:
         self.house.performed_steps.create(uid, sent(begun), "CT1")
         self.house.performed_steps.set(uid, sent(ended), "CT1")
 
-    def _imaged(self, study: str, numbered: str, named: str, accession: str) -> None:
+    def _imaged(self, study: str, numbered: str, named: str, accession: str, device: str = "CT1") -> None:
         """An image comes: with the number of one, the name of another (or ""), and an accession number or none."""
-        self._shown[study] = self._shown.get(study, 0) + 1
-        said = replace(PEOPLE[named], patient_id=PEOPLE[numbered].patient_id if numbered else "")
-        shown = image(said, accession, self._shown[study], study=STUDIES[study])
-        self.house.instances.receive(spooled(self.house, shown))
+        came = self._images.setdefault(study, [])
+        number = PEOPLE[numbered].patient_id if numbered else ""
+        if device == PREFIXING:
+            self.has_prefixes = True
+            number, accession = (f"{PREFIX}{one}" if one else "" for one in (number, accession))
+        came.append(image(replace(PEOPLE[named], patient_id=number), accession, len(came) + 1, study=STUDIES[study]))
+        self.house.instances.receive(spooled(self.house, came[-1], device))
+
+    def _noted(self, study: str, title: str, all_of_it: bool) -> None:
+        """A rejection note comes, about the last image of a study or about all that came."""
+        came = self._images.get(study, [])
+        if not came:
+            raise LookupError("nothing to reject")
+        self._notes += 1
+        named = came if all_of_it else came[-1:]
+        self.house.instances.receive(spooled(self.house, note(title, *named, number=self._notes), "CT1"))
 
     # ── what people decide ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _given(self, study: str, who: str) -> None:
-        self._rule(study, "bind", patient=PatientIdentifier(PEOPLE[who].patient_id, "RIVERSIDE"))
+        self.desk.rule(STUDIES[study], "bind", patient=PatientIdentifier(PEOPLE[who].patient_id, "RIVERSIDE"))
 
     def _given_order(self, study: str, accession: str) -> None:
-        self._rule(study, "bind", accession_number=accession)
+        self.desk.rule(STUDIES[study], "bind", accession_number=accession)
 
-    def _taken_back(self, study: str) -> None:
-        self._rule(study, "unbind")
+    def _ruled(self, study: str, action: str) -> None:
+        self.desk.rule(STUDIES[study], action)
 
-    def _rejected(self, study: str) -> None:
-        self._rule(study, "reject")
+    def _unmerged(self, number: int) -> None:
+        self.desk.undo_merge(number)
 
-    def _restored(self, study: str) -> None:
-        self._rule(study, "restore")
+    def _rejection_decided(self, number: int, action: str) -> None:
+        self.desk.decide_rejection(number, action)
 
-    def _unmerged(self, number: int) -> str:
-        with self.house.store.read() as tx:
-            keys = list(tx.execute(select(merges.c.key).order_by(merges.c.key)).scalars())
-        if number >= len(keys):
-            return "none"
-        house = self.house
-        undoer = MergeUndoer(house.store, self.clock, house.rules, house.destinations)
-        return undoer.undo(keys[number], "two people", "user:maria")
+    def _parted(self, study: str) -> None:
+        self.desk.split(STUDIES[study], self._images.get(study, [])[-1:])
+
+    def _joined(self, number: int) -> None:
+        self.desk.join(number)
+
+    def _repaired(self) -> None:
+        self.desk.repair()
+
+    def _repair_undone(self, number: int) -> None:
+        self.desk.undo_repair(number)
 
     # ── what is visible ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,34 +204,26 @@ class World:
         with self.house.store.read() as tx:
             return {uid: [_told(tx, one) for one in decisions.of_study(tx, key)[::-1]] for uid, key in _rows(tx)}
 
-    def knows(self, who: str) -> bool:
-        """Say whether somebody's number is on record, be it as one that was merged away."""
-        with self.house.store.read() as tx:
-            return patients.find(tx, PatientIdentifier(PEOPLE[who].patient_id, "RIVERSIDE")) is not None
-
-    @property
-    def merge_count(self) -> int:
-        with self.house.store.read() as tx:
-            return len(tx.execute(select(merges.c.key)).all())
-
     @property
     def _now(self) -> str:
         return self.clock.at.strftime("%Y%m%d%H%M%S")
 
-    def _say(self, raw: bytes) -> str:
+    def _say(self, raw: bytes) -> bool:
         (answer,) = say(self.house, raw)
-        return code(answer)
-
-    def _rule(self, study: str, action: str, **to: Any) -> None:
-        house = self.house
-        resolver = MismatchResolver(house.store, self.clock, house.rules, house.destinations)
-        resolver.resolve(STUDIES[study], Ruling(action, "asked the technologist", "user:maria", **to))
+        return code(answer) == "AA"
 
 
 def make_world() -> World:
     """Return a clinic in memory, where the machine has such a folder."""
     memory = Path("/dev/shm")
-    return World(Path(tempfile.mkdtemp(prefix="ib-identity-", dir=memory if memory.is_dir() else None)))
+    made = World(Path(tempfile.mkdtemp(prefix="ib-identity-", dir=memory if memory.is_dir() else None)))
+    # What is loaded stays: there is no need to look through it for garbage in each of thousands of stories.
+    gc.freeze()
+    return made
+
+
+def _forget_the_disk(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def _rows(tx: ReadTx) -> list[tuple[str, int]]:
@@ -211,7 +235,8 @@ def _seen(tx: ReadTx, study_key: int) -> Seen:
     study = studies.get(tx, study_key)
     accession = orders.get(tx, study.order_key).accession_number if study.order_key is not None else ""
     state = "bound" if study.is_bound else "closed" if study.closed_reason else "waiting"
-    return Seen(state, _number(tx, study.patient_key), accession)
+    images = studies.contents(tx, study_key).instance_count
+    return Seen(state, _number(tx, study.patient_key), accession, images)
 
 
 def _told(tx: ReadTx, one: Decision) -> tuple[str, ...]:

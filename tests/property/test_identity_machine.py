@@ -9,14 +9,23 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
+from typing import Any
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
 
 from bridge.codecs.fhir.imaging_study import House as ChartHouse
 from bridge.domain.identifiers import PatientIdentifier
@@ -25,8 +34,10 @@ from bridge.domain.study import Study, is_person
 from bridge.publishers.imaging_study import ImagingStudyPublisher, StudyParcel
 from bridge.store import decisions, deliveries, orders, patients, studies
 from bridge.store.db import ReadTx
-from bridge.store.deliveries import DeliveryState
-from tests.property.identity_world import ACCESSIONS, PEOPLE, STUDIES, Seen, World, make_world
+from bridge.store.deliveries import Delivery, DeliveryState
+from bridge.store.tables import studies as studies_table
+from tests.property.identity_desk import PREFIXING
+from tests.property.identity_world import ACCESSIONS, PEOPLE, STUDIES, Deed, Seen, World, make_world
 
 CAMPAIGN = os.environ.get("BRIDGE_CAMPAIGN") == "1"
 STORIES = int(os.environ.get("BRIDGE_STORIES", "50000" if CAMPAIGN else "25"))
@@ -38,6 +49,9 @@ SOMEBODY_OR_NONE = st.sampled_from(["", *sorted(PEOPLE)])
 ACCESSION = st.sampled_from(ACCESSIONS)
 STUDY = st.sampled_from(sorted(STUDIES))
 NUMBER = st.integers(0, 3)
+TITLE = st.sampled_from(["113001", "113037", "113038", "113039"])
+DEVICE = st.sampled_from(["CT1", "CT1", PREFIXING])
+PUBLISHER = ImagingStudyPublisher({}, ChartHouse(UTC, {}.get), timedelta(seconds=20))  # type: ignore[arg-type]
 
 
 class Identity(RuleBasedStateMachine):
@@ -65,13 +79,13 @@ class Identity(RuleBasedStateMachine):
     def an_order_comes(self, accession: str, who: str, control: str) -> None:
         self.world.do("ordered", accession, who, control)
 
-    @rule(study=STUDY, who=WHO, named=WHO, accession=st.sampled_from(["", *ACCESSIONS]))
-    def an_image_comes(self, study: str, who: str, named: str, accession: str) -> None:
-        self.world.do("imaged", study, who, named, accession)
+    @rule(study=STUDY, who=WHO, named=WHO, accession=st.sampled_from(["", *ACCESSIONS]), device=DEVICE)
+    def an_image_comes(self, study: str, who: str, named: str, accession: str, device: str) -> None:
+        self.world.do("imaged", study, who, named, accession, device)
 
-    @rule(accession=ACCESSION, who=SOMEBODY_OR_NONE, named=WHO)
-    def an_image_comes_of_the_worklist(self, accession: str, who: str, named: str) -> None:
-        self.world.do("imaged", f"of {accession}", who, who or named, accession)
+    @rule(accession=ACCESSION, who=SOMEBODY_OR_NONE, named=WHO, device=DEVICE)
+    def an_image_comes_of_the_worklist(self, accession: str, who: str, named: str, device: str) -> None:
+        self.world.do("imaged", f"of {accession}", who, who or named, accession, device)
 
     @rule(survivor=WHO, retired=WHO)
     def two_records_are_merged(self, survivor: str, retired: str) -> None:
@@ -83,11 +97,7 @@ class Identity(RuleBasedStateMachine):
 
     @rule(survivor=WHO, retired=WHO)
     def a_merge_is_undone_at_once(self, survivor: str, retired: str) -> None:
-        before, merges = self.world.seen(), self.world.merge_count
-        self.world.do("merged", survivor, retired)
-        if self.world.merge_count == merges + 1:
-            self.world.do("unmerged", merges)
-            _stands_as_before(before, self.world.seen())
+        self._undone_at_once("merges", ("merged", survivor, retired), ("unmerged",))
 
     @rule(study=STUDY)
     def a_scanner_reports_a_wrong_entry(self, study: str) -> None:
@@ -95,6 +105,45 @@ class Identity(RuleBasedStateMachine):
         self.world.do("discontinued", study)
         after = self.world.seen().get(STUDIES[study])
         assert before is None or before.state != "bound" or (after is not None and after.state == "waiting")
+
+    @rule(study=STUDY, title=TITLE, all_of_it=st.booleans())
+    def images_are_rejected(self, study: str, title: str, all_of_it: bool) -> None:
+        self.world.do("noted", study, title, all_of_it)
+
+    @rule(number=NUMBER, action=st.sampled_from(["undo", "apply"]))
+    def a_person_decides_about_a_rejection(self, number: int, action: str) -> None:
+        self.world.do("rejection_decided", number, action)
+
+    @rule(study=STUDY, title=TITLE, all_of_it=st.booleans())
+    def a_rejection_is_undone_at_once(self, study: str, title: str, all_of_it: bool) -> None:
+        self._undone_at_once("rejections", ("noted", study, title, all_of_it), ("rejection_decided",), "undo")
+
+    @rule(study=STUDY)
+    def a_study_is_split(self, study: str) -> None:
+        self.world.do("parted", study)
+
+    @rule(number=NUMBER)
+    def what_was_split_off_is_joined(self, number: int) -> None:
+        self.world.do("joined", number)
+
+    @rule(study=STUDY)
+    def what_was_split_off_is_joined_at_once(self, study: str) -> None:
+        self._undone_at_once("splits", ("parted", study), ("joined",))
+
+    @precondition(lambda self: self.world.has_prefixes)
+    @rule()
+    def a_device_is_read_otherwise(self) -> None:
+        self.world.do("repaired")
+
+    @precondition(lambda self: self.world.has_prefixes)
+    @rule(number=NUMBER)
+    def a_device_is_read_as_before(self, number: int) -> None:
+        self.world.do("repair_undone", number)
+
+    @precondition(lambda self: self.world.has_prefixes)
+    @rule()
+    def a_device_is_read_as_before_at_once(self) -> None:
+        self._undone_at_once("bulks", ("repaired",), ("repair_undone",))
 
     @rule(study=STUDY, who=WHO)
     def a_person_gives_a_study_to_somebody(self, study: str, who: str) -> None:
@@ -104,12 +153,31 @@ class Identity(RuleBasedStateMachine):
     def a_person_gives_a_study_to_an_order(self, study: str, accession: str) -> None:
         self.world.do("given_order", study, accession)
 
-    @rule(study=STUDY, deed=st.sampled_from(["taken_back", "rejected", "restored"]))
-    def a_person_decides_otherwise(self, study: str, deed: str) -> None:
-        self.world.do(deed, study)
+    @rule(study=STUDY, action=st.sampled_from(["unbind", "reject", "reopen", "restore"]))
+    def a_person_decides_otherwise(self, study: str, action: str) -> None:
+        self.world.do("ruled", study, action)
+
+    @rule(study=STUDY)
+    def a_case_is_closed_and_opened_again_at_once(self, study: str) -> None:
+        before = self.world.seen()
+        if (was := before.get(STUDIES[study])) is not None and was.state == "waiting":
+            assert self.world.do("ruled", study, "reject")
+            assert self.world.do("ruled", study, "reopen")
+            _stands_as_before(before, self.world.seen())
+
+    def _undone_at_once(self, what: str, deed: Deed, undo: Deed, *also: Any) -> None:
+        """Let something happen and take every row of *what* back that came of it, the last first."""
+        before, count = self.world.seen(), self.world.desk.count(what)
+        self.world.do(*deed)
+        came = range(count, self.world.desk.count(what))
+        for number in reversed(came):
+            assert self.world.do(*undo, number, *also), "what just happened cannot be undone"
+        if came:
+            _stands_as_before(before, self.world.seen())
 
     @invariant()
-    def every_binding_has_a_word_behind_it(self) -> None:
+    def no_image_is_shown_under_a_patient_without_a_word_behind_it(self) -> None:
+        at = self.world.clock.at + timedelta(days=1)
         with self.world.house.store.read() as tx:
             for study in _all(tx):
                 if study.is_bound:
@@ -117,21 +185,8 @@ class Identity(RuleBasedStateMachine):
                     _is_named_by_a_key(tx, study, self.world.reissued)
                 else:
                     assert (study.patient_key, study.order_key) == (None, None)
-
-    @invariant()
-    def nothing_leaves_but_bound_studies(self) -> None:
-        at = self.world.clock.at + timedelta(days=1)
-        publisher = ImagingStudyPublisher({}, ChartHouse(UTC, {}.get), timedelta(seconds=20))  # type: ignore[arg-type]
-        with self.world.house.store.read() as tx:
-            for study in _all(tx):
                 for one in deliveries.of_study(tx, study.key):
-                    assert study.is_bound or one.state != DeliveryState.PENDING, (
-                        f"{one.topic} of an unbound study waits"
-                    )
-                    parcel = publisher.prepare(tx, one, at)
-                    assert study.is_bound == isinstance(parcel, StudyParcel)
-                    if isinstance(parcel, StudyParcel) and parcel.patient is not None:
-                        assert parcel.patient.key == study.patient_key
+                    _says_whose_it_is(tx, study, one, at)
 
     def teardown(self) -> None:
         deeds = list(self.world.deeds)
@@ -143,11 +198,20 @@ class Identity(RuleBasedStateMachine):
             assert self.world.told() == told, "the same events decide otherwise when they are told again"
 
 
-def _all(tx: ReadTx) -> Iterator[Study]:
-    for uid in STUDIES.values():
-        study = studies.by_uid(tx, uid)
-        if study is not None:
-            yield study
+def _all(tx: ReadTx) -> list[Study]:
+    return [studies.get(tx, key) for key in tx.execute(select(studies_table.c.key)).scalars().all()]
+
+
+def _says_whose_it_is(tx: ReadTx, study: Study, one: Delivery, at: datetime) -> None:
+    """Nothing leaves but a bound study, under the patient it is bound to."""
+    assert study.is_bound or one.state != DeliveryState.PENDING, f"{one.topic} of an unbound study waits"
+    parcel = PUBLISHER.prepare(tx, one, at)
+    if isinstance(parcel, StudyParcel):
+        assert study.is_bound, "an unbound study is sent"
+        assert parcel.patient is None or parcel.patient.key == study.patient_key
+    else:
+        shows_images = bool(studies.contents(tx, study.key).instance_count)
+        assert not (study.is_bound and shows_images), "a bound study is not sent"
 
 
 def _stands_as_before(before: dict[str, Seen], after: dict[str, Seen]) -> None:
@@ -160,7 +224,8 @@ def _stands_as_before(before: dict[str, Seen], after: dict[str, Seen]) -> None:
         now = after[uid]
         if not was.accession_number:
             now = replace(now, accession_number="")
-        assert now == was, "the undo of a merge does not show what was visible before"
+        assert now == was, "an undo does not show what was visible before"
+    assert all(after[uid].state == "closed" for uid in after.keys() - before.keys()), "an undo leaves a study behind"
 
 
 def _has_a_word(tx: ReadTx, study: Study) -> None:

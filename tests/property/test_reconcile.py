@@ -164,8 +164,15 @@ def test_the_order_in_which_the_registry_answers_changes_nothing(scene: Scene, r
         random.shuffle(found)
         return dict(found)
 
+    alike = registry.patients_alike
+
+    def shuffled_alike(keys, limit, may_be):  # type: ignore[no-untyped-def]
+        found = alike(keys, limit, may_be)
+        return replace(found, patients=random.sample(list(found.patients), len(found.patients)))
+
     by_accession = registry.orders_by_accession
     registry.patients_by_keys = shuffled  # type: ignore[method-assign]
+    registry.patients_alike = shuffled_alike  # type: ignore[method-assign]
 
     def mixed(accession_number: str) -> list[OrderRecord]:
         found = list(by_accession(accession_number))

@@ -43,7 +43,7 @@ def find(tx: ReadTx, text: str, limit: int) -> list[Person]:
     keys = keys_by_number(tx, text)
     dates = birth_dates_in(text)
     name = without_dates(text) if dates else text
-    by_date = [key for day in sorted(dates) for key in patients.by_key_value(tx, BIRTH_DATE, day, limit)]
+    by_date = [key for day in sorted(dates) for key, _ in patients.by_key_value(tx, BIRTH_DATE, day, limit)]
     by_name = keys_by_name(tx, name) if name else []
     if dates and by_name:
         keys += [key for key in by_name if key in set(by_date)]

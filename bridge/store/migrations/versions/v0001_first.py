@@ -541,10 +541,16 @@ def upgrade() -> None:
         sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("birth_dates", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_patient_keys_patient_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_patient_keys")),
     )
-    op.create_index(op.f("ix_patient_keys_kind_value"), "patient_keys", ["kind", "value"], unique=False)
+    op.create_index(
+        op.f("ix_patient_keys_kind_value_patient_key_birth_dates"),
+        "patient_keys",
+        ["kind", "value", "patient_key", "birth_dates"],
+        unique=False,
+    )
     op.create_index(op.f("ix_patient_keys_patient_key"), "patient_keys", ["patient_key"], unique=False)
     op.create_table(
         "patient_links",
