@@ -134,4 +134,5 @@ def _told(one: Hl7Destination, settings: Settings) -> Destination:
 def _ehr(server: FhirServer, house: House) -> Ehr:
     client = fhir_client(server, house.clock)
     access = ImageAccess(f"{house.public_url}/dicom-web", house.settings.bridge.organization)
-    return Ehr(client, EhrDirectory(client, house.settings.identity.system_of, access))
+    looks_up = server.patients == "look_up"
+    return Ehr(client, EhrDirectory(client, house.settings.identity.system_of, access, looks_up=looks_up))

@@ -159,7 +159,7 @@ class FhirServer(Section):
     A FHIR server that we publish to, and may fetch orders from. version R4 serves R4B too.
 
     tls: its certificate authority, and a certificate of ours where it asks for one. connections: requests to it at one
-    time, rate_per_sec: in a second, 0 for as many as it answers.
+    time, rate_per_sec: in a second, 0 for as many as it answers. patients: looked up, or only named by their number.
     """
 
     name: str
@@ -171,6 +171,7 @@ class FhirServer(Section):
     tls: ClientTls | None = None
     connections: int = Field(default=4, ge=1, le=32)
     rate_per_sec: float = Field(default=0, ge=0)
+    patients: Literal["look_up", "name"] = "look_up"
     orders: OrdersPoll | None = None
 
 

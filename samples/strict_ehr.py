@@ -32,12 +32,13 @@ if __name__ == "__main__" and not __package__:
 from samples.ehr_books import Books, Refusal
 from samples.ehr_door import Door
 from samples.ehr_match import matches
-from samples.ehr_offers import Offers
+from samples.ehr_offers import BY_CONDITION, BY_ID, BY_SEARCH, Offers
 from samples.ehr_rules import Rules
 
 Json = dict[str, Any]
 
 BASE = "/fhir"
+_OFFERS = {"ids": BY_ID, "conditions": BY_CONDITION, "searches": BY_SEARCH}
 _VERSIONS = {"R4": "4.0.1", "R5": "5.0.0"}
 _MOST_BYTES = 64 << 20
 
@@ -343,10 +344,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--port", type=int, default=9080)
     parser.add_argument("--version", choices=sorted(_VERSIONS), default="R4")
+    parser.add_argument("--slow-secs", type=float, default=5.0, help="how long the mode slow waits")
+    parser.add_argument("--offers", choices=sorted(_OFFERS), default="ids", help="what it lets a client do")
     parser.add_argument("--token", default="", help="let in only who sends this bearer token")
     chosen = parser.parse_args()
     door = Door(token=chosen.token) if chosen.token else None
-    StrictEhr(chosen.port, chosen.version, door).serve()
+    ehr = StrictEhr(chosen.port, chosen.version, door, chosen.slow_secs)
+    ehr.offers = _OFFERS[chosen.offers]
+    ehr.serve()
 
 
 if __name__ == "__main__":

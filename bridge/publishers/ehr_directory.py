@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.codecs.fhir import r4, r5
@@ -29,6 +30,7 @@ Json = dict[str, Any]
 
 _PATIENT_WAIT_SECS = 30.0
 _MAX_LINKS = 5
+_ENDPOINT_KEPT = timedelta(minutes=15)
 PATIENT_TWICE = "patient_twice"
 PATIENT_CIRCLE = "patient_circle"
 # Numbers of an insurance, a visit or a state: a family shares them. Source: HL7 table 0203.
@@ -43,15 +45,46 @@ class ImageAccess:
     name: str
 
 
-class EhrDirectory:
-    """One server's patients, orders and endpoints. Thread-safe."""
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """
+    Whose a resource is, as one server has it. name: "Patient/7", or the number's system and value.
 
-    def __init__(self, client: FhirClient, system_of: SystemOf, access: ImageAccess) -> None:
+    subject: what a resource says of it: a reference, or the number alone where patients are not looked for.
+    """
+
+    name: str
+    subject: Json
+
+    def holds(self, found: Found) -> bool:
+        """Say whether a resource that stands is in this chart."""
+        said = found.resource.get("subject")
+        if "reference" in self.subject:
+            return same_target(said, self.name)
+        return isinstance(said, dict) and holds(said, self.subject["identifier"])
+
+
+class EhrDirectory:
+    """One server's patients, orders and endpoints. looks_up: patients are looked for, not only named. Thread-safe."""
+
+    def __init__(self, client: FhirClient, system_of: SystemOf, access: ImageAccess, *, looks_up: bool = True) -> None:
         self._client = client
+        self._looks_up = looks_up
         self._system_of = system_of
         self._access = access
+        self._clock = client.clock
         # Two studies published in the same moment must not make two Endpoints.
         self._endpoint_turn = threading.Lock()
+        self._endpoint = ""
+        self._endpoint_until: datetime | None = None
+
+    def chart(self, record: Patient) -> Chart:
+        """Return the chart of *record*: that of its Patient, or of its first number where patients are only named."""
+        if self._looks_up:
+            reference = self.patient(record)
+            return Chart(reference, {"reference": reference})
+        identifier = patient_identifier(record.primary, self._system_of)
+        return Chart(token(identifier), {"type": "Patient", "identifier": identifier})
 
     def patient(self, record: Patient) -> str:
         """
@@ -73,15 +106,15 @@ class EhrDirectory:
             "the server does not know the patient yet", code="patient_unknown", retry_after_secs=_PATIENT_WAIT_SECS
         )
 
-    def service_request(self, order: Order, subject: str) -> str:
+    def service_request(self, order: Order, chart: Chart) -> str:
         """
-        Return the reference to *order*'s ServiceRequest, "" unless the server has exactly one for this patient.
+        Return the reference to *order*'s ServiceRequest, "" unless the server has exactly one in this chart.
 
         Without one the order is named by its number: an image in the right chart must not wait for it.
         """
         for identifier in order_identifiers(order, self._system_of):
             found = self._holders("ServiceRequest", identifier)
-            fitting = [one for one in found if same_target(one.resource.get("subject"), subject)]
+            fitting = [one for one in found if chart.holds(one)]
             if len(fitting) == 1:
                 return fitting[0].reference
             if fitting:
@@ -89,23 +122,43 @@ class EhrDirectory:
         return ""
 
     def endpoint(self) -> str:
-        """Return the reference to our Endpoint, made if it is not there; "" if the server keeps none."""
+        """
+        Return the reference to our Endpoint, made if it is not there; "" if the server keeps none.
+
+        It is the same for every study, and looked for again after a while, or once it was forgotten.
+        """
+        with self._endpoint_turn:
+            now = self._clock.now()
+            if self._endpoint_until is None or now >= self._endpoint_until:
+                self._endpoint = self._found_endpoint()
+                self._endpoint_until = now + _ENDPOINT_KEPT
+            return self._endpoint
+
+    @property
+    def remembers_endpoint(self) -> bool:
+        """Say whether the next `endpoint` is answered from memory, and so may be gone from the server."""
+        return self._endpoint_until is not None and self._clock.now() < self._endpoint_until
+
+    def forget_endpoint(self) -> None:
+        """Look for our Endpoint anew the next time: the server has refused what points to it."""
+        self._endpoint_until = None
+
+    def _found_endpoint(self) -> str:
         codec = r5 if self._client.version == "R5" else r4
         ours = codec.endpoint(self._access.address, self._access.name)
         identifier = ours["identifier"][0]
-        with self._endpoint_turn:
-            standing = sorted(one.reference for one in self._holders("Endpoint", identifier))
-            if standing:
-                return standing[0]
-            try:
-                ids = [derived_id(self._access.address, self._client.name)]
-                return put_once(self._client, ours, identifier, ids).found.reference
-            except Unsupported:
-                return ""
-            except Conflict as fault:
-                if fault.code != VERSION_CONFLICT:
-                    raise
-                raise Unavailable("the server's Endpoint is being changed", code=VERSION_CONFLICT) from None
+        standing = sorted(one.reference for one in self._holders("Endpoint", identifier))
+        if standing:
+            return standing[0]
+        try:
+            ids = [derived_id(self._access.address, self._client.name)]
+            return put_once(self._client, ours, identifier, ids).found.reference
+        except Unsupported:
+            return ""
+        except Conflict as fault:
+            if fault.code != VERSION_CONFLICT:
+                raise
+            raise Unavailable("the server's Endpoint is being changed", code=VERSION_CONFLICT) from None
 
     def _holders(self, kind: str, identifier: Json) -> list[Found]:
         """Return the resources that really hold *identifier*: a server may ignore what it was asked for."""

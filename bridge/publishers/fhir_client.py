@@ -79,7 +79,7 @@ class FhirClient:
         self.name = server.name
         self.version = server.version
         self._base_url = server.base_url.rstrip("/")
-        self._clock = clock
+        self.clock = clock
         self._limits = Limits(MAX_ANSWER_BYTES, server.timeout_secs * _PATIENCE)
         self._http = httpx2.Client(
             timeout=server.timeout_secs,
@@ -190,7 +190,7 @@ class FhirClient:
     def introduce(self) -> tuple[Offered, float | None]:
         """Return what the server says that it offers, and how far its clock is ahead of ours, None if it does not say."""
         answer = self._ask("GET", "metadata")
-        return read_statement(self._json(answer)), clock_ahead_secs(answer, self._clock)
+        return read_statement(self._json(answer)), clock_ahead_secs(answer, self.clock)
 
     def own_reference(self, said: str, kind: str) -> str:
         """
@@ -255,7 +255,7 @@ class FhirClient:
             answer = self._exchanged(request)
             if answer.status != 401 or not self._authorization.is_renewable:
                 break
-        _check(answer, method, self._clock)
+        _check(answer, method, self.clock)
         return answer
 
     def _exchanged(self, request: httpx2.Request) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
@@ -16,11 +16,11 @@ from bridge.domain.identifiers import derive_uid
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.study import StudyContents
-from bridge.errors import Conflict, Unavailable
+from bridge.errors import Conflict, Malformed, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
-from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, EhrDirectory
+from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, Chart, EhrDirectory
 from bridge.publishers.fhir_client import FOREIGN_REFERENCE, VERSION_CONFLICT, FhirClient, Found
 from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known, Placing, StudyReceipt
 from bridge.store import chart_versions, deliveries, events, orders, overlays, patients, publications, studies
@@ -30,6 +30,8 @@ from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
 from bridge.store.publications import Publication
+
+Json = dict[str, Any]
 
 _TRIES = 5
 # What is doubtful on the server itself: somebody puts it right there, and sends the study again.
@@ -125,16 +127,29 @@ class ImagingStudyPublisher:
             withdrawn = _until_settled(placing.withdraw)
             said = "cancelled" if parcel.ending == CANCELLED else "withdrawn"
             return StudyReceipt(_said(said, withdrawn), None, "", bool(withdrawn), withdrawn, placing.ended)
-        subject = ehr.directory.patient(parcel.patient)
+        chart = ehr.directory.chart(parcel.patient)
+        is_remembered = ehr.directory.remembers_endpoint
+        try:
+            ours = self._resource(ehr, parcel, chart)
+            return _until_settled(lambda: placing.place(ours, chart))
+        except Malformed:
+            if not is_remembered:
+                raise
+        # Our Endpoint may be gone from there since it was last seen.
+        ehr.directory.forget_endpoint()
+        again = self._resource(ehr, parcel, chart)
+        return _until_settled(lambda: placing.place(again, chart))
+
+    def _resource(self, ehr: Ehr, parcel: StudyParcel, chart: Chart) -> Json:
         links = Links(
-            subject=subject,
-            service_request=ehr.directory.service_request(parcel.order, subject) if parcel.order else "",
+            subject=chart.name,
+            service_request=ehr.directory.service_request(parcel.order, chart) if parcel.order else "",
             endpoint=ehr.directory.endpoint(),
-            placement=derive_uid(uid, ehr.client.name, subject),
+            placement=derive_uid(parcel.contents.study.study_instance_uid, ehr.client.name, chart.name),
         )
         content = codec.build(parcel.contents, parcel.order, links, self._house, parcel.corrected)
         ours = r5.imaging_study(content) if ehr.client.version == "R5" else r4.imaging_study(content)
-        return _until_settled(lambda: placing.place(ours, subject))
+        return ours | {"subject": chart.subject}
 
     def settled(self, tx: WriteTx, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
         """Record what stands, tell the timeline, and wake the claims that waited for it."""

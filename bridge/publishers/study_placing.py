@@ -25,13 +25,13 @@ from bridge.codecs.fhir.references import (
     PLACEMENT_SYSTEM,
     derived_id,
     holds,
-    same_target,
     study_identifier,
     token,
 )
 from bridge.domain.identifiers import digest_of
 from bridge.errors import Conflict, Refused, Unsupported
 from bridge.outbox.publisher import Receipt, StillWanted
+from bridge.publishers.ehr_directory import Chart
 from bridge.publishers.fhir_client import FhirClient, Found
 from bridge.publishers.put_once import put_once
 from bridge.store.publications import Publication
@@ -86,21 +86,21 @@ class Placing:
         self._missing: set[str] = set()
         self._ended: dict[str, Found] = {}
 
-    def place(self, ours: Json, subject: str) -> StudyReceipt:
+    def place(self, ours: Json, chart: Chart) -> StudyReceipt:
         """
-        Make *ours* the one resource of the study in *subject*'s chart.
+        Make *ours* the one resource of the study in *chart*.
 
         Raises: Conflict, code "version", if somebody else wrote meanwhile: look again.
         """
         digest = digest_of(orjson.dumps(ours, option=orjson.OPT_SORT_KEYS))
         standing = self._standing()
-        own = [one for one in standing if self._is_in_chart(one, subject)]
+        own = [one for one in standing if self._is_in_chart(one, chart)]
         strange = [one for one in standing if one not in own]
         self._refuse_foreign([one for one in strange if not is_withdrawn(one)])
         withdrawn = self._take_back(strange)
         target = self._the_one(own)
         if target is None:
-            written = self._create(ours, subject, is_first=not standing)
+            written = self._create(ours, chart, is_first=not standing)
             seen = (*self.ended, written)
             return StudyReceipt(f"{written.reference} created", written, digest, True, withdrawn, seen)
         resource = codec.laid_over(target.resource, ours) | {"id": target.resource["id"]}
@@ -148,8 +148,8 @@ class Placing:
                 found[reference] = known
         return [found[reference] for reference in sorted(found)]
 
-    def _is_in_chart(self, one: Found, subject: str) -> bool:
-        return same_target(one.resource.get("subject"), subject) or one.reference in self._known.same_person
+    def _is_in_chart(self, one: Found, chart: Chart) -> bool:
+        return chart.holds(one) or one.reference in self._known.same_person
 
     def _is_ours(self, one: Found) -> bool:
         return one.reference in self._references or any(
@@ -205,19 +205,19 @@ class Placing:
             and (last.reference, last.version, last.content_digest) == (target.reference, target.version, digest)
         )
 
-    def _create(self, ours: Json, subject: str, *, is_first: bool) -> Found:
+    def _create(self, ours: Json, chart: Chart, *, is_first: bool) -> Found:
         self._still_wanted()
         placement = next(one for one in ours["identifier"] if one["system"] == PLACEMENT_SYSTEM)
-        made = put_once(self._client, ours, self._identifier if is_first else placement, self._ids(subject))
+        made = put_once(self._client, ours, self._identifier if is_first else placement, self._ids(chart))
         if made.is_alone:
             return made.found
-        own = [one for one in self._standing() if self._is_in_chart(one, subject)]
+        own = [one for one in self._standing() if self._is_in_chart(one, chart)]
         return self._the_one(own) or made.found
 
-    def _ids(self, subject: str) -> Iterator[str]:
-        """Yield the ids that the study may have in *subject*'s chart: the first, and another for each that was deleted."""
+    def _ids(self, chart: Chart) -> Iterator[str]:
+        """Yield the ids that the study may have in *chart*: the first, and another for each that was deleted."""
         for generation in range(_GENERATIONS):
-            found = derived_id(self._known.study_instance_uid, self._client.name, subject, str(generation))
+            found = derived_id(self._known.study_instance_uid, self._client.name, chart.name, str(generation))
             reference = f"ImagingStudy/{found}"
             if reference not in self._missing or not self._client.is_gone(reference):
                 yield found

@@ -16,7 +16,7 @@ from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import DeliveryState
 from samples.ehr_offers import BY_CONDITION, BY_ID, BY_SEARCH, Offers
 from samples.strict_ehr import StrictEhr
-from tests.fakes.chart_scene import QUIET, UID, Scene
+from tests.fakes.chart_scene import QUIET, SYSTEM, UID, Scene
 
 EVERY_KIND = pytest.mark.parametrize("offers", [BY_ID, BY_CONDITION, BY_SEARCH], ids=["id", "condition", "search"])
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -190,3 +190,44 @@ def test_after_a_merge_the_one_resource_points_to_the_survivor(scene: Scene, off
         scene.until_quiet()
     (charted,) = scene.charted()
     assert (charted["subject"]["reference"], charted["status"]) == (target, "available")
+
+
+@EVERY_KIND
+def test_a_server_whose_patients_are_only_named_gets_one_resource_under_the_number(
+    store: Store, server: StrictEhr, offers: Offers
+) -> None:
+    server.books.clear()
+    server.offers = offers
+    scene = Scene(store, server, timeout_secs=0.5, looks_up=False)
+    study, patient = scene.bound_study()
+    for number in range(2):
+        server.misbehave("commit-then-500", 1, ["PUT", "POST"], types=["ImagingStudy"])
+        scene.until_quiet()
+        scene.clinic.instance(study, 4, number + 1)
+        scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+        scene.pass_time(QUIET)
+    scene.until_quiet()
+    (charted,) = scene.charted()
+    named = charted["subject"]["identifier"]
+    assert (named["system"], named["value"]) == (SYSTEM, patient.primary.patient_id)
+    assert "reference" not in charted["subject"]
+    scene.clinic.question(study)
+    scene.until_quiet()
+    assert [one["status"] for one in scene.charted()] == ["entered-in-error"]
+    scene.client.close()
+
+
+def test_an_endpoint_that_a_restore_lost_is_made_anew_when_it_is_missed(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    person = scene.in_ehr(patient)
+    scene.run()
+    known = scene.ehr.books.read("Patient", person.removeprefix("Patient/"))
+    scene.ehr.books.clear()
+    scene.ehr.books.update(known, known["id"])
+    scene.clinic.instance(study, 4, 1)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET)
+    scene.run()
+    (charted,) = scene.charted()
+    assert charted["endpoint"][0]["reference"].startswith("Endpoint/")
+    assert {one.state for one in scene.deliveries()} == {DeliveryState.SENT}

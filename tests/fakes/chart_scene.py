@@ -39,13 +39,15 @@ def system_of(issuer: str) -> str:
 class Scene:
     """A clinic, an EHR that knows its first patient, and a worker that is driven by hand."""
 
-    def __init__(self, store: Store, ehr: StrictEhr | SharedEhr, timeout_secs: float = 1.5) -> None:
+    def __init__(
+        self, store: Store, ehr: StrictEhr | SharedEhr, timeout_secs: float = 1.5, *, looks_up: bool = True
+    ) -> None:
         self.clinic = Clinic(store)
         self.ehr = ehr
         server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=timeout_secs)
         self.client = FhirClient(server, self.clinic.clock)
         access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
-        directory = EhrDirectory(self.client, system_of, access)
+        directory = EhrDirectory(self.client, system_of, access, looks_up=looks_up)
         house = House(ZoneInfo("America/New_York"), system_of)
         self.ehr_port = Ehr(self.client, directory)
         self.publisher = ImagingStudyPublisher({"ehr": self.ehr_port}, house, QUIET)
