@@ -1,6 +1,6 @@
 """Run every comparison and write docs/benchmarks.md.
 
-    python -m bench [--quick] [--only storage|worklists|orders]
+    python -m bench [--quick] [--only storage|worklists|orders|chart]
 
 --quick: a small round of each, printed and not written; it shows that everything runs and says nothing of speed.
 --only: a part of it, printed and not written.
@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from bench import machine, measure, orders, report
+from bench import chart, machine, measure, orders, report
 from bench.servers import ROOT, Missing, program
 from bench.storage import StorageBench
 from bench.worklists import WorklistBench
 
-_PARTS = ("storage", "worklists", "orders")
+_PARTS = ("storage", "worklists", "orders", "chart")
 
 
 def main(arguments: list[str]) -> int:
@@ -61,6 +61,8 @@ def run(folder: Path, size: measure.Size, parts: Sequence[str] = _PARTS) -> str:
     if "orders" in parts:
         tables |= orders.order_tables(folder, size, tell, left_out)
         tables["Reading an order: ORM^O01 of 1.7 KB"] = orders.parsing_table(size)
+    if "chart" in parts:
+        tables[chart.HEADING] = chart.chart_table(folder, size, tell)
     after = machine.noise()
     notes = [
         *machine.describe(folder),
