@@ -27,6 +27,7 @@ from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
+from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
@@ -51,6 +52,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     told = {one.name: _told(one, settings) for one in settings.hl7.destinations}
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
+        ServedStudyPublisher(publishing, quiet),
         ClaimAttachmentPublisher(claims),
         *_study_senders(house, asked),
         CommitmentPublisher(asked, settings.dicom.ae_title, house.clock, must_commit),

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from bridge.device_section import Modality, WorklistSection
+from bridge.domain.chart import OWN
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
@@ -174,6 +175,13 @@ class FhirServer(Section):
     patients: Literal["look_up", "name"] = "look_up"
     orders: OrdersPoll | None = None
 
+    @field_validator("name")
+    @classmethod
+    def _not_ours(cls, value: str) -> str:
+        if value == OWN:
+            raise ValueError("that name is what pages call our own FHIR")
+        return value
+
 
 class FhirSection(Section):
     serve: tuple[Literal["R4", "R5"], ...] = ("R4", "R5")
@@ -266,6 +274,12 @@ class Settings(Section):
     def _each_place_once(self) -> Self:
         each_once((*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers)), str)
         return self
+
+    @property
+    def charts(self) -> tuple[str, ...]:
+        """Whose charts studies come into: servers that are written to, and what is read here."""
+        written = tuple(one.name for one in self.fhir.servers if "ImagingStudy" in one.publish)
+        return (*written, OWN) if self.fhir.serve else written
 
     @property
     def corrected_by_hand(self) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ class House:
         if unknown := [f"hl7.destinations: {name}: no site {site!r}" for name, site in named if site not in sites]:
             raise Misconfigured(unknown)
         return Destinations(
-            studies=tuple(one.name for one in self.settings.fhir.servers if "ImagingStudy" in one.publish),
+            studies=self.settings.charts,
             claims=tuple(one.name for one in self.settings.fhir.servers if "Claim" in one.publish),
             archives=self.places.archives,
             notified=tuple(one.ae_title for one in self.settings.dicom.peers if one.notify),

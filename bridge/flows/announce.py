@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bridge.domain.chart import OWN
 from bridge.domain.claim import AttachmentState, ClaimAttachment
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
@@ -42,6 +43,7 @@ from bridge.store import (
     publications,
     rejections,
     route_facts,
+    served_studies,
 )
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
@@ -61,7 +63,7 @@ class NoticeDestination:
 @dataclass(frozen=True, slots=True)
 class Destinations:
     """
-    Who gets what, by name. studies, claims: FHIR servers; archives: AE titles and DICOMweb servers; notices: HL7
+    Who gets what, by name. studies, claims: FHIR servers, ours among them where we serve; archives: AE titles and DICOMweb servers; notices: HL7
     destinations; performed_steps, notified: AE titles. outside: registries that are asked who somebody is. routing: the routes in use by now, None where there are none.
     by_hand: places that are not sent again what they have otherwise; a person is asked to correct it there.
     """
@@ -82,7 +84,9 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
     """An instance was kept: everybody gets it once the study is bound and complete; until it is bound all is held."""
     held_reason = "" if study.is_bound else _why_held(study)
     for server in to.studies:
-        enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at, at + to.study_quiet, held_reason)
+        # What nobody is bound to is served to nobody: there is nothing to free later.
+        if server != OWN or study.is_bound:
+            enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at, at + to.study_quiet, held_reason)
     for place, urgency in _ways(tx, study, to).items():
         enqueue.enqueue(tx, _work(ARCHIVE, place, study, urgency), at, at + _ARCHIVE_GATHERS, held_reason)
     for place in to.notified:
@@ -93,6 +97,7 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
 
 def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
     """A bound study was bound, corrected or refreshed: what was held goes, what went goes again."""
+    served_studies.end_of_others(tx, study, at)
     enqueue.release(tx, study.key, at)
     for sop_instance_uid in performed.uids_of_study(tx, study.study_instance_uid) if to.performed_steps else ():
         enqueue.release_performed_step(tx, sop_instance_uid, at)
@@ -143,6 +148,7 @@ def archives_shown_again(tx: WriteTx, study: Study, rejection: Rejection, at: da
 def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     """A study is no longer bound: nothing more leaves, and what stands outside is taken back."""
     reason = _why_held(study)
+    served_studies.end(tx, study, at)
     enqueue.hold(tx, study.key, reason, at)
     for place in availability.believers(tx, study.key):
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)

@@ -6,7 +6,7 @@ from bridge.clock import Clock
 from bridge.domain.claim import AttachmentState
 from bridge.errors import Conflict
 from bridge.outbox import enqueue
-from bridge.store import audit, authorizations, deliveries, order_notices, studies
+from bridge.store import audit, authorizations, chart_withdrawals, deliveries, order_notices, studies
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import Delivery
 
@@ -45,7 +45,8 @@ def _refuse_withdrawal(tx: WriteTx, delivery: Delivery) -> None:
 def _takes_study_back(tx: WriteTx, delivery: Delivery) -> bool:
     if delivery.topic != enqueue.IMAGING_STUDY or delivery.study_key is None:
         return False
-    if studies.get(tx, delivery.study_key).is_bound:
+    is_withdrawn = chart_withdrawals.withdrawal_of(tx, delivery.study_key) is not None
+    if studies.get(tx, delivery.study_key).is_bound and not is_withdrawn:
         return False
     outside = deliveries.may_stand_outside(tx, delivery.study_key, delivery.topic)
     return (delivery.destination, delivery.order_of) in outside

@@ -26,6 +26,7 @@ from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known,
 from bridge.store import chart_versions, deliveries, events, orders, overlays, patients, publications, studies
 from bridge.store.chart_causes import cause_of
 from bridge.store.chart_versions import Standing
+from bridge.store.chart_withdrawals import withdrawal_of
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
@@ -87,10 +88,11 @@ class ImagingStudyPublisher:
         contents = studies.contents(tx, delivery.study_key)
         study = contents.study
         known = tuple(publications.of_study(tx, study.key, delivery.destination))
-        if not study.is_bound or study.patient_key is None:
+        is_withdrawn = withdrawal_of(tx, study.key) is not None
+        if not study.is_bound or study.patient_key is None or is_withdrawn:
             if known or deliveries.was_tried(tx, self.topic, delivery.destination, delivery.order_of):
                 return StudyParcel(delivery, study.key, study.binding_version, contents, None, None, known, frozenset())
-            return Hold("the study is not bound to a patient")
+            return Hold("a person withdrew it" if is_withdrawn else "the study is not bound to a patient")
         if not contents.instance_count:
             if not known:
                 return Nothing("every image of the study was rejected")

@@ -9,11 +9,12 @@ from sqlalchemy import select, update
 from bridge.domain.chart import ChartWithdrawal
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import chart_withdrawals as table
+from bridge.store.tables import studies
 
 _c = table.c
 
 
-def standing(tx: ReadTx, study_key: int) -> ChartWithdrawal | None:
+def withdrawal_of(tx: ReadTx, study_key: int) -> ChartWithdrawal | None:
     """Return the withdrawal of a study that stands, None if it may be in charts."""
     return next((one for one in of_study(tx, study_key) if one.stands), None)
 
@@ -25,7 +26,8 @@ def of_study(tx: ReadTx, study_key: int) -> list[ChartWithdrawal]:
 
 
 def add(tx: WriteTx, study_key: int, by: str, reason: str, at: datetime) -> None:
-    """Note that a person took a study out of every chart."""
+    """Note that a person took a study out of every chart; what is being recorded of it waits, or is seen by the caller."""
+    tx.execute(select(studies.c.key).where(studies.c.key == study_key).with_for_update())
     insert_row(tx, table, study_key=study_key, made_at=at, made_by=by, reason=reason)
 
 

@@ -1,0 +1,105 @@
+"""What we serve of a study ourselves, written down whenever it changes: what is read, and its history.
+
+Served like a server of its own: gathered while images come, and looked at again after every decision. A hold ends what
+is served in the transaction of the decision itself; what is written here never speaks of another binding than the one
+that stands when it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bridge.codecs.fhir import imaging_study as codec
+from bridge.codecs.fhir import r4, r5
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
+from bridge.codecs.fhir.references import Links
+from bridge.domain.chart import OWN, Whose
+from bridge.domain.study import Study
+from bridge.outbox import enqueue
+from bridge.outbox.publisher import Nothing, NotYet, Parcel, Receipt, StillWanted
+from bridge.publishers.completeness import study_complete_at
+from bridge.store import chart_versions, chart_withdrawals, orders, overlays, patients, served_studies, studies
+from bridge.store.chart_causes import cause_of
+from bridge.store.chart_versions import Standing
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.deliveries import Delivery
+
+Json = dict[str, Any]
+
+ENDPOINT = "Endpoint/dicomweb"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedParcel(Parcel):
+    """What is to be served of a study, by FHIR release; {} ends it, as *ending* says."""
+
+    said: Mapping[str, Json]
+    ending: str = ENTERED_IN_ERROR
+
+
+class ServedStudyPublisher:
+    """Keeps what we serve of each study up to date. study_quiet: without an MPPS, so long without an image."""
+
+    topic = enqueue.IMAGING_STUDY
+    destinations = (OWN,)
+
+    def __init__(self, house: House, study_quiet: timedelta) -> None:
+        self._house = house
+        self._study_quiet = study_quiet
+
+    def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> ServedParcel | NotYet | Nothing:
+        """Collect what is said of the study; nothing, if it is nobody's yet."""
+        if delivery.study_key is None:
+            return Nothing("it names no study")
+        contents = studies.contents(tx, delivery.study_key)
+        study = contents.study
+        if (
+            not study.is_bound
+            or study.patient_key is None
+            or chart_withdrawals.withdrawal_of(tx, study.key) is not None
+        ):
+            return ServedParcel(delivery, study.key, study.binding_version, {})
+        if not contents.instance_count:
+            return ServedParcel(delivery, study.key, study.binding_version, {}, CANCELLED)
+        ready_at = study_complete_at(tx, study, self._study_quiet, now)
+        if ready_at > now:
+            return NotYet(ready_at, "the study is not complete yet")
+        order = orders.get(tx, study.order_key) if study.order_key is not None else None
+        links = Links(subject=f"Patient/{patients.survivor(tx, study.patient_key).key}", endpoint=ENDPOINT)
+        content = codec.build(contents, order, links, self._house, overlays.current(tx, study).values)
+        said = {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}
+        return ServedParcel(delivery, study.key, study.binding_version, said)
+
+    def send(self, parcel: ServedParcel, still_wanted: StillWanted) -> Receipt:
+        """Send nothing: whoever wants it reads it here."""
+        return Receipt("served" if parcel.said else "not served")
+
+    def settled(self, tx: WriteTx, parcel: ServedParcel, receipt: Receipt, at: datetime) -> None:
+        """Let the study be read as it was collected, unless its binding is another one by now."""
+        study = studies.get(tx, _known(parcel.study_key))
+        if study.binding_version != parcel.binding_version:
+            return
+        if not parcel.said or chart_withdrawals.withdrawal_of(tx, study.key) is not None:
+            served_studies.end(tx, study, at, parcel.ending)
+            return
+        served_studies.end_of_others(tx, study, at)
+        self._serve(tx, study, parcel.said, at)
+
+    def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
+        """The delivery's own row says it all."""
+
+    def _serve(self, tx: WriteTx, study: Study, said: Mapping[str, Json], at: datetime) -> None:
+        reference = served_studies.reference_of(tx, study)
+        resource_id = reference.partition("/")[2]
+        standing = Standing(OWN, reference, {release: one | {"id": resource_id} for release, one in said.items()})
+        why = cause_of(tx, study, standing, study.binding_version, is_ours=True)
+        whose = Whose(study.key, study.patient_key, study.order_key, study.binding_version)
+        chart_versions.keep(tx, standing, whose, why, at)
+
+
+def _known(study_key: int | None) -> int:
+    assert study_key is not None
+    return study_key
