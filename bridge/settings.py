@@ -276,12 +276,6 @@ class Settings(Section):
         return self
 
     @property
-    def charts(self) -> tuple[str, ...]:
-        """Whose charts studies come into: servers that are written to, and what is read here."""
-        written = tuple(one.name for one in self.fhir.servers if "ImagingStudy" in one.publish)
-        return (*written, OWN) if self.fhir.serve else written
-
-    @property
     def corrected_by_hand(self) -> tuple[str, ...]:
         """The places that are never sent again what they have otherwise."""
         peers, servers = self.dicom.peers, self.dicomweb.servers

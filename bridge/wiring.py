@@ -18,6 +18,7 @@ from typing import Protocol
 from bridge import image_lines
 from bridge.blob_store import open_blobs
 from bridge.clock import Clock
+from bridge.domain.chart import OWN
 from bridge.domain.device_profile import UNASSIGNED_STATION
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Misconfigured
@@ -161,7 +162,10 @@ class House:
         if unknown := [f"hl7.destinations: {name}: no site {site!r}" for name, site in named if site not in sites]:
             raise Misconfigured(unknown)
         return Destinations(
-            studies=self.settings.charts,
+            studies=(
+                *(one.name for one in self.settings.fhir.servers if "ImagingStudy" in one.publish),
+                *((OWN,) if self.settings.fhir.serve else ()),
+            ),
             claims=tuple(one.name for one in self.settings.fhir.servers if "Claim" in one.publish),
             archives=self.places.archives,
             notified=tuple(one.ae_title for one in self.settings.dicom.peers if one.notify),

@@ -209,14 +209,13 @@ def _keep_versions(tx: WriteTx, release: str, parcel: StudyParcel, receipt: Stud
     """Keep a version of each resource that is not as it was kept last."""
     study, patient = parcel.contents.study, parcel.patient
     patient_keys = {one.reference: one.patient_key for one in parcel.known}
-    if patient is not None and receipt.standing is not None:
-        patient_keys[receipt.standing.reference] = patient.key
     for one in receipt.seen:
         is_standing = one is receipt.standing
         said = Standing(parcel.delivery.destination, one.reference, {release: one.resource}, one.version)
         why = cause_of(tx, study, said, parcel.binding_version, is_ours=receipt.was_written or not is_standing)
+        patient_key = patient.key if is_standing and patient is not None else patient_keys.get(one.reference)
         order_key = study.order_key if is_standing else None
-        whose = Whose(study.key, patient_keys.get(one.reference), order_key, parcel.binding_version)
+        whose = Whose(study.key, patient_key, order_key, parcel.binding_version)
         chart_versions.keep(tx, said, whose, why, at)
 
 

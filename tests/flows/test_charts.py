@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from bridge.domain.chart import OWN, Cause, ChartVersion
+from bridge.domain.chart import OWN, ChartVersion
 from bridge.errors import Conflict, Malformed
+from bridge.flows import announce
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.correct_study import Correction, StudyCorrector
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.undo_merge import MergeUndoer
-from bridge.store import audit, chart_versions, deliveries, patients
+from bridge.store import audit, chart_versions, deliveries, patients, studies
 from bridge.store.deliveries import DeliveryState
 from bridge.store.tables import merges
 from bridge.wiring import House
@@ -22,7 +25,7 @@ from tests.cast import MERGED, PLAIN, STRANGER, adt, image, merge, order, rename
 from tests.flows.asking import say
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_rejected_outside import SYSTEM, Outside
-from tests.flows.test_rejections import desk, note
+from tests.flows.test_rejections import note
 
 # What happens in a chart does not depend on the database; the rows are held against both in tests/contract.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -89,11 +92,6 @@ def correct(scene: Outside) -> None:
     corrector.correct(UID, Correction({"StudyDescription": "CT CHEST, LOW DOSE"}, "spelling", "user:maria"))
 
 
-def merge_patient(scene: Outside) -> None:
-    known_in_ehr(scene, MERGED.patient_id)
-    say(scene.house, adt(renamed(MERGED, PLAIN.name, PLAIN.birth_date)), merge(MERGED, PLAIN, at="20260302113000"))
-
-
 def undo_merge(scene: Outside) -> None:
     house = scene.house
     with house.store.read() as tx:
@@ -134,6 +132,13 @@ def take_back(scene: Outside) -> None:
     charts(scene).take_back(UID, "it is read now", "user:maria")
 
 
+def statuses_read_here(scene: Outside) -> list[str]:
+    """Return the status of each resource of the study as it is served now."""
+    with scene.house.store.read() as tx:
+        found = chart_versions.newest_of_studies(tx, OWN, [study_of(scene.house, "A1").key])
+    return [one.status for one in found]
+
+
 P, S = PLAIN.patient_id, STRANGER.patient_id
 FIRST = (P, 1, "available", "rule")
 Steps = tuple[Callable[[Outside], None], ...]
@@ -172,3 +177,118 @@ def test_each_thing_that_happens_makes_the_versions_that_it_takes_in_every_chart
     assert shown(scene, OWN) == [FIRST, *versions]
     statuses = [one.status for one in kept(scene, "ehr") if one.reference == kept(scene, "ehr")[-1].reference]
     assert statuses[-1] in scene.statuses()
+
+
+def test_a_merge_moves_the_entry_and_its_undo_withdraws_it_from_the_survivors_chart(scene: Outside) -> None:
+    known_in_ehr(scene, MERGED.patient_id)
+    say(scene.house, adt(renamed(MERGED, PLAIN.name, PLAIN.birth_date)), merge(MERGED, PLAIN, at="20260302113000"))
+    scene.run()
+    for server in ("ehr", OWN):
+        before, after = kept(scene, server)
+        assert (before.reference, after.status) == (after.reference, "available")
+        assert before.subject != after.subject
+    undo_merge(scene)
+    scene.run()
+    first, moved, ended, anew = kept(scene, OWN)
+    assert (ended.reference, ended.subject, ended.status) == (moved.reference, moved.subject, GONE)
+    assert (anew.subject, anew.status) == (first.subject, "available")
+    assert anew.reference != first.reference
+
+
+def test_what_is_read_here_ends_with_the_decision_itself_and_its_subject_stays(scene: Outside) -> None:
+    (before,) = kept(scene, OWN)
+    unbind(scene)
+    assert statuses_read_here(scene) == [GONE]
+    now = kept(scene, OWN)[-1]
+    assert (now.reference, now.subject) == (before.reference, before.subject)
+    assert "endpoint" not in said(scene, OWN)[-1]
+
+
+def test_a_study_bound_to_another_person_is_another_resource_at_once(scene: Outside) -> None:
+    unbind(scene)
+    bind_to_stranger(scene)
+    scene.run()
+    references = [one.reference for one in kept(scene, OWN)]
+    assert references[0] == references[1] != references[2]
+    assert statuses_read_here(scene) == [GONE, "available"]
+
+
+def test_what_was_collected_before_a_withdrawal_is_not_served_after_it(scene: Outside) -> None:
+    more_images(scene)
+    withdraw(scene)
+    assert statuses_read_here(scene) == [GONE]
+    scene.run()
+    assert statuses_read_here(scene) == [GONE]
+    assert scene.statuses() == [GONE]
+
+
+def test_a_withdrawal_is_made_once_and_taken_back_once(scene: Outside) -> None:
+    with pytest.raises(Conflict, match="no withdrawal"):
+        take_back(scene)
+    withdraw(scene)
+    with pytest.raises(Conflict, match="withdrawn already"):
+        withdraw(scene)
+    with pytest.raises(Conflict, match="take the withdrawal back"):
+        charts(scene).publish(UID, "user:maria")
+    take_back(scene)
+    scene.run()
+    assert scene.statuses() == ["available"]
+    with scene.house.store.read() as tx:
+        done = [row.action for row in audit.recent(tx, limit=50)]
+    assert {"chart_withdrawn", "chart_withdrawal_undone"} <= set(done)
+
+
+def test_an_unbound_study_is_neither_published_nor_withdrawn(scene: Outside) -> None:
+    unbind(scene)
+    for act in (withdraw, lambda one: charts(one).publish(UID, "user:maria")):
+        with pytest.raises(Conflict, match="not bound"):
+            act(scene)
+
+
+def test_published_again_a_chart_that_lost_the_study_has_it_again(scene: Outside) -> None:
+    (charted,) = scene.ehr.books.search("ImagingStudy", {})
+    scene.ehr.books.delete("ImagingStudy", str(charted["id"]))
+    assert charts(scene).publish(UID, "user:maria", "ehr") == ("ehr",)
+    scene.run()
+    assert scene.statuses() == ["available"]
+    with pytest.raises(Malformed):
+        charts(scene).publish(UID, "user:maria", "nowhere")
+
+
+def test_published_again_what_was_given_up_goes_on_as_the_same_delivery(scene: Outside) -> None:
+    scene.ehr.misbehave("422", 1, ["PUT"], types=["ImagingStudy"])
+    more_images(scene)
+    scene.run()
+    assert len(given_up(scene)) == 1
+    charts(scene).publish(UID, "user:maria")
+    scene.run()
+    assert given_up(scene) == []
+    assert [one["numberOfInstances"] for one in said(scene, "ehr")] == [3, 5]
+
+
+def given_up(scene: Outside) -> list[int]:
+    with scene.house.store.read() as tx:
+        return [one.key for one in deliveries.search(tx, DeliveryState.DEAD)]
+
+
+def come(house: House, count: int, after: int) -> None:
+    """Let so many images of the study come, each filed and announced as its arrival is."""
+    study = study_of(house, "A1")
+    with house.store.write() as tx:
+        like = next(iter(studies.contents(tx, study.key).instances.values()))[0]
+        for number in range(after, after + count):
+            names = {"sop_instance_uid": f"{UID}.{number}", "blob": f"{number:064x}", "instance_number": number}
+            studies.add_instance(tx, replace(like, received_at=house.clock.now(), **names), "CT1")
+            studies.touch(tx, study.key, house.clock.now())
+            announce.images_came(tx, studies.get(tx, study.key), house.destinations, house.clock.now())
+
+
+def test_a_thousand_images_make_a_handful_of_versions_in_every_chart(scene: Outside) -> None:
+    for burst in range(20):
+        come(scene.house, 50, 100 + burst * 50)
+        scene.clock.at += timedelta(seconds=2)
+        scene.run_once()
+    scene.run()
+    for server in ("ehr", OWN):
+        counts = [one["numberOfInstances"] for one in said(scene, server)]
+        assert counts == [3, 1003]

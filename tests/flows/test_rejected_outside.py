@@ -57,7 +57,11 @@ class Outside:
         """Let everything leave that is to."""
         for _ in range(4):
             self.clock.at += timedelta(minutes=1)
-            self._worker.run_due()
+            self.run_once()
+
+    def run_once(self) -> None:
+        """Let what is due leave."""
+        self._worker.run_due()
 
     def statuses(self) -> list[str]:
         found: list[dict[str, Any]] = self.ehr.books.search("ImagingStudy", {})
