@@ -137,7 +137,8 @@ def studies_of(tx: ReadTx, job_key: int, limit: int) -> list[BulkStudy]:
 
 def tally(tx: ReadTx, job: BulkJob) -> dict[str, int]:
     """Return how many studies a bulk has ("total"), how many its present step is done with ("done"), and their outcomes."""
-    steps = {job.state.value, *(state.value for state, end in WORK.items() if end == job.state)}
+    end = BulkState.PREVIEWED if job.state == BulkState.DROPPED else job.state
+    steps = {job.state.value, *(state.value for state, reached in WORK.items() if reached == end)}
     columns = (bulk_studies.c.step, bulk_studies.c.outcome)
     query = select(*columns, func.count()).where(bulk_studies.c.job_key == job.key).group_by(*columns)
     counted = {"total": 0, "done": 0} | {outcome.value: 0 for outcome in BulkOutcome if outcome != BulkOutcome.WAITING}

@@ -187,7 +187,7 @@ def _looked_at(
     mine += [c.at > since] if since is not None else []
     query = select(c.actor, func.count(), func.min(c.at), func.max(c.at)).where(*mine)
     for actor, count, first, last in tx.execute(query.group_by(c.actor).order_by(c.actor)):
-        yield Disclosure(DisclosureKind.LOOK, actor, f"{count} looks", first, last, count)
+        yield Disclosure(DisclosureKind.LOOK, actor, f"{count} look{'s' * (count != 1)}", first, last, count)
 
 
 def _with_disclosures(tx: ReadTx, rows: Iterable[Any]) -> list[Incident]:

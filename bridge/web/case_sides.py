@@ -132,6 +132,21 @@ def _choice(
     )
 
 
+def evidence_words(name: str, detail: str) -> str:
+    """
+    Return a line of a decision's evidence as people say it.
+
+    >>> evidence_words("birth date", "SWAP: 19610312"), evidence_words("sex", "NA: "), evidence_words("patient ID", "7")
+    ('day and month exchanged: 12 Mar 1961', 'not said', '7')
+    """
+    keyword = {"name": "PatientName", "birth date": "PatientBirthDate", "sex": "PatientSex"}.get(name, "")
+    grade, is_graded, value = detail.partition(":")
+    said = _GRADES.get(keyword, {}).get(grade)
+    if said is None or not is_graded:
+        return detail
+    return ": ".join(filter(None, (said, _shown(keyword, value.strip()))))
+
+
 def _lines(side: Side) -> Iterable[Line]:
     for one in side.compared:
         received, record = _shown(one.keyword, one.received), _shown(one.keyword, one.record)

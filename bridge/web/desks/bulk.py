@@ -127,13 +127,21 @@ def _entry(form: Mapping[str, str]) -> dict[str, Any]:
     """Return the repair as a device's file would have it."""
     kind = form.get("do", "")
     if kind == "clock":
-        minutes = form.get("ahead_minutes", "").strip()[:9]
-        is_number = minutes.removeprefix("-").isascii() and minutes.removeprefix("-").isdecimal()
-        return {"do": kind, "ahead_minutes": int(minutes) if is_number else minutes}
+        return {"do": kind, "ahead_minutes": _minutes(form)}
     if kind == "charset":
         return {"do": kind, "is": form.get("is", "").strip()[:64], "always": True}
     wrong = {name: text for name in ("prefix", "suffix") if (text := form.get(name, "").strip()[:64])}
-    return {"do": kind, "of": [form.get("of", "")], **wrong}
+    of = form.get("of", "")
+    return {"do": kind, "of": ["PatientID", "AccessionNumber"] if of == "both" else [of], **wrong}
+
+
+def _minutes(form: Mapping[str, str]) -> int:
+    """Return how far the clock went ahead. Raises: Incomplete, if that is no whole number."""
+    said = form.get("clock_by", "").strip()[:8]
+    if not (said.isascii() and said.isdecimal()) or not int(said):
+        raise Incomplete("say by how much the clock went wrong, as a whole number", code="missing", where="clock_by")
+    minutes = int(said) * {"hours": 60, "days": 24 * 60}.get(form.get("clock_unit", ""), 1)
+    return -minutes if form.get("clock_way") == "behind" else minutes
 
 
 def _key(text: str) -> int:

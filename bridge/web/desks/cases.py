@@ -224,4 +224,5 @@ def _case(study_key: int, said: _Said, sentence: str = "", *, is_lost: bool = Fa
         others=others,
         is_stale=False,
         words=case_words,
+        evidence_words=case_sides.evidence_words,
     )

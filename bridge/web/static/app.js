@@ -66,6 +66,10 @@
     if (question && !confirm(question)) event.preventDefault();
   });
 
+  // On a phone the desks are wider than the screen: show the one that is open.
+  const here = document.querySelector(".desks a[aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.offsetWidth) / 2;
+
   // Nobody here: ask the server again, which by then asks for a sign-in and comes back to this place.
   const lock = Number(document.body.dataset.lockSecs || 0);
   if (lock) {

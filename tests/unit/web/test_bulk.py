@@ -55,17 +55,21 @@ def test_a_device_is_read_otherwise_after_a_trial(waiting: Console) -> None:
     form = "/mismatches/bulk/repair"
     assert "Read a device otherwise" in browser.get(form).text
     said = {"device": "CT1", "since": "2026-03-01T08:00", "until": "2026-03-04T08:00"}
-    assert "ahead_minutes" in post(waiting, browser, form, do="clock", ahead_minutes="x", **said)
-    asked = post(waiting, browser, form, do="strip", of="PatientID", prefix="000", **said)
-    assert "PatientID without 000" in asked
+    assert "by how much" in post(waiting, browser, form, do="clock", clock_by="x", **said)
+    behind = post(waiting, browser, form, do="clock", clock_by="731", clock_unit="days", clock_way="behind", **said)
+    assert "its clock goes 731 days behind" in behind
     assert bulk_queue(waiting.house).work()
-    assert "Read 2 studies so" in browser.get("/mismatches/bulk/1").text
-    post(waiting, browser, "/mismatches/bulk/1/apply", reason="a wrong label roll")
+    post(waiting, browser, "/mismatches/bulk/1/drop")
+    asked = post(waiting, browser, form, do="strip", of="PatientID", prefix="000", **said)
+    assert "patient number without 000" in asked
+    assert bulk_queue(waiting.house).work()
+    assert "Read 2 studies so" in browser.get("/mismatches/bulk/2").text
+    post(waiting, browser, "/mismatches/bulk/2/apply", reason="a wrong label roll")
     bulk_queue(waiting.house).work()
-    assert "41005" in browser.get("/mismatches/bulk/1").text
-    post(waiting, browser, "/mismatches/bulk/1/undo", reason="it was right")
+    assert "41005" in browser.get("/mismatches/bulk/2").text
+    post(waiting, browser, "/mismatches/bulk/2/undo", reason="it was right")
     bulk_queue(waiting.house).work()
-    assert "00041005" in browser.get("/mismatches/bulk/1").text
+    assert "00041005" in browser.get("/mismatches/bulk/2").text
 
 
 def test_a_program_tries_and_lets_go(waiting: Console) -> None:

@@ -8,10 +8,10 @@ from types import ModuleType
 import pytest
 
 from bridge.codecs.hl7 import field_names
-from bridge.web import page
+from bridge.web import case_sides, page
 
 
-@pytest.mark.parametrize("module", [page, field_names])
+@pytest.mark.parametrize("module", [page, case_sides, field_names])
 def test_examples_hold(module: ModuleType) -> None:
     found = doctest.testmod(module)
     assert found.attempted
