@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypedDict, Unpack
@@ -140,6 +140,12 @@ def recent(
     if before is not None:
         query = query.where(_COLUMNS.key < before)
     return [_row(found) for found in tx.execute(query)]
+
+
+def many(tx: ReadTx, keys: Sequence[int]) -> list[AuditRow]:
+    """Return the rows of these keys, in their order."""
+    found = {row.key: _row(row) for row in tx.execute(select(audit_rows).where(_COLUMNS.key.in_(keys)))}
+    return [found[key] for key in keys if key in found]
 
 
 def _link(before: str, row: Mapping[str, Any]) -> str:

@@ -57,6 +57,13 @@ def of_study(tx: ReadTx, study_key: int) -> list[Decision]:
     return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
 
 
+def many(tx: ReadTx, keys: Sequence[int]) -> list[Decision]:
+    """Return the decisions in these rows, in their order."""
+    rows = tx.execute(select(decisions).where(decisions.c.key.in_(keys)))
+    found = {row.key: Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows}
+    return [found[key] for key in keys if key in found]
+
+
 def latest(tx: ReadTx, study_key: int) -> Decision | None:
     """Return what was decided about a study last."""
     query = select(decisions).where(decisions.c.study_key == study_key).order_by(decisions.c.key.desc()).limit(1)

@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, updat
 
 from bridge.domain.evidence import IdentityKey
 from bridge.domain.study import Header, Instance, Series, Study, StudyContents, StudyState
+from bridge.store import placements
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.received import header_from_json, header_to_json, series_of_row
@@ -156,7 +157,9 @@ def save(tx: WriteTx, study: Study) -> Study:
     )
     if done.rowcount != 1:
         raise LookupError(f"study {study.key} changed meanwhile")
-    return get(tx, study.key)
+    saved = get(tx, study.key)
+    placements.follow(tx, saved)
+    return saved
 
 
 def touch(tx: WriteTx, study_key: int, at: datetime) -> None:

@@ -173,7 +173,7 @@ patients = Table(
     metadata,
     _key(),
     _text("patient_name"),
-    _text("patient_birth_date"),
+    _text("patient_birth_date", index=True),
     _text("patient_sex"),
     Column("other_patient_names", JSON, nullable=False, server_default=text("'[]'")),
     _flag("multiple_birth"),
@@ -673,6 +673,19 @@ studies = Table(
     Index("ix_studies_unlisted", "key", **_only(text("entry_version <> version"))),
 )
 
+# Each chart that a study was in, one after the other: FHIR has a resource for each. changed_in: the study's version that ended it, or let it stand again.
+study_placements = Table(
+    "study_placements",
+    metadata,
+    _key(),
+    _to("study", index=False),
+    Column("number", Integer, nullable=False),
+    _to("patient"),
+    Column("stands", Boolean, nullable=False),
+    _count("changed_in"),
+    UniqueConstraint("study_key", "number"),
+)
+
 # What queries match a study on: its identity as it leaves, names folded and by component group.
 study_entries = Table(
     "study_entries",
@@ -723,6 +736,8 @@ series = Table(
     _text("station_name"),
     # What a chart is told of it: persons, codes, specimens.
     _details(),
+    Index(None, "modality", "study_key"),
+    Index(None, "body_part_examined", "study_key"),
 )
 
 instances = Table(
@@ -812,7 +827,7 @@ decisions = Table(
     metadata,
     _key(),
     _to("study"),
-    Column("decided_at", Instant, nullable=False),
+    Column("decided_at", Instant, nullable=False, index=True),
     Column("actor", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     _text("rule"),
@@ -1570,8 +1585,6 @@ availability_told = Table(
     _to("study"),
     Column("destination", Text, nullable=False),
     _text("said"),
-    # The keys of the instances that it may believe to be online.
-    Column("believed", JSON, nullable=False, server_default=text("'[]'")),
     Column("told_at", Instant, nullable=False),
     UniqueConstraint("study_key", "destination"),
 )

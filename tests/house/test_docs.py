@@ -21,7 +21,8 @@ from bridge.mapping.converters import CONVERTERS
 from bridge.mapping.site import POLICY_CHOICES
 from bridge.mapping.targets import TARGETS
 from bridge.settings import Settings
-from bridge.web.fhir.search import SEARCH as SERVED_BY_FHIR
+from bridge.web.fhir import endpoints as fhir_endpoints
+from bridge.web.fhir.registry import KINDS as SERVED_BY_FHIR
 
 Rows = list[list[str]]
 
@@ -204,8 +205,12 @@ def _keywords() -> set[str]:
 
 def test_the_fhir_table_is_what_is_served(root: Path) -> None:
     rows = tables(section(text_of(root, "docs/conformance.md"), "FHIR"))
-    served = {row[0]: set(re.findall(r"[_.a-zA-Z]+", row[2])) for row in rows if len(row) == 3 and row[0] != "resource"}
-    assert served == {name: set(parameters) for name, parameters in SERVED_BY_FHIR.items()}
+    served = {
+        row[0]: set(re.findall(r"[-_.a-zA-Z]+", row[2])) for row in rows if len(row) == 3 and row[0] != "resource"
+    }
+    kinds = (*SERVED_BY_FHIR.values(), fhir_endpoints.KIND)
+    wanted = {one.name: {name for each in one.parameters for name in (each.r4, each.r5) if name} for one in kinds}
+    assert served == wanted | {"Binary": set()}
 
 
 def test_the_hl7_tables_are_what_the_code_says_now(root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +33,13 @@ def modality(code: str) -> Json:
     """Return the Coding of a DICOM modality; none at all is OT, since FHIR asks for one. Source: PS3.16 CID 29, CID 33."""
     plain = " ".join(clean(code).upper().split())
     return {"system": DCM, "code": _RETIRED_MODALITIES.get(plain, plain) or "OT"}
+
+
+def stored_modalities(codes: Collection[str]) -> list[str]:
+    """Return every way to write one of *codes* that devices have, the retired ones too."""
+    retired = [old for old, new in _RETIRED_MODALITIES.items() if new in codes]
+    unwritten = [""] if "OT" in codes else []
+    return [*(one for one in codes if one not in _RETIRED_MODALITIES), *retired, *unwritten]
 
 
 def laterality(value: str) -> Json | None:

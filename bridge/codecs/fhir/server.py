@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Json = dict[str, Any]
@@ -21,20 +21,30 @@ class Software:
     date: str
 
 
-def capability_statement(
-    version: str,
-    base_url: str,
-    software: Software,
-    search: Mapping[str, Mapping[str, str]],
-    taken: Mapping[str, tuple[str, ...]] | None = None,
-) -> Json:
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """
+    What may be done with one resource. interactions: "read", "search-type", "create" …; search: parameter to its type.
+
+    includes, revincludes: what can come with an answer ("ImagingStudy:patient").
+    """
+
+    resource_type: str
+    interactions: tuple[str, ...]
+    search: Mapping[str, str] = field(default_factory=dict)
+    includes: tuple[str, ...] = ()
+    revincludes: tuple[str, ...] = ()
+    operations: Mapping[str, str] = field(default_factory=dict)
+
+
+def capability_statement(version: str, base_url: str, software: Software, offers: Iterable[Offer]) -> Json:
     """
     Return what the server offers.
 
-    version: "R4" or "R5". search: resource type to its search parameters, each with its type ("token", "reference",
-    "date"); without any it is only read. taken: resource type to what may be done with it besides ("create", "update",
-    "read" …). Source: FHIR R4 CapabilityStatement, 3.1.0.9.
+    version: "R4" or "R5". Source: FHIR R4 and R5 CapabilityStatement, 3.1.0.9.
     """
+    served = list(offers)
+    writes = any("create" in one.interactions for one in served)
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -43,16 +53,13 @@ def capability_statement(
         "software": {"name": software.name, "version": software.version},
         "implementation": {"description": software.name, "url": base_url},
         "fhirVersion": FHIR_VERSIONS[version],
-        "format": ["application/fhir+json"],
+        "format": ["application/fhir+json", "json"],
         "rest": [
             {
                 "mode": "server",
                 "security": {"service": [{"coding": [{"system": _SECURITY_SERVICES, "code": "OAuth"}]}]},
-                "resource": [
-                    *(_served(name, parameters) for name, parameters in search.items()),
-                    *(_taken(name, codes) for name, codes in (taken or {}).items()),
-                ],
-                **({"interaction": [{"code": "transaction"}, {"code": "batch"}]} if taken else {}),
+                "resource": [_resource(one) for one in served],
+                **({"interaction": [{"code": "transaction"}, {"code": "batch"}]} if writes else {}),
             }
         ],
     }
@@ -73,23 +80,28 @@ def operation_outcome(code: str, diagnostics: str, severity: str = "error", expr
 def searchset(
     base_url: str,
     matches: Iterable[Json],
-    total: int,
+    total: int | None,
     links: Mapping[str, str],
+    *,
     included: Iterable[Json] = (),
+    outcome: Json | None = None,
 ) -> Json:
     """
     Return a search's answer.
 
     base_url: without a slash at its end; entries' full URLs are built from it. links: "self", and "next" if there is
-    more. included: what _include added; it does not count in *total*. Source: FHIR R4 Bundle, 3.1.1.
+    more. total: None where nobody counted. included: what _include added; it does not count in *total*. outcome: what is to be
+    said of the search itself. Source: FHIR R4 Bundle, 3.1.1.
     """
     entries = [_entry(base_url, one, "match") for one in matches] + [
         _entry(base_url, one, "include") for one in included
     ]
+    if outcome is not None:
+        entries.append({"resource": outcome, "search": {"mode": "outcome"}})
     bundle: Json = {
         "resourceType": "Bundle",
         "type": "searchset",
-        "total": total,
+        **({"total": total} if total is not None else {}),
         "link": [{"relation": relation, "url": url} for relation, url in links.items()],
     }
     return bundle | ({"entry": entries} if entries else {})
@@ -103,22 +115,22 @@ def _entry(base_url: str, resource: Json, mode: str) -> Json:
     }
 
 
-def _served(name: str, parameters: Mapping[str, str]) -> Json:
-    # A chained parameter is the reference's, not one of its own.
-    searched = [{"name": parameter, "type": kind} for parameter, kind in parameters.items() if "." not in parameter]
-    return {
-        "type": name,
-        "interaction": [{"code": code} for code in ("read", *(("search-type",) if parameters else ()))],
-        "versioning": "versioned",
-        **({"searchParam": searched} if searched else {}),
+def _resource(offer: Offer) -> Json:
+    writes = "create" in offer.interactions
+    said: Json = {
+        "type": offer.resource_type,
+        "interaction": [{"code": code} for code in offer.interactions],
+        "versioning": "versioned" if "vread" in offer.interactions else "no-version" if writes else "versioned",
+        "searchInclude": list(offer.includes),
+        "searchRevInclude": list(offer.revincludes),
+        "searchParam": [{"name": name, "type": kind} for name, kind in offer.search.items()],
+        "operation": [{"name": name, "definition": url} for name, url in offer.operations.items()],
     }
-
-
-def _taken(name: str, codes: tuple[str, ...]) -> Json:
-    return {
-        "type": name,
-        "interaction": [{"code": code} for code in codes],
-        "versioning": "versioned-update" if "read" in codes else "no-version",
-        "updateCreate": "update" in codes,
-        "conditionalCreate": "read" in codes,
-    }
+    if writes:
+        reads = "read" in offer.interactions
+        said |= {
+            "versioning": "versioned-update" if reads else "no-version",
+            "updateCreate": "update" in offer.interactions,
+            "conditionalCreate": reads,
+        }
+    return {name: value for name, value in said.items() if value != []}

@@ -47,9 +47,9 @@ def find(tx: ReadTx, wanted: Wanted, *, before: int | None, limit: int) -> tuple
     # Beside a narrower clause the state is made unfit for its index: SQLite would walk every bound study there is.
     state = studies.c.state.concat("") if clauses else studies.c.state
     clauses += [state.in_(_BOUND), ~rejections.shows_nothing()]
-    unfinished = _unfinished(tx, wanted.quiet_since)
-    if unfinished:
-        clauses.append(studies.c.key.not_in(unfinished))
+    unfinished_now = unfinished(tx, wanted.quiet_since)
+    if unfinished_now:
+        clauses.append(studies.c.key.not_in(unfinished_now))
     total = int(tx.execute(select(func.count()).select_from(studies).where(*clauses)).scalar_one())
     query = select(studies.c.key).where(*clauses).order_by(studies.c.key.desc()).limit(limit)
     if before is not None:
@@ -57,7 +57,7 @@ def find(tx: ReadTx, wanted: Wanted, *, before: int | None, limit: int) -> tuple
     return list(tx.execute(query).scalars()), total
 
 
-def _unfinished(tx: ReadTx, quiet_since: datetime) -> list[int]:
+def unfinished(tx: ReadTx, quiet_since: datetime) -> list[int]:
     """Return the studies that had an instance just now and whose modality has not said that this is all."""
     fresh = select(studies.c.key, studies.c.study_instance_uid).where(studies.c.last_instance_at > quiet_since)
     return [

@@ -38,7 +38,7 @@ class WantedReports:
 
 def find(tx: ReadTx, wanted: WantedReports, *, before: int | None, limit: int) -> tuple[list[int], int]:
     """Return the keys of the reports that may be served, newest first, and how many there are in all."""
-    clauses = [*_asked(wanted), *_may_leave()]
+    clauses = [*_asked(wanted), *may_leave()]
     total = int(tx.execute(select(func.count()).select_from(reports).where(*clauses)).scalar_one())
     query = select(reports.c.key).where(*clauses).order_by(reports.c.key.desc()).limit(limit)
     if before is not None:
@@ -74,7 +74,7 @@ def _asked(wanted: WantedReports) -> list[ColumnElement[bool]]:
     return clauses
 
 
-def _may_leave() -> Sequence[ColumnElement[bool]]:
+def may_leave() -> Sequence[ColumnElement[bool]]:
     """Return what must hold of a report, its order and every study it may be about."""
     own_order = select(orders.c.key).where(
         orders.c.key == reports.c.order_key, orders.c.patient_key == reports.c.patient_key

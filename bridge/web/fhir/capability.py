@@ -6,23 +6,28 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from bridge.codecs.fhir import server
+from bridge.codecs.fhir.server import Offer, Software
 from bridge.domain.accounts import Permission
 from bridge.web.access import needs, services
-from bridge.web.fhir import search
+from bridge.web.fhir import answers, asked, endpoints
+from bridge.web.fhir.kinds import Kind
 from bridge.web.fhir.orders import TAKEN
+from bridge.web.fhir.registry import KINDS
 
 blueprint = Blueprint("fhir_capability", __name__, url_prefix="/fhir/<any(r4,r5):release>")
+
+_WRITTEN_ONLY = tuple(name for name in TAKEN if name not in KINDS)
 
 
 @blueprint.get("/metadata")
 @needs(Permission.OPEN)
 def metadata(release: str) -> Response:
     """Return what is served."""
+    asked.negotiate()
     here = services()
-    software = server.Software("Imaging Bridge", here.version or "0", here.clock.now().date().isoformat())
-    return search.answer(
-        server.capability_statement(search.version_of(release), search.base(release), software, search.SEARCH, TAKEN)
-    )
+    software = Software("Imaging Bridge", here.version or "0", here.clock.now().date().isoformat())
+    version = asked.version_of(release)
+    return answers.plain(server.capability_statement(version, asked.base(release), software, offers(release)))
 
 
 @blueprint.get("/.well-known/<path:name>")
@@ -30,3 +35,26 @@ def metadata(release: str) -> Response:
 def well_known(release: str, name: str) -> Response:
     """Say that nothing is published here: tokens come from the administrator."""
     raise NotFound
+
+
+def offers(release: str) -> list[Offer]:
+    """Return what may be done with each resource in a release."""
+    read = [_offer(one, release) for one in (*KINDS.values(), endpoints.KIND)]
+    written = [Offer(name, TAKEN[name]) for name in _WRITTEN_ONLY]
+    return sorted([*read, Offer("Binary", ("read",)), *written], key=lambda one: one.resource_type)
+
+
+def _offer(kind: Kind, release: str) -> Offer:
+    named = {one.name: one.called(release) for one in kind.parameters}
+    return Offer(
+        kind.name,
+        ("read", "search-type", *TAKEN.get(kind.name, ())),
+        {one.called(release): one.kind for one in kind.offered(release)},
+        tuple(f"{kind.name}:{named[name]}" for name in kind.includes if named.get(name)),
+        tuple(_pointing(source, name, release) for source, name in kind.revincludes),
+    )
+
+
+def _pointing(source: str, name: str, release: str) -> str:
+    found = next(one for one in KINDS[source].parameters if one.name == name)
+    return f"{source}:{found.called(release) or found.name}"

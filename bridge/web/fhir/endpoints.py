@@ -1,44 +1,86 @@
-"""The ways to the images as FHIR serves them, R4 and R5. Source: FHIR R4 and R5, Endpoint."""
+"""Endpoint and Binary: the one way to the images, and the documents of reports. Source: FHIR R4 and R5, IHE RAD IMR."""
 
 from __future__ import annotations
 
-from typing import Any
+from flask import Blueprint, Response, request
 
-from flask import Blueprint, Response
-
-from bridge.codecs.fhir import r4, r5
+from bridge.codecs.fhir import diagnostic_report, endpoint
+from bridge.codecs.fhir.endpoint import Connection
 from bridge.domain.accounts import Permission
-from bridge.web import addresses
+from bridge.domain.resource_query import Asked, Term, Token, Total
+from bridge.flows.read_document import read_document
+from bridge.store import reports
+from bridge.store.searches import charts, conditions, imaging_studies
+from bridge.web import documents, reads
 from bridge.web.access import needs, services
-from bridge.web.fhir import search
+from bridge.web.fhir import answers, asked
+from bridge.web.fhir.kinds import ID, Kind, Made, Parameter, Serving, both
 
-blueprint = Blueprint("fhir_endpoints", __name__, url_prefix="/fhir/<any(r4,r5):release>")
+ENDPOINT_ID = imaging_studies.ENDPOINT_ID
+PARAMETERS: tuple[Parameter, ...] = (
+    ID,
+    both("connection-type", "token"),
+    both("identifier", "token"),
+    both("name", "string"),
+    both("organization", "reference", "Organization"),
+    both("payload-type", "token"),
+    both("status", "token"),
+)
+KIND = Kind(
+    "Endpoint",
+    conditions.nowhere(one.name for one in PARAMETERS),
+    PARAMETERS,
+    lambda _, __, ___: [],
+    lambda _, __, ___: None,
+)
+blueprint = Blueprint("fhir_documents", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
-Json = dict[str, Any]
-_ENDPOINT = "dicomweb"
 
-
-@blueprint.get("/Endpoint")
-@needs(Permission.READ_FHIR)
-def search_endpoints(release: str) -> Response:
-    """Return the one way to the images."""
-    search.version_of(release)
-    asked = search.parameters("Endpoint").get("_id", _ENDPOINT)
-    found = [_endpoint(release)] if asked == _ENDPOINT else []
-    return search.bundle(release, found, len(found), None)
-
-
-@blueprint.get("/Endpoint/<resource_id>")
-@needs(Permission.READ_FHIR)
-def read_endpoint(release: str, resource_id: str) -> Response:
+def made(serving: Serving) -> Made:
     """Return the way to the images."""
-    search.version_of(release)
-    if resource_id != _ENDPOINT:
+    content = endpoint.build(Connection.WADO_RS, serving.images, serving.organization)
+    said = endpoint.r4(content) if serving.release == "r4" else endpoint.r5(content)
+    return Made(said | {"id": ENDPOINT_ID, "meta": {"versionId": "1"}})
+
+
+def answers_to(found: Made, term: Term) -> bool:
+    """Say whether the one way there is answers to a term."""
+    said = found.resource
+    if term.is_missing is not None:
+        return term.is_missing == (term.name == "organization")
+    values = {
+        "_id": [(None, ENDPOINT_ID)],
+        "identifier": [(one["system"], one["value"]) for one in said["identifier"]],
+        "connection-type": [("http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "dicom-wado-rs")],
+        "payload-type": [("http://dicom.nema.org/resources/ontology/DCM", "113014")],
+        "status": [("http://hl7.org/fhir/endpoint-status", "active")],
+    }
+    met = any(
+        one.code == code and one.system in (None, system)
+        for one in term.tokens()
+        for system, code in values.get(term.name, ())
+    )
+    name = str(said.get("name", "")).lower()
+    met = met or (term.name == "name" and any(name.startswith(one.text.lower()) for one in term.words()))
+    return met != term.is_negated
+
+
+@blueprint.get("/Binary/<resource_id>")
+@needs(Permission.READ_FHIR)
+def read_binary(release: str, resource_id: str) -> Response:
+    """Return a document of a report that stands: as a resource to who asks for FHIR, else as the file itself."""
+    with services().store.read() as tx:
+        serving = asked.serving(tx, release)
+        wanted = Asked((Term("_id", (Token(resource_id),)),), count=1, total=Total.NONE)
+        found = charts.DOCUMENTS.find(tx, wanted, serving.search).keys
+        if not found:
+            raise LookupError(resource_id)
+        document, report_key, number = reports.document(tx, found[0])
+        report = reports.get(tx, report_key)
+    if report.current != number or report.is_withdrawn:
         raise LookupError(resource_id)
-    return search.answer(_endpoint(release))
-
-
-def _endpoint(release: str) -> Json:
-    build_endpoint = r4.endpoint if release == "r4" else r5.endpoint
-    address = f"{addresses.base_url()}/dicom-web"
-    return build_endpoint(address, services().settings.bridge.organization) | {"id": _ENDPOINT}
+    content = read_document(documents.blobs(), document)
+    reads.note("document_read", patient_key=report.patient_key, order_key=report.order_key)
+    if "json" in request.headers.get("Accept", "") or "json" in request.args.get("_format", ""):
+        return answers.plain(diagnostic_report.binary(document, content))
+    return documents.as_file(document, content)

@@ -1,86 +1,138 @@
-"""Bound studies as FHIR serves them, R4 and R5. Source: FHIR R4 and R5, ImagingStudy, 3.1 (REST)."""
+"""ImagingStudy: the studies of a chart as they are served, and those that stood in it. Source: FHIR R4 and R5, ImagingStudy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
-from flask import Blueprint, Response
-
-from bridge.codecs.fhir import r4, r5
-from bridge.codecs.fhir.imaging_study import House, build
-from bridge.codecs.fhir.references import Links
-from bridge.domain.accounts import Permission
-from bridge.store import orders, overlays, studies
+from bridge.codecs.fhir import body_parts, codings, r4, r5
+from bridge.codecs.fhir.elements import DCM, SNOMED
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, build, withdrawn
+from bridge.codecs.fhir.references import Links, study_identifier
+from bridge.domain.chart import OWN
+from bridge.domain.resource_query import Term, Token
+from bridge.store import chart_versions, orders, overlays, patients, placements, studies
 from bridge.store.db import ReadTx
-from bridge.store.listings import served
-from bridge.store.listings.served import Wanted
-from bridge.web import paging, reads
-from bridge.web.access import needs, services
-from bridge.web.fhir import search
-
-blueprint = Blueprint("fhir_studies", __name__, url_prefix="/fhir/<any(r4,r5):release>")
+from bridge.store.placements import Placement
+from bridge.store.searches import imaging_studies
+from bridge.web.fhir.kinds import (
+    ID,
+    LAST_UPDATED,
+    NUMBER,
+    PATIENT,
+    SUBJECT,
+    Kind,
+    Made,
+    Parameter,
+    Serving,
+    both,
+    rows_of,
+)
 
 Json = dict[str, Any]
-_ENDPOINT = "dicomweb"
+ENDPOINT = f"Endpoint/{imaging_studies.ENDPOINT_ID}"
 
 
-@blueprint.get("/ImagingStudy")
-@needs(Permission.READ_FHIR)
-def search_studies(release: str) -> Response:
-    """Find bound and complete studies by _id, identifier or patient."""
-    search.version_of(release)
-    asked = search.parameters("ImagingStudy")
-    size = search.count()
-    with services().store.read() as tx:
-        known = paging.narrowed()
-        wanted = _wanted(tx, asked) if known is None else Wanted(search.quiet_since(), study_keys=known)
-        keys, total = served.find(tx, wanted, before=paging.before(), limit=size + 1)
-        shown, more = paging.cut(keys, size)
-        if more and known is None and "identifier" in asked:
-            known = tuple(served.find(tx, wanted, before=None, limit=paging.MATCHES_MAX)[0])
-        found = [_study(tx, key, release) for key in shown]
-        people = [studies.get(tx, key).patient_key for key in shown]
-    reads.note_patients("fhir_searched", people)
-    return search.bundle(release, found, total, shown[-1] if more else None, known or ())
+def make(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
+    """Return studies as they stand in their charts."""
+    placed = placements.many(tx, keys)
+    changed = imaging_studies.changed_at(tx, [one.study_key for one in placed])
+    made = []
+    for one in placed:
+        said, order_key = _said(tx, one, serving)
+        if "lastUpdated" not in said["meta"]:
+            said["meta"]["lastUpdated"] = changed[one.study_key].astimezone(UTC).isoformat()
+        made.append(Made(said, one.patient_key, one.study_key, order_key))
+    return made
 
 
-@blueprint.get("/ImagingStudy/<resource_id>")
-@needs(Permission.READ_FHIR)
-def read_study(release: str, resource_id: str) -> Response:
-    """Return one bound and complete study."""
-    search.version_of(release)
-    with services().store.read() as tx:
-        keys, _ = served.find(
-            tx, Wanted(search.quiet_since(), study_keys=(search.key_of(resource_id),)), before=None, limit=1
-        )
-        if not keys:
-            raise LookupError(resource_id)
-        resource, patient_key = _study(tx, keys[0], release), studies.get(tx, keys[0]).patient_key
-    reads.note("fhir_read", study_key=keys[0], patient_key=patient_key)
-    return search.answer(resource)
+def _said(tx: ReadTx, placed: Placement, serving: Serving) -> tuple[Json, int | None]:
+    """Return what is served of a placement: as it was kept, else as it is made now."""
+    study = studies.get(tx, placed.study_key)
+    kept = chart_versions.newest(tx, OWN, f"ImagingStudy/{placed.resource_id}")
+    if kept is not None and kept.is_ended != placed.stands:
+        said = chart_versions.said_by(tx, [kept.key]).get(kept.key, {}).get(serving.version)
+        if said is not None:
+            meta = {"versionId": str(kept.number), "lastUpdated": kept.at.astimezone(UTC).isoformat()}
+            return said | {"id": placed.resource_id, "meta": meta}, study.order_key
+    number = str(1 + (kept.number if kept is not None else 0))
+    said = _made_now(tx, placed, serving) if placed.stands else _ended(tx, placed)
+    return said | {"id": placed.resource_id, "meta": {"versionId": number}}, study.order_key
 
 
-def _study(tx: ReadTx, key: int, release: str) -> Json:
-    contents = studies.contents(tx, key)
-    study, settings = contents.study, services().settings
+def _made_now(tx: ReadTx, placed: Placement, serving: Serving) -> Json:
+    contents = studies.contents(tx, placed.study_key)
+    study = contents.study
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
-    links = Links(subject=f"Patient/{study.patient_key}", endpoint=f"Endpoint/{_ENDPOINT}")
-    house = House(settings.time_zone, settings.identity.system_of)
-    content = build(contents, order, links, house, overlays.current(tx, study).values)
-    resource = r4.imaging_study(content) if release == "r4" else r5.imaging_study(content)
-    changed = study.last_instance_at
-    meta = {"versionId": str(study.version), **({"lastUpdated": changed.isoformat()} if changed is not None else {})}
-    return resource | {"id": str(key), "meta": meta}
-
-
-def _wanted(tx: ReadTx, asked: Mapping[str, str]) -> Wanted:
-    subject = asked.get("patient") or asked.get("subject")
-    ids = asked.get("_id")
-    identifier = asked.get("identifier")
-    return Wanted(
-        search.quiet_since(),
-        study_keys=tuple(int(one) for one in ids.split(",") if search.ROW.fullmatch(one)) if ids else None,
-        values=tuple(search.value(one) for one in identifier.split(",")) if identifier else None,
-        patient_keys=tuple(search.subjects(tx, subject)) if subject else None,
+    subject = f"Patient/{patients.survivor(tx, placed.patient_key).key}"
+    links = Links(
+        subject=subject,
+        service_request=f"ServiceRequest/{imaging_studies.ORDER_ID}{order.key}" if order is not None else "",
+        endpoint=ENDPOINT,
     )
+    content = build(contents, order, links, serving.house, overlays.current(tx, study).values)
+    said = r4.imaging_study(content) if serving.release == "r4" else r5.imaging_study(content)
+    return said if contents.instance_count else withdrawn(said, CANCELLED)
+
+
+def _ended(tx: ReadTx, placed: Placement) -> Json:
+    """Return what is left to be said of a study that is in a chart no more: its subject stays, so that readers learn of it."""
+    return {
+        "resourceType": "ImagingStudy",
+        "identifier": [study_identifier(studies.get(tx, placed.study_key).study_instance_uid)],
+        "status": ENTERED_IN_ERROR,
+        "subject": {"reference": f"Patient/{placed.patient_key}"},
+    }
+
+
+def _stored_modalities(_: ReadTx, term: Term) -> Term:
+    """Return the modalities as devices write them: retired codes stand for what they became."""
+    wanted = {one.code for one in term.tokens() if one.system in (None, DCM)}
+    return replace(term, values=tuple(Token(one) for one in codings.stored_modalities(wanted)))
+
+
+def _stored_body_parts(tx: ReadTx, term: Term) -> Term:
+    wanted = {one.code for one in term.tokens() if one.system in (None, SNOMED)}
+    seen = imaging_studies.body_parts_seen(tx) if wanted else []
+    known = ((text, body_parts.code_of(text)) for text in seen)
+    return replace(term, values=tuple(Token(text) for text, code in known if code is not None and code[0] in wanted))
+
+
+KIND = Kind(
+    "ImagingStudy",
+    imaging_studies.SEARCH,
+    (
+        ID,
+        LAST_UPDATED,
+        NUMBER,
+        PATIENT,
+        SUBJECT,
+        both("started", "date"),
+        both("status", "token"),
+        both("modality", "token"),
+        Parameter("bodysite", "token", "bodysite", "body-site"),
+        Parameter("basedon", "reference", "basedon", "based-on", ("ServiceRequest",)),
+        both("dicom-class", "token"),
+        both("encounter", "reference", "Encounter"),
+        both("endpoint", "reference", "Endpoint"),
+        both("instance", "token"),
+        Parameter("interpreter", "reference", "interpreter", "", ("Practitioner", "PractitionerRole")),
+        both("performer", "reference", "Practitioner", "PractitionerRole", "Organization"),
+        both("reason", "token"),
+        both("referrer", "reference", "Practitioner", "PractitionerRole"),
+        both("series", "token"),
+    ),
+    make,
+    rows_of(imaging_studies.SEARCH),
+    includes={
+        "patient": "subject",
+        "subject": "subject",
+        "basedon": "basedOn",
+        "endpoint": "endpoint",
+        "encounter": "encounter",
+    },
+    revincludes=(("Provenance", "target"), ("DiagnosticReport", "imaging-study")),
+    translate={"modality": _stored_modalities, "bodysite": _stored_body_parts},
+)

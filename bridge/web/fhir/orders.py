@@ -9,23 +9,22 @@ import orjson
 from flask import Blueprint, Response, request
 
 from bridge.codecs.fhir import server
-from bridge.codecs.fhir.service_request import as_r5, service_request
 from bridge.domain.accounts import Permission
 from bridge.errors import BridgeError
-from bridge.flows.apply_fhir import ORDER_ID, Done
+from bridge.flows.apply_fhir import Done
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
-from bridge.store import fhir_resources, orders, patients
+from bridge.store import fhir_resources
 from bridge.store.db import ReadTx
-from bridge.web import bodies, problems, reads
+from bridge.web import bodies, problems
 from bridge.web.access import caller, needs, origin, services
-from bridge.web.fhir import search
+from bridge.web.fhir import answers, asked, service_requests
 
 blueprint = Blueprint("fhir_orders", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
 Json = dict[str, Any]
 TAKEN = {
-    "ServiceRequest": ("read", "create", "update", "delete"),
+    "ServiceRequest": ("create", "update", "delete"),
     "Appointment": ("create", "update"),
     "Task": ("create", "update"),
 }
@@ -44,7 +43,7 @@ def take_bundle(release: str) -> Response:
     kind = "batch-response" if answer.body.is_batch else "transaction-response"
     with services().store.read() as tx:
         entries = [_entry(tx, release, one) for one in answer.done]
-    return search.answer({"resourceType": "Bundle", "type": kind, "entry": entries})
+    return answers.plain({"resourceType": "Bundle", "type": kind, "entry": entries})
 
 
 @blueprint.post(f"/<{_KINDS}:kind>")
@@ -63,24 +62,11 @@ def update(release: str, kind: str, resource_id: str) -> Response:
     return _one(release, _receive(release, kind, resource_id))
 
 
-@blueprint.get("/ServiceRequest/<resource_id>")
-@needs(Permission.READ_FHIR)
-def read(release: str, resource_id: str) -> Response:
-    """Return an order, by our name for it or by the caller's own."""
-    search.version_of(release)
-    with services().store.read() as tx:
-        key = _key_of(tx, resource_id)
-        patient_key = orders.get(tx, key).patient_key
-        resource = _order(tx, release, key, resource_id)
-    reads.note("fhir_read", order_key=key, patient_key=patient_key)
-    return search.answer(resource)
-
-
 @blueprint.delete("/ServiceRequest/<resource_id>")
 @needs(Permission.ENTER_ORDERS)
 def cancel(release: str, resource_id: str) -> Response:
     """Cancel an order that nobody has started; it stays on record."""
-    search.version_of(release)
+    asked.version_of(release)
     with services().store.read() as tx:
         key = fhir_resources.order_key(tx, caller().name, resource_id)
     if key is None:
@@ -90,9 +76,9 @@ def cancel(release: str, resource_id: str) -> Response:
 
 
 def _receive(release: str, kind: str, resource_id: str) -> FhirAnswer:
-    search.version_of(release)
+    asked.version_of(release)
     call = FhirRequest(
-        bodies.check_depth(bodies.raw_body(search.CONTENT, "application/json", limit=_BYTES_MAX)),
+        bodies.check_depth(bodies.raw_body(asked.CONTENT, "application/json", limit=_BYTES_MAX)),
         caller().name,
         origin(),
         resource_type=kind,
@@ -111,7 +97,7 @@ def _one(release: str, answer: FhirAnswer) -> Response:
     with services().store.read() as tx:
         wants = request.headers.get("Prefer", "")
         body = _body(tx, release, done) if "return=OperationOutcome" not in wants else _outcome(done)
-    response = Response(orjson.dumps(body), done.status, content_type=search.CONTENT)
+    response = Response(orjson.dumps(body), done.status, content_type=asked.CONTENT)
     if "return=minimal" in wants:
         response.set_data(b"")
     for name, value in _headers(release, done).items():
@@ -122,7 +108,7 @@ def _one(release: str, answer: FhirAnswer) -> Response:
 def _headers(release: str, done: Done) -> dict[str, str]:
     if done.kind != "ServiceRequest" or not done.resource_id:
         return {}
-    place = f"{search.base(release)}/ServiceRequest/{done.resource_id}/_history/{done.version}"
+    place = f"{asked.base(release)}/ServiceRequest/{done.resource_id}/_history/{done.version}"
     return {"Location": place, "ETag": f'W/"{done.version}"'}
 
 
@@ -155,20 +141,4 @@ def _entry(tx: ReadTx, release: str, done: Done | BridgeError) -> Json:
 
 
 def _order(tx: ReadTx, release: str, key: int, resource_id: str) -> Json:
-    order = orders.get(tx, key)
-    subject = f"Patient/{patients.survivor(tx, order.patient_key).key}"
-    system_of = services().settings.identity.system_of
-    resource = service_request(order, tuple(orders.steps_of(tx, key)), subject, system_of)
-    resource = resource if release == "r4" else as_r5(resource)
-    return resource | {"id": resource_id or f"{ORDER_ID}{key}", "meta": {"versionId": str(order.version)}}
-
-
-def _key_of(tx: ReadTx, resource_id: str) -> int:
-    """Return the order that a name means: the caller's own name for one, else ours. Raises: LookupError."""
-    key = fhir_resources.order_key(tx, caller().name, resource_id)
-    ours = resource_id.removeprefix(ORDER_ID)
-    if key is None and ours != resource_id and ours.isdecimal() and len(ours) < 19:
-        return orders.get(tx, int(ours)).key
-    if key is None:
-        raise LookupError("no such order")
-    return key
+    return service_requests.made_one(tx, key, asked.serving(tx, release), resource_id).resource

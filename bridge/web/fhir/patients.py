@@ -1,55 +1,42 @@
-"""Patients as FHIR serves them, R4 and R5. Source: FHIR R4 and R5, Patient."""
+"""Patient and Encounter: whose exams they are, and the visits that they came under. Source: FHIR R4 and R5."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import UTC
 
-from flask import Blueprint, Response
-
-from bridge.codecs.fhir import patient as patient_codec
-from bridge.domain.accounts import Permission
+from bridge.codecs.fhir import encounter
+from bridge.codecs.fhir import patient as codec
 from bridge.domain.patient import Patient
-from bridge.errors import Malformed
-from bridge.store import links, patients
+from bridge.store import links, patients, visits
 from bridge.store.db import ReadTx
-from bridge.web import reads
-from bridge.web.access import needs, services
-from bridge.web.fhir import search
-
-blueprint = Blueprint("fhir_patients", __name__, url_prefix="/fhir/<any(r4,r5):release>")
-
-Json = dict[str, Any]
-
-
-@blueprint.get("/Patient")
-@needs(Permission.READ_FHIR)
-def search_patients(release: str) -> Response:
-    """Find patients by identifier."""
-    search.version_of(release)
-    asked = search.parameters("Patient")
-    if not asked:
-        raise Malformed("name an identifier or an _id", code="too_broad", where="identifier")
-    with services().store.read() as tx:
-        keys = _patient_keys(tx, asked.get("identifier"), asked.get("_id"))
-        found = [_patient(tx, key) for key in keys]
-    reads.note_patients("fhir_searched", keys)
-    return search.bundle(release, found, len(found), None)
+from bridge.store.searches import changes, charts
+from bridge.store.searches import patients as search
+from bridge.web.fhir.kinds import (
+    ID,
+    LAST_UPDATED,
+    NUMBER,
+    PATIENT,
+    SUBJECT,
+    Kind,
+    Made,
+    Serving,
+    both,
+    rows_of,
+)
 
 
-@blueprint.get("/Patient/<resource_id>")
-@needs(Permission.READ_FHIR)
-def read_patient(release: str, resource_id: str) -> Response:
-    """Return one patient."""
-    search.version_of(release)
-    with services().store.read() as tx:
-        resource = _patient(tx, search.key_of(resource_id))
-    reads.note("fhir_read", patient_key=search.key_of(resource_id))
-    return search.answer(resource)
-
-
-def _patient(tx: ReadTx, key: int) -> Json:
-    record = patients.get(tx, key)
-    return patient_codec.patient(record, services().settings.identity.system_of, _links(tx, record)) | {"id": str(key)}
+def make(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
+    """Return patients with their numbers, and the other records of the same person."""
+    found = {one.key: one for one in patients.get_many(tx, keys)}
+    changed = changes.of_patients(tx, keys)
+    made = []
+    for key in (one for one in keys if one in found):
+        said = codec.patient(found[key], serving.house.system_of, _links(tx, found[key]))
+        version, at = changed[key]
+        meta = {"versionId": version, "lastUpdated": at.astimezone(UTC).isoformat()}
+        made.append(Made(said | {"id": str(key), "meta": meta}, key))
+    return made
 
 
 def _links(tx: ReadTx, record: Patient) -> list[tuple[str, str]]:
@@ -62,13 +49,52 @@ def _links(tx: ReadTx, record: Patient) -> list[tuple[str, str]]:
     return same + [(f"Patient/{key}", "seealso") for key in linked if key != record.key]
 
 
-def _patient_keys(tx: ReadTx, identifier: str | None, ids: str | None) -> list[int]:
-    if identifier is None:
-        return [
-            key for key in (int(one) for one in (ids or "").split(",") if search.ROW.fullmatch(one)) if _exists(tx, key)
-        ]
-    return search.patient_keys(tx, identifier)
+def make_encounters(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
+    """Return visits."""
+    made = []
+    for key in keys:
+        visit = visits.get(tx, key)
+        content = encounter.build(visit, f"Patient/{visit.patient_key}", serving.house)
+        said = encounter.r4(content) if serving.release == "r4" else encounter.r5(content)
+        said["id"] = str(key)
+        if visit.as_of is not None:
+            said["meta"] = {"lastUpdated": visit.as_of.astimezone(UTC).isoformat()}
+        made.append(Made(said, visit.patient_key))
+    return made
 
 
-def _exists(tx: ReadTx, key: int) -> bool:
-    return bool(patients.get_many(tx, [key]))
+KIND = Kind(
+    "Patient",
+    search.SEARCH,
+    (
+        ID,
+        LAST_UPDATED,
+        NUMBER,
+        both("name", "string", is_personal=True),
+        both("family", "string", is_personal=True),
+        both("given", "string", is_personal=True),
+        both("birthdate", "date", is_personal=True),
+        both("gender", "token"),
+        both("active", "token"),
+        both("link", "reference", "Patient"),
+    ),
+    make,
+    rows_of(search.SEARCH),
+    includes={"link": "link"},
+    revincludes=(("ImagingStudy", "patient"), ("ServiceRequest", "patient")),
+)
+ENCOUNTER = Kind(
+    "Encounter",
+    charts.ENCOUNTERS,
+    (
+        ID,
+        NUMBER,
+        PATIENT,
+        SUBJECT,
+        both("date", "date"),
+        both("status", "token"),
+    ),
+    make_encounters,
+    rows_of(charts.ENCOUNTERS),
+    includes={"patient": "subject", "subject": "subject"},
+)

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-from bridge.web.fhir import capability, endpoints, imaging_studies, orders, patients, reports
+from bridge.web.fhir import capability, endpoints, interactions, orders
 
-blueprints = (
-    capability.blueprint,
-    imaging_studies.blueprint,
-    patients.blueprint,
-    endpoints.blueprint,
-    orders.blueprint,
-    reports.blueprint,
-)
+blueprints = (capability.blueprint, interactions.blueprint, endpoints.blueprint, orders.blueprint)

@@ -231,6 +231,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_patients")),
     )
     op.create_index(op.f("ix_patients_merged_into"), "patients", ["merged_into"], unique=False)
+    op.create_index(op.f("ix_patients_patient_birth_date"), "patients", ["patient_birth_date"], unique=False)
     op.create_table(
         "performed_steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -963,7 +964,6 @@ def upgrade() -> None:
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("destination", sa.Text(), nullable=False),
         sa.Column("said", sa.Text(), server_default="", nullable=False),
-        sa.Column("believed", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("told_at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_availability_told_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_availability_told")),
@@ -1106,6 +1106,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["supersedes"], ["decisions.key"], name=op.f("fk_decisions_supersedes")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_decisions")),
     )
+    op.create_index(op.f("ix_decisions_decided_at"), "decisions", ["decided_at"], unique=False)
     op.create_index(op.f("ix_decisions_study_key"), "decisions", ["study_key"], unique=False)
     op.create_table(
         "events",
@@ -1375,6 +1376,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_series")),
         sa.UniqueConstraint("series_instance_uid", name=op.f("uq_series_series_instance_uid")),
     )
+    op.create_index(
+        op.f("ix_series_body_part_examined_study_key"), "series", ["body_part_examined", "study_key"], unique=False
+    )
+    op.create_index(op.f("ix_series_modality_study_key"), "series", ["modality", "study_key"], unique=False)
     op.create_index(op.f("ix_series_study_key"), "series", ["study_key"], unique=False)
     op.create_table(
         "splits",
@@ -1524,6 +1529,20 @@ def upgrade() -> None:
         sqlite_where=sa.text("seen_at IS NULL"),
         postgresql_where=sa.text("seen_at IS NULL"),
     )
+    op.create_table(
+        "study_placements",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("stands", sa.Boolean(), nullable=False),
+        sa.Column("changed_in", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_study_placements_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_study_placements_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_study_placements")),
+        sa.UniqueConstraint("study_key", "number", name=op.f("uq_study_placements_study_key_number")),
+    )
+    op.create_index(op.f("ix_study_placements_patient_key"), "study_placements", ["patient_key"], unique=False)
     op.create_table(
         "case_proposals",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

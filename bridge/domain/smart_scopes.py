@@ -1,0 +1,39 @@
+"""Scopes of SMART on FHIR: what a program may do with which resources. Source: SMART App Launch 2.2 (v2), 1.0 (v1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_SCOPE = re.compile(r"(system|user|patient)/([A-Za-z]{1,40}|\*)\.([a-z*]{1,6})(\?[^\s]{0,200})?")
+_V1 = {"read": "rs", "write": "cud", "*": "cruds"}
+_ACTIONS = "cruds"
+
+
+def actions(scope: str) -> tuple[str, str, str] | None:
+    """
+    Return whose ("system", "user", "patient"), the resource ("*" for any) and the actions of "cruds"; None for none of ours.
+
+    A scope that is narrowed by a query grants nothing: what it would leave out is not looked at.
+
+    >>> actions("system/ImagingStudy.rs"), actions("user/*.read"), actions("fhir")
+    (('system', 'ImagingStudy', 'rs'), ('user', '*', 'rs'), None)
+    """
+    found = _SCOPE.fullmatch(scope)
+    if found is None or found[4]:
+        return None
+    said = _V1.get(found[3], found[3])
+    if list(said) != [one for one in _ACTIONS if one in said]:
+        return None
+    return found[1], found[2], said
+
+
+def is_smart(scope: str) -> bool:
+    """Say whether a scope speaks of resources, whatever it grants."""
+    return _SCOPE.fullmatch(scope) is not None
+
+
+def grant(scopes: Iterable[str], resource_type: str, action: str) -> bool:
+    """Say whether any of *scopes* lets its holder do *action* ("r", "s" …) with resources of a type."""
+    found = (actions(one) for one in scopes)
+    return any(one is not None and one[1] in ("*", resource_type) and action in one[2] for one in found)

@@ -1,0 +1,21 @@
+"""A secret of this database, made when it is first needed: what only its own nodes can read is written with it."""
+
+from __future__ import annotations
+
+import secrets
+
+from bridge.store import stamps
+from bridge.store.db import Store
+
+_CURSOR = "cursor_secret"
+
+
+def cursor_secret(store: Store) -> bytes:
+    """Return the 32 bytes that the places of long lists are written with, alike on every node."""
+    with store.read() as tx:
+        known = stamps.get(tx, _CURSOR)
+    if known is None:
+        with store.write() as tx:
+            stamps.put_new(tx, _CURSOR, secrets.token_hex(32))
+            known = stamps.get(tx, _CURSOR)
+    return bytes.fromhex(known or "")

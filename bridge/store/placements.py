@@ -1,0 +1,103 @@
+"""
+Each chart that a study was in: the resource that FHIR has for it there, which stands, stood, or stands again.
+
+A study of another person is another resource: the one before stays where it was and is marked as an error, so that whoever
+read it learns so. The records of one person are one chart, however they were merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, update
+
+from bridge.domain.study import Study
+from bridge.store import patients
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
+from bridge.store.tables import study_placements as table
+
+_OF_STUDY = Prepared(select(table).where(table.c.study_key == bindparam("study_key")).order_by(table.c.number))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A study in one chart. number: which of its study, from 1. changed_in: the study's version that ended or restored it."""
+
+    key: int
+    study_key: int
+    number: int
+    patient_key: int
+    stands: bool
+    changed_in: int
+
+    @property
+    def resource_id(self) -> str:
+        """What FHIR calls it: it says nothing of the study, and stays."""
+        return f"{self.study_key}" if self.number == 1 else f"{self.study_key}-{self.number}"
+
+
+def follow(tx: WriteTx, study: Study) -> None:
+    """Bring a study's placements to what *study* says now: in its patient's chart, or in nobody's."""
+    known = of_study(tx, study.key)
+    patient_key = study.patient_key if study.is_bound else None
+    if patient_key is None and not known:
+        return
+    own = None if patient_key is None else _in_chart(tx, known, patient_key)
+    for one in known:
+        stands = own is not None and one.key == own.key
+        if one.stands != stands:
+            changed = {"stands": stands, "changed_in": study.version}
+            tx.execute(update(table).where(table.c.key == one.key).values(**changed))
+    if own is None and patient_key is not None:
+        insert_row(
+            tx,
+            table,
+            study_key=study.key,
+            number=len(known) + 1,
+            patient_key=patient_key,
+            stands=True,
+            changed_in=study.version,
+        )
+
+
+def of_study(tx: ReadTx, study_key: int) -> list[Placement]:
+    """Return where a study was, the first chart first."""
+    return [_placement(row) for row in _OF_STUDY.all(tx, study_key=study_key)]
+
+
+def current(tx: ReadTx, study_key: int) -> Placement | None:
+    """Return where a study stands, None if in no chart."""
+    return next((one for one in of_study(tx, study_key) if one.stands), None)
+
+
+def resource_ids(tx: ReadTx, study_keys: Iterable[int]) -> dict[int, str]:
+    """Return what FHIR calls these studies now, those that stand in a chart."""
+    query = select(table).where(table.c.study_key.in_(list(study_keys)), table.c.stands)
+    return {row.study_key: _placement(row).resource_id for row in tx.execute(query)}
+
+
+def many(tx: ReadTx, keys: Sequence[int]) -> list[Placement]:
+    """Return the placements in these rows, in their order."""
+    found = {row.key: _placement(row) for row in tx.execute(select(table).where(table.c.key.in_(keys)))}
+    return [found[key] for key in keys if key in found]
+
+
+def by_resource_id(tx: ReadTx, resource_id: str) -> Placement | None:
+    """Return the placement that FHIR calls so, None if there is none."""
+    study_key, _, number = resource_id.partition("-")
+    if not all(one.isascii() and one.isdecimal() and len(one) < 19 for one in (study_key, number or "1")):
+        return None
+    found = next((one for one in of_study(tx, int(study_key)) if one.number == int(number or "1")), None)
+    return found if found is not None and found.resource_id == resource_id else None
+
+
+def _in_chart(tx: ReadTx, known: Iterable[Placement], patient_key: int) -> Placement | None:
+    live = patients.survivor(tx, patient_key).key
+    return next((one for one in known if patients.survivor(tx, one.patient_key).key == live), None)
+
+
+def _placement(row: Row[Any]) -> Placement:
+    return Placement(row.key, row.study_key, row.number, row.patient_key, bool(row.stands), row.changed_in)

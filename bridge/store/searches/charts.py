@@ -1,0 +1,354 @@
+"""DiagnosticReport, DocumentReference, Procedure, Encounter, Claim and ClaimResponse: what else a chart has of an exam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, false, func, literal, or_, select, true
+
+from bridge.domain.patient import VisitState
+from bridge.domain.performed import PerformedStatus
+from bridge.domain.resource_query import Target, Term, Token
+from bridge.store.db import ReadTx
+from bridge.store.listings import served_reports
+from bridge.store.searches import conditions, imaging_studies
+from bridge.store.searches.conditions import Condition, House, Search, Write
+from bridge.store.tables import (
+    authorizations,
+    orders,
+    performed_step_links,
+    performed_steps,
+    report_documents,
+    report_versions,
+    reports,
+    steps,
+    studies,
+    study_placements,
+    visits,
+)
+
+_REPORT_NUMBERS = ("filler_order_number", "placer_order_number", "accession_number")
+
+
+def _of_patient(column: ColumnElement[Any], *, also_subject: bool = True) -> dict[str, Write]:
+    names = ("patient", "subject") if also_subject else ("patient",)
+    by_reference = {name: conditions.subjects(column) for name in names}
+    return by_reference | {f"{name}.identifier": conditions.subjects_by_number(column) for name in names}
+
+
+def _limited(column: ColumnElement[Any], house: House) -> list[Condition]:
+    return [] if house.only_patients is None else [column.in_(house.only_patients)]
+
+
+def _orders_named(tx: ReadTx, targets: Sequence[Target], house: House) -> list[int]:
+    found = [imaging_studies.order_key(tx, one, house) for one in targets if one.kind in ("", "ServiceRequest")]
+    return [one for one in found if one is not None]
+
+
+def _by_order(column: ColumnElement[Any]) -> Write:
+    def write(tx: ReadTx, term: Term, house: House) -> Condition:
+        if term.is_missing is not None:
+            return column.is_(None) if term.is_missing else column.is_not(None)
+        return column.in_(_orders_named(tx, term.targets(), house))
+
+    return write
+
+
+# ── reports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _report_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
+    return [*served_reports.may_leave(), *_limited(reports.c.patient_key, house)]
+
+
+def _report_identifier(_: ReadTx, term: Term, house: House) -> Condition:
+    if term.is_missing is not None:
+        return conditions.numbered([(reports.c.filler_order_number, reports.c.issuer_of_filler_order_number)])(
+            _, term, house
+        )
+    found: list[Condition] = []
+    for one in term.tokens():
+        pairs = ((reports.c[name], reports.c[f"issuer_of_{name}"]) for name in _REPORT_NUMBERS)
+        found += [conditions.number_is(number, issuer, one, house) for number, issuer in pairs]
+        uid = one.code.removeprefix("urn:oid:")
+        if one.system in (None, imaging_studies.STUDY_SYSTEM) and uid:
+            found += [reports.c.study_instance_uid == uid, reports.c.sr_instance_uid == uid]
+    return or_(false(), *found)
+
+
+def _version(met: Condition) -> Condition:
+    now = select(report_versions.c.key).where(
+        report_versions.c.report_key == reports.c.key, report_versions.c.number == reports.c.current, met
+    )
+    return now.exists()
+
+
+def _report_time(column: ColumnElement[Any]) -> Write:
+    def write(tx: ReadTx, term: Term, house: House) -> Condition:
+        return _version(conditions.within(column)(tx, term, house))
+
+    return write
+
+
+def _report_code(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    return _version(report_versions.c.code_value.in_([one.code for one in term.tokens()]))
+
+
+def _report_study(_: ReadTx, term: Term, __: House) -> Condition:
+    named = [one.resource_id.partition("-")[0] for one in term.targets() if one.kind in ("", "ImagingStudy")]
+    wanted = [int(one) for one in named if conditions.is_row(one)]
+    about = select(studies.c.study_instance_uid).where(studies.c.key.in_(wanted))
+    of_order = select(studies.c.order_key).where(studies.c.key.in_(wanted), studies.c.order_key.is_not(None))
+    standing = select(study_placements.c.patient_key).where(
+        study_placements.c.study_key.in_(wanted), study_placements.c.stands
+    )
+    return and_(
+        or_(reports.c.study_instance_uid.in_(about), reports.c.order_key.in_(of_order)),
+        reports.c.patient_key.in_(standing),
+    )
+
+
+def _report_status(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    return reports.c.status.in_([one.code for one in term.tokens()])
+
+
+_REPORT_TERMS: Mapping[str, Write] = {
+    "_id": conditions.keys(reports.c.key),
+    "_lastUpdated": conditions.within(reports.c.updated_at),
+    "identifier": _report_identifier,
+    **_of_patient(reports.c.patient_key),
+    "status": _report_status,
+    "code": _report_code,
+    "category": conditions.always(("RAD",), ("http://terminology.hl7.org/CodeSystem/v2-0074",)),
+    "date": _report_time(report_versions.c.observed_at),
+    "issued": _report_time(report_versions.c.issued_at),
+    "based-on": _by_order(reports.c.order_key),
+    "imaging-study": _report_study,
+}
+REPORTS = Search(
+    rows=reports,
+    key=reports.c.key,
+    standing=_report_standing,
+    terms=_REPORT_TERMS,
+    sorts={"_id": reports.c.key, "_lastUpdated": reports.c.updated_at},
+)
+
+
+def _document_standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition]:
+    return [*_report_standing(tx, terms, house), report_versions.c.number == reports.c.current]
+
+
+DOCUMENTS = Search(
+    rows=report_documents.join(report_versions, report_versions.c.key == report_documents.c.version_key).join(
+        reports, reports.c.key == report_versions.c.report_key
+    ),
+    key=report_documents.c.key,
+    standing=_document_standing,
+    terms={
+        "_id": conditions.keys(report_documents.c.key),
+        "_lastUpdated": conditions.within(reports.c.updated_at),
+        **_of_patient(reports.c.patient_key),
+        "identifier": lambda _, term, __: report_documents.c.digest.in_([one.code for one in term.tokens()]),
+        "contenttype": lambda _, term, __: report_documents.c.content_type.in_([one.code for one in term.tokens()]),
+        "date": conditions.within(report_versions.c.issued_at),
+        "related": _report_study,
+        "status": conditions.coded(
+            reports.c.status,
+            {
+                "current": ("registered", "partial", "preliminary", "final", "amended", "corrected", "appended"),
+                "entered-in-error": ("cancelled", "entered-in-error"),
+            },
+            ("http://hl7.org/fhir/document-reference-status",),
+        ),
+    },
+    sorts={"_id": report_documents.c.key, "_lastUpdated": reports.c.updated_at},
+)
+
+# ── what was performed ───────────────────────────────────────────────────────────────────────────────────────────────
+
+_performed = performed_steps.c
+_performed_low = func.substr(_performed.started_local + "000000", 1, 14)
+_performed_high = case(
+    (func.length(_performed.started_local) < 14, func.substr(_performed.started_local, 1, 8) + literal("235959")),
+    else_=func.substr(_performed.started_local, 1, 14),
+)
+
+
+def _performed_of(*met: Condition) -> Condition:
+    """Say whether a performed step is of an order that meets this."""
+    of_order = (
+        select(performed_step_links.c.performed_step_key)
+        .join(steps, steps.c.key == performed_step_links.c.step_key)
+        .join(orders, orders.c.key == steps.c.order_key)
+        .where(*met)
+    )
+    return _performed.key.in_(of_order)
+
+
+def _procedure_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
+    return [_performed.key.in_(select(performed_step_links.c.performed_step_key))] + (
+        [] if house.only_patients is None else [_performed_of(orders.c.patient_key.in_(house.only_patients))]
+    )
+
+
+def _performed_patient(tx: ReadTx, term: Term, house: House) -> Condition:
+    return _performed_of(conditions.subjects(orders.c.patient_key)(tx, term, house))
+
+
+def _performed_number(tx: ReadTx, term: Term, house: House) -> Condition:
+    return _performed_of(conditions.subjects_by_number(orders.c.patient_key)(tx, term, house))
+
+
+def _performed_order(tx: ReadTx, term: Term, house: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    return _performed_of(orders.c.key.in_(_orders_named(tx, term.targets(), house)))
+
+
+def _performed_uid(_: ReadTx, term: Term, __: House) -> Condition:
+    asked = [one for one in term.tokens() if one.system in (None, imaging_studies.STUDY_SYSTEM)]
+    return _performed.sop_instance_uid.in_([one.code.removeprefix("urn:oid:") for one in asked])
+
+
+def _performed_date(tx: ReadTx, term: Term, house: House) -> Condition:
+    day = func.substr(_performed.started_local, 1, 8)
+    return conditions.local_moment(day, _performed_low, _performed_high, house)(tx, term, house)
+
+
+PROCEDURES = Search(
+    rows=performed_steps,
+    key=_performed.key,
+    standing=_procedure_standing,
+    terms={
+        "_id": conditions.keys(_performed.key),
+        "_lastUpdated": conditions.within(_performed.updated_at),
+        "identifier": _performed_uid,
+        "patient": _performed_patient,
+        "subject": _performed_patient,
+        "patient.identifier": _performed_number,
+        "subject.identifier": _performed_number,
+        "based-on": _performed_order,
+        "date": _performed_date,
+        "status": conditions.coded(
+            _performed.status,
+            {
+                "in-progress": (PerformedStatus.IN_PROGRESS.value,),
+                "completed": (PerformedStatus.COMPLETED.value,),
+                "stopped": (PerformedStatus.DISCONTINUED.value,),
+            },
+            ("http://hl7.org/fhir/event-status",),
+        ),
+    },
+    sorts={"_id": _performed.key, "_lastUpdated": _performed.updated_at},
+)
+
+# ── visits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_admitted = visits.c.admitted_local
+_VISIT_STATUSES = {
+    "planned": (VisitState.PRE_ADMIT.value,),
+    "in-progress": (VisitState.OPEN.value,),
+    "finished": (VisitState.CLOSED.value,),
+    "completed": (VisitState.CLOSED.value,),
+    "cancelled": (VisitState.CANCELLED.value,),
+}
+
+
+def _visit_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
+    return [visits.c.moved_into.is_(None), *_limited(visits.c.patient_key, house)]
+
+
+def _visit_date(tx: ReadTx, term: Term, house: House) -> Condition:
+    low = func.substr(_admitted + "000000", 1, 14)
+    high = case(
+        (func.length(_admitted) < 14, func.substr(_admitted, 1, 8) + literal("235959")),
+        else_=func.substr(_admitted, 1, 14),
+    )
+    return conditions.local_moment(func.substr(_admitted, 1, 8), low, high, house)(tx, term, house)
+
+
+ENCOUNTERS = Search(
+    rows=visits,
+    key=visits.c.key,
+    standing=_visit_standing,
+    terms={
+        "_id": conditions.keys(visits.c.key),
+        "identifier": conditions.numbered(
+            [
+                (visits.c.admission_id, visits.c.issuer_of_admission_id),
+                (visits.c.account_number, visits.c.issuer_of_account_number),
+            ]
+        ),
+        **_of_patient(visits.c.patient_key),
+        "status": conditions.coded(visits.c.state, _VISIT_STATUSES, ("http://hl7.org/fhir/encounter-status",)),
+        "date": _visit_date,
+    },
+    sorts={"_id": visits.c.key},
+)
+
+# ── authorizations ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+_AUTHORIZATION_SYSTEM, _PAYER_SYSTEM = "urn:imaging-bridge:authorization", "urn:imaging-bridge:payer"
+
+
+def _authorization_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
+    return _limited(authorizations.c.patient_key, house)
+
+
+def _among(column: ColumnElement[str], system: str) -> Write:
+    def write(_: ReadTx, term: Term, __: House) -> Condition:
+        if term.is_missing is not None:
+            return column == "" if term.is_missing else column != ""
+        asked: list[Token] = [one for one in term.tokens() if one.code and one.system in (None, system)]
+        return column.in_([one.code for one in asked])
+
+    return write
+
+
+_AUTHORIZATION_TERMS: Mapping[str, Write] = {
+    "_id": conditions.keys(authorizations.c.key),
+    "_lastUpdated": conditions.within(authorizations.c.updated_at),
+    "identifier": _among(authorizations.c.number, _AUTHORIZATION_SYSTEM),
+    **_of_patient(authorizations.c.patient_key, also_subject=False),
+    "status": conditions.always(("active",), ("http://hl7.org/fhir/fm-status",)),
+    "use": conditions.always(("preauthorization",), ("http://hl7.org/fhir/claim-use",)),
+    "created": conditions.within(authorizations.c.created_at),
+    "insurer.identifier": _among(authorizations.c.payer_id, _PAYER_SYSTEM),
+    "insurer": conditions.never,
+}
+CLAIMS = Search(
+    rows=authorizations,
+    key=authorizations.c.key,
+    standing=_authorization_standing,
+    terms={**_AUTHORIZATION_TERMS, "priority": conditions.always(("normal",)), "provider": conditions.never}
+    | {"provider.identifier": conditions.never},
+    sorts={"_id": authorizations.c.key, "created": authorizations.c.created_at},
+)
+
+
+def _request(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    named = [one.resource_id for one in term.targets() if one.kind in ("", "Claim")]
+    return authorizations.c.key.in_([int(one) for one in named if conditions.is_row(one)])
+
+
+CLAIM_RESPONSES = Search(
+    rows=authorizations,
+    key=authorizations.c.key,
+    standing=_authorization_standing,
+    terms={
+        **_AUTHORIZATION_TERMS,
+        "request": _request,
+        "outcome": conditions.always(("complete",), ("http://hl7.org/fhir/remittance-outcome",)),
+        "disposition": conditions.never,
+        "requestor": conditions.never,
+        "requestor.identifier": conditions.never,
+    },
+    sorts={"_id": authorizations.c.key, "created": authorizations.c.created_at},
+)

@@ -1,0 +1,279 @@
+"""ImagingStudy: the studies that stand in a chart and are complete, and what is left of those that stood there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, not_, or_, select, true
+
+from bridge.domain.resource_query import Span, Target, Term
+from bridge.store import fhir_resources, rejections
+from bridge.store.db import ReadTx
+from bridge.store.listings import served
+from bridge.store.searches import conditions
+from bridge.store.searches.conditions import Condition, House, Search
+from bridge.store.tables import decisions, instances, orders, overlay_versions, series, studies, visits
+from bridge.store.tables import study_placements as placed
+
+ORDER_ID = "order-"
+ENDPOINT_ID = "dicomweb"
+STUDY_SYSTEM = "urn:dicom:uid"
+_DCM = "http://dicom.nema.org/resources/ontology/DCM"
+# What is still said of a study that is in a chart no more.
+_SAID_OF_ENDED = frozenset(
+    {"_id", "_lastUpdated", "identifier", "patient", "subject", "patient.identifier", "subject.identifier", "status"}
+)
+_STARTED_LOW = studies.c.study_date + func.substr(studies.c.study_time + "000000", 1, 6)
+_STARTED_HIGH = studies.c.study_date + case(
+    (studies.c.study_time == "", literal("235959")), else_=func.substr(studies.c.study_time + "000000", 1, 6)
+)
+
+
+def _standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition]:
+    """Return what must hold of a placement: an ended one is only found by what is still said of it."""
+    found: list[Condition] = []
+    unfinished = served.unfinished(tx, house.quiet_since)
+    if unfinished:
+        found.append(or_(studies.c.key.not_in(unfinished), not_(placed.c.stands)))
+    if any(one.name not in _SAID_OF_ENDED for one in terms):
+        found += [placed.c.stands, not_(rejections.shows_nothing())]
+    if house.only_patients is not None:
+        found.append(placed.c.patient_key.in_(house.only_patients))
+    return found
+
+
+def _id(_: ReadTx, term: Term, __: House) -> Condition:
+    return or_(false(), *(_is_resource(one.code) for one in term.tokens()))
+
+
+def _is_resource(resource_id: str) -> Condition:
+    study_key, _, number = resource_id.partition("-")
+    if not conditions.is_row(study_key) or (number and (not conditions.is_row(number) or int(number) < 2)):
+        return false()
+    return and_(placed.c.study_key == int(study_key), placed.c.number == int(number or "1"))
+
+
+def _identifier(_: ReadTx, term: Term, house: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    uids, numbers = [], []
+    for one in term.tokens():
+        if one.system in (None, STUDY_SYSTEM):
+            uids.append(one.code.removeprefix("urn:oid:"))
+        if one.system != STUDY_SYSTEM and one.code:
+            numbers.append(
+                conditions.number_is(orders.c.accession_number, orders.c.issuer_of_accession_number, one, house)
+            )
+    by_uid = studies.c.study_instance_uid.in_(uids)
+    if not numbers:
+        return by_uid
+    return or_(by_uid, and_(placed.c.stands, studies.c.order_key.in_(select(orders.c.key).where(or_(*numbers)))))
+
+
+def _status(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    shows_nothing = rejections.shows_nothing()
+    states = {
+        "available": and_(placed.c.stands, not_(shows_nothing)),
+        "cancelled": and_(placed.c.stands, shows_nothing),
+        "entered-in-error": not_(placed.c.stands),
+    }
+    systems = (None, "http://hl7.org/fhir/imagingstudy-status")
+    return or_(false(), *(states[one.code] for one in term.tokens() if one.code in states and one.system in systems))
+
+
+def _modality(_: ReadTx, term: Term, __: House) -> Condition:
+    """Compare the modalities as they are stored: the caller says which those are."""
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    return studies.c.key.in_(_shown_series().where(series.c.modality.in_([one.code for one in term.tokens()])))
+
+
+def _body_site(_: ReadTx, term: Term, __: House) -> Condition:
+    """Compare the body parts as they are stored: the caller says which those are."""
+    with_any = _shown_series().where(series.c.body_part_examined != "")
+    if term.is_missing is not None:
+        return studies.c.key.not_in(with_any) if term.is_missing else studies.c.key.in_(with_any)
+    return studies.c.key.in_(
+        _shown_series().where(series.c.body_part_examined.in_([one.code for one in term.tokens()]))
+    )
+
+
+def _series(_: ReadTx, term: Term, __: House) -> Condition:
+    uids = [one.code.removeprefix("urn:oid:") for one in term.tokens() if one.system in (None, "", STUDY_SYSTEM)]
+    return studies.c.key.in_(_shown_series().where(series.c.series_instance_uid.in_(uids)))
+
+
+def _instance(_: ReadTx, term: Term, __: House) -> Condition:
+    uids = [one.code.removeprefix("urn:oid:") for one in term.tokens() if one.system in (None, "", STUDY_SYSTEM)]
+    held = select(instances.c.study_key).where(instances.c.sop_instance_uid.in_(uids), instances.c.withheld == "")
+    return studies.c.key.in_(held)
+
+
+def _sop_class(_: ReadTx, term: Term, __: House) -> Condition:
+    uids = [
+        one.code.removeprefix("urn:oid:") for one in term.tokens() if one.system in (None, "urn:ietf:rfc:3986", _DCM)
+    ]
+    held = select(instances.c.key).where(
+        instances.c.study_key == studies.c.key, instances.c.withheld == "", instances.c.sop_class_uid.in_(uids)
+    )
+    return held.exists()
+
+
+def _based_on(tx: ReadTx, term: Term, house: House) -> Condition:
+    if term.is_missing is not None:
+        return studies.c.order_key.is_(None) if term.is_missing else studies.c.order_key.is_not(None)
+    named = [order_key(tx, one, house) for one in term.targets() if one.kind in ("", "ServiceRequest")]
+    return studies.c.order_key.in_([one for one in named if one is not None])
+
+
+def _based_on_number(_: ReadTx, term: Term, house: House) -> Condition:
+    numbers = [
+        conditions.number_is(orders.c[f"{name}"], orders.c[f"issuer_of_{name}"], one, house)
+        for one in term.tokens()
+        for name in ("accession_number", "placer_order_number", "filler_order_number")
+    ]
+    return studies.c.order_key.in_(select(orders.c.key).where(or_(false(), *numbers)))
+
+
+def _encounter(_: ReadTx, term: Term, __: House) -> Condition:
+    wanted = [int(one.resource_id) for one in term.targets() if conditions.is_row(one.resource_id)]
+    of_visit = (
+        select(orders.c.key)
+        .join(visits, orders.c.patient_key == visits.c.patient_key)
+        .where(
+            visits.c.key.in_(wanted),
+            visits.c.admission_id == orders.c.admission_id,
+            visits.c.issuer_of_admission_id == orders.c.issuer_of_admission_id,
+        )
+    )
+    if term.is_missing is not None:
+        with_visit = and_(studies.c.order_key.is_not(None), studies.c.order_key.in_(_admitted()))
+        return not_(with_visit) if term.is_missing else with_visit
+    return studies.c.order_key.in_(of_visit)
+
+
+def _admitted() -> Select[tuple[int]]:
+    return select(orders.c.key).where(orders.c.admission_id != "")
+
+
+def _endpoint(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    met = any(one.resource_id == ENDPOINT_ID and one.kind in ("", "Endpoint") for one in term.targets())
+    return true() if met else false()
+
+
+def _started(_: ReadTx, term: Term, house: House) -> Condition:
+    return conditions.local_moment(studies.c.study_date, _STARTED_LOW, _STARTED_HIGH, house)(_, term, house)
+
+
+def _last_updated(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    return or_(false(), *(_changed(one) for one in term.spans()))
+
+
+def _changed(span: Span) -> Condition:
+    begin, end = _changed_since(span.begin), _changed_since(span.end)
+    tests: dict[str, Condition] = {
+        "eq": and_(begin, not_(end)),
+        "ne": or_(not_(begin), end),
+        "gt": end,
+        "sa": end,
+        "ge": begin,
+        "lt": not_(begin),
+        "eb": not_(begin),
+        "le": not_(end),
+    }
+    return tests[span.how]
+
+
+def _changed_since(at: datetime) -> Condition:
+    """Say whether an image, a decision or a correction came at *at* or later."""
+    decided = select(decisions.c.study_key).where(decisions.c.decided_at >= at)
+    corrected = select(overlay_versions.c.study_key).where(overlay_versions.c.made_at >= at)
+    return or_(studies.c.last_instance_at >= at, studies.c.key.in_(decided), studies.c.key.in_(corrected))
+
+
+def changed_at(tx: ReadTx, study_keys: Sequence[int]) -> dict[int, datetime]:
+    """Return when each of these studies changed last: by an image, a decision or a correction."""
+    found: dict[int, datetime] = {}
+    queries: tuple[Select[Any], ...] = (
+        select(studies.c.key, studies.c.last_instance_at).where(studies.c.key.in_(study_keys)),
+        select(decisions.c.study_key, func.max(decisions.c.decided_at))
+        .where(decisions.c.study_key.in_(study_keys))
+        .group_by(decisions.c.study_key),
+        select(overlay_versions.c.study_key, func.max(overlay_versions.c.made_at))
+        .where(overlay_versions.c.study_key.in_(study_keys))
+        .group_by(overlay_versions.c.study_key),
+    )
+    for query in queries:
+        for key, at in tx.execute(query):
+            found[key] = max(at, found.get(key, at))
+    return found
+
+
+def body_parts_seen(tx: ReadTx) -> list[str]:
+    """Return every body part that a series names, as it was sent: by leaps over the index, not over the rows."""
+    column = series.c.body_part_examined
+    first = select(func.min(column).label("part")).where(column != "").cte("parts", recursive=True)
+    following = select(func.min(column)).where(column > first.c.part).scalar_subquery()
+    parts = first.union_all(select(following).where(first.c.part.is_not(None)))
+    return [row for row in tx.execute(select(parts.c.part).limit(5000)).scalars() if row is not None]
+
+
+def order_key(tx: ReadTx, target: Target, house: House) -> int | None:
+    """Return the order that a reference means: the caller's own name for one, else ours."""
+    own = fhir_resources.order_key(tx, house.caller, target.resource_id) if house.caller else None
+    plain = target.resource_id.removeprefix(ORDER_ID)
+    if own is None and plain != target.resource_id and conditions.is_row(plain):
+        return int(plain)
+    return own
+
+
+def _shown_series() -> Select[tuple[int]]:
+    """Return the studies of series that show something."""
+    other = instances.alias("shown_of_series")
+    shown = select(other.c.key).where(other.c.series_key == instances.c.series_key, other.c.withheld == "")
+    emptied = select(instances.c.series_key).where(instances.c.withheld != "", ~shown.exists())
+    return select(series.c.study_key).where(series.c.key.not_in(emptied))
+
+
+_subject: ColumnElement[Any] = placed.c.patient_key
+SEARCH = Search(
+    rows=placed.join(studies, studies.c.key == placed.c.study_key),
+    key=placed.c.key,
+    standing=_standing,
+    terms={
+        "_id": _id,
+        "_lastUpdated": _last_updated,
+        "identifier": _identifier,
+        "patient": conditions.subjects(_subject),
+        "subject": conditions.subjects(_subject),
+        "patient.identifier": conditions.subjects_by_number(_subject),
+        "subject.identifier": conditions.subjects_by_number(_subject),
+        "status": _status,
+        "started": _started,
+        "modality": _modality,
+        "bodysite": _body_site,
+        "series": _series,
+        "instance": _instance,
+        "dicom-class": _sop_class,
+        "basedon": _based_on,
+        "basedon.identifier": _based_on_number,
+        "encounter": _encounter,
+        "endpoint": _endpoint,
+        "interpreter": conditions.never,
+        "interpreter.identifier": conditions.never,
+        "performer": conditions.never,
+        "performer.identifier": conditions.never,
+        "referrer": conditions.never,
+        "referrer.identifier": conditions.never,
+        "reason": conditions.never,
+    },
+    sorts={"_id": placed.c.key, "started": _STARTED_LOW, "_lastUpdated": studies.c.last_instance_at},
+)

@@ -1,0 +1,84 @@
+"""Provenance and AuditEvent: who decided whose a study is, and who looked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import and_, false, or_, select, true
+
+from bridge.domain.resource_query import Term
+from bridge.store.db import ReadTx
+from bridge.store.searches import conditions
+from bridge.store.searches.conditions import Condition, House, Search
+from bridge.store.tables import audit_rows, decisions, study_placements
+
+# The outcomes of a decision that say whose a study is, or that it is nobody's any more.
+_PLACED = select(study_placements.c.study_key)
+
+
+def _provenance_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
+    found: list[Condition] = [decisions.c.study_key.in_(_PLACED), decisions.c.patient_key.is_not(None)]
+    return found + ([] if house.only_patients is None else [decisions.c.patient_key.in_(house.only_patients)])
+
+
+def _target(tx: ReadTx, term: Term, house: House) -> Condition:
+    if term.is_missing is not None:
+        return false() if term.is_missing else true()
+    found: list[Condition] = []
+    for one in term.targets():
+        study, __, number = one.resource_id.partition("-")
+        if one.kind in ("", "ImagingStudy") and conditions.is_row(study) and conditions.is_row(number or "1"):
+            placed = study_placements.c
+            whose = select(placed.patient_key).where(placed.study_key == int(study), placed.number == int(number or 1))
+            found.append(and_(decisions.c.study_key == int(study), decisions.c.patient_key.in_(whose)))
+    return or_(false(), *found)
+
+
+PROVENANCES = Search(
+    rows=decisions,
+    key=decisions.c.key,
+    standing=_provenance_standing,
+    terms={
+        "_id": conditions.keys(decisions.c.key),
+        "_lastUpdated": conditions.within(decisions.c.decided_at),
+        "recorded": conditions.within(decisions.c.decided_at),
+        "target": _target,
+        "patient": conditions.subjects(decisions.c.patient_key),
+        "patient.identifier": conditions.subjects_by_number(decisions.c.patient_key),
+    },
+    sorts={"_id": decisions.c.key, "recorded": decisions.c.decided_at},
+)
+
+
+def _audit_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
+    return [] if house.only_patients is None else [audit_rows.c.patient_key.in_(house.only_patients)]
+
+
+def _entity(tx: ReadTx, term: Term, _: House) -> Condition:
+    columns = {"Patient": audit_rows.c.patient_key, "ImagingStudy": audit_rows.c.study_key}
+    found: list[Condition] = []
+    for one in term.targets():
+        row = one.resource_id.partition("-")[0] if one.kind == "ImagingStudy" else one.resource_id
+        row = row.removeprefix("order-") if one.kind == "ServiceRequest" else row
+        column = audit_rows.c.order_key if one.kind == "ServiceRequest" else columns.get(one.kind)
+        if column is not None and conditions.is_row(row):
+            found.append(column == int(row))
+    return or_(false(), *found)
+
+
+AUDIT_EVENTS = Search(
+    rows=audit_rows,
+    key=audit_rows.c.key,
+    standing=_audit_standing,
+    terms={
+        "_id": conditions.keys(audit_rows.c.key),
+        "date": conditions.within(audit_rows.c.at),
+        "_lastUpdated": conditions.within(audit_rows.c.at),
+        "patient": conditions.subjects(audit_rows.c.patient_key),
+        "patient.identifier": conditions.subjects_by_number(audit_rows.c.patient_key),
+        "entity": _entity,
+        "agent": conditions.never,
+        "agent.identifier": lambda _, term, __: audit_rows.c.actor.in_([one.code for one in term.tokens()]),
+    },
+    sorts={"_id": audit_rows.c.key, "date": audit_rows.c.at},
+)

@@ -1,0 +1,158 @@
+"""Read, search and history of every resource. Source: FHIR R4 and R5, 3.1.0.1 to 3.1.0.15."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from flask import Blueprint, Response, request
+
+from bridge.domain.accounts import Permission
+from bridge.domain.resource_query import Found, Total
+from bridge.store.db import ReadTx
+from bridge.web import reads
+from bridge.web.access import needs, services
+from bridge.web.fhir import allowed, answers, asked, endpoints, included
+from bridge.web.fhir.asked import Searching
+from bridge.web.fhir.kinds import Kind, Made, Serving
+from bridge.web.fhir.registry import KINDS, PERMISSIONS, READABLE
+
+blueprint = Blueprint("fhir_interactions", __name__, url_prefix="/fhir/<any(r4,r5):release>")
+
+_READABLE = f"<any({','.join(READABLE)}):kind>"
+_CLOSED = f"<any({','.join(PERMISSIONS)}):kind>"
+
+
+@blueprint.get("/Endpoint")
+@needs(Permission.READ_FHIR)
+def search_endpoints(release: str) -> Response:
+    """Return the one way to the images, if it answers to what is asked."""
+    return _search_endpoints(release)
+
+
+@blueprint.post("/Endpoint/_search")
+@needs(Permission.READ_FHIR)
+def search_endpoints_by_form(release: str) -> Response:
+    """Return the one way to the images, if it answers to what the form asks."""
+    return _search_endpoints(release)
+
+
+@blueprint.get("/Endpoint/<resource_id>")
+@needs(Permission.READ_FHIR)
+def read_endpoint(release: str, resource_id: str) -> Response:
+    """Return the way to the images."""
+    asked.negotiate()
+    allowed.check("Endpoint", "r")
+    if resource_id != endpoints.ENDPOINT_ID:
+        raise LookupError(resource_id)
+    with services().store.read() as tx:
+        serving = asked.serving(tx, release)
+    return answers.resource(endpoints.made(serving).resource, _shape())
+
+
+@blueprint.get(f"/{_READABLE}")
+@needs(Permission.READ_FHIR)
+def search(release: str, kind: str) -> Response:
+    """Find resources."""
+    return _search(release, kind)
+
+
+@blueprint.post(f"/{_READABLE}/_search")
+@needs(Permission.READ_FHIR)
+def search_by_form(release: str, kind: str) -> Response:
+    """Find resources by what stands in no address."""
+    return _search(release, kind)
+
+
+@blueprint.get(f"/{_READABLE}/<resource_id>")
+@needs(Permission.READ_FHIR)
+def read(release: str, kind: str, resource_id: str) -> Response:
+    """Return one resource as it stands."""
+    return _read(release, kind, resource_id)
+
+
+@blueprint.get(f"/{_CLOSED}")
+@needs(Permission.READ_AUDIT)
+def search_closed(release: str, kind: str) -> Response:
+    """Find what only few may see."""
+    return _search(release, kind)
+
+
+@blueprint.post(f"/{_CLOSED}/_search")
+@needs(Permission.READ_AUDIT)
+def search_closed_by_form(release: str, kind: str) -> Response:
+    """Find what only few may see, by what stands in no address."""
+    return _search(release, kind)
+
+
+@blueprint.get(f"/{_CLOSED}/<resource_id>")
+@needs(Permission.READ_AUDIT)
+def read_closed(release: str, kind: str, resource_id: str) -> Response:
+    """Return one of what only few may see."""
+    return _read(release, kind, resource_id)
+
+
+def _search(release: str, name: str) -> Response:
+    asked.negotiate()
+    allowed.check(name, "s")
+    kind, given = KINDS[name], asked.given()
+    with services().store.read() as tx:
+        serving = asked.serving(tx, release)
+        wanted = asked.searching(tx, kind, given)
+        page, found = find(tx, kind, wanted, serving)
+        with_them = included.of(tx, kind, wanted, found, serving)
+    _note("fhir_searched", (*found, *with_them))
+    return answers.searchset(release, name, wanted, page, (found, with_them))
+
+
+def find(tx: ReadTx, kind: Kind, wanted: Searching, serving: Serving) -> tuple[Found, list[Made]]:
+    """Return a page of what is found, as it is shown."""
+    page = kind.search.find(tx, wanted.asked, serving.search)
+    return page, kind.make(tx, page.keys, serving)
+
+
+def _read(release: str, name: str, resource_id: str) -> Response:
+    asked.negotiate()
+    allowed.check(name, "r")
+    kind = KINDS[name]
+    with services().store.read() as tx:
+        serving = asked.serving(tx, release)
+        one = read_one(tx, kind, resource_id, serving)
+    _note_one(one)
+    return answers.resource(one.resource, _shape())
+
+
+def read_one(tx: ReadTx, kind: Kind, resource_id: str, serving: Serving) -> Made:
+    """Return a resource that may be shown. Raises: LookupError."""
+    key = kind.key_of(tx, resource_id, serving)
+    found: Sequence[Made] = kind.make(tx, [key], serving) if key is not None else ()
+    if not found:
+        raise LookupError(f"no {kind.name} of that id")
+    # Who placed an order reads it by its own name for it.
+    return replace(found[0], resource=found[0].resource | {"id": resource_id})
+
+
+def _search_endpoints(release: str) -> Response:
+    asked.negotiate()
+    allowed.check("Endpoint", "s")
+    given = asked.given()
+    with services().store.read() as tx:
+        serving = asked.serving(tx, release)
+        wanted = asked.searching(tx, endpoints.KIND, given)
+    one = endpoints.made(serving)
+    met = all(endpoints.answers_to(one, term) for term in wanted.asked.terms)
+    total = None if wanted.asked.total == Total.NONE else int(met)
+    shown = [one] if met and wanted.asked.count and wanted.asked.after is None else []
+    return answers.searchset(release, "Endpoint", wanted, Found((), total, None), (shown, []))
+
+
+def _shape() -> asked.Shape:
+    return asked.shape(request.args.get("_summary", ""), request.args.get("_elements", ""))
+
+
+def _note_one(one: Made) -> None:
+    reads.note("fhir_read", patient_key=one.patient_key, study_key=one.study_key, order_key=one.order_key)
+
+
+def _note(action: str, shown: Iterable[Made]) -> None:
+    reads.note_patients(action, [one.patient_key for one in shown])
