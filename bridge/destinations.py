@@ -10,6 +10,7 @@ from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.order_notice import Route
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
+from bridge.flows.watch_charts import ChartWatch
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY
 from bridge.outbox.publisher import Publisher
@@ -97,6 +98,13 @@ def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[
 def _limits(house: House) -> dict[str, SendSection]:
     peers = {one.ae_title: one.sends for one in house.settings.dicom.peers}
     return peers | {one.name: one.sends for one in house.settings.dicomweb.servers}
+
+
+def chart_watch(house: House) -> ChartWatch:
+    """Return what looks whether the studies that were published still stand."""
+    asked = [server for server in house.settings.fhir.servers if "ImagingStudy" in server.publish]
+    readers = {server.name: fhir_client(server, house.clock) for server in asked}
+    return ChartWatch(house.store, house.clock, readers, owner=house.node)
 
 
 def order_poll(house: House) -> OrderPoll:

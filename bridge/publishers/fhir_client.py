@@ -107,6 +107,11 @@ class FhirClient:
         answer = self._ask("GET", reference)
         return None if answer.status in (404, 410) else self._found(answer, kind, resource_id)
 
+    def version_at(self, reference: str) -> str | None:
+        """Return the version of the resource at *reference*, "" if the server does not say, None if nothing stands there."""
+        found = self.read(reference)
+        return None if found is None else found.version
+
     def is_gone(self, reference: str) -> bool:
         """Say whether what stood at *reference* was deleted, as the server remembers it."""
         return self._ask("GET", reference).status == 410

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.bulk import bulk_queue
-from bridge.destinations import at_once, order_poll, publishers
+from bridge.destinations import at_once, chart_watch, order_poll, publishers
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.flows.lookout import Lookout
 from bridge.housekeeping import Housekeeping
@@ -25,6 +25,7 @@ class WorkerRole:
         self._bulk = bulk_queue(house)
         self._order_lists = house.order_lists
         self._order_poll = order_poll(house)
+        self._chart_watch = chart_watch(house)
         self._askers = askers(house)
         self._exams = house.exam_watch
         self._commitments = CommitmentWatch(house.store, house.blobs, house.clock, owner=house.node)
@@ -40,6 +41,7 @@ class WorkerRole:
         self._bulk.start()
         self._order_lists.start()
         self._order_poll.start()
+        self._chart_watch.start()
         for asker in self._askers:
             asker.start()
         self._exams.start()
@@ -51,6 +53,7 @@ class WorkerRole:
         self._housekeeping.stop()
         for asker in self._askers:
             asker.stop()
+        self._chart_watch.stop()
         self._order_poll.stop()
         self._order_lists.stop()
         self._commitments.stop()
@@ -70,6 +73,7 @@ class WorkerRole:
             self._bulk,
             self._order_lists,
             self._order_poll,
+            self._chart_watch,
             self._exams,
             self._commitments,
             self._verifier,

@@ -72,6 +72,17 @@ def of_study(tx: ReadTx, study_key: int, server: str = "") -> list[Publication]:
     return [_publication(row) for row in tx.execute(query)]
 
 
+def standing(
+    tx: ReadTx, server: str, *, limit: int, after: int = 0, newest_first: bool = False
+) -> list[tuple[int, Publication]]:
+    """Return what stands at *server* with the keys of its rows: beyond the row *after*, or the newest."""
+    c = publications.c
+    query = select(publications).where(c.server == server, c.retired_at.is_(None), c.key > after)
+    query = query.where(c.resource_type == "ImagingStudy")
+    rows = tx.execute(query.order_by(c.key.desc() if newest_first else c.key).limit(limit))
+    return [(row.key, _publication(row)) for row in rows]
+
+
 def put(tx: WriteTx, publication: Publication) -> None:
     """Store what stands now, over what was known of the same resource."""
     values = {name: getattr(publication, name) for name in Publication.__slots__}
