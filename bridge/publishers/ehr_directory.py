@@ -19,6 +19,7 @@ from bridge.codecs.fhir.references import (
     patient_identifier,
     same_target,
     token,
+    visit_identifier,
 )
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
@@ -122,6 +123,14 @@ class EhrDirectory:
             if fitting:
                 return fitting.pop() if len(fitting) == 1 else ""
         return ""
+
+    def encounter(self, order: Order, chart: Chart) -> str:
+        """Return the reference to the visit that *order* came under, "" unless the server has exactly one in this chart."""
+        if not order.admission_id:
+            return ""
+        number = visit_identifier(order.admission_id, self._system_of)
+        found = {one.reference for one in self._holders("Encounter", number) if chart.holds(one)}
+        return found.pop() if len(found) == 1 else ""
 
     def endpoint(self) -> str:
         """

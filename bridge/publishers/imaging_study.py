@@ -146,6 +146,7 @@ class ImagingStudyPublisher:
         links = Links(
             subject=chart.name,
             service_request=ehr.directory.service_request(parcel.order, chart) if parcel.order else "",
+            encounter=ehr.directory.encounter(parcel.order, chart) if parcel.order else "",
             endpoint=ehr.directory.endpoint(),
             placement=derive_uid(parcel.contents.study.study_instance_uid, ehr.client.name, chart.name),
         )

@@ -143,9 +143,12 @@ def _read_key(auth: SmartBackendAuth) -> RSAKey | ECKey:
         raise Misconfigured([f"fhir.servers.auth.key: {fault.strerror or 'cannot be read'}"]) from None
     for kind in (RSAKey, ECKey):
         try:
-            return kind.import_key(pem)
+            key: RSAKey | ECKey = kind.import_key(pem)
         except (JoseError, ValueError, TypeError):
             continue
+        if isinstance(key, ECKey) and key.curve_name != "P-384":
+            raise Misconfigured(["fhir.servers.auth.key: an EC key must be of the curve P-384 (ES384)"])
+        return key
     raise Misconfigured(["fhir.servers.auth.key: no RSA or EC private key in PEM"])
 
 

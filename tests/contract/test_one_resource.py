@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from bridge.codecs.fhir.references import derived_id
+from bridge.domain.identifiers import EntityIdentifier
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.publishers.imaging_study import StudyParcel
+from bridge.store import orders
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import DeliveryState
 from samples.ehr_offers import BY_CONDITION, BY_ID, BY_SEARCH, Offers
 from samples.strict_ehr import StrictEhr
 from tests.fakes.chart_scene import QUIET, SYSTEM, UID, Scene
+from tests.fakes.clinic import ISSUER
 
 EVERY_KIND = pytest.mark.parametrize("offers", [BY_ID, BY_CONDITION, BY_SEARCH], ids=["id", "condition", "search"])
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -231,3 +235,29 @@ def test_an_endpoint_that_a_restore_lost_is_made_anew_when_it_is_missed(scene: S
     (charted,) = scene.charted()
     assert charted["endpoint"][0]["reference"].startswith("Endpoint/")
     assert {one.state for one in scene.deliveries()} == {DeliveryState.SENT}
+
+
+@pytest.mark.parametrize("whose", ["the patient's", "another's"])
+def test_the_visit_of_the_order_is_pointed_to_if_it_is_the_patients(scene: Scene, whose: str) -> None:
+    patient = scene.clinic.patient("00041001")
+    subject = scene.in_ehr(patient)
+    other = scene.in_ehr(scene.clinic.patient("00041002"))
+    order = replace(scene.clinic.order(patient, "A1"), admission_id=EntityIdentifier("V77", ISSUER))
+    with scene.clinic.store.write() as tx:
+        orders.save(tx, order, scene.clinic.clock.now())
+    visit = {
+        "resourceType": "Encounter",
+        "identifier": [{"system": SYSTEM, "value": "V77"}],
+        "status": "in-progress",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "subject": {"reference": subject if whose == "the patient's" else other},
+    }
+    _, made = scene.ehr.books.create(visit)
+    study = scene.clinic.bind(scene.clinic.study(UID), patient, order)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.pass_time(QUIET)
+    scene.run()
+    (charted,) = scene.charted()
+    expected = f"Encounter/{made['id']}" if whose == "the patient's" else None
+    assert charted["encounter"].get("reference") == expected
+    assert charted["encounter"]["identifier"]["value"] == "V77"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from bridge.domain.identifiers import PatientIdentifier, derive_uid
+from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier, derive_uid
 from bridge.domain.order import Order
 
 Json = dict[str, Any]
@@ -96,15 +96,17 @@ def order_reference(order: Order, links: Links, system_of: SystemOf) -> Json | N
     return reference
 
 
+def visit_identifier(number: EntityIdentifier, system_of: SystemOf) -> Json:
+    """Return a visit's number as FHIR writes it."""
+    return typed_identifier("VN", system_of(number.issuer), number.value)
+
+
 def encounter_reference(order: Order, links: Links, system_of: SystemOf) -> Json | None:
     """Return the reference to the visit that *order* came under: by its number (PV1-19) in any case, None without one."""
     number = order.admission_id
     if not number:
         return {"reference": links.encounter, "type": "Encounter"} if links.encounter else None
-    reference: Json = {
-        "type": "Encounter",
-        "identifier": typed_identifier("VN", system_of(number.issuer), number.value),
-    }
+    reference: Json = {"type": "Encounter", "identifier": visit_identifier(number, system_of)}
     return reference | ({"reference": links.encounter} if links.encounter else {})
 
 

@@ -190,7 +190,8 @@ def test_a_client_that_is_not_known_gets_no_token_and_is_refused(tmp_path: Path)
 
 def test_a_key_that_cannot_be_read_stops_the_start(tmp_path: Path, ehr: StrictEhr, connect: Connect) -> None:
     pem = tmp_path / "key.pem"
-    for prepare in (lambda: None, lambda: pem.write_text("no key")):
+    other_curve = ECKey.generate_key("P-256").as_pem(private=True)
+    for prepare in (lambda: None, lambda: pem.write_text("no key"), lambda: pem.write_bytes(other_curve)):
         prepare()
         with pytest.raises(Misconfigured):
             connect(ehr, SmartBackendAuth(kind="smart-backend", client_id="bridge", key=pem))
