@@ -12,7 +12,7 @@ from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.watch_charts import ChartWatch
 from bridge.outbox.claim import Lane
-from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY
+from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
@@ -34,7 +34,11 @@ from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
 from bridge.targets import archive_target, asks_commitment, commits, fhir_client, mllp_target, takes_decompressed
+from bridge.telling import telling_publishers
 from bridge.wiring import House
+
+# One that answers slowly must not keep the others waiting.
+_SUBSCRIBERS_AT_ONCE = 12
 
 
 def publishers(house: House) -> list[Publisher[Any, Any]]:
@@ -61,13 +65,15 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         AvailabilityPublisher(notified, settings.dicom.ae_title, quiet),
         OrderStatusPublisher(told, quiet),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
+        *telling_publishers(house),
     ]
 
 
 def at_once(house: House) -> dict[Lane, int]:
     """Return how many studies may be on their way to each place at one time."""
     charts = {(IMAGING_STUDY, server.name): server.connections for server in house.settings.fhir.servers}
-    return charts | {(ARCHIVE, name): sends.associations for name, sends in _limits(house).items()}
+    archives = {(ARCHIVE, name): sends.associations for name, sends in _limits(house).items()}
+    return charts | archives | {(SUBSCRIPTION, SUBSCRIBERS): _SUBSCRIBERS_AT_ONCE}
 
 
 def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[Any, Any]]:

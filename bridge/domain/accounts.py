@@ -48,6 +48,7 @@ class Permission(StrEnum):
     ENTER_ORDERS = "enter_orders"
     SEND_HL7 = "send_hl7"
     READ_FHIR = "read_fhir"
+    SUBSCRIBE = "subscribe"
     READ_DICOMWEB = "read_dicomweb"
     STORE = "store"
     READ_WORKITEMS = "read_workitems"
@@ -117,6 +118,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
             Permission.SEND_HL7,
             Permission.ENTER_ORDERS,
             Permission.READ_FHIR,
+            Permission.SUBSCRIBE,
             Permission.READ_DICOMWEB,
             Permission.STORE,
             Permission.READ_WORKITEMS,
@@ -128,6 +130,7 @@ _SCOPE_OF = {
     Permission.SEND_HL7: Scope.HL7,
     Permission.ENTER_ORDERS: Scope.ORDERS,
     Permission.READ_FHIR: Scope.FHIR,
+    Permission.SUBSCRIBE: Scope.SUBSCRIBE,
     Permission.READ_DICOMWEB: Scope.DICOMWEB,
     Permission.STORE: Scope.STORE,
     Permission.READ_WORKITEMS: Scope.UPS,
@@ -173,7 +176,7 @@ class Caller:
     Whoever makes a request. name: "user:maria" or "token:ris", as audit rows say it. scopes: a token's, else empty.
 
     user_key, session_key: None for a token. is_person: may use the console. ae_title: the peer that a token acts as, "" for
-    none.
+    none. credential: what it came with, as `store.credentials` knows it: "token:5", "user:2".
     """
 
     name: str
@@ -182,6 +185,7 @@ class Caller:
     user_key: int | None = None
     session_key: int | None = None
     ae_title: str = ""
+    credential: str = ""
 
     @property
     def is_person(self) -> bool:

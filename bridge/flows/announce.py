@@ -35,6 +35,7 @@ from bridge.store import (
     events,
     incidents,
     messages,
+    news,
     order_notices,
     outside_questions,
     overlays,
@@ -99,6 +100,7 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
     """A bound study was bound, corrected or refreshed: what was held goes, what went goes again."""
     served_studies.end_of_others(tx, study, at)
     enqueue.release(tx, study.key, at)
+    news.look_at(tx, news.STUDY, study.key, at)
     for sop_instance_uid in performed.uids_of_study(tx, study.study_instance_uid) if to.performed_steps else ():
         enqueue.release_performed_step(tx, sop_instance_uid, at)
     for server in to.studies:
@@ -150,6 +152,7 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     reason = _why_held(study)
     served_studies.end(tx, study, at)
     enqueue.hold(tx, study.key, reason, at)
+    news.look_at(tx, news.STUDY, study.key, at)
     for place in availability.believers(tx, study.key):
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
     _correct_notices(tx, study, at)

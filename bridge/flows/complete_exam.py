@@ -21,7 +21,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.check_tags import keep_looks
 from bridge.flows.lookout import Lookout
 from bridge.flows.move_steps import Moving, change_of, change_steps, steps_by_images
-from bridge.store import events, exam_checks, leases, orders, performed, studies
+from bridge.store import events, exam_checks, leases, news, orders, performed, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 from bridge.store.exam_checks import ExamCheck
@@ -102,6 +102,7 @@ def look_at_study(tx: WriteTx, study: Study, patience: Patience, how: Moving) ->
     if rests_at > how.at:
         return rests_at
     keep_looks(tx, study, patience.checklist, how.at)
+    news.look_at(tx, news.STUDY, study.key, how.at)
     if not study.is_bound or study.order_key is None or study.foreign:
         return None
     order = orders.get(tx, study.order_key)

@@ -10,7 +10,7 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import Conflict, Incomplete
-from bridge.store import audit, authorizations, events, orders, patients
+from bridge.store import audit, authorizations, events, news, orders, patients
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -60,6 +60,7 @@ class AuthorizationEntry:
                 source=actor,
             )
             made = authorizations.add(tx, blank, now)
+            news.look_at(tx, news.AUTHORIZATION, made.key, now)
             if order_key is not None:
                 what = f"Authorization {typed.number} entered"
                 events.add(

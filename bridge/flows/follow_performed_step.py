@@ -17,7 +17,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_questioned
 from bridge.flows.move_steps import Moving, follow_device, log_device
 from bridge.outbox import enqueue
-from bridge.store import audit, decisions, exam_checks, studies
+from bridge.store import audit, decisions, exam_checks, news, studies
 from bridge.store.db import WriteTx
 
 
@@ -73,3 +73,4 @@ def follow_exam(tx: WriteTx, done: PerformedStep, told: Reported) -> None:
             decide_questioned(tx, study, Deciding(told.rules, told.destinations, told.at, cause="mpps"))
     elif study is not None:
         enqueue.nudge(tx, study.key, enqueue.IMAGING_STUDY, told.at)
+        news.look_at(tx, news.STUDY, study.key, told.at)

@@ -37,7 +37,7 @@ from bridge.flows.refresh_worklist import (
     refresh_worklist,
     set_order_status,
 )
-from bridge.store import authorizations, orders, patients
+from bridge.store import authorizations, news, orders, patients
 from bridge.store.db import WriteTx
 from bridge.store.events import Station
 
@@ -119,6 +119,7 @@ def _create(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: ReconcileRul
     notices += meet_order(tx, order, told)
     scheduled = _finish(tx, order, draft, told, notices)
     scheduled.what = "order created"
+    news.look_at(tx, news.ORDER, order.key, told.news.heard_at)
     return scheduled
 
 
@@ -284,7 +285,8 @@ def _authorize(tx: WriteTx, order: Order, draft: AuthorizationDraft, told: Order
     known = authorizations.find(tx, draft.payer_id, draft.number)
     if known is not None and patients.survivor(tx, known.patient_key).key != told.patient.key:
         return [Notice("W", "the authorization is another patient's and was left there", "IN1-14")]
-    authorizations.put(tx, draft, told.patient.key, order.key, told.news.heard_at)
+    kept = authorizations.put(tx, draft, told.patient.key, order.key, told.news.heard_at)
+    news.look_at(tx, news.AUTHORIZATION, kept.key, told.news.heard_at)
     if known is None:
         what = f"Authorization {draft.number} named by the order"
         log_on_timeline(tx, order, told, Station.AUTHORIZATION, what)

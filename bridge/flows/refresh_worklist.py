@@ -16,7 +16,7 @@ from bridge.domain.patient import Patient, VisitDraft
 from bridge.domain.records import replace
 from bridge.errors import Incomplete
 from bridge.flows.register_patient import News
-from bridge.store import events, orders, patients, performed, studies, worklist
+from bridge.store import events, news, orders, patients, performed, studies, worklist
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
@@ -139,7 +139,10 @@ def refresh_worklist_of_patient(tx: WriteTx, patient_key: int, already: Containe
 def set_order_status(tx: WriteTx, order: Order, told_at: News, steps: Sequence[Step] | None = None) -> Order:
     """Bring an order's state in line with its steps. steps: as they are stored, where the caller has just read them."""
     status = status_of(orders.steps_of(tx, order.key) if steps is None else steps, order.status)
-    return order if status == order.status else orders.save(tx, replace(order, status=status), told_at.heard_at)
+    if status == order.status:
+        return order
+    news.look_at(tx, news.ORDER, order.key, told_at.heard_at)
+    return orders.save(tx, replace(order, status=status), told_at.heard_at)
 
 
 def place_of(step: Step) -> str:

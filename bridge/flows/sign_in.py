@@ -127,7 +127,10 @@ def recognise_session(
         with store.write() as tx:
             users.touch_session(tx, session.key, now)
     user = session.user
-    return Caller(f"user:{user.name}", user.role, user_key=user.key, session_key=session.key), session
+    found = Caller(
+        f"user:{user.name}", user.role, user_key=user.key, session_key=session.key, credential=f"user:{user.key}"
+    )
+    return found, session
 
 
 def recognise_token(store: Store, clock: Clock, token: str) -> Caller | None:
@@ -140,7 +143,9 @@ def recognise_token(store: Store, clock: Clock, token: str) -> Caller | None:
     if found.used_at is None or now - found.used_at >= _SEEN_STEP:
         with store.write() as tx:
             users.touch_token(tx, found.key, now)
-    return Caller(f"token:{found.name}", found.role, scopes=found.scopes, ae_title=found.ae_title)
+    return Caller(
+        f"token:{found.name}", found.role, found.scopes, ae_title=found.ae_title, credential=f"token:{found.key}"
+    )
 
 
 def sign_out(store: Store, clock: Clock, session_id: str, caller: Caller, origin: str) -> None:

@@ -20,6 +20,12 @@ COMMITMENT = "commitment"
 COMMITMENT_REPORT = "commitment_report"
 REJECTION = "rejection"
 ARCHIVE_NOTICE = "archive_notice"
+SUBSCRIPTION = "subscription"
+# The one place that every subscription's notifications leave for: where each goes is its own affair.
+SUBSCRIBERS = "subscribers"
+WEBHOOK = "webhook"
+_SUBSCRIPTION_OF = "subscription:"
+_NEWS_OF = "news:"
 _COMMITMENT_OF = "commitment:"
 _REJECTION_OF = "rejection:"
 
@@ -51,6 +57,31 @@ def commitment_request(key: int) -> str:
 def request_of(delivery: Delivery) -> int | None:
     """Return the row of the commitment request that *delivery* reports on, None if it is none."""
     key = delivery.order_of.removeprefix(_COMMITMENT_OF)
+    return int(key) if key.isdecimal() else None
+
+
+def subscription_of(key: int) -> str:
+    """Return the order_of of what the subscription in row *key* is told."""
+    return f"{_SUBSCRIPTION_OF}{key}"
+
+
+def subscription_in(delivery: Delivery) -> int | None:
+    """Return the row of the subscription that *delivery* is for, None if it is for none."""
+    return _row_in(delivery, _SUBSCRIPTION_OF)
+
+
+def news_of(key: int) -> str:
+    """Return the order_of of the news in row *key*."""
+    return f"{_NEWS_OF}{key}"
+
+
+def news_in(delivery: Delivery) -> int | None:
+    """Return the row of the news that *delivery* tells, None if it tells none."""
+    return _row_in(delivery, _NEWS_OF)
+
+
+def _row_in(delivery: Delivery, prefix: str) -> int | None:
+    key = delivery.order_of.removeprefix(prefix)
     return int(key) if key.isdecimal() else None
 
 

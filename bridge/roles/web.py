@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bridge import __version__
 from bridge.flows.keep_pictures import PictureSweep
+from bridge.telling import peer_desks
 from bridge.web.app import create_app
 from bridge.web.server import HttpServer
 from bridge.web.services import WebServices
@@ -23,6 +24,7 @@ class WebRole:
             store=house.store,
             clock=house.clock,
             flows=web_flows(house),
+            peers=peer_desks(house),
             blobs=house.blobs,
             search=house.search,
             pictures=house.pictures,

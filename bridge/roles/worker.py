@@ -12,6 +12,7 @@ from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
 from bridge.outside import askers
 from bridge.shelf import object_verifier
+from bridge.telling import news_watch
 from bridge.wiring import House, Role
 
 
@@ -28,6 +29,7 @@ class WorkerRole:
         self._chart_watch = chart_watch(house)
         self._askers = askers(house)
         self._exams = house.exam_watch
+        self._news = news_watch(house)
         self._commitments = CommitmentWatch(house.store, house.blobs, house.clock, owner=house.node)
         self._verifier = object_verifier(house)
         self._mapping_watch = house.mapping_watch
@@ -45,6 +47,7 @@ class WorkerRole:
         for asker in self._askers:
             asker.start()
         self._exams.start()
+        self._news.start()
         self._commitments.start()
         self._verifier.start()
         self._housekeeping.start()
@@ -58,6 +61,7 @@ class WorkerRole:
         self._order_lists.stop()
         self._commitments.stop()
         self._verifier.stop()
+        self._news.stop()
         self._exams.stop()
         self._bulk.stop()
         self._replays.stop()
@@ -75,6 +79,7 @@ class WorkerRole:
             self._order_poll,
             self._chart_watch,
             self._exams,
+            self._news,
             self._commitments,
             self._verifier,
             *self._askers,

@@ -54,6 +54,7 @@ from bridge.domain.rejection import RejectionState
 from bridge.domain.report import ReportStatus
 from bridge.domain.second_person import ProposalEnd
 from bridge.domain.study import StudyState
+from bridge.domain.subscription import SubscriptionState
 from bridge.domain.workitem import WorkitemState
 from bridge.domain.worklist_query import QueryOutcome
 
@@ -164,6 +165,8 @@ _PLURALS = {
     "report": "reports",
     "version": "report_versions",
     "workitem": "workitems",
+    "subscription": "subscriptions",
+    "news": "news",
 }
 
 # ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1812,4 +1815,85 @@ stamps = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+
+# ── who asked to be told ─────────────────────────────────────────────────────────────────────────────────────────────
+
+# What may be news: looked at when its time comes. subject: "study:7", "order:3", "authorization:2".
+news_looks = Table(
+    "news_looks",
+    metadata,
+    _key(),
+    Column("subject", Text, nullable=False, unique=True),
+    Column("due_at", Instant, nullable=False, index=True),
+)
+
+# How each subject stood when it was news last: what has not changed since is none.
+told_subjects = Table(
+    "told_subjects",
+    metadata,
+    _key(),
+    Column("subject", Text, nullable=False, unique=True),
+    _text("status"),
+    _text("digest"),
+    _to("patient", nullable=True),
+    Column("at", Instant, nullable=False),
+)
+
+news = Table(
+    "news",
+    metadata,
+    _key(),
+    Column("at", Instant, nullable=False, index=True),
+    Column("topic", Text, nullable=False),
+    Column("focus_type", Text, nullable=False),
+    Column("focus_id", Text, nullable=False),
+    _text("status"),
+    _to("patient", nullable=True),
+    _to("study", nullable=True),
+    _to("order", nullable=True),
+    Column("modalities", JSON, nullable=False, server_default=text("'[]'")),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    _key(),
+    _count("version", 1),
+    Column("state", Text, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("endpoint", Text, nullable=False),
+    # Secrets: written into requests, shown to nobody.
+    Column("headers", JSON, nullable=False, server_default=text("'[]'")),
+    Column("content", Text, nullable=False),
+    _count("heartbeat_secs"),
+    _count("timeout_secs"),
+    _count("max_count", 1),
+    Column("ends_at", Instant),
+    Column("resource", JSON, nullable=False),
+    Column("owner", Text, nullable=False),
+    _text("owner_name"),
+    _count("told"),
+    _count("delivered"),
+    _count("failures"),
+    _text("error"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("activated_at", Instant),
+    Column("sent_at", Instant),
+    _one_of("state", SubscriptionState),
+)
+
+# The news that one subscription is told, numbered from 1 without gaps.
+subscription_news = Table(
+    "subscription_news",
+    metadata,
+    _key(),
+    _to("subscription", index=False),
+    _count("number"),
+    _to("news", column="news_key"),
+    UniqueConstraint("subscription_key", "number"),
 )

@@ -37,6 +37,7 @@ from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.store_parts import PartStorer
+from bridge.flows.subscribe import SubscriptionDesk
 from bridge.flows.try_rules import Trial as RulesTrial
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.pictures.gallery import Pictures
@@ -256,6 +257,13 @@ class WorkitemServices:
     device: Callable[[str], DeviceProfile | None]
 
 
+@dataclass(frozen=True)
+class PeerDesks:
+    """What other systems ask of us beside reading: to be told."""
+
+    subscriptions: SubscriptionDesk
+
+
 def _nothing_listens() -> Mapping[str, bool]:
     return {}
 
@@ -273,6 +281,7 @@ class WebServices:
     store: Store
     clock: Clock
     flows: WebFlows
+    peers: PeerDesks
     blobs: Blobs | None = None
     search: StudySearch | None = None
     pictures: Pictures | None = None

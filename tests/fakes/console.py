@@ -14,6 +14,7 @@ from bridge.flows.receive_message import Received
 from bridge.pictures.gallery import Pictures
 from bridge.store import decisions
 from bridge.store.db import Store
+from bridge.telling import peer_desks
 from bridge.web.app import create_app
 from bridge.web.services import WebServices
 from bridge.web_flows import object_server, part_storer, web_flows, workitem_services
@@ -52,6 +53,7 @@ class Console:
             store=house.store,
             clock=house.clock,
             flows=web_flows(house),
+            peers=peer_desks(house),
             blobs=house.blobs,
             search=house.search,
             objects=object_server(house),

@@ -30,7 +30,7 @@ def service_request(order: Order, steps: tuple[Step, ...], subject: str, system_
         {
             "resourceType": "ServiceRequest",
             "identifier": order_identifiers(order, system_of),
-            "status": _STATUSES.get(order.status, "active"),
+            "status": status_of(order),
             "intent": "order",
             "category": [_IMAGING],
             "priority": _PRIORITIES.get(order.requested_procedure_priority, ""),
@@ -47,6 +47,11 @@ def service_request(order: Order, steps: tuple[Step, ...], subject: str, system_
             else [],
         }
     )
+
+
+def status_of(order: Order) -> str:
+    """Return an order's status as a ServiceRequest has it."""
+    return _STATUSES.get(order.status, "active")
 
 
 def as_r5(resource: Json) -> Json:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
 from bridge.codecs.fhir import server
+from bridge.codecs.fhir.also_served import with_offers
 from bridge.codecs.fhir.server import Offer, Software
 from bridge.domain.accounts import Permission
 from bridge.web.access import needs, services
@@ -26,8 +27,8 @@ def metadata(release: str) -> Response:
     asked.negotiate()
     here = services()
     software = Software("Imaging Bridge", here.version or "0", here.clock.now().date().isoformat())
-    version = asked.version_of(release)
-    return answers.plain(server.capability_statement(version, asked.base(release), software, offers(release)))
+    version, base = asked.version_of(release), asked.base(release)
+    return answers.plain(with_offers(server.capability_statement(version, base, software, offers(release)), base))
 
 
 @blueprint.get("/.well-known/<path:name>")

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from bridge.web.fhir import capability, endpoints, interactions, orders
+from bridge.web.fhir import capability, endpoints, interactions, orders, subscriptions
 
-blueprints = (capability.blueprint, interactions.blueprint, endpoints.blueprint, orders.blueprint)
+blueprints = (
+    capability.blueprint,
+    subscriptions.blueprint,
+    interactions.blueprint,
+    endpoints.blueprint,
+    orders.blueprint,
+)

@@ -113,6 +113,7 @@ _PARTS = {
         Permission.SEND_HL7,
         Permission.ENTER_ORDERS,
         Permission.READ_FHIR,
+        Permission.SUBSCRIBE,
         Permission.READ_DICOMWEB,
         Permission.STORE,
         Permission.READ_WORKITEMS,

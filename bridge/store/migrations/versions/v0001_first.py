@@ -172,6 +172,15 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_messages_received_at"), "messages", ["received_at"], unique=False)
     op.create_table(
+        "news_looks",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("due_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_news_looks")),
+        sa.UniqueConstraint("subject", name=op.f("uq_news_looks_subject")),
+    )
+    op.create_index(op.f("ix_news_looks_due_at"), "news_looks", ["due_at"], unique=False)
+    op.create_table(
         "object_checks",
         sa.Column("blob", sa.Text(), nullable=False),
         sa.Column("verified_at", Instant(), nullable=True),
@@ -333,6 +342,35 @@ def upgrade() -> None:
             "sop_instance_uid",
             name=op.f("uq_stated_instances_study_instance_uid_ae_title_sop_instance_uid"),
         ),
+    )
+    op.create_table(
+        "subscriptions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("filters", sa.JSON(), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("headers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("heartbeat_secs", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("timeout_secs", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("max_count", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("ends_at", Instant(), nullable=True),
+        sa.Column("resource", sa.JSON(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("owner_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("told", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("delivered", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("error", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("activated_at", Instant(), nullable=True),
+        sa.Column("sent_at", Instant(), nullable=True),
+        sa.CheckConstraint("state IN ('requested', 'active', 'error', 'off')", name=op.f("ck_subscriptions_state")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_subscriptions")),
     )
     op.create_table(
         "tokens",
@@ -639,6 +677,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_digest", name=op.f("uq_sign_in_links_token_digest")),
     )
     op.create_index(op.f("ix_sign_in_links_user_key"), "sign_in_links", ["user_key"], unique=False)
+    op.create_table(
+        "told_subjects",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_told_subjects_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_told_subjects")),
+        sa.UniqueConstraint("subject", name=op.f("uq_told_subjects_subject")),
+    )
+    op.create_index(op.f("ix_told_subjects_patient_key"), "told_subjects", ["patient_key"], unique=False)
     op.create_table(
         "visits",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1189,6 +1240,27 @@ def upgrade() -> None:
         sqlite_where=sa.text("closed_at IS NULL"),
         postgresql_where=sa.text("closed_at IS NULL"),
     )
+    op.create_table(
+        "news",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("focus_type", sa.Text(), nullable=False),
+        sa.Column("focus_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("modalities", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_news_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_news_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_news_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_news")),
+    )
+    op.create_index(op.f("ix_news_at"), "news", ["at"], unique=False)
+    op.create_index(op.f("ix_news_order_key"), "news", ["order_key"], unique=False)
+    op.create_index(op.f("ix_news_patient_key"), "news", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_news_study_key"), "news", ["study_key"], unique=False)
     op.create_table(
         "outside_questions",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1775,6 +1847,20 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_step_stations_step_key"), "step_stations", ["step_key"], unique=False)
+    op.create_table(
+        "subscription_news",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("subscription_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("news_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["news_key"], ["news.key"], name=op.f("fk_subscription_news_news_key")),
+        sa.ForeignKeyConstraint(
+            ["subscription_key"], ["subscriptions.key"], name=op.f("fk_subscription_news_subscription_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_subscription_news")),
+        sa.UniqueConstraint("subscription_key", "number", name=op.f("uq_subscription_news_subscription_key_number")),
+    )
+    op.create_index(op.f("ix_subscription_news_news_key"), "subscription_news", ["news_key"], unique=False)
     op.create_table(
         "workitems",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,39 @@
+"""What our server offers besides reading: subscriptions with their topics, exports, and where tokens come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.codecs.fhir.subscription import TOPIC_EXTENSION
+from bridge.domain.subscription import TOPICS
+
+Json = dict[str, Any]
+
+_SUBSCRIBED = ("create", "read", "update", "delete", "search-type")
+
+
+def with_offers(statement: Json, base: str) -> Json:
+    """Return a CapabilityStatement that says so, too. Source: Subscriptions R5 Backport 1.1 (R4 discovery)."""
+    rest = statement["rest"][0]
+    topics = [{"url": TOPIC_EXTENSION, "valueCanonical": f"{base}/SubscriptionTopic/{name}"} for name in TOPICS]
+    operations = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
+    told: Json = {
+        "extension": topics,
+        "type": "Subscription",
+        "interaction": [{"code": code} for code in _SUBSCRIBED],
+        "versioning": "versioned-update",
+        "updateCreate": False,
+        "searchParam": [{"name": "status", "type": "token"}, {"name": "url", "type": "uri"}],
+        "operation": [
+            {"name": "status", "definition": f"{operations}status"},
+            {"name": "events", "definition": f"{operations}events"},
+        ],
+    }
+    offered: Json = {
+        "type": "SubscriptionTopic",
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "searchParam": [{"name": "url", "type": "uri"}],
+    }
+    # SubscriptionTopic is no resource of R4: there the extension alone lists the topics.
+    more = [told] if statement["fhirVersion"].startswith("4.") else [told, offered]
+    return statement | {"rest": [rest | {"resource": [*rest["resource"], *more]}]}

@@ -1,0 +1,132 @@
+"""Resources as our own server shows them, made of the rows as they are now: what notifications and exports carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bridge.codecs.fhir import diagnostic_report, r4, r5, service_request
+from bridge.codecs.fhir import patient as patient_codec
+from bridge.codecs.fhir.diagnostic_report import ReportLinks
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House, build
+from bridge.codecs.fhir.references import Links, study_identifier
+from bridge.domain.report import Report
+from bridge.domain.subscription import News
+from bridge.store import links, orders, overlays, patients, placements, reports, studies
+from bridge.store.db import ReadTx
+from bridge.store.listings import served, served_reports
+from bridge.store.listings.served import Wanted
+from bridge.store.listings.served_reports import WantedReports
+
+Json = dict[str, Any]
+
+ENDPOINT_ID = "dicomweb"
+ORDER_ID = "order-"  # what our own names of orders begin with
+
+
+@dataclass(frozen=True, slots=True)
+class ServingHouse:
+    """What is the same for all resources. public_url: without a slash at its end. quiet: so long without an image is complete."""
+
+    house: House
+    public_url: str
+    organization: str
+    quiet: timedelta
+
+    def base(self, release: str) -> str:
+        """Return the address that a release ("r4", "r5") is served at."""
+        return f"{self.public_url}/fhir/{release}"
+
+
+def imaging_study(tx: ReadTx, said: News, release: str, at: datetime, here: ServingHouse) -> Json | None:
+    """Return a bound and complete study, None where it is not one, or stands in another chart by now."""
+    key = said.study_key or 0
+    keys, _ = served.find(tx, Wanted(at - here.quiet, study_keys=(key,)), before=None, limit=1)
+    placed = placements.current(tx, key)
+    if not keys or (placed is not None and placed.resource_id != said.focus_id):
+        return None
+    contents = studies.contents(tx, key)
+    study = contents.study
+    order = orders.get(tx, study.order_key) if study.order_key is not None else None
+    found = Links(subject=f"Patient/{study.patient_key}", endpoint=f"Endpoint/{ENDPOINT_ID}")
+    content = build(contents, order, found, here.house, overlays.current(tx, study).values)
+    resource = r4.imaging_study(content) if release == "r4" else r5.imaging_study(content)
+    return resource | {"id": said.focus_id, "meta": _meta(study.version, study.last_instance_at)}
+
+
+def withdrawn_study(tx: ReadTx, said: News) -> Json:
+    """Return what is left to be said of a study that was in somebody's chart: that it is not theirs, or has no image."""
+    study = studies.get(tx, said.study_key or 0)
+    patient_key = said.patient_key
+    subject = {"reference": f"Patient/{patient_key}"} if patient_key is not None else {"display": "withdrawn"}
+    return {
+        "resourceType": "ImagingStudy",
+        "id": said.focus_id,
+        "meta": {"versionId": str(study.version)},
+        "identifier": [study_identifier(study.study_instance_uid)],
+        "status": said.status,
+        "subject": subject,
+    }
+
+
+def patient(tx: ReadTx, key: int, here: ServingHouse) -> Json:
+    """Return a patient with the other records of the same person. Raises: LookupError."""
+    record = patients.get(tx, key)
+    if record.merged_into is not None:
+        related = [(f"Patient/{patients.survivor(tx, key).key}", "replaced-by")]
+    else:
+        merged = [one.key for one in patients.get_many(tx, patients.merged_into(tx, key)) if one.identifiers]
+        linked = dict.fromkeys(patients.survivor(tx, other).key for other in links.of_patient(tx, key))
+        related = [(f"Patient/{one}", "replaces") for one in merged]
+        related += [(f"Patient/{one}", "seealso") for one in linked if one != key]
+    return patient_codec.patient(record, here.house.system_of, related) | {"id": str(key)}
+
+
+def order(tx: ReadTx, key: int, release: str, here: ServingHouse) -> Json:
+    """Return an order as ServiceRequest. Raises: LookupError."""
+    found = orders.get(tx, key)
+    subject = f"Patient/{patients.survivor(tx, found.patient_key).key}"
+    steps = tuple(orders.steps_of(tx, key))
+    resource = service_request.service_request(found, steps, subject, here.house.system_of)
+    resource = resource if release == "r4" else service_request.as_r5(resource)
+    return resource | {"id": f"{ORDER_ID}{key}", "meta": {"versionId": str(found.version)}}
+
+
+def report(tx: ReadTx, key: int, release: str, at: datetime, here: ServingHouse) -> Json | None:
+    """Return a report that is filed with its exam, None where it may not be served."""
+    keys, _ = served_reports.find(tx, WantedReports((key,)), before=None, limit=1)
+    return _report(tx, reports.get(tx, key), release, at, here) if keys else None
+
+
+def endpoint(release: str, here: ServingHouse) -> Json:
+    """Return the way to the images."""
+    make: Callable[[str, str], Json] = r4.endpoint if release == "r4" else r5.endpoint
+    return make(f"{here.public_url}/dicom-web", here.organization) | {"id": ENDPOINT_ID}
+
+
+def about(tx: ReadTx, said: News, release: str, at: datetime, here: ServingHouse) -> Json | None:
+    """Return what news are about, as it is now; of a study that is in nobody's chart any more just that. None: not shown."""
+    if said.focus_type == "ImagingStudy" and said.study_key is not None:
+        if said.status in (ENTERED_IN_ERROR, CANCELLED):
+            return withdrawn_study(tx, said)
+        return imaging_study(tx, said, release, at, here)
+    if said.focus_type == "ServiceRequest" and said.order_key is not None:
+        return order(tx, said.order_key, release, here)
+    return None
+
+
+def _report(tx: ReadTx, found: Report, release: str, at: datetime, here: ServingHouse) -> Json:
+    bound = tuple(served_reports.studies_of(tx, found))
+    complete, _ = served.find(tx, Wanted(at - here.quiet, study_keys=bound), before=None, limit=len(bound) + 1)
+    about = tuple(f"ImagingStudy/{key}" for key in sorted(complete))
+    related = ReportLinks(f"Patient/{found.patient_key}", about, f"{here.base(release)}/Binary")
+    ordered = orders.get(tx, found.order_key) if found.order_key is not None else None
+    content = diagnostic_report.build(found, ordered, related, here.house)
+    resource = r4.diagnostic_report(content) if release == "r4" else r5.diagnostic_report(content)
+    return resource | {"id": str(found.key), "meta": _meta(found.version, found.updated_at)}
+
+
+def _meta(version: int, changed: datetime | None) -> Json:
+    return {"versionId": str(version), **({"lastUpdated": changed.isoformat()} if changed is not None else {})}

@@ -1,0 +1,62 @@
+"""What looks for news, and what resources are made with, joined to one house."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from bridge.codecs.fhir.imaging_study import House as FhirHouse
+from bridge.flows.notice_news import Hook, NewsWatch
+from bridge.flows.subscribe import SubscriptionDesk
+from bridge.leaving.resources import ServingHouse
+from bridge.outbox.publisher import Publisher
+from bridge.publishers.outside_post import OutsidePost, Reach
+from bridge.publishers.subscriber import SubscriptionPublisher
+from bridge.publishers.webhook import Hooked, WebhookPublisher
+from bridge.web.services import PeerDesks
+from bridge.wiring import House
+
+
+def news_watch(house: House) -> NewsWatch:
+    """Return what finds out what is news, and whom it is told."""
+    quiet = timedelta(seconds=house.settings.publish.study_quiet_secs)
+    hooks = [Hook(one.name, one.events) for one in house.settings.webhooks]
+    return NewsWatch(house.store, house.clock, quiet, hooks, owner=house.node)
+
+
+def serving_house(house: House) -> ServingHouse:
+    """Return what is the same for all resources that leave this house as its own server shows them."""
+    settings = house.settings
+    return ServingHouse(
+        FhirHouse(settings.time_zone, settings.identity.system_of),
+        house.public_url,
+        settings.bridge.organization,
+        timedelta(seconds=settings.publish.study_quiet_secs),
+    )
+
+
+def peer_desks(house: House) -> PeerDesks:
+    """Return what other systems ask of us beside reading."""
+    private = house.settings.fhir.subscriptions.private
+    return PeerDesks(SubscriptionDesk(house.store, house.clock, private))
+
+
+def telling_publishers(house: House) -> list[Publisher[Any, Any]]:
+    """Return what tells subscriptions and webhooks."""
+    post = OutsidePost(house.clock, Reach(house.settings.fhir.subscriptions.private))
+    subscriber = SubscriptionPublisher(post, serving_house(house), house.clock)
+    return [subscriber, WebhookPublisher(_hooks(house), house.clock)]
+
+
+def _hooks(house: House) -> dict[str, Hooked]:
+    """Return the webhooks of the settings; one that lies in a network of ours may be reached there."""
+    everywhere = ("0.0.0.0/0", "::/0")
+    return {
+        one.name: Hooked(
+            one.url,
+            one.secret.get_secret_value(),
+            OutsidePost(house.clock, Reach(everywhere if one.private else ())),
+            one.timeout_secs,
+        )
+        for one in house.settings.webhooks
+    }

@@ -1,0 +1,47 @@
+"""Which addresses of others are called, and which are where only we can reach."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.domain.endpoints import check_endpoint, is_permitted
+from bridge.errors import BridgeError
+
+
+@pytest.mark.parametrize("url", ["https://example.org/x", "https://example.org:8443/x?y=1", "http://127.0.0.1:9/x"])
+def test_a_public_address_and_this_machine_are_called(url: str) -> None:
+    assert check_endpoint(url).geturl() == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/x",
+        "https://10.0.0.1/x",
+        "https://169.254.169.254/x",
+        "https://[fe80::1]/x",
+        "https://[fc00::1]/x",
+        "https://[::ffff:192.168.1.1]/x",
+        "https://[64:ff9b::a00:1]/x",
+        "https://[2002:a00:1::]/x",
+        "https://0.0.0.0/x",
+        "https://224.0.0.1/x",
+        "https://me@example.org/x",
+        "https://example.org/x#y",
+        "https://example.org:0/x",
+        "https://exam ple.org/x",
+        "https:///x",
+        "https://[bad/x",
+        "file:///etc/passwd",
+    ],
+)
+def test_what_only_we_can_reach_and_what_is_no_address_is_not(url: str) -> None:
+    with pytest.raises(BridgeError):
+        check_endpoint(url)
+
+
+def test_a_network_of_ours_is_called_where_the_settings_say_so_and_over_tls_only() -> None:
+    assert is_permitted("10.1.2.3", "https", ("10.0.0.0/8",))
+    assert not is_permitted("10.1.2.3", "http", ("10.0.0.0/8",))
+    assert not is_permitted("192.168.1.1", "https", ("10.0.0.0/8",))
+    assert not is_permitted("not an address", "https", ("10.0.0.0/8",))
