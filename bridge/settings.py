@@ -23,7 +23,7 @@ from bridge.outside_section import OutsideSection
 from bridge.remote_sections import Auth, DicomwebSection, NoAuth, SendSection
 from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
-from bridge.told_sections import SubscriptionsSection, Webhook
+from bridge.told_sections import SubscriptionsSection, Webhooks
 
 ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
 
@@ -271,17 +271,12 @@ class Settings(Section):
     publish: PublishSection = PublishSection()
     identity: IdentitySection = IdentitySection()
     outside: OutsideSection = OutsideSection()
-    webhooks: tuple[Webhook, ...] = ()
+    webhooks: Webhooks = ()
 
     @model_validator(mode="after")
     def _each_place_once(self) -> Self:
         each_once((*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers)), str)
         return self
-
-    @field_validator("webhooks")
-    @classmethod
-    def _each_webhook_once(cls, value: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
-        return each_once(value, lambda one: one.name)
 
     @property
     def corrected_by_hand(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.domain.endpoints import check_endpoint
 from bridge.errors import BridgeError
-from bridge.sections import Network, Section
+from bridge.sections import Network, Section, each_once
 
 TopicName = Literal["imagingstudy-available", "imagingstudy-changed", "order-status", "prior-auth-result"]
 
@@ -40,3 +40,10 @@ class Webhook(Section):
     events: tuple[TopicName, ...] = ("imagingstudy-changed",)
     private: bool = False
     timeout_secs: float = Field(default=10, gt=0, le=10)
+
+
+def _each_once(value: tuple[Webhook, ...]) -> tuple[Webhook, ...]:
+    return each_once(value, lambda one: one.name)
+
+
+Webhooks = Annotated[tuple[Webhook, ...], AfterValidator(_each_once)]
