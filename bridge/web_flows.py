@@ -12,6 +12,7 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.confirm_decision import Hands, SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
@@ -85,6 +86,7 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         receive_fhir=house.fhir_receiver.receive,
         undo_merge=calls.undo_merge,
         hand_sender=house.hand_sender,
+        chart_desk=ChartDesk(house.store, house.clock, house.destinations),
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
     )

@@ -157,6 +157,12 @@ def of_type(
     return [_version(row) for row in tx.execute(query)]
 
 
+def of_keys(tx: ReadTx, keys: Collection[int]) -> list[ChartVersion]:
+    """Return the versions in these rows, newest first."""
+    wanted = select(*_LISTED).where(_c.key.in_(list(keys))).order_by(_c.key.desc())
+    return [_version(row) for row in tx.execute(wanted)]
+
+
 def of_study(tx: ReadTx, study_key: int, server: str | None = None) -> list[ChartVersion]:
     """Return every version of whatever was written about a study, newest first; at *server*, or everywhere."""
     query = select(*_LISTED).where(_c.study_key == study_key).order_by(_c.key.desc())

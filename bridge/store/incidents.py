@@ -25,6 +25,7 @@ from bridge.store.tables import (
 # Looks at a study's images or header, in the words of the audit trail.
 _LOOKS = (
     "study_viewed",
+    "chart_viewed",
     "image_viewed",
     "tags_viewed",
     "fhir_read",

@@ -16,6 +16,7 @@ from bridge.domain.worklist_query import KeptQuery
 from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
+from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_step import StepChanger
 from bridge.flows.confirm_decision import SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
@@ -243,6 +244,7 @@ class WebFlows:
     receive_fhir: Callable[[FhirRequest], FhirAnswer]
     undo_merge: UndoMerge
     hand_sender: HandSender
+    chart_desk: ChartDesk
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery
 
