@@ -7,7 +7,8 @@ PYTHON  ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do 
              if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
              then echo $$p; break; fi; done)
 PIP      = $(BIN)/python -m pip --disable-pip-version-check -qq
-WORKERS ?= 2
+# One more than the two cores of a small machine: many a test waits for a peer, a lock or a process.
+WORKERS ?= 3
 PEERS   ?= required
 # One file's tests stay together, so that what a file starts (a server, a database) is started once.
 PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile

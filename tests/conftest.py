@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from bridge.clock import Clock
 from bridge.settings import Settings
@@ -40,6 +41,15 @@ def dcmtk_tool(name: str) -> Path:
             return tool
     missing_peer(f"dcmtk's {name}", "install dcmtk")
     raise AssertionError
+
+
+@pytest.fixture(autouse=True)
+def plain_tracebacks() -> None:
+    """Print an exception that is logged without each frame's variables: writing those out takes longer than most tests."""
+    spoken = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, spoken]
+    )
 
 
 @pytest.fixture(scope="session")

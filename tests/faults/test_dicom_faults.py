@@ -365,6 +365,7 @@ def test_hundreds_of_short_associations_end_clean(tmp_path: Path) -> None:
             faults.append(fault)
 
     with running(tmp_path, limits=replace(SHORT, associations=20, waiting_per_address=20, waiting=20)) as room:
+        idle = threading.active_count()
         callers = [threading.Thread(target=visit, args=(room.port, seed)) for seed in range(5)]
         for caller in callers:
             caller.start()
@@ -374,7 +375,7 @@ def test_hundreds_of_short_associations_end_clean(tmp_path: Path) -> None:
         assert until(lambda: len(room.events.of("association_closed")) == 300)
         assert not room.events.of("handler_failed")
         assert not spooled(room)
-        assert until(lambda: threading.active_count() <= 3)
+        assert until(lambda: threading.active_count() <= idle, secs=20)
 
 
 def test_requests_sent_without_waiting_are_answered_in_order(room: Room) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import insert, update
 from bridge.clock import FixedClock
 from bridge.domain.study import Instance
 from bridge.errors import Conflict, Incomplete, Unavailable
+from bridge.flows import verify_objects
 from bridge.flows.back_up import back_up, restore
 from bridge.flows.correct_study import Correction, StudyCorrector
 from bridge.flows.remove_archived import RemovalRule, hold_study, release_study, remove_archived, what_would_go
@@ -184,7 +185,10 @@ def test_a_store_that_is_away_damages_nothing(make_house: MakeHouse, tmp_path: P
         assert objects.count_damaged(tx) == 0
 
 
-def test_one_process_reads_at_a_time_and_a_finished_reading_rests(house: House) -> None:
+def test_one_process_reads_at_a_time_and_a_finished_reading_rests(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_objects, "_LONGEST_PAUSE_SECS", 0.01)
     receive(house)
     one = ObjectVerifier(house.store, house.blobs, house.clock, Pace(30, 0), owner="one")
     other = ObjectVerifier(house.store, house.blobs, house.clock, Pace(30, 0), owner="other")
@@ -197,7 +201,8 @@ def test_one_process_reads_at_a_time_and_a_finished_reading_rests(house: House) 
     assert not ObjectVerifier(house.store, house.blobs, house.clock, Pace(0, 0), owner="one").work()
 
 
-def test_a_person_who_wants_all_of_it_read_now_waits_for_nobody(house: House) -> None:
+def test_a_person_who_wants_all_of_it_read_now_waits_for_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify_objects, "_LONGEST_PAUSE_SECS", 0.01)
     receive(house)
     paced = ObjectVerifier(house.store, house.blobs, house.clock, Pace(30, 0), owner="paced")
     assert paced.work()
