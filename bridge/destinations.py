@@ -27,6 +27,7 @@ from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
+from bridge.publishers.provenance import ProvenancePublisher
 from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
 from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
@@ -59,6 +60,9 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         ImagingStudyPublisher(chart, publishing, quiet),
         ServedStudyPublisher(publishing, quiet),
         ClaimAttachmentPublisher(claims),
+        ProvenancePublisher(
+            {name: ehr.client for name, ehr in chart.items() if ehr.keeps_provenance}, settings.bridge.organization
+        ),
         *_study_senders(house, asked),
         CommitmentPublisher(asked, settings.dicom.ae_title, house.clock, must_commit),
         CommitmentReportPublisher(reported_to, settings.dicom.ae_title),
@@ -151,4 +155,5 @@ def _ehr(server: FhirServer, house: House) -> Ehr:
     client = fhir_client(server, house.clock)
     access = ImageAccess(f"{house.public_url}/dicom-web", house.settings.bridge.organization)
     looks_up = server.patients == "look_up"
-    return Ehr(client, EhrDirectory(client, house.settings.identity.system_of, access, looks_up=looks_up))
+    directory = EhrDirectory(client, house.settings.identity.system_of, access, looks_up=looks_up)
+    return Ehr(client, directory, keeps_provenance="Provenance" in server.publish)

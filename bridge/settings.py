@@ -168,7 +168,7 @@ class FhirServer(Section):
     base_url: str
     version: Literal["R4", "R5"] = "R4"
     auth: Auth = NoAuth()
-    publish: tuple[Literal["ImagingStudy", "Claim"], ...] = ("ImagingStudy",)
+    publish: tuple[Literal["ImagingStudy", "Claim", "Provenance"], ...] = ("ImagingStudy",)
     timeout_secs: float = Field(default=20, gt=0, le=300)
     tls: ClientTls | None = None
     connections: int = Field(default=4, ge=1, le=32)

@@ -159,6 +159,9 @@ def _fits(resource: Json, name: str, said: str) -> bool:
     if name in ("patient", "subject"):
         target = (resource.get(name) or resource.get("subject") or resource.get("patient") or {}).get("reference", "")
         return any(target == one or target == f"Patient/{one}" for one in wanted)
+    if name == "target":
+        targets = [str(each.get("reference", "")).split("/_history/")[0] for each in resource.get("target", [])]
+        return any(one in targets for one in wanted)
     if name == "_id":
         return resource["id"] in wanted
     if name in ("status", "use", "intent", "gender"):

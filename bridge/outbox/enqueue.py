@@ -26,6 +26,8 @@ SUBSCRIBERS = "subscribers"
 WEBHOOK = "webhook"
 _SUBSCRIPTION_OF = "subscription:"
 _NEWS_OF = "news:"
+PROVENANCE = "provenance"
+_VERSION_OF = "version:"
 _COMMITMENT_OF = "commitment:"
 _REJECTION_OF = "rejection:"
 
@@ -47,6 +49,18 @@ class Work:
     order_key: int | None = None
     attachment_key: int | None = None
     urgency: int = 0
+
+
+def chart_version(reference: str, number: int) -> str:
+    """Return the order_of of what is told of version *number* of the chart entry at *reference*."""
+    return f"{_VERSION_OF}{reference}:{number}"
+
+
+def version_in(delivery: Delivery) -> tuple[str, int] | None:
+    """Return the reference and the number of the version that *delivery* tells of, None if it tells of none."""
+    said = delivery.order_of
+    reference, _, number = said.removeprefix(_VERSION_OF).rpartition(":")
+    return (reference, int(number)) if said.startswith(_VERSION_OF) and number.isdecimal() else None
 
 
 def commitment_request(key: int) -> str:

@@ -171,6 +171,10 @@ class FhirClient:
         answer = self._ask("PUT", resource["resourceType"], parameters=parameters, body=resource)
         return self._written(answer, resource)
 
+    def create(self, resource: Json) -> Found:
+        """Create a resource, whatever stands."""
+        return self._written(self._ask("POST", resource["resourceType"], body=resource), resource)
+
     def create_unless(self, resource: Json, parameters: Mapping[str, str]) -> Found:
         """Create a resource unless *parameters* find one. Source: FHIR R4 3.1.0.8.1."""
         query = str(httpx2.QueryParams(dict(parameters)))

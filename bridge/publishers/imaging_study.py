@@ -18,6 +18,7 @@ from bridge.domain.patient import Patient
 from bridge.domain.study import StudyContents
 from bridge.errors import Conflict, Malformed, Unavailable
 from bridge.outbox import enqueue
+from bridge.outbox.enqueue import Work
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, Chart, EhrDirectory
@@ -61,10 +62,11 @@ class StudyParcel(Parcel):
 
 @dataclass(frozen=True, slots=True)
 class Ehr:
-    """A FHIR server and what can be found on it."""
+    """A FHIR server and what can be found on it. keeps_provenance: it is told where each version comes from."""
 
     client: FhirClient
     directory: EhrDirectory
+    keeps_provenance: bool = False
 
 
 class ImagingStudyPublisher:
@@ -157,7 +159,7 @@ class ImagingStudyPublisher:
     def settled(self, tx: WriteTx, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
         """Record what stands, tell the timeline, and wake the claims that waited for it."""
         server, study_key = parcel.delivery.destination, parcel.contents.study.key
-        _keep_versions(tx, self._ehrs[server].client.version, parcel, receipt, at)
+        _keep_versions(tx, self._ehrs[server], parcel, receipt, at)
         for reference in receipt.withdrawn:
             publications.retire(tx, server, reference, parcel.ending, at)
         if receipt.standing is not None:
@@ -206,18 +208,21 @@ def _said(what: str, references: Sequence[str]) -> str:
     return f"{', '.join(references)} {what}" if references else "nothing stands there"
 
 
-def _keep_versions(tx: WriteTx, release: str, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
+def _keep_versions(tx: WriteTx, ehr: Ehr, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
     """Keep a version of each resource that is not as it was kept last."""
     study, patient = parcel.contents.study, parcel.patient
     patient_keys = {one.reference: one.patient_key for one in parcel.known}
     for one in receipt.seen:
         is_standing = one is receipt.standing
-        said = Standing(parcel.delivery.destination, one.reference, {release: one.resource}, one.version)
+        said = Standing(parcel.delivery.destination, one.reference, {ehr.client.version: one.resource}, one.version)
         why = cause_of(tx, study, said, parcel.binding_version, is_ours=receipt.was_written or not is_standing)
         patient_key = patient.key if is_standing and patient is not None else patient_keys.get(one.reference)
         order_key = study.order_key if is_standing else None
         whose = Whose(study.key, patient_key, order_key, parcel.binding_version)
-        chart_versions.keep(tx, said, whose, why, at)
+        kept = chart_versions.keep(tx, said, whose, why, at)
+        if kept is not None and ehr.keeps_provenance:
+            of_version = enqueue.chart_version(kept.reference, kept.number)
+            enqueue.enqueue(tx, Work(enqueue.PROVENANCE, said.server, of_version), at)
 
 
 def _publication(parcel: StudyParcel, receipt: StudyReceipt, standing: Found, at: datetime) -> Publication:

@@ -89,6 +89,7 @@ STATE_WORDS = {
 }
 TOPICS = {
     "imaging_study": "Chart entry",
+    "provenance": "Origin of a chart entry",
     "imaging-study": "Chart entry",
     "ImagingStudy": "Chart entry",
     "archive": "Images to archive",

@@ -17,6 +17,7 @@ from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
+from bridge.publishers.provenance import ProvenancePublisher
 from bridge.settings import FhirServer
 from bridge.store import deliveries
 from bridge.store.db import Store
@@ -40,7 +41,13 @@ class Scene:
     """A clinic, an EHR that knows its first patient, and a worker that is driven by hand."""
 
     def __init__(
-        self, store: Store, ehr: StrictEhr | SharedEhr, timeout_secs: float = 1.5, *, looks_up: bool = True
+        self,
+        store: Store,
+        ehr: StrictEhr | SharedEhr,
+        timeout_secs: float = 1.5,
+        *,
+        looks_up: bool = True,
+        traces: bool = False,
     ) -> None:
         self.clinic = Clinic(store)
         self.ehr = ehr
@@ -49,10 +56,11 @@ class Scene:
         access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
         directory = EhrDirectory(self.client, system_of, access, looks_up=looks_up)
         house = House(ZoneInfo("America/New_York"), system_of)
-        self.ehr_port = Ehr(self.client, directory)
+        self.ehr_port = Ehr(self.client, directory, keeps_provenance=traces)
         self.publisher = ImagingStudyPublisher({"ehr": self.ehr_port}, house, QUIET)
         self.claims = ClaimAttachmentPublisher({"ehr": self.ehr_port})
-        publishers = [self.publisher, self.claims]
+        self.traces = ProvenancePublisher({"ehr": self.client}, "Riverside Imaging")
+        publishers = [self.publisher, self.claims, self.traces]
         self.worker = Worker(store, self.clinic.clock, publishers, owner="test", jitter=lambda: 0.5)
 
     def in_ehr(self, patient: Patient) -> str:
