@@ -33,12 +33,12 @@ def main(arguments: list[str]) -> int:
     studies = asked.studies or STUDIES[asked.engine]
     print(f"seed {seed}, profile {asked.profile}, engine {asked.engine}, {studies} studies", flush=True)
     print(hospital.generate(folder, seed, asked.profile, studies, _options(asked)), flush=True)
-    play: Callable[[Path, Path], list[str]] = import_module(f"bench.reconcile.{asked.engine}").play
+    play: Callable[[Path, Path], hospital.Played] = import_module(f"bench.reconcile.{asked.engine}").play
     before = time.perf_counter()
-    notes = play(folder, folder / "decisions.jsonl")
+    played = play(folder, folder / "decisions.jsonl")
     print(f"played in {time.perf_counter() - before:.0f} s")
-    print("\n".join(notes))
-    missed = judge.judge(folder, asked.profile, modes=asked.modes, show=asked.show)
+    print("\n".join(played.notes))
+    missed = [*played.missed, *judge.judge(folder, asked.profile, modes=asked.modes, show=asked.show)]
     if asked.engine == "pure" and febrl.main():
         missed.append("febrl")
     if asked.keep is None:

@@ -19,13 +19,14 @@ import httpx2
 from pynetdicom import AE
 
 from bench.reconcile import hospital, messages, objects
-from bench.reconcile.hospital import Event, Line
+from bench.reconcile.hospital import Event, Line, Played
 from bench.servers import HOST, ROOT, Server, free_port
 from bridge.publishers.dicom_client import Target, store_files
 from bridge.publishers.mllp_client import send_frames
 
 _MPPS = "1.2.840.10008.3.1.2.3.3"
 _SENDERS = 8
+_WITHDRAWN_WITHIN_SECS = 2.0
 _WITHDRAWN_LIMIT_SECS = 30.0
 _BOUND = ("bound", "bound_with_correction")
 _OUTCOMES = {
@@ -36,7 +37,7 @@ _OUTCOMES = {
 }
 
 
-def play(folder: Path, decisions: Path) -> list[str]:
+def play(folder: Path, decisions: Path) -> Played:
     """Play the hospital in *folder*, write its decisions to the file *decisions*, and return what else was seen."""
     site, events = hospital.site_of(folder), hospital.events_of(folder)
     home = folder / "node"
@@ -46,7 +47,7 @@ def play(folder: Path, decisions: Path) -> list[str]:
         story = _Story(node, home / "objects", events)
         story.tell()
         hospital.write_decisions(decisions, list(story.decisions()))
-        return story.notes()
+        return Played(story.notes(), story.missed())
 
 
 class _Node(Server):
@@ -107,6 +108,10 @@ class _Story:
             made = answer.json()["decisions"] if answer.is_success else []
             for seen, decision in {self._seen(one["at"]): one for one in made}.items():
                 yield {"study": study["study"], "seq": seen, **_scored(decision)}
+
+    def missed(self) -> tuple[str, ...]:
+        """Return what is wanted of the doors and does not hold."""
+        return ("withdrawn_in_time",) if any(one > _WITHDRAWN_WITHIN_SECS for one in self._withdrawn) else ()
 
     def notes(self) -> list[str]:
         """Return what the score does not say."""

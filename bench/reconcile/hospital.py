@@ -33,6 +33,14 @@ class Event:
         return int(self.line["seq"])
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What was seen beside the decisions. missed: what is wanted and does not hold."""
+
+    notes: list[str]
+    missed: tuple[str, ...] = ()
+
+
 def is_there() -> bool:
     """Say whether generator and scorer are where they are looked for."""
     return GENERATOR.is_file() and SCORER.is_file()

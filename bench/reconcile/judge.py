@@ -12,19 +12,26 @@ from typing import Any
 
 from bench.reconcile.hospital import SCORER
 
+_ALWAYS_COUNTED = frozenset({"auto_resolve_rate", "auto_at_arrival", "explained"})
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A figure and its limit. least: the figure must reach it, else it must not pass it."""
+    """
+    A figure and its limit. least: the figure must reach it, else it must not pass it.
+
+    may_be_absent: a small hospital may have nothing to count for it; any other figure has to be there.
+    """
 
     figure: str
     limit: float
     least: bool = False
+    may_be_absent: bool = False
 
     def holds(self, got: float | None) -> bool:
-        """Say whether *got* is within the limit; a figure that nothing was counted for holds."""
+        """Say whether *got* is within the limit."""
         if got is None:
-            return True
+            return self.may_be_absent
         return got >= self.limit if self.least else got <= self.limit
 
 
@@ -43,12 +50,20 @@ def wanted(profile: str) -> tuple[Wanted, ...]:
         "explained": 1.0,
     }
     limits = [Wanted(figure, 0) for figure in none]
-    limits += [Wanted(figure, limit, least=True) for figure, limit in rates.items()]
+    limits += [
+        Wanted(figure, limit, least=True, may_be_absent=figure not in _ALWAYS_COUNTED)
+        for figure, limit in rates.items()
+    ]
     return (*limits, *(() if stress else (Wanted("asked_per_1000", 20),)))
 
 
 def judge(folder: Path, profile: str, *, modes: bool = False, show: str = "") -> list[str]:
-    """Score the decisions in *folder*, print the table, and return the figures that miss what is wanted."""
+    """
+    Score the decisions in *folder*, print the table, and return the figures that miss what is wanted.
+
+    Raises: RuntimeError, if the scorer fails, or has not scored every study that came.
+    """
+    (folder / "score.json").unlink(missing_ok=True)
     command = [sys.executable, str(SCORER), "--data", str(folder), "--decisions", str(folder / "decisions.jsonl")]
     command += ["--json", str(folder / "score.json")]
     command += ["--modes"] if modes else []
@@ -59,6 +74,10 @@ def judge(folder: Path, profile: str, *, modes: bool = False, show: str = "") ->
     if modes or show:
         print(done.stdout)
     result = json.loads((folder / "score.json").read_text("utf-8"))["result"]
+    with (folder / "studies.jsonl").open(encoding="utf-8") as studies:
+        came = sum(1 for line in studies if line.strip())
+    if not came or result["studies"] != came:
+        raise RuntimeError(f"{came} studies came, and {result['studies']} were scored")
     result["asked_per_1000"] = round(result["review_per_1000"] + result["quarantine_per_1000"], 1)
     print(table(result, profile))
     return [one.figure for one in wanted(profile) if not one.holds(result[one.figure])]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.reconcile import hospital
-from bench.reconcile.hospital import Event, Line
+from bench.reconcile.hospital import Event, Line, Played
 from bench.reconcile.world import Touched, World, time_of
 from bridge.domain.corrections import published_identifier
 from bridge.domain.evidence import IdentityKey, NamedIdentity, StudyEvidence
@@ -169,7 +169,7 @@ class Desk:
         return published_identifier(record, self._world.rules).patient_id
 
 
-def play(folder: Path, decisions: Path) -> list[str]:
+def play(folder: Path, decisions: Path) -> Played:
     """Play the hospital in *folder*, write the decisions, and return what else was seen."""
     world = World(hospital.rules_of(folder))
     for line in hospital.patients_of(folder):
@@ -181,10 +181,12 @@ def play(folder: Path, decisions: Path) -> list[str]:
         else:
             desk.follow(world.hear(event), event)
     hospital.write_decisions(decisions, desk.decisions)
-    return [
-        f"{len(desk.decisions)} decisions by rule: {json.dumps(dict(sorted(desk.rules.items())))}",
-        f"a decision takes {_quantiles(desk.millis)}",
-    ]
+    return Played(
+        [
+            f"{len(desk.decisions)} decisions by rule: {json.dumps(dict(sorted(desk.rules.items())))}",
+            f"a decision takes {_quantiles(desk.millis)}",
+        ]
+    )
 
 
 def evidence_of(event: Event) -> StudyEvidence:
