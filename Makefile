@@ -14,7 +14,7 @@ PEERS   ?= required
 PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check format bench bench-reconcile campaign fuzz conformance lock changelog clean
+.PHONY: help demo test peers check format bench bench-reconcile bench-lookups campaign fuzz conformance lock changelog clean
 
 help: ## list the chores
 	@echo "Imaging Bridge. The two to know: make demo, make test."
@@ -48,6 +48,9 @@ bench: $(VENV)/.dev ## the product beside dcmtk, Orthanc and python-hl7, into do
 bench-reconcile: $(VENV)/.dev ## whose images are these, on an invented hospital nobody has seen (SEED=… PROFILE=stress|published ENGINE=pure|doors STUDIES=n)
 	@$(BIN)/python -m bench.reconcile $(if $(SEED),--seed $(SEED)) $(if $(PROFILE),--profile $(PROFILE)) \
 	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(STUDIES),--studies $(STUDIES))
+
+bench-lookups: $(VENV)/.dev ## how long such a decision takes against a million patients (ENGINE=postgresql: in a server of its own; else SQLite)
+	@$(BIN)/python -m bench.reconcile.lookups $(if $(filter postgresql,$(ENGINE)),--postgresql)
 
 campaign: $(VENV)/.dev peers ## the long campaigns (kill -9 at every commit point and under four associations, 200 rounds each; an exam's story told 1,000 ways; 50,000 stories of whose images they are)
 	@BRIDGE_REQUIRE_PEERS=1 BRIDGE_CAMPAIGN=1 $(PYTEST) tests/faults tests/property/test_order_story.py tests/property/test_identity_machine.py --timeout 7200

@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
         return 1
     print(text)
     if not (asked.quick or asked.only):
-        (ROOT / "docs" / "benchmarks.md").write_text(text, "utf-8")
+        page = ROOT / "docs" / "benchmarks.md"
+        page.write_text(report.with_decisions_of(page.read_text("utf-8"), text), "utf-8")
         print("written to docs/benchmarks.md")
     shutil.rmtree(folder, ignore_errors=True)
     return 0

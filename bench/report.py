@@ -34,12 +34,21 @@ chain, asks whether a study waits for it, and answers AA when all of it is on di
 """
 
 
+DECISIONS = "## Decisions: whose images are these, against a million patients"
+
+
 def document(title: str, tables: dict[str, tuple[Table, str]], notes: list[str]) -> str:
     """Return the page. tables: heading to the table and the name that ratios are against."""
     parts = [_INTRO, f"Run of {title}.", "\n".join(f"- {note}" for note in notes)]
     for heading, (table, against) in tables.items():
         parts.append(f"## {heading}\n\n" + "\n".join(_rows(table, against)))
     return "\n\n".join(parts) + "\n"
+
+
+def with_decisions_of(page: str, text: str) -> str:
+    """Return *text* with what *page* ends with: how long decisions take is measured by another bench."""
+    _, heading, decisions = page.partition(DECISIONS)
+    return f"{text.rstrip()}\n\n{heading}{decisions}" if heading else text
 
 
 def _rows(table: Table, against: str) -> Iterator[str]:
