@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     played = play(folder, folder / "decisions.jsonl")
     print(f"played in {time.perf_counter() - before:.0f} s")
     print("\n".join(played.notes))
-    missed = [*played.missed, *judge.judge(folder, asked.profile, modes=asked.modes, show=asked.show)]
+    # With rates of one's own the mix is nobody's day: what is wanted of a published one does not follow.
+    judged_as = "stress" if asked.rates else asked.profile
+    missed = [*played.missed, *judge.judge(folder, judged_as, modes=asked.modes, show=asked.show)]
     if asked.engine == "pure" and febrl.main():
         missed.append("febrl")
     if asked.keep is None:

@@ -261,7 +261,7 @@ def compare_parts(one: NamePart, other: NamePart, nicknames: Nicknames) -> Fit:
     """Compare one part of a name with the same part of another; an empty part is different from any other."""
     if not one or not other:
         return Fit.DIFFERENT
-    if one.letters == other.letters or {one.letters, one.written_out} & {other.letters, other.written_out}:
+    if one.letters in (other.letters, other.written_out) or one.written_out in (other.letters, other.written_out):
         return Fit.EQUAL
     if len(one.words) == len(other.words) > 1 and sorted(one.words) == sorted(other.words):
         return Fit.EQUAL
@@ -269,7 +269,9 @@ def compare_parts(one: NamePart, other: NamePart, nicknames: Nicknames) -> Fit:
 
 
 def _is_close(one: NamePart, other: NamePart, nicknames: Nicknames) -> bool:
-    short, long = sorted((one.letters, other.letters), key=len)
+    short, long = one.letters, other.letters
+    if len(short) > len(long):
+        short, long = long, short
     if len(short) == 1:
         return long.startswith(short)
     if _is_part_of_compound(one.words, other.words):
@@ -288,8 +290,10 @@ def _is_alike(short: str, long: str, nicknames: Nicknames) -> bool:
 
 
 def _is_part_of_compound(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    few, many = sorted((one, other), key=len)
-    return len(few) < len(many) and set(few) <= set(many) and any(len(word) > 1 for word in few)
+    if len(one) == len(other):
+        return False
+    few, many = (one, other) if len(one) < len(other) else (other, one)
+    return set(few) <= set(many) and any(len(word) > 1 for word in few)
 
 
 def _differs_by_a_mark(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
