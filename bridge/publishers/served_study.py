@@ -21,7 +21,16 @@ from bridge.domain.study import Study
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.completeness import study_complete_at
-from bridge.store import chart_versions, chart_withdrawals, orders, overlays, patients, served_studies, studies
+from bridge.store import (
+    chart_versions,
+    chart_withdrawals,
+    orders,
+    overlays,
+    patients,
+    placements,
+    served_studies,
+    studies,
+)
 from bridge.store.chart_causes import cause_of
 from bridge.store.chart_versions import Standing
 from bridge.store.db import ReadTx, WriteTx
@@ -92,6 +101,7 @@ class ServedStudyPublisher:
         """The delivery's own row says it all."""
 
     def _serve(self, tx: WriteTx, study: Study, said: Mapping[str, Json], at: datetime) -> None:
+        placements.follow(tx, study)
         reference = served_studies.reference_of(tx, study)
         resource_id = reference.partition("/")[2]
         standing = Standing(OWN, reference, {release: one | {"id": resource_id} for release, one in said.items()})

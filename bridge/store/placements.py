@@ -42,25 +42,22 @@ class Placement:
 def follow(tx: WriteTx, study: Study) -> None:
     """Bring a study's placements to what *study* says now: in its patient's chart, or in nobody's."""
     known = of_study(tx, study.key)
-    patient_key = study.patient_key if study.is_bound else None
-    if patient_key is None and not known:
+    bound_to = study.patient_key if study.is_bound else None
+    if bound_to is None and not known:
         return
-    own = None if patient_key is None else _in_chart(tx, known, patient_key)
+    live = None if bound_to is None else patients.survivor(tx, bound_to).key
+    own = next((one for one in known if live is not None and patients.survivor(tx, one.patient_key).key == live), None)
     for one in known:
         stands = own is not None and one.key == own.key
-        if one.stands != stands:
-            changed = {"stands": stands, "changed_in": study.version}
+        # In whose chart it is now is what an undone merge takes it out of.
+        whose = live if stands and live is not None else one.patient_key
+        if (one.stands, one.patient_key) != (stands, whose):
+            changed = {"stands": stands, "patient_key": whose, "changed_in": study.version}
             tx.execute(update(table).where(table.c.key == one.key).values(**changed))
-    if own is None and patient_key is not None:
-        insert_row(
-            tx,
-            table,
-            study_key=study.key,
-            number=len(known) + 1,
-            patient_key=patient_key,
-            stands=True,
-            changed_in=study.version,
-        )
+    if own is None and live is not None:
+        number = len(known) + 1
+        said = {"number": number, "patient_key": live, "stands": True, "changed_in": study.version}
+        insert_row(tx, table, study_key=study.key, **said)
 
 
 def of_study(tx: ReadTx, study_key: int) -> list[Placement]:
@@ -92,11 +89,6 @@ def by_resource_id(tx: ReadTx, resource_id: str) -> Placement | None:
         return None
     found = next((one for one in of_study(tx, int(study_key)) if one.number == int(number or "1")), None)
     return found if found is not None and found.resource_id == resource_id else None
-
-
-def _in_chart(tx: ReadTx, known: Iterable[Placement], patient_key: int) -> Placement | None:
-    live = patients.survivor(tx, patient_key).key
-    return next((one for one in known if patients.survivor(tx, one.patient_key).key == live), None)
 
 
 def _placement(row: Row[Any]) -> Placement:

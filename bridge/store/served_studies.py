@@ -10,7 +10,7 @@ from datetime import datetime
 from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, withdrawn
 from bridge.domain.chart import OWN, ChartVersion, Whose
 from bridge.domain.study import Study
-from bridge.store import chart_versions, patients
+from bridge.store import chart_versions, patients, placements
 from bridge.store.chart_causes import cause_of
 from bridge.store.chart_versions import Standing
 from bridge.store.db import ReadTx, WriteTx
@@ -18,10 +18,8 @@ from bridge.store.db import ReadTx, WriteTx
 
 def reference_of(tx: ReadTx, study: Study) -> str:
     """Return the resource that a bound study is, or will be, for the patient whom it is bound to now."""
-    known = chart_versions.newest_of_studies(tx, OWN, [study.key])
-    mine = next((one.reference for one in reversed(known) if _is_of(tx, one, study)), None)
-    first = f"ImagingStudy/{study.key}"
-    return mine or (f"{first}-{len(known) + 1}" if known else first)
+    placed = placements.current(tx, study.key)
+    return f"ImagingStudy/{placed.resource_id if placed is not None else study.key}"
 
 
 def end(tx: WriteTx, study: Study, at: datetime, status: str = ENTERED_IN_ERROR) -> None:

@@ -14,7 +14,16 @@ from bridge.store.db import ReadTx
 from bridge.store.listings import served
 from bridge.store.searches import conditions
 from bridge.store.searches.conditions import Condition, House, Search
-from bridge.store.tables import decisions, instances, orders, overlay_versions, series, studies, visits
+from bridge.store.tables import (
+    chart_withdrawals,
+    decisions,
+    instances,
+    orders,
+    overlay_versions,
+    series,
+    studies,
+    visits,
+)
 from bridge.store.tables import study_placements as placed
 
 ORDER_ID = "order-"
@@ -38,10 +47,16 @@ def _standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition
     if unfinished:
         found.append(or_(studies.c.key.not_in(unfinished), not_(placed.c.stands)))
     if any(one.name not in _SAID_OF_ENDED for one in terms):
-        found += [placed.c.stands, not_(rejections.shows_nothing())]
+        found += [_stands(), not_(rejections.shows_nothing())]
     if house.only_patients is not None:
         found.append(placed.c.patient_key.in_(house.only_patients))
     return found
+
+
+def _stands() -> Condition:
+    """Say whether a placement is in its chart: it was not ended, and nobody took its study out of every chart."""
+    taken_out = select(chart_withdrawals.c.study_key).where(chart_withdrawals.c.taken_back_at.is_(None))
+    return and_(placed.c.stands, placed.c.study_key.not_in(taken_out))
 
 
 def _id(_: ReadTx, term: Term, __: House) -> Condition:
@@ -77,9 +92,9 @@ def _status(_: ReadTx, term: Term, __: House) -> Condition:
         return false() if term.is_missing else true()
     shows_nothing = rejections.shows_nothing()
     states = {
-        "available": and_(placed.c.stands, not_(shows_nothing)),
-        "cancelled": and_(placed.c.stands, shows_nothing),
-        "entered-in-error": not_(placed.c.stands),
+        "available": and_(_stands(), not_(shows_nothing)),
+        "cancelled": and_(_stands(), shows_nothing),
+        "entered-in-error": not_(_stands()),
     }
     systems = (None, "http://hl7.org/fhir/imagingstudy-status")
     return or_(false(), *(states[one.code] for one in term.tokens() if one.code in states and one.system in systems))

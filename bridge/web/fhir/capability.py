@@ -10,13 +10,15 @@ from bridge.codecs.fhir.also_served import with_offers
 from bridge.codecs.fhir.server import Offer, Software
 from bridge.domain.accounts import Permission
 from bridge.web.access import needs, services
-from bridge.web.fhir import answers, asked, endpoints
+from bridge.web.fhir import answers, asked, endpoints, histories
 from bridge.web.fhir.kinds import Kind
 from bridge.web.fhir.orders import TAKEN
 from bridge.web.fhir.registry import KINDS
 
 blueprint = Blueprint("fhir_capability", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
+_VERSIONED = {histories.KEPT: ("vread", "history-instance")}
+_VALIDATE = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 _WRITTEN_ONLY = tuple(name for name in TAKEN if name not in KINDS)
 
 
@@ -49,10 +51,11 @@ def _offer(kind: Kind, release: str) -> Offer:
     named = {one.name: one.called(release) for one in kind.parameters}
     return Offer(
         kind.name,
-        ("read", "search-type", *TAKEN.get(kind.name, ())),
+        ("read", *_VERSIONED.get(kind.name, ()), "search-type", *TAKEN.get(kind.name, ())),
         {one.called(release): one.kind for one in kind.offered(release)},
         tuple(f"{kind.name}:{named[name]}" for name in kind.includes if named.get(name)),
         tuple(_pointing(source, name, release) for source, name in kind.revincludes),
+        {"validate": _VALIDATE},
     )
 
 

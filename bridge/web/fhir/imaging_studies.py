@@ -11,9 +11,9 @@ from bridge.codecs.fhir import body_parts, codings, r4, r5
 from bridge.codecs.fhir.elements import DCM, SNOMED
 from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, build, withdrawn
 from bridge.codecs.fhir.references import Links, study_identifier
-from bridge.domain.chart import OWN
+from bridge.domain.chart import OWN, ChartVersion
 from bridge.domain.resource_query import Term, Token
-from bridge.store import chart_versions, orders, overlays, patients, placements, studies
+from bridge.store import chart_versions, chart_withdrawals, orders, overlays, patients, placements, studies
 from bridge.store.db import ReadTx
 from bridge.store.placements import Placement
 from bridge.store.searches import imaging_studies
@@ -52,14 +52,22 @@ def _said(tx: ReadTx, placed: Placement, serving: Serving) -> tuple[Json, int | 
     """Return what is served of a placement: as it was kept, else as it is made now."""
     study = studies.get(tx, placed.study_key)
     kept = chart_versions.newest(tx, OWN, f"ImagingStudy/{placed.resource_id}")
-    if kept is not None and kept.is_ended != placed.stands:
+    if kept is not None and (kept.is_ended or placed.stands):
         said = chart_versions.said_by(tx, [kept.key]).get(kept.key, {}).get(serving.version)
-        if said is not None:
-            meta = {"versionId": str(kept.number), "lastUpdated": kept.at.astimezone(UTC).isoformat()}
-            return said | {"id": placed.resource_id, "meta": meta}, study.order_key
+        return as_kept(kept, said), study.order_key
     number = str(1 + (kept.number if kept is not None else 0))
-    said = _made_now(tx, placed, serving) if placed.stands else _ended(tx, placed)
+    stands = placed.stands and chart_withdrawals.withdrawal_of(tx, placed.study_key) is None
+    said = _made_now(tx, placed, serving) if stands else _ended(tx, placed)
     return said | {"id": placed.resource_id, "meta": {"versionId": number}}, study.order_key
+
+
+def as_kept(kept: ChartVersion, said: Json | None) -> Json:
+    """Return a version as it was served; one whose words are kept no more is known by its status and its subject."""
+    left: Json = {"resourceType": "ImagingStudy", "status": kept.status}
+    if kept.subject:
+        left["subject"] = {"reference": kept.subject}
+    meta = {"versionId": str(kept.number), "lastUpdated": kept.at.astimezone(UTC).isoformat()}
+    return (said if said is not None else left) | {"id": kept.resource_id, "meta": meta}
 
 
 def _made_now(tx: ReadTx, placed: Placement, serving: Serving) -> Json:

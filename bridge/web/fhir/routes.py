@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from bridge.web.fhir import capability, endpoints, interactions, orders, subscriptions
+from bridge.web.fhir import capability, endpoints, histories, interactions, orders, subscriptions, validation
 
 blueprints = (
     capability.blueprint,
     subscriptions.blueprint,
     interactions.blueprint,
+    histories.blueprint,
     endpoints.blueprint,
+    validation.blueprint,
     orders.blueprint,
 )
