@@ -19,7 +19,6 @@ AVAILABILITY = "availability"
 COMMITMENT = "commitment"
 COMMITMENT_REPORT = "commitment_report"
 REJECTION = "rejection"
-ARCHIVE_NOTICE = "archive_notice"
 SUBSCRIPTION = "subscription"
 # The one place that every subscription's notifications leave for: where each goes is its own affair.
 SUBSCRIBERS = "subscribers"

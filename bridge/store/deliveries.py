@@ -195,7 +195,7 @@ def tried_of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
 
 
 # Topics of what tells somebody that what they have is not what it was sent as.
-RECALLS = ("rejection", "archive_notice")
+RECALLS = ("rejection",)
 
 
 def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, str]]:

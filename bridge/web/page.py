@@ -99,7 +99,6 @@ TOPICS = {
     "commitment": "Storage commitment",
     "commitment_report": "Commitment report",
     "rejection": "Rejection note",
-    "archive_notice": "Archive notice",
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
 }
