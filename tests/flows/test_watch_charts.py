@@ -14,6 +14,7 @@ from samples.strict_ehr import StrictEhr
 from tests.fakes.chart_scene import Scene
 
 LONG = timedelta(minutes=5)
+ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,7 @@ def test_what_a_restore_lost_is_sent_again_unasked(scene: Scene) -> None:
     assert len(scene.live()) == 1
 
 
+@ON_ONE_DATABASE
 def test_an_older_version_that_came_back_is_brought_up_to_date(scene: Scene) -> None:
     published(scene)
     (charted,) = scene.charted()
@@ -74,6 +76,7 @@ def test_an_older_version_that_came_back_is_brought_up_to_date(scene: Scene) -> 
     assert {one.state for one in scene.deliveries()} == {DeliveryState.SENT}
 
 
+@ON_ONE_DATABASE
 def test_a_server_that_does_not_answer_has_lost_nothing(scene: Scene) -> None:
     published(scene)
     scene.ehr.misbehave("500")
@@ -81,6 +84,7 @@ def test_a_server_that_does_not_answer_has_lost_nothing(scene: Scene) -> None:
     assert [one.state for one in scene.deliveries()] == [DeliveryState.SENT]
 
 
+@ON_ONE_DATABASE
 def test_one_node_of_all_looks(scene: Scene) -> None:
     published(scene)
     scene.ehr.requests.clear()
@@ -89,6 +93,7 @@ def test_one_node_of_all_looks(scene: Scene) -> None:
     assert len(scene.ehr.requests) == 1
 
 
+@ON_ONE_DATABASE
 def test_what_was_withdrawn_is_not_looked_for(scene: Scene) -> None:
     study, patient = scene.bound_study()
     scene.in_ehr(patient)

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -31,12 +32,14 @@ from bridge.publishers.fhir_client import FhirClient, Found
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.remote_sections import SmartBackendAuth
 from bridge.settings import FhirServer
-from bridge.store import orders
+from bridge.store import deliveries, orders
 from bridge.store.db import Store
+from bridge.store.deliveries import DeliveryState
 from bridge.wiring import House as HouseOfRooms
 from tests.conftest import ROOT, missing_peer
 from tests.fakes.chart_scene import SYSTEM, system_of
 from tests.fakes.clinic import Clinic
+from tests.fakes.losing_proxy import LosingProxy
 
 pytestmark = pytest.mark.peer
 
@@ -53,6 +56,7 @@ class Server:
 
     base_url: str
     client: FhirClient
+    auth: SmartBackendAuth
 
     def patient(self, number: str) -> Found:
         """Return a patient of that number, made if there is none."""
@@ -99,7 +103,7 @@ def server(command: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     try:
         _wait_for(base_url, process)
         auth = SmartBackendAuth(kind="smart-backend", client_id="bridge", key=folder / "key.pem", scope="system/*.*")
-        yield Server(base_url, FhirClient(FhirServer(name="ehr", base_url=base_url, auth=auth), Clock()))
+        yield Server(base_url, FhirClient(FhirServer(name="ehr", base_url=base_url, auth=auth), Clock()), auth)
     finally:
         process.terminate()
         process.wait(10)
@@ -118,13 +122,16 @@ def _wait_for(base_url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 class Scene:
-    def __init__(self, store: Store, server: Server, name: str) -> None:
+    def __init__(self, store: Store, server: Server, name: str, written_by: FhirClient | None = None) -> None:
         self.clinic = Clinic(store)
         self.client = server.client
+        client = written_by or server.client
         access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
-        ehr = Ehr(server.client, EhrDirectory(server.client, system_of, access))
+        ehr = Ehr(client, EhrDirectory(client, system_of, access))
         publisher = ImagingStudyPublisher({"ehr": ehr}, House(ZoneInfo("UTC"), system_of), QUIET)
-        self.worker = Worker(store, self.clinic.clock, [publisher], owner="test", jitter=lambda: 0.5)
+        self.workers = [
+            Worker(store, self.clinic.clock, [publisher], owner=node, jitter=lambda: 0.5) for node in ("one", "two")
+        ]
         self.name = name
         self.uid = derive_uid(name)
 
@@ -134,7 +141,21 @@ class Scene:
 
     def send(self) -> None:
         self.clinic.clock.at += QUIET
-        self.worker.run_due()
+        self.workers[0].run_due()
+
+    def send_by_both(self) -> None:
+        """Let two nodes send what is due, at the same time, until nothing waits."""
+        self.clinic.clock.at += QUIET
+        for _ in range(30):
+            with ThreadPoolExecutor(2) as nodes:
+                for done in [nodes.submit(worker.run_due) for worker in self.workers]:
+                    done.result()
+            with self.clinic.store.read() as tx:
+                waiting = deliveries.search(tx, DeliveryState.PENDING)
+            if not waiting:
+                return
+            self.clinic.clock.at = max(one.next_at for one in waiting)
+        raise AssertionError("still waiting")
 
     def charted(self) -> dict[str, str]:
         """Return the status of the study's resources by their subject."""
@@ -157,6 +178,36 @@ def test_a_study_is_one_resource_however_often_it_is_sent(scene: Scene) -> None:
         scene.send()
         scene.clinic.instance(study, 9, number)
     assert scene.charted() == {subject.reference: "available"}
+
+
+def test_three_sendings_by_two_nodes_through_lost_answers_and_a_merge_end_as_one_resource_of_the_survivor(
+    store: Store, server: Server, request: pytest.FixtureRequest
+) -> None:
+    proxy = LosingProxy(server.base_url)
+    through = FhirServer(name="ehr", base_url=proxy.base_url, auth=server.auth, timeout_secs=10)
+    writer = FhirClient(through, Clock())
+    scene = Scene(store, server, request.node.name, writer)
+    scene.patient_in_ehr(f"{scene.name}-1")
+    patient = scene.clinic.patient(f"{scene.name}-1")
+    study = scene.clinic.bind(scene.clinic.study(scene.uid), patient)
+    for number in range(3):
+        proxy.lose("ImagingStudy", 2)
+        scene.clinic.instance(study, 9, number + 1)
+        scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+        scene.send_by_both()
+    survivor = scene.clinic.patient(f"{scene.name}-2")
+    target = scene.patient_in_ehr(f"{scene.name}-2")
+    scene.clinic.merge(patient, survivor)
+    scene.clinic.bind(study, survivor)
+    proxy.lose("ImagingStudy", 1)
+    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
+    scene.send_by_both()
+    (found,) = server.client.search("ImagingStudy", {"identifier": f"urn:dicom:uid|urn:oid:{scene.uid}"})
+    assert found.resource["subject"]["reference"] == target.reference
+    assert (found.resource["status"], found.resource["numberOfInstances"]) == ("available", 9)
+    assert proxy.lost >= 4
+    writer.close()
+    proxy.stop()
 
 
 def test_a_study_sent_again_unchanged_makes_no_new_version(scene: Scene) -> None:
