@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from bench import chart, machine, measure, orders, report
+from bench import chart, imaging_studies, machine, measure, orders, report
 from bench.servers import ROOT, Missing, program
 from bench.storage import StorageBench
 from bench.worklists import WorklistBench
@@ -64,6 +64,7 @@ def run(folder: Path, size: measure.Size, parts: Sequence[str] = _PARTS) -> str:
         tables["Reading an order: ORM^O01 of 1.7 KB"] = orders.parsing_table(size)
     if "chart" in parts:
         tables[chart.HEADING] = chart.chart_table(folder, size, tell)
+        tables[imaging_studies.HEADING] = imaging_studies.writing_table(size)
     after = machine.noise()
     notes = [
         *machine.describe(folder),

@@ -31,6 +31,9 @@ For orders, `append + fdatasync` is what the disk does with nothing else to do; 
 message and commits each alone; python-hl7's server parses and answers, and stores nothing. The bridge reads and maps the
 message, finds its patient and order, writes the journal with its trace, search terms, worklist item, timeline and audit
 chain, asks whether a study waits for it, and answers AA when all of it is on disk; what waits together shares a commit.
+
+For charts, `fhir.resources` makes its models of the plain resource and writes them; the bridge builds the resource from
+what its rows hold and writes it. What `fhir.resources` validates on the way, the bridge has validated in its tests.
 """
 
 

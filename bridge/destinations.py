@@ -31,6 +31,7 @@ from bridge.publishers.provenance import ProvenancePublisher
 from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
 from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
+from bridge.publishers.study_announcement import StudyAnnouncementPublisher
 from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
@@ -51,7 +52,12 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     asked = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if commits(one)}
     must_commit = {one.ae_title for one in settings.dicom.peers if one.commitment}
     reported_to = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if asks_commitment(one)}
-    publishing = PublishingHouse(settings.time_zone, settings.identity.system_of)
+    publishing = PublishingHouse(
+        settings.time_zone,
+        settings.identity.system_of,
+        settings.bridge.organization,
+        settings.publish.list_instances,
+    )
     quiet = timedelta(seconds=settings.publish.study_quiet_secs)
     notified = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if one.notify}
     heard = {peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if peer.forward_mpps}
@@ -59,6 +65,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
         ServedStudyPublisher(publishing, quiet),
+        StudyAnnouncementPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
         ProvenancePublisher(
             {name: ehr.client for name, ehr in chart.items() if ehr.keeps_provenance}, settings.bridge.organization

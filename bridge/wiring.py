@@ -1,7 +1,4 @@
-"""The one place that builds and joins all rooms: settings in, roles out, each an object with start and stop.
-
-Roles run as processes under the supervisor, or together in one process; nothing here knows which.
-"""
+"""The one place that builds and joins all rooms: settings in, roles out, to start and stop in one process or several."""
 
 from __future__ import annotations
 
@@ -175,6 +172,7 @@ class House:
             performed_steps=tuple(one.ae_title for one in self.settings.dicom.peers if one.forward_mpps),
             study_quiet=timedelta(seconds=self.settings.publish.study_quiet_secs),
             by_hand=self.settings.corrected_by_hand,
+            announces=self.settings.publish.announce,
         )
 
     @cached_property

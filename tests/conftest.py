@@ -142,6 +142,8 @@ def house_settings(database_url: str, folder: Path, sections: dict[str, Any]) ->
         "fhir": {
             "servers": [{"name": "ehr", "base_url": "http://127.0.0.1:9/fhir", "publish": ["ImagingStudy", "Claim"]}]
         },
+        # What leaves of a study is counted here; that charts are told before has tests of its own.
+        "publish": {"announce": False},
     }
     return Settings.model_validate(tree | sections)
 

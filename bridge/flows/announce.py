@@ -13,11 +13,13 @@ from bridge.domain.chart import OWN
 from bridge.domain.claim import AttachmentState, ClaimAttachment
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
+from bridge.domain.performed import PerformedStep
 from bridge.domain.rejection import Rejection
 from bridge.domain.routing import Routing
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import (
+    ANNOUNCEMENT,
     ARCHIVE,
     AVAILABILITY,
     CLAIM,
@@ -66,6 +68,7 @@ class Destinations:
     """
     Who gets what, by name. studies, claims: FHIR servers, ours among them where we serve; archives: AE titles and DICOMweb servers; notices: HL7
     destinations; performed_steps, notified: AE titles. outside: registries that are asked who somebody is. routing: the routes in use by now, None where there are none.
+    announces: whether charts are told of studies that have only begun.
     by_hand: places that are not sent again what they have otherwise; a person is asked to correct it there.
     """
 
@@ -79,6 +82,7 @@ class Destinations:
     routing: Callable[[], Routing] | None = None
     study_quiet: timedelta = timedelta(seconds=20)
     by_hand: tuple[str, ...] = ()
+    announces: bool = False
 
 
 def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
@@ -105,6 +109,8 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
         enqueue.release_performed_step(tx, sop_instance_uid, at)
     for server in to.studies:
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at)
+    for server in to.studies if to.announces and study.completed_at is None else ():
+        enqueue.enqueue(tx, _work(ANNOUNCEMENT, server, study), at)
     study_routed(tx, study, to, at)
     for place in to.notified:
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
@@ -153,6 +159,8 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     served_studies.end(tx, study, at)
     enqueue.hold(tx, study.key, reason, at)
     news.look_at(tx, news.STUDY, study.key, at)
+    for server in deliveries.places_tried(tx, ANNOUNCEMENT, study.study_instance_uid):
+        enqueue.enqueue(tx, _work(ANNOUNCEMENT, server, study), at)
     for place in availability.believers(tx, study.key):
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
     _correct_notices(tx, study, at)
@@ -175,6 +183,12 @@ def order_moved(tx: WriteTx, order_key: int, to: Destinations, at: datetime, nex
     for one in to.notices:
         if not one.sites or site in one.sites:
             enqueue.enqueue(tx, _notice(one.name, order_key), at, next_at)
+
+
+def exam_begun(tx: WriteTx, mpps: PerformedStep, order_key: int, to: Destinations, at: datetime) -> None:
+    """A device began an exam of an order, or ended it: charts are told that its study is to come, or that none will."""
+    for server in to.studies if to.announces and mpps.study_instance_uid else ():
+        enqueue.enqueue(tx, Work(ANNOUNCEMENT, server, mpps.study_instance_uid, order_key=order_key), at)
 
 
 def performed_step_told(

@@ -160,11 +160,13 @@ class PerformedStepRecorder:
         return Reported(self._rules, self._destinations, at, f"peer:{by}", by, MPPS_WORDS)
 
     def _keep(self, tx: WriteTx, message: PerformedMessage, mpps: PerformedStep, at: datetime) -> None:
-        """Keep the request as it came, and queue it for whoever hears of performed steps."""
+        """Keep the request as it came, and queue it for whoever hears of it."""
         performed_messages.add(tx, replace(message, performed_step_key=mpps.key), at)
+        steps = orders.get_steps(tx, mpps.step_keys)
+        order_key = steps[0].order_key if steps else None
+        if order_key is not None:
+            announce.exam_begun(tx, mpps, order_key, self._destinations, at)
         if self._destinations.performed_steps:
-            steps = orders.get_steps(tx, mpps.step_keys)
-            order_key = steps[0].order_key if steps else None
             announce.performed_step_told(tx, mpps.sop_instance_uid, self._destinations, at, order_key)
 
     def _keeping(self, message: PerformedMessage, record: Callable[[], Recorded]) -> Recorded:

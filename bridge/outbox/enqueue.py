@@ -11,6 +11,7 @@ from bridge.store.db import WriteTx
 from bridge.store.deliveries import Delivery, DeliveryState
 
 IMAGING_STUDY = "imaging_study"
+ANNOUNCEMENT = "announcement"
 CLAIM = "claim"
 ARCHIVE = "archive"
 ORDER_STATUS = "order_status"

@@ -24,7 +24,17 @@ from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, Chart, EhrDirectory
 from bridge.publishers.fhir_client import FOREIGN_REFERENCE, VERSION_CONFLICT, FhirClient, Found
 from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known, Placing, StudyReceipt
-from bridge.store import chart_versions, deliveries, events, orders, overlays, patients, publications, studies
+from bridge.store import (
+    chart_versions,
+    deliveries,
+    events,
+    orders,
+    overlays,
+    patients,
+    performed,
+    publications,
+    studies,
+)
 from bridge.store.chart_causes import cause_of
 from bridge.store.chart_versions import Standing
 from bridge.store.chart_withdrawals import withdrawal_of
@@ -48,7 +58,8 @@ class StudyParcel(Parcel):
     A study as it is now. patient: None takes back what stands of it, as *ending* says.
 
     known: what we put on this server, withdrawn or not. same_person: those of them that were put there for the one who
-    is *patient* now. corrected: what its objects leave with, DICOM keyword to value.
+    is *patient* now. corrected: what its objects leave with, DICOM keyword to value. performed: what devices sent of its
+    performed steps, DICOM JSON.
     """
 
     contents: StudyContents
@@ -58,6 +69,7 @@ class StudyParcel(Parcel):
     same_person: frozenset[str]
     corrected: Mapping[str, str] = field(default_factory=dict)
     ending: str = ENTERED_IN_ERROR
+    performed: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +104,7 @@ class ImagingStudyPublisher:
         known = tuple(publications.of_study(tx, study.key, delivery.destination))
         is_withdrawn = withdrawal_of(tx, study.key) is not None
         if not study.is_bound or study.patient_key is None or is_withdrawn:
-            if known or deliveries.was_tried(tx, self.topic, delivery.destination, delivery.order_of):
+            if known or self._was_tried(tx, delivery):
                 return StudyParcel(delivery, study.key, study.binding_version, contents, None, None, known, frozenset())
             return Hold("a person withdrew it" if is_withdrawn else "the study is not bound to a patient")
         if not contents.instance_count:
@@ -111,7 +123,20 @@ class ImagingStudyPublisher:
         )
         order = orders.get(tx, study.order_key) if study.order_key is not None else None
         rests_on = (delivery, study.key, study.binding_version, contents)
-        return StudyParcel(*rests_on, patient, order, known, same_person, overlays.current(tx, study).values)
+        return StudyParcel(
+            *rests_on,
+            patient,
+            order,
+            known,
+            same_person,
+            overlays.current(tx, study).values,
+            performed=tuple(performed.attributes_of_study(tx, study.study_instance_uid)),
+        )
+
+    def _was_tried(self, tx: ReadTx, delivery: Delivery) -> bool:
+        """Say whether anything of a study may stand on the server, be it only announced."""
+        topics = (self.topic, enqueue.ANNOUNCEMENT)
+        return any(deliveries.was_tried(tx, topic, delivery.destination, delivery.order_of) for topic in topics)
 
     def send(self, parcel: StudyParcel, still_wanted: StillWanted) -> StudyReceipt:
         """Bring the server to what *parcel* says; what only a person can tell apart there waits for one."""
@@ -128,21 +153,21 @@ class ImagingStudyPublisher:
         known = Known(uid, parcel.known, parcel.same_person, parcel.ending)
         placing = Placing(ehr.client, known, still_wanted)
         if parcel.patient is None:
-            withdrawn = _until_settled(placing.withdraw)
+            withdrawn = until_settled(placing.withdraw)
             said = "cancelled" if parcel.ending == CANCELLED else "withdrawn"
             return StudyReceipt(_said(said, withdrawn), None, "", bool(withdrawn), withdrawn, placing.ended)
         chart = ehr.directory.chart(parcel.patient)
         is_remembered = ehr.directory.remembers_endpoint
         try:
             ours = self._resource(ehr, parcel, chart)
-            return _until_settled(lambda: placing.place(ours, chart))
+            return until_settled(lambda: placing.place(ours, chart))
         except Malformed:
             if not is_remembered:
                 raise
         # Our Endpoint may be gone from there since it was last seen.
         ehr.directory.forget_endpoint()
         again = self._resource(ehr, parcel, chart)
-        return _until_settled(lambda: placing.place(again, chart))
+        return until_settled(lambda: placing.place(again, chart))
 
     def _resource(self, ehr: Ehr, parcel: StudyParcel, chart: Chart) -> Json:
         links = Links(
@@ -152,7 +177,9 @@ class ImagingStudyPublisher:
             endpoint=ehr.directory.endpoint(),
             placement=derive_uid(parcel.contents.study.study_instance_uid, ehr.client.name, chart.name),
         )
-        content = codec.build(parcel.contents, parcel.order, links, self._house, parcel.corrected)
+        content = codec.build(
+            parcel.contents, parcel.order, links, self._house, parcel.corrected, performed=parcel.performed
+        )
         ours = r5.imaging_study(content) if ehr.client.version == "R5" else r4.imaging_study(content)
         return ours | {"subject": chart.subject}
 
@@ -194,7 +221,8 @@ class ImagingStudyPublisher:
             )
 
 
-def _until_settled(step: Callable[[], T]) -> T:
+def until_settled(step: Callable[[], T]) -> T:
+    """Return what *step* does once nobody writes between its look and its write. Raises: Unavailable."""
     for _ in range(_TRIES):
         try:
             return step()

@@ -27,6 +27,7 @@ from bridge.store import (
     orders,
     overlays,
     patients,
+    performed,
     placements,
     served_studies,
     studies,
@@ -78,7 +79,9 @@ class ServedStudyPublisher:
             return NotYet(ready_at, "the study is not complete yet")
         order = orders.get(tx, study.order_key) if study.order_key is not None else None
         links = Links(subject=f"Patient/{patients.survivor(tx, study.patient_key).key}", endpoint=ENDPOINT)
-        content = codec.build(contents, order, links, self._house, overlays.current(tx, study).values)
+        attributes = performed.attributes_of_study(tx, study.study_instance_uid)
+        corrected = overlays.current(tx, study).values
+        content = codec.build(contents, order, links, self._house, corrected, performed=attributes)
         said = {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}
         return ServedParcel(delivery, study.key, study.binding_version, said)
 

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from bridge.codecs.fhir import imaging_study as codec
-from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, REGISTERED
 from bridge.codecs.fhir.references import (
     PLACEMENT_SYSTEM,
     derived_id,
@@ -111,6 +111,13 @@ class Placing:
         written = self._client.update(resource, target.version)
         what = "available again" if is_withdrawn(target) else "updated"
         return StudyReceipt(f"{written.reference} {what}", written, digest, True, withdrawn, (*self.ended, written))
+
+    def announce(self, ours: Json, chart: Chart) -> StudyReceipt:
+        """Place *ours* unless more than an announcement stands: what is available is never registered again."""
+        standing = next((one for one in self._standing() if _is_more(one)), None)
+        if standing is not None:
+            return StudyReceipt(f"{standing.reference} says more already", standing, "", False, ())
+        return self.place(ours, chart)
 
     @property
     def ended(self) -> tuple[Found, ...]:
@@ -230,6 +237,10 @@ class Placing:
 def is_withdrawn(one: Found) -> bool:
     """Say whether a resource stands for nothing any more."""
     return one.resource.get("status") in (ENTERED_IN_ERROR, CANCELLED)
+
+
+def _is_more(one: Found) -> bool:
+    return not is_withdrawn(one) and one.resource.get("status") != REGISTERED
 
 
 def _age(one: Found) -> str:

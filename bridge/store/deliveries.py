@@ -198,6 +198,12 @@ def tried_of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
 RECALLS = ("rejection",)
 
 
+def places_tried(tx: ReadTx, topic: str, order_of: str) -> list[str]:
+    """Return where anything of this work was sent, may have been, or is being sent."""
+    mine = and_(deliveries.c.topic == topic, deliveries.c.order_of == order_of, or_(_tried(), _is_sending()))
+    return list(tx.execute(select(deliveries.c.destination).where(mine).distinct()).scalars())
+
+
 def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, str]]:
     """Return (destination, order_of) of everything of a study that was published, is in flight or was ever tried."""
     tried = tx.execute(

@@ -48,6 +48,12 @@ def of_study(tx: ReadTx, study_instance_uid: str) -> list[PerformedStep]:
     return [_performed(tx, row) for row in rows]
 
 
+def attributes_of_study(tx: ReadTx, study_instance_uid: str) -> list[dict[str, Any]]:
+    """Return what the devices sent of a study's performed steps, DICOM JSON, oldest first."""
+    mine = performed_steps.c.study_instance_uid == study_instance_uid
+    return list(tx.execute(select(performed_steps.c.attributes).where(mine).order_by(performed_steps.c.key)).scalars())
+
+
 def uids_of_study(tx: ReadTx, study_instance_uid: str) -> list[str]:
     """Return the SOP Instance UIDs of a study's performed steps."""
     query = select(performed_steps.c.sop_instance_uid)

@@ -91,6 +91,7 @@ TOPICS = {
     "imaging_study": "Chart entry",
     "provenance": "Origin of a chart entry",
     "imaging-study": "Chart entry",
+    "announcement": "Chart announcement",
     "ImagingStudy": "Chart entry",
     "archive": "Images to archive",
     "order_status": "Order status",

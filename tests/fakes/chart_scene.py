@@ -18,6 +18,7 @@ from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.provenance import ProvenancePublisher
+from bridge.publishers.study_announcement import StudyAnnouncementPublisher
 from bridge.settings import FhirServer
 from bridge.store import deliveries
 from bridge.store.db import Store
@@ -60,7 +61,8 @@ class Scene:
         self.publisher = ImagingStudyPublisher({"ehr": self.ehr_port}, house, QUIET)
         self.claims = ClaimAttachmentPublisher({"ehr": self.ehr_port})
         self.traces = ProvenancePublisher({"ehr": self.client}, "Riverside Imaging")
-        publishers = [self.publisher, self.claims, self.traces]
+        announcer = StudyAnnouncementPublisher({"ehr": self.ehr_port}, house, QUIET)
+        publishers = [self.publisher, announcer, self.claims, self.traces]
         self.worker = Worker(store, self.clinic.clock, publishers, owner="test", jitter=lambda: 0.5)
 
     def in_ehr(self, patient: Patient) -> str:

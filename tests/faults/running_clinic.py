@@ -109,7 +109,7 @@ def open_clinic(folder: Path, *arguments: str, **sections: str) -> Iterator[Clin
     ehr = StrictEhr().start()
     ehr.books.create({"resourceType": "Patient", "identifier": [{"system": EHR_SYSTEM, "value": PLAIN.patient_id}]})
     fhir = f'[[fhir.servers]]\nname = "ehr"\nbase_url = "{ehr.base_url}"\ntimeout_secs = 2'
-    product = Product(folder, {"fhir": fhir, "publish": "study_quiet_secs = 0.2"} | sections)
+    product = Product(folder, {"fhir": fhir, "publish": "study_quiet_secs = 0.2\nannounce = false"} | sections)
     try:
         yield Clinic(product.start(*arguments), ehr, folder)
     finally:

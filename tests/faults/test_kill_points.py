@@ -244,6 +244,7 @@ name = "ehr"
 base_url = "{ehr}"
 timeout_secs = 5
 [publish]
+announce = false
 study_quiet_secs = 0.2
 [identity]
 authority = "RIVERSIDE"

@@ -75,6 +75,7 @@ class World:
             "store": {"database": f"sqlite:///{folder / 'bridge.db'}"},
             "identity": {"authority": "RIVERSIDE"},
             "fhir": {"servers": [{"name": "ehr", "base_url": "http://127.0.0.1:9/fhir", "publish": ["ImagingStudy"]}]},
+            "publish": {"announce": False},
         }
         self.house = House(Settings.model_validate(tree), self.clock)
         event.listen(self.house.store.engine, "connect", _forget_the_disk)

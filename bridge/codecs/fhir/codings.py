@@ -83,6 +83,7 @@ def _snomed_ct_of(snomed_rt: str) -> str:
     return str(mapping["SRT"].get(snomed_rt, ""))
 
 
+@lru_cache(maxsize=256)
 def sop_class(uid: str) -> Json:
-    """Return the Coding of a SOP class. Source: FHIR R4 ImagingStudy.series.instance.sopClass."""
+    """Return the Coding of a SOP class, the same for all of its instances. Source: FHIR R4 ImagingStudy.series.instance.sopClass."""
     return {"system": URI, "code": f"urn:oid:{uid}"}

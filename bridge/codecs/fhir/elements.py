@@ -39,7 +39,7 @@ def without_empty(said: Json) -> Json:
 
 def clean(text: str) -> str:
     """Return *text* as a FHIR string: no control characters, no padding."""
-    return _CONTROLS.sub(" ", text).strip()
+    return (text if text.isprintable() else _CONTROLS.sub(" ", text)).strip()
 
 
 def unsigned(number: int | None) -> int | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.codecs.fhir import codings
 from bridge.codecs.fhir.elements import clean, concept, date_time, display_name, in_words, local_time, shown, unsigned
@@ -60,9 +60,8 @@ class House:
     listed_max: int = MAX_LISTED_INSTANCES
 
 
-@dataclass(frozen=True, slots=True)
-class InstanceEntry:
-    """One object of a series."""
+class InstanceEntry(NamedTuple):
+    """One object of a series; a tuple, since a study has thousands of them."""
 
     uid: str
     sop_class: Json
@@ -292,10 +291,10 @@ def _reasons(order: Order) -> tuple[Json, ...]:
 
 def _instance(one: Instance) -> InstanceEntry:
     return InstanceEntry(
-        uid=one.sop_instance_uid,
-        sop_class=codings.sop_class(one.sop_class_uid),
-        number=unsigned(one.instance_number),
-        title=clean(one.content_label),
+        one.sop_instance_uid,
+        codings.sop_class(one.sop_class_uid),
+        unsigned(one.instance_number),
+        clean(one.content_label) if one.content_label else "",
     )
 
 

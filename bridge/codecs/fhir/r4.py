@@ -75,11 +75,12 @@ def series_frame(one: SeriesEntry) -> Json:
 
 
 def _instance(each: InstanceEntry) -> Json:
-    said: Json = {"uid": each.uid, "sopClass": each.sop_class}
-    if each.number is not None:
-        said["number"] = each.number
-    if each.title:
-        said["title"] = each.title
+    uid, sop_class, number, title = each
+    said: Json = {"uid": uid, "sopClass": sop_class}
+    if number is not None:
+        said["number"] = number
+    if title:
+        said["title"] = title
     return said
 
 

@@ -114,7 +114,12 @@ def serving(tx: ReadTx, release: str) -> Serving:
         base=base(release),
         images=f"{addresses.base_url()}/dicom-web",
         organization=settings.bridge.organization,
-        house=House(settings.time_zone, settings.identity.system_of),
+        house=House(
+            settings.time_zone,
+            settings.identity.system_of,
+            settings.bridge.organization,
+            settings.publish.list_instances,
+        ),
         search=conditions.House(
             issuers=issuers,
             quiet_since=here.clock.now() - timedelta(seconds=settings.publish.study_quiet_secs),

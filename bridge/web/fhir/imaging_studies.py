@@ -13,7 +13,16 @@ from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, build,
 from bridge.codecs.fhir.references import Links, study_identifier
 from bridge.domain.chart import OWN, ChartVersion
 from bridge.domain.resource_query import Term, Token
-from bridge.store import chart_versions, chart_withdrawals, orders, overlays, patients, placements, studies
+from bridge.store import (
+    chart_versions,
+    chart_withdrawals,
+    orders,
+    overlays,
+    patients,
+    performed,
+    placements,
+    studies,
+)
 from bridge.store.db import ReadTx
 from bridge.store.placements import Placement
 from bridge.store.searches import imaging_studies
@@ -80,7 +89,9 @@ def _made_now(tx: ReadTx, placed: Placement, serving: Serving) -> Json:
         service_request=f"ServiceRequest/{imaging_studies.ORDER_ID}{order.key}" if order is not None else "",
         endpoint=ENDPOINT,
     )
-    content = build(contents, order, links, serving.house, overlays.current(tx, study).values)
+    attributes = performed.attributes_of_study(tx, study.study_instance_uid)
+    corrected = overlays.current(tx, study).values
+    content = build(contents, order, links, serving.house, corrected, performed=attributes)
     said = r4.imaging_study(content) if serving.release == "r4" else r5.imaging_study(content)
     return said if contents.instance_count else withdrawn(said, CANCELLED)
 

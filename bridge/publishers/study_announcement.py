@@ -1,0 +1,149 @@
+"""A study that has begun is registered in its patient's chart, before its images are all here, and taken back if none come.
+
+It begins when a modality says so of an order, or with the first image of a bound study. Nothing is said that each image
+would change, so this is one version, and the whole study the next. Once images of it are anywhere but in that chart, or
+the modality has stopped, the announcement ends. Source: FHIR R4 and R5 ImagingStudy.status, IHE RAD TF-2 4.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.codecs.fhir import imaging_study as codec
+from bridge.codecs.fhir import r4, r5
+from bridge.codecs.fhir.imaging_study import House, ImagingStudyContent
+from bridge.codecs.fhir.references import Links
+from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is_announced, is_stopped
+from bridge.domain.identifiers import derive_uid
+from bridge.domain.order import Order
+from bridge.domain.patient import Patient
+from bridge.domain.performed import PerformedStep
+from bridge.domain.study import Study, StudyContents
+from bridge.outbox import enqueue
+from bridge.outbox.publisher import Nothing, Parcel, StillWanted
+from bridge.publishers.completeness import study_complete_at
+from bridge.publishers.imaging_study import Ehr, until_settled
+from bridge.publishers.study_placing import Known, Placing, StudyReceipt
+from bridge.store import deliveries, events, orders, patients, performed, publications, studies
+from bridge.store.chart_withdrawals import withdrawal_of
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.deliveries import Delivery
+from bridge.store.events import Event, Station
+from bridge.store.publications import Publication
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementParcel(Parcel):
+    """
+    What is to stand. patient: None takes back what was announced, as *ending* says.
+
+    contents: of a study whose images come; step: of one of which none is here yet.
+    """
+
+    study_instance_uid: str
+    patient: Patient | None = None
+    order: Order | None = None
+    contents: StudyContents | None = None
+    step: PerformedStep | None = None
+    known: tuple[Publication, ...] = ()
+    ending: str = codec.ENTERED_IN_ERROR
+
+
+class StudyAnnouncementPublisher:
+    """Registers studies on every FHIR server that takes ImagingStudy. study_quiet: as of the studies themselves."""
+
+    topic = enqueue.ANNOUNCEMENT
+
+    def __init__(self, ehrs: Mapping[str, Ehr], house: House, study_quiet: timedelta) -> None:
+        self._ehrs = dict(ehrs)
+        self._house = house
+        self._study_quiet = study_quiet
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        return tuple(self._ehrs)
+
+    def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> AnnouncementParcel | Nothing:
+        """Collect what has begun, as things are now."""
+        key = studies.key_by_uid(tx, delivery.order_of)
+        if key is None:
+            return self._of_step(tx, delivery)
+        return self._of_images(tx, delivery, studies.get(tx, key), now)
+
+    def _of_images(self, tx: ReadTx, delivery: Delivery, study: Study, now: datetime) -> AnnouncementParcel | Nothing:
+        known = tuple(publications.of_study(tx, study.key, delivery.destination))
+        rests_on = (delivery, study.key, study.binding_version, study.study_instance_uid)
+        is_withdrawn = withdrawal_of(tx, study.key) is not None
+        if not study.is_bound or study.patient_key is None or is_withdrawn:
+            was_tried = deliveries.was_tried(tx, self.topic, delivery.destination, delivery.order_of)
+            return AnnouncementParcel(*rests_on, known=known) if was_tried else Nothing("it was not announced")
+        is_whole = study_complete_at(tx, study, self._study_quiet, now) <= now
+        contents = studies.contents(tx, study.key)
+        if known or is_whole or not contents.instance_count:
+            return Nothing("the study itself is published")
+        patient = patients.survivor(tx, study.patient_key)
+        order = orders.get(tx, study.order_key) if study.order_key is not None else None
+        return AnnouncementParcel(*rests_on, patient, order, contents)
+
+    def _of_step(self, tx: ReadTx, delivery: Delivery) -> AnnouncementParcel | Nothing:
+        uid = delivery.order_of
+        steps = performed.of_study(tx, uid)
+        was_tried = deliveries.was_tried(tx, self.topic, delivery.destination, uid)
+        facts = ChartFacts(
+            standing=ChartStatus.REGISTERED if was_tried else None,
+            announced=is_announced(steps),
+            stopped=is_stopped(steps),
+        )
+        status = chart_status(facts)
+        begun = next((one for one in reversed(steps) if one.step_keys), None)
+        if status is None or begun is None or delivery.order_key is None:
+            return Nothing("nothing has begun")
+        if status != ChartStatus.REGISTERED:
+            return AnnouncementParcel(delivery, None, 0, uid, ending=status.value)
+        order = orders.get(tx, delivery.order_key)
+        return AnnouncementParcel(delivery, None, 0, uid, patients.survivor(tx, order.patient_key), order, step=begun)
+
+    def send(self, parcel: AnnouncementParcel, still_wanted: StillWanted) -> StudyReceipt:
+        """Bring the server to what *parcel* says; what stands there already is never made less."""
+        ehr = self._ehrs[parcel.delivery.destination]
+        uid = parcel.study_instance_uid
+        placing = Placing(ehr.client, Known(uid, parcel.known, frozenset(), parcel.ending), still_wanted)
+        if parcel.patient is None:
+            withdrawn = until_settled(placing.withdraw)
+            detail = f"{', '.join(withdrawn)} {parcel.ending}" if withdrawn else "nothing stands there"
+            return StudyReceipt(detail, None, "", bool(withdrawn), withdrawn, placing.ended)
+        chart = ehr.directory.chart(parcel.patient)
+        links = Links(
+            subject=chart.name,
+            service_request=ehr.directory.service_request(parcel.order, chart) if parcel.order else "",
+            encounter=ehr.directory.encounter(parcel.order, chart) if parcel.order else "",
+            placement=derive_uid(uid, ehr.client.name, chart.name),
+        )
+        content = self._content(parcel, links)
+        ours = r5.imaging_study(content) if ehr.client.version == "R5" else r4.imaging_study(content)
+        return until_settled(lambda: placing.announce(ours | {"subject": chart.subject}, chart))
+
+    def _content(self, parcel: AnnouncementParcel, links: Links) -> ImagingStudyContent:
+        if parcel.contents is not None:
+            return codec.begun(parcel.contents, parcel.order, links, self._house)
+        assert parcel.step is not None
+        assert parcel.order is not None
+        return codec.announced(parcel.step, parcel.order, links, self._house)
+
+    def settled(self, tx: WriteTx, parcel: AnnouncementParcel, receipt: StudyReceipt, at: datetime) -> None:
+        """Tell the timeline what was taken back; that a study has begun, its own stations say."""
+        for reference in receipt.withdrawn:
+            publications.retire(tx, parcel.delivery.destination, reference, parcel.ending, at)
+        if receipt.withdrawn:
+            self._tell(tx, parcel.delivery, receipt.detail, at)
+
+    def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
+        """The delivery's own row says it all, unless it is dead: then the exam's timeline says so too."""
+        if is_dead:
+            self._tell(tx, delivery, f"not announced: {detail}", at)
+
+    def _tell(self, tx: WriteTx, delivery: Delivery, what: str, at: datetime) -> None:
+        by, keys = delivery.destination, (delivery.order_key, delivery.study_key)
+        events.add(tx, Event(at, Station.CHART, what, by, "delivery", str(delivery.key), *keys))
