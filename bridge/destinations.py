@@ -32,6 +32,7 @@ from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionS
 from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.publishers.study_announcement import StudyAnnouncementPublisher
+from bridge.publishers.validation import Validation
 from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
@@ -163,4 +164,5 @@ def _ehr(server: FhirServer, house: House) -> Ehr:
     access = ImageAccess(f"{house.public_url}/dicom-web", house.settings.bridge.organization)
     looks_up = server.patients == "look_up"
     directory = EhrDirectory(client, house.settings.identity.system_of, access, looks_up=looks_up)
-    return Ehr(client, directory, keeps_provenance="Provenance" in server.publish)
+    validation = Validation(house.settings.fhir.strict, house.settings.fhir.validated_share)
+    return Ehr(client, directory, "Provenance" in server.publish, validation)

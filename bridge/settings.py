@@ -20,7 +20,7 @@ from bridge.domain.chart import OWN
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
-from bridge.remote_sections import Auth, DicomwebSection, NoAuth, SendSection
+from bridge.remote_sections import Auth, DicomwebSection, NoAuth, PublishSection, SendSection
 from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
 from bridge.told_sections import SubscriptionsSection, Webhooks
@@ -185,6 +185,10 @@ class FhirServer(Section):
 
 
 class FhirSection(Section):
+    """strict: what is invalid is never sent. validated_share: of what is validated before it is sent all the same."""
+
+    strict: bool = False
+    validated_share: float = Field(default=0.01, ge=0, le=1)
     serve: tuple[Literal["R4", "R5"], ...] = ("R4", "R5")
     servers: tuple[FhirServer, ...] = ()
     subscriptions: SubscriptionsSection = SubscriptionsSection()
@@ -198,19 +202,6 @@ class Payer(Section):
     base_url: str = ""
     kind: tuple[Literal["cdex", "pas"], ...] = ()
     auth: Auth = NoAuth()
-
-
-class PublishSection(Section):
-    """
-    study_quiet_secs: without an MPPS, no new image for this long means complete. forward_quiet_secs: archives are sent a
-    study once no image of it came for so long, or what is here after fifteen times as long. announce: a study that has
-    begun is registered in charts. list_instances: a study with more of them is told to charts by its counts.
-    """
-
-    study_quiet_secs: float = Field(default=20, ge=0)
-    forward_quiet_secs: float = Field(default=2, ge=0)
-    announce: bool = True
-    list_instances: int = Field(default=2000, ge=0)
 
 
 class Authority(Section):

@@ -84,6 +84,11 @@ class Destinations:
     by_hand: tuple[str, ...] = ()
     announces: bool = False
 
+    @property
+    def announced(self) -> tuple[str, ...]:
+        """Return the servers that are told of studies that have only begun; what we serve ourselves is whole."""
+        return tuple(one for one in self.studies if one != OWN) if self.announces else ()
+
 
 def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
     """An instance was kept: everybody gets it once the study is bound and complete; until it is bound all is held."""
@@ -109,7 +114,7 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
         enqueue.release_performed_step(tx, sop_instance_uid, at)
     for server in to.studies:
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at)
-    for server in to.studies if to.announces and study.completed_at is None else ():
+    for server in to.announced if study.completed_at is None else ():
         enqueue.enqueue(tx, _work(ANNOUNCEMENT, server, study), at)
     study_routed(tx, study, to, at)
     for place in to.notified:
@@ -187,7 +192,7 @@ def order_moved(tx: WriteTx, order_key: int, to: Destinations, at: datetime, nex
 
 def exam_begun(tx: WriteTx, mpps: PerformedStep, order_key: int, to: Destinations, at: datetime) -> None:
     """A device began an exam of an order, or ended it: charts are told that its study is to come, or that none will."""
-    for server in to.studies if to.announces and mpps.study_instance_uid else ():
+    for server in to.announced if mpps.study_instance_uid else ():
         enqueue.enqueue(tx, Work(ANNOUNCEMENT, server, mpps.study_instance_uid, order_key=order_key), at)
 
 

@@ -24,6 +24,7 @@ from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, Chart, EhrDirectory
 from bridge.publishers.fhir_client import FOREIGN_REFERENCE, VERSION_CONFLICT, FhirClient, Found
 from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known, Placing, StudyReceipt
+from bridge.publishers.validation import UNSEEN, Validation
 from bridge.store import (
     chart_versions,
     deliveries,
@@ -74,11 +75,16 @@ class StudyParcel(Parcel):
 
 @dataclass(frozen=True, slots=True)
 class Ehr:
-    """A FHIR server and what can be found on it. keeps_provenance: it is told where each version comes from."""
+    """
+    A FHIR server and what can be found on it.
+
+    keeps_provenance: it is told where each version comes from. validation: how what it gets is looked at before.
+    """
 
     client: FhirClient
     directory: EhrDirectory
     keeps_provenance: bool = False
+    validation: Validation = UNSEEN
 
 
 class ImagingStudyPublisher:
@@ -181,7 +187,7 @@ class ImagingStudyPublisher:
             parcel.contents, parcel.order, links, self._house, parcel.corrected, performed=parcel.performed
         )
         ours = r5.imaging_study(content) if ehr.client.version == "R5" else r4.imaging_study(content)
-        return ours | {"subject": chart.subject}
+        return ehr.validation.checked(ehr.client.version, ours | {"subject": chart.subject})
 
     def settled(self, tx: WriteTx, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
         """Record what stands, tell the timeline, and wake the claims that waited for it."""

@@ -123,7 +123,8 @@ class StudyAnnouncementPublisher:
         )
         content = self._content(parcel, links)
         ours = r5.imaging_study(content) if ehr.client.version == "R5" else r4.imaging_study(content)
-        return until_settled(lambda: placing.announce(ours | {"subject": chart.subject}, chart))
+        said = ehr.validation.checked(ehr.client.version, ours | {"subject": chart.subject})
+        return until_settled(lambda: placing.announce(said, chart))
 
     def _content(self, parcel: AnnouncementParcel, links: Links) -> ImagingStudyContent:
         if parcel.contents is not None:

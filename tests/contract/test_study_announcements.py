@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.order import Order, Step, StepStatus
 from bridge.domain.performed import PerformedDraft, PerformedStatus, ScheduledReference
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.outbox.enqueue import IMAGING_STUDY
+from bridge.outbox.worker import Worker
+from bridge.publishers.study_announcement import StudyAnnouncementPublisher
+from bridge.publishers.validation import Validation
 from bridge.store import orders, patients, performed, studies
 from bridge.store.db import Store
+from bridge.store.deliveries import DeliveryState
 from samples.strict_ehr import StrictEhr
 from tests.fakes.chart_scene import QUIET, UID, Scene
 
@@ -147,3 +154,23 @@ def test_an_announcement_that_comes_late_makes_nothing_less(scene: Scene) -> Non
     begin(scene, order)
     scene.run()
     assert statuses(scene) == ["available"]
+
+
+def test_a_strict_site_keeps_back_what_is_invalid_and_says_where(store: Store, ehr: StrictEhr) -> None:
+    scene = Scene(store, ehr)
+    strict = replace(scene.ehr_port, validation=Validation(strict=True))
+    house = House(ZoneInfo("America/New_York"), no_system)
+    publishers = [StudyAnnouncementPublisher({"ehr": strict}, house, QUIET)]
+    scene.worker = Worker(store, scene.clinic.clock, publishers, owner="test", jitter=lambda: 0.5)
+    patient = scene.clinic.patient("00041001")
+    scene.in_ehr(patient)
+    images(scene, scene.clinic.order(patient, "A1"))
+    scene.run()
+    (dead,) = scene.deliveries(DeliveryState.DEAD)
+    assert "ImagingStudy.identifier.1.system" in dead.last_error
+    assert standing(scene) == []
+
+
+def no_system(issuer: str) -> str:
+    """A site whose settings give an issuer a blank for an address."""
+    return ""
