@@ -22,7 +22,7 @@ from bridge.domain.leads import (
 from bridge.domain.name_grades import HeaderName, NameGrade, NameMatch, grade_name, read_header_name
 from bridge.domain.order import WAITING
 from bridge.domain.other_orders import other_order_leads
-from bridge.domain.other_people import find_other_people
+from bridge.domain.other_people import find_other_people, other_patient_leads
 from bridge.domain.reconcile_rules import ReconcileRules
 
 FITTING_NAMES = frozenset({NameGrade.EQUAL, NameGrade.CLOSE})
@@ -60,7 +60,8 @@ class Case:
 
     orders: whom K names, empty for a foreign study. identities: whom I names (cross-references for a foreign one).
     imports: waiting import orders of those a foreign study may be. graded: everyone found, by patient key.
-    other_people: whom other instances name instead. other_orders: which orders only they name.
+    other_people: whom other instances name instead, others: whose numbers those are. other_orders: which orders only they
+    name.
     nearest: where nobody fits, who resembles the header at all; they are no candidates.
     """
 
@@ -77,6 +78,7 @@ class Case:
     notes: tuple[str, ...]
     other_orders: tuple[OrderLead, ...] = ()
     nearest: tuple[int, ...] = ()
+    others: tuple[PatientLead, ...] = ()
 
     @cached_property
     def order_patients(self) -> tuple[int, ...]:
@@ -118,6 +120,7 @@ class Case:
             *self.identities,
             *self.imports,
             *self.other_orders,
+            *self.others,
         )
         return tuple(dict.fromkeys(lead.via for lead in leads if lead.patient.key == patient_key))
 
@@ -146,6 +149,7 @@ class Case:
         """
         places = {key: self._place(key) for key in self.graded}
         named = self.keyed.union(lead.patient.key for lead in self.other_orders)
+        named |= {lead.patient.key for lead in self.others}
         shown = [key for key in places if key in named or self._is_shown(self.graded[key])]
         shown.sort(key=places.__getitem__)
         keyed = [key for key in shown if key in named]
@@ -197,10 +201,13 @@ def open_case(evidence: StudyEvidence, registry: Registry, rules: ReconcileRules
             f"More than {rules.lookup_limit} patients share one value ({key.kind}): not all were compared."
             for key in alike.capped
         )
+    people = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
+    others = () if foreign else other_patient_leads(people, registry, rules)
+    graded |= {one.patient.key: grade(evidence, name, one.patient, rules) for one in others}
     graded = dict(sorted(graded.items()))
     imports = _import_leads(evidence, graded.values(), registry) if foreign else ()
-    people = find_other_people(evidence, registry, rules) if evidence.other_identities else ()
-    case = Case(evidence, rules, foreign, name, orders, identities, imports, graded, signals, people, notes, elsewhere)
+    found_out = (orders, identities, imports, graded, signals, people, notes, elsewhere)
+    case = Case(evidence, rules, foreign, name, *found_out, others=others)
     return case if case.ranked or not looked_up else _with_nearest(case, registry)
 
 

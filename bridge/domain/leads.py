@@ -10,6 +10,7 @@ from enum import StrEnum
 from bridge.domain.evidence import OrderRecord, PatientRecord, Registry, StudyEvidence
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_keys import is_placeholder_id, normalised_id_keys
+from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header
 
@@ -32,6 +33,7 @@ class Via(StrEnum):
     NORMALISED_ID = "patient ID in another spelling"
     PROPOSED = "whoever imported it says so"
     IMPORT_ORDER = "waiting import order"
+    OTHER_IMAGES = "patient ID on other images"
 
 
 ORDER_KEYS = tuple(Via)[:5]
@@ -187,8 +189,17 @@ def _order_days(record: OrderRecord) -> list[date]:
     known = [day for day in days if day is not None]
     if known:
         return known
-    at = record.order.ordered_at or record.order.transaction_at
-    return [at.date()] if at else []
+    return [at.date() for at in placed_at(record.order)]
+
+
+def placed_at(order: Order) -> list[datetime]:
+    """
+    Return when an order was spoken of, by its messages' own time, and when it was first heard of, if that was before.
+
+    A message that is read again later, or late, makes no old order a new one.
+    """
+    said, heard = order.transaction_at, order.ordered_at
+    return [at for at in (said, heard) if at is not None and (at is said or said is None or at < said)]
 
 
 def study_day(evidence: StudyEvidence) -> date | None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bridge.domain.case import Case, waits_for_import
 from bridge.domain.evidence import OrderRecord, Registry
-from bridge.domain.leads import OrderLead, Via, exam_local, read_local
+from bridge.domain.leads import OrderLead, Via, exam_local, placed_at, read_local
 from bridge.domain.order import StepStatus
 from bridge.domain.phonetics import edits_within
 
@@ -96,9 +96,8 @@ def _is_near(case: Case, record: OrderRecord) -> bool:
     known = [start for start in starts if start is not None]
     if exam is not None and known:
         return any(abs(exam - start) <= window for start in known)
-    at = record.order.ordered_at or record.order.transaction_at
     received = case.evidence.received_at
-    return at is not None and received is not None and abs(received - at) <= window
+    return received is not None and any(abs(received - at) <= window for at in placed_at(record.order))
 
 
 def _speaks_of(record: OrderRecord, body_part: str) -> bool:

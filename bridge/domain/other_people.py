@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bridge.domain.birth_dates import BirthDateGrade, grade_birth_date
 from bridge.domain.evidence import NamedIdentity, PatientRecord, Registry, StudyEvidence
 from bridge.domain.identity_keys import is_placeholder_id, same_number
+from bridge.domain.leads import PatientLead, Via
 from bridge.domain.name_grades import NameGrade, grade_texts
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header
@@ -24,6 +27,15 @@ def find_other_people(evidence: StudyEvidence, registry: Registry, rules: Reconc
         if not _is_same_person(evidence.header, other, rules)
         and not _is_same_record(evidence.header, other, registry, rules)
     )
+
+
+def other_patient_leads(
+    people: Iterable[NamedIdentity], registry: Registry, rules: ReconcileRules
+) -> tuple[PatientLead, ...]:
+    """Return the patients whose numbers other instances name: one of them may be whose the study is."""
+    holders = (_holder(one.patient_id, one.issuer_of_patient_id, registry, rules) for one in people)
+    found = {holder.key: holder for holder in holders if holder is not None}
+    return tuple(PatientLead(Via.OTHER_IMAGES, holder) for holder in found.values())
 
 
 def _is_same_person(header: Header, other: NamedIdentity, rules: ReconcileRules) -> bool:

@@ -244,6 +244,7 @@ def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: St
         return study
     if found.step == Step.HOLD:
         return withdraw(tx, study, found.verdict.rule, found.verdict.sentence, how, actor=found.verdict.rule)
+    how = replace(how, confirmed_by=decisions.of_study(tx, study.key)[0].confirmed_by)
     return _record(tx, study, found.verdict, how, actor=study.decided_by or found.verdict.rule)
 
 
@@ -253,6 +254,7 @@ def return_to(tx: WriteTx, study: Study, before: Decision, how: Deciding, *, rea
     binding = replace(_binding_of(before), patient_key=owner)
     found = reconsider(binding, evidence_of(tx, study), StoredRegistry(tx), how.rules)
     if found.step != Step.HOLD:
+        how = replace(how, confirmed_by=before.confirmed_by)
         _record(tx, study, found.verdict, how, actor=before.actor, reason=reason)
 
 
@@ -302,7 +304,9 @@ def may_free(study: Study, held_from: int, verdict: Verdict) -> bool:
 
 
 def _move_exam(tx: WriteTx, before: Study, after: Study, how: Moving) -> None:
-    """Start the exam that a study's images are of now, and put back the one that they were taken to be of."""
+    """Start the exam that images are of now, and put back what they were taken to be of; what a rule holds, waits."""
+    if after.order_key is None and before.order_key is not None and how.by:
+        leave_exam(tx, after, before.order_key, how)
     if after.order_key is None or after.order_key == before.order_key:
         return
     start_exam(tx, after, after.order_key, how)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from bridge.domain.identity_draft import LinkDraft
 from bridge.domain.message import Notice
 from bridge.domain.patient import Patient
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed
-from bridge.flows.register_patient import News, fill_lacking, known_or_made
+from bridge.flows.register_patient import News, fill_lacking, known_or_made, refresh_keys
 from bridge.store import filing, links, merges, patients, studies
 from bridge.store.db import WriteTx
 from bridge.store.merges import Merge
@@ -22,7 +24,7 @@ def link_patients(tx: WriteTx, draft: LinkDraft, news: News) -> Changed:
     """
     if draft.one.identifiers[0].key == draft.other.identifiers[0].key:
         raise Conflict("a patient cannot be linked to itself", code="duplicate_key", where="PID[2]-3")
-    merged = _merged(tx, draft)
+    merged = _merged(tx, draft, news)
     if merged is not None:
         return merged
     one, other = (known_or_made(tx, each.identifiers[0], news) for each in (draft.one, draft.other))
@@ -37,8 +39,12 @@ def link_patients(tx: WriteTx, draft: LinkDraft, news: News) -> Changed:
     return Changed(one)
 
 
-def _merged(tx: WriteTx, draft: LinkDraft) -> Changed | None:
-    """Return what becomes of a link between two numbers of one record, None if they are of two."""
+def _merged(tx: WriteTx, draft: LinkDraft, news: News) -> Changed | None:
+    """
+    Return what becomes of a link between two numbers of one record, None if they are of two.
+
+    Until registration says otherwise again, what an unlinked record says names no patient of the survivor's.
+    """
     first, second = (patients.find(tx, each.identifiers[0]) for each in (draft.one, draft.other))
     if first is None or second is None:
         return None
@@ -46,6 +52,7 @@ def _merged(tx: WriteTx, draft: LinkDraft) -> Changed | None:
     if live.key != patients.survivor(tx, second.key).key:
         return None
     if draft.linked:
+        take_as_one(tx, live.key, [first.key, second.key], news)
         return Changed(live, [Notice("I", "the two are one record already, nothing changed", "PID-3")])
     ended = [(one, entry) for one in (first, second) if (entry := _merge_of(tx, one)) is not None]
     doubted = {key for one, entry in ended for key in _resting_on_merge(tx, one, entry, live.key)}
@@ -54,8 +61,25 @@ def _merged(tx: WriteTx, draft: LinkDraft) -> Changed | None:
     if ended:
         records = [one.key for one, _ in ended]
         records += [key for each in records for key in patients.merged_into(tx, each)]
+        _part(tx, live.key, records, news)
         changed.parted = (tuple(records), min(entry.heard_at for _, entry in ended))
     return changed
+
+
+def take_as_one(tx: WriteTx, live_key: int, keys: Iterable[int], news: News) -> None:
+    """Let records that are merged into a live one be its again, unless an unlink said otherwise later."""
+    for key in keys:
+        links.take_as_one(tx, key, live_key, news.said_at)
+    refresh_keys(tx, live_key)
+
+
+def _part(tx: WriteTx, live_key: int, keys: Iterable[int], news: News) -> None:
+    """Note that records are not the live one's into which they were merged, unless later news said that they are."""
+    for key in keys:
+        said = links.said_at(tx, key, live_key)
+        if said is None or said[0] <= news.said_at:
+            links.put(tx, key, live_key, news.said_at, linked=False)
+    refresh_keys(tx, live_key)
 
 
 def _merge_of(tx: WriteTx, retired: Patient) -> Merge | None:

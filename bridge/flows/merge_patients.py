@@ -10,7 +10,8 @@ from bridge.domain.message import Notice
 from bridge.domain.patient import MergeDraft, Patient
 from bridge.errors import Conflict
 from bridge.flows.journal_change import Changed, journal, of_patients, taken_back
-from bridge.flows.register_patient import News, fill_lacking, known_or_made, refresh_keys
+from bridge.flows.link_patients import take_as_one
+from bridge.flows.register_patient import News, fill_lacking, known_or_made
 from bridge.store import filing, merges, orders, patients
 from bridge.store.db import ReadTx, WriteTx
 
@@ -44,7 +45,7 @@ def merge_patients(tx: WriteTx, draft: MergeDraft, news: News) -> Changed:
     if retired is None:
         retired = patients.add(tx, Patient(key=0, identifiers=(draft.retired,)), news.heard_at)
     elif retired.merged_into is not None:
-        return _merged_before(tx, retired, survivor)
+        return _merged_before(tx, retired, survivor, news)
     if retired.key == survivor.key:
         raise Conflict("the survivor was merged into this patient before", code="duplicate_key", where="MRG-1")
     moved = filing.move(tx, filing.of_patient(tx, retired.key), retired.key, survivor.key)
@@ -52,15 +53,16 @@ def merge_patients(tx: WriteTx, draft: MergeDraft, news: News) -> Changed:
     patients.set_keys(tx, retired.key, ())
     filled = fill_lacking(tx, survivor, draft.survivor, news)
     entry = journal(tx, numbers, (survivor.key, retired.key), news, moved, filled)
-    refresh_keys(tx, survivor.key)
+    take_as_one(tx, survivor.key, [retired.key], news)
     live = patients.get(tx, survivor.key)
     return Changed(live, [], (live.key,), entry, tuple(moved.get("orders", ())))
 
 
-def _merged_before(tx: WriteTx, retired: Patient, survivor: Patient) -> Changed:
-    """A repeated merge has no effect; the same record into somebody else is a contradiction."""
+def _merged_before(tx: WriteTx, retired: Patient, survivor: Patient, news: News) -> Changed:
+    """A repeated merge ends that the two were said to be two people's; into somebody else it is a contradiction."""
     if patients.survivor(tx, retired.key).key != survivor.key:
         raise Conflict("the patient was merged into another one before", code="duplicate_key", where="MRG-1")
+    take_as_one(tx, survivor.key, [retired.key], news)
     return Changed(survivor, [Notice("I", "merged before, nothing changed", "MRG-1")])
 
 

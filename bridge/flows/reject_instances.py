@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.clock import Clock
+from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.rejection import (
     Rejection,
@@ -80,11 +81,17 @@ def _named_by(tx: WriteTx, note: RejectionNote) -> Iterator[tuple[str, list[str]
     for uid in note.study_instance_uids:
         named = [one.sop_instance_uid for one in note.named if one.study_instance_uid == uid]
         yield uid, named
-        study = studies.by_uid(tx, uid)
-        for part_uid, copies in splits.copies_of(tx, study.key, named).items() if study is not None else ():
-            if part_uid not in note.study_instance_uids:
-                lock(tx, f"study:{part_uid}")
-                yield part_uid, copies
+        yield from _copies(tx, uid, named, note.study_instance_uids)
+
+
+def _copies(tx: WriteTx, uid: str, named: Sequence[str], told: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield where copies stand for instances of a study that were split off, and for such copies, as `_named_by` does."""
+    study = studies.by_uid(tx, uid)
+    for part_uid, copies in splits.copies_of(tx, study.key, named).items() if study is not None else ():
+        if part_uid not in told:
+            lock(tx, f"study:{part_uid}")
+            yield part_uid, copies
+            yield from _copies(tx, part_uid, copies, told)
 
 
 class RejectionDesk:
@@ -191,8 +198,7 @@ def _apply(tx: WriteTx, rejection: Rejection, named: Sequence[str], how: Decidin
     incidents.rejected_again(tx, study.key, by, how.at)
     if _is_of_copies(tx, study, rejection):
         for place in rejections.holders(tx, rejection.key):
-            task = f"images that stand there as copies were rejected {rejection.reason.words}: have them rejected there"
-            incidents.open_task(tx, study.key, place, task, how.at)
+            incidents.open_task(tx, study.key, place, _task_of_copies(rejection), how.at)
     else:
         announce.archives_rejected(tx, study, rejection, how.at)
 
@@ -214,12 +220,26 @@ def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: 
     count = rejections.refresh(tx, study.key)
     what = f"The rejection {rejection.reason.words} was taken back: {_images(count)} shown again"
     _tell(tx, study, rejection, what, actor, how)
+    if _is_of_copies(tx, study, rejection):
+        _end_tasks(tx, study, rejection, actor, how)
     for one in (study, *(studies.get(tx, key) for key in splits.parts_of(tx, study.key))):
         if one.rule == "V03" and not decisions.signals_for(tx, one.study_instance_uid):
             free_as_before(tx, one, reason, how)
     if count:
         announce.archives_shown_again(tx, study, rejection, how.at)
         show_as_now(tx, studies.get(tx, study.key), reason, actor, how)
+
+
+def _task_of_copies(rejection: Rejection) -> str:
+    return f"images that stand there as copies were rejected {rejection.reason.words}: have them rejected there"
+
+
+def _end_tasks(tx: WriteTx, study: Study, rejection: Rejection, actor: str, how: Deciding) -> None:
+    """Ask nobody any more to reject copies elsewhere; where that was done, somebody has to have them shown again."""
+    task = _task_of_copies(rejection)
+    done_at = incidents.end_task(tx, study.key, task, actor, "the rejection was taken back", how.at)
+    for place in done_at:
+        incidents.open_task(tx, study.key, place, SHOW_AGAIN, how.at)
 
 
 def _what_became(rejection: Rejection, named: Sequence[str], here: Collection[str], count: int, by: str) -> str:

@@ -213,21 +213,30 @@ class StudySplitter:
             return self._sources.read_header(path, received_from.rpartition("@")[0])
 
     def _store_part(self, tx: WriteTx, study: Study, made: Sequence[_Made], at: datetime) -> Study:
-        """Return the new study, undecided; one that was joined before is taken up again."""
+        """
+        Return the new study, undecided; one that was joined before is taken up again.
+
+        Raises: Conflict, if something that was no part of *study* came under the UID that the part would have.
+        """
         first = made[0].header
         new = studies.by_uid(tx, first.study_instance_uid)
         if new is None:
             new = studies.add(tx, first, study.source_ae_title, study.foreign, at)
         else:
+            if all(one.study_key != study.key for one in splits.of_study(tx, new.key)):
+                raise _taken()
             new = studies.save(tx, replace(new, closed_reason="", held_from_patient_key=None, held_from_order_key=None))
         self._read_anew(tx, new, [one.header for one in made])
         return studies.get(tx, new.key)
 
     def _put(self, tx: WriteTx, new: Study, made: _Made) -> Instance:
+        """Return what stands for an instance in *new*. Raises: Conflict, if somebody else's object has its UID."""
         known = studies.instance_by_uid(tx, made.header.sop_instance_uid)
+        series = studies.series_by_uid(tx, made.header.series_instance_uid)
+        if any(one is not None and one.study_key != new.key for one in (known, series)):
+            raise _taken()
         if known is not None:
             return known
-        series = studies.series_by_uid(tx, made.header.series_instance_uid)
         series = series or studies.add_series(tx, new.key, made.header)
         instance = replace(
             made.old,
@@ -275,6 +284,10 @@ class StudySplitter:
                 study_key=one.key,
                 detail={"split": split.key},
             )
+
+
+def _taken() -> Conflict:
+    return Conflict("objects of another origin have the UIDs that the part would get", code="uid_taken")
 
 
 def _names(one: Instance, series: Series) -> tuple[str, str]:

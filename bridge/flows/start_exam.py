@@ -65,5 +65,6 @@ def leave_exam(tx: WriteTx, study: Study, order_key: int, how: Moving) -> None:
         change_steps(tx, order, back, change_of(order, cause, how.by), how)
     if begun:
         what = "back on the worklist" if len(back) == len(begun) else "a person must say whether this one was done"
-        line = Event(how.at, Station.PERFORMED, f"Its images are another exam's: {what}", how.by, order_key=order_key)
+        why = "Its images are another exam's" if study.is_bound else "A person took its images away from it"
+        line = Event(how.at, Station.PERFORMED, f"{why}: {what}", how.by, order_key=order_key)
         events.add(tx, line)

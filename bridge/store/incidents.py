@@ -120,6 +120,15 @@ def rejected_again(tx: WriteTx, study_key: int, by: str, at: datetime) -> None:
     tx.execute(update(outside_tasks).where(*waits).values(done_at=at, done_by=by, why="rejected again"))
 
 
+def end_task(tx: WriteTx, study_key: int, what: str, by: str, why: str, at: datetime) -> list[str]:
+    """Ask nobody any more for *what*; return where somebody has done it."""
+    c = outside_tasks.c
+    same = (c.study_key == study_key, c.what == what)
+    done = list(tx.execute(select(c.destination).where(*same, c.done_at.is_not(None)).distinct()).scalars())
+    tx.execute(update(outside_tasks).where(*same, c.done_at.is_(None)).values(done_at=at, done_by=by, why=why))
+    return done
+
+
 def _waits(study_key: int, destination: str, *, is_rejection: bool) -> tuple[ColumnElement[bool], ...]:
     c = outside_tasks.c
     about = c.what == SHOW_AGAIN if is_rejection else c.what != SHOW_AGAIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, delete, or_, select, update
 
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import patient_links
@@ -22,6 +22,20 @@ def put(tx: WriteTx, one: int, other: int, at: datetime, *, linked: bool) -> Non
     if not done.rowcount:
         first, second = sorted((one, other))
         insert_row(tx, patient_links, first_patient_key=first, second_patient_key=second, linked=linked, said_at=at)
+
+
+def take_as_one(tx: WriteTx, one: int, other: int, at: datetime) -> None:
+    """Forget that two records were said to be two people's: at *at* they are said to be one's."""
+    older = (~patient_links.c.linked, patient_links.c.said_at <= at)
+    tx.execute(delete(patient_links).where(*_pair(one, other), *older))
+
+
+def parted_from(tx: ReadTx, patient_key: int) -> set[int]:
+    """Return the records of which registration said last that they are not this one's, though they were merged into it."""
+    first, second = patient_links.c.first_patient_key, patient_links.c.second_patient_key
+    mine = or_(first == patient_key, second == patient_key)
+    rows = tx.execute(select(first, second).where(~patient_links.c.linked, mine))
+    return {row[1] if row[0] == patient_key else row[0] for row in rows}
 
 
 def of_patient(tx: ReadTx, patient_key: int) -> list[int]:

@@ -11,7 +11,7 @@ from sqlalchemy import Column, bindparam, select
 from bridge.domain.evidence import PatientRecord
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Patient
-from bridge.store import patients
+from bridge.store import links, patients
 from bridge.store.db import ReadTx
 from bridge.store.prepared import Prepared
 from bridge.store.tables import patient_aliases, patient_identifiers
@@ -61,8 +61,10 @@ def read(tx: ReadTx, keys: Iterable[int]) -> dict[int, PatientRecord]:
 
 
 def record_of(tx: ReadTx, patient: Patient) -> PatientRecord:
-    """Return *patient* with everything that was ever known of them."""
+    """Return *patient* with everything that was ever known of them; what is said to be no part of it by now is none."""
     retired = patients.merged_into(tx, patient.key)
+    parted = links.parted_from(tx, patient.key) if retired else set()
+    retired = [key for key in retired if key not in parted]
     known = patients.aliases(tx, [patient.key, *retired])
     return PatientRecord(
         patient=patient,

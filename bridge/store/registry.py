@@ -24,15 +24,21 @@ _HOLDERS_ANYWHERE = _named(patient_identifiers)
 _HOLDERS = _named(patient_identifiers, _NUMBERS.issuer_of_patient_id == bindparam("issuer"))
 _LEARNED_ANYWHERE = _named(cross_references, _STANDS)
 _LEARNED = _named(cross_references, _STANDS, _REFERENCES.issuer_of_patient_id == bindparam("issuer"))
-_WHOLE = studies.alias("whole")
 _ASKED = cast(bindparam("study_instance_uid"), Text)
-# A study that was split off goes by a UID of ours, which no device says: what questions the whole questions the part.
-_SPLIT_OFF_OF = (
-    select(_WHOLE.c.study_instance_uid)
+# A study that was split off goes by a UID of ours, which no device says: what questions the whole questions the part,
+# and what was split off that.
+_WHOLES = (
+    select(splits.c.study_key)
     .join_from(splits, studies, studies.c.key == splits.c.new_study_key)
-    .join(_WHOLE, _WHOLE.c.key == splits.c.study_key)
     .where(studies.c.study_instance_uid == bindparam("study_instance_uid"), splits.c.joined_at.is_(None))
+    .cte("wholes", recursive=True)
 )
+_WHOLES = _WHOLES.union(
+    select(splits.c.study_key)
+    .join_from(splits, _WHOLES, splits.c.new_study_key == _WHOLES.c.study_key)
+    .where(splits.c.joined_at.is_(None))
+)
+_SPLIT_OFF_OF = select(studies.c.study_instance_uid).join_from(studies, _WHOLES, studies.c.key == _WHOLES.c.study_key)
 _SIGNALS = Prepared(
     select(signals.c.code, signals.c.received_at).where(
         signals.c.study_instance_uid.in_(union_all(select(_ASKED), _SPLIT_OFF_OF)), signals.c.taken_back_at.is_(None)

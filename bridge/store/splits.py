@@ -83,9 +83,12 @@ def of_study(tx: ReadTx, study_key: int) -> list[Split]:
 
 
 def parts_of(tx: ReadTx, study_key: int) -> list[int]:
-    """Return the studies that were split off a study and not joined again."""
-    standing = (splits.c.study_key == study_key, splits.c.joined_at.is_(None))
-    return list(tx.execute(select(splits.c.new_study_key).where(*standing).order_by(splits.c.key)).scalars())
+    """Return the studies that were split off a study, or off such a part, and not joined again."""
+    stands = splits.c.joined_at.is_(None)
+    parts = select(splits.c.new_study_key).where(splits.c.study_key == study_key, stands).cte("parts", recursive=True)
+    further = select(splits.c.new_study_key).join_from(splits, parts, splits.c.study_key == parts.c.new_study_key)
+    parts = parts.union(further.where(stands))
+    return list(tx.execute(select(parts.c.new_study_key).order_by(parts.c.new_study_key)).scalars())
 
 
 def copies_of(tx: ReadTx, study_key: int, sop_instance_uids: Iterable[str]) -> dict[str, list[str]]:

@@ -346,6 +346,26 @@ def test_an_exam_that_only_another_s_images_began_or_ended_waits_again(house: Ho
     assert states(house) + states(house, 2) == ["SCHEDULED", "COMPLETED"]
 
 
+@pytest.mark.parametrize("action", ["unbind", "reject"])
+def test_an_exam_whose_images_a_person_takes_away_waits_again_until_they_are_given_back(
+    house: House, action: str
+) -> None:
+    receive(house, 1)
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("A1"), Ruling(action, "another patient's", "user:kim"))
+    assert states(house) == ["SCHEDULED"]
+    assert told(house)[-1] == "A person took its images away from it: back on the worklist"
+    if action == "unbind":
+        rebind(house, "A1")
+        assert states(house) == ["STARTED"]
+
+
+def test_an_exam_whose_images_a_rule_holds_goes_on(house: House) -> None:
+    receive(house, 1)
+    house.instances.receive(spooled(house, image(STRANGER, "A1", 2), "CT1"))
+    assert states(house) == ["STARTED"]
+
+
 def test_an_exam_that_its_device_reported_stands_though_its_images_are_another_s(house: House) -> None:
     say(house, order(PLAIN, "A2"))
     create(house)

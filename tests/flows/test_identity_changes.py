@@ -17,7 +17,7 @@ from bridge.store.listings import queues
 from bridge.store.tables import deliveries
 from bridge.wiring import House
 from tests import cast
-from tests.cast import MERGED, PLAIN, STRANGER, adt, image, merge, order, spooled
+from tests.cast import MERGED, PLAIN, STRANGER, adt, image, merge, order, renamed, spooled
 from tests.flows.asking import say, worklist_of
 from tests.flows.registration import (
     authorized,
@@ -277,6 +277,20 @@ def test_a_link_moves_nothing_and_the_newer_word_on_it_holds(house: House) -> No
     say(house, tell("A37", PLAIN.pid, DOE.pid, at="20260302120000"))
     with house.store.read() as tx:
         assert links.of_patient(tx, plain.key) == []
+
+
+@pytest.mark.parametrize("again", ["", "A40", "A24"])
+def test_after_an_unlink_the_retired_name_names_nobody_under_the_survivor_s_number(house: House, again: str) -> None:
+    say(house, *history(), merge(PLAIN, DOE, at="20260302110000"))
+    say(house, tell("A37", PLAIN.pid, DOE.pid, at="20260302120000"))
+    if again:
+        joined = merge(PLAIN, DOE, at="20260302130000")
+        say(house, joined if again == "A40" else tell("A24", PLAIN.pid, DOE.pid, at="20260302130000"))
+    receive(house, image(renamed(PLAIN, DOE.name, DOE.birth_date), "", study="2.25.4712"))
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, "2.25.4712")
+    assert found is not None
+    assert found.is_bound == bool(again)
 
 
 def test_an_unlink_of_merged_records_asks_a_person(house: House) -> None:

@@ -27,6 +27,8 @@ from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
 from tests.conftest import ROOT
 from tests.flows.asking import say
 from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.test_rejections import desk as rejection_desk
+from tests.flows.test_rejections import note, standing
 from tests.flows.test_splits import splitter, strange
 
 MakeHouse = Callable[..., House]
@@ -209,6 +211,49 @@ def test_a_split_takes_two_and_so_does_its_end(house: House) -> None:
     desk(house).confirm(proposal.key, "user:luis")
     assert study_of(house, "A1").is_bound
     assert ended(house, proposal) == ("confirmed", "user:luis")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_two_people_bound_stays_in_both_names_when_its_record_is_refreshed(house: House) -> None:
+    bound_by_two(house)
+    say(house, adt(replace(PLAIN, name="HALVORSEN^INGRID^MARIT"), at="20260302110000"))
+    with house.store.read() as tx:
+        after, *_ = made = decisions.of_study(tx, study_of(house, "A1").key)
+    assert len(made) > 2
+    assert (after.actor, after.confirmed_by) == ("user:maria", "user:luis")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_joining_again_takes_two_where_the_whole_does(house: House) -> None:
+    receive(house, image(PLAIN, "A1", 1), strange(1))
+    part = [f"{study_uid('A1')}.2"]
+    proposal = desk(house).split(study_uid("A1"), part, "two on one list", "user:maria")
+    assert isinstance(proposal, CaseProposal)
+    desk(house).confirm(proposal.key, "user:luis")
+    with house.store.read() as tx:
+        (made,) = splits.of_study(tx, study_of(house, "A1").key)
+    with pytest.raises(Conflict, match="two people"):
+        splitter(house).join(made.key, "one patient", "user:maria")
+    joining = desk(house).join(made.key, "one patient", "user:luis")
+    assert isinstance(joining, CaseProposal)
+    desk(house).confirm(joining.key, "user:maria")
+    with house.store.read() as tx:
+        assert splits.get(tx, made.key).joined_at is not None
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("action", ["undo", "apply"])
+def test_a_rejection_is_taken_back_or_applied_by_two(house: House, action: str) -> None:
+    receive(house, MIXED)
+    receive(house, note("113001", MIXED), calling="CT1" if action == "undo" else "")
+    (rejection,) = standing(house)
+    with pytest.raises(Conflict, match="two people"):
+        rejection_desk(house).decide(rejection.key, action, "looked at them", "user:maria")
+    proposal = desk(house).decide_rejection(rejection.key, action, "looked at them", "user:maria")
+    assert isinstance(proposal, CaseProposal)
+    assert standing(house) == [rejection]
+    desk(house).confirm(proposal.key, "user:luis")
+    assert standing(house)[0].state == ("undone" if action == "undo" else "applied")
 
 
 def test_of_two_confirmations_at_once_one_counts(house: House, make_house: MakeHouse, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pydicom
 import pytest
@@ -11,15 +11,17 @@ from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
 from bridge.domain.claim import AttachmentKind, AttachmentState
-from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.identifiers import PatientIdentifier, derive_uid
+from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.decide_study import Deciding, decide_questioned
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
+from bridge.flows.record_incident import OutsideTasks
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.split_study import StudySplitter
-from bridge.store import authorizations, decisions, incidents, splits, studies
+from bridge.store import authorizations, decisions, incidents, rejections, splits, studies
 from bridge.store.served_objects import Sight, find
 from bridge.store.tables import deliveries
 from bridge.wiring import House
@@ -27,7 +29,7 @@ from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
 from tests.flows.asking import say
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_incidents import leave
-from tests.flows.test_rejections import note
+from tests.flows.test_rejections import desk, note
 
 MakeHouse = Callable[..., House]
 
@@ -313,6 +315,67 @@ def test_a_late_image_that_a_note_rejected_before_it_came_asks_nobody(house: Hou
     split(house)
     receive(house, note("113001", ct(3, 2)), ct(3, 2))
     assert study_of(house, "A1").is_bound
+
+
+def split_twice(house: House) -> tuple[Study, Study]:
+    """Split two series off, and one of them off that part; a person says whose the last is."""
+    receive(house, ct(1, 1), strange(1), strange(1, series=3))
+    part = split(house, f"{study_uid('A1')}.2", f"{study_uid('A1')}.3")
+    with house.store.read() as tx:
+        first = studies.contents(tx, part.key).series[0].series_instance_uid
+    last = splitter(house).split(part.study_instance_uid, [first], "and a third one", "user:maria")
+    ruling = Ruling("bind", "asked", "user:maria", patient=PatientIdentifier(STRANGER.patient_id))
+    resolver(house).resolve(last.study_instance_uid, ruling)
+    last = state_of(house, last.study_instance_uid)
+    assert last.is_bound
+    return part, last
+
+
+def test_what_questions_the_whole_questions_what_was_split_off_its_part(house: House) -> None:
+    _, last = split_twice(house)
+    with house.store.write() as tx:
+        decisions.add_signal(tx, study_uid("A1"), "110514", "1.2.3", house.clock.now() + timedelta(seconds=1))
+        decide_questioned(tx, study_of(house, "A1"), Deciding(house.rules, house.destinations, house.clock.now()))
+    after = state_of(house, last.study_instance_uid)
+    assert (after.state, after.rule) == (StudyState.REVIEW, "V03")
+
+
+def test_a_note_about_an_original_rejects_the_copy_of_its_copy(house: House) -> None:
+    part, last = split_twice(house)
+    receive(house, note("113001", strange(1)))
+    assert shown(house, last.study_instance_uid) == []
+    assert len(shown(house, part.study_instance_uid)) == 1
+
+
+@pytest.mark.parametrize("taken", ["study", "series"])
+def test_nothing_is_split_into_a_study_or_series_of_another_origin(house: House, taken: str) -> None:
+    mixed(house)
+    own = study_uid("A1")
+    other = image(PLAIN, "A9", study=derive_uid(own, "split", own, "1") if taken == "study" else "2.25.4711")
+    if taken == "series":
+        other.SeriesInstanceUID = derive_uid(f"{own}.2", "split", own, "1")
+    receive(house, other)
+    with pytest.raises(Conflict) as refused:
+        split(house)
+    assert refused.value.code == "uid_taken"
+    assert len(shown(house, own)) == 4
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_what_was_asked_for_about_rejected_copies_ends_with_the_rejection(house: House, is_done: bool) -> None:
+    mixed(house)
+    new = split(house)
+    leave(house, new)
+    receive(house, note("113001", strange(1)))
+    with house.store.read() as tx:
+        (rejection,) = rejections.of_study(tx, new.study_instance_uid)
+        (task,) = incidents.tasks(tx, is_open=True, limit=9, study_key=new.key)
+    if is_done:
+        OutsideTasks(house.store, house.clock).done(task.key, "rejected there", "user:maria")
+    desk(house).decide(rejection.key, "undo", "sharp enough", "user:maria")
+    with house.store.read() as tx:
+        asked = [one.what for one in incidents.tasks(tx, is_open=True, limit=9, study_key=new.key)]
+    assert asked == ([SHOW_AGAIN] if is_done else [])
 
 
 def test_an_attachment_that_shows_what_was_split_off_goes_before_a_person(house: House) -> None:

@@ -222,6 +222,8 @@ def test_a_second_person_in_the_study_holds_it(hospital: Hospital) -> None:
     order = hospital.order(luz, "A100")
     verdict = hospital.decide(from_worklist(order, luz), other_identities=(named(ngozi),))
     assert is_held(verdict, "V02")
+    assert first(verdict, 3) == [luz.key, ngozi.key]
+    assert "patient ID on other images" in verdict.candidates[1].why
 
 
 def test_the_same_person_written_differently_in_other_instances_does_not(hospital: Hospital) -> None:

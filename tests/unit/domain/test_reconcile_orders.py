@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -115,6 +116,27 @@ def test_the_body_part_breaks_a_tie_of_open_orders_and_nothing_else_does(hospita
     assert verdict.order_key is None
     assert any("Several open orders" in note for note in verdict.notes)
     assert hospital.decide(replace(header, body_part_examined="ABDOMEN")).order_key == abdomen.key
+
+
+YEARS = {"then": datetime(2025, 3, 10, 12, tzinfo=UTC), "now": datetime(2026, 3, 10, 12, tzinfo=UTC), "": None}
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "is_of_today"),
+    [("then", "now", False), ("now", "now", True), ("now", "then", True), ("", "now", True), ("", "then", False)],
+)
+def test_an_order_without_a_start_is_as_old_as_its_message_says(
+    hospital: Hospital, said: str, heard: str, is_of_today: bool
+) -> None:
+    luz = hospital.admit("00012345", "Perez^Luz", "19800511")
+    order = hospital.order(luz, "A100")
+    record = hospital.registry.order_by_key(order.key)
+    assert record is not None
+    unscheduled = [replace(step, scheduled_start_local="") for step in record.steps]
+    placed = replace(order, transaction_at=YEARS[said], ordered_at=YEARS[heard])
+    hospital.registry.put_order(placed, *unscheduled)
+    header = typed("PEREZ^LUZ", "", "19800511", accession_number="A100")
+    assert hospital.decide(header).rule == ("B02" if is_of_today else "V07")
 
 
 def test_an_accession_of_another_issuer_names_no_order_of_ours(hospital: Hospital) -> None:
