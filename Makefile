@@ -14,7 +14,7 @@ PEERS   ?= required
 PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test peers check format bench bench-reconcile bench-lookups campaign fuzz conformance lock changelog clean
+.PHONY: help demo test peers check format bench bench-reconcile bench-lookups campaign fuzz requests conformance lock changelog clean
 
 help: ## list the chores
 	@echo "Imaging Bridge. The two to know: make demo, make test."
@@ -57,6 +57,9 @@ campaign: $(VENV)/.dev peers ## the long campaigns (kill -9 at every commit poin
 
 fuzz: $(VENV)/.dev ## a million inputs for each reader of HL7 bytes (RUNS=n; what breaks one lies in var/fuzz)
 	@$(BIN)/python -m tests.fuzz --runs $(or $(RUNS),1000000)
+
+requests: $(VENV)/.dev ## ten thousand requests made of what REST and FHIR say of themselves: none may break the server (RUNS=n SEED=n)
+	@BRIDGE_REQUESTS=$(or $(RUNS),10000) BRIDGE_REQUESTS_SEED=$(or $(SEED),7) $(BIN)/python -m pytest -q tests/unit/web/test_any_request.py
 
 conformance: $(VENV)/.dev ## write docs/hl7-conformance.md: the code's tables, and a running product's answers to the corpus
 	@$(BIN)/python -m tests.conformance

@@ -9,7 +9,6 @@ from bridge.domain.subscription import TOPICS
 
 Json = dict[str, Any]
 
-_BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 _SUBSCRIBED = ("create", "read", "update", "delete", "search-type")
 
 
@@ -37,5 +36,4 @@ def with_offers(statement: Json, base: str) -> Json:
     }
     # SubscriptionTopic is no resource of R4: there the extension alone lists the topics.
     more = [told] if statement["fhirVersion"].startswith("4.") else [told, offered]
-    whole = [{"name": "export", "definition": f"{_BULK}export"}]
-    return statement | {"rest": [rest | {"resource": [*rest["resource"], *more], "operation": whole}]}
+    return statement | {"rest": [rest | {"resource": [*rest["resource"], *more]}]}

@@ -1,0 +1,93 @@
+"""Every search of a study goes by an index on both databases: nobody walks all images, series, orders or patients for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from bridge.domain.resource_query import Asked, Span, Target, Term, Token, Words
+from bridge.store.db import Store
+from bridge.store.searches import imaging_studies
+from bridge.store.searches.conditions import House, Search
+from bridge.store.searches.patients import SEARCH as PATIENTS
+
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+HOUSE = House(issuers=lambda _: ("RIVERSIDE",), quiet_since=AT, at=AT)
+SPAN = Span("eq", AT, AT.replace(day=3))
+
+
+def token(name: str, code: str) -> Term:
+    return Term(name, (Token(code, "x"), Token(code)))
+
+
+STUDIES = [
+    Term("_id", (Token("1"),)),
+    token("identifier", "1.2.3"),
+    Term("patient", (Target("Patient", "1"),)),
+    token("patient.identifier", "1"),
+    token("modality", "CT"),
+    token("bodysite", "CHEST"),
+    token("series", "1.2.3"),
+    token("instance", "1.2.3"),
+    token("dicom-class", "1.2.3"),
+    token("basedon.identifier", "A1"),
+    Term("basedon", (Target("", "order-1"),)),
+    Term("encounter", (Target("", "1"),)),
+    Term("started", (SPAN,)),
+    Term("_lastUpdated", (SPAN,)),
+    Term("status", (Token("available"),)),
+]
+PEOPLE = [
+    token("identifier", "1"),
+    Term("family", (Words("lind"),)),
+    Term("name", (Words("lind per"),)),
+    Term("birthdate", (SPAN,)),
+    Term("link", (Target("Patient", "1"),)),
+]
+# What is walked from its newest row until a page is full, the rows that are counted, and what people took out of every
+# chart, which is not much; of everything else only an index is.
+WALKED = {"studies", "study_placements", "anon_1", "chart_withdrawals"}
+
+
+@pytest.mark.parametrize(
+    ("search", "term"),
+    [(imaging_studies.SEARCH, one) for one in STUDIES] + [(PATIENTS, one) for one in PEOPLE],
+    ids=[f"study-{one.name}" for one in STUDIES] + [f"patient-{one.name}" for one in PEOPLE],
+)
+def test_a_search_goes_by_an_index(store: Store, search: Search, term: Term) -> None:
+    seen: list[tuple[str, Any]] = []
+
+    def noted(_: Any, __: Any, statement: str, bound: Any, *___: Any) -> None:
+        if statement.lstrip().upper().startswith(("SELECT", "WITH")):
+            seen.append((statement, bound))
+
+    with store.read() as tx:
+        event.listen(tx, "before_cursor_execute", noted)
+        search.find(tx, Asked((term,)), HOUSE)
+    assert seen
+    walked = {each for plan in plans(store, seen) for each in plan}
+    assert walked - WALKED == set(), term.name
+
+
+def plans(store: Store, seen: list[tuple[str, Any]]) -> list[set[str]]:
+    """Return which tables each statement walks row by row. PostgreSQL is told that this costs more than any index."""
+    found = []
+    with store.read() as tx:
+        if not store.is_sqlite:
+            tx.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        for statement, bound in seen:
+            explain = "EXPLAIN QUERY PLAN" if store.is_sqlite else "EXPLAIN"
+            rows = [str(row) for row in tx.exec_driver_sql(f"{explain} {statement}", bound)]
+            found.append({name for row in rows if (name := walked_by(row))})
+    return found
+
+
+def walked_by(row: str) -> str:
+    """Return the table that a line of a plan walks without an index, "" for none."""
+    for mark in ("SCAN ", "Seq Scan on "):
+        if mark in row and "USING" not in row and "CONSTANT" not in row and "(subquery" not in row:
+            return row.partition(mark)[2].split()[0].strip("',)")
+    return ""
