@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from bridge.clock import Clock
 from bridge.codecs.dicom.original_attributes import Modification
@@ -26,9 +27,11 @@ from bridge.flows.receive_instance import named_by
 from bridge.flows.record_incident import Found, record_split
 from bridge.flows.second_person import Because, admit, audit_confirmed, lapse
 from bridge.flows.show_again import show_as_now
+from bridge.flows.standing_repairs import repairs_for
 from bridge.leaving.objects import MODIFYING_SYSTEM
-from bridge.store import audit, case_proposals, events, exam_checks, splits, studies
+from bridge.store import audit, bulk_jobs, case_proposals, events, exam_checks, splits, studies
 from bridge.store.blobs import Blobs
+from bridge.store.bulk_jobs import BulkJob
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 from bridge.store.splits import Split
@@ -106,8 +109,9 @@ class StudySplitter:
         now = self._clock.now()
         with self._store.read() as tx:
             plan = self._plan(tx, study_instance_uid, uids)
-        made = [self._copy(plan, one, now) for one in plan.chosen]
-        rest = [self._header(*one) for one in plan.rest]
+            standing = bulk_jobs.standing(tx)
+        made = [self._copy(plan, one, standing, now) for one in plan.chosen]
+        rest = [self._header(plan.study, one, standing) for one in plan.rest]
         how = Deciding(self._rules, self._destinations, now, actor, because.confirmed_by)
         new_uid = plan.uids[study_instance_uid]
         with self._store.write() as tx:
@@ -147,7 +151,8 @@ class StudySplitter:
         with self._store.read() as tx:
             split = splits.get(tx, split_key)
             kept = splits.content(tx, split.study_key)
-        headers = [self._header(*one) for one in kept]
+            standing, whole = bulk_jobs.standing(tx), studies.get(tx, split.study_key)
+        headers = [self._header(whole, one, standing) for one in kept]
         how = Deciding(self._rules, self._destinations, now, actor, because.confirmed_by)
         with self._store.write() as tx:
             study, new = studies.get(tx, split.study_key), studies.get(tx, split.new_study_key)
@@ -193,14 +198,14 @@ class StudySplitter:
         renamed = {uid: derive_uid(uid, "split", study_instance_uid, str(number)) for uid in dict.fromkeys(names)}
         return _Plan(study, number, renamed, chosen, shown)
 
-    def _copy(self, plan: _Plan, one: tuple[Instance, Series, str], at: datetime) -> _Made:
+    def _copy(self, plan: _Plan, one: tuple[Instance, Series, str], standing: Sequence[BulkJob], at: datetime) -> _Made:
         """Make the copy of one instance under its new UIDs, bytes before row."""
         old, series, received_from = one
         target = self._blobs.spool / f"split-{self._clock.new_id()}.part"
         try:
             with self._blobs.at_hand(old.blob) as source:
                 renamed_copy(source, target, plan.uids, Modification(at, MODIFYING_SYSTEM, "CORRECT"))
-            header = self._sources.read_header(target, received_from.rpartition("@")[0])
+            header = self._read(target, plan.study, received_from, standing)
             with target.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = target.stat().st_size
@@ -208,9 +213,15 @@ class StudySplitter:
         finally:
             target.unlink(missing_ok=True)
 
-    def _header(self, blob: str, received_from: str) -> Header:
+    def _header(self, study: Study, kept: tuple[str, str], standing: Sequence[BulkJob]) -> Header:
+        blob, received_from = kept
         with self._blobs.at_hand(blob) as path:
-            return self._sources.read_header(path, received_from.rpartition("@")[0])
+            return self._read(path, study, received_from, standing)
+
+    def _read(self, path: Path, study: Study, received_from: str, standing: Sequence[BulkJob]) -> Header:
+        """Return what an object of *study* says as its device is read now."""
+        device = received_from.rpartition("@")[0]
+        return self._sources.read_header(path, device, first=repairs_for(standing, device, study.first_instance_at))
 
     def _store_part(self, tx: WriteTx, study: Study, made: Sequence[_Made], at: datetime) -> Study:
         """

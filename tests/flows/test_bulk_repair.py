@@ -16,7 +16,8 @@ from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.bulk_cases import BulkDesk
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import bulk_jobs, studies
+from bridge.flows.split_study import StudySplitter
+from bridge.store import bulk_jobs, splits, studies
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
@@ -129,6 +130,20 @@ def test_an_image_of_a_study_that_was_just_read_otherwise_is_read_so_too(house: 
     before = study_of(house, "A1")
     receive(house, PLAIN, "A1", number=3)
     assert study_of(house, "A1").rule == before.rule != "V02"
+
+
+def test_what_is_split_off_and_joined_is_read_as_its_device_is_read_by_now(house: House) -> None:
+    applied(house)
+    receive(house, PLAIN, "A1", number=2)
+    uid = study_uid("77A1")
+    parts = house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources
+    new = StudySplitter(*parts).split(uid, [f"{uid}.1.2"], "a trial", MARIA)
+    assert new.received.patient_id == study_of(house, "A1").received.patient_id == PLAIN.patient_id
+    with house.store.read() as tx:
+        (made,) = splits.of_study(tx, new.key)
+    StudySplitter(*parts).join(made.key, "it was one", MARIA)
+    assert study_of(house, "A1").received.patient_id == PLAIN.patient_id
+    assert study_of(house, "A1").is_bound
 
 
 def test_what_somebody_decided_since_stays(house: House) -> None:
