@@ -174,6 +174,12 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     _flag_archived(tx, study, at)
 
 
+def retrievable_changed(tx: WriteTx, study: Study, at: datetime) -> None:
+    """Bytes of a study are here no more, or are again: whoever may believe that it can be retrieved is told."""
+    for place in availability.believers(tx, study.key):
+        enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
+
+
 def study_undecided(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
     """Nobody's number names a patient here: other registries are asked, each once, however many images come."""
     for source in to.outside if waits_for_an_answer(study) else ():

@@ -290,6 +290,7 @@ class InstanceReceiver:
         what = f"An image that was damaged or removed here came again from {spooled.calling_ae_title}"
         events.add(tx, Event(now, Station.IMAGES, what, by=spooled.calling_ae_title, study_key=held.study_key))
         origin = spooled.peer_address
+        announce.retrievable_changed(tx, studies.get(tx, held.study_key), now)
         audit.add(tx, at=now, action="object_restored", actor=actor, origin=origin, study_key=held.study_key)
 
     def _log_first(self, tx: WriteTx, study: Study, spooled: Spooled, now: datetime) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bridge.clock import Clock
 from bridge.errors import Conflict, Incomplete
+from bridge.flows import announce
 from bridge.store import audit, events, retention, studies
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store, WriteTx, lock
@@ -76,6 +77,7 @@ def _remove(tx: WriteTx, one: Removable, rule: RemovalRule, now: datetime, actor
     if not retention.removable(tx, rule.archives, before, 1, study_key=one.study_key):
         return 0
     count = retention.put_removed(tx, one.study_key, now)
+    announce.retrievable_changed(tx, studies.get(tx, one.study_key), now)
     kept_by = ", ".join(rule.archives)
     what = f"{count} images removed here: kept by {kept_by}, which committed to all of them"
     events.add(tx, Event(now, Station.IMAGES, what, actor, study_key=one.study_key))

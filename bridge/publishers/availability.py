@@ -1,12 +1,13 @@
 """Peers are told that a bound study is complete and can be retrieved here, again when late images come. Source: PS3.4 R.
 
-Unbound afterwards it cannot be retrieved any more: whoever was told so is told that what it knows of is unavailable.
+Whoever was told of something that can be retrieved no more, because its study is unbound, or it was rejected, split off
+or removed here, is told that it is unavailable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.codecs.dicom import commands
@@ -21,7 +22,7 @@ from bridge.outbox.enqueue import AVAILABILITY
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.dicom_connection import Proposal, Requestor, Target
-from bridge.store import availability, events, performed, studies
+from bridge.store import availability, events, performed
 from bridge.store.availability import WITHDRAWN
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
@@ -33,9 +34,15 @@ _RESOURCE_LIMITATION = 0x0213
 
 @dataclass(frozen=True, slots=True)
 class AvailabilityParcel(Parcel):
-    """What is told. said: a digest of the instances, or WITHDRAWN. sop_instance_uid: the notification's own."""
+    """
+    What is told. said: a digest of what is online, or WITHDRAWN. sop_instance_uid: the notification's own.
+
+    online: the keys of what can be retrieved. believed: of what the peer took for that before.
+    """
 
     contents: StudyContents
+    online: frozenset[int]
+    believed: frozenset[int]
     performed_step_uids: tuple[str, ...]
     said: str
     sop_instance_uid: str
@@ -64,24 +71,31 @@ class AvailabilityPublisher:
         return tuple(self._targets)
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> AvailabilityParcel | NotYet | Hold | Nothing:
-        """Collect a complete study's instances, unless the peer was told of just them; of an unbound one what it was told of."""
+        """
+        Collect what the peer is to hear of a study, once that is complete; None of it twice.
+
+        What it believes wrongly does not wait for the rest.
+        """
         if delivery.study_key is None:
             return Nothing("it names no study")
-        contents = studies.contents(tx, delivery.study_key)
-        study, told = contents.study, availability.told(tx, delivery.study_key, delivery.destination)
+        told = availability.told(tx, delivery.study_key, delivery.destination)
+        believed = frozenset[int]() if told is None else told.believed
+        contents, online = availability.speaks_of(tx, delivery.study_key, believed)
+        study = contents.study
         if not study.is_bound:
-            if told is None or told.said == WITHDRAWN:
+            if not believed:
                 return Hold("the study is not bound to a patient")
-            return _parcel(delivery, _known_at(contents, told.at), (), WITHDRAWN)
+            return _parcel(delivery, contents, (), (online, believed))
         complete_at = study_complete_at(tx, study, self._quiet, now)
-        if complete_at > now:
+        if believed <= online and complete_at > now:
             return NotYet(complete_at, "images are still coming")
-        uids = sorted(one.sop_instance_uid for group in contents.instances.values() for one in group)
-        said = digest_of("\n".join(uids).encode("ascii"))
-        if told is not None and said == told.said:
-            return Nothing("it knows all of them")
+        if not contents.instance_count:
+            return Nothing("nothing of it can be retrieved")
         steps = tuple(performed.uids_of_study(tx, study.study_instance_uid))
-        return _parcel(delivery, contents, steps, said)
+        parcel = _parcel(delivery, contents, steps, (online, believed))
+        if told is not None and parcel.said == told.said and believed <= online:
+            return Nothing("it knows all of them")
+        return parcel
 
     def send(self, parcel: AvailabilityParcel, still_wanted: StillWanted) -> Receipt:
         """Send one N-CREATE. Raises: Unavailable, Refused, Malformed."""
@@ -97,7 +111,7 @@ class AvailabilityPublisher:
                 parcel.performed_step_uids,
                 self._calling_ae_title,
                 implicit=implicit,
-                is_withdrawn=parcel.is_withdrawal,
+                online=parcel.online,
             )
             message_id = association.next_message_id()
             command = encode_command(
@@ -110,17 +124,21 @@ class AvailabilityPublisher:
                 }
             )
             if not parcel.is_withdrawal:
-                still_wanted.note(lambda tx, at: _note(tx, parcel, "", at), "being told")
+                still_wanted.note(
+                    lambda tx, at: _note(tx, parcel, "", parcel.believed | parcel.online, at), "being told"
+                )
             still_wanted()
             association.send(message(context.context_id, command, data, association.fragment_bytes))
             answer, _ = association.receive()
         _check(answer.number(commands.STATUS))
-        what = "withdrawn" if parcel.is_withdrawal else "told"
-        return Receipt(f"{what} of {parcel.contents.instance_count} objects")
+        gone = parcel.contents.instance_count - len(parcel.online)
+        if parcel.is_withdrawal:
+            return Receipt(f"withdrawn of {gone} objects")
+        return Receipt(f"told of {len(parcel.online)} objects" + (f", withdrawn of {gone}" if gone else ""))
 
     def settled(self, tx: WriteTx, parcel: AvailabilityParcel, receipt: Receipt, at: datetime) -> None:
         """Keep what was told, and tell the timeline."""
-        _note(tx, parcel, parcel.said, at)
+        _note(tx, parcel, parcel.said, parcel.online, at)
         _tell(tx, parcel.delivery, f"Availability {receipt.detail}", at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
@@ -130,26 +148,26 @@ class AvailabilityPublisher:
 
 
 def _parcel(
-    delivery: Delivery, contents: StudyContents, performed_step_uids: tuple[str, ...], said: str
+    delivery: Delivery,
+    contents: StudyContents,
+    performed_step_uids: tuple[str, ...],
+    keys: tuple[frozenset[int], frozenset[int]],
 ) -> AvailabilityParcel:
-    study = contents.study
+    """Return what *delivery* says. keys: of what is online, and of what the peer believes to be."""
+    study, (online, believed) = contents.study, keys
+    every = (one for group in contents.instances.values() for one in group)
+    uids = "\n".join(sorted(one.sop_instance_uid for one in every if one.key in online))
+    said = digest_of(uids.encode("ascii")) if study.is_bound else WITHDRAWN
     # The same notification again has the same UID: who has it answers that it does.
-    about = f"{delivery.destination}/{study.study_instance_uid}/{said}/{study.binding_version}"
+    about = f"{delivery.key}/{delivery.destination}/{study.study_instance_uid}/{said}/{study.binding_version}"
     uid = f"2.25.{int(digest_of(about.encode())[:32], 16)}"
-    return AvailabilityParcel(delivery, study.key, study.binding_version, contents, performed_step_uids, said, uid)
+    version = study.binding_version
+    return AvailabilityParcel(delivery, study.key, version, contents, online, believed, performed_step_uids, said, uid)
 
 
-def _known_at(contents: StudyContents, at: datetime) -> StudyContents:
-    """Return what was here at an instant: nobody was told of what came later."""
-    instances = {
-        key: tuple(one for one in group if one.received_at is None or one.received_at <= at)
-        for key, group in contents.instances.items()
-    }
-    return replace(contents, instances=instances)
-
-
-def _note(tx: WriteTx, parcel: AvailabilityParcel, said: str, at: datetime) -> None:
-    availability.note_told(tx, parcel.contents.study.key, parcel.delivery.destination, said, at)
+def _note(tx: WriteTx, parcel: AvailabilityParcel, said: str, believed: frozenset[int], at: datetime) -> None:
+    study_key, place = parcel.contents.study.key, parcel.delivery.destination
+    availability.note_told(tx, study_key, place, said, at, believed=believed)
 
 
 def _check(status: int | None) -> None:

@@ -1588,6 +1588,8 @@ availability_told = Table(
     _to("study"),
     Column("destination", Text, nullable=False),
     _text("said"),
+    # The keys of the instances that it may believe to be online.
+    Column("believed", JSON, nullable=False, server_default=text("'[]'")),
     Column("told_at", Instant, nullable=False),
     UniqueConstraint("study_key", "destination"),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import InstanceAvailabilityNotification
+from sqlalchemy import update
 
 from bridge.domain.study import Study
 from bridge.flows import announce
@@ -19,6 +21,7 @@ from bridge.publishers.dicom_connection import Target
 from bridge.store import deliveries, events, studies
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
+from bridge.store.tables import instances
 from tests.fakes.clinic import Clinic, header_of
 
 UID = "2.25.5151"
@@ -145,6 +148,73 @@ def test_what_was_told_of_is_unavailable_once_unbound_and_only_that_and_told_of_
     scene.bind("2")
     scene.run()
     assert availabilities(scene.heard[2][1]) == {f"{UID}.1.1": "ONLINE", f"{UID}.1.2": "ONLINE"}
+    assert len({uid for uid, _ in scene.heard}) == 3
+
+
+def withhold(scene: Scene, *numbers: int, withheld: str = "113001") -> None:
+    """Let instances count or not, as a rejection note and whoever takes it back do."""
+    with scene.clinic.store.write() as tx:
+        uids = [f"{UID}.1.{number}" for number in numbers]
+        tx.execute(update(instances).where(instances.c.sop_instance_uid.in_(uids)).values(withheld=withheld))
+        study = studies.get(tx, scene.study.key)
+        studies.save(tx, replace(study, binding_version=study.binding_version + 1))
+
+
+def test_a_rejected_image_is_unavailable_at_once_and_online_again_when_that_is_taken_back(scene: Scene) -> None:
+    scene.image(2)
+    scene.bind()
+    scene.run()
+    scene.image(3)
+    withhold(scene, 1, 3)
+    scene.run(timedelta(seconds=1))
+    assert availabilities(scene.heard[1][1]) == {f"{UID}.1.1": "UNAVAILABLE", f"{UID}.1.2": "ONLINE"}
+    withhold(scene, 1, 3, withheld="")
+    scene.run()
+    assert availabilities(scene.heard[2][1]) == {f"{UID}.1.{number}": "ONLINE" for number in (1, 2, 3)}
+    assert len({uid for uid, _ in scene.heard}) == 3
+
+
+def test_a_study_of_which_all_was_rejected_is_unavailable_and_nobody_else_hears_of_it(scene: Scene) -> None:
+    scene.bind()
+    scene.run()
+    withhold(scene, 1)
+    scene.run()
+    scene.run()
+    assert [availabilities(said) for _, said in scene.heard[1:]] == [{f"{UID}.1.1": "UNAVAILABLE"}]
+    scene.unbind()
+    scene.unbind()
+    withhold(scene, 1, withheld="")
+    scene.bind("2")
+    scene.run()
+    assert availabilities(scene.heard[-1][1]) == {f"{UID}.1.1": "ONLINE"}
+
+
+def test_a_study_of_which_all_was_rejected_before_it_was_told_of_is_told_to_nobody(scene: Scene) -> None:
+    scene.bind()
+    withhold(scene, 1)
+    scene.run()
+    assert (scene.heard, scene.delivery().state) == ([], DeliveryState.SENT)
+
+
+def test_what_was_withdrawn_is_withdrawn_of_all_that_was_told_though_it_was_rejected_since(scene: Scene) -> None:
+    scene.image(2)
+    scene.bind()
+    scene.run()
+    withhold(scene, 1, 2)
+    scene.unbind()
+    assert availabilities(scene.heard[1][1]) == {f"{UID}.1.1": "UNAVAILABLE", f"{UID}.1.2": "UNAVAILABLE"}
+
+
+def test_what_was_removed_here_is_unavailable_and_online_when_it_comes_again(scene: Scene) -> None:
+    scene.bind()
+    scene.run()
+    for removed_at, says in ((scene.clinic.clock.at, "UNAVAILABLE"), (None, "ONLINE")):
+        with scene.clinic.store.write() as tx:
+            tx.execute(update(instances).values(removed_at=removed_at))
+            announce.retrievable_changed(tx, studies.get(tx, scene.study.key), scene.clinic.clock.now())
+        scene.clinic.clock.at += QUIET
+        scene.worker.run_due()
+        assert availabilities(scene.heard[-1][1]) == {f"{UID}.1.1": says}
     assert len({uid for uid, _ in scene.heard}) == 3
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -23,12 +23,12 @@ def notification(
     retrieve_ae_title: str,
     *,
     implicit: bool,
-    is_withdrawn: bool = False,
+    online: Collection[int],
 ) -> bytes:
     """
     Return the attribute list that says what of a study is online at *retrieve_ae_title*; it names no patient.
 
-    Unavailable is what was removed here; all of it, where the study is withdrawn.
+    online: the keys of the instances that can be retrieved there; the others are unavailable.
     """
     said = Dataset()
     said.StudyInstanceUID = contents.study.study_instance_uid
@@ -40,8 +40,7 @@ def notification(
         item = Dataset()
         item.SeriesInstanceUID = series.series_instance_uid
         item.ReferencedSOPSequence = DicomSequence(
-            _instance(one, retrieve_ae_title, is_gone=is_withdrawn or one.removed_at is not None)
-            for one in contents.instances[series.key]
+            _instance(one, retrieve_ae_title, is_online=one.key in online) for one in contents.instances[series.key]
         )
         said.ReferencedSeriesSequence.append(item)
     buffer = DicomBytesIO()
@@ -57,9 +56,9 @@ def _step(uid: str) -> Dataset:
     return item
 
 
-def _instance(one: Instance, retrieve_ae_title: str, *, is_gone: bool) -> Dataset:
+def _instance(one: Instance, retrieve_ae_title: str, *, is_online: bool) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = one.sop_class_uid, one.sop_instance_uid
-    item.InstanceAvailability = (Availability.UNAVAILABLE if is_gone else Availability.ONLINE).value
+    item.InstanceAvailability = (Availability.ONLINE if is_online else Availability.UNAVAILABLE).value
     item.RetrieveAETitle = retrieve_ae_title
     return item

@@ -1015,6 +1015,7 @@ def upgrade() -> None:
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("destination", sa.Text(), nullable=False),
         sa.Column("said", sa.Text(), server_default="", nullable=False),
+        sa.Column("believed", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("told_at", Instant(), nullable=False),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_availability_told_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_availability_told")),
