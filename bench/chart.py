@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from bench.measure import Size, Table, note
 from bench.servers import ROOT, free_port
@@ -41,6 +44,8 @@ _SERIES, _INSTANCES = 3, 20
 def chart_table(folder: Path, size: Size, tell: Callable[[str], None]) -> tuple[Table, str]:
     """Publish as many studies as there are images in a round, to each kind of server in turns."""
     table: Table = {}
+    # A line for each study would be measured, too.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     for number in range(size.rounds):
         for offers in ("ids", "conditions", "searches"):
             name = f"imaging-bridge, {CONNECTIONS} connections, a server with {offers}"
