@@ -10,7 +10,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge.errors import BridgeError
-from bridge.flows.keep_house import forget_finished_steps, sweep_spool, take_lead
+from bridge.flows.keep_house import forget_finished_steps, forget_versions, sweep_spool, take_lead
 from bridge.flows.keep_pictures import forget_absent
 from bridge.flows.look_at_shelf import count_usage
 from bridge.flows.manage_users import forget_ended_sessions
@@ -51,6 +51,7 @@ class Housekeeping:
         self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_unknown, "interval", minutes=_REMOVE_MINUTES)
         self._scheduler.add_job(self._trim_queries, "interval", minutes=_TRIM_MINUTES)
+        self._scheduler.add_job(self._forget_versions, "interval", minutes=_REMOVE_MINUTES)
 
     def start(self) -> None:
         self._scheduler.start()
@@ -125,6 +126,16 @@ class Housekeeping:
             forget_unknown(self._house.store, self._house.clock.now())
         except BridgeError as fault:
             _log.warning("unknown_studies_not_forgotten", code=fault.code)
+
+    def _forget_versions(self) -> None:
+        if not self._leads:
+            return
+        try:
+            keep_days = self._house.settings.publish.keep_versions_days
+            if forgotten := forget_versions(self._house.store, self._house.clock.now(), keep_days):
+                _log.info("chart_versions_forgotten", versions=forgotten)
+        except BridgeError as fault:
+            _log.warning("chart_versions_not_forgotten", code=fault.code)
 
     def _trim_queries(self) -> None:
         if not self._leads:

@@ -77,9 +77,11 @@ class PublishSection(Section):
     study_quiet_secs: without an MPPS, no new image for this long means complete. forward_quiet_secs: archives are sent a
     study once no image of it came for so long, or what is here after fifteen times as long. announce: a study that has
     begun is registered in charts. list_instances: a study with more of them is told to charts by its counts.
+    keep_versions_days: so long older versions of chart entries are kept whole; 0: for ever.
     """
 
     study_quiet_secs: float = Field(default=20, ge=0)
     forward_quiet_secs: float = Field(default=2, ge=0)
     announce: bool = True
     list_instances: int = Field(default=2000, ge=0)
+    keep_versions_days: int = Field(default=730, ge=0, le=36500)

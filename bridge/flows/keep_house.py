@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 
-from bridge.store import leases, worklist
+from bridge.store import chart_versions, leases, worklist
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 
 _LEAD = "housekeeping"
 # A day is over at another moment in each zone, and a list of yesterday's exams is looked at in the morning.
 _FINISHED_STAY = timedelta(days=3)
+_VERSIONS_AT_ONCE = 500
 
 
 def take_lead(store: Store, owner: str, now: datetime, lease: timedelta) -> bool:
@@ -24,6 +25,18 @@ def forget_finished_steps(store: Store, now: datetime) -> int:
     """Take off the worklist what ended and was scheduled three days before *now* or earlier; return how many rows went."""
     with store.write() as tx:
         return worklist.forget_finished(tx, f"{now - _FINISHED_STAY:%Y%m%d%H%M%S}")
+
+
+def forget_versions(store: Store, now: datetime, keep_days: int) -> int:
+    """Forget what chart entries said before *now* - *keep_days*, but for the newest of each; 0 keeps all. Return how many."""
+    forgotten = 0
+    while keep_days:
+        with store.write() as tx:
+            done = chart_versions.forget(tx, now - timedelta(days=keep_days), _VERSIONS_AT_ONCE)
+        forgotten += done
+        if done < _VERSIONS_AT_ONCE:
+            break
+    return forgotten
 
 
 def sweep_spool(blobs: Blobs, age_secs: float, now: float) -> int:

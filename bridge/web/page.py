@@ -25,7 +25,6 @@ DESKS = (
     ("Today", "board.today", Permission.READ_EXAMS, ""),
     ("Worklist", "worklist.show", Permission.READ_WORKLIST, ""),
     ("New exam", "entry.new", Permission.ENTER_ORDERS, ""),
-    ("Chart", "charts.listed", Permission.READ_STUDIES, ""),
     ("Mismatches", "intake.mismatches", Permission.DECIDE, "mismatches"),
     ("Questions", "questions.listed", Permission.ANSWER_QUESTIONS, "questions"),
     ("Figures", "figures.figures", Permission.READ_FIGURES, ""),

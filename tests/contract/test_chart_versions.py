@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.domain.chart import OWN, Cause, Whose, Why
+from bridge.flows.keep_house import forget_versions
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.store import chart_versions
 from bridge.store.chart_versions import Standing
@@ -75,6 +76,17 @@ def test_what_old_versions_said_is_forgotten_but_the_newest_stays_whatever_its_a
         said = chart_versions.said_by(tx, [one.key for one in listed])
     assert [(one.number, one.has_content) for one in listed] == [(3, True), (2, False), (1, False)]
     assert list(said) == [listed[0].key]
+
+
+def test_housekeeping_forgets_after_the_days_that_the_site_keeps_them_and_never_where_it_keeps_all(
+    store: Store,
+) -> None:
+    with store.write() as tx:
+        for images in (3, 4):
+            chart_versions.keep(tx, standing(resource(images=images)), NOBODY, RULE, AT)
+    assert forget_versions(store, AT + timedelta(days=400), 0) == 0
+    assert forget_versions(store, AT + timedelta(days=30), 30) == 0
+    assert forget_versions(store, AT + timedelta(days=31), 30) == 1
 
 
 @pytest.fixture
