@@ -255,10 +255,11 @@ def test_published_again_a_chart_that_lost_the_study_has_it_again(scene: Outside
 
 
 def test_published_again_what_was_given_up_goes_on_as_the_same_delivery(scene: Outside) -> None:
-    scene.ehr.misbehave("422", 1, ["PUT"], types=["ImagingStudy"])
+    scene.ehr.misbehave("422", methods=["PUT", "POST", "PATCH"])
     more_images(scene)
     scene.run()
     assert len(given_up(scene)) == 1
+    scene.ehr.misbehave("422", 0)
     charts(scene).publish(UID, "user:maria")
     scene.run()
     assert given_up(scene) == []
