@@ -10,7 +10,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge.errors import BridgeError
-from bridge.flows.keep_house import forget_finished_steps, forget_versions, sweep_spool, take_lead
+from bridge.flows.keep_house import forget_finished_steps, forget_old_news, forget_versions, sweep_spool, take_lead
 from bridge.flows.keep_pictures import forget_absent
 from bridge.flows.look_at_shelf import count_usage
 from bridge.flows.manage_users import forget_ended_sessions
@@ -49,6 +49,7 @@ class Housekeeping:
         self._scheduler.add_job(self._count_usage, "interval", minutes=_REMOVE_MINUTES, next_run_time=soon)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
+        self._scheduler.add_job(self._forget_news, "interval", minutes=_REMOVE_MINUTES)
         self._scheduler.add_job(self._forget_unknown, "interval", minutes=_REMOVE_MINUTES)
         self._scheduler.add_job(self._trim_queries, "interval", minutes=_TRIM_MINUTES)
         self._scheduler.add_job(self._forget_versions, "interval", minutes=_REMOVE_MINUTES)
@@ -118,6 +119,14 @@ class Housekeeping:
             forget_finished_steps(self._house.store, self._house.clock.now())
         except BridgeError as fault:
             _log.warning("finished_steps_not_forgotten", code=fault.code)
+
+    def _forget_news(self) -> None:
+        if not self._leads:
+            return
+        try:
+            forget_old_news(self._house.store, self._house.clock.now())
+        except BridgeError as fault:
+            _log.warning("news_not_forgotten", code=fault.code)
 
     def _forget_unknown(self) -> None:
         if not self._leads:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 
-from bridge.store import chart_versions, leases, worklist
+from bridge.store import chart_versions, leases, news, worklist
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 
@@ -13,6 +13,7 @@ _LEAD = "housekeeping"
 # A day is over at another moment in each zone, and a list of yesterday's exams is looked at in the morning.
 _FINISHED_STAY = timedelta(days=3)
 _VERSIONS_AT_ONCE = 500
+_NEWS_STAY = timedelta(days=30)
 
 
 def take_lead(store: Store, owner: str, now: datetime, lease: timedelta) -> bool:
@@ -37,6 +38,12 @@ def forget_versions(store: Store, now: datetime, keep_days: int) -> int:
         if done < _VERSIONS_AT_ONCE:
             break
     return forgotten
+
+
+def forget_old_news(store: Store, now: datetime) -> int:
+    """Forget what was news thirty days before *now* or earlier, but for what somebody is still to be told; return how many."""
+    with store.write() as tx:
+        return news.forget(tx, now - _NEWS_STAY)
 
 
 def sweep_spool(blobs: Blobs, age_secs: float, now: float) -> int:

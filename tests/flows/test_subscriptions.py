@@ -20,6 +20,7 @@ from bridge.domain.accounts import Role
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.flows import announce, manage_users
+from bridge.flows.keep_house import forget_old_news
 from bridge.outbox import enqueue
 from bridge.outbox.worker import Worker
 from bridge.publishers.outside_post import OutsidePost, Reach
@@ -458,3 +459,16 @@ def test_news_are_asked_for_in_the_transaction_of_the_change(scene: Scene) -> No
         raise RuntimeError
     scene.run(QUIET)
     assert scene.receiver.of("event-notification") == []
+
+
+def test_old_news_are_forgotten_but_not_what_is_still_to_be_told(scene: Scene) -> None:
+    scene.subscribe(scene.r4())
+    scene.bound(f"{UID}.1")
+    scene.run(QUIET)
+    scene.receiver.answer = 500
+    scene.bound(f"{UID}.2")
+    scene.run(QUIET)
+    later = scene.house.clock.now() + timedelta(days=31)
+    assert forget_old_news(scene.house.store, later) == 1
+    with scene.house.store.read() as tx:
+        assert [number for number, _ in news.numbered(tx, 1, 1, 9)] == [2]
