@@ -15,6 +15,7 @@ from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import House, ImagingStudyContent
 from bridge.codecs.fhir.references import Links
+from bridge.domain.chart import Cause, Whose, Why
 from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is_announced, is_stopped
 from bridge.domain.identifiers import derive_uid
 from bridge.domain.order import Order
@@ -26,7 +27,8 @@ from bridge.outbox.publisher import Nothing, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.imaging_study import Ehr, until_settled
 from bridge.publishers.study_placing import Known, Placing, StudyReceipt
-from bridge.store import deliveries, events, orders, patients, performed, publications, studies
+from bridge.store import chart_versions, deliveries, events, orders, patients, performed, publications, studies
+from bridge.store.chart_versions import Standing
 from bridge.store.chart_withdrawals import withdrawal_of
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
@@ -135,6 +137,7 @@ class StudyAnnouncementPublisher:
 
     def settled(self, tx: WriteTx, parcel: AnnouncementParcel, receipt: StudyReceipt, at: datetime) -> None:
         """Tell the timeline what was taken back; that a study has begun, its own stations say."""
+        self._keep_versions(tx, parcel, receipt, at)
         for reference in receipt.withdrawn:
             publications.retire(tx, parcel.delivery.destination, reference, parcel.ending, at)
         if receipt.withdrawn:
@@ -144,6 +147,17 @@ class StudyAnnouncementPublisher:
         """The delivery's own row says it all, unless it is dead: then the exam's timeline says so too."""
         if is_dead:
             self._tell(tx, delivery, f"not announced: {detail}", at)
+
+    def _keep_versions(self, tx: WriteTx, parcel: AnnouncementParcel, receipt: StudyReceipt, at: datetime) -> None:
+        """Keep what was announced, or taken back, as a version of its chart."""
+        server, patient, order = parcel.delivery.destination, parcel.patient, parcel.order
+        patient_key, order_key = (patient.key if patient else None), (order.key if order else None)
+        whose = Whose(parcel.study_key, patient_key, order_key, parcel.binding_version)
+        why = Why(Cause.EVENT, "", "the exam has begun" if patient else "what had begun is taken back")
+        release = self._ehrs[server].client.version
+        for one in receipt.seen if receipt.was_written else ():
+            standing = Standing(server, one.reference, {release: one.resource}, one.version)
+            chart_versions.keep(tx, standing, whose, why, at)
 
     def _tell(self, tx: WriteTx, delivery: Delivery, what: str, at: datetime) -> None:
         by, keys = delivery.destination, (delivery.order_key, delivery.study_key)
