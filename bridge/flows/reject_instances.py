@@ -223,7 +223,7 @@ def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: 
     if _is_of_copies(tx, study, rejection):
         _end_tasks(tx, study, rejection, actor, how)
     for one in (study, *(studies.get(tx, key) for key in splits.parts_of(tx, study.key))):
-        if one.rule == "V03" and not decisions.signals_for(tx, one.study_instance_uid):
+        if one.rule == "V03":
             free_as_before(tx, one, reason, how)
     if count:
         announce.archives_shown_again(tx, study, rejection, how.at)

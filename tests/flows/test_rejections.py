@@ -226,6 +226,19 @@ def test_a_study_that_a_person_bound_is_theirs_again_when_the_note_is_taken_back
     assert (study.is_bound, study.decided_by) == (True, "user:ana")
 
 
+def test_a_doubt_that_a_person_overruled_before_does_not_keep_a_study_held_when_a_later_note_is_taken_back(
+    house: House,
+) -> None:
+    one, two = slices(2)
+    receive(house, note("113037", one, number=9, own="2.25.4711"), two)
+    resolver(house).resolve(study_uid("A1"), Ruling("bind", "asked her", "user:ana", accession_number="A1"))
+    receive(house, note("113038", two))
+    assert not study_of(house, "A1").is_bound
+    last = standing(house)[-1]
+    desk(house).decide(last.key, "undo", "the wrong study", "user:maria")
+    assert study_of(house, "A1").decided_by == "user:ana"
+
+
 def test_a_number_that_somebody_got_meanwhile_does_not_keep_a_study_from_its_patient(house: House) -> None:
     one = image(replace(PLAIN, patient_id="00041077"), "A1")
     receive(house, one)
