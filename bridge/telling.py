@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House as FhirHouse
+from bridge.flows.export_resources import ExportDesk, ExportQueue
 from bridge.flows.notice_news import Hook, NewsWatch
 from bridge.flows.subscribe import SubscriptionDesk
 from bridge.leaving.resources import ServingHouse
@@ -13,6 +14,7 @@ from bridge.outbox.publisher import Publisher
 from bridge.publishers.outside_post import OutsidePost, Reach
 from bridge.publishers.subscriber import SubscriptionPublisher
 from bridge.publishers.webhook import Hooked, WebhookPublisher
+from bridge.web.fhir.export_pages import page_maker
 from bridge.web.services import PeerDesks
 from bridge.wiring import House
 
@@ -38,7 +40,12 @@ def serving_house(house: House) -> ServingHouse:
 def peer_desks(house: House) -> PeerDesks:
     """Return what other systems ask of us beside reading."""
     private = house.settings.fhir.subscriptions.private
-    return PeerDesks(SubscriptionDesk(house.store, house.clock, private))
+    return PeerDesks(SubscriptionDesk(house.store, house.clock, private), ExportDesk(house.store, house.clock))
+
+
+def export_queue(house: House) -> ExportQueue:
+    """Return what makes exports."""
+    return ExportQueue(house.store, house.clock, page_maker(house.settings, house.clock), owner=house.node)
 
 
 def telling_publishers(house: House) -> list[Publisher[Any, Any]]:

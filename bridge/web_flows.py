@@ -86,7 +86,6 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         receive_fhir=house.fhir_receiver.receive,
         undo_merge=calls.undo_merge,
         hand_sender=house.hand_sender,
-        chart_desk=ChartDesk(house.store, house.clock, house.destinations),
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
     )
@@ -100,6 +99,7 @@ def _study_desks(house: House) -> StudyDesks:
         casework(house),
         second_person_desk(house),
         lambda days: try_next(house, days),
+        ChartDesk(house.store, house.clock, house.destinations),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.domain import smart_scopes
 from bridge.errors import Incomplete, Malformed
 
 PASSWORD_MIN = 12
@@ -49,6 +50,7 @@ class Permission(StrEnum):
     SEND_HL7 = "send_hl7"
     READ_FHIR = "read_fhir"
     SUBSCRIBE = "subscribe"
+    EXPORT = "export"
     READ_DICOMWEB = "read_dicomweb"
     STORE = "store"
     READ_WORKITEMS = "read_workitems"
@@ -119,6 +121,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
             Permission.ENTER_ORDERS,
             Permission.READ_FHIR,
             Permission.SUBSCRIBE,
+            Permission.EXPORT,
             Permission.READ_DICOMWEB,
             Permission.STORE,
             Permission.READ_WORKITEMS,
@@ -131,10 +134,19 @@ _SCOPE_OF = {
     Permission.ENTER_ORDERS: Scope.ORDERS,
     Permission.READ_FHIR: Scope.FHIR,
     Permission.SUBSCRIBE: Scope.SUBSCRIBE,
+    Permission.EXPORT: Scope.FHIR,
     Permission.READ_DICOMWEB: Scope.DICOMWEB,
     Permission.STORE: Scope.STORE,
     Permission.READ_WORKITEMS: Scope.UPS,
     Permission.PERFORM_WORKITEMS: Scope.UPS,
+}
+
+
+# What scopes that speak of resources let in; which resources, the views ask. Source: SMART App Launch 2.2.
+_SMART_OF = {
+    Permission.READ_FHIR: (("", "r"), ("", "s")),
+    Permission.EXPORT: (("", "r"),),
+    Permission.SUBSCRIBE: (("Subscription", "c"), ("Subscription", "r")),
 }
 
 
@@ -216,7 +228,10 @@ class Caller:
             return False
         scope = _SCOPE_OF.get(permission)
         scopes = [one for one in self.scopes if not one.startswith(PATIENT_SCOPE)]
-        return not scopes or (scope is not None and scope in scopes)
+        if not scopes or (scope is not None and scope in scopes):
+            return True
+        wanted = _SMART_OF.get(permission)
+        return wanted is not None and any(smart_scopes.grant_any(scopes, kind, action) for kind, action in wanted)
 
 
 # What guessing starts with, long enough to pass by length. Source: NIST SP 800-63B 5.1.1.2.

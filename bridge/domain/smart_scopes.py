@@ -37,3 +37,16 @@ def grant(scopes: Iterable[str], resource_type: str, action: str) -> bool:
     """Say whether any of *scopes* lets its holder do *action* ("r", "s" …) with resources of a type."""
     found = (actions(one) for one in scopes)
     return any(one is not None and one[1] in ("*", resource_type) and action in one[2] for one in found)
+
+
+def grant_any(scopes: Iterable[str], resource_type: str, action: str) -> bool:
+    """Say whether any of *scopes* grants *action* with a type; "" for whatever type."""
+    if resource_type:
+        return grant(scopes, resource_type, action)
+    return any(one is not None and action in one[2] for one in map(actions, scopes))
+
+
+def is_for_programs(scope: str) -> bool:
+    """Say whether a scope grants a program something with resources."""
+    found = actions(scope)
+    return found is not None and found[0] == "system"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bridge.clock import Clock
+from bridge.domain import smart_scopes
 from bridge.domain.accounts import PATIENT_SCOPE, Role, Scope, User, check_user_name
 from bridge.domain.identifiers import PatientIdentifier, check_ae_title
 from bridge.errors import Conflict, Incomplete, Malformed
@@ -119,8 +120,9 @@ def create_token(
 def _check_scopes(scopes: Sequence[str], role: Role) -> None:
     patient = [one for one in scopes if one.startswith(PATIENT_SCOPE)]
     others = set(scopes) - set(patient)
-    if others - set(Scope):
-        raise Incomplete(f"scopes are {', '.join(Scope)}, patient/ID|ISSUER", code="not_in_table", where="scope")
+    if any(not smart_scopes.is_for_programs(one) for one in others - set(Scope)):
+        known = f"{', '.join(Scope)}, system/RESOURCE.ACTIONS, patient/ID|ISSUER"
+        raise Incomplete(f"scopes are {known}", code="not_in_table", where="scope")
     if scopes and role != Role.SYSTEM:
         raise Malformed("scopes narrow the role system only", where="scope")
     if len(patient) > 1 or (patient and others - {Scope.DICOMWEB}):

@@ -12,7 +12,7 @@ from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
 from bridge.outside import askers
 from bridge.shelf import object_verifier
-from bridge.telling import news_watch
+from bridge.telling import export_queue, news_watch
 from bridge.wiring import House, Role
 
 
@@ -30,6 +30,7 @@ class WorkerRole:
         self._askers = askers(house)
         self._exams = house.exam_watch
         self._news = news_watch(house)
+        self._exports = export_queue(house)
         self._commitments = CommitmentWatch(house.store, house.blobs, house.clock, owner=house.node)
         self._verifier = object_verifier(house)
         self._mapping_watch = house.mapping_watch
@@ -48,6 +49,7 @@ class WorkerRole:
             asker.start()
         self._exams.start()
         self._news.start()
+        self._exports.start()
         self._commitments.start()
         self._verifier.start()
         self._housekeeping.start()
@@ -61,6 +63,7 @@ class WorkerRole:
         self._order_lists.stop()
         self._commitments.stop()
         self._verifier.stop()
+        self._exports.stop()
         self._news.stop()
         self._exams.stop()
         self._bulk.stop()
@@ -80,6 +83,7 @@ class WorkerRole:
             self._chart_watch,
             self._exams,
             self._news,
+            self._exports,
             self._commitments,
             self._verifier,
             *self._askers,

@@ -167,6 +167,7 @@ _PLURALS = {
     "workitem": "workitems",
     "subscription": "subscriptions",
     "news": "news",
+    "export": "exports",
 }
 
 # ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -1898,4 +1899,39 @@ subscription_news = Table(
     _count("number"),
     _to("news", column="news_key"),
     UniqueConstraint("subscription_key", "number"),
+)
+
+# What somebody asked for in bulk. at_type, after: how far it is; after: where the page before ended, null at a type's begin.
+exports = Table(
+    "exports",
+    metadata,
+    _key(),
+    Column("release", Text, nullable=False),
+    Column("base", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("types", JSON, nullable=False),
+    Column("since", Instant),
+    _to("patient", nullable=True),
+    Column("owner", Text, nullable=False),
+    _text("owner_name"),
+    Column("state", Text, nullable=False),
+    _count("at_type"),
+    Column("after", JSON),
+    Column("asked_at", Instant, nullable=False),
+    Column("done_at", Instant),
+    Column("ends_at", Instant),
+    _one_of("state", ("running", "done", "failed")),
+)
+
+# NDJSON, compressed, in the order it was made; a file is so many parts of one type.
+export_parts = Table(
+    "export_parts",
+    metadata,
+    _key(),
+    _to("export", index=False),
+    Column("resource_type", Text, nullable=False),
+    _count("number"),
+    _count("lines"),
+    Column("body", LargeBinary, nullable=False),
+    UniqueConstraint("export_key", "resource_type", "number"),
 )

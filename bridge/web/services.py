@@ -24,6 +24,7 @@ from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
+from bridge.flows.export_resources import ExportDesk
 from bridge.flows.import_media import Imported, Importing
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
@@ -193,6 +194,7 @@ class StudyDesks:
     casework: Casework
     second_person: SecondPersonDesk
     try_next_rules: Callable[[int], RulesTrial | None]
+    chart_desk: ChartDesk
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,6 @@ class WebFlows:
     receive_fhir: Callable[[FhirRequest], FhirAnswer]
     undo_merge: UndoMerge
     hand_sender: HandSender
-    chart_desk: ChartDesk
     retry_delivery: ChangeDelivery
     drop_delivery: ChangeDelivery
 
@@ -261,9 +262,10 @@ class WorkitemServices:
 
 @dataclass(frozen=True)
 class PeerDesks:
-    """What other systems ask of us beside reading: to be told."""
+    """What other systems ask of us beside reading: to be told, and everything at once."""
 
     subscriptions: SubscriptionDesk
+    exports: ExportDesk
 
 
 def _nothing_listens() -> Mapping[str, bool]:

@@ -9,6 +9,7 @@ from bridge.domain.subscription import TOPICS
 
 Json = dict[str, Any]
 
+_BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 _SUBSCRIBED = ("create", "read", "update", "delete", "search-type")
 
 
@@ -36,4 +37,5 @@ def with_offers(statement: Json, base: str) -> Json:
     }
     # SubscriptionTopic is no resource of R4: there the extension alone lists the topics.
     more = [told] if statement["fhirVersion"].startswith("4.") else [told, offered]
-    return statement | {"rest": [rest | {"resource": [*rest["resource"], *more]}]}
+    whole = [{"name": "export", "definition": f"{_BULK}export"}]
+    return statement | {"rest": [rest | {"resource": [*rest["resource"], *more], "operation": whole}]}

@@ -29,7 +29,7 @@ def read_chart(study_instance_uid: str) -> Response:
 def publish_again(study_instance_uid: str) -> Response:
     """Bring every chart, or that of server alone, to what a bound study is now."""
     server = bodies.text(bodies.only(bodies.json_object(), "server"), "server")
-    to = services().flows.chart_desk.publish(study_instance_uid, caller().name, server)
+    to = services().flows.studies.chart_desk.publish(study_instance_uid, caller().name, server)
     return jsonify(study_instance_uid=study_instance_uid, servers=list(to), queued=True)
 
 
@@ -37,7 +37,7 @@ def publish_again(study_instance_uid: str) -> Response:
 @needs(Permission.SEND_STUDIES)
 def withdraw_from_charts(study_instance_uid: str) -> Response:
     """Take a bound study out of every chart until that is taken back."""
-    services().flows.chart_desk.withdraw(study_instance_uid, _reason(), caller().name)
+    services().flows.studies.chart_desk.withdraw(study_instance_uid, _reason(), caller().name)
     return _chart(study_instance_uid)
 
 
@@ -45,7 +45,7 @@ def withdraw_from_charts(study_instance_uid: str) -> Response:
 @needs(Permission.SEND_STUDIES)
 def let_into_charts(study_instance_uid: str) -> Response:
     """Take the withdrawal of a study from every chart back."""
-    services().flows.chart_desk.take_back(study_instance_uid, _reason(), caller().name)
+    services().flows.studies.chart_desk.take_back(study_instance_uid, _reason(), caller().name)
     return _chart(study_instance_uid)
 
 
@@ -59,7 +59,7 @@ def _chart(study_instance_uid: str) -> Response:
         study = studies.by_uid(tx, study_instance_uid)
         if study is None:
             raise LookupError(study_instance_uid)
-        view = chart_views.read(tx, study, services().flows.chart_desk.servers, caller())
+        view = chart_views.read(tx, study, services().flows.studies.chart_desk.servers, caller())
     reads.note("chart_viewed", study_key=study.key, patient_key=study.patient_key if sees_all else None)
     return jsonify(_whole(view, sees_all=sees_all))
 

@@ -34,7 +34,7 @@ def listed() -> str:
         "chart/list.html",
         rows=rows,
         server=server,
-        servers=services().flows.chart_desk.servers,
+        servers=services().flows.studies.chart_desk.servers,
         own=OWN,
         next=paging.next_url(rows[-1].version.key if more else None, server=server),
     )
@@ -44,7 +44,7 @@ def listed() -> str:
 @needs(Permission.READ_STUDIES)
 def chart(study_key: int) -> str:
     """Show what every chart has of a study, version by version."""
-    desk, sees_all = services().flows.chart_desk, caller().role != Role.IT
+    desk, sees_all = services().flows.studies.chart_desk, caller().role != Role.IT
     with services().store.read() as tx:
         view = chart_views.read(tx, studies.get(tx, study_key), desk.servers, caller())
         key = view.study.patient_key
@@ -59,7 +59,7 @@ def chart(study_key: int) -> str:
 @needs(Permission.SEND_STUDIES)
 def publish(study_key: int) -> Response:
     """Bring a chart, or every one, to what the study is now."""
-    services().flows.chart_desk.publish(_uid(study_key), caller().name, request.form.get("server", ""))
+    services().flows.studies.chart_desk.publish(_uid(study_key), caller().name, request.form.get("server", ""))
     return _back(study_key, "published")
 
 
@@ -67,7 +67,7 @@ def publish(study_key: int) -> Response:
 @needs(Permission.SEND_STUDIES)
 def withdraw(study_key: int) -> Response:
     """Take a study out of every chart."""
-    services().flows.chart_desk.withdraw(_uid(study_key), _reason(), caller().name)
+    services().flows.studies.chart_desk.withdraw(_uid(study_key), _reason(), caller().name)
     return _back(study_key, "withdrawn")
 
 
@@ -75,7 +75,7 @@ def withdraw(study_key: int) -> Response:
 @needs(Permission.SEND_STUDIES)
 def take_back(study_key: int) -> Response:
     """Let a study into the charts again."""
-    services().flows.chart_desk.take_back(_uid(study_key), _reason(), caller().name)
+    services().flows.studies.chart_desk.take_back(_uid(study_key), _reason(), caller().name)
     return _back(study_key, "taken_back")
 
 

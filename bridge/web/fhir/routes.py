@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bridge.web.fhir import capability, endpoints, histories, interactions, orders, subscriptions, validation
+from bridge.web.fhir import capability, endpoints, exports, histories, interactions, orders, subscriptions, validation
 
 blueprints = (
     capability.blueprint,
     subscriptions.blueprint,
+    exports.blueprint,
     interactions.blueprint,
     histories.blueprint,
     endpoints.blueprint,

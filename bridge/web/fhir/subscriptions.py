@@ -21,7 +21,7 @@ from bridge.store import news, subscriptions
 from bridge.store.db import ReadTx
 from bridge.web import bodies, reads
 from bridge.web.access import caller, needs, services
-from bridge.web.fhir import answers, asked
+from bridge.web.fhir import allowed, answers, asked
 from bridge.web.fhir.serving import serving_house
 
 blueprint = Blueprint("fhir_subscriptions", __name__, url_prefix="/fhir/<any(r4,r5):release>")
@@ -59,6 +59,8 @@ def create(release: str) -> Response:
     """Take a subscription; its handshake follows."""
     asked.version_of(release)
     draft = codec.read(_sent(), release, _bases())
+    allowed.check("Subscription", "c")
+    allowed.check(TOPICS[draft.topic].resource, "r")
     made = services().peers.subscriptions.create(draft, caller())
     response = _answer(release, made, 201)
     response.headers["Location"] = f"{asked.base(release)}/Subscription/{made.key}/_history/{made.version}"
@@ -103,6 +105,8 @@ def change(release: str, resource_id: str) -> Response:
         before = _own(tx, release, resource_id)
     match = _ETAG.fullmatch(request.headers.get("If-Match", "").strip())
     draft = codec.read(said, release, _bases(), before.draft.channel)
+    allowed.check("Subscription", "u")
+    allowed.check(TOPICS[draft.topic].resource, "r")
     made = services().peers.subscriptions.change(before.key, draft, caller(), int(match[1]) if match else None)
     return _answer(release, made)
 
@@ -113,6 +117,7 @@ def remove(release: str, resource_id: str) -> Response:
     """Forget a subscription."""
     with services().store.read() as tx:
         one = _own(tx, release, resource_id)
+    allowed.check("Subscription", "d")
     services().peers.subscriptions.remove(one.key, caller())
     return Response(status=204)
 

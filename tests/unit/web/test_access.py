@@ -114,6 +114,7 @@ _PARTS = {
         Permission.ENTER_ORDERS,
         Permission.READ_FHIR,
         Permission.SUBSCRIBE,
+        Permission.EXPORT,
         Permission.READ_DICOMWEB,
         Permission.STORE,
         Permission.READ_WORKITEMS,

@@ -446,6 +446,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_worklist_queries_last_asked_at"), "worklist_queries", ["last_asked_at"], unique=False)
     op.create_table(
+        "exports",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("release", sa.Text(), nullable=False),
+        sa.Column("base", sa.Text(), nullable=False),
+        sa.Column("request", sa.Text(), nullable=False),
+        sa.Column("types", sa.JSON(), nullable=False),
+        sa.Column("since", Instant(), nullable=True),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("owner_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("at_type", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("after", sa.JSON(), nullable=True),
+        sa.Column("asked_at", Instant(), nullable=False),
+        sa.Column("done_at", Instant(), nullable=True),
+        sa.Column("ends_at", Instant(), nullable=True),
+        sa.CheckConstraint("state IN ('running', 'done', 'failed')", name=op.f("ck_exports_state")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_exports_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_exports")),
+    )
+    op.create_index(op.f("ix_exports_patient_key"), "exports", ["patient_key"], unique=False)
+    op.create_table(
         "merges",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("kind", sa.Text(), server_default="merge", nullable=False),
@@ -773,6 +795,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_authorizations_number"), "authorizations", ["number"], unique=False)
     op.create_index(op.f("ix_authorizations_order_key"), "authorizations", ["order_key"], unique=False)
     op.create_index(op.f("ix_authorizations_patient_key"), "authorizations", ["patient_key"], unique=False)
+    op.create_table(
+        "export_parts",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("export_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("resource_type", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("lines", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["export_key"], ["exports.key"], name=op.f("fk_export_parts_export_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_export_parts")),
+        sa.UniqueConstraint(
+            "export_key", "resource_type", "number", name=op.f("uq_export_parts_export_key_resource_type_number")
+        ),
+    )
     op.create_table(
         "fhir_resources",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

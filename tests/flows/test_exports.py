@@ -1,0 +1,180 @@
+"""Everything at once: asked for, made page by page, read as files; on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from fhir.resources.R4B import get_fhir_model_class
+from flask.testing import FlaskClient
+
+from bridge.clock import FixedClock
+from bridge.domain.accounts import Role
+from bridge.flows import manage_users
+from bridge.flows.export_resources import ExportQueue
+from bridge.store import audit, users
+from bridge.web.fhir.export_pages import page_maker
+from bridge.wiring import House
+from tests.fakes.clinic import AT
+from tests.fakes.console import Console
+
+Json = dict[str, Any]
+ASYNC = {"Prefer": "respond-async"}
+
+
+class Scene:
+    """A console, a machine that asks, and the worker's part driven by hand."""
+
+    def __init__(self, house: House, page: int = 2) -> None:
+        self.house = house
+        self.console = Console(house)
+        self.console.clinic.clock = self.console.clock
+        self.machine = self.console.machine(Role.SYSTEM, "fhir")
+        self.page = page
+
+    def queue(self, owner: str = "one") -> ExportQueue:
+        maker = page_maker(self.house.settings, self.house.clock, self.page)
+        return ExportQueue(self.house.store, self.house.clock, maker, owner=owner)
+
+    def studies(self, count: int) -> None:
+        clinic = self.console.clinic
+        for number in range(count):
+            clinic.bind(clinic.study(f"2.25.88.{number}", 1, 1), clinic.patient(f"P{number}"))
+        assert isinstance(self.house.clock, FixedClock)
+        self.house.clock.at += timedelta(seconds=30)
+
+    def ask(self, query: str = "", machine: FlaskClient | None = None) -> str:
+        answer = (machine or self.machine).get(f"/fhir/r4/$export{query}", headers=ASYNC)
+        assert answer.status_code == 202, answer.text
+        return str(answer.headers["Content-Location"]).partition("localhost")[2]
+
+    def made(self, place: str) -> dict[str, list[Json]]:
+        """Make the export and read every file of it."""
+        queue = self.queue()
+        while queue.work():
+            pass
+        manifest = self.machine.get(place).json
+        assert manifest["requiresAccessToken"] is True
+        found: dict[str, list[Json]] = {}
+        for one in manifest["output"]:
+            answer = self.machine.get(one["url"].partition("localhost")[2])
+            assert answer.content_type == "application/fhir+ndjson"
+            lines = [orjson.loads(line) for line in answer.data.splitlines()]
+            assert len(lines) == one["count"]
+            found.setdefault(one["type"], []).extend(lines)
+        return found
+
+
+@pytest.fixture
+def scene(make_house: Callable[..., House]) -> Scene:
+    return Scene(make_house(FixedClock(AT), http={"public_url": "http://localhost"}))
+
+
+ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def test_everything_that_is_served_is_in_the_files_once(scene: Scene) -> None:
+    scene.studies(5)
+    scene.console.order()
+    scene.console.clinic.study("2.25.99", 1, 1)
+    found = scene.made(scene.ask())
+    assert {kind: len(lines) for kind, lines in found.items()} == {
+        "Patient": 6,
+        "ServiceRequest": 1,
+        "ImagingStudy": 5,
+        "Endpoint": 1,
+    }
+    for kind, lines in found.items():
+        assert len({one["id"] for one in lines}) == len(lines)
+        for one in lines:
+            get_fhir_model_class(kind).model_validate(one)
+    one = found["ImagingStudy"][0]
+    assert scene.machine.get(f"/fhir/r4/ImagingStudy/{one['id']}").json == one
+
+
+def test_progress_is_told_until_it_is_done_and_a_restart_goes_on_where_it_was(scene: Scene) -> None:
+    scene.studies(5)
+    place = scene.ask("?_type=ImagingStudy")
+    assert scene.machine.get(place).status_code == 202
+    first = scene.queue("one")
+    first.work()
+    waiting = scene.machine.get(place)
+    assert (waiting.status_code, waiting.headers["X-Progress"]) == (202, "2 resources, at ImagingStudy")
+    assert isinstance(scene.house.clock, FixedClock)
+    scene.house.clock.at += timedelta(minutes=1)
+    after_crash = scene.queue("two")
+    while after_crash.work():
+        pass
+    done = scene.machine.get(place)
+    assert sum(one["count"] for one in done.json["output"]) == 5
+    assert "Expires" in done.headers
+
+
+@ONE
+def test_since_leaves_out_what_is_older(scene: Scene) -> None:
+    scene.studies(2)
+    since = (scene.house.clock.now() + timedelta(hours=1)).isoformat().replace("+", "%2B")
+    assert scene.made(scene.ask(f"?_type=ImagingStudy&_since={since}")) == {}
+    assert len(scene.made(scene.ask("?_type=ImagingStudy&_since=2020-01-01T00:00:00Z"))["ImagingStudy"]) == 2
+
+
+@ONE
+def test_scopes_decide_what_is_exported(scene: Scene) -> None:
+    token = manage_users.create_token(
+        scene.console.store, scene.console.clock, "bi", Role.SYSTEM, scopes=["system/ImagingStudy.rs"], actor="system"
+    )
+    scene.machine = scene.console.app.test_client()
+    scene.machine.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    scene.studies(1)
+    refused = scene.machine.get("/fhir/r4/$export?_type=Patient", headers=ASYNC)
+    assert refused.status_code == 403
+    assert list(scene.made(scene.ask())) == ["ImagingStudy"]
+
+
+@ONE
+def test_an_export_is_its_owners_and_gone_when_deleted_or_a_day_old(scene: Scene) -> None:
+    scene.studies(1)
+    place, other = scene.ask("?_type=Endpoint"), scene.ask("?_type=ImagingStudy")
+    scene.made(place)
+    stranger = scene.console.machine(Role.SYSTEM, "fhir")
+    assert stranger.get(place).status_code == stranger.delete(place).status_code == 404
+    assert scene.machine.delete(place).status_code == 202
+    assert scene.machine.get(place).status_code == 404
+    assert isinstance(scene.house.clock, FixedClock)
+    scene.house.clock.at += timedelta(hours=25)
+    scene.queue().work()
+    assert scene.machine.get(other).status_code == 404
+
+
+@ONE
+def test_an_export_stops_with_the_token_it_was_asked_with_and_every_step_is_audited(scene: Scene) -> None:
+    place = scene.ask("?_type=Endpoint")
+    with scene.console.store.read() as tx:
+        token = users.every_token(tx)[0]
+    manage_users.revoke_token(scene.console.store, scene.console.clock, token.key, "system")
+    scene.queue().work()
+    assert scene.console.machine().get(place).status_code == 409
+    with scene.console.store.read() as tx:
+        actions = {row.action for row in audit.recent(tx, limit=20)}
+    assert {"export_asked", "export_failed"} <= actions
+
+
+@ONE
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ("", {}, 400),
+        ("?_type=Nothing", ASYNC, 400),
+        ("?_outputFormat=text/csv", ASYNC, 400),
+        ("?_since=yesterday", ASYNC, 400),
+        ("?_typeFilter=x", {"Prefer": "respond-async, handling=strict"}, 400),
+    ],
+)
+def test_a_request_that_cannot_be_met_is_refused(
+    scene: Scene, query: str, headers: dict[str, str], status: int
+) -> None:
+    answer = scene.machine.get(f"/fhir/r4/$export{query}", headers=headers)
+    assert (answer.status_code, answer.json["resourceType"]) == (status, "OperationOutcome")
