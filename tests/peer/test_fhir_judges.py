@@ -15,12 +15,14 @@ from pydicom.uid import generate_uid
 
 from bridge.codecs.dicom.datasets import read_header
 from bridge.codecs.fhir import patient, r4, r5, server
+from bridge.codecs.fhir.also_served import with_offers
 from bridge.codecs.fhir.imaging_study import announced, begun, build, withdrawn
 from bridge.codecs.fhir.references import Links
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Patient
 from bridge.domain.study import Header, Instance, Series, Study, StudyContents, StudyState
 from bridge.errors import BridgeError
+from bridge.web.fhir import capability
 from samples import make_images
 from samples.exams import EXAMS, Picture
 from tests.conftest import CORPUS
@@ -134,10 +136,8 @@ def _answers() -> Iterator[tuple[str, Json]]:
     base_url = "https://bridge.example.org/fhir"
     for version, codec in CODECS.items():
         yield version, patient.patient(PATIENT, system_of, [("Patient/2", "replaced-by")])
-        yield (
-            version,
-            server.capability_statement(version, base_url, software, {"ImagingStudy": {"identifier": "token"}}),
-        )
+        said = server.capability_statement(version, base_url, software, capability.offers(version.lower()))
+        yield version, with_offers(said, base_url)
         yield version, server.operation_outcome("not-found", "no such study")
         study = codec.imaging_study(build(detailed(), ORDER, LINKS, HOUSE)) | {"id": "5"}
         yield version, server.searchset(base_url, [study], 1, {"self": f"{base_url}/ImagingStudy"})

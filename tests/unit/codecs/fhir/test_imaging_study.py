@@ -300,7 +300,8 @@ def test_a_patient_with_three_spellings_is_valid(version: str) -> None:
 def test_a_servers_own_answers_are_valid(version: str) -> None:
     software = server.Software("Imaging Bridge", "0.1.0", datetime(2026, 3, 2, tzinfo=UTC).date().isoformat())
     base_url = "https://bridge.example.org/fhir/r4"
-    judge(version, server.capability_statement(version, base_url, software, {"ImagingStudy": {"identifier": "token"}}))
+    offer = server.Offer("ImagingStudy", ("read", "search-type"), {"identifier": "token"})
+    judge(version, server.capability_statement(version, base_url, software, [offer]))
     judge(version, server.operation_outcome("not-found", "no such study"))
     study = written(version, contents()) | {"id": "5"}
     links = {"self": f"{base_url}/ImagingStudy"}
