@@ -10,7 +10,7 @@ from bridge.errors import Conflict, Malformed
 from bridge.flows.announce import Destinations
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import IMAGING_STUDY, Work
-from bridge.store import audit, chart_withdrawals, deliveries, events, served_studies, studies
+from bridge.store import audit, chart_withdrawals, deliveries, events, news, served_studies, studies
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.deliveries import DeliveryState
 from bridge.store.events import Event, Station
@@ -61,6 +61,7 @@ class ChartDesk:
                 raise Conflict("it is withdrawn already", code="withdrawn")
             chart_withdrawals.add(tx, study.key, actor, reason, now)
             served_studies.end(tx, study, now)
+            news.look_at(tx, news.STUDY, study.key, now)
             for server, _ in sorted(deliveries.may_stand_outside(tx, study.key, IMAGING_STUDY)):
                 _queue(tx, study, server, now)
             self._note(tx, study, "Withdrawn from every chart", "chart_withdrawn", actor, now)
@@ -78,6 +79,7 @@ class ChartDesk:
             if chart_withdrawals.withdrawal_of(tx, study.key) is None:
                 raise Conflict("no withdrawal stands", code="not_withdrawn")
             chart_withdrawals.take_back(tx, study.key, actor, reason, now)
+            news.look_at(tx, news.STUDY, study.key, now)
             for server in self._servers if study.is_bound else ():
                 _queue(tx, study, server, now)
             self._note(tx, study, "Withdrawal from the charts taken back", "chart_withdrawal_undone", actor, now)

@@ -11,7 +11,7 @@ import orjson
 import structlog
 
 from bridge.clock import Clock
-from bridge.domain.accounts import Caller, Role
+from bridge.domain.accounts import Caller, Permission, Role
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows.lookout import Lookout
 from bridge.store import audit, credentials, exports, leases
@@ -94,7 +94,7 @@ class ExportQueue(Lookout):
     def _step(self, one: Export) -> None:
         is_over = one.at_type >= len(one.types)
         with self._store.read() as tx:
-            is_allowed = credentials.is_valid(tx, one.owner, self._clock.now())
+            is_allowed = credentials.may_still(tx, one.owner, Permission.EXPORT, self._clock.now())
             found = self._make_page(tx, one) if is_allowed and not is_over else None
         if found is None:
             self._end(one, DONE if is_allowed else FAILED)

@@ -32,6 +32,7 @@ from bridge.outbox import enqueue
 from bridge.outbox.enqueue import SUBSCRIBERS, SUBSCRIPTION, WEBHOOK, Work
 from bridge.store import (
     authorizations,
+    chart_withdrawals,
     leases,
     news,
     orders,
@@ -106,6 +107,8 @@ class NewsWatch(Lookout):
         study = studies.hold(tx, look.row)
         before = news.told(tx, look.subject)
         owner = patients.survivor(tx, study.patient_key).key if study.is_bound and study.patient_key else None
+        if chart_withdrawals.withdrawal_of(tx, study.key) is not None:
+            owner = None
         if before is not None and before.status in _IN_CHART and _survivor(tx, before.patient_key) != owner:
             before = self._withdraw(tx, study, before, ENTERED_IN_ERROR, now)
         if owner is None:

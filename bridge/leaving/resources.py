@@ -14,7 +14,7 @@ from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House,
 from bridge.codecs.fhir.references import Links, study_identifier
 from bridge.domain.report import Report
 from bridge.domain.subscription import News
-from bridge.store import links, orders, overlays, patients, placements, reports, studies
+from bridge.store import chart_withdrawals, links, orders, overlays, patients, placements, reports, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import served, served_reports
 from bridge.store.listings.served import Wanted
@@ -44,16 +44,24 @@ def imaging_study(tx: ReadTx, said: News, release: str, at: datetime, here: Serv
     """Return a bound and complete study, None where it is not one, or stands in another chart by now."""
     key = said.study_key or 0
     keys, _ = served.find(tx, Wanted(at - here.quiet, study_keys=(key,)), before=None, limit=1)
-    placed = placements.current(tx, key)
-    if not keys or (placed is not None and placed.resource_id != said.focus_id):
+    if not keys or not stands(tx, said):
         return None
     contents = studies.contents(tx, key)
     study = contents.study
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
-    found = Links(subject=f"Patient/{study.patient_key}", endpoint=f"Endpoint/{ENDPOINT_ID}")
+    owner = patients.survivor(tx, study.patient_key or 0).key
+    found = Links(subject=f"Patient/{owner}", endpoint=f"Endpoint/{ENDPOINT_ID}")
     content = build(contents, order, found, here.house, overlays.current(tx, study).values)
     resource = r4.imaging_study(content) if release == "r4" else r5.imaging_study(content)
     return resource | {"id": said.focus_id, "meta": _meta(study.version, study.last_instance_at)}
+
+
+def stands(tx: ReadTx, said: News) -> bool:
+    """Say whether the study that news are about is in that chart still: bound to that person, and by nobody taken out."""
+    placed = placements.current(tx, said.study_key or 0)
+    if placed is None or placed.resource_id != said.focus_id:
+        return False
+    return chart_withdrawals.withdrawal_of(tx, placed.study_key) is None
 
 
 def withdrawn_study(tx: ReadTx, said: News) -> Json:

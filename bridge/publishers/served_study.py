@@ -30,6 +30,7 @@ from bridge.store import (
     performed,
     placements,
     served_studies,
+    splits,
     studies,
 )
 from bridge.store.chart_causes import cause_of
@@ -44,10 +45,11 @@ ENDPOINT = "Endpoint/dicomweb"
 
 @dataclass(frozen=True, slots=True)
 class ServedParcel(Parcel):
-    """What is to be served of a study, by FHIR release; {} ends it, as *ending* says."""
+    """What is to be served of a study, by FHIR release; {} ends it, as *ending* says. parted_at: when it was parted last."""
 
     said: Mapping[str, Json]
     ending: str = ENTERED_IN_ERROR
+    parted_at: datetime | None = None
 
 
 class ServedStudyPublisher:
@@ -83,7 +85,8 @@ class ServedStudyPublisher:
         corrected = overlays.current(tx, study).values
         content = codec.build(contents, order, links, self._house, corrected, performed=attributes)
         said = {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}
-        return ServedParcel(delivery, study.key, study.binding_version, said)
+        parted_at = splits.last_at(tx, study.key)
+        return ServedParcel(delivery, study.key, study.binding_version, said, parted_at=parted_at)
 
     def send(self, parcel: ServedParcel, still_wanted: StillWanted) -> Receipt:
         """Send nothing: whoever wants it reads it here."""
@@ -98,6 +101,8 @@ class ServedStudyPublisher:
             served_studies.end(tx, study, at, parcel.ending)
             return
         served_studies.end_of_others(tx, study, at)
+        if splits.last_at(tx, study.key) != parcel.parted_at:
+            return
         self._serve(tx, study, parcel.said, at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:

@@ -19,6 +19,7 @@ from bridge.clock import Clock
 from bridge.codecs.fhir import notification
 from bridge.codecs.fhir.notification import Notice, NotificationKind
 from bridge.codecs.fhir.subscription import max_count
+from bridge.domain.accounts import Permission
 from bridge.domain.study import Study
 from bridge.domain.subscription import (
     News,
@@ -79,7 +80,7 @@ class SubscriptionPublisher:
             return Nothing("the subscription was deleted")
         if one.state_at(now) == SubscriptionState.OFF:
             return Nothing("the subscription is off")
-        if not credentials.is_valid(tx, one.owner, now):
+        if not credentials.may_still(tx, one.owner, Permission.SUBSCRIBE, now):
             return Nothing("whoever subscribed may sign in no longer")
         if one.state == SubscriptionState.REQUESTED or one.activated_at is None:
             return self._parcel(delivery, one, NotificationKind.HANDSHAKE, now, _Told())

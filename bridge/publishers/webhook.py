@@ -19,7 +19,9 @@ from typing import Any
 import orjson
 
 from bridge.clock import Clock
+from bridge.domain.chart import ENDED
 from bridge.domain.subscription import News
+from bridge.leaving import resources
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, Receipt, StillWanted
 from bridge.publishers.outside_post import OutsidePost
@@ -67,8 +69,14 @@ class WebhookPublisher:
         if not found:
             return Nothing("the news are forgotten")
         said = found[0]
-        uid = studies.get(tx, said.study_key).study_instance_uid if said.study_key is not None else ""
-        return NewsParcel(delivery, None, 0, said, uid)
+        if said.study_key is None:
+            return NewsParcel(delivery, None, 0, said, "")
+        study = studies.get(tx, said.study_key)
+        if said.status in ENDED:
+            return NewsParcel(delivery, None, 0, said, study.study_instance_uid)
+        if not resources.stands(tx, said):
+            return Nothing("the study is in that chart no more")
+        return NewsParcel(delivery, study.key, study.binding_version, said, study.study_instance_uid)
 
     def send(self, parcel: NewsParcel, still_wanted: StillWanted) -> Receipt:
         """Sign and post the news."""

@@ -82,6 +82,16 @@ def of_study(tx: ReadTx, study_key: int) -> list[Split]:
     return [_split(row) for row in tx.execute(select(splits).where(mine).order_by(splits.c.key))]
 
 
+def last_at(tx: ReadTx, study_key: int) -> datetime | None:
+    """Return when something was split off a study last, None if nothing ever was."""
+    return tx.execute(select(func.max(splits.c.split_at)).where(splits.c.study_key == study_key)).scalar()
+
+
+def parted_since(tx: ReadTx, at: datetime) -> set[int]:
+    """Return the studies that something was split off then or later."""
+    return set(tx.execute(select(splits.c.study_key).where(splits.c.split_at >= at)).scalars())
+
+
 def parts_of(tx: ReadTx, study_key: int) -> list[int]:
     """Return the studies that were split off a study, or off such a part, and not joined again."""
     stands = splits.c.joined_at.is_(None)

@@ -13,9 +13,10 @@ from flask.testing import FlaskClient
 
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
+from bridge.domain.study import Study
 from bridge.flows import manage_users
 from bridge.flows.export_resources import ExportQueue
-from bridge.store import audit, users
+from bridge.store import audit, studies, users
 from bridge.web.fhir.export_pages import page_maker
 from bridge.wiring import House
 from tests.fakes.clinic import AT
@@ -147,6 +148,28 @@ def test_an_export_is_its_owners_and_gone_when_deleted_or_a_day_old(scene: Scene
     scene.house.clock.at += timedelta(hours=25)
     scene.queue().work()
     assert scene.machine.get(other).status_code == 404
+
+
+@ONE
+def test_a_file_says_no_more_of_a_study_that_has_left_its_chart_since(scene: Scene) -> None:
+    scene.studies(3)
+    place = scene.ask("?_type=ImagingStudy")
+    before = {one["id"]: one for one in scene.made(place)["ImagingStudy"]}
+    scene.console.clinic.question(study_by_uid(scene, "2.25.88.1"))
+    after = {one["id"]: one for one in scene.made(place)["ImagingStudy"]}
+    (gone,) = (one for one in after.values() if one["status"] == "entered-in-error")
+    assert gone["identifier"][0]["value"] == "urn:oid:2.25.88.1"
+    assert "series" not in gone
+    assert {one: said for one, said in after.items() if said != gone} == {
+        one: said for one, said in before.items() if one != gone["id"]
+    }
+
+
+def study_by_uid(scene: Scene, uid: str) -> Study:
+    with scene.house.store.read() as tx:
+        found = studies.by_uid(tx, uid)
+    assert found is not None
+    return found
 
 
 @ONE

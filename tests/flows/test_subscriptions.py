@@ -14,18 +14,22 @@ from fhir.resources.R4B.subscription import Subscription as SubscriptionR4
 from fhir.resources.subscription import Subscription as SubscriptionR5
 from fhir.resources.subscriptiontopic import SubscriptionTopic
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.flows import announce, manage_users
+from bridge.flows.change_chart import ChartDesk
 from bridge.flows.keep_house import forget_old_news
 from bridge.outbox import enqueue
 from bridge.outbox.worker import Worker
 from bridge.publishers.outside_post import OutsidePost, Reach
 from bridge.publishers.subscriber import SubscriptionPublisher
 from bridge.store import deliveries, news, studies, users
+from bridge.store.tables import tokens as tokens_table
+from bridge.store.tables import users as users_table
 from bridge.telling import news_watch, serving_house
 from bridge.wiring import House
 from tests.fakes.clinic import AT
@@ -188,6 +192,46 @@ def test_a_withdrawal_and_a_return_are_told_in_their_order(scene: Scene) -> None
     for each in told:
         BundleR4.model_validate(each)
     assert scene.state(one) == "active"
+
+
+@ONE
+def test_a_study_that_a_person_took_out_of_every_chart_is_told_of_as_an_error_and_shown_no_more(scene: Scene) -> None:
+    one = scene.subscribe(scene.r4("imagingstudy-changed", "full-resource"))
+    study = scene.bound()
+    scene.run(QUIET)
+    desk = ChartDesk(scene.house.store, scene.house.clock, scene.house.destinations)
+    desk.withdraw(study.study_instance_uid, "not a diagnostic study", "user:maria")
+    read = scene.machine.get(f"/fhir/r4/Subscription/{one}/$events").json
+    assert "2.25.77001" not in str(read)
+    scene.run()
+    desk.take_back(study.study_instance_uid, "it is", "user:maria")
+    scene.run()
+    told = [
+        entry["resource"]["status"] for each in scene.receiver.of("event-notification") for entry in each["entry"][1:]
+    ]
+    assert told == ["available", "entered-in-error", "available"]
+
+
+@ONE
+def test_who_may_subscribe_no_more_is_told_no_more(scene: Scene) -> None:
+    browser = scene.console.browser(Role.ADMIN)
+    token = {"X-CSRF-Token": scene.console.form_token(browser)}
+    assert browser.post("/fhir/r4/Subscription", json=scene.r4(), headers=token).status_code == 201
+    scene.run()
+    with scene.house.store.write() as tx:
+        tx.execute(update(users_table).values(role=Role.VIEWER.value))
+    scene.bound()
+    scene.run(QUIET)
+    assert scene.receiver.of("event-notification") == []
+
+
+@ONE
+def test_a_narrowed_token_reads_nothing_of_news_that_its_scopes_leave_out(scene: Scene) -> None:
+    one = scene.subscribe(scene.r4())
+    with scene.house.store.write() as tx:
+        tx.execute(update(tokens_table).values(scopes=["system/Subscription.cruds", "system/Patient.r"]))
+    assert scene.machine.get(f"/fhir/r4/Subscription/{one}").status_code == 200
+    assert scene.machine.get(f"/fhir/r4/Subscription/{one}/$events?content=full-resource").status_code == 403
 
 
 @ONE

@@ -20,6 +20,34 @@ from tests.fakes.receiver import Receiver
 SECRET = "a-secret-of-sixteen-and-more"
 
 
+def test_a_study_that_is_in_doubt_by_now_is_not_told_to_be_available(make_house: Callable[..., House]) -> None:
+    with Receiver() as receiver:
+        hook = {"name": "desk", "url": receiver.url, "secret": SECRET, "events": ["imagingstudy-changed"]}
+        clock = FixedClock(AT)
+        house = make_house(clock, webhooks=[hook], fhir={})
+        clinic = Clinic(house.store)
+        study = clinic.bind(clinic.study("2.25.7", 1, 1), clinic.patient("P1"))
+        with house.store.write() as tx:
+            announce.study_changed(tx, studies.get(tx, study.key), house.destinations, clock.now())
+        clock.at += timedelta(seconds=21)
+        worker = Worker(house.store, clock, publishers(house), owner="test", jitter=lambda: 0.5)
+        watch = news_watch(house)
+        receiver.answer = 500
+        while watch.work():
+            pass
+        worker.run_due()
+        receiver.answer = 204
+        clinic.question(study)
+        with house.store.write() as tx:
+            announce.study_withdrawn(tx, studies.get(tx, study.key), clock.now())
+        clock.at += timedelta(minutes=1)
+        while watch.work():
+            pass
+        worker.run_due()
+        worker.run_due()
+    assert [told.json["data"]["status"] for told in receiver.told] == ["available", "entered-in-error"]
+
+
 def test_news_are_signed_and_come_again_under_the_same_id(make_house: Callable[..., House]) -> None:
     with Receiver() as receiver:
         hook = {"name": "desk", "url": receiver.url, "secret": SECRET, "events": ["imagingstudy-available"]}

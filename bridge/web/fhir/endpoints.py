@@ -13,7 +13,7 @@ from bridge.store import reports
 from bridge.store.searches import charts, conditions, imaging_studies
 from bridge.web import documents, reads
 from bridge.web.access import needs, services
-from bridge.web.fhir import answers, asked
+from bridge.web.fhir import allowed, answers, asked
 from bridge.web.fhir.kinds import ID, Kind, Made, Parameter, Serving, both
 
 ENDPOINT_ID = imaging_studies.ENDPOINT_ID
@@ -69,6 +69,7 @@ def answers_to(found: Made, term: Term) -> bool:
 @needs(Permission.READ_FHIR)
 def read_binary(release: str, resource_id: str) -> Response:
     """Return a document of a report that stands: as a resource to who asks for FHIR, else as the file itself."""
+    allowed.check("Binary", "r")
     with services().store.read() as tx:
         serving = asked.serving(tx, release)
         wanted = Asked((Term("_id", (Token(resource_id),)),), count=1, total=Total.NONE)

@@ -7,12 +7,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
 from bridge.clock import Clock
 from bridge.codecs.fhir import search_terms
-from bridge.codecs.fhir.imaging_study import House
-from bridge.domain.resource_query import Asked, Term, Total
+from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, House
+from bridge.domain.resource_query import Asked, Term, Token, Total
 from bridge.flows.export_resources import MakePage
 from bridge.settings import Settings
+from bridge.store import placements, splits
 from bridge.store.db import ReadTx
 from bridge.store.exports import Export
 from bridge.store.searches import conditions
@@ -22,6 +25,7 @@ from bridge.web.fhir.registry import KINDS
 
 Json = dict[str, Any]
 PAGE = 200
+_MAY_LEAVE = ("ImagingStudy", "DiagnosticReport")
 
 
 def page_maker(settings: Settings, clock: Clock, size: int = PAGE) -> MakePage:
@@ -43,6 +47,32 @@ def page_maker(settings: Settings, clock: Clock, size: int = PAGE) -> MakePage:
         return [made.resource for made in kind.make(tx, found.keys, serving)], found.last
 
     return make
+
+
+def as_shown_now(tx: ReadTx, one: Export, name: str, body: bytes, settings: Settings, now: datetime) -> bytes:
+    """
+    Return a part of a file as it may be read by now; *body*: as it was made, NDJSON.
+
+    A study that has left its chart since reads entered in error, a report that may be shown no more is left out.
+    """
+    if name not in _MAY_LEAVE:
+        return body
+    lines = {str(orjson.loads(line)["id"]): line for line in body.splitlines()}
+    kind, serving = KINDS[name], _serving(tx, one, settings, now)
+    ids = Term("_id", tuple(Token(each) for each in lines))
+    if name != "ImagingStudy":
+        found = kind.search.find(tx, Asked((ids,), count=len(lines), total=Total.NONE), serving.search)
+        kept = {str(key) for key in found.keys}
+        return b"".join(line + b"\n" for each, line in lines.items() if each in kept)
+    gone = (ids, Term("status", (Token(ENTERED_IN_ERROR),)))
+    keys = list(kind.search.find(tx, Asked(gone, count=len(lines), total=Total.NONE), serving.search).keys)
+    parted = splits.parted_since(tx, one.asked_at)
+    for each in lines:
+        placed = placements.by_resource_id(tx, each) if int(each.partition("-")[0]) in parted else None
+        keys += [placed.key] if placed is not None and placed.key not in keys else []
+    for made in kind.make(tx, keys, serving):
+        lines[made.resource["id"]] = orjson.dumps(made.resource)
+    return b"".join(line + b"\n" for line in lines.values())
 
 
 def _serving(tx: ReadTx, one: Export, settings: Settings, now: datetime) -> Serving:

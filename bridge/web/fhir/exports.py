@@ -13,11 +13,10 @@ from bridge.domain.accounts import Permission
 from bridge.errors import Conflict, Malformed, Refused
 from bridge.flows.export_resources import EXPORTED, own
 from bridge.store import exports
-from bridge.store.db import Store
 from bridge.store.exports import DONE, FAILED, Export
 from bridge.web import reads
 from bridge.web.access import caller, needs, origin, services
-from bridge.web.fhir import allowed, asked
+from bridge.web.fhir import allowed, asked, export_pages
 
 blueprint = Blueprint("fhir_exports", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
@@ -100,7 +99,7 @@ def file(release: str, key: int, name: str) -> Response:
         raise LookupError(name)
     allowed.check(kind, "r")
     reads.note("export_read", patient_key=one.patient_key, detail={"export": key, "type": kind})
-    return Response(_streamed(services().store, key, kind, wanted), content_type=NDJSON)
+    return Response(_streamed(one, kind, wanted), content_type=NDJSON)
 
 
 def _ask(release: str) -> Response:
@@ -157,8 +156,14 @@ def _since() -> datetime | None:
     return found
 
 
-def _streamed(store: Store, key: int, kind: str, numbers: list[int]) -> Iterator[bytes]:
-    for number in numbers:
-        with store.read() as tx:
-            body = exports.body(tx, key, kind, number)
-        yield body
+def _streamed(one: Export, kind: str, numbers: list[int]) -> Iterator[bytes]:
+    here = services()
+
+    def parts() -> Iterator[bytes]:
+        for number in numbers:
+            with here.store.read() as tx:
+                body = exports.body(tx, one.key, kind, number)
+                shown = export_pages.as_shown_now(tx, one, kind, body, here.settings, here.clock.now())
+            yield shown
+
+    return parts()

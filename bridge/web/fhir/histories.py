@@ -65,8 +65,14 @@ def read_version(release: str, resource_id: str, version_id: str) -> Response:
 
 
 def _said(tx: ReadTx, rows: list[ChartVersion], serving: Serving) -> list[Json]:
-    """Return what versions said; one whose words are kept no more says that it was."""
-    said = chart_versions.said_by(tx, [one.key for one in rows])
+    """
+    Return what versions said; one whose words are kept no more says that it was.
+
+    So does one of a study that is in that chart no more: readers learn that they were shown it, not what it was again.
+    """
+    since = imaging_studies.told_since(tx, rows[0].resource_id) if rows else None
+    told = [one.key for one in rows if since is not None and one.at > since]
+    said = chart_versions.said_by(tx, told)
     return [imaging_studies.as_kept(one, said.get(one.key, {}).get(serving.version)) for one in rows]
 
 

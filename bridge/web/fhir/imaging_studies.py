@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from bridge.codecs.fhir import body_parts, codings, r4, r5
@@ -21,6 +21,7 @@ from bridge.store import (
     patients,
     performed,
     placements,
+    splits,
     studies,
 )
 from bridge.store.db import ReadTx
@@ -62,8 +63,11 @@ def _said(tx: ReadTx, placed: Placement, serving: Serving) -> tuple[Json, int | 
     study = studies.get(tx, placed.study_key)
     kept = chart_versions.newest(tx, OWN, f"ImagingStudy/{placed.resource_id}")
     if kept is not None and (kept.is_ended or placed.stands):
-        said = chart_versions.said_by(tx, [kept.key]).get(kept.key, {}).get(serving.version)
-        return as_kept(kept, said), study.order_key
+        # What was split off since is another's, maybe: until the worker has kept that, what is left is made now.
+        parted_at = splits.last_at(tx, study.key)
+        if kept.is_ended or parted_at is None or kept.at > parted_at:
+            said = chart_versions.said_by(tx, [kept.key]).get(kept.key, {}).get(serving.version)
+            return as_kept(kept, said), study.order_key
     number = str(1 + (kept.number if kept is not None else 0))
     stands = placed.stands and chart_withdrawals.withdrawal_of(tx, placed.study_key) is None
     said = _made_now(tx, placed, serving) if stands else _ended(tx, placed)
@@ -71,12 +75,30 @@ def _said(tx: ReadTx, placed: Placement, serving: Serving) -> tuple[Json, int | 
 
 
 def as_kept(kept: ChartVersion, said: Json | None) -> Json:
-    """Return a version as it was served; one whose words are kept no more is known by its status and its subject."""
+    """
+    Return a version as it was served; one whose words are kept no more is known by its status and its subject.
+
+    One that was entered in error says no more than that, and which study it was: the images are another's.
+    """
     left: Json = {"resourceType": "ImagingStudy", "status": kept.status}
     if kept.subject:
         left["subject"] = {"reference": kept.subject}
+    if said is not None and kept.status == ENTERED_IN_ERROR:
+        of_study = [one for one in said.get("identifier", ()) if one.get("system") == imaging_studies.STUDY_SYSTEM]
+        said = left | {"identifier": of_study}
     meta = {"versionId": str(kept.number), "lastUpdated": kept.at.astimezone(UTC).isoformat()}
     return (said if said is not None else left) | {"id": kept.resource_id, "meta": meta}
+
+
+def told_since(tx: ReadTx, resource_id: str) -> datetime | None:
+    """Return since when versions of a study are told whole: those before name images that are not its patient's; None, none are."""
+    placed = placements.by_resource_id(tx, resource_id)
+    if placed is None or not placed.stands or chart_withdrawals.withdrawal_of(tx, placed.study_key) is not None:
+        return None
+    kept = chart_versions.newest(tx, OWN, f"ImagingStudy/{resource_id}")
+    if kept is not None and kept.status == ENTERED_IN_ERROR:
+        return None
+    return splits.last_at(tx, placed.study_key) or datetime.min.replace(tzinfo=UTC)
 
 
 def _made_now(tx: ReadTx, placed: Placement, serving: Serving) -> Json:

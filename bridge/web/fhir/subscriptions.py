@@ -151,6 +151,7 @@ def events(release: str, resource_id: str) -> Response:
     said = _asked()
     with services().store.read() as tx:
         one = _own(tx, release, resource_id)
+        allowed.check(TOPICS[one.draft.topic].resource, "r")
         first = _number(said, "eventsSinceNumber", 1)
         last = min(_number(said, "eventsUntilNumber", one.told), first + _EVENTS_MAX - 1)
         content = _content(said, one)

@@ -191,6 +191,14 @@ def test_a_document_of_an_earlier_version_or_of_a_withdrawn_report_is_gone(conso
     assert resource["status"] == "entered-in-error"
 
 
+def test_a_token_without_the_scope_for_it_reads_no_document(console: Console) -> None:
+    console.order()
+    say(console.house, report(PLAIN, "A1", extra=DOCUMENT))
+    narrowed = console.machine(Role.SYSTEM, "system/Patient.rs")
+    wide = console.machine(Role.SYSTEM, "system/DiagnosticReport.rs", "system/Binary.r")
+    assert [api.get("/fhir/r4/Binary/1").status_code for api in (narrowed, wide)] == [403, 200]
+
+
 def test_a_damaged_document_is_not_served(console: Console, api: FlaskClient) -> None:
     console.order()
     say(console.house, report(PLAIN, "A1", extra=DOCUMENT))

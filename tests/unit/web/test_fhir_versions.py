@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, withdrawn
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, withdrawn
 from bridge.domain.accounts import Role
 from bridge.domain.chart import OWN, Cause, Whose, Why
-from bridge.store import chart_versions, chart_withdrawals
+from bridge.store import chart_versions, chart_withdrawals, splits
 from bridge.store.chart_versions import Standing
+from bridge.store.splits import Split
 from tests.fakes.console import Console
 from tests.unit.web.test_api import UID, bind
 
@@ -46,13 +47,13 @@ def test_every_version_is_read_again_as_it_was_served(served: Console, api: Flas
     served.clock.at += timedelta(minutes=1)
     keep(served, first | {"description": "another"})
     served.clock.at += timedelta(minutes=1)
-    keep(served, withdrawn(first, ENTERED_IN_ERROR))
+    keep(served, withdrawn(first, CANCELLED))
 
     bundle = api.get("/fhir/r4/ImagingStudy/1/_history").json
     assert [one["response"]["etag"] for one in bundle["entry"]] == ['W/"3"', 'W/"2"', 'W/"1"']
     assert [one["request"]["method"] for one in bundle["entry"]] == ["PUT", "PUT", "POST"]
     now = api.get("/fhir/r4/ImagingStudy/1")
-    assert (now.headers["ETag"], now.json["status"]) == ('W/"3"', "entered-in-error")
+    assert (now.headers["ETag"], now.json["status"]) == ('W/"3"', "cancelled")
     assert now.json["subject"] == first["subject"]
     second = api.get("/fhir/r4/ImagingStudy/1/_history/2")
     assert (second.json["description"], second.headers["ETag"]) == ("another", 'W/"2"')
@@ -66,6 +67,39 @@ def test_every_version_is_read_again_as_it_was_served(served: Console, api: Flas
     newest = api.get(f"/fhir/r4/ImagingStudy/1/_history?_since={served.clock.now():%Y-%m-%dT%H:%M:%SZ}").json
     assert len(newest["entry"]) == 1
     assert api.get("/fhir/r4/ImagingStudy/1/_history?_since=then").status_code == 400
+
+
+def test_nothing_is_told_again_of_a_study_that_was_in_the_wrong_chart(served: Console, api: FlaskClient) -> None:
+    first = api.get("/fhir/r4/ImagingStudy/1").json
+    keep(served, first)
+    body = {"action": "unbind", "reason": "somebody else's"}
+    assert served.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=body).status_code == 200
+    now = api.get("/fhir/r4/ImagingStudy/1").json
+    assert (now["status"], now["subject"]) == (ENTERED_IN_ERROR, first["subject"])
+    bundle = api.get("/fhir/r4/ImagingStudy/1/_history").json
+    versions = [now, *(one["resource"] for one in bundle["entry"])]
+    versions += [api.get(f"/fhir/r5/ImagingStudy/1/_history/{number}").json for number in ("1", "2")]
+    assert [one["status"] for one in versions] == [ENTERED_IN_ERROR] * 2 + ["available", "available", ENTERED_IN_ERROR]
+    for one in versions:
+        assert set(one) <= {"resourceType", "id", "meta", "status", "subject", "identifier"}
+        assert all(each["system"] == "urn:dicom:uid" for each in one.get("identifier", ()))
+
+
+def test_what_was_split_off_is_named_by_no_version_of_the_rest(served: Console, api: FlaskClient) -> None:
+    first = api.get("/fhir/r4/ImagingStudy/1").json
+    keep(served, first)
+    gone = first["series"][0]["uid"]
+    served.clock.at += timedelta(minutes=1)
+    part = served.clinic.study("2.25.5", 1, 1)
+    with served.store.write() as tx:
+        old = [one for one, series, _ in splits.chosen(tx, 1, [gone]) if series.series_instance_uid == gone]
+        new = [one for one, _, __ in splits.chosen(tx, part.key, ["2.25.5.1"])]
+        split = Split(0, 1, part.key, 1, 0, served.clock.now(), "user:maria", "two people on one list")
+        splits.add(tx, split, [(one.key, new[0].key) for one in old])
+    for path in ("ImagingStudy/1", "ImagingStudy/1/_history", "ImagingStudy/1/_history/1"):
+        said = api.get(f"/fhir/r4/{path}")
+        assert said.status_code == 200
+        assert gone not in said.text
 
 
 def test_a_study_that_somebody_took_out_of_every_chart_is_an_error_there(served: Console, api: FlaskClient) -> None:
