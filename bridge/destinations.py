@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +10,15 @@ from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.order_notice import Route
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
+from bridge.flows.tell_charts import ORDER, PARTS
 from bridge.flows.watch_charts import ChartWatch
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
+from bridge.publishers.chart_order import ChartOrderPublisher
+from bridge.publishers.chart_part import ChartPartPublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
 from bridge.publishers.commitment_report import CommitmentReportPublisher
 from bridge.publishers.commitment_request import CommitmentPublisher
@@ -68,6 +71,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         ServedStudyPublisher(publishing, quiet),
         StudyAnnouncementPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
+        *_beside_studies(house, ehrs, publishing),
         ProvenancePublisher(
             {name: ehr.client for name, ehr in chart.items() if ehr.keeps_provenance}, settings.bridge.organization
         ),
@@ -79,6 +83,13 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
         *telling_publishers(house),
     ]
+
+
+def _beside_studies(house: House, ehrs: Mapping[str, Ehr], publishing: PublishingHouse) -> list[Publisher[Any, Any]]:
+    asked = {one.name: frozenset(one.publish) for one in house.settings.fhir.servers}
+    parts = {name: ehrs[name] for name, kinds in asked.items() if kinds.intersection(PARTS) - {ORDER}}
+    told = {name: ehrs[name] for name, kinds in asked.items() if ORDER in kinds}
+    return [ChartPartPublisher(parts, publishing, f"{house.public_url}/fhir/r4/Binary"), ChartOrderPublisher(told)]
 
 
 def at_once(house: House) -> dict[Lane, int]:

@@ -85,3 +85,15 @@ class PublishSection(Section):
     announce: bool = True
     list_instances: int = Field(default=2000, ge=0)
     keep_versions_days: int = Field(default=730, ge=0, le=36500)
+
+
+# What a FHIR server can be given.
+Published = Literal[
+    "ImagingStudy",
+    "Claim",
+    "Provenance",
+    "Procedure",
+    "DiagnosticReport",
+    "DocumentReference",
+    "ServiceRequest",
+]

@@ -20,7 +20,7 @@ from bridge.domain.chart import OWN
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
-from bridge.remote_sections import Auth, DicomwebSection, NoAuth, PublishSection, SendSection
+from bridge.remote_sections import Auth, DicomwebSection, NoAuth, Published, PublishSection, SendSection
 from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
 from bridge.told_sections import SubscriptionsSection, Webhooks
@@ -168,7 +168,7 @@ class FhirServer(Section):
     base_url: str
     version: Literal["R4", "R5"] = "R4"
     auth: Auth = NoAuth()
-    publish: tuple[Literal["ImagingStudy", "Claim", "Provenance"], ...] = ("ImagingStudy",)
+    publish: tuple[Published, ...] = ("ImagingStudy",)
     timeout_secs: float = Field(default=20, gt=0, le=300)
     tls: ClientTls | None = None
     connections: int = Field(default=4, ge=1, le=32)

@@ -7,8 +7,9 @@ from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House as FhirHouse
 from bridge.flows.export_resources import ExportDesk, ExportQueue
-from bridge.flows.notice_news import Hook, NewsWatch
+from bridge.flows.notice_news import Audience, Hook, NewsWatch
 from bridge.flows.subscribe import SubscriptionDesk
+from bridge.flows.tell_charts import PARTS
 from bridge.leaving.resources import ServingHouse
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.outside_post import OutsidePost, Reach
@@ -22,8 +23,13 @@ from bridge.wiring import House
 def news_watch(house: House) -> NewsWatch:
     """Return what finds out what is news, and whom it is told."""
     quiet = timedelta(seconds=house.settings.publish.study_quiet_secs)
-    hooks = [Hook(one.name, one.events) for one in house.settings.webhooks]
-    return NewsWatch(house.store, house.clock, quiet, hooks, owner=house.node)
+    hooks = tuple(Hook(one.name, one.events) for one in house.settings.webhooks)
+    charts = {
+        one.name: kinds
+        for one in house.settings.fhir.servers
+        if (kinds := tuple(kind for kind in one.publish if kind in PARTS))
+    }
+    return NewsWatch(house.store, house.clock, quiet, Audience(hooks, charts), owner=house.node)
 
 
 def serving_house(house: House) -> ServingHouse:

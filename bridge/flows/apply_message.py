@@ -33,6 +33,7 @@ from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import schedule_orders
 from bridge.mapping.apply import Mapped
 from bridge.store import events, merges, orders, patients, reports, studies
+from bridge.store import news as looks
 from bridge.store.blobs import Blobs
 from bridge.store.db import WriteTx
 
@@ -161,6 +162,7 @@ class MessageApplier:
         for patient_key in dict.fromkeys(applied.touched_patients):
             if patient_key not in new:
                 refresh_worklist_of_patient(tx, patient_key, done)
+                looks.look_at(tx, looks.PATIENT, patient_key, applied.at)
         patients_of_orders = [order.patient_key for order in applied.touched_orders]
         order_keys = [order.key for order in applied.touched_orders]
         decide_after(tx, [*applied.touched_patients, *patients_of_orders], order_keys, how, applied.known)

@@ -158,6 +158,7 @@ def look_at_performed_step(tx: WriteTx, mpps: PerformedStep, patience: Patience,
     if idle_at > how.at:
         return idle_at
     performed.time_out(tx, mpps.key, how.at)
+    news.look_at(tx, news.PERFORMED, mpps.key, how.at)
     has_images = study is not None and studies.count_instances(tx, study.key) > 0
     station = mpps.performed_station_ae_title or mpps.calling_ae_title
     left = f"{station} left its MPPS open and said nothing for {_in_words(patience.idle)}"

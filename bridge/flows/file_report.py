@@ -25,6 +25,7 @@ from bridge.errors import Conflict
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
 from bridge.store import events, orders, patients, reports, studies
+from bridge.store import news as looks
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
 from bridge.store.patient_records import record_of
@@ -138,6 +139,7 @@ def _keep(tx: WriteTx, known: Report | None, draft: ReportDraft, placement: _Pla
         late = Notice("I", "older than the report that stands, kept as an earlier version", "OBR-22")
         return Filed(report, version_key, None, [late])
     report = reports.take_over(tx, report, draft, number, said, heard_at)
+    looks.look_at(tx, looks.REPORT, report.key, heard_at)
     filed = _place(tx, report, placement, told)
     if not placement.patient_key:
         filed.notices.append(Notice("W", f"the report waits for {placement.waits_for}", draft.where))
@@ -151,6 +153,7 @@ def _place(tx: WriteTx, report: Report, placement: _Placement, told: ReportNews)
         order_key = order.key if order is not None else None
         at = told.news.heard_at
         report = reports.place(tx, report, placement.patient_key, order_key, placement.waits_for, at)
+        looks.look_at(tx, looks.REPORT, report.key, at)
     if order is not None:
         _log(tx, order.key, told, f"{_WORDS[report.content.status]}: {report.content.title}")
         if report.is_signed:

@@ -12,7 +12,7 @@ from bridge.errors import Conflict
 from bridge.flows.announce import Destinations
 from bridge.flows.move_steps import Moving, follow_device, steps_by_images
 from bridge.outbox import enqueue
-from bridge.store import audit, awaited, events, orders, patients, performed
+from bridge.store import audit, awaited, events, news, orders, patients, performed
 from bridge.store.awaited import Awaited
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -91,6 +91,7 @@ def follow_binding(tx: WriteTx, study: Study, order_key: int, how: Moving) -> No
     mine = steps_by_images(steps, ids)
     for mpps in performed.of_study(tx, study.study_instance_uid):
         performed.unlink_inferred(tx, mpps.key)
+        news.look_at(tx, news.PERFORMED, mpps.key, how.at)
         mpps = performed.get(tx, mpps.key)
         if mpps.step_keys or not mine:
             continue
@@ -132,6 +133,7 @@ class ExamLinks:
             line = Event(now, Station.PERFORMED, f"A person says that the exam was of this order: {reason}", by=actor)
             events.add(tx, replace(line, source_kind="user", order_key=order_key))
             enqueue.release_performed_step(tx, sop_instance_uid, now)
+            news.look_at(tx, news.PERFORMED, mpps.key, now)
             said = {"performed_step": mpps.key, "reason": reason}
             audit.add(tx, at=now, action="exam_linked", actor=actor, order_key=order_key, detail=said)
 

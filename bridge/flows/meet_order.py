@@ -11,7 +11,7 @@ from bridge.domain.performed import next_status, step_status_after
 from bridge.flows.follow_appointment import follow_appointment
 from bridge.flows.refresh_worklist import OrderNews, log_on_timeline
 from bridge.outbox import enqueue
-from bridge.store import appointments, awaited, orders, patients, performed
+from bridge.store import appointments, awaited, news, orders, patients, performed
 from bridge.store.awaited import Awaited
 from bridge.store.db import WriteTx
 from bridge.store.events import Station
@@ -63,6 +63,7 @@ def _meet_exam(tx: WriteTx, order: Order, performed_step_key: int, step_id: str,
     performed.link(tx, performed_step_key, [step.key for step in linked])
     awaited.stop_waiting(tx, performed_step_key=performed_step_key)
     enqueue.release_performed_step(tx, exam.sop_instance_uid, told.news.heard_at)
+    news.look_at(tx, news.PERFORMED, performed_step_key, told.news.heard_at)
     wanted = step_status_after(exam.status, exam.discontinuation_code)
     for step in linked:
         _move(tx, step, next_status(step.status, wanted, performed.of_step(tx, step.key)))

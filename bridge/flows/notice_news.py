@@ -8,8 +8,8 @@ twice as new, whatever is killed when. Only bound studies speak; one that was to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bridge.clock import Clock
@@ -27,6 +27,7 @@ from bridge.domain.subscription import (
     fits,
 )
 from bridge.flows.lookout import Lookout
+from bridge.flows.tell_charts import queue_parts
 from bridge.leaving.resources import ORDER_ID
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import SUBSCRIBERS, SUBSCRIPTION, WEBHOOK, Work
@@ -59,6 +60,14 @@ class Hook:
     topics: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is told beside subscriptions. charts: the FHIR servers that take more than studies, and what of it."""
+
+    hooks: tuple[Hook, ...] = ()
+    charts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 class NewsWatch(Lookout):
     """
     Looks at what may be news, in one process at a time. quiet: so long without an image is complete.
@@ -68,12 +77,12 @@ class NewsWatch(Lookout):
 
     name = "news"
 
-    def __init__(self, store: Store, clock: Clock, quiet: timedelta, hooks: Sequence[Hook] = (), *, owner: str) -> None:
+    def __init__(self, store: Store, clock: Clock, quiet: timedelta, audience: Audience, *, owner: str) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
         self._quiet = quiet
-        self._hooks = tuple(hooks)
+        self._hooks, self._charts = audience.hooks, audience.charts
         self._owner = owner
 
     def work(self) -> bool:
@@ -93,6 +102,9 @@ class NewsWatch(Lookout):
 
     def _look(self, tx: WriteTx, look: Look, now: datetime) -> datetime | None:
         """Tell what is new of a subject; return when to look again, None for never."""
+        queue_parts(tx, look, self._charts, now)
+        if look.kind in (news.PATIENT, news.PERFORMED, news.REPORT):
+            return None
         if look.kind == news.STUDY:
             return self._look_at_study(tx, look, now)
         before = news.told(tx, look.subject)

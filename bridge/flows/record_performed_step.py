@@ -27,7 +27,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.follow_performed_step import Reported, follow_exam, move_steps
 from bridge.flows.link_exam import propose_order, steps_named, wait_for_order
 from bridge.flows.move_steps import MPPS_WORDS
-from bridge.store import exam_checks, orders, performed, performed_messages
+from bridge.store import exam_checks, news, orders, performed, performed_messages
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.performed_messages import CREATE, SET, PerformedMessage
 
@@ -162,6 +162,7 @@ class PerformedStepRecorder:
     def _keep(self, tx: WriteTx, message: PerformedMessage, mpps: PerformedStep, at: datetime) -> None:
         """Keep the request as it came, and queue it for whoever hears of it."""
         performed_messages.add(tx, replace(message, performed_step_key=mpps.key), at)
+        news.look_at(tx, news.PERFORMED, mpps.key, at)
         steps = orders.get_steps(tx, mpps.step_keys)
         order_key = steps[0].order_key if steps else None
         if order_key is not None:

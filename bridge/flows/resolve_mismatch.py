@@ -26,7 +26,7 @@ from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import refresh_keys
 from bridge.flows.reject_instances import overrule
 from bridge.flows.second_person import Asked, Because, admit, asks_two_of, audit_confirmed, put
-from bridge.store import audit, decisions, orders, patients, studies
+from bridge.store import audit, decisions, news, orders, patients, studies
 from bridge.store.case_proposals import CaseProposal
 from bridge.store.db import Store, WriteTx, lock
 
@@ -152,6 +152,7 @@ class MismatchResolver:
             audit.add(tx, at=how.at, action="patient_restored", actor=ruling.actor, patient_key=key)
         refresh_keys(tx, live)
         refresh_worklist_of_patient(tx, live)
+        news.look_at(tx, news.PATIENT, live, how.at)
         for held in studies.held_from(tx, [live, *patients.merged_into(tx, live)]):
             free_by_rule(tx, held, ruling.reason, ruling.actor, how)
         decide_after(tx, [live], [], how.following)

@@ -20,7 +20,7 @@ from bridge.flows.move_number import DOUBTED
 from bridge.flows.move_visits import MOVED_RULES
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import News, refresh_keys
-from bridge.store import audit, events, filing, merges, orders, patients, reports, studies, visits
+from bridge.store import audit, events, filing, merges, news, orders, patients, reports, studies, visits
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 from bridge.store.filing import Rows
@@ -72,6 +72,7 @@ class MergeUndoer:
         records = list(dict.fromkeys((entry.retired_key, entry.survivor_key)))
         for patient_key in records:
             refresh_worklist_of_patient(tx, patient_key)
+            news.look_at(tx, news.PATIENT, patient_key, now)
         rules = MOVED_RULES if entry.kind in _OF_VISITS else (DOUBTED,)
         for study in studies.held_from(tx, records):
             if study.rule in rules:

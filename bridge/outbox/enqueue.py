@@ -27,6 +27,8 @@ WEBHOOK = "webhook"
 _SUBSCRIPTION_OF = "subscription:"
 _NEWS_OF = "news:"
 PROVENANCE = "provenance"
+CHART_PART = "chart_part"
+CHART_ORDER = "chart_order"
 _VERSION_OF = "version:"
 _COMMITMENT_OF = "commitment:"
 _REJECTION_OF = "rejection:"
@@ -61,6 +63,17 @@ def version_in(delivery: Delivery) -> tuple[str, int] | None:
     said = delivery.order_of
     reference, _, number = said.removeprefix(_VERSION_OF).rpartition(":")
     return (reference, int(number)) if said.startswith(_VERSION_OF) and number.isdecimal() else None
+
+
+def chart_part(kind: str, key: int, digest: str = "") -> str:
+    """Return the order_of of a resource of a chart, made of row *key*; of a document, of the report with this *digest*."""
+    return ":".join(one for one in (kind, str(key), digest) if one)
+
+
+def part_in(delivery: Delivery) -> tuple[str, int, str]:
+    """Return the resource's kind, its row and its digest ("" for none) that *delivery* brings to a chart."""
+    kind, key, digest = (*delivery.order_of.split(":"), "")[:3]
+    return kind, int(key), digest
 
 
 def commitment_request(key: int) -> str:

@@ -19,6 +19,10 @@ from bridge.store.tables import news, news_looks, subscription_news, subscriptio
 STUDY = "study"
 ORDER = "order"
 AUTHORIZATION = "authorization"
+# What only charts are told of, with what hangs on it.
+PATIENT = "patient"
+PERFORMED = "performed"
+REPORT = "report"
 
 
 def _look(statement: Any) -> Prepared:
@@ -39,7 +43,7 @@ _NEXT = Prepared(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Something to look at. kind: STUDY, ORDER or AUTHORIZATION; row: its key."""
+    """Something to look at. kind: one of the above; row: its key."""
 
     subject: str
     due_at: datetime

@@ -1485,6 +1485,22 @@ publications = Table(
     UniqueConstraint("server", "reference"),
 )
 
+# What stands on servers of an exam beside its studies. of_work: the delivery's order_of, what it is about.
+chart_parts = Table(
+    "chart_parts",
+    metadata,
+    _key(),
+    Column("server", Text, nullable=False),
+    Column("of_work", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    _text("version"),
+    _text("status"),
+    _to("patient", nullable=True, index=False),
+    _text("content_digest"),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("server", "of_work", "reference"),
+)
+
 # What each chart has of an exam, version by version: on servers that we write to, and served by ourselves.
 chart_versions = Table(
     "chart_versions",

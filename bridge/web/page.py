@@ -89,6 +89,8 @@ STATE_WORDS = {
 TOPICS = {
     "imaging_study": "Chart entry",
     "provenance": "Origin of a chart entry",
+    "chart_part": "Chart entry beside the images",
+    "chart_order": "Order's status in the chart",
     "imaging-study": "Chart entry",
     "announcement": "Chart announcement",
     "ImagingStudy": "Chart entry",

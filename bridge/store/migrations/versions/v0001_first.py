@@ -446,6 +446,21 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_worklist_queries_last_asked_at"), "worklist_queries", ["last_asked_at"], unique=False)
     op.create_table(
+        "chart_parts",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("of_work", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("version", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("content_digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_chart_parts_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_chart_parts")),
+        sa.UniqueConstraint("server", "of_work", "reference", name=op.f("uq_chart_parts_server_of_work_reference")),
+    )
+    op.create_table(
         "exports",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("release", sa.Text(), nullable=False),

@@ -1,0 +1,317 @@
+"""What was performed and reports stand in their patient's chart once, and leave it with their exam; on both databases."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+
+from bridge.clock import FixedClock
+from bridge.destinations import publishers
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.flows.undo_merge import MergeUndoer
+from bridge.outbox.worker import Worker
+from bridge.settings import FhirServer
+from bridge.store import deliveries, events, news
+from bridge.store.deliveries import DeliveryState
+from bridge.telling import news_watch
+from bridge.wiring import House
+from samples.ehr_offers import BY_CONDITION, BY_ID, BY_SEARCH, Offers
+from samples.strict_ehr import StrictEhr
+from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, report, spooled, study_uid
+from tests.flows.asking import say, sent
+from tests.flows.test_orders import cast_mpps
+
+Json = dict[str, Any]
+MakeHouse = Callable[..., House]
+
+KINDS = ("ImagingStudy", "Procedure", "DiagnosticReport", "DocumentReference", "ServiceRequest")
+PDF = base64.b64encode(b"%PDF-1.4\n% an invented report\n").decode()
+DOCUMENT = f"OBX|3|ED|PDF^Signed report^L||RIS^application^pdf^Base64^{PDF}||||||F\r"
+A_WHILE = timedelta(seconds=30)
+
+
+class Scene:
+    """A house with an EHR that takes everything, looked at and sent by hand."""
+
+    def __init__(self, house: House, ehr: StrictEhr) -> None:
+        self.house = house
+        self.ehr = ehr
+        self.watch = news_watch(house)
+        self.worker = Worker(house.store, house.clock, publishers(house), owner="test", jitter=lambda: 0.5)
+
+    def run(self, later: timedelta = A_WHILE) -> None:
+        """Let time pass, look what changed, and send what is due until nothing is."""
+        assert isinstance(self.house.clock, FixedClock)
+        self.house.clock.at += later
+        for _ in range(20):
+            while self.watch.work():
+                pass
+            self.worker.run_due()
+            waiting = [one for one in self.deliveries() if one.state == DeliveryState.PENDING]
+            if not waiting:
+                return
+            self.house.clock.at = max(self.house.clock.at, min(one.next_at for one in waiting))
+        raise AssertionError(f"still pending: {waiting}")
+
+    def deliveries(self) -> list[deliveries.Delivery]:
+        with self.house.store.read() as tx:
+            return deliveries.search(tx, None)
+
+    def somebody(self, patient_id: str) -> str:
+        """Let the EHR know a patient."""
+        system = self.house.settings.identity.system_of("RIVERSIDE")
+        identifier = {"system": system, "value": patient_id}
+        _, made = self.ehr.books.create({"resourceType": "Patient", "identifier": [identifier]})
+        return f"Patient/{made['id']}"
+
+    def all(self, kind: str) -> list[Json]:
+        return list(self.ehr.state()["resources"].get(kind, {}).values())
+
+    def only(self, kind: str) -> Json:
+        (found,) = self.all(kind)
+        return dict(found)
+
+    def device_says(self, status: str, uid: str = "2.25.77") -> None:
+        attributes = cast_mpps("A1", status)
+        if status == "IN PROGRESS":
+            self.house.performed_steps.create(uid, sent(attributes), "CT1")
+        else:
+            self.house.performed_steps.set(uid, sent(attributes), "CT1")
+
+
+@pytest.fixture(params=["R4"])
+def ehr(request: pytest.FixtureRequest) -> Iterator[StrictEhr]:
+    server = StrictEhr(version=request.param).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def scene(make_house: MakeHouse, ehr: StrictEhr) -> Scene:
+    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version=ehr.version, timeout_secs=2)
+    clock = FixedClock(datetime(2026, 3, 2, 12, 30, tzinfo=UTC))
+    found = Scene(make_house(clock, fhir={"servers": [server.model_dump()], "serve": []}), ehr)
+    say(found.house, adt(PLAIN), order(PLAIN, "A1"))
+    return found
+
+
+BOTH_VERSIONS = pytest.mark.parametrize("ehr", ["R4", "R5"], indirect=True)
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+EVERY_OFFER = pytest.mark.parametrize("offers", [BY_ID, BY_CONDITION, BY_SEARCH], ids=["id", "condition", "search"])
+
+
+@BOTH_VERSIONS
+@ON_SQLITE
+def test_what_was_performed_stands_in_its_patients_chart_and_follows_its_device(scene: Scene) -> None:
+    patient = scene.somebody("00041001")
+    scene.device_says("IN PROGRESS")
+    scene.run()
+    begun = scene.only("Procedure")
+    assert (begun["status"], begun["subject"]) == ("in-progress", {"reference": patient})
+    scene.device_says("COMPLETED")
+    scene.run()
+    done = scene.only("Procedure")
+    assert (done["id"], done["status"], done["meta"]["versionId"]) == (begun["id"], "completed", "2")
+
+
+@BOTH_VERSIONS
+@ON_SQLITE
+def test_a_report_and_its_document_stand_in_their_patients_chart_with_the_study(scene: Scene) -> None:
+    patient = scene.somebody("00041001")
+    scene.house.instances.receive(spooled(scene.house, image(PLAIN, "A1"), "CT1"))
+    say(scene.house, report(PLAIN, "A1", "P", extra=DOCUMENT))
+    scene.run()
+    say(scene.house, report(PLAIN, "A1", "F", at="20260302121500", extra=DOCUMENT))
+    scene.run()
+    said, document, study = scene.only("DiagnosticReport"), scene.only("DocumentReference"), scene.only("ImagingStudy")
+    assert (said["status"], said["subject"]) == ("final", {"reference": patient})
+    about = said["imagingStudy" if scene.ehr.version == "R4" else "study"]
+    assert about == [{"reference": f"ImagingStudy/{study['id']}"}]
+    assert (document["status"], document["docStatus"], document["subject"]) == (
+        "current",
+        "final",
+        {"reference": patient},
+    )
+
+
+@ON_SQLITE
+def test_nothing_is_written_again_that_stands_already(scene: Scene) -> None:
+    scene.somebody("00041001")
+    scene.device_says("IN PROGRESS")
+    say(scene.house, report(PLAIN, "A1", extra=DOCUMENT))
+    scene.run()
+    with scene.house.store.write() as tx:
+        news.look_at(tx, news.ORDER, 1, scene.house.clock.now())
+    scene.run()
+    kinds = ("Procedure", "DiagnosticReport", "DocumentReference")
+    assert {kind: scene.only(kind)["meta"]["versionId"] for kind in kinds} == dict.fromkeys(kinds, "1")
+
+
+@EVERY_OFFER
+@pytest.mark.parametrize("mode", ["commit-then-500", "race-dup", "truncated"])
+@ON_SQLITE
+def test_an_answer_that_is_lost_leaves_one_of_each(scene: Scene, mode: str, offers: Offers) -> None:
+    scene.ehr.offers = offers
+    scene.somebody("00041001")
+    scene.device_says("IN PROGRESS")
+    say(scene.house, report(PLAIN, "A1", extra=DOCUMENT))
+    kinds = ["Procedure", "DiagnosticReport", "DocumentReference"]
+    scene.ehr.misbehave(mode, 4, ["PUT", "POST"], types=kinds)
+    scene.run()
+    assert [len(scene.all(kind)) for kind in kinds] == [1, 1, 1]
+    assert {one.state for one in scene.deliveries()} == {DeliveryState.SENT}
+
+
+def test_after_a_merge_they_are_the_survivors_and_after_its_undo_the_others_again(scene: Scene) -> None:
+    patient, other = scene.somebody("00041001"), scene.somebody("00041002")
+    scene.device_says("IN PROGRESS")
+    scene.device_says("COMPLETED")
+    say(scene.house, adt(NEAR_TWIN), report(PLAIN, "A1", extra=DOCUMENT))
+    scene.run()
+    kinds = ("Procedure", "DiagnosticReport", "DocumentReference")
+    before = {kind: scene.only(kind)["id"] for kind in kinds}
+    say(scene.house, merge(NEAR_TWIN, PLAIN))
+    scene.ehr.books.update({**scene.ehr.books.read("Patient", patient[8:]), "active": False}, patient[8:])
+    scene.run()
+    assert {kind: scene.only(kind)["subject"]["reference"] for kind in kinds} == dict.fromkeys(kinds, other)
+    assert {kind: scene.only(kind)["id"] for kind in kinds} == before
+    scene.ehr.books.update({**scene.ehr.books.read("Patient", patient[8:]), "active": True}, patient[8:])
+    MergeUndoer(scene.house.store, scene.house.clock, scene.house.rules, scene.house.destinations).undo(
+        1, "two people after all", "user:intake"
+    )
+    scene.run()
+    for kind in kinds:
+        live = [one["subject"]["reference"] for one in scene.all(kind) if one["status"] != "entered-in-error"]
+        assert live == [patient], kind
+
+
+def test_they_leave_the_chart_while_the_images_are_in_question_and_return_with_them(scene: Scene) -> None:
+    scene.somebody("00041001")
+    house = scene.house
+    scene.device_says("IN PROGRESS")
+    house.instances.receive(spooled(house, image(PLAIN, "A1"), "CT1"))
+    say(house, report(PLAIN, "A1", extra=DOCUMENT))
+    scene.run()
+    kinds = ("Procedure", "DiagnosticReport", "DocumentReference")
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("A1"), Ruling("unbind", "not hers", "user:kim"))
+    scene.run()
+    assert {scene.only(kind)["status"] for kind in kinds} == {"entered-in-error"}
+    assert "conclusion" not in scene.only("DiagnosticReport")
+    assert "url" not in scene.only("DocumentReference")["content"][0]["attachment"]
+    resolver.resolve(study_uid("A1"), Ruling("bind", "hers after all", "user:kim", accession_number="A1"))
+    scene.run()
+    assert {scene.only(kind)["status"] for kind in kinds} == {"in-progress", "final", "current"}
+
+
+def test_a_report_that_is_taken_back_loses_its_text_and_its_document_there(scene: Scene) -> None:
+    scene.somebody("00041001")
+    say(scene.house, report(PLAIN, "A1", extra=DOCUMENT))
+    scene.run()
+    say(scene.house, report(PLAIN, "A1", "X", at="20260302121500"))
+    scene.run()
+    said = scene.only("DiagnosticReport")
+    assert said["status"] == "cancelled"
+    assert not {"conclusion", "presentedForm"} & said.keys()
+    assert scene.only("DocumentReference")["status"] == "entered-in-error"
+
+
+@ON_SQLITE
+def test_what_another_system_keeps_there_is_left_as_it_is(scene: Scene) -> None:
+    patient = scene.somebody("00041001")
+    theirs = {
+        "resourceType": "DiagnosticReport",
+        "identifier": [{"system": scene.house.settings.identity.system_of("RIVRIS"), "value": "FA1"}],
+        "status": "final",
+        "code": {"text": "CT"},
+        "subject": {"reference": patient},
+    }
+    scene.ehr.books.create(theirs)
+    say(scene.house, report(PLAIN, "A1"))
+    scene.run()
+    assert scene.only("DiagnosticReport")["meta"]["versionId"] == "1"
+    assert "conclusion" not in scene.only("DiagnosticReport")
+
+
+@ON_SQLITE
+def test_what_an_ehr_refuses_is_said_on_the_exams_timeline(scene: Scene) -> None:
+    scene.somebody("00041001")
+    scene.device_says("IN PROGRESS")
+    scene.ehr.misbehave("422", None, ["PUT", "POST"], types=["Procedure"])
+    scene.run()
+    with scene.house.store.read() as tx:
+        lines = [line.what for line in events.timeline(tx, [1], [])]
+    assert any(line.startswith("Procedure not published: the server answers 422") for line in lines)
+
+
+@ON_SQLITE
+def test_a_procedure_of_the_wrong_worklist_entry_is_in_nobodys_chart(scene: Scene) -> None:
+    scene.somebody("00041001")
+    scene.device_says("IN PROGRESS")
+    scene.run()
+    wrong = cast_mpps("A1", "DISCONTINUED")
+    reason = Dataset()
+    reason.CodeValue, reason.CodingSchemeDesignator, reason.CodeMeaning = (
+        "110514",
+        "DCM",
+        "Incorrect worklist entry selected",
+    )
+    wrong.PerformedProcedureStepDiscontinuationReasonCodeSequence = [reason]
+    scene.house.performed_steps.set("2.25.77", sent(wrong), "CT1")
+    scene.run()
+    assert scene.only("Procedure")["status"] == "entered-in-error"
+
+
+def order_in_ehr(scene: Scene, patient: str, status: str = "active") -> str:
+    """Let the EHR have the order that it placed."""
+    number = {"system": scene.house.settings.identity.system_of("RIVEHR"), "value": "PA1"}
+    said = {"resourceType": "ServiceRequest", "identifier": [number], "intent": "order", "status": status}
+    _, made = scene.ehr.books.create({**said, "subject": {"reference": patient}, "note": [{"text": "by bed"}]})
+    return str(made["id"])
+
+
+@BOTH_VERSIONS
+@ON_SQLITE
+def test_an_ehrs_own_order_gets_its_status_and_nothing_else(scene: Scene) -> None:
+    order_in_ehr(scene, scene.somebody("00041001"))
+    scene.run()
+    before = scene.only("ServiceRequest")
+    say(scene.house, report(PLAIN, "A1"))
+    scene.run()
+    after = scene.only("ServiceRequest")
+    assert (before["status"], after["status"]) == ("active", "completed")
+    assert (before["meta"]["versionId"], after["meta"]["versionId"]) == ("1", "2")
+    assert {name: after[name] for name in before if name not in ("status", "meta")} == {
+        name: before[name] for name in before if name not in ("status", "meta")
+    }
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("status", ["draft", "revoked", "entered-in-error"])
+def test_an_order_that_the_ehr_ended_itself_or_only_drafts_stays_so(scene: Scene, status: str) -> None:
+    order_in_ehr(scene, scene.somebody("00041001"), status)
+    say(scene.house, report(PLAIN, "A1"))
+    scene.run()
+    assert (scene.only("ServiceRequest")["status"], scene.only("ServiceRequest")["meta"]["versionId"]) == (status, "1")
+
+
+@ON_SQLITE
+def test_an_order_in_another_patients_chart_is_not_touched(scene: Scene) -> None:
+    scene.somebody("00041001")
+    order_in_ehr(scene, scene.somebody("00041002"))
+    say(scene.house, report(PLAIN, "A1"))
+    scene.run()
+    assert scene.only("ServiceRequest")["status"] == "active"
+
+
+def test_an_orders_status_survives_a_change_between_reading_and_writing(scene: Scene) -> None:
+    order_in_ehr(scene, scene.somebody("00041001"))
+    say(scene.house, report(PLAIN, "A1"))
+    scene.ehr.misbehave("412", 2, ["PUT"], types=["ServiceRequest"])
+    scene.run()
+    assert scene.only("ServiceRequest")["status"] == "completed"
