@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bridge.domain.performed import PerformedStatus, PerformedStep
+from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 
 
 class ChartStatus(StrEnum):
@@ -69,12 +70,18 @@ def waits_for_more(facts: ChartFacts) -> bool:
     return bool(facts.is_bound and facts.shown and not facts.is_whole and facts.standing == ChartStatus.AVAILABLE)
 
 
-def is_announced(steps: Iterable[PerformedStep]) -> bool:
-    """Say whether a modality has begun a study for an order, and has not stopped it without an image."""
-    return any(one.step_keys and one.status != PerformedStatus.DISCONTINUED and not one.timed_out_at for one in steps)
+def is_going(step: PerformedStep) -> bool:
+    """Say whether a modality has begun *step* for an order, and has not stopped it without an image."""
+    return bool(step.step_keys) and step.status != PerformedStatus.DISCONTINUED and not step.timed_out_at
 
 
 def is_stopped(steps: Iterable[PerformedStep]) -> bool:
-    """Say whether everything that had begun a study has stopped."""
+    """
+    Say whether everything that had begun a study has stopped, each for its own order.
+
+    What stopped since it was the wrong worklist entry was no exam of that order's patient at all. Source: PS3.16 CID 9300.
+    """
     known = list(steps)
+    if any(one.discontinuation_code == INCORRECT_WORKLIST_ENTRY for one in known):
+        return False
     return bool(known) and all(one.status == PerformedStatus.DISCONTINUED or one.timed_out_at for one in known)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.domain.order import StepStatus, may_follow
+from bridge.domain.patient import Patient
 from bridge.domain.performed_reasons import BACK_ON_THE_LIST, PROPOSES_CANCELLATION
 from bridge.errors import Conflict, Incomplete, Malformed
 
@@ -122,6 +123,16 @@ class PerformedStep:
     def is_open(self) -> bool:
         """Say whether its end is still awaited."""
         return self.status == PerformedStatus.IN_PROGRESS and self.timed_out_at is None
+
+
+def may_be_of(named: PerformedDraft | PerformedStep, patient: Patient) -> bool:
+    """Say whether the patient that a device names may be this one; a number without its issuer may be anybody's."""
+    if not named.patient_id:
+        return True
+    numbers = {one.key for one in patient.identifiers}
+    if named.issuer_of_patient_id:
+        return (named.issuer_of_patient_id, named.patient_id) in numbers
+    return named.patient_id in {number for _, number in numbers}
 
 
 def check_create(draft: PerformedDraft, *, lenient: bool = False) -> PerformedStatus:

@@ -5,7 +5,7 @@ Whoever changes a binding calls one of these in the same transaction; nothing el
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -200,6 +200,15 @@ def exam_begun(tx: WriteTx, mpps: PerformedStep, order_key: int, to: Destination
     """A device began an exam of an order, or ended it: charts are told that its study is to come, or that none will."""
     for server in to.announced if mpps.study_instance_uid else ():
         enqueue.enqueue(tx, Work(ANNOUNCEMENT, server, mpps.study_instance_uid, order_key=order_key), at)
+
+
+def begun_changed(
+    tx: WriteTx, patient_keys: Iterable[int], order_keys: Iterable[int], to: Destinations, at: datetime
+) -> None:
+    """Patients or orders are not as they were: wherever an exam of theirs was announced is looked at again."""
+    if to.announced:
+        for server, uid, order_key in deliveries.told_of_orders(tx, ANNOUNCEMENT, [*patient_keys], [*order_keys]):
+            enqueue.enqueue(tx, Work(ANNOUNCEMENT, server, uid, order_key=order_key), at)
 
 
 def performed_step_told(

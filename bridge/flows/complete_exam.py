@@ -17,6 +17,7 @@ from bridge.domain.order import FINAL, Order, Step, StepStatus
 from bridge.domain.performed import ChangeCause, PerformedStep
 from bridge.domain.step_change import StepChange
 from bridge.domain.study import Study
+from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.check_tags import keep_looks
 from bridge.flows.lookout import Lookout
@@ -172,6 +173,8 @@ def look_at_performed_step(tx: WriteTx, mpps: PerformedStep, patience: Patience,
             _tell(tx, f"Exam completed: {left}, and images are here", order, study, how)
         else:
             _tell(tx, f"{left}: a person must say what became of the exam", order, study, how)
+    for order_key in dict.fromkeys(step.order_key for step in orders.get_steps(tx, mpps.step_keys)):
+        announce.exam_begun(tx, mpps, order_key, how.destinations, how.at)
     if study is not None:
         exam_checks.watch_study(tx, study.key, how.at)
     return None

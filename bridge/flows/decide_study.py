@@ -125,6 +125,7 @@ def decide_after(
     decide_touched(tx, touched, how)
     for placed in ordered:
         compare_again(tx, studies.of_order(tx, placed.key), how.rules.checklist, how.at)
+    announce.begun_changed(tx, patient_keys, order_keys, how.destinations, how.at)
 
 
 def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor: str, how: Deciding) -> Study:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.clock import Clock
-from bridge.domain.order import Order, Step
-from bridge.domain.performed import PerformedDraft, PerformedStep, ScheduledReference
+from bridge.domain.order import Step
+from bridge.domain.performed import PerformedDraft, PerformedStep, ScheduledReference, may_be_of
 from bridge.domain.study import Study
 from bridge.errors import Conflict
 from bridge.flows.announce import Destinations
@@ -48,19 +48,10 @@ def _of_accession(tx: ReadTx, reference: ScheduledReference, draft: PerformedDra
     found = [
         order
         for order in orders.by_accession(tx, reference.accession_number)
-        if order.requested_procedure_id == reference.requested_procedure_id and _may_be_of(tx, order, draft)
+        if order.requested_procedure_id == reference.requested_procedure_id
+        and may_be_of(draft, patients.survivor(tx, order.patient_key))
     ]
     return list(orders.steps_of(tx, found[0].key)) if len(found) == 1 else []
-
-
-def _may_be_of(tx: ReadTx, order: Order, draft: PerformedDraft) -> bool:
-    """Say whether the patient that a device names may be the order's; a number without its issuer may be anybody's."""
-    if not draft.patient_id:
-        return True
-    numbers = {one.key for one in patients.survivor(tx, order.patient_key).identifiers}
-    if draft.issuer_of_patient_id:
-        return (draft.issuer_of_patient_id, draft.patient_id) in numbers
-    return draft.patient_id in {number for _, number in numbers}
 
 
 def wait_for_order(tx: WriteTx, created: PerformedStep, draft: PerformedDraft) -> None:

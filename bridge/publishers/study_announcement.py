@@ -7,7 +7,7 @@ the modality has stopped, the announcement ends. Source: FHIR R4 and R5 ImagingS
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,11 +16,11 @@ from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import House, ImagingStudyContent
 from bridge.codecs.fhir.references import Links
 from bridge.domain.chart import Cause, Whose, Why
-from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is_announced, is_stopped
+from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is_going, is_stopped
 from bridge.domain.identifiers import derive_uid
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
-from bridge.domain.performed import PerformedStep
+from bridge.domain.performed import PerformedStep, may_be_of
 from bridge.domain.study import Study, StudyContents
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, StillWanted
@@ -92,20 +92,21 @@ class StudyAnnouncementPublisher:
     def _of_step(self, tx: ReadTx, delivery: Delivery) -> AnnouncementParcel | Nothing:
         uid = delivery.order_of
         steps = performed.of_study(tx, uid)
+        begun = _certain(tx, steps)
         was_tried = deliveries.was_tried(tx, self.topic, delivery.destination, uid)
         facts = ChartFacts(
             standing=ChartStatus.REGISTERED if was_tried else None,
-            announced=is_announced(steps),
+            announced=begun is not None,
             stopped=is_stopped(steps),
         )
         status = chart_status(facts)
-        begun = next((one for one in reversed(steps) if one.step_keys), None)
-        if status is None or begun is None or delivery.order_key is None:
-            return Nothing("nothing has begun")
-        if status != ChartStatus.REGISTERED:
-            return AnnouncementParcel(delivery, None, 0, uid, ending=status.value)
-        order = orders.get(tx, delivery.order_key)
-        return AnnouncementParcel(delivery, None, 0, uid, patients.survivor(tx, order.patient_key), order, step=begun)
+        if begun is not None:
+            step, order = begun
+            patient = patients.survivor(tx, order.patient_key)
+            return AnnouncementParcel(delivery, None, 0, uid, patient, order, step=step)
+        if status is None:
+            return Nothing("nothing has begun that is certainly one patient's")
+        return AnnouncementParcel(delivery, None, 0, uid, ending=status.value)
 
     def send(self, parcel: AnnouncementParcel, still_wanted: StillWanted) -> StudyReceipt:
         """Bring the server to what *parcel* says; what stands there already is never made less."""
@@ -162,3 +163,24 @@ class StudyAnnouncementPublisher:
     def _tell(self, tx: WriteTx, delivery: Delivery, what: str, at: datetime) -> None:
         by, keys = delivery.destination, (delivery.order_key, delivery.study_key)
         events.add(tx, Event(at, Station.CHART, what, by, "delivery", str(delivery.key), *keys))
+
+
+def _certain(tx: ReadTx, steps: Sequence[PerformedStep]) -> tuple[PerformedStep, Order] | None:
+    """
+    Return the newest performed step that is going on, and its order; None where they are not certainly one patient's.
+
+    That is: all orders are of one live record that no update has made another person of, and no device names somebody else.
+    """
+    going = [one for one in steps if is_going(one)]
+    found = [
+        (one, orders.get(tx, planned.order_key)) for one in going for planned in orders.get_steps(tx, one.step_keys)
+    ]
+    owners = {owner.key: owner for owner in (patients.survivor(tx, order.patient_key) for _, order in found)}
+    if len(owners) != 1:
+        return None
+    (owner,) = owners.values()
+    is_in_question = any(
+        one.in_question for one in patients.get_many(tx, [owner.key, *patients.merged_into(tx, owner.key)])
+    )
+    names_another = not all(may_be_of(step, owner) for step in going)
+    return None if is_in_question or names_another else found[-1]

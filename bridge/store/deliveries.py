@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.tables import deliveries, delivery_attempts, publications, studies
+from bridge.store.tables import deliveries, delivery_attempts, orders, publications, studies
 
 
 class DeliveryState(StrEnum):
@@ -202,6 +203,16 @@ def places_tried(tx: ReadTx, topic: str, order_of: str) -> list[str]:
     """Return where anything of this work was sent, may have been, or is being sent."""
     mine = and_(deliveries.c.topic == topic, deliveries.c.order_of == order_of, or_(_tried(), _is_sending()))
     return list(tx.execute(select(deliveries.c.destination).where(mine).distinct()).scalars())
+
+
+def told_of_orders(
+    tx: ReadTx, topic: str, patient_keys: Collection[int], order_keys: Collection[int]
+) -> list[tuple[str, str, int]]:
+    """Return (destination, order_of, order_key) of all work that was ever queued of these orders, or of these patients' orders."""
+    meant = select(orders.c.key).where(or_(orders.c.patient_key.in_(patient_keys), orders.c.key.in_(order_keys)))
+    query = select(deliveries.c.destination, deliveries.c.order_of, deliveries.c.order_key)
+    rows = tx.execute(query.where(deliveries.c.order_key.in_(meant), deliveries.c.topic == topic).distinct())
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, str]]:

@@ -1432,6 +1432,8 @@ deliveries = Table(
     Column("settled_at", Instant),
     _one_of("state", ("pending", "sending", "held", "sent", "dead")),
     Index("ix_deliveries_due", "state", "next_at"),
+    # What was ever told of one thing, sent and settled long ago among it.
+    Index("ix_deliveries_order_of", "order_of"),
     Index(
         "uq_deliveries_waiting",
         "topic",

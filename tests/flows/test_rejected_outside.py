@@ -31,7 +31,9 @@ SYSTEM = "urn:oid:2.25.834"
 class Outside:
     """A house, its chart and its archive, and a worker that is driven by hand."""
 
-    def __init__(self, make_house: Callable[..., House], ehr: StrictEhr, corrected: str = "") -> None:
+    def __init__(
+        self, make_house: Callable[..., House], ehr: StrictEhr, corrected: str = "", *, announces: bool = False
+    ) -> None:
         self.ehr = ehr
         self.got: list[Dataset] = []
         self._ae = AE("PACS")
@@ -44,6 +46,7 @@ class Outside:
         self.house = make_house(
             self.clock,
             dicom={"peers": [archive]},
+            publish={"announce": announces},
             fhir={"servers": [{"name": "ehr", "base_url": ehr.base_url, "publish": ["ImagingStudy"]}]},
             identity={"authority": "RIVERSIDE", "authorities": [{"name": "RIVERSIDE", "system": SYSTEM}]},
         )

@@ -13,7 +13,7 @@ from bridge.domain.chart_status import (
     ChartFacts,
     ChartStatus,
     chart_status,
-    is_announced,
+    is_going,
     is_stopped,
     waits_for_more,
 )
@@ -87,10 +87,10 @@ def test_a_late_image_changes_nothing_before_all_are_here() -> None:
 
 
 def test_only_a_step_that_came_from_an_order_announces() -> None:
-    assert is_announced([STEP])
-    assert not is_announced([replace(STEP, step_keys=())])
-    assert not is_announced([replace(STEP, status=PerformedStatus.DISCONTINUED)])
-    assert not is_announced([replace(STEP, timed_out_at=datetime(2026, 3, 2, tzinfo=UTC))])
+    assert is_going(STEP)
+    assert not is_going(replace(STEP, step_keys=()))
+    assert not is_going(replace(STEP, status=PerformedStatus.DISCONTINUED))
+    assert not is_going(replace(STEP, timed_out_at=datetime(2026, 3, 2, tzinfo=UTC)))
 
 
 def test_a_study_is_stopped_when_all_that_began_it_has() -> None:
@@ -98,3 +98,4 @@ def test_a_study_is_stopped_when_all_that_began_it_has() -> None:
     assert is_stopped([stopped])
     assert not is_stopped([stopped, STEP])
     assert not is_stopped([])
+    assert not is_stopped([replace(stopped, discontinuation_code="110514")])

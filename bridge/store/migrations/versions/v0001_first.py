@@ -1736,6 +1736,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_deliveries_attachment_key"), "deliveries", ["attachment_key"], unique=False)
     op.create_index("ix_deliveries_due", "deliveries", ["state", "next_at"], unique=False)
     op.create_index(op.f("ix_deliveries_order_key"), "deliveries", ["order_key"], unique=False)
+    op.create_index("ix_deliveries_order_of", "deliveries", ["order_of"], unique=False)
     op.create_index(op.f("ix_deliveries_study_key"), "deliveries", ["study_key"], unique=False)
     op.create_index(
         "uq_deliveries_sending",
