@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House as FhirHouse
+from bridge.domain.endpoints import LOOPBACK
 from bridge.flows.export_resources import ExportDesk, ExportQueue
 from bridge.flows.notice_news import Audience, Hook, NewsWatch
 from bridge.flows.subscribe import SubscriptionDesk
@@ -62,13 +63,13 @@ def telling_publishers(house: House) -> list[Publisher[Any, Any]]:
 
 
 def _hooks(house: House) -> dict[str, Hooked]:
-    """Return the webhooks of the settings; one that lies in a network of ours may be reached there."""
+    """Return the webhooks of the settings; one may lie on this machine, and in a network of ours where that is said."""
     everywhere = ("0.0.0.0/0", "::/0")
     return {
         one.name: Hooked(
             one.url,
             one.secret.get_secret_value(),
-            OutsidePost(house.clock, Reach(everywhere if one.private else ())),
+            OutsidePost(house.clock, Reach(everywhere if one.private else LOOPBACK)),
             one.timeout_secs,
         )
         for one in house.settings.webhooks

@@ -11,13 +11,15 @@ from bridge.errors import Malformed, Refused
 _ADDRESS_MAX = 2000
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+# This machine itself: what listens here only, answers whoever is here.
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 def check_endpoint(url: str, private: Iterable[str] = ()) -> SplitResult:
     """
-    Return *url* in its parts if we may be asked to call it: https, or http on this machine.
+    Return *url* in its parts if we may be asked to call it: https, or http on this machine where that is in *private*.
 
-    private: networks that may be called though they are no public ones. Its name is judged again when it is called.
+    private: networks that may be called though they are no public ones, this machine among them. Its name is judged again when it is called.
     Raises: Malformed, Refused.
     """
     try:
@@ -33,22 +35,24 @@ def check_endpoint(url: str, private: Iterable[str] = ()) -> SplitResult:
         raise Malformed("https is wanted", where="endpoint")
     if parts.scheme == "http" and host not in _LOCAL_NAMES:
         raise Refused("https is wanted beyond this machine", code="plain_endpoint", where="endpoint")
-    if _is_literal(host) and not is_permitted(host, parts.scheme, private):
+    address = "127.0.0.1" if host == "localhost" else host
+    if _is_literal(address) and not is_permitted(address, parts.scheme, private):
         raise Refused("no address that only we can reach", code="private_address", where="endpoint")
     return parts
 
 
 def is_permitted(address: str, scheme: str, private: Iterable[str] = ()) -> bool:
-    """Say whether a numeric address may be called: public, this machine itself, or in *private*; in plain http this machine only."""
+    """Say whether a numeric address may be called: public, or in *private*; in plain http this machine only."""
     try:
         found = _plain(ipaddress.ip_address(address.partition("%")[0]))
     except ValueError:
         return False
+    is_ours = any(found.version == one.version and found in one for one in map(ipaddress.ip_network, private))
     if found.is_loopback:
-        return True
+        return is_ours
     if scheme != "https":
         return False
-    if any(found.version == one.version and found in one for one in map(ipaddress.ip_network, private)):
+    if is_ours:
         return True
     return found.is_global and not found.is_multicast
 

@@ -18,6 +18,7 @@ from sqlalchemy import update
 
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
+from bridge.domain.endpoints import LOOPBACK
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.flows import announce, manage_users
@@ -53,7 +54,7 @@ class Scene:
         self.clinic.clock = self.console.clock
         self.receiver = receiver
         self.machine = self.console.machine(Role.SYSTEM, "subscribe", "fhir")
-        post = OutsidePost(house.clock, Reach())
+        post = OutsidePost(house.clock, Reach(LOOPBACK))
         publisher = SubscriptionPublisher(post, serving_house(house), house.clock)
         self.worker = Worker(house.store, house.clock, [publisher], owner="test", jitter=lambda: 0.5)
 
@@ -123,7 +124,8 @@ class Scene:
 @pytest.fixture
 def scene(make_house: Callable[..., House]) -> Iterator[Scene]:
     with Receiver() as receiver:
-        yield Scene(make_house(FixedClock(AT), http={"public_url": "http://localhost:80"}), receiver)
+        fhir = {"subscriptions": {"private": LOOPBACK}}
+        yield Scene(make_house(FixedClock(AT), http={"public_url": "http://localhost:80"}, fhir=fhir), receiver)
 
 
 QUIET = timedelta(seconds=21)

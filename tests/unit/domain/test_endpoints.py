@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.domain.endpoints import check_endpoint, is_permitted
+from bridge.domain.endpoints import LOOPBACK, check_endpoint, is_permitted
 from bridge.errors import BridgeError
 
 
 @pytest.mark.parametrize("url", ["https://example.org/x", "https://example.org:8443/x?y=1", "http://127.0.0.1:9/x"])
-def test_a_public_address_and_this_machine_are_called(url: str) -> None:
-    assert check_endpoint(url).geturl() == url
+def test_a_public_address_is_called_and_this_machine_where_the_settings_say_so(url: str) -> None:
+    assert check_endpoint(url, LOOPBACK).geturl() == url
 
 
 @pytest.mark.parametrize(
     "url",
     [
         "http://example.org/x",
+        "http://127.0.0.1:8080/x",
+        "http://localhost:8080/x",
+        "http://[::1]:8080/x",
+        "https://127.0.0.2/x",
+        "https://[::ffff:127.0.0.1]/x",
         "https://10.0.0.1/x",
         "https://169.254.169.254/x",
         "https://[fe80::1]/x",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from bridge.clock import Clock
+from bridge.domain.endpoints import LOOPBACK
 from bridge.errors import Unavailable
 from bridge.publishers.outside_post import OutsidePost, Reach
 from tests.fakes.receiver import Receiver
 
 
-@pytest.mark.parametrize(("found", "code"), [(["10.0.0.1"], "private_address"), ([], "unknown_host")])
+@pytest.mark.parametrize(
+    ("found", "code"), [(["10.0.0.1"], "private_address"), (["127.0.0.1"], "private_address"), ([], "unknown_host")]
+)
 def test_a_name_that_leads_to_where_only_we_can_reach_is_not_called(found: list[str], code: str) -> None:
     post = OutsidePost(Clock(), Reach(), lambda host, port: found)
     with pytest.raises(Unavailable) as fault:
@@ -27,7 +30,9 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
 
 def test_a_request_keeps_the_name_it_was_for() -> None:
     with Receiver() as receiver:
-        OutsidePost(Clock(), Reach()).post(receiver.url.replace("127.0.0.1", "localhost"), b"{}", {"X-Key": "1"})
+        OutsidePost(Clock(), Reach(LOOPBACK)).post(
+            receiver.url.replace("127.0.0.1", "localhost"), b"{}", {"X-Key": "1"}
+        )
         (told,) = receiver.told
     assert told.headers["host"].startswith("localhost:")
     assert (told.headers["x-key"], told.path, told.body) == ("1", "/told", b"{}")
