@@ -8,10 +8,13 @@ RFC 9110 15.4.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import SplitResult
 
 import httpx2
@@ -23,6 +26,7 @@ from bridge.publishers.http_answer import Answer, Limits, exchange, retry_after
 
 _LIMITS_BYTES = 64 << 10
 _ANSWER_SECS = 10.0
+_GRACE_SECS = 1.0
 
 Lookup = Callable[[str, int], Sequence[str]]
 
@@ -41,7 +45,9 @@ class OutsidePost:
         self._clock = clock
         self._reach = reach
         self._lookup = lookup or _resolve
-        self._http = httpx2.Client(timeout=_ANSWER_SECS, follow_redirects=False, trust_env=False)
+        # A connection is nobody else's: over TLS it was judged for one name.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        self._http = httpx2.Client(timeout=_ANSWER_SECS, follow_redirects=False, trust_env=False, limits=limits)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], answer_secs: float = 0) -> Answer:
         """
@@ -51,7 +57,9 @@ class OutsidePost:
         """
         secs = min(answer_secs or _ANSWER_SECS, _ANSWER_SECS)
         request = self._request(url, body, headers, secs)
-        answer = exchange(self._http, request, Limits(_LIMITS_BYTES, secs))
+        with _Deadline(secs + _GRACE_SECS) as deadline:
+            request.extensions["trace"] = deadline.watch
+            answer = exchange(self._http, request, Limits(_LIMITS_BYTES, secs))
         if 200 <= answer.status < 300:
             return answer
         what = "a redirect, which is not followed" if 300 <= answer.status < 400 else str(answer.status)
@@ -85,6 +93,43 @@ class OutsidePost:
         if not all(is_permitted(one, scheme, self._reach.private) for one in found):
             raise Unavailable("the endpoint lies where only we can reach", code="private_address")
         return found[0]
+
+
+class _Deadline:
+    """Cuts the connection of one request that takes longer than *secs* in all: a read's own limit starts anew with each byte."""
+
+    def __init__(self, secs: float) -> None:
+        self._timer = threading.Timer(secs, self._cut)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._copy: socket.socket | None = None
+        self._is_over = False
+
+    def watch(self, name: str, info: Mapping[str, Any]) -> None:
+        """Take the connection that the request is made over, once there is one."""
+        if name != "connection.connect_tcp.complete":
+            return
+        made: socket.socket = info["return_value"].get_extra_info("socket")
+        with self._lock:
+            self._copy = made.dup()
+        if self._is_over:
+            self._cut()
+
+    def _cut(self) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            self._is_over = True
+            if self._copy is not None:
+                self._copy.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._copy is not None:
+                self._copy.close()
 
 
 def _resolve(host: str, port: int) -> Sequence[str]:

@@ -24,13 +24,14 @@ class Told:
 
 
 class Receiver:
-    """A server on a free port of this machine. answer: the status of the next answers; location: of a redirect."""
+    """A server on a free port of this machine. answer: the status of the next answers; location: of a redirect; trickles: bytes for ever, after the headers or as headers."""
 
     def __init__(self) -> None:
         self.told: list[Told] = []
         self.answer = 200
         self.location = ""
         self.trickles = False
+        self.trickles_headers = False
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -50,10 +51,13 @@ class Receiver:
             def _trickle(self) -> None:
                 """Answer one byte at a time, for ever."""
                 self.send_response(200)
-                self.end_headers()
+                if receiver.trickles_headers:
+                    self.flush_headers()
+                else:
+                    self.end_headers()
                 while receiver.trickles:
                     try:
-                        self.wfile.write(b" ")
+                        self.wfile.write(b"A: b\r\n" if receiver.trickles_headers else b" ")
                         self.wfile.flush()
                     except OSError:
                         return

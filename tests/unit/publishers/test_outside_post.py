@@ -36,3 +36,10 @@ def test_a_request_keeps_the_name_it_was_for() -> None:
         (told,) = receiver.told
     assert told.headers["host"].startswith("localhost:")
     assert (told.headers["x-key"], told.path, told.body) == ("1", "/told", b"{}")
+
+
+def test_an_answer_whose_headers_never_end_is_cut() -> None:
+    with Receiver() as receiver:
+        receiver.trickles = receiver.trickles_headers = True
+        with pytest.raises(Unavailable):
+            OutsidePost(Clock(), Reach(LOOPBACK)).post(receiver.url, b"{}", {}, 0.1)
