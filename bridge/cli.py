@@ -49,6 +49,7 @@ for _command in (
     merges.merges_command,
     accounts.user,
     accounts.token,
+    accounts.client,
     ordering.orders_command,
     importing.import_command,
     shelf.blobs_command,

@@ -8,11 +8,13 @@ from typing import Any
 from bridge.codecs.fhir.imaging_study import House as FhirHouse
 from bridge.domain.endpoints import LOOPBACK
 from bridge.flows.export_resources import ExportDesk, ExportQueue
+from bridge.flows.give_access import AccessDesk
 from bridge.flows.notice_news import Audience, Hook, NewsWatch
 from bridge.flows.subscribe import SubscriptionDesk
 from bridge.flows.tell_charts import PARTS
 from bridge.leaving.resources import ServingHouse
 from bridge.outbox.publisher import Publisher
+from bridge.publishers.client_keys import PublishedKeys
 from bridge.publishers.outside_post import OutsidePost, Reach
 from bridge.publishers.subscriber import SubscriptionPublisher
 from bridge.publishers.webhook import Hooked, WebhookPublisher
@@ -47,7 +49,11 @@ def serving_house(house: House) -> ServingHouse:
 def peer_desks(house: House) -> PeerDesks:
     """Return what other systems ask of us beside reading."""
     private = house.settings.fhir.subscriptions.private
-    return PeerDesks(SubscriptionDesk(house.store, house.clock, private), ExportDesk(house.store, house.clock))
+    return PeerDesks(
+        SubscriptionDesk(house.store, house.clock, private),
+        ExportDesk(house.store, house.clock),
+        AccessDesk(house.store, house.clock, PublishedKeys(house.clock).keys_at),
+    )
 
 
 def export_queue(house: House) -> ExportQueue:

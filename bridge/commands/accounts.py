@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from bridge.codecs.fhir.client_assertion import read_key_set
 from bridge.commands.setting_up import actor, open_house, reports_errors, settings_option
 from bridge.domain.accounts import Role, Scope
+from bridge.flows.give_access import ClientKeys, add_client
 from bridge.flows.manage_users import add_user, create_token
 from bridge.start import prepare_store
 from bridge.wiring import House
@@ -64,6 +66,36 @@ def token_create(name: str, role: str, scopes: tuple[str, ...], ae_title: str, c
     click.echo(
         create_token(house.store, house.clock, name, Role(role), scopes=scopes, ae_title=ae_title, actor=actor())
     )
+
+
+@click.group()
+def client() -> None:
+    """Programs that sign who they are (SMART Backend Services)."""
+
+
+@client.command("add")
+@click.argument("name")
+@click.option(
+    "--jwks", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its public keys, a JWKS file."
+)
+@click.option("--jwks-url", default="", help="Where it publishes them; https.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    help=f"The most it may ask for: system/ImagingStudy.rs, {', '.join(Scope)}.",
+)
+@settings_option
+@reports_errors
+def client_add(name: str, jwks: Path | None, jwks_url: str, scopes: tuple[str, ...], config: Path | None) -> None:
+    """Register a program by its public keys and print its client id.
+
+    Example: imaging-bridge client add bi --jwks-url https://bi.example.org/jwks.json --scope system/ImagingStudy.rs -c bridge.toml
+    """
+    house = _ready(config)
+    keys = ClientKeys(read_key_set(jwks.read_bytes()) if jwks is not None else None, jwks_url)
+    click.echo(add_client(house.store, house.clock, name, scopes=scopes, keys=keys, actor=actor()))
 
 
 def _ready(config: Path | None) -> House:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _SCOPE = re.compile(r"(system|user|patient)/([A-Za-z]{1,40}|\*)\.([a-z*]{1,6})(\?[^\s]{0,200})?")
 _V1 = {"read": "rs", "write": "cud", "*": "cruds"}
@@ -44,6 +44,30 @@ def grant_any(scopes: Iterable[str], resource_type: str, action: str) -> bool:
     if resource_type:
         return grant(scopes, resource_type, action)
     return any(one is not None and action in one[2] for one in map(actions, scopes))
+
+
+def narrowed(asked: Iterable[str], held: Collection[str]) -> list[str]:
+    """
+    Return what of the scopes that are *asked* for those that are *held* include, each at most once.
+
+    >>> narrowed(["system/*.cruds", "dicomweb", "hl7"], ["system/ImagingStudy.rs", "dicomweb"])
+    ['system/ImagingStudy.rs', 'dicomweb']
+    """
+    given = [one for scope in asked for one in ([scope] if scope in held else _within(scope, held))]
+    return list(dict.fromkeys(given))
+
+
+def _within(scope: str, held: Collection[str]) -> list[str]:
+    found = actions(scope)
+    if found is None or found[0] != "system":
+        return []
+    kinds = [found[1]] if found[1] != "*" else ["*", *(one[1] for one in map(actions, held) if one is not None)]
+    given = {}
+    for kind in dict.fromkeys(kinds):
+        given[kind] = "".join(one for one in found[2] if grant(held, kind, one))
+    if given[found[1]] == found[2]:
+        return [scope]
+    return [f"system/{kind}.{may}" for kind, may in given.items() if may and (kind == "*" or may != given.get("*"))]
 
 
 def is_for_programs(scope: str) -> bool:

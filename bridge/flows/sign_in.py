@@ -13,7 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from bridge.clock import Clock
 from bridge.domain.accounts import Caller, Role, User, check_password, check_user_name
 from bridge.errors import Conflict, Refused
-from bridge.store import audit, users
+from bridge.store import audit, smart_clients, users
 from bridge.store.db import Store, WriteTx
 
 ABSOLUTE = timedelta(hours=12)
@@ -137,7 +137,8 @@ def recognise_token(store: Store, clock: Clock, token: str) -> Caller | None:
     """Return which machine holds *token*, None if it is unknown, revoked or past its end."""
     now = clock.now()
     with store.read() as tx:
-        found = users.find_token(tx, users.digest_of_secret(token))
+        digest = users.digest_of_secret(token)
+        found = users.find_token(tx, digest) or smart_clients.find_given(tx, digest)
     if found is None or found.revoked_at is not None or (found.ends_at is not None and found.ends_at <= now):
         return None
     if found.used_at is None or now - found.used_at >= _SEEN_STEP:

@@ -159,6 +159,8 @@ _PLURALS = {
     "attachment": "attachments",
     "question": "questions",
     "user": "users",
+    "token": "tokens",
+    "client": "smart_clients",
     "merge": "merges",
     "decision": "decisions",
     "visit": "visits",
@@ -1762,6 +1764,33 @@ tokens = Table(
     Column("ends_at", Instant),
     Column("revoked_at", Instant),
     Column("used_at", Instant),
+)
+
+# A program that shows who it is by signing; what may be ended is its token row, whose own secret nobody has.
+smart_clients = Table(
+    "smart_clients",
+    metadata,
+    _key(),
+    _to("token"),
+    Column("client_id", Text, nullable=False, unique=True),
+    # Its public keys, or where they are.
+    Column("jwks", JSON),
+    _text("jwks_url"),
+)
+
+# What a client was given for a signed assertion, whose number is good once; kept until both have ended.
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    _key(),
+    _to("client", index=False),
+    Column("jti_digest", Text, nullable=False),
+    Column("token_digest", Text, nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("forgotten_at", Instant, nullable=False, index=True),
+    UniqueConstraint("client_key", "jti_digest"),
 )
 
 audit_rows = Table(

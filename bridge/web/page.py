@@ -211,6 +211,8 @@ _ACTIONS = {
     "user_changed": "changed a person's role",
     "token_created": "made a token",
     "token_revoked": "ended a token",
+    "client_added": "registered a program with its keys",
+    "access_token_given": "asked for an access token",
 }
 
 

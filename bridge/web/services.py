@@ -25,6 +25,7 @@ from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.export_resources import ExportDesk
+from bridge.flows.give_access import AccessDesk
 from bridge.flows.import_media import Imported, Importing
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
@@ -262,10 +263,11 @@ class WorkitemServices:
 
 @dataclass(frozen=True)
 class PeerDesks:
-    """What other systems ask of us beside reading: to be told, and everything at once."""
+    """What other systems ask of us beside reading: to be told, everything at once, and tokens for what they sign."""
 
     subscriptions: SubscriptionDesk
     exports: ExportDesk
+    access: AccessDesk
 
 
 def _nothing_listens() -> Mapping[str, bool]:

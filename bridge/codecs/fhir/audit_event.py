@@ -73,6 +73,8 @@ _KINDS: Mapping[str, _Kind] = {
     "password_chosen": _SIGN_IN,
     "token_created": _SECURITY,
     "token_revoked": _SECURITY,
+    "client_added": _SECURITY,
+    "access_token_given": _SIGN_IN,
     "user_added": _SECURITY,
     "user_changed": _SECURITY,
 }

@@ -36,7 +36,7 @@ def metadata(release: str) -> Response:
 @blueprint.get("/.well-known/<path:name>")
 @needs(Permission.OPEN)
 def well_known(release: str, name: str) -> Response:
-    """Say that nothing is published here: tokens come from the administrator."""
+    """Say that nothing else is published here."""
     raise NotFound
 
 

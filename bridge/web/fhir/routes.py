@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from bridge.web.fhir import capability, endpoints, exports, histories, interactions, orders, subscriptions, validation
+from bridge.web.fhir import (
+    capability,
+    endpoints,
+    exports,
+    histories,
+    interactions,
+    orders,
+    subscriptions,
+    tokens,
+    validation,
+)
 
 blueprints = (
     capability.blueprint,
+    tokens.blueprint,
     subscriptions.blueprint,
     exports.blueprint,
     interactions.blueprint,

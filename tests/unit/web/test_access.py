@@ -25,6 +25,8 @@ OPEN_PAGES = {
     "/static/<path:filename>",
     "/fhir/<any(r4,r5):release>/metadata",
     "/fhir/<any(r4,r5):release>/.well-known/<path:name>",
+    "/fhir/<any(r4,r5):release>/.well-known/smart-configuration",
+    "/fhir/<any(r4,r5):release>/auth/token",
 }
 
 

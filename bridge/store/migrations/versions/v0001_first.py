@@ -715,6 +715,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sign_in_links_user_key"), "sign_in_links", ["user_key"], unique=False)
     op.create_table(
+        "smart_clients",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("token_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("jwks", sa.JSON(), nullable=True),
+        sa.Column("jwks_url", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["token_key"], ["tokens.key"], name=op.f("fk_smart_clients_token_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_smart_clients")),
+        sa.UniqueConstraint("client_id", name=op.f("uq_smart_clients_client_id")),
+    )
+    op.create_index(op.f("ix_smart_clients_token_key"), "smart_clients", ["token_key"], unique=False)
+    op.create_table(
         "told_subjects",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -758,6 +770,22 @@ def upgrade() -> None:
     op.create_index(op.f("ix_visits_account_number"), "visits", ["account_number"], unique=False)
     op.create_index(op.f("ix_visits_moved_into"), "visits", ["moved_into"], unique=False)
     op.create_index(op.f("ix_visits_patient_key"), "visits", ["patient_key"], unique=False)
+    op.create_table(
+        "access_tokens",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("client_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("jti_digest", sa.Text(), nullable=False),
+        sa.Column("token_digest", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("ends_at", Instant(), nullable=False),
+        sa.Column("forgotten_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["client_key"], ["smart_clients.key"], name=op.f("fk_access_tokens_client_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_access_tokens")),
+        sa.UniqueConstraint("client_key", "jti_digest", name=op.f("uq_access_tokens_client_key_jti_digest")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_access_tokens_token_digest")),
+    )
+    op.create_index(op.f("ix_access_tokens_forgotten_at"), "access_tokens", ["forgotten_at"], unique=False)
     op.create_table(
         "appointments",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
