@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
-from bridge.codecs.hl7.order_notice import Route
+from bridge.codecs.hl7.written import Route
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.tell_charts import ORDER, PARTS
@@ -29,6 +29,7 @@ from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
+from bridge.publishers.patient_notice import AdtDoor, PatientNoticePublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.publishers.provenance import ProvenancePublisher
 from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
@@ -79,7 +80,10 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         CommitmentPublisher(asked, settings.dicom.ae_title, house.clock, must_commit),
         CommitmentReportPublisher(reported_to, settings.dicom.ae_title),
         AvailabilityPublisher(notified, settings.dicom.ae_title, quiet),
-        OrderStatusPublisher(told, quiet),
+        OrderStatusPublisher(
+            {one.name: told[one.name] for one in settings.hl7.destinations if one.tells_orders}, quiet
+        ),
+        PatientNoticePublisher({name: _adt_door(told[name]) for name, _ in settings.hl7.adt_doors}),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
         *telling_publishers(house),
     ]
@@ -168,6 +172,11 @@ def _told(one: Hl7Destination, settings: Settings) -> Destination:
         settings.identity.oid_of,
     )
     return Destination(MllpLink(mllp_target(one)), Answerable(route, frozenset(one.messages)), one.max_attempts)
+
+
+def _adt_door(told: Destination) -> AdtDoor:
+    """Return the door behind a destination; what is told of orders there goes over the same connection."""
+    return AdtDoor(told.link, told.answerable.route, told.max_attempts)
 
 
 def _ehr(server: FhirServer, house: House) -> Ehr:

@@ -92,7 +92,7 @@ Hl7Charset = Literal[
     "ASCII", "8859/1", "8859/2", "8859/3", "8859/4", "8859/5", "8859/6", "8859/7", "8859/8", "8859/9", "8859/15",
     "ISO IR87", "KS X 1001", "GB 18030-2000", "BIG-5", "UNICODE UTF-8",
 ]  # fmt: skip
-NoticeType = Literal["ORM^O01", "OMG^O19", "ORU^R01"]
+NoticeType = Literal["ORM^O01", "OMG^O19", "ORU^R01", "ADT"]
 _STATUS_TYPES = ("ORM^O01", "OMG^O19")
 
 
@@ -101,6 +101,7 @@ class Hl7Destination(Section):
     A system that is told over MLLP how orders stand. sites: whose orders, by the names of mappings/sites; () for all.
 
     plain: without TLS although it is beyond this machine. messages: status as ORM^O01 or OMG^O19, images as ORU^R01.
+    archive: whose door it is, by its AE title or its name in [dicomweb]; it is told by ADT who its images' patients are.
     max_attempts: 0 for as long as any delivery is tried.
     """
 
@@ -111,6 +112,7 @@ class Hl7Destination(Section):
     plain: bool = False
     sites: tuple[str, ...] = ()
     messages: tuple[NoticeType, ...] = Field(default=("ORM^O01",), min_length=1)
+    archive: str = ""
     version: Literal["2.3.1", "2.5.1"] = "2.5.1"
     charset: Hl7Charset = "UNICODE UTF-8"
     sending_application: str = "IMAGING_BRIDGE"
@@ -124,9 +126,16 @@ class Hl7Destination(Section):
     def _can_be_said(self) -> Self:
         if len(set(self.messages).intersection(_STATUS_TYPES)) > 1:
             raise ValueError("a status is told as ORM^O01 or as OMG^O19, not both")
+        if bool(self.archive) != ("ADT" in self.messages):
+            raise ValueError('ADT is told to an archive\'s door: name both archive and messages = ["ADT"]')
         if "OMG^O19" in self.messages and self.version == "2.3.1":
             raise ValueError("OMG^O19 needs version 2.5.1")
         return self
+
+    @property
+    def tells_orders(self) -> bool:
+        """Whether it is told anything of orders."""
+        return any(one != "ADT" for one in self.messages)
 
 
 class Hl7Section(Section):
@@ -149,4 +158,10 @@ class Hl7Section(Section):
     @field_validator("destinations")
     @classmethod
     def _one_entry_each(cls, value: tuple[Hl7Destination, ...]) -> tuple[Hl7Destination, ...]:
+        each_once(tuple(one for one in value if one.archive), lambda destination: destination.archive)
         return each_once(value, lambda destination: destination.name)
+
+    @property
+    def adt_doors(self) -> tuple[tuple[str, str], ...]:
+        """Return the destinations that are archives' ADT doors, each with its archive."""
+        return tuple((one.name, one.archive) for one in self.destinations if one.archive)

@@ -269,7 +269,10 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _each_place_once(self) -> Self:
-        each_once((*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers)), str)
+        places = (*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers))
+        each_once(places, str)
+        if unknown := [archive for _, archive in self.hl7.adt_doors if archive not in places]:
+            raise ValueError(f"hl7.destinations: no archive {unknown[0]!r} in [dicom] or [dicomweb]")
         return self
 
     @property

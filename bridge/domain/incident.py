@@ -56,6 +56,9 @@ class Incident:
 # The one task that is not about whose the images are: a note that was taken back here rejects them there still.
 SHOW_AGAIN: Final = "it rejected images by a note that was taken back here: have them shown there again"
 
+# What an archive was told by ADT stands there, beside whatever else is wrong with the images.
+TOLD_AS_ONE: Final = "it was told by ADT"
+
 
 @dataclass(frozen=True, slots=True)
 class OutsideTask:

@@ -69,6 +69,7 @@ class Destinations:
     Who gets what, by name. studies, claims: FHIR servers, ours among them where we serve; archives: AE titles and DICOMweb servers; notices: HL7
     destinations; performed_steps, notified: AE titles. outside: registries that are asked who somebody is. routing: the routes in use by now, None where there are none.
     announces: whether charts are told of studies that have only begun.
+    adt_doors: HL7 destinations that tell an archive by ADT, each with that archive.
     by_hand: places that are not sent again what they have otherwise; a person is asked to correct it there.
     """
 
@@ -83,6 +84,7 @@ class Destinations:
     study_quiet: timedelta = timedelta(seconds=20)
     by_hand: tuple[str, ...] = ()
     announces: bool = False
+    adt_doors: tuple[tuple[str, str], ...] = ()
 
     @property
     def announced(self) -> tuple[str, ...]:

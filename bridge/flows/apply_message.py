@@ -31,6 +31,7 @@ from bridge.flows.record_visit import Recorded, VisitNews, record_visit
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, refresh_worklist_of_patient
 from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import schedule_orders
+from bridge.flows.tell_archives import Said, changes_told, corrections_told
 from bridge.mapping.apply import Mapped
 from bridge.store import events, merges, orders, patients, reports, studies
 from bridge.store import news as looks
@@ -44,7 +45,8 @@ class Applied:
     What one message did. subjects: the (patient, order) rows it touched; told_orders: those whose timeline got a line.
 
     in_question: the studies to withdraw once the message has its row, each with the rule and the sentence. parted: a live
-    patient, the merged records that are said to be other people's, and since when they were not.
+    patient, the merged records that are said to be other people's, and since when they were not. said_at: by the sender's
+    clock. corrected: whose name, birth date or sex changed.
     """
 
     at: datetime
@@ -60,6 +62,9 @@ class Applied:
     known: Known = field(default_factory=Known)
     reported_orders: list[int] = field(default_factory=list)
     report_versions: list[int] = field(default_factory=list)
+    said_at: datetime | None = None
+    corrected: list[int] = field(default_factory=list)
+    is_test: bool = False
 
 
 class MessageApplier:
@@ -95,7 +100,7 @@ class MessageApplier:
 
         Raises: a BridgeError, with nothing to keep: the caller rolls its savepoint back.
         """
-        applied = Applied(now)
+        applied = Applied(now, said_at=mapped.message_at, is_test=is_test)
         event = mapped.event.partition("^")[2]
         news = News(event, mapped.message_at or now, now, is_order=bool(mapped.orders or mapped.appointments))
         self._change_identity(tx, mapped, news, applied)
@@ -151,6 +156,10 @@ class MessageApplier:
     def follow(self, tx: WriteTx, applied: Applied, cause: str) -> None:
         """Withdraw what is in question now, refresh the worklist, and decide what was touched."""
         how = Deciding(self._rules, self._destinations, applied.at, cause=cause)
+        if not applied.is_test:
+            said = Said(cause, applied.said_at or applied.at, applied.at)
+            changes_told(tx, applied.merge_keys, self._destinations, said)
+            corrections_told(tx, applied.corrected, self._destinations, said)
         for study_key, rule, sentence in applied.in_question:
             study = studies.get(tx, study_key)
             if study.is_bound:
@@ -235,6 +244,8 @@ class MessageApplier:
         applied.subjects.append((registered.patient.key, None))
         if registered.changed:
             applied.touched_patients.append(registered.patient.key)
+        if registered.corrected:
+            applied.corrected.append(registered.patient.key)
 
     def _note_order(self, tx: WriteTx, applied: Applied, scheduled: Scheduled) -> None:
         applied.notices += scheduled.notices

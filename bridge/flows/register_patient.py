@@ -60,7 +60,7 @@ class Registered:
     The live patient a message is about, what was worth saying, and whether the record became another person's.
 
     stale: it was older than what is known of the patient. record: all there is of a patient who was heard of for the
-    first time.
+    first time. corrected: name, birth date or sex are others than before.
     """
 
     patient: Patient
@@ -68,6 +68,7 @@ class Registered:
     changed: bool = False
     became_another: bool = False
     stale: bool = False
+    corrected: bool = False
     record: PatientRecord | None = None
 
 
@@ -170,7 +171,8 @@ def _update(tx: WriteTx, holder: Patient, draft: PatientDraft, news: News, rules
         notices.append(Notice("W", "name and birth date are another person's; studies held for a person", "PID-5"))
     saved = patients.save(tx, after, news.heard_at)
     refresh_keys(tx, holder.key)
-    return Registered(saved, notices, changed=True, became_another=became_another)
+    corrected = any(getattr(saved, name) != getattr(holder, name) for name in _FILLED)
+    return Registered(saved, notices, changed=True, became_another=became_another, corrected=corrected)
 
 
 def _is_bare(holder: Patient) -> bool:

@@ -20,6 +20,7 @@ from bridge.flows.move_number import DOUBTED
 from bridge.flows.move_visits import MOVED_RULES
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import News, refresh_keys
+from bridge.flows.tell_archives import change_undone
 from bridge.store import audit, events, filing, merges, news, orders, patients, reports, studies, visits
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -56,6 +57,7 @@ class MergeUndoer:
             _tell(tx, entry, moved, actor, now)
             told = ReportNews(News("undo", now, now), self._rules, actor, source_kind="user")
             look_again(tx, _reports_of(tx, entry, moved), told)
+            change_undone(tx, entry, actor, now)
             self._look_again(tx, entry, moved, reason, actor, now)
             audit.add(
                 tx,

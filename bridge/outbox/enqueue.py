@@ -20,6 +20,7 @@ AVAILABILITY = "availability"
 COMMITMENT = "commitment"
 COMMITMENT_REPORT = "commitment_report"
 REJECTION = "rejection"
+ADT = "adt"
 SUBSCRIPTION = "subscription"
 # The one place that every subscription's notifications leave for: where each goes is its own affair.
 SUBSCRIBERS = "subscribers"
@@ -32,6 +33,7 @@ CHART_ORDER = "chart_order"
 _VERSION_OF = "version:"
 _COMMITMENT_OF = "commitment:"
 _REJECTION_OF = "rejection:"
+_ADT_OF = "adt:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,16 @@ def rejection_in(delivery: Delivery) -> int | None:
     """Return the row of the rejection that *delivery* tells of, None if it is none."""
     key = delivery.order_of.removeprefix(_REJECTION_OF)
     return int(key) if key.isdecimal() else None
+
+
+def adt_of(key: int) -> str:
+    """Return the order_of of the ADT notice in row *key*."""
+    return f"{_ADT_OF}{key}"
+
+
+def adt_in(delivery: Delivery) -> int | None:
+    """Return the row of the ADT notice that *delivery* brings, None if it is none."""
+    return _row_in(delivery, _ADT_OF)
 
 
 def enqueue(tx: WriteTx, work: Work, at: datetime, next_at: datetime | None = None, held_reason: str = "") -> None:

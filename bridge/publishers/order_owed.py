@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bridge.codecs.hl7.order_notice import OMG, ORM, ORU, OrderNotice, Route, build
+from bridge.codecs.hl7.order_notice import OMG, ORM, ORU, OrderNotice, build
+from bridge.codecs.hl7.written import Route
 from bridge.domain.order import Order
 from bridge.domain.order_status import SCHEDULED, code_of, status_fact
 from bridge.domain.patient import Patient

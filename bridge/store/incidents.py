@@ -6,17 +6,19 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, not_, or_, select, update
 
-from bridge.domain.incident import SHOW_AGAIN, Disclosure, DisclosureKind, Incident, OutsideTask
+from bridge.domain.incident import SHOW_AGAIN, TOLD_AS_ONE, Disclosure, DisclosureKind, Incident, OutsideTask
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import (
+    archive_notices,
     attachments,
     audit_rows,
     authorizations,
     disclosures,
     forwards,
     incidents,
+    merges,
     order_notices,
     outside_tasks,
     publications,
@@ -50,6 +52,7 @@ def left_under(
         *_copied(tx, study_key, versions),
         *_on_authorizations(tx, study_key, patient_keys),
         *_told(tx, study_key, patient_keys),
+        *_told_archives(tx, study_key, patient_keys),
         *_looked_at(tx, study_key, patient_keys, since),
     ]
     return [one for one in found if since is None or one.last_at > since]
@@ -100,16 +103,16 @@ def open_task(tx: WriteTx, study_key: int, destination: str, what: str, at: date
     """
     Ask a person for something at another system, once while it waits; about the same study it says what is so by now.
 
-    What was rejected there is a task beside whose the images are.
+    What was rejected there, or told by ADT, is a task beside whose the images are.
     """
-    same = _waits(study_key, destination, is_rejection=what == SHOW_AGAIN)
+    same = _waits(study_key, destination, what)
     if not tx.execute(update(outside_tasks).where(*same).values(what=what)).rowcount:
         tx.execute(insert(outside_tasks).values(study_key=study_key, destination=destination, what=what, opened_at=at))
 
 
 def has_open_task(tx: ReadTx, study_key: int, destination: str) -> bool:
     """Say whether a person is asked to correct or clear up a study at another system."""
-    waits = _waits(study_key, destination, is_rejection=False)
+    waits = _waits(study_key, destination)
     return tx.execute(select(outside_tasks.c.key).where(*waits).limit(1)).first() is not None
 
 
@@ -129,9 +132,19 @@ def end_task(tx: WriteTx, study_key: int, what: str, by: str, why: str, at: date
     return done
 
 
-def _waits(study_key: int, destination: str, *, is_rejection: bool) -> tuple[ColumnElement[bool], ...]:
+def end_parting(tx: WriteTx, study_key: int, destination: str, by: str, why: str, at: datetime) -> None:
+    """Ask nobody any more to part what a system was told is one: it is one again."""
+    waits = _waits(study_key, destination, TOLD_AS_ONE)
+    tx.execute(update(outside_tasks).where(*waits).values(done_at=at, done_by=by, why=why))
+
+
+def _waits(study_key: int, destination: str, what: str = "") -> tuple[ColumnElement[bool], ...]:
+    """Return what is open about a study at a system in the same matter as *what*."""
     c = outside_tasks.c
-    about = c.what == SHOW_AGAIN if is_rejection else c.what != SHOW_AGAIN
+    is_told = c.what.startswith(TOLD_AS_ONE, autoescape=True)
+    about: ColumnElement[bool] = and_(not_(is_told), c.what != SHOW_AGAIN)
+    if what == SHOW_AGAIN or what.startswith(TOLD_AS_ONE):
+        about = c.what == SHOW_AGAIN if what == SHOW_AGAIN else is_told
     return c.study_key == study_key, c.destination == destination, c.done_at.is_(None), about
 
 
@@ -187,6 +200,18 @@ def _told(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> Iterable
     for row in tx.execute(select(order_notices).where(*mine).order_by(c.key)):
         what = f"{row.times_taken} messages, last {row.control_id}"
         yield Disclosure(DisclosureKind.NOTICE, row.destination, what, row.told_at, row.told_at, row.times_taken or 1)
+
+
+def _told_archives(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> Iterable[Disclosure]:
+    """Return the archives which were told that the number a study stood under there had ended in a patient's."""
+    c = archive_notices.c
+    query = select(archive_notices, merges.c.moved).join(merges, merges.c.key == c.merge_key)
+    told = (c.patient_key.in_(list(patient_keys)), c.trigger == "A40", c.begun_at.is_not(None))
+    sent = select(forwards.c.key).where(forwards.c.study_key == study_key, forwards.c.destination == c.archive)
+    for row in tx.execute(query.where(*told, sent.exists()).order_by(c.key)):
+        if study_key in row.moved.get("studies", ()):
+            what = f"{row.trigger} for {row.archive}, message {row.control_id}"
+            yield Disclosure(DisclosureKind.NOTICE, row.destination, what, row.begun_at, row.told_at or row.begun_at)
 
 
 def _looked_at(

@@ -1663,6 +1663,30 @@ order_notices = Table(
     UniqueConstraint("order_key", "destination", "subject"),
 )
 
+# What an archive is told of a patient by ADT, since it holds images under a number that ended or a name that changed.
+# begun_at: when the first bytes of it may have reached it, null for never; told_at: when it said that it took it.
+archive_notices = Table(
+    "archive_notices",
+    metadata,
+    _key(),
+    Column("destination", Text, nullable=False),
+    Column("archive", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    _to("patient"),
+    _to("merge", nullable=True),
+    _text("number"),
+    _text("issuer_of_number"),
+    _text("new_number"),
+    _text("issuer_of_new_number"),
+    _text("cause"),
+    Column("said_at", Instant, nullable=False),
+    _text("control_id"),
+    Column("begun_at", Instant),
+    Column("told_at", Instant),
+    UniqueConstraint("destination", "merge_key"),
+    _one_of("trigger", ("A08", "A40", "A47"), "trigger"),
+)
+
 # ── authorizations ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 authorizations = Table(

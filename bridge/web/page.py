@@ -101,6 +101,7 @@ TOPICS = {
     "commitment": "Storage commitment",
     "commitment_report": "Commitment report",
     "rejection": "Rejection note",
+    "adt": "Patient news (ADT)",
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
 }

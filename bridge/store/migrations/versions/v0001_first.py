@@ -815,6 +815,31 @@ def upgrade() -> None:
         op.f("ix_appointments_placer_appointment_id"), "appointments", ["placer_appointment_id"], unique=False
     )
     op.create_table(
+        "archive_notices",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("archive", sa.Text(), nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("merge_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("new_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_new_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("cause", sa.Text(), server_default="", nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.Column("control_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("begun_at", Instant(), nullable=True),
+        sa.Column("told_at", Instant(), nullable=True),
+        sa.CheckConstraint("trigger IN ('A08', 'A40', 'A47')", name=op.f("ck_archive_notices_trigger")),
+        sa.ForeignKeyConstraint(["merge_key"], ["merges.key"], name=op.f("fk_archive_notices_merge_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_archive_notices_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_archive_notices")),
+        sa.UniqueConstraint("destination", "merge_key", name=op.f("uq_archive_notices_destination_merge_key")),
+    )
+    op.create_index(op.f("ix_archive_notices_merge_key"), "archive_notices", ["merge_key"], unique=False)
+    op.create_index(op.f("ix_archive_notices_patient_key"), "archive_notices", ["patient_key"], unique=False)
+    op.create_table(
         "authorizations",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("number", sa.Text(), nullable=False),

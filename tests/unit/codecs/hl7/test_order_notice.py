@@ -16,7 +16,8 @@ from hl7apy.parser import parse_message
 from hl7apy.validation import Validator
 
 from bridge.codecs.hl7 import er7
-from bridge.codecs.hl7.order_notice import OMG, ORM, ORU, OrderNotice, Route, build
+from bridge.codecs.hl7.order_notice import OMG, ORM, ORU, OrderNotice, build
+from bridge.codecs.hl7.written import Route
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import Code, Order, Step, StepStatus
 from bridge.domain.patient import Patient
