@@ -29,6 +29,7 @@ from bridge.store import (
     chart_versions,
     deliveries,
     events,
+    news,
     orders,
     overlays,
     patients,
@@ -199,6 +200,9 @@ class ImagingStudyPublisher:
             publications.put(tx, _publication(parcel, receipt, receipt.standing, at))
             publications.note_complete(tx, study_key, at)
             enqueue.nudge(tx, study_key, enqueue.CLAIM, at)
+        if _is_elsewhere(parcel, receipt):
+            # Reports point to the study where it stands.
+            news.look_at(tx, news.STUDY, study_key, at)
         if receipt.was_written:
             events.add(
                 tx,
@@ -274,3 +278,10 @@ def _publication(parcel: StudyParcel, receipt: StudyReceipt, standing: Found, at
         binding_version=parcel.binding_version,
         published_at=at,
     )
+
+
+def _is_elsewhere(parcel: StudyParcel, receipt: StudyReceipt) -> bool:
+    """Say whether the study stands in a chart by another reference than it did, or by none."""
+    before = {one.reference for one in parcel.known if one.retired_at is None}
+    standing = {receipt.standing.reference} if receipt.standing is not None else set()
+    return before - set(receipt.withdrawn) != standing or bool(receipt.withdrawn)

@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 import httpx2
 import orjson
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 
 from bridge.clock import Clock
-from bridge.errors import Misconfigured, Refused, Unavailable
+from bridge.codecs.signing_keys import algorithm_of, key_id_of, read_signing_key
+from bridge.errors import Refused, Unavailable
 from bridge.publishers.http_answer import Limits, exchange
 from bridge.remote_sections import Auth, BasicAuth, BearerAuth, SmartBackendAuth
 
@@ -75,7 +74,7 @@ class SmartToken:
         self._base_url = base_url
         self._http = http
         self._clock = clock
-        self._key = _read_key(auth)
+        self._key = read_signing_key(auth.key)
         self._lock = threading.Lock()
         self._token = ""
         self._ends_at: datetime | None = None
@@ -103,8 +102,8 @@ class SmartToken:
         return token, float(life_secs) if isinstance(life_secs, int | float) else _DEFAULT_LIFE_SECS
 
     def _assertion(self, token_url: str, now: datetime) -> str:
-        algorithm = "RS384" if isinstance(self._key, RSAKey) else "ES384"
-        header = {"alg": algorithm, "typ": "JWT", "kid": self._auth.key_id or self._key.thumbprint()}
+        algorithm = algorithm_of(self._key)
+        header = {"alg": algorithm, "typ": "JWT", "kid": key_id_of(self._key, self._auth.key_id)}
         claims = {
             "iss": self._auth.client_id,
             "sub": self._auth.client_id,
@@ -134,22 +133,6 @@ class SmartToken:
         if answer.status != 200 or not isinstance(said, dict):
             raise Unavailable(f"the token endpoint answers {answer.status}", code="no_token")
         return said
-
-
-def _read_key(auth: SmartBackendAuth) -> RSAKey | ECKey:
-    try:
-        pem = auth.key.read_bytes()
-    except OSError as fault:
-        raise Misconfigured([f"fhir.servers.auth.key: {fault.strerror or 'cannot be read'}"]) from None
-    for kind in (RSAKey, ECKey):
-        try:
-            key: RSAKey | ECKey = kind.import_key(pem)
-        except (JoseError, ValueError, TypeError):
-            continue
-        if isinstance(key, ECKey) and key.curve_name != "P-384":
-            raise Misconfigured(["fhir.servers.auth.key: an EC key must be of the curve P-384 (ES384)"])
-        return key
-    raise Misconfigured(["fhir.servers.auth.key: no RSA or EC private key in PEM"])
 
 
 def _is_safe(url: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from flask import Flask, Response, g, request
 from werkzeug.routing import IntegerConverter
 
-from bridge.web import access, cross_origin, health, page, problems, sign_in_pages
+from bridge.web import access, cross_origin, health, own_keys, page, problems, sign_in_pages
 from bridge.web.api import routes as api
 from bridge.web.desks import routes as desks
 from bridge.web.dicomweb import routes as dicomweb
@@ -44,7 +44,14 @@ def create_app(services: WebServices) -> Flask:
     app.url_map.converters["int"] = _RowConverter
     app.url_map.merge_slashes = False
     served = (*fhir.blueprints, *dicomweb.blueprints, workitems)
-    for blueprint in (health.blueprint, sign_in_pages.blueprint, *desks.blueprints, *api.blueprints, *served):
+    for blueprint in (
+        health.blueprint,
+        own_keys.blueprint,
+        sign_in_pages.blueprint,
+        *desks.blueprints,
+        *api.blueprints,
+        *served,
+    ):
         app.register_blueprint(blueprint)
     page.register(app)
     problems.register(app)

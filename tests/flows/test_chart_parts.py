@@ -49,13 +49,15 @@ class Scene:
         assert isinstance(self.house.clock, FixedClock)
         self.house.clock.at += later
         for _ in range(20):
+            changed = False
             while self.watch.work():
-                pass
+                changed = True
             self.worker.run_due()
             waiting = [one for one in self.deliveries() if one.state == DeliveryState.PENDING]
-            if not waiting:
+            if not waiting and not changed:
                 return
-            self.house.clock.at = max(self.house.clock.at, min(one.next_at for one in waiting))
+            now = self.house.clock.at
+            self.house.clock.at = max(now, min((one.next_at for one in waiting), default=now))
         raise AssertionError(f"still pending: {waiting}")
 
     def deliveries(self) -> list[deliveries.Delivery]:
@@ -137,6 +139,18 @@ def test_a_report_and_its_document_stand_in_their_patients_chart_with_the_study(
         "final",
         {"reference": patient},
     )
+
+
+@ON_SQLITE
+def test_a_report_that_was_there_before_the_study_points_to_it_afterwards(scene: Scene) -> None:
+    scene.somebody("00041001")
+    say(scene.house, report(PLAIN, "A1"))
+    scene.run()
+    assert "imagingStudy" not in scene.only("DiagnosticReport")
+    scene.house.instances.receive(spooled(scene.house, image(PLAIN, "A1"), "CT1"))
+    scene.run()
+    study = scene.only("ImagingStudy")["id"]
+    assert scene.only("DiagnosticReport")["imagingStudy"] == [{"reference": f"ImagingStudy/{study}"}]
 
 
 @ON_SQLITE

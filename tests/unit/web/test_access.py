@@ -20,6 +20,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 OPEN_PAGES = {
     "/healthz",
     "/readyz",
+    "/.well-known/jwks.json",
     "/sign-in",
     "/sign-in/<link>",
     "/static/<path:filename>",
