@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Table, select
 
 from bridge.store.db import ReadTx
-from bridge.store.tables import authorizations, orders, patients, steps
+from bridge.store.tables import authorizations, orders, patients
 
 
 def of_patients(tx: ReadTx, keys: Iterable[int]) -> dict[int, tuple[str, datetime]]:
@@ -25,12 +25,6 @@ def of_authorizations(tx: ReadTx, keys: Iterable[int]) -> dict[int, datetime]:
     """Return when each of these authorizations changed last."""
     c = authorizations.c
     return {row.key: row.updated_at for row in tx.execute(select(c.key, c.updated_at).where(c.key.in_(list(keys))))}
-
-
-def orders_of_steps(tx: ReadTx, step_keys: Iterable[int]) -> dict[int, int]:
-    """Return the order of each of these scheduled steps."""
-    rows = tx.execute(select(steps.c.key, steps.c.order_key).where(steps.c.key.in_(list(step_keys))))
-    return {row.key: row.order_key for row in rows}
 
 
 def _of(tx: ReadTx, table: Table, keys: Iterable[int]) -> dict[int, tuple[str, datetime]]:

@@ -10,6 +10,8 @@ from bridge.codecs.fhir import authorization, diagnostic_report, document_refere
 from bridge.codecs.fhir.diagnostic_report import ReportLinks
 from bridge.codecs.fhir.references import Links
 from bridge.domain.claim import AttachmentState
+from bridge.domain.order import Order
+from bridge.domain.performed import PerformedStep, may_be_of
 from bridge.domain.report import Report
 from bridge.store import authorizations, orders, patients, performed, placements, reports, studies
 from bridge.store.db import ReadTx
@@ -60,12 +62,14 @@ def make_documents(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Ma
 
 
 def make_procedures(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
-    """Return performed steps of orders."""
+    """Return performed steps of orders, those that are certainly of one patient."""
     made = []
     for key in keys:
         mpps = performed.get(tx, key)
-        order = orders.get(tx, changes.orders_of_steps(tx, mpps.step_keys[:1])[mpps.step_keys[0]])
-        patient_key = patients.survivor(tx, order.patient_key).key
+        found = _certain(tx, mpps)
+        if found is None:
+            continue
+        order, patient_key = found
         links = Links(f"Patient/{patient_key}", service_request=f"ServiceRequest/{imaging_studies.ORDER_ID}{order.key}")
         content = procedure.build(mpps, performed.attributes_of(tx, key), order, links, serving.house)
         said = procedure.r4(content) if serving.release == "r4" else procedure.r5(content)
@@ -73,6 +77,29 @@ def make_procedures(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[M
         meta = _meta(f"{changed.timestamp():.0f}" if changed is not None else "1", changed)
         made.append(Made(said | {"id": str(key), "meta": meta}, patient_key, None, order.key))
     return made
+
+
+def _certain(tx: ReadTx, mpps: PerformedStep) -> tuple[Order, int] | None:
+    """
+    Return the order of a performed step and its live patient; None where that is in doubt.
+
+    So it is if its orders are of two people, the record is in question, its device names somebody else, or nobody has
+    bound its images to that patient.
+    """
+    ordered = [orders.get(tx, one) for one in dict.fromkeys(s.order_key for s in orders.get_steps(tx, mpps.step_keys))]
+    owners = {owner.key: owner for owner in (patients.survivor(tx, one.patient_key) for one in ordered)}
+    if len(owners) != 1:
+        return None
+    (owner,) = owners.values()
+    records = patients.get_many(tx, [owner.key, *patients.merged_into(tx, owner.key)])
+    if any(one.in_question for one in records) or not may_be_of(mpps, owner):
+        return None
+    study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
+    if study is not None:
+        bound_to = study.patient_key if study.is_bound else None
+        if bound_to is None or patients.survivor(tx, bound_to).key != owner.key:
+            return None
+    return ordered[0], owner.key
 
 
 def _authorized(answer: bool) -> Callable[[ReadTx, Sequence[int], Serving], list[Made]]:

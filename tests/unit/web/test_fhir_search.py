@@ -341,6 +341,25 @@ def test_orders_steps_and_authorizations_are_found(api: FlaskClient) -> None:
         assert total(api, f"r4/{path}", query) == 0, (path, query)
 
 
+def test_a_procedure_is_shown_while_it_is_certainly_its_patients(day: Console, api: FlaskClient) -> None:
+    def add(uid: str, **said: Any) -> None:
+        with day.store.write() as tx:
+            (step,) = orders.steps_of(tx, 1)
+            draft = PerformedDraft(started_local="20260302150000", modality="CT", **said)
+            performed.add(tx, uid, draft, [step.key], day.clock.now())
+
+    add("2.25.7", scheduled=(ScheduledReference(study_instance_uid=UID),), patient_id="00041001")
+    add("2.25.8", patient_id="00041002")
+    for key, status in (("1", 200), ("2", 404)):
+        assert api.get(f"/fhir/r4/Procedure/{key}").status_code == status
+    assert [one["resource"]["id"] for one in get(api, "r4/Procedure", patient="1")["entry"]] == ["1"]
+    unbound = {"action": "unbind", "reason": "somebody else's"}
+    assert day.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=unbound).status_code == 200
+    assert api.get("/fhir/r4/Procedure/1").status_code == 404
+    found = get(api, "r4/ServiceRequest", _id="order-1", _revinclude="Procedure:based-on")["entry"]
+    assert [one["resource"]["resourceType"] for one in found] == ["ServiceRequest"]
+
+
 def test_reports_documents_and_procedures_are_found(day: Console, api: FlaskClient) -> None:
     say(day.house, report(PLAIN, "A1"))
     with day.store.write() as tx:
