@@ -46,6 +46,11 @@ def question_late(tx: ReadTx, study: Study, header: Header, series_key: int) -> 
     return f"Held (V02): {_LATE}."
 
 
+def question_shown(tx: ReadTx, study: Study) -> str:
+    """Return why late images that a parted study shows for the first time ask whose they are, "" if they do not."""
+    return f"Held (V02): {_LATE}." if holds_late(tx, study) else ""
+
+
 _LATE = "an image came after a person had parted the study, and its header does not say of which part it is"
 
 

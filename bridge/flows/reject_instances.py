@@ -23,8 +23,9 @@ from bridge.domain.study import Instance, Study
 from bridge.errors import Conflict, Incomplete
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, decide_questioned
+from bridge.flows.decide_study import Deciding, decide_questioned, withdraw
 from bridge.flows.decide_without import free_as_before
+from bridge.flows.question_part import question_shown
 from bridge.flows.second_person import Because, admit, audit_confirmed
 from bridge.flows.show_again import show_as_now
 from bridge.store import audit, decisions, events, incidents, rejections, splits, studies
@@ -227,7 +228,17 @@ def _take_back(tx: WriteTx, rejection: Rejection, reason: str, actor: str, how: 
             free_as_before(tx, one, reason, how)
     if count:
         announce.archives_shown_again(tx, study, rejection, how.at)
+        _ask_of_first_shown(tx, rejection, how)
         show_as_now(tx, studies.get(tx, study.key), reason, actor, how)
+
+
+def _ask_of_first_shown(tx: WriteTx, rejection: Rejection, how: Deciding) -> None:
+    """What was rejected before it came asks whose it is now, where it would have asked then."""
+    study = studies.by_uid(tx, rejection.study_instance_uid)
+    if study is not None and study.is_bound and rejections.is_first_shown(tx, rejection, study.key):
+        doubt = question_shown(tx, study)
+        if doubt:
+            withdraw(tx, study, "V02", doubt, how, actor="V02")
 
 
 def _task_of_copies(rejection: Rejection) -> str:

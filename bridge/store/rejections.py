@@ -158,6 +158,16 @@ def holders(tx: ReadTx, rejection_key: int) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in tx.execute(query)}
 
 
+def is_first_shown(tx: ReadTx, rejection: Rejection, study_key: int) -> bool:
+    """Say whether a study shows something by now that was rejected before it came, and so was never shown before."""
+    named_by = rejected_instances.c.rejection_key == rejection.key
+    came_later = select(instances.c.key).join(
+        rejected_instances, and_(named_by, rejected_instances.c.sop_instance_uid == instances.c.sop_instance_uid)
+    )
+    mine = (instances.c.study_key == study_key, instances.c.key > rejection.note_key, instances.c.withheld == "")
+    return tx.execute(came_later.where(*mine).limit(1)).first() is not None
+
+
 def of_note(tx: ReadTx, note_key: int) -> list[Rejection]:
     """Return what a note rejects, study by study."""
     rows = tx.execute(_query().where(rejections.c.note_key == note_key).order_by(rejections.c.key))

@@ -317,6 +317,28 @@ def test_a_late_image_that_a_note_rejected_before_it_came_asks_nobody(house: Hou
     assert study_of(house, "A1").is_bound
 
 
+def test_a_late_image_whose_rejection_is_taken_back_asks_as_if_it_had_come_now(house: House) -> None:
+    one_header(house)
+    split(house)
+    receive(house, note("113001", ct(3, 2)), ct(3, 2))
+    with house.store.read() as tx:
+        (said,) = rejections.of_study(tx, study_uid("A1"))
+    desk(house).decide(said.key, "undo", "sharp enough", "user:maria")
+    assert study_of(house, "A1").rule == "V02"
+
+
+def test_a_late_image_that_somebody_answered_for_asks_no_more_when_its_rejection_is_taken_back(house: House) -> None:
+    one_header(house)
+    split(house)
+    receive(house, ct(3, 2))
+    bind(house)
+    receive(house, note("113001", ct(3, 2)))
+    with house.store.read() as tx:
+        (said,) = rejections.of_study(tx, study_uid("A1"))
+    desk(house).decide(said.key, "undo", "sharp enough", "user:maria")
+    assert study_of(house, "A1").is_bound
+
+
 def split_twice(house: House) -> tuple[Study, Study]:
     """Split two series off, and one of them off that part; a person says whose the last is."""
     receive(house, ct(1, 1), strange(1), strange(1, series=3))
