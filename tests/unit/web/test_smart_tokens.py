@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -16,9 +17,9 @@ from joserfc.jwk import ECKey, RSAKey
 from werkzeug.test import TestResponse
 
 from bridge.clock import FixedClock
-from bridge.errors import Incomplete, Malformed
+from bridge.errors import Incomplete, Malformed, Refused
 from bridge.flows import manage_users
-from bridge.flows.give_access import ClientKeys, add_client
+from bridge.flows.give_access import Asking, ClientKeys, add_client
 from bridge.store import audit, users
 from bridge.store.tables import access_tokens
 from tests.fakes.console import Console
@@ -127,6 +128,20 @@ def test_an_assertion_is_good_once(program: Program) -> None:
     assert again.json is not None
     assert again.json["error"] == "invalid_client"
     assert program.ask(program.signed(jti="2")).status_code == 200
+
+
+def test_an_assertion_that_is_shown_many_times_at_once_gives_one_token(program: Program) -> None:
+    assertion = program.signed()
+
+    def show(_: int) -> int:
+        asking = Asking(assertion, ("system/ImagingStudy.rs",), program.endpoint, "192.0.2.7")
+        try:
+            return program.console.services.peers.access.give(asking).life_secs
+        except Refused:
+            return 0
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sorted(threads.map(show, range(6))) == [0, 0, 0, 0, 0, 300]
 
 
 def test_a_token_ends_after_five_minutes_and_is_forgotten_with_its_assertion(program: Program) -> None:
