@@ -12,6 +12,7 @@ from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
+from bridge.domain.performed import may_be_of
 from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.report import Report
 from bridge.domain.study import Study
@@ -49,6 +50,8 @@ def procedure_of(tx: ReadTx, key: int, house: House) -> Wanted:
     owners = {one.key: one for order in ordered for one in [patients.survivor(tx, order.patient_key)]}
     identity = mpps.sop_instance_uid
     why_not = _why_not(tx, owners.values(), ordered, [study] if study is not None else [])
+    if not why_not and not all(may_be_of(mpps, owner) for owner in owners.values()):
+        why_not = "its device names another patient"
     if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY:
         why_not = "its device says that it was of another worklist entry"
     if why_not:
@@ -123,7 +126,7 @@ def _why_not(tx: ReadTx, owners: Iterable[Patient], ordered: list[Order], about:
         return "its orders are of several patients"
     if any(one.is_test for one in ordered):
         return "it is of a test"
-    if found[0].in_question:
+    if any(one.in_question for one in patients.get_many(tx, [found[0].key, *patients.merged_into(tx, found[0].key)])):
         return "its patient's record is in question"
     if any(not one.is_bound or not _is_of(tx, one.patient_key, found[0]) for one in about):
         return "its images are not bound to its order's patient"

@@ -264,6 +264,16 @@ def test_what_an_ehr_refuses_is_said_on_the_exams_timeline(scene: Scene) -> None
 
 
 @ON_SQLITE
+def test_a_procedure_whose_device_names_another_patient_is_in_nobodys_chart(scene: Scene) -> None:
+    scene.somebody("00041001")
+    begun = cast_mpps("A1", "IN PROGRESS")
+    begun.PatientID = "00041999"
+    scene.house.performed_steps.create("2.25.77", sent(begun), "CT1")
+    scene.run()
+    assert scene.all("Procedure") == []
+
+
+@ON_SQLITE
 def test_a_procedure_of_the_wrong_worklist_entry_is_in_nobodys_chart(scene: Scene) -> None:
     scene.somebody("00041001")
     scene.device_says("IN PROGRESS")

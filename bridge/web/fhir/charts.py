@@ -12,6 +12,7 @@ from bridge.codecs.fhir.references import Links
 from bridge.domain.claim import AttachmentState
 from bridge.domain.order import Order
 from bridge.domain.performed import PerformedStep, may_be_of
+from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.report import Report
 from bridge.store import authorizations, orders, patients, performed, placements, reports, studies
 from bridge.store.db import ReadTx
@@ -83,9 +84,11 @@ def _certain(tx: ReadTx, mpps: PerformedStep) -> tuple[Order, int] | None:
     """
     Return the order of a performed step and its live patient; None where that is in doubt.
 
-    So it is if its orders are of two people, the record is in question, its device names somebody else, or nobody has
-    bound its images to that patient.
+    So it is if its orders are of two people, the record is in question, its device names somebody else or takes the entry
+    back, or nobody has bound its images to that patient.
     """
+    if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY:
+        return None
     ordered = [orders.get(tx, one) for one in dict.fromkeys(s.order_key for s in orders.get_steps(tx, mpps.step_keys))]
     owners = {owner.key: owner for owner in (patients.survivor(tx, one.patient_key) for one in ordered)}
     if len(owners) != 1:
