@@ -25,6 +25,7 @@ from bridge.store import decisions, orders, patients, schema, studies
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
 from bridge.store.tables import metadata
+from bridge.store.tables import orders as orders_table
 from bridge.store.tables import studies as studies_table
 from bridge.wiring import House
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, STRANGER, adt, image, merge, order, renamed, spooled, study_uid
@@ -196,9 +197,11 @@ class World:
     # ── what is visible ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def seen(self) -> dict[str, Seen]:
-        """Return what is shown of each study that came."""
+        """Return what is shown of each study that came, and whose each order is."""
         with self.house.store.read() as tx:
-            return {uid: _seen(tx, key) for uid, key in _rows(tx)}
+            ordered = tx.execute(select(orders_table.c.key, orders_table.c.patient_key)).all()
+            owners = {f"order {row.key}": Seen("ordered", _number(tx, row.patient_key), "", 0) for row in ordered}
+            return owners | {uid: _seen(tx, key) for uid, key in _rows(tx)}
 
     def told(self) -> dict[str, list[tuple[str, ...]]]:
         """Return every decision about each study in order, without rows and times: what a replay must repeat."""
