@@ -192,6 +192,7 @@ def test_a_merge_moves_the_entry_and_its_undo_withdraws_it_from_the_survivors_ch
     first, moved, ended, anew = kept(scene, OWN)
     assert (ended.reference, ended.subject, ended.status) == (moved.reference, moved.subject, GONE)
     assert (anew.subject, anew.status) == (first.subject, "available")
+    assert anew.reference != ended.reference
 
 
 def test_what_is_read_here_ends_with_the_decision_itself_and_its_subject_stays(scene: Outside) -> None:
