@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -25,6 +26,7 @@ _START_AGAIN = """
 _LEAVE = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s"
 # One that grew by more is cheaper to drop than to empty.
 _GROWN_BYTES = 20_000_000
+_TRIES = 3
 
 
 class LentDatabases:
@@ -60,17 +62,18 @@ class LentDatabases:
 
     def take_back(self, name: str) -> None:
         """Empty the database *name* for the next test, or drop it where it was more than filled."""
-        self._administrator.execute(_LEAVE, [name])
-        with self._connect(name) as connection:
+        mine = self._taken_from_all(name)
+        if mine is None:
+            self._do("DROP DATABASE {} WITH (FORCE)", name)
+            return
+        with self._connect(mine) as connection:
             is_as_made = connection.execute(_SHAPE).fetchone() == self._shape and _bytes(connection) < self._bytes_max
             if is_as_made:
                 self._empty(connection)
         if is_as_made:
-            # Whoever was left behind by a test knows it by its old name.
-            self._free.append(_new_name())
-            self._do("ALTER DATABASE {} RENAME TO {}", name, self._free[-1])
+            self._free.append(mine)
         else:
-            self._do("DROP DATABASE {} WITH (FORCE)", name)
+            self._do("DROP DATABASE {} WITH (FORCE)", mine)
 
     def switch(self, setting: str, state: str) -> None:
         """Turn a setting of the server on or off."""
@@ -80,6 +83,16 @@ class LentDatabases:
     def close(self) -> None:
         """Let go of the server; it takes its databases with it."""
         self._administrator.close()
+
+    def _taken_from_all(self, name: str) -> str | None:
+        """Return what *name* is called now, which nobody knows whom a test left behind; None if they come back too fast."""
+        mine = _new_name()
+        for _ in range(_TRIES):
+            self._administrator.execute(_LEAVE, [name])
+            with suppress(psycopg.errors.ObjectInUse):
+                self._do("ALTER DATABASE {} RENAME TO {}", name, mine)
+                return mine
+        return None
 
     def _make(self, template: str) -> str:
         name = _new_name()

@@ -86,21 +86,21 @@ class Clinic:
         return [one for one in entries if uid in [identifier["value"] for identifier in one["identifier"]]]
 
     def delivery(self, accession: str, state: str) -> dict[str, Any]:
-        """Wait for the study's delivery to be in *state*."""
+        """Wait for the study's delivery to the EHR to be in *state*."""
 
         def look() -> dict[str, Any] | None:
-            rows = self.rows("/api/deliveries", state=state)
+            rows = [one for one in self.rows("/api/deliveries", state=state) if one["destination"] == "ehr"]
             return next((one for one in rows if one["study_instance_uid"] == study_uid(accession)), None)
 
         return wait_for(look, f"a delivery in state {state}")
 
-    def misbehave_next(self, mode: str) -> None:
-        """Let the EHR fail at the next study, and at no older one that is still on its way."""
+    def misbehave_next(self, mode: str, count: int | None = 1) -> None:
+        """Let the EHR fail at the next *count* writes of studies (None: at all), and at no older one on its way."""
         wait_for(
             lambda: not any(self.rows("/api/deliveries", state=state) for state in ("pending", "sending")),
             "an empty queue",
         )
-        self.ehr.misbehave(mode, count=1, methods=["PUT", "POST"], types=["ImagingStudy"])
+        self.ehr.misbehave(mode, count=count, methods=["PUT", "POST"], types=["ImagingStudy"])
 
 
 @contextmanager

@@ -146,10 +146,11 @@ def test_a_server_that_fails_is_asked_again_and_ends_with_one_entry(clinic: Clin
 
 
 def test_what_the_server_will_not_have_waits_for_a_person_and_keeps_nobody_waiting(clinic: Clinic) -> None:
-    clinic.misbehave_next("422")
+    clinic.misbehave_next("422", count=None)
     refused = clinic.works()
     dead = clinic.delivery(refused, "dead")
     assert dead["last_error"]
+    clinic.ehr.misbehave("ok")
     following = clinic.works()
     clinic.delivery(following, "sent")
     assert clinic.charted(refused) == []

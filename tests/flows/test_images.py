@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
+from bridge.domain.chart import OWN
 from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
@@ -52,8 +53,10 @@ def study_of(house: House, accession: str) -> Study:
 
 
 def states(house: House) -> list[tuple[str, str]]:
+    """Return how the deliveries to others stand."""
+    query = deliveries.select().where(deliveries.c.destination != OWN)
     with house.store.read() as tx:
-        return sorted((row.topic, row.state) for row in tx.execute(deliveries.select()))
+        return sorted((row.topic, row.state) for row in tx.execute(query))
 
 
 def resolver(house: House) -> MismatchResolver:

@@ -51,7 +51,7 @@ def perform(product: Product, accession: str, uid: str) -> None:
 
 @pytest.mark.timeout(240)
 def test_one_exam_passes_every_station_and_nobody_s_name_is_in_a_log(
-    make_product: Callable[..., Product], durable_url: str, ehr: StrictEhr, tmp_path: Path
+    durable_url: str, make_product: Callable[..., Product], ehr: StrictEhr, tmp_path: Path
 ) -> None:
     seed(ehr)
     fhir = f'[[fhir.servers]]\nname = "ehr"\nbase_url = "{ehr.base_url}"\npublish = ["ImagingStudy", "Claim"]'

@@ -18,7 +18,7 @@ STUDY = f"OBX|4|ST|113014^DICOM Study^DCM||{study_uid('A1')}||||||O\r"
 
 @pytest.mark.timeout(180)
 def test_a_report_comes_before_its_order_closes_the_exam_and_leaves_as_fhir(
-    make_product: Callable[..., Product], durable_url: str
+    durable_url: str, make_product: Callable[..., Product]
 ) -> None:
     product = make_product(store=f'database = "{durable_url}"').start("--one-process")
     early = report(PLAIN, "A1", "F", extra=DOCUMENT + STUDY)

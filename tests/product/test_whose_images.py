@@ -128,7 +128,7 @@ def mappings(folder: Path) -> Path:
 
 @pytest.mark.timeout(180)
 def test_each_example_is_decided_as_the_procedure_says(
-    make_product: Callable[..., Product], durable_url: str, tmp_path: Path
+    durable_url: str, make_product: Callable[..., Product], tmp_path: Path
 ) -> None:
     bridge = f'data = "{tmp_path / "data"}"\nmappings = "{mappings(tmp_path)}"\ntime_zone = "UTC"'
     product = make_product(bridge=bridge, store=f'database = "{durable_url}"').start()
