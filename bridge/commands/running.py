@@ -169,7 +169,8 @@ def _say_ready(house: House, addresses: Mapping[str, str]) -> None:
     link = _sign_in_link(house) if console is not None else None
     if console is not None and link is not None:
         address = (house.settings.http.public_url or console).rstrip("/")
-        click.echo(f"sign in once, within 30 minutes: {address}/sign-in/{link}")
+        lasts = "24 hours" if house.is_demo else "30 minutes"
+        click.echo(f"sign in once, within {lasts}: {address}/sign-in/{link}")
     places = " ".join(f"{name}={address}" for name, address in addresses.items())
     click.echo(f"ready {places or 'worker'}")
     sys.stdout.flush()

@@ -31,7 +31,7 @@ class Via(StrEnum):
     OTHER_PATIENT_ID = "other patient ID"
     CROSS_REFERENCE = "number at the other hospital"
     NORMALISED_ID = "patient ID in another spelling"
-    PROPOSED = "whoever imported it says so"
+    PROPOSED = "word of whoever imported it"
     IMPORT_ORDER = "waiting import order"
     OTHER_IMAGES = "patient ID on other images"
 

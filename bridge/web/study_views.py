@@ -23,6 +23,7 @@ from bridge.store import (
     orders,
     outside_questions,
     patients,
+    publications,
     rejections,
     splits,
     stated_copies,
@@ -66,7 +67,7 @@ class StudyView:
     asked: other registries, and what came of it; may_ask: they can be asked again.
     checklist: what its images say beside its order, line by line; seen: the lines that people are asked to look at.
     questions: what technologists were asked, newest first. needs_two: what is decided now waits for a second person;
-    proposals: what was proposed so, newest first.
+    proposals: what was proposed so, newest first. stood_in_chart: it was in the held-from patient's.
     """
 
     on_exam: StudyOnExam
@@ -89,6 +90,7 @@ class StudyView:
     questions: tuple[AskedQuestion, ...] = ()
     proposals: tuple[CaseProposal, ...] = ()
     needs_two: bool = False
+    stood_in_chart: bool = False
 
     @property
     def study(self) -> Study:
@@ -152,6 +154,7 @@ def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
         splits=tuple(splits.of_study(tx, study.key)),
         proposals=tuple(case_proposals.of_study(tx, study.key)),
         needs_two=services().flows.studies.second_person.needs_two(tx, study),
+        stood_in_chart=_stood_in_chart(tx, study),
     )
 
 
@@ -176,6 +179,15 @@ def _accession(tx: ReadTx, order_key: int | None) -> str:
 def _held_from(tx: ReadTx, study: Study) -> tuple[Person, str] | None:
     person = _person(tx, study.held_from_patient_key)
     return (person, _accession(tx, study.held_from_order_key)) if person is not None else None
+
+
+def _stood_in_chart(tx: ReadTx, study: Study) -> bool:
+    """Return whether a chart of whom it was bound to has it, or had it before it was withdrawn."""
+    if study.held_from_patient_key is None:
+        return False
+    person = patients.survivor(tx, study.held_from_patient_key).key
+    subjects = {one.patient_key for one in publications.of_study(tx, study.key)}
+    return any(patients.survivor(tx, key).key == person for key in subjects if key is not None)
 
 
 def _candidates(tx: ReadTx, rows: Any) -> list[Candidate]:

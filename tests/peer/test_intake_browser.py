@@ -186,6 +186,14 @@ def test_candidates_are_switched_without_scripts_and_a_phone_shows_all_of_it(
     context.close()
 
 
+def test_cases_are_chosen_with_the_same_keys_as_they_are_opened(page: Page, console: Console) -> None:
+    enter(page, console, Role.INTAKE)
+    page.goto("/mismatches?choose=1")
+    press(page, "j", "j", "Shift+Tab", "Space")
+    ticked = [box.is_checked() for box in page.locator("tbody input[type=checkbox]").all()]
+    assert [number for number, is_ticked in enumerate(ticked) if is_ticked] == [1]
+
+
 def test_the_desk_can_be_read_in_light_and_dark(page: Page, console: Console) -> None:
     enter(page, console, Role.INTAKE)
     first = str(page.locator("tr[data-href]").first.get_attribute("data-href"))

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const rows = () => [...document.querySelectorAll("tbody tr[data-href]")];
+  const rows = () => [...document.querySelectorAll("tbody tr[data-href], tbody tr:has(a.row)")];
   let chosen = -1;
 
   function typing(target) {

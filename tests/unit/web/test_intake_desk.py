@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users, sign_in
-from bridge.store import studies
+from bridge.store import publications, studies
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.console import COOKIE, Console
 from tests.flows.asking import say
@@ -34,6 +34,16 @@ def row_of(console: Console, uid: str) -> int:
         found = studies.by_uid(tx, uid)
     assert found is not None
     return found.key
+
+
+def withdrawn_from_the_chart(console: Console, uid: str) -> None:
+    """Have the EHR know of the study, under whom it is bound to, as withdrawn since."""
+    with console.store.write() as tx:
+        study, at = studies.by_uid(tx, uid), console.clock.now()
+        assert study is not None
+        subject, number = study.patient_key, study.binding_version
+        stood = ("ehr", "ImagingStudy", "ImagingStudy/1", "2", "entered-in-error", "Patient/1")
+        publications.put(tx, publications.Publication(study.key, *stood, subject, "", number, at, at))
 
 
 def somebody(console: Console, name: str) -> FlaskClient:
@@ -175,6 +185,18 @@ def test_a_binding_is_undone_from_the_study_page_the_day_after(console: Console,
     assert "Ask the technologist" not in again
     assert browser.post(case, data=undo).status_code == 303
     assert "Before this, they were bound to" in browser.get(case).text
+
+
+def test_a_case_says_that_a_chart_had_the_images_also_when_they_are_withdrawn(console: Console, case: str) -> None:
+    browser = console.browser(Role.INTAKE)
+    page = browser.get(case).text
+    browser.post(case, data=answer(page, action=f"bind:{person_of(page, 'HALVORSEN, INGRID')}", reason="asked"))
+    withdrawn_from_the_chart(console, study_uid("A1"))
+    undo = {"csrf_token": answer(page)["csrf_token"], "action": "unbind", "reason": "it was her sister"}
+    assert browser.post(case, data=undo).status_code == 303
+    again = browser.get(case).text
+    assert "Before this, they stood in the chart of" in again
+    assert "before a chart had them" not in again
 
 
 def test_chips_narrow_the_queue_and_an_open_page_is_sent_nothing_twice(console: Console, case: str) -> None:
