@@ -17,6 +17,7 @@ from markupsafe import Markup
 from bridge.domain.accounts import Permission
 from bridge.store.listings import counts
 from bridge.web import access, picture_answers
+from bridge.web.action_words import ACTIONS
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -121,99 +122,6 @@ STATIONS = {
     "reconciled": "Patient confirmed",
     "chart": "In the chart",
     "authorization": "On the authorization",
-}
-_ACTIONS = {
-    "exam_viewed": "looked at an exam",
-    "exams_searched": "searched for exams",
-    "exams_listed": "listed exams",
-    "patients_searched": "looked for a patient",
-    "order_entered": "entered an order",
-    "order_changed": "changed an order",
-    "order_cancelled": "cancelled an order",
-    "step_viewed": "looked at a step of an exam",
-    "step_moved": "moved an exam to another device or time",
-    "step_marked": "said how far an exam is",
-    "step_undone": "took back what was said of an exam",
-    "list_handed_in": "handed in a list of orders",
-    "list_viewed": "looked at a list of orders",
-    "list_applied": "applied a list of orders",
-    "list_stopped": "stopped a list of orders",
-    "list_done": "finished a list of orders",
-    "worklist_viewed": "looked at the worklist",
-    "worklist_explained": "asked why an order is on the worklist",
-    "queries_listed": "listed what devices asked of the worklist",
-    "query_viewed": "looked at a device's query of the worklist",
-    "worklist_tried": "tried a device's query of the worklist",
-    "device_viewed": "looked at what a device is shown",
-    "device_changed": "changed what a device is shown",
-    "name_previewed": "looked how a name reads on a device",
-    "study_viewed": "looked at a study",
-    "study_split": "split a study",
-    "study_joined": "joined a split study again",
-    "incident_recorded": "found that images had left under a wrong patient",
-    "incidents_listed": "listed incidents",
-    "outside_task_done": "did what was asked at another system",
-    "instances_rejected": "rejected images",
-    "rejection_undo": "took a rejection of images back",
-    "rejection_apply": "let a rejection of images count",
-    "media_imported": "imported a disc, a folder or a ZIP",
-    "study_imported": "imported a study",
-    "outside_asked": "asked another registry who a study is of",
-    "outside_answered": "heard from another registry who a study is of",
-    "outside_asked_again": "let other registries be asked again about a study",
-    "reference_learned": "learned whose number another hospital's is",
-    "reference_taken_back": "took back whose number another hospital's is",
-    "chart_viewed": "looked at what charts have of a study",
-    "charts_listed": "listed what was written to charts",
-    "chart_published": "sent a study to the charts again",
-    "chart_withdrawn": "took a study out of every chart",
-    "chart_withdrawal_undone": "let a study into the charts again",
-    "image_viewed": "looked at an image",
-    "tags_viewed": "looked at the tags of an image",
-    "message_viewed": "read a message",
-    "messages_listed": "listed messages",
-    "message_downloaded": "downloaded a message",
-    "message_edited": "edited a message and sent it as a new one",
-    "replay_asked": "asked for a replay of messages",
-    "replay_cancelled": "stopped a replay of messages",
-    "replay_done": "replayed messages",
-    "bulk_close_asked": "closed many cases at once",
-    "bulk_preview_asked": "tried to read a device's studies otherwise",
-    "bulk_apply_asked": "had a device's studies read otherwise",
-    "bulk_drop_asked": "let go of reading a device's studies otherwise",
-    "bulk_undo_asked": "took back what was done with many cases",
-    "bulk_previewed": "finished trying to read a device's studies otherwise",
-    "bulk_applied": "finished what was asked for many cases",
-    "bulk_undone": "finished taking back what was done with many cases",
-    "bulk_viewed": "looked at what was done with many cases",
-    "study_bulk_previewed": "tried to read a study otherwise, with others",
-    "study_bulk_applied": "did with a study what was asked for many",
-    "study_bulk_undone": "took back what was done with a study and others",
-    "mismatches_listed": "listed mismatches",
-    "question_asked": "asked the technologist about a study",
-    "question_answered": "answered a question about a study",
-    "question_withdrawn": "took a question back",
-    "question_viewed": "looked at a question about a study",
-    "questions_listed": "listed questions to technologists",
-    "candidates_compared": "compared a patient with images in doubt",
-    "looks_listed": "listed bound studies to look at",
-    "study_looked_at": "looked at what does not fit a study's order",
-    "merges_listed": "listed merges",
-    "authorizations_listed": "listed authorizations",
-    "authorization_viewed": "looked at an authorization",
-    "attachments_viewed": "looked at attachments",
-    "document_read": "opened a report's document",
-    "audit_viewed": "read the audit trail",
-    "sign_in": "signed in",
-    "sign_out": "signed out",
-    "sign_in_link_made": "made a sign-in link",
-    "password_chosen": "chose a password",
-    "user_added": "added a person",
-    "user_changed": "changed a person's role",
-    "token_created": "made a token",
-    "token_revoked": "ended a token",
-    "client_added": "registered a program with its keys",
-    "access_token_given": "asked for an access token",
 }
 
 
@@ -358,7 +266,7 @@ def human_actor(actor: str) -> str:
 
 def human_action(action: str) -> str:
     """Return what an audit row says was done."""
-    return _ACTIONS.get(action, action.replace("_", " "))
+    return ACTIONS.get(action, action.replace("_", " "))
 
 
 @cache
