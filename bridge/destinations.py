@@ -69,7 +69,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     told = {one.name: _told(one, settings) for one in settings.hl7.destinations}
     return [
         ImagingStudyPublisher(chart, publishing, quiet),
-        ServedStudyPublisher(publishing, quiet),
+        ServedStudyPublisher(publishing, quiet, announces=settings.publish.announce),
         StudyAnnouncementPublisher(chart, publishing, quiet),
         ClaimAttachmentPublisher(claims),
         *_beside_studies(house, ehrs, publishing),

@@ -1,6 +1,7 @@
 """What we serve of a study ourselves, written down whenever it changes: what is read, and its history.
 
-Served like a server of its own: gathered while images come, and looked at again after every decision. A hold ends what
+Served like a server of its own: registered when the first image was bound, gathered while images come, and looked at
+again after every decision. A hold ends what
 is served in the transaction of the decision itself; what is written here never speaks of another binding than the one
 that stands when it is written.
 """
@@ -12,22 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bridge.codecs.fhir import imaging_study as codec
-from bridge.codecs.fhir import r4, r5
-from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
-from bridge.codecs.fhir.references import Links
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, REGISTERED, House
 from bridge.domain.chart import OWN, Whose
 from bridge.domain.study import Study
+from bridge.leaving.studies import served
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, NotYet, Parcel, Receipt, StillWanted
 from bridge.publishers.completeness import study_complete_at
 from bridge.store import (
     chart_versions,
     chart_withdrawals,
-    orders,
-    overlays,
-    patients,
-    performed,
     placements,
     served_studies,
     splits,
@@ -40,27 +35,35 @@ from bridge.store.deliveries import Delivery
 
 Json = dict[str, Any]
 
-ENDPOINT = "Endpoint/dicomweb"
-
 
 @dataclass(frozen=True, slots=True)
 class ServedParcel(Parcel):
-    """What is to be served of a study, by FHIR release; {} ends it, as *ending* says. parted_at: when it was parted last."""
+    """
+    What is to be served of a study, by FHIR release; {} ends it, as *ending* says.
+
+    parted_at: when it was parted last. whole_at: when it will be whole, None if it is.
+    """
 
     said: Mapping[str, Json]
     ending: str = ENTERED_IN_ERROR
     parted_at: datetime | None = None
+    whole_at: datetime | None = None
 
 
 class ServedStudyPublisher:
-    """Keeps what we serve of each study up to date. study_quiet: without an MPPS, so long without an image."""
+    """
+    Keeps what we serve of each study up to date. study_quiet: without an MPPS, so long without an image.
+
+    announces: a study is served, as registered, while it still comes in.
+    """
 
     topic = enqueue.IMAGING_STUDY
     destinations = (OWN,)
 
-    def __init__(self, house: House, study_quiet: timedelta) -> None:
+    def __init__(self, house: House, study_quiet: timedelta, *, announces: bool = False) -> None:
         self._house = house
         self._study_quiet = study_quiet
+        self._announces = announces
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> ServedParcel | NotYet | Nothing:
         """Collect what is said of the study; nothing, if it is nobody's yet."""
@@ -77,16 +80,27 @@ class ServedStudyPublisher:
         if not contents.instance_count:
             return ServedParcel(delivery, study.key, study.binding_version, {}, CANCELLED)
         ready_at = study_complete_at(tx, study, self._study_quiet, now)
-        if ready_at > now:
+        is_whole = ready_at <= now
+        if not is_whole and not self._is_to_be_registered(tx, study, delivery):
             return NotYet(ready_at, "the study is not complete yet")
-        order = orders.get(tx, study.order_key) if study.order_key is not None else None
-        links = Links(subject=f"Patient/{patients.survivor(tx, study.patient_key).key}", endpoint=ENDPOINT)
-        attributes = performed.attributes_of_study(tx, study.study_instance_uid)
-        corrected = overlays.current(tx, study).values
-        content = codec.build(contents, order, links, self._house, corrected, performed=attributes)
-        said = {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}
-        parted_at = splits.last_at(tx, study.key)
-        return ServedParcel(delivery, study.key, study.binding_version, said, parted_at=parted_at)
+        said = served(tx, contents, study.patient_key, self._house, is_whole=is_whole)
+        return ServedParcel(
+            delivery,
+            study.key,
+            study.binding_version,
+            said,
+            parted_at=splits.last_at(tx, study.key),
+            whole_at=None if is_whole else ready_at,
+        )
+
+    def _is_to_be_registered(self, tx: ReadTx, study: Study, delivery: Delivery) -> bool:
+        """Say whether a study that still comes in is news: what was whole before is left as it is until it is so again."""
+        if not self._announces:
+            return False
+        kept = chart_versions.newest(tx, OWN, served_studies.reference_of(tx, study))
+        if kept is not None and kept.status != REGISTERED:
+            return False
+        return kept is None or kept.whose.binding_version != study.binding_version
 
     def send(self, parcel: ServedParcel, still_wanted: StillWanted) -> Receipt:
         """Send nothing: whoever wants it reads it here."""
@@ -104,6 +118,8 @@ class ServedStudyPublisher:
         if splits.last_at(tx, study.key) != parcel.parted_at:
             return
         self._serve(tx, study, parcel.said, at)
+        if parcel.whole_at is not None:
+            enqueue.look_again(tx, parcel.delivery, at, parcel.whole_at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
         """The delivery's own row says it all."""

@@ -18,6 +18,7 @@ from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.store import audit, chart_versions, deliveries, patients, studies
 from bridge.store.deliveries import DeliveryState
+from bridge.store.listings import served
 from bridge.store.tables import merges
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
@@ -293,3 +294,49 @@ def test_a_thousand_images_make_a_handful_of_versions_in_every_chart(scene: Outs
     for server in ("ehr", OWN):
         counts = [one["numberOfInstances"] for one in said(scene, server)]
         assert counts == [3, 1003]
+
+
+@pytest.fixture
+def coming(make_house: Callable[..., House]) -> Iterator[Outside]:
+    """A clinic that announces, with PLAIN's first image bound a moment ago."""
+    ehr = StrictEhr(version="R4").start()
+    found = Outside(make_house, ehr, announces=True)
+    say(found.house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"), order(STRANGER, "A2"))
+    receive(found.house, image(PLAIN, "A1", 1))
+    found.run_once()
+    yield found
+    found.stop()
+    ehr.stop()
+
+
+def test_what_comes_in_is_registered_here_as_in_every_chart_and_available_once_it_is_whole(coming: Outside) -> None:
+    receive(coming.house, image(PLAIN, "A1", 2), image(PLAIN, "A1", 3))
+    coming.run_once()
+    for server in ("ehr", OWN):
+        assert [(one.number, one.status) for one in kept(coming, server)] == [(1, "registered")]
+    assert "endpoint" not in said(coming, OWN)[0]
+    coming.run()
+    for server in ("ehr", OWN):
+        assert [(one.number, one.status) for one in kept(coming, server)] == [(1, "registered"), (2, "available")]
+        assert said(coming, server)[1]["numberOfInstances"] == 3
+
+
+def test_what_was_available_stays_so_here_while_late_images_come(coming: Outside) -> None:
+    coming.run()
+    more_images(coming)
+    coming.run_once()
+    assert statuses_read_here(coming) == ["available"]
+    with coming.house.store.read() as tx:
+        assert served.unfinished(tx, coming.clock.at - timedelta(seconds=20)) == {}
+    coming.run()
+    assert [one["numberOfInstances"] for one in said(coming, OWN)[1:]] == [1, 3]
+
+
+def test_what_was_registered_in_the_wrong_chart_ends_there_and_begins_in_the_right_one(coming: Outside) -> None:
+    unbind(coming)
+    assert statuses_read_here(coming) == [GONE]
+    bind_to_stranger(coming)
+    coming.run_once()
+    assert statuses_read_here(coming) == [GONE, "registered"]
+    coming.run()
+    assert statuses_read_here(coming) == [GONE, "available"]

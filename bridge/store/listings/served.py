@@ -1,6 +1,7 @@
 """Bound studies as FHIR serves them: found by identifier, patient or row, newest first.
 
-Unbound ones are never found, and one that still comes in is not found yet: it is served once it would be published.
+Unbound ones are never found, and one that still comes in for the first time is not found yet. One that was whole before
+stays: images that come late to it are told once they are all here.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, or_, select
 
+from bridge.domain.chart import OWN
+from bridge.domain.chart_status import ChartStatus
 from bridge.domain.completeness import is_all_here
 from bridge.domain.study import StudyState
-from bridge.store import performed, rejections
+from bridge.store import chart_versions, performed, placements, rejections
 from bridge.store.db import ReadTx
 from bridge.store.studies import instance_uids
 from bridge.store.tables import orders, patient_identifiers, studies
@@ -57,14 +60,30 @@ def find(tx: ReadTx, wanted: Wanted, *, before: int | None, limit: int) -> tuple
     return list(tx.execute(query).scalars()), total
 
 
-def unfinished(tx: ReadTx, quiet_since: datetime) -> list[int]:
-    """Return the studies that had an instance just now and whose modality has not said that this is all."""
+def unfinished(tx: ReadTx, quiet_since: datetime) -> dict[int, str]:
+    """
+    Return the studies that still come in for the first time, each with the status that its chart here has of it by now.
+
+    That is: an instance came just now, and its modality has not said that this is all. "" where nothing was kept of it.
+    """
     fresh = select(studies.c.key, studies.c.study_instance_uid).where(studies.c.last_instance_at > quiet_since)
-    return [
+    coming = [
         row.key
         for row in tx.execute(fresh.where(studies.c.state.concat("").in_(_BOUND)))
         if not is_all_here(performed.of_study(tx, row.study_instance_uid), instance_uids(tx, row.key))
     ]
+    kept = _kept_of(tx, coming) if coming else {}
+    return {key: kept.get(key, "") for key in coming if kept.get(key) != ChartStatus.AVAILABLE}
+
+
+def _kept_of(tx: ReadTx, study_keys: list[int]) -> dict[int, str]:
+    """Return the status of the version that stands of each study, in the chart that it is in."""
+    named = placements.resource_ids(tx, study_keys)
+    return {
+        one.whose.study_key: one.status
+        for one in chart_versions.newest_of_studies(tx, OWN, study_keys)
+        if one.whose.study_key is not None and one.resource_id == named.get(one.whose.study_key)
+    }
 
 
 def patients_by_number(tx: ReadTx, patient_id: str, issuers: tuple[str, ...] | None) -> list[int]:

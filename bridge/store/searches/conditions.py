@@ -26,12 +26,14 @@ class House:
     """
     What conditions are read by. issuers: the issuers that a system stands for. quiet_since: as `served.Wanted` has it.
 
-    only_patients: records that the caller is limited to, None for no limit. caller: whose names for resources count.
+    announces: a study is told of while it still comes in. only_patients: records that the caller is limited to, None
+    for no limit. caller: whose names for resources count.
     """
 
     issuers: Callable[[str], tuple[str, ...]]
     quiet_since: datetime
     at: datetime
+    announces: bool = False
     only_patients: tuple[int, ...] | None = None
     caller: str = ""
     local: Callable[[datetime], datetime] = field(default=lambda at: at)

@@ -1,4 +1,4 @@
-"""ImagingStudy: the studies that stand in a chart and are complete, and what is left of those that stood there."""
+"""ImagingStudy: the studies that stand in a chart, those that still come in, and what is left of those that stood there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, not_, or_, select, true
 
+from bridge.domain.chart import ENDED
 from bridge.domain.resource_query import Span, Target, Term
 from bridge.store import fhir_resources, rejections
 from bridge.store.db import ReadTx
@@ -43,7 +44,7 @@ _STARTED_HIGH = studies.c.study_date + case(
 def _standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition]:
     """Return what must hold of a placement: an ended one is only found by what is still said of it."""
     found: list[Condition] = []
-    unfinished = served.unfinished(tx, house.quiet_since)
+    unfinished = {} if house.announces else served.unfinished(tx, house.quiet_since)
     if unfinished:
         found.append(or_(studies.c.key.not_in(unfinished), not_(placed.c.stands)))
     if any(one.name not in _SAID_OF_ENDED for one in terms):
@@ -87,14 +88,19 @@ def _identifier(_: ReadTx, term: Term, house: House) -> Condition:
     return or_(by_uid, and_(placed.c.stands, studies.c.order_key.in_(select(orders.c.key).where(or_(*numbers)))))
 
 
-def _status(_: ReadTx, term: Term, __: House) -> Condition:
+def _status(tx: ReadTx, term: Term, house: House) -> Condition:
     if term.is_missing is not None:
         return false() if term.is_missing else true()
-    shows_nothing = rejections.shows_nothing()
+    shows_nothing, unfinished = rejections.shows_nothing(), served.unfinished(tx, house.quiet_since)
+    # What was ended and comes in again stands as it was left until it is whole.
+    left_as = {status: [key for key, one in unfinished.items() if one == status] for status in ENDED}
+    coming = [key for key, status in unfinished.items() if status not in ENDED]
+    shown = and_(_stands(), not_(shows_nothing))
     states = {
-        "available": and_(_stands(), not_(shows_nothing)),
-        "cancelled": and_(_stands(), shows_nothing),
-        "entered-in-error": not_(_stands()),
+        "registered": and_(shown, studies.c.key.in_(coming)),
+        "available": and_(shown, studies.c.key.not_in(unfinished)),
+        "cancelled": and_(_stands(), or_(shows_nothing, studies.c.key.in_(left_as["cancelled"]))),
+        "entered-in-error": or_(not_(_stands()), studies.c.key.in_(left_as["entered-in-error"])),
     }
     systems = (None, "http://hl7.org/fhir/imagingstudy-status")
     return or_(false(), *(states[one.code] for one in term.tokens() if one.code in states and one.system in systems))

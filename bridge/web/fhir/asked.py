@@ -124,6 +124,7 @@ def serving(tx: ReadTx, release: str) -> Serving:
             issuers=issuers,
             quiet_since=here.clock.now() - timedelta(seconds=settings.publish.study_quiet_secs),
             at=here.clock.now(),
+            announces=settings.publish.announce,
             only_patients=None if only is None else tuple(conditions.same_people(tx, [only])),
             caller=caller().name,
             local=lambda at: at.astimezone(settings.time_zone),

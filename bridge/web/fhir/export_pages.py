@@ -87,6 +87,7 @@ def _serving(tx: ReadTx, one: Export, settings: Settings, now: datetime) -> Serv
             issuers=_nobody,
             quiet_since=now - timedelta(seconds=settings.publish.study_quiet_secs),
             at=now,
+            announces=settings.publish.announce,
             only_patients=only,
             caller=one.owner_name,
             local=lambda at: at.astimezone(settings.time_zone),

@@ -7,24 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.codecs.fhir import body_parts, codings, r4, r5
+from bridge.codecs.fhir import body_parts, codings
 from bridge.codecs.fhir.elements import DCM, SNOMED
-from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, build, withdrawn
-from bridge.codecs.fhir.references import Links, study_identifier
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, REGISTERED, withdrawn
+from bridge.codecs.fhir.references import study_identifier
 from bridge.domain.chart import OWN, ChartVersion
 from bridge.domain.resource_query import Term, Token
-from bridge.store import (
-    chart_versions,
-    chart_withdrawals,
-    orders,
-    overlays,
-    patients,
-    performed,
-    placements,
-    splits,
-    studies,
-)
+from bridge.leaving.studies import served as study_as_served
+from bridge.store import chart_versions, chart_withdrawals, placements, splits, studies
 from bridge.store.db import ReadTx
+from bridge.store.listings import served
 from bridge.store.placements import Placement
 from bridge.store.searches import imaging_studies
 from bridge.web.fhir.kinds import (
@@ -42,27 +34,28 @@ from bridge.web.fhir.kinds import (
 )
 
 Json = dict[str, Any]
-ENDPOINT = f"Endpoint/{imaging_studies.ENDPOINT_ID}"
 
 
 def make(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
     """Return studies as they stand in their charts."""
     placed = placements.many(tx, keys)
     changed = imaging_studies.changed_at(tx, [one.study_key for one in placed])
+    coming = served.unfinished(tx, serving.search.quiet_since) if placed else {}
     made = []
     for one in placed:
-        said, order_key = _said(tx, one, serving)
+        said, order_key = _said(tx, one, serving, one.study_key not in coming)
         if "lastUpdated" not in said["meta"]:
             said["meta"]["lastUpdated"] = changed[one.study_key].astimezone(UTC).isoformat()
         made.append(Made(said, one.patient_key, one.study_key, order_key))
     return made
 
 
-def _said(tx: ReadTx, placed: Placement, serving: Serving) -> tuple[Json, int | None]:
-    """Return what is served of a placement: as it was kept, else as it is made now."""
+def _said(tx: ReadTx, placed: Placement, serving: Serving, is_whole: bool) -> tuple[Json, int | None]:
+    """Return what is served of a placement: as it was kept, else as it is made now. is_whole: or was before."""
     study = studies.get(tx, placed.study_key)
     kept = chart_versions.newest(tx, OWN, f"ImagingStudy/{placed.resource_id}")
-    if kept is not None and (kept.is_ended or placed.stands):
+    is_overdue = kept is not None and kept.status == REGISTERED and is_whole
+    if kept is not None and (kept.is_ended or placed.stands) and not is_overdue:
         # What was split off since is another's, maybe: until the worker has kept that, what is left is made now.
         parted_at = splits.last_at(tx, study.key)
         if kept.is_ended or parted_at is None or kept.at > parted_at:
@@ -70,7 +63,8 @@ def _said(tx: ReadTx, placed: Placement, serving: Serving) -> tuple[Json, int | 
             return as_kept(kept, said), study.order_key
     number = str(1 + (kept.number if kept is not None else 0))
     stands = placed.stands and chart_withdrawals.withdrawal_of(tx, placed.study_key) is None
-    said = _made_now(tx, placed, serving) if stands else _ended(tx, placed)
+    is_begun = not is_whole and (kept is None or kept.status == REGISTERED)
+    said = _made_now(tx, placed, serving, is_whole=not is_begun) if stands else _ended(tx, placed)
     return said | {"id": placed.resource_id, "meta": {"versionId": number}}, study.order_key
 
 
@@ -101,20 +95,10 @@ def told_since(tx: ReadTx, resource_id: str) -> datetime | None:
     return splits.last_at(tx, placed.study_key) or datetime.min.replace(tzinfo=UTC)
 
 
-def _made_now(tx: ReadTx, placed: Placement, serving: Serving) -> Json:
+def _made_now(tx: ReadTx, placed: Placement, serving: Serving, *, is_whole: bool) -> Json:
     contents = studies.contents(tx, placed.study_key)
-    study = contents.study
-    order = orders.get(tx, study.order_key) if study.order_key is not None else None
-    subject = f"Patient/{patients.survivor(tx, placed.patient_key).key}"
-    links = Links(
-        subject=subject,
-        service_request=f"ServiceRequest/{imaging_studies.ORDER_ID}{order.key}" if order is not None else "",
-        endpoint=ENDPOINT,
-    )
-    attributes = performed.attributes_of_study(tx, study.study_instance_uid)
-    corrected = overlays.current(tx, study).values
-    content = build(contents, order, links, serving.house, corrected, performed=attributes)
-    said = r4.imaging_study(content) if serving.release == "r4" else r5.imaging_study(content)
+    made = study_as_served(tx, contents, placed.patient_key, serving.house, is_whole=is_whole)
+    said = made[serving.version]
     return said if contents.instance_count else withdrawn(said, CANCELLED)
 
 

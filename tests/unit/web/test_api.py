@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.performed import PerformedDraft, PerformedStatus, ScheduledReference
 from bridge.domain.study import StudyState
@@ -15,9 +17,12 @@ from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY
 from bridge.store import performed, studies
 from bridge.web.api.messages import status_of
 from bridge.web.api.openapi import QUERIES, describe
+from bridge.wiring import House
+from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 
 UID = "1.2.840.99.1"
+STATUSES = ("registered", "available", "cancelled", "entered-in-error")
 
 
 def test_an_ordered_exam_is_found_by_every_number_and_by_name(console: Console) -> None:
@@ -402,6 +407,28 @@ def test_fhir_serves_no_study_before_it_is_complete(console: Console) -> None:
     assert served() == (0, 404)
     console.clock.at += timedelta(seconds=console.services.settings.publish.study_quiet_secs)
     assert served() == (1, 200)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_study_that_comes_in_is_read_as_registered_without_its_images(make_house: Callable[..., House]) -> None:
+    console = Console(make_house(FixedClock(AT), publish={"announce": True}))
+    console.order()
+    bind(console)
+    api = console.machine(Role.SYSTEM)
+
+    def served() -> tuple[str, int, list[str]]:
+        study = api.get("/fhir/r5/ImagingStudy/1").json
+        about = f"/fhir/r4/ImagingStudy?identifier={UID}"
+        assert api.get(about).json["total"] == 1
+        found = [one for one in STATUSES if api.get(f"{about}&status={one}").json["total"]]
+        return study["status"], int(study["meta"]["versionId"]), found
+
+    assert served() == ("registered", 1, ["registered"])
+    begun = api.get("/fhir/r4/ImagingStudy/1").json
+    assert not {"series", "numberOfSeries", "numberOfInstances", "endpoint"} & set(begun)
+    assert begun["basedOn"][0]["reference"] == "ServiceRequest/order-1"
+    console.clock.at += timedelta(seconds=console.services.settings.publish.study_quiet_secs)
+    assert served() == ("available", 1, ["available"])
 
 
 def test_what_the_modality_says_is_all_of_it_is_served_at_once(console: Console) -> None:

@@ -1,0 +1,40 @@
+"""A bound study as our own server says it: made of the rows as they are now, by whoever reads it or keeps a version of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.codecs.fhir import imaging_study as codec
+from bridge.codecs.fhir import r4, r5
+from bridge.codecs.fhir.imaging_study import House
+from bridge.codecs.fhir.references import Links
+from bridge.domain.study import StudyContents
+from bridge.leaving.resources import ENDPOINT_ID, ORDER_ID
+from bridge.store import orders, overlays, patients, performed
+from bridge.store.db import ReadTx
+
+Json = dict[str, Any]
+
+
+def served(
+    tx: ReadTx, contents: StudyContents, patient_key: int, house: House, *, is_whole: bool = True
+) -> dict[str, Json]:
+    """
+    Return what is said of a study in the chart of *patient_key*, by FHIR release.
+
+    is_whole: False while its images still come: then it is registered, and nothing is said that each image would change.
+    """
+    study = contents.study
+    order = orders.get(tx, study.order_key) if study.order_key is not None else None
+    links = Links(
+        subject=f"Patient/{patients.survivor(tx, patient_key).key}",
+        service_request=f"ServiceRequest/{ORDER_ID}{order.key}" if order is not None else "",
+        endpoint=f"Endpoint/{ENDPOINT_ID}",
+    )
+    corrected = overlays.current(tx, study).values
+    if is_whole:
+        attributes = performed.attributes_of_study(tx, study.study_instance_uid)
+        content = codec.build(contents, order, links, house, corrected, performed=attributes)
+    else:
+        content = codec.begun(contents, order, links, house, corrected)
+    return {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}
