@@ -70,6 +70,12 @@ def known_caller() -> Caller | None:
     return cast(Caller | None, g.get("caller"))
 
 
+def check(permission: Permission) -> None:
+    """Raises: Refused, if the caller may not do what needs *permission*."""
+    if not caller().may(permission):
+        raise Refused("your role does not include this", code="role")
+
+
 def session() -> users.Session:
     """Return the browser's session. Raises: Unauthorized, for a token."""
     found = g.get("session")
@@ -140,8 +146,9 @@ def _check() -> Response | None:
         raise RequestEntityTooLarge
     if is_open or request.endpoint is None or found is None:
         return None
-    if permission is None or not found.may(permission):
+    if permission is None:
         raise Refused("your role does not include this", code="role")
+    check(permission)
     if not found.is_person and not closed and request.path not in _FOR_MACHINES_TOO:
         raise Refused("the console is for people; use the API", code="role")
     if g.get("session") is not None and request.method not in _SAFE:

@@ -432,18 +432,6 @@ def test_a_study_that_the_server_lost_is_published_again(scene: Scene) -> None:
     assert len(scene.live()) == 1
 
 
-def test_a_deleted_resource_is_made_anew(scene: Scene) -> None:
-    study, patient = scene.bound_study()
-    scene.in_ehr(patient)
-    scene.run()
-    (before,) = scene.charted()
-    scene.ehr.books.delete("ImagingStudy", before["id"])
-    scene.clinic.queue(IMAGING_STUDY, "ehr", study)
-    scene.run()
-    (after,) = scene.charted()
-    assert after["id"] != before["id"]
-
-
 def test_the_timeline_says_where_the_study_is(scene: Scene) -> None:
     study, patient = scene.bound_study()
     scene.in_ehr(patient)

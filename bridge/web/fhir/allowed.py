@@ -1,19 +1,26 @@
-"""What a caller may do with which resources: its scopes, where it has such. Source: SMART App Launch 2.2."""
+"""What a caller may do with which resources: its role, and its scopes, where it has such. Source: SMART App Launch 2.2."""
 
 from __future__ import annotations
 
 from bridge.domain import smart_scopes
 from bridge.errors import Refused
+from bridge.web import access
 from bridge.web.access import caller
+from bridge.web.fhir.registry import PERMISSIONS
 
 
 def may(resource_type: str, action: str) -> bool:
     """Say whether the caller may read ("r") or search ("s") resources of a type."""
+    also = PERMISSIONS.get(resource_type)
+    if also is not None and not caller().may(also):
+        return False
     spoken = [one for one in caller().scopes if smart_scopes.is_smart(one)]
     return not spoken or smart_scopes.grant(spoken, resource_type, action)
 
 
 def check(resource_type: str, action: str) -> None:
-    """Raises: Refused, if the caller's scopes do not include this."""
+    """Raises: Refused, if the caller's role or scopes do not include this."""
+    if (also := PERMISSIONS.get(resource_type)) is not None:
+        access.check(also)
     if not may(resource_type, action):
         raise Refused("your scopes do not include this", code="scope")

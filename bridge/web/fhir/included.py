@@ -10,7 +10,7 @@ from bridge.store.db import ReadTx
 from bridge.web.fhir import allowed, endpoints
 from bridge.web.fhir.asked import Searching
 from bridge.web.fhir.kinds import Json, Kind, Made, Serving
-from bridge.web.fhir.registry import KINDS, PERMISSIONS
+from bridge.web.fhir.registry import KINDS
 
 _MOST = 1000
 
@@ -61,7 +61,7 @@ def _read(tx: ReadTx, reference: str, serving: Serving) -> Iterator[Made]:
         return
     if reference == f"Endpoint/{endpoints.ENDPOINT_ID}":
         yield endpoints.made(serving)
-    elif name in KINDS and name not in PERMISSIONS:
+    elif name in KINDS:
         key = KINDS[name].key_of(tx, resource_id, serving)
         yield from KINDS[name].make(tx, [key], serving) if key is not None else ()
 

@@ -15,12 +15,11 @@ from bridge.web.access import needs, services
 from bridge.web.fhir import allowed, answers, asked, endpoints, included
 from bridge.web.fhir.asked import Searching
 from bridge.web.fhir.kinds import Kind, Made, Serving
-from bridge.web.fhir.registry import KINDS, PERMISSIONS, READABLE
+from bridge.web.fhir.registry import KINDS
 
 blueprint = Blueprint("fhir_interactions", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
-_READABLE = f"<any({','.join(READABLE)}):kind>"
-_CLOSED = f"<any({','.join(PERMISSIONS)}):kind>"
+_KIND = f"<any({','.join(KINDS)}):kind>"
 
 
 @blueprint.get("/Endpoint")
@@ -50,45 +49,24 @@ def read_endpoint(release: str, resource_id: str) -> Response:
     return answers.resource(endpoints.made(serving).resource, _shape())
 
 
-@blueprint.get(f"/{_READABLE}")
+@blueprint.get(f"/{_KIND}")
 @needs(Permission.READ_FHIR)
 def search(release: str, kind: str) -> Response:
     """Find resources."""
     return _search(release, kind)
 
 
-@blueprint.post(f"/{_READABLE}/_search")
+@blueprint.post(f"/{_KIND}/_search")
 @needs(Permission.READ_FHIR)
 def search_by_form(release: str, kind: str) -> Response:
     """Find resources by what stands in no address."""
     return _search(release, kind)
 
 
-@blueprint.get(f"/{_READABLE}/<resource_id>")
+@blueprint.get(f"/{_KIND}/<resource_id>")
 @needs(Permission.READ_FHIR)
 def read(release: str, kind: str, resource_id: str) -> Response:
     """Return one resource as it stands."""
-    return _read(release, kind, resource_id)
-
-
-@blueprint.get(f"/{_CLOSED}")
-@needs(Permission.READ_AUDIT)
-def search_closed(release: str, kind: str) -> Response:
-    """Find what only few may see."""
-    return _search(release, kind)
-
-
-@blueprint.post(f"/{_CLOSED}/_search")
-@needs(Permission.READ_AUDIT)
-def search_closed_by_form(release: str, kind: str) -> Response:
-    """Find what only few may see, by what stands in no address."""
-    return _search(release, kind)
-
-
-@blueprint.get(f"/{_CLOSED}/<resource_id>")
-@needs(Permission.READ_AUDIT)
-def read_closed(release: str, kind: str, resource_id: str) -> Response:
-    """Return one of what only few may see."""
     return _read(release, kind, resource_id)
 
 

@@ -16,9 +16,9 @@ from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
 from bridge.store import fhir_resources
 from bridge.store.db import ReadTx
-from bridge.web import bodies, problems
+from bridge.web import access, bodies, problems
 from bridge.web.access import caller, needs, origin, services
-from bridge.web.fhir import answers, asked, service_requests
+from bridge.web.fhir import answers, asked, batches, service_requests
 
 blueprint = Blueprint("fhir_orders", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
@@ -34,10 +34,15 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @blueprint.post("/")
-@needs(Permission.ENTER_ORDERS)
+@needs(Permission.SIGNED_IN)
 def take_bundle(release: str) -> Response:
-    """Do what a transaction or a batch asks for: the one whole or not at all, the other entry by entry."""
-    answer = _receive(release, "", "")
+    """Do what a transaction or a batch asks for: the one whole or not at all, the other entry by entry; or read, in a batch."""
+    raw = _raw()
+    bundle = batches.of_reads(raw)
+    if bundle is not None:
+        return batches.answer(release, bundle)
+    access.check(Permission.ENTER_ORDERS)
+    answer = _receive(release, "", "", raw)
     if answer.fault is not None:
         raise answer.fault
     kind = "batch-response" if answer.body.is_batch else "transaction-response"
@@ -50,7 +55,7 @@ def take_bundle(release: str) -> Response:
 @needs(Permission.ENTER_ORDERS)
 def create(release: str, kind: str) -> Response:
     """Take an order, an appointment or a task."""
-    return _one(release, _receive(release, kind, ""))
+    return _one(release, _receive(release, kind, "", _raw()))
 
 
 @blueprint.route(f"/<{_KINDS}:kind>/<resource_id>", methods=["PUT"])
@@ -59,7 +64,7 @@ def update(release: str, kind: str, resource_id: str) -> Response:
     """Take it by the name that its sender has for it; new or changed."""
     if not _ID.fullmatch(resource_id):
         raise LookupError("not an id")
-    return _one(release, _receive(release, kind, resource_id))
+    return _one(release, _receive(release, kind, resource_id, _raw()))
 
 
 @blueprint.delete("/ServiceRequest/<resource_id>")
@@ -75,10 +80,14 @@ def cancel(release: str, resource_id: str) -> Response:
     return Response(status=204)
 
 
-def _receive(release: str, kind: str, resource_id: str) -> FhirAnswer:
+def _raw() -> bytes:
+    return bodies.check_depth(bodies.raw_body(asked.CONTENT, "application/json", limit=_BYTES_MAX))
+
+
+def _receive(release: str, kind: str, resource_id: str, raw: bytes) -> FhirAnswer:
     asked.version_of(release)
     call = FhirRequest(
-        bodies.check_depth(bodies.raw_body(asked.CONTENT, "application/json", limit=_BYTES_MAX)),
+        raw,
         caller().name,
         origin(),
         resource_type=kind,

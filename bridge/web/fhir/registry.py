@@ -25,6 +25,6 @@ KINDS: Mapping[str, Kind] = {
         trails.AUDIT_EVENT,
     )
 }
-# What not everybody who reads FHIR may see.
+# What not everybody who reads FHIR may see, and what else is needed for it.
 PERMISSIONS: Mapping[str, Permission] = {trails.AUDIT_EVENT.name: Permission.READ_AUDIT}
 READABLE = tuple(name for name in KINDS if name not in PERMISSIONS)
