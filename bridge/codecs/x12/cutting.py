@@ -82,7 +82,9 @@ class Cutter:
         if not is_binary and (b"\r" in piece or b"\n" in piece):
             # Files are broken into lines of 80 characters wherever those end.
             piece = piece.translate(None, b"\r\n")
-        found = Segment(_decoded(piece), self.delimiters, self.number)
+        # Bytes that are counted may be no text at all: as Latin-1 none of them is lost.
+        text = piece.decode("latin-1") if is_binary else _decoded(piece)
+        found = Segment(text, self.delimiters, self.number)
         name = found.name
         if not 2 <= len(name) <= 3 or not name.isalnum() or not name.isascii() or not name[0].isalpha():
             raise Malformed("what begins here is no segment", code="segment", where=f"segment {self.number}")

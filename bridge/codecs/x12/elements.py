@@ -63,11 +63,9 @@ def faults_of(segment: Segment) -> Iterator[tuple[str, str]]:
     for number, rule in enumerate(rules, 1):
         at = f"{segment.name}{number:02}"
         if isinstance(rule, Rule):
-            repeated = segment.repetitions(number) or [[""]]
-            whole = (
-                [elements[number] if number < len(elements) else ""] if len(repeated) == 1 else map(":".join, repeated)
-            )
-            yield from ((at, fault) for value in whole if (fault := rule.fault(value)))
+            mark, value = segment.delimiters.repetition, elements[number] if number < len(elements) else ""
+            values = value.split(mark) if mark and rule.type != "B" else [value]
+            yield from ((at, fault) for one in values if (fault := rule.fault(one)))
         else:
             yield from _faults_of_composite(segment, number, rule)
 

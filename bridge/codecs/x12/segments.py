@@ -125,6 +125,16 @@ def build(name: str, *values: Value, delimiters: Delimiters = STANDARD) -> Segme
     return Segment(delimiters.element.join([name, *rendered]), delimiters)
 
 
+def build_bytes(name: str, *head: str, content: str) -> Segment:
+    """
+    Return a BDS or BIN with its length told; head: the elements before that.
+
+    content: ASCII, as it goes into the file; it may hold any delimiter, as it is found by its length.
+    """
+    start = build(name, *head, str(len(content)))
+    return Segment(f"{start.text}{STANDARD.element}{content}", STANDARD)
+
+
 def _render(value: Value, delimiters: Delimiters, where: str) -> str:
     if isinstance(value, list):
         return delimiters.repetition.join(_render(one, delimiters, where) for one in value)

@@ -195,7 +195,7 @@ ELEMENT = st.one_of(
 SEGMENT = st.builds(
     lambda name, values: build(name, *values), st.sampled_from(["REF", "HI", "NM1"]), st.lists(ELEMENT, max_size=6)
 )
-MARKS = st.permutations("*^:~|>'+\x1d").map(lambda marks: Delimiters(*marks[:3], marks[3]))
+MARKS = st.permutations("*^:~|>'+\x1d").map(lambda marks: Delimiters(marks[0], marks[1], marks[2], marks[3]))
 MARKS = st.one_of(MARKS, MARKS.map(lambda marks: marks._replace(segment="\n")))
 
 
@@ -254,7 +254,7 @@ def test_a_segment_that_is_lost_or_doubled_is_noticed(number: int) -> None:
     [
         (Sending(("ZZ", ""), SENDING.receiver, 1, SENDING.created), "ISA05"),
         (Sending(SENDING.sender, ("ZZ", "LONGER THAN FIFTEEN"), 1, SENDING.created), "ISA07"),
-        (Sending(("ZZ", "A*B"), SENDING.receiver, 1, SENDING.created, "A", "B"), "ISA06"),
+        (Sending(("ZZ", "A*B"), SENDING.receiver, 1, SENDING.created, sender_code="A"), "ISA06"),
         (Sending(SENDING.sender, SENDING.receiver, 0, SENDING.created), "ISA13"),
         (Sending(SENDING.sender, SENDING.receiver, 1, SENDING.created, delimiters=Delimiters("*", "*")), "ISA"),
         (Sending(SENDING.sender, SENDING.receiver, 1, SENDING.created, delimiters=Delimiters("\n")), "ISA"),
