@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from bridge.domain.chart import OWN
 from bridge.domain.claim import Authorization
 from bridge.domain.study import Difference
 from bridge.flows.look_at_case import OrderOfDay, Side
@@ -45,6 +46,7 @@ _GRADES = {
 }
 _NUMBERS = {"PatientID": "another number", "AccessionNumber": "another order"}
 _LETTERS = "abc"
+_CHART_TOPICS = ("imaging_study", "imaging-study", "ImagingStudy")
 # Of two values that share less, every other letter would be marked.
 _NEAR, _FAR = 0.5, frozenset({"NONE", "DIFF"})
 
@@ -186,9 +188,10 @@ def _follows(
     name, count = human_name(person.name), view.on_exam.instance_count
     images = f"{count} image{'s' if count != 1 else ''}"
     under = f", under accession {order.accession_number}" if order is not None and order.accession_number else ""
-    waiting = {(one.topic, one.destination) for one in view.deliveries if one.state in ("held", "pending")}
-    charts = sorted(place for topic, place in waiting if topic in ("imaging_study", "imaging-study", "ImagingStudy"))
-    archives = sorted(place for topic, place in waiting if topic == "archive")
+    # What has left once, before it was taken back, goes there again.
+    places = {(one.topic, one.destination) for one in view.deliveries}
+    charts = sorted({place for topic, place in places if topic in _CHART_TOPICS and place != OWN})
+    archives = sorted(place for topic, place in places if topic == "archive")
     at = f" at {' and '.join(charts)}" if charts else ""
     yield f"The chart of {name}{at} gets {images}{under}."
     if archives:

@@ -29,6 +29,8 @@ AGES = {"1h": "under 1 h", "4h": "1–4 h", "1d": "4–24 h", "3d": "1–3 days"
 SORTS = {"risk": "Riskiest first", "oldest": "Oldest first", "newest": "Newest first"}
 ASKED = {"waiting": "Waiting for the technologist", "answered": "Answered"}
 SECOND = "Waiting for a second person"
+# What came by no association: C-STORE always names its sender.
+NO_DEVICE = "a disc or an upload"
 LOOKED_AT = {"me": "Open by me", "others": "Open by somebody else", "nobody": "Nobody has it open"}
 
 # One key each: what coordinators write most often beside a decision.

@@ -198,7 +198,7 @@ def human_local(dicom: str) -> str:
 
 
 def when(at: datetime | None, style: str = "full") -> Markup:
-    """Return an instant by the house's clock, with its zone on hover. style: "full", "time" or "relative"."""
+    """Return an instant by the house's clock, with its zone on hover. style: "full", "time", "relative" or "waiting"."""
     if at is None:
         return Markup("")
     here = access.services()
@@ -210,6 +210,8 @@ def when(at: datetime | None, style: str = "full") -> Markup:
         text = f"{local:%H:%M}" if local.date() == now.date() else f"{local:%-d %b, %H:%M}"
     elif style == "relative":
         text = ago(here.clock.now() - at)
+    elif style == "waiting":
+        text = lasted(here.clock.now() - at)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(at.isoformat(timespec="seconds"), full, text)
 
 
@@ -225,12 +227,25 @@ def ago(span: timedelta) -> str:
         return f"in {max(1, -seconds // 60)} min" if seconds > -7200 else f"in {-seconds // 3600} h"
     if seconds < 45:
         return "just now"
+    return f"{lasted(span)} ago"
+
+
+def lasted(span: timedelta) -> str:
+    """
+    Return how long something has lasted.
+
+    >>> lasted(timedelta(seconds=5)), lasted(timedelta(minutes=90)), lasted(timedelta(days=1)), lasted(timedelta(days=3))
+    ('under 1 min', '1 h', '1 day', '3 days')
+    """
+    seconds = int(span.total_seconds())
+    if seconds < 45:
+        return "under 1 min"
     if seconds < 3600:
-        return f"{max(1, seconds // 60)} min ago"
+        return f"{max(1, seconds // 60)} min"
     if seconds < 86400:
-        return f"{seconds // 3600} h ago"
+        return f"{seconds // 3600} h"
     days = seconds // 86400
-    return "1 day ago" if days == 1 else f"{days} days ago"
+    return "1 day" if days == 1 else f"{days} days"
 
 
 def unlike(text: str, other: str) -> Markup:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
+from bridge.bulk import bulk_queue
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.flows.attend_case import attend_case
@@ -147,7 +148,7 @@ def test_a_newcomer_decides_five_different_cases_by_keyboard_alone(page: Page, c
     expect(page.locator("tbody tr")).to_have_count(len(HELD))
     press(page, "j", "Enter")
     page.wait_for_url(re.compile(r"/mismatches/study/\d+$"))
-    press(page, "u", "Enter", *"it was her sister", "Enter")
+    press(page, "u", *"it was her sister", "Enter")
     page.wait_for_url("**/decided")
     assert "the case is open again" in page.locator(".sheet").first.inner_text().lower()
 
@@ -192,6 +193,35 @@ def test_cases_are_chosen_with_the_same_keys_as_they_are_opened(page: Page, cons
     press(page, "j", "j", "Shift+Tab", "Space")
     ticked = [box.is_checked() for box in page.locator("tbody input[type=checkbox]").all()]
     assert [number for number, is_ticked in enumerate(ticked) if is_ticked] == [1]
+
+
+def test_several_cases_are_closed_and_opened_again_by_keyboard_alone(page: Page, console: Console) -> None:
+    enter(page, console, Role.INTAKE)
+    press(page, "c", "Enter")
+    page.wait_for_url("**choose=1**")
+    press(page, "j", "x", "j", "j", "x", "k", "x", "x")
+    expect(page.locator("#ticked")).to_have_text("2 chosen.")
+    press(page, "r", *"phantoms of the week", "Enter")
+    page.wait_for_url("**/mismatches/bulk/1")
+    assert bulk_queue(console.house).work()
+    expect(page.locator("#progress")).to_contain_text("2 of 2 studies")
+    press(page, "u", *"they were patients", "Enter")
+    expect(page.locator("#progress")).to_contain_text("being taken back")
+    assert bulk_queue(console.house).work()
+    expect(page.locator("#progress")).to_contain_text("taken back")
+    page.goto("/mismatches")
+    expect(page.locator("tbody tr")).to_have_count(len(HELD))
+
+
+def test_what_is_filled_in_of_a_repair_is_what_was_wrong(page: Page, console: Console) -> None:
+    enter(page, console, Role.INTAKE)
+    page.goto("/mismatches/bulk/repair")
+    page.get_by_label("Device").fill("CT1")
+    page.locator("#prefix").press_sequentially("77")
+    expect(page.get_by_role("radio", name="A prefix or suffix")).to_be_checked()
+    page.locator("#prefix").press("Enter")
+    page.wait_for_url("**/mismatches/bulk/1")
+    expect(page.locator(".head")).to_contain_text("patient number without 77")
 
 
 def test_the_desk_can_be_read_in_light_and_dark(page: Page, console: Console) -> None:

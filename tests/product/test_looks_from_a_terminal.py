@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bridge import settings
@@ -36,6 +37,7 @@ def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
     for look in looks:
         done = run_command(*look, "-c", str(config))
         assert done.returncode == 0, done.stderr
+    assert re.search(r" \d\d:\d\d:\d\d\+00:00 ", done.stdout), "times are told to the second"
     by_number = run_command("mismatches", "-c", str(config), "show", "1")
     by_uid = run_command("mismatches", "show", study_uid("A7"), "-c", str(config))
     assert (by_number.returncode, by_uid.returncode) == (0, 0), by_uid.stderr

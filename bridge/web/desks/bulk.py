@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
@@ -23,6 +23,9 @@ blueprint = Blueprint("bulk", __name__)
 _LISTED_MAX = 50
 _SHOWN_MAX = 200
 _REASON_MAX = 400
+_DAY_LENGTH = len("2026-03-02")
+# What is filled in for each cause: whoever fills it in has chosen it.
+_FIELDS = {"clock": ("clock_by",), "strip": ("prefix", "suffix"), "charset": ("is",)}
 
 
 @blueprint.get("/mismatches/bulk")
@@ -50,7 +53,8 @@ def close() -> Response:
 @needs(Permission.DECIDE)
 def repair_form() -> str:
     """Ask which device, when, and what it wrote wrongly."""
-    return _form({"device": request.args.get("device", "")[:64], "do": "clock"}, "")
+    today = services().clock.now().astimezone(services().settings.time_zone)
+    return _form({"device": request.args.get("device", "")[:64], "since": f"{today:%Y-%m-%d} 00:00"}, "")
 
 
 @blueprint.post("/mismatches/bulk/repair")
@@ -111,7 +115,11 @@ def _form(said: Mapping[str, str], fault: str) -> str:
 
 
 def _until() -> datetime | None:
-    return _time("until") if request.form.get("until", "").strip() else None
+    """Return the end of the time; a day without a time counts whole."""
+    said = request.form.get("until", "").strip()
+    if not said:
+        return None
+    return _time("until") + timedelta(days=1 if len(said) == _DAY_LENGTH else 0)
 
 
 def _time(name: str) -> datetime:
@@ -119,13 +127,14 @@ def _time(name: str) -> datetime:
     try:
         told = datetime.fromisoformat(request.form.get(name, "").strip())
     except ValueError:
-        raise Incomplete("say when: a date and a time", code="not_a_time", where=name) from None
+        words = "say when: a day and a time, as 2026-03-02 08:00"
+        raise Incomplete(words, code="not_a_time", where=name) from None
     return told if told.tzinfo is not None else told.replace(tzinfo=services().settings.time_zone)
 
 
 def _entry(form: Mapping[str, str]) -> dict[str, Any]:
     """Return the repair as a device's file would have it."""
-    kind = form.get("do", "")
+    kind = form.get("do") or _kind_filled_in(form)
     if kind == "clock":
         return {"do": kind, "ahead_minutes": _minutes(form)}
     if kind == "charset":
@@ -133,6 +142,14 @@ def _entry(form: Mapping[str, str]) -> dict[str, Any]:
     wrong = {name: text for name in ("prefix", "suffix") if (text := form.get(name, "").strip()[:64])}
     of = form.get("of", "")
     return {"do": kind, "of": ["PatientID", "AccessionNumber"] if of == "both" else [of], **wrong}
+
+
+def _kind_filled_in(form: Mapping[str, str]) -> str:
+    """Return what was wrong by what is filled in. Raises: Incomplete, where that is nothing or of several kinds."""
+    filled = [kind for kind, names in _FIELDS.items() if any(form.get(name, "").strip() for name in names)]
+    if len(filled) != 1:
+        raise Incomplete("choose what was wrong", code="missing", where="do")
+    return filled[0]
 
 
 def _minutes(form: Mapping[str, str]) -> int:

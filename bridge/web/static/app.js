@@ -1,4 +1,4 @@
-// Comfort only: every page works without this file. Keys: / search, j k rows, Enter open, a–d decide, ? help.
+// Comfort only: every page works without this file. Keys: / search, j k rows, Enter open, x tick, a–d decide, ? help.
 "use strict";
 
 (() => {
@@ -21,6 +21,8 @@
     if (link) link.focus({ preventScroll: true });
   }
 
+  function tickOf(row) { return row?.querySelector("input[type=checkbox]"); }
+
   function help() {
     const dialog = document.getElementById("keys");
     if (dialog && !dialog.open) dialog.showModal();
@@ -37,6 +39,7 @@
     } else if (key === "j") { choose(1); }
     else if (key === "k") { choose(-1); }
     else if (key === "Enter" && chosen >= 0 && event.target === document.body) { rows()[chosen]?.querySelector("a.row")?.click(); }
+    else if (key === "x" && tickOf(rows()[chosen])) { event.preventDefault(); tickOf(rows()[chosen]).click(); }
     else if (key === "?") { help(); }
     else if (/^[a-dnprstuy1-9]$/.test(key)) {
       const named = document.querySelector(`[data-key="${key}"]`);
@@ -54,11 +57,24 @@
     if (row && !event.target.closest("a, button, input, select, label") && !String(getSelection())) {
       location.assign(row.dataset.href);
     }
+    const tickable = event.target.closest("tr:has(.tick)");
+    if (tickable && !event.target.closest("a, button, input, select, label") && !String(getSelection())) tickOf(tickable).click();
     if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
     if (event.target.closest("[data-help]")) help();
     const copy = event.target.closest("[data-copy]");
     if (copy) navigator.clipboard?.writeText(document.getElementById(copy.dataset.copy).textContent.trim());
     if (!event.target.closest(".me")) document.querySelectorAll(".me[open]").forEach((menu) => menu.removeAttribute("open"));
+  });
+
+  document.addEventListener("change", () => {
+    const said = document.getElementById("ticked");
+    if (said) said.textContent = `${document.querySelectorAll(".tick input:checked").length} chosen.`;
+  });
+
+  // Whoever fills in what goes with a choice has chosen it.
+  document.addEventListener("input", (event) => {
+    const radio = event.target.closest(".cause")?.querySelector("input[type=radio]");
+    if (radio && event.target.matches("input[type=text], select")) radio.checked = true;
   });
 
   document.addEventListener("submit", (event) => {

@@ -55,12 +55,19 @@ def test_a_device_is_read_otherwise_after_a_trial(waiting: Console) -> None:
     form = "/mismatches/bulk/repair"
     assert "Read a device otherwise" in browser.get(form).text
     said = {"device": "CT1", "since": "2026-03-01T08:00", "until": "2026-03-04T08:00"}
-    assert "by how much" in post(waiting, browser, form, do="clock", clock_by="x", **said)
+    assert 'name="do" value="clock" checked' not in browser.get(form).text
+    assert "Choose what was wrong" in post(waiting, browser, form, **said)
+    assert "Choose what was wrong" in post(waiting, browser, form, prefix="000", clock_by="3", **said)
+    assert "Say by how much" in post(waiting, browser, form, do="clock", clock_by="x", **said)
     behind = post(waiting, browser, form, do="clock", clock_by="731", clock_unit="days", clock_way="behind", **said)
     assert "its clock goes 731 days behind" in behind
     assert bulk_queue(waiting.house).work()
     post(waiting, browser, "/mismatches/bulk/1/drop")
-    asked = post(waiting, browser, form, do="strip", of="PatientID", prefix="000", **said)
+    # What is filled in says what was wrong, and a day alone counts whole.
+    asked = post(
+        waiting, browser, form, of="PatientID", prefix="000", device="CT1", since="2026-03-01", until="2026-03-02"
+    )
+    assert "3 Mar 2026, 00:00" in asked
     assert "patient number without 000" in asked
     assert bulk_queue(waiting.house).work()
     assert "Read 2 studies so" in browser.get("/mismatches/bulk/2").text

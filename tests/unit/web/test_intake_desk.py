@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users, sign_in
 from bridge.store import publications, studies
+from bridge.store.tables import deliveries
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.console import COOKIE, Console
 from tests.flows.asking import say
@@ -183,8 +185,22 @@ def test_a_binding_is_undone_from_the_study_page_the_day_after(console: Console,
     undo = {"csrf_token": answer(page)["csrf_token"], "action": "unbind", "reason": "it was her sister"}
     assert 'id="undo"' in again
     assert "Ask the technologist" not in again
+    assert re.search(r'id="undo-reason"[^>]*data-key="u"', again)
     assert browser.post(case, data=undo).status_code == 303
     assert "Before this, they were bound to" in browser.get(case).text
+
+
+def test_what_a_yes_would_do_names_where_it_goes_also_after_an_undo(console: Console, case: str) -> None:
+    browser = console.browser(Role.INTAKE)
+    page = browser.get(case).text
+    goes = "The chart of HALVORSEN, INGRID at ehr gets 1 image"
+    assert goes in page
+    browser.post(case, data=answer(page, action=f"bind:{person_of(page, 'HALVORSEN, INGRID')}", reason="asked"))
+    with console.store.write() as tx:
+        tx.execute(update(deliveries).values(state="sent", hold_kind="", held_reason=""))
+    undo = {"csrf_token": answer(page)["csrf_token"], "action": "unbind", "reason": "it was her sister"}
+    assert browser.post(case, data=undo).status_code == 303
+    assert goes in browser.get(case).text
 
 
 def test_a_case_says_that_a_chart_had_the_images_also_when_they_are_withdrawn(console: Console, case: str) -> None:
