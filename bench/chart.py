@@ -20,6 +20,7 @@ import structlog
 from bench.measure import Size, Table, note
 from bench.servers import ROOT, free_port
 from bridge.clock import Clock
+from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.outbox.worker import Worker
@@ -111,7 +112,9 @@ def _published(folder: Path, server: _Server, count: int) -> tuple[int, float, f
     server.call("POST", "/_mode", {"mode": "slow"})
     settings = FhirServer(name="ehr", base_url=f"{server.root}/fhir", connections=CONNECTIONS)
     client = FhirClient(settings, Clock())
-    directory = EhrDirectory(client, system_of, ImageAccess("https://bridge.example.org/dicom-web", "Riverside"))
+    directory = EhrDirectory(
+        client, system_of, ImageAccess(endpoint.ways("https://bridge.example.org", has_viewer=True), "Riverside")
+    )
     publisher = ImagingStudyPublisher(
         {"ehr": Ehr(client, directory)}, House(ZoneInfo("UTC"), system_of), timedelta(seconds=0)
     )

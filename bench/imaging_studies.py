@@ -26,7 +26,7 @@ _OFTEN = 100
 
 def writing_table(size: Size) -> tuple[Table, str]:
     """Build and write the same study with each, in turns."""
-    study, links = _study(), Links("Patient/7", "ServiceRequest/9", "Endpoint/3", "2.25.5")
+    study, links = _study(), Links("Patient/7", "ServiceRequest/9", ("Endpoint/3",), "2.25.5")
     house = House(timezone(timedelta(hours=-5)), lambda issuer: f"urn:example:{issuer}")
     plain_r4, plain_r5 = (codec.imaging_study(build(study, None, links, house)) for codec in (r4, r5))
     model_r4, model_r5 = fhir.resources.R4B.imagingstudy.ImagingStudy, fhir.resources.imagingstudy.ImagingStudy

@@ -6,12 +6,14 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.tell_charts import ORDER, PARTS
 from bridge.flows.watch_charts import ChartWatch
+from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
@@ -57,12 +59,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
     asked = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if commits(one)}
     must_commit = {one.ae_title for one in settings.dicom.peers if one.commitment}
     reported_to = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if asks_commitment(one)}
-    publishing = PublishingHouse(
-        settings.time_zone,
-        settings.identity.system_of,
-        settings.bridge.organization,
-        settings.publish.list_instances,
-    )
+    publishing = house_of(settings)
     quiet = timedelta(seconds=settings.publish.study_quiet_secs)
     notified = {one.ae_title: archive_target(settings, one) for one in settings.dicom.peers if one.notify}
     heard = {peer.ae_title: archive_target(settings, peer) for peer in settings.dicom.peers if peer.forward_mpps}
@@ -181,7 +178,8 @@ def _adt_door(told: Destination) -> AdtDoor:
 
 def _ehr(server: FhirServer, house: House) -> Ehr:
     client = fhir_client(server, house.clock)
-    access = ImageAccess(f"{house.public_url}/dicom-web", house.settings.bridge.organization)
+    ways = endpoint.ways(house.public_url, has_viewer=bool(house.settings.http.public_url))
+    access = ImageAccess(ways, house.settings.bridge.organization)
     looks_up = server.patients == "look_up"
     directory = EhrDirectory(client, house.settings.identity.system_of, access, looks_up=looks_up)
     validation = Validation(house.settings.fhir.strict, house.settings.fhir.validated_share)

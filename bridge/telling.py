@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from bridge.codecs.fhir.imaging_study import House as FhirHouse
 from bridge.domain.endpoints import LOOPBACK
 from bridge.flows.export_resources import ExportDesk, ExportQueue
 from bridge.flows.give_access import AccessDesk
@@ -13,6 +12,7 @@ from bridge.flows.notice_news import Audience, Hook, NewsWatch
 from bridge.flows.subscribe import SubscriptionDesk
 from bridge.flows.tell_charts import PARTS
 from bridge.leaving.resources import ServingHouse
+from bridge.leaving.studies import house_of
 from bridge.outbox.publisher import Publisher
 from bridge.publishers.client_keys import PublishedKeys
 from bridge.publishers.outside_post import OutsidePost, Reach
@@ -39,7 +39,7 @@ def serving_house(house: House) -> ServingHouse:
     """Return what is the same for all resources that leave this house as its own server shows them."""
     settings = house.settings
     return ServingHouse(
-        FhirHouse(settings.time_zone, settings.identity.system_of),
+        house_of(settings),
         house.public_url,
         settings.bridge.organization,
         timedelta(seconds=settings.publish.study_quiet_secs),

@@ -28,7 +28,7 @@ from bridge.domain.subscription import (
 )
 from bridge.flows.lookout import Lookout
 from bridge.flows.tell_charts import queue_parts
-from bridge.leaving.resources import ORDER_ID
+from bridge.leaving.studies import ORDER_ID
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import SUBSCRIBERS, SUBSCRIPTION, WEBHOOK, Work
 from bridge.store import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,20 +9,19 @@ from typing import Any
 from bridge.codecs.fhir import diagnostic_report, r4, r5, service_request
 from bridge.codecs.fhir import patient as patient_codec
 from bridge.codecs.fhir.diagnostic_report import ReportLinks
-from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House, build
-from bridge.codecs.fhir.references import Links, study_identifier
+from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
+from bridge.codecs.fhir.references import study_identifier
 from bridge.domain.report import Report
 from bridge.domain.subscription import News
-from bridge.store import chart_withdrawals, links, orders, overlays, patients, placements, reports, studies
+from bridge.leaving.studies import ORDER_ID
+from bridge.leaving.studies import served as served_study
+from bridge.store import chart_withdrawals, links, orders, patients, placements, reports, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import served, served_reports
 from bridge.store.listings.served import Wanted
 from bridge.store.listings.served_reports import WantedReports
 
 Json = dict[str, Any]
-
-ENDPOINT_ID = "dicomweb"
-ORDER_ID = "order-"  # what our own names of orders begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +46,7 @@ def imaging_study(tx: ReadTx, said: News, release: str, at: datetime, here: Serv
         return None
     contents = studies.contents(tx, key)
     study = contents.study
-    order = orders.get(tx, study.order_key) if study.order_key is not None else None
-    owner = patients.survivor(tx, study.patient_key or 0).key
-    found = Links(subject=f"Patient/{owner}", endpoint=f"Endpoint/{ENDPOINT_ID}")
-    content = build(contents, order, found, here.house, overlays.current(tx, study).values)
-    resource = r4.imaging_study(content) if release == "r4" else r5.imaging_study(content)
+    resource = served_study(tx, contents, study.patient_key or 0, here.house)[release.upper()]
     return resource | {"id": said.focus_id, "meta": _meta(study.version, study.last_instance_at)}
 
 
@@ -106,12 +100,6 @@ def report(tx: ReadTx, key: int, release: str, at: datetime, here: ServingHouse)
     """Return a report that is filed with its exam, None where it may not be served."""
     keys, _ = served_reports.find(tx, WantedReports((key,)), before=None, limit=1)
     return _report(tx, reports.get(tx, key), release, at, here) if keys else None
-
-
-def endpoint(release: str, here: ServingHouse) -> Json:
-    """Return the way to the images."""
-    make: Callable[[str, str], Json] = r4.endpoint if release == "r4" else r5.endpoint
-    return make(f"{here.public_url}/dicom-web", here.organization) | {"id": ENDPOINT_ID}
 
 
 def about(tx: ReadTx, said: News, release: str, at: datetime, here: ServingHouse) -> Json | None:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.codecs.fhir import endpoint, r4, r5
 from bridge.codecs.fhir import imaging_study as codec
-from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
 from bridge.domain.study import StudyContents
-from bridge.leaving.resources import ENDPOINT_ID, ORDER_ID
+from bridge.settings import Settings
 from bridge.store import orders, overlays, patients, performed
 from bridge.store.db import ReadTx
 
 Json = dict[str, Any]
+
+ORDER_ID = "order-"  # what our own names of orders begin with
+
+
+def house_of(settings: Settings) -> House:
+    """Return what is the same for all studies, as the settings name it."""
+    return House(
+        settings.time_zone,
+        settings.identity.system_of,
+        settings.bridge.organization,
+        settings.publish.list_instances,
+        has_viewer=bool(settings.http.public_url),
+    )
+
+
+def endpoint_ids(settings: Settings) -> tuple[str, ...]:
+    """Return what our own server calls the ways to the images."""
+    return _endpoint_ids(bool(settings.http.public_url))
 
 
 def served(
@@ -29,7 +47,7 @@ def served(
     links = Links(
         subject=f"Patient/{patients.survivor(tx, patient_key).key}",
         service_request=f"ServiceRequest/{ORDER_ID}{order.key}" if order is not None else "",
-        endpoint=f"Endpoint/{ENDPOINT_ID}",
+        endpoints=tuple(f"Endpoint/{one}" for one in _endpoint_ids(house.has_viewer)),
     )
     corrected = overlays.current(tx, study).values
     if is_whole:
@@ -38,3 +56,7 @@ def served(
     else:
         content = codec.begun(contents, order, links, house, corrected)
     return {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}
+
+
+def _endpoint_ids(has_viewer: bool) -> tuple[str, ...]:
+    return tuple(endpoint.IDS[way] for way in endpoint.ways("", has_viewer=has_viewer))

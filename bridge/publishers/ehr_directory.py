@@ -6,11 +6,13 @@ A patient is only ever found, never made from an image's header. Source: FHIR R4
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bridge.codecs.fhir import r4, r5
+from bridge.codecs.fhir import endpoint
+from bridge.codecs.fhir.endpoint import Connection
 from bridge.codecs.fhir.references import (
     SystemOf,
     derived_id,
@@ -40,9 +42,9 @@ _NOT_FOR_LOOKUP = frozenset({"SS", "MA", "MC", "MB", "DL", "PPN", "AN", "VN"})
 
 @dataclass(frozen=True, slots=True)
 class ImageAccess:
-    """Where readers get the images. address: base URL of WADO-RS. name: whose they are."""
+    """Where readers get the images. ways: the address of each. name: whose they are."""
 
-    address: str
+    ways: Mapping[Connection, str]
     name: str
 
 
@@ -76,8 +78,8 @@ class EhrDirectory:
         self._clock = client.clock
         # Two studies published in the same moment must not make two Endpoints.
         self._endpoint_turn = threading.Lock()
-        self._endpoint = ""
-        self._endpoint_until: datetime | None = None
+        self._endpoints: dict[Connection, str] = {}
+        self._endpoints_until: datetime | None = None
 
     def chart(self, record: Patient) -> Chart:
         """Return the chart of *record*: that of its Patient, or of its first number where patients are only named."""
@@ -132,37 +134,39 @@ class EhrDirectory:
         found = {one.reference for one in self._holders("Encounter", number) if chart.holds(one)}
         return found.pop() if len(found) == 1 else ""
 
-    def endpoint(self) -> str:
+    def endpoints(self) -> tuple[str, ...]:
         """
-        Return the reference to our Endpoint, made if it is not there; "" if the server keeps none.
+        Return the references to our Endpoints, made if they are not there, the one of programs first; () if the server
+        keeps none.
 
-        It is the same for every study, and looked for again after a while, or once it was forgotten.
+        They are the same for every study, and looked for again after a while, or once they were forgotten.
         """
         with self._endpoint_turn:
             now = self._clock.now()
-            if self._endpoint_until is None or now >= self._endpoint_until:
-                self._endpoint = self._found_endpoint()
-                self._endpoint_until = now + _ENDPOINT_KEPT
-            return self._endpoint
+            if self._endpoints_until is None or now >= self._endpoints_until:
+                self._endpoints = {way: self._found_endpoint(way) for way in self._access.ways}
+                self._endpoints_until = now + _ENDPOINT_KEPT
+            return tuple(one for one in self._endpoints.values() if one)
 
     @property
-    def remembers_endpoint(self) -> bool:
-        """Say whether the next `endpoint` is answered from memory, and so may be gone from the server."""
-        return self._endpoint_until is not None and self._clock.now() < self._endpoint_until
+    def remembers_endpoints(self) -> bool:
+        """Say whether the next `endpoints` is answered from memory, and so may be gone from the server."""
+        return self._endpoints_until is not None and self._clock.now() < self._endpoints_until
 
-    def forget_endpoint(self) -> None:
-        """Look for our Endpoint anew the next time: the server has refused what points to it."""
-        self._endpoint_until = None
+    def forget_endpoints(self) -> None:
+        """Look for our Endpoints anew the next time: the server has refused what points to them."""
+        self._endpoints_until = None
 
-    def _found_endpoint(self) -> str:
-        codec = r5 if self._client.version == "R5" else r4
-        ours = codec.endpoint(self._access.address, self._access.name)
+    def _found_endpoint(self, way: Connection) -> str:
+        address = self._access.ways[way]
+        content = endpoint.build(way, address, self._access.name)
+        ours = endpoint.r5(content) if self._client.version == "R5" else endpoint.r4(content)
         identifier = ours["identifier"][0]
         standing = sorted(one.reference for one in self._holders("Endpoint", identifier))
         if standing:
             return standing[0]
         try:
-            ids = [derived_id(self._access.address, self._client.name)]
+            ids = [derived_id(address, self._client.name)]
             return put_once(self._client, ours, identifier, ids).found.reference
         except Unsupported:
             return ""

@@ -164,15 +164,15 @@ class ImagingStudyPublisher:
             said = "cancelled" if parcel.ending == CANCELLED else "withdrawn"
             return StudyReceipt(_said(said, withdrawn), None, "", bool(withdrawn), withdrawn, placing.ended)
         chart = ehr.directory.chart(parcel.patient)
-        is_remembered = ehr.directory.remembers_endpoint
+        is_remembered = ehr.directory.remembers_endpoints
         try:
             ours = self._resource(ehr, parcel, chart)
             return until_settled(lambda: placing.place(ours, chart))
         except Malformed:
             if not is_remembered:
                 raise
-        # Our Endpoint may be gone from there since it was last seen.
-        ehr.directory.forget_endpoint()
+        # An Endpoint of ours may be gone from there since it was last seen.
+        ehr.directory.forget_endpoints()
         again = self._resource(ehr, parcel, chart)
         return until_settled(lambda: placing.place(again, chart))
 
@@ -181,7 +181,7 @@ class ImagingStudyPublisher:
             subject=chart.name,
             service_request=ehr.directory.service_request(parcel.order, chart) if parcel.order else "",
             encounter=ehr.directory.encounter(parcel.order, chart) if parcel.order else "",
-            endpoint=ehr.directory.endpoint(),
+            endpoints=ehr.directory.endpoints(),
             placement=derive_uid(parcel.contents.study.study_instance_uid, ehr.client.name, chart.name),
         )
         content = codec.build(

@@ -70,7 +70,11 @@ def test_a_complete_bound_study_is_charted_with_its_patient_order_and_endpoint(s
     assert charted["status"] == "available"
     assert charted["subject"] == {"reference": subject}
     assert charted["basedOn"][0]["reference"] == request
-    assert charted["endpoint"][0]["reference"].startswith("Endpoint/")
+    ways = [scene.ehr.books.read(*one["reference"].split("/")) for one in charted["endpoint"]]
+    assert [one["address"] for one in ways] == [
+        "https://bridge.example.org/dicom-web",
+        "https://bridge.example.org/IHEInvokeImageDisplay",
+    ]
     assert (charted["numberOfSeries"], charted["numberOfInstances"]) == (2, 6)
     assert charted["started"] == "2026-03-02T10:15:30-05:00"
 
@@ -445,13 +449,13 @@ def test_the_timeline_says_where_the_study_is(scene: Scene) -> None:
 def test_a_binding_that_changes_while_it_is_being_sent_stops_the_write(scene: Scene) -> None:
     study, patient = scene.bound_study()
     scene.in_ehr(patient)
-    find = scene.ehr_port.directory.endpoint
+    find = scene.ehr_port.directory.endpoints
 
-    def change_meanwhile() -> str:
+    def change_meanwhile() -> tuple[str, ...]:
         scene.clinic.question(study)
         return find()
 
-    scene.ehr_port.directory.endpoint = change_meanwhile  # type: ignore[method-assign]
+    scene.ehr_port.directory.endpoints = change_meanwhile  # type: ignore[method-assign]
     scene.run()
     assert scene.charted() == []
     assert [one.state for one in scene.deliveries()] == [DeliveryState.HELD]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
@@ -54,7 +55,7 @@ class Scene:
         self.ehr = ehr
         server = FhirServer(name="ehr", base_url=ehr.base_url, version=ehr.version, timeout_secs=timeout_secs)
         self.client = FhirClient(server, self.clinic.clock)
-        access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
+        access = ImageAccess(endpoint.ways("https://bridge.example.org", has_viewer=True), "Riverside Imaging")
         directory = EhrDirectory(self.client, system_of, access, looks_up=looks_up)
         house = House(ZoneInfo("America/New_York"), system_of)
         self.ehr_port = Ehr(self.client, directory, keeps_provenance=traces)

@@ -45,7 +45,7 @@ Json = dict[str, Any]
 
 AT = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
 UID = "2.25.77"
-LINKS = Links("Patient/7", "ServiceRequest/9", "Endpoint/3", "2.25.5", encounter="Encounter/4")
+LINKS = Links("Patient/7", "ServiceRequest/9", ("Endpoint/3",), "2.25.5", encounter="Encounter/4")
 ORDER = Order(
     key=1,
     patient_key=1,

@@ -116,9 +116,8 @@ def _samples() -> Judged:
 
 
 def _studies() -> Judged:
-    links = replace(
-        LINKS, viewer="Endpoint/8", procedures=("Procedure/2",), series_endpoints={"2.25.77.1": "Endpoint/6"}
-    )
+    ways = ("Endpoint/3", "Endpoint/8")
+    links = replace(LINKS, endpoints=ways, procedures=("Procedure/2",), series_endpoints={"2.25.77.1": "Endpoint/6"})
     contents = [
         build(detailed(), ORDER, links, HOUSE, performed=[ATTRIBUTES]),
         build(detailed(), None, Links("Patient/7"), HOUSE),

@@ -22,6 +22,7 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from bridge.clock import Clock, FixedClock
+from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.identifiers import derive_uid
 from bridge.flows.poll_orders import OrderPoll, PolledServer
@@ -126,7 +127,7 @@ class Scene:
         self.clinic = Clinic(store)
         self.client = server.client
         client = written_by or server.client
-        access = ImageAccess("https://bridge.example.org/dicom-web", "Riverside Imaging")
+        access = ImageAccess(endpoint.ways("https://bridge.example.org", has_viewer=True), "Riverside Imaging")
         ehr = Ehr(client, EhrDirectory(client, system_of, access))
         publisher = ImagingStudyPublisher({"ehr": ehr}, House(ZoneInfo("UTC"), system_of), QUIET)
         self.workers = [

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.codecs.fhir.elements import DCM, URI, without_empty
+from bridge.domain.viewer_links import invoke_address
 
 Json = dict[str, Any]
 
@@ -37,6 +38,16 @@ class EndpointContent:
     connection: Connection
     address: str
     name: str
+
+
+# What our own server calls each way to the images.
+IDS = {Connection.WADO_RS: "dicomweb", Connection.VIEWER: "viewer"}
+
+
+def ways(public_url: str, *, has_viewer: bool) -> dict[Connection, str]:
+    """Return the address of each way to the images. has_viewer: whether others reach our pages by *public_url*."""
+    found = {Connection.WADO_RS: f"{public_url.rstrip('/')}/dicom-web"}
+    return found | ({Connection.VIEWER: invoke_address(public_url)} if has_viewer else {})
 
 
 def build(connection: Connection, address: str, name: str) -> EndpointContent:

@@ -34,7 +34,7 @@ class ImagingSelectionContent:
     document_series_uid: str
     document_uid: str
     study: Json
-    endpoint: str
+    endpoints: tuple[str, ...]
     images: tuple[KeyImage, ...]
 
 
@@ -55,7 +55,7 @@ def build(
         document_series_uid=said.series_instance_uid,
         document_uid=said.sop_instance_uid,
         study=study | {"identifier": uid_identifier(said.study_instance_uid)},
-        endpoint=links.endpoint,
+        endpoints=links.endpoints,
         images=said.images,
     )
 
@@ -83,7 +83,7 @@ def _selection(content: ImagingSelectionContent, series_uid: str, images: list[K
             "code": {"coding": [content.code], "text": content.title},
             "studyUid": content.study_uid,
             "derivedFrom": [content.study],
-            "endpoint": [{"reference": content.endpoint}] if content.endpoint else [],
+            "endpoint": [{"reference": one} for one in content.endpoints],
             "seriesUid": series_uid,
             "instance": [_instance(one) for one in images],
         }

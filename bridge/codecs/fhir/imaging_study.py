@@ -51,13 +51,14 @@ class House:
     What is the same for all studies.
 
     zone: of devices that name no offset. system_of: issuer to Identifier.system. organization: who makes the images.
-    listed_max: a study with more instances is told by its counts.
+    listed_max: a study with more instances is told by its counts. has_viewer: people reach our pages from where they are.
     """
 
     zone: tzinfo
     system_of: SystemOf
     organization: str = ""
     listed_max: int = MAX_LISTED_INSTANCES
+    has_viewer: bool = False
 
 
 class InstanceEntry(NamedTuple):
@@ -149,7 +150,7 @@ def build(
         modalities=_distinct([one.modality for one in series]),
         series=series,
         instance_count=contents.instance_count,
-        endpoints=tuple(one for one in (links.endpoint, links.viewer) if one),
+        endpoints=links.endpoints,
         interpreters=_people(contents.study.received.details.reading_physicians, house),
     )
 

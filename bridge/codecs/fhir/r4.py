@@ -1,10 +1,9 @@
-"""ImagingStudy, DiagnosticReport and Endpoint as FHIR R4 (4.0.1) writes them; R4B writes them alike."""
+"""ImagingStudy and DiagnosticReport as FHIR R4 (4.0.1) writes them; R4B writes them alike."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bridge.codecs.fhir import endpoint as ways
 from bridge.codecs.fhir.diagnostic_report import RADIOLOGY, DiagnosticReportContent
 from bridge.codecs.fhir.elements import without_empty
 from bridge.codecs.fhir.imaging_study import ImagingStudyContent, InstanceEntry, SeriesEntry
@@ -107,11 +106,6 @@ def report_frame(content: DiagnosticReportContent) -> Json:
             "presentedForm": list(content.presented),
         }
     )
-
-
-def endpoint(address: str, name: str) -> Json:
-    """Return the way to the images by WADO-RS. address: its base URL."""
-    return ways.r4(ways.build(ways.Connection.WADO_RS, address, name))
 
 
 def _series(one: SeriesEntry) -> Json:

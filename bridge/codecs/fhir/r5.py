@@ -1,10 +1,9 @@
-"""ImagingStudy, DiagnosticReport and Endpoint as FHIR R5 (5.0.0) writes them: concepts where R4 has codings."""
+"""ImagingStudy and DiagnosticReport as FHIR R5 (5.0.0) writes them: concepts where R4 has codings."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bridge.codecs.fhir import endpoint as ways
 from bridge.codecs.fhir import r4
 from bridge.codecs.fhir.diagnostic_report import DiagnosticReportContent
 from bridge.codecs.fhir.elements import concept_of, without_empty
@@ -33,11 +32,6 @@ def imaging_study(content: ImagingStudyContent) -> Json:
 def diagnostic_report(content: DiagnosticReportContent) -> Json:
     """Return *content* as an R5 DiagnosticReport; studies of any kind stand in one element."""
     return r4.report_frame(content) | without_empty({"study": [{"reference": one} for one in content.studies]})
-
-
-def endpoint(address: str, name: str) -> Json:
-    """Return the way to the images by WADO-RS. address: its base URL."""
-    return ways.r5(ways.build(ways.Connection.WADO_RS, address, name))
 
 
 def _series(one: SeriesEntry) -> Json:

@@ -25,16 +25,15 @@ class Links:
     What an ImagingStudy points to on one server.
 
     subject: "Patient/7". service_request: "ServiceRequest/9", "" to name the order by its numbers only.
-    endpoint: "Endpoint/3", "" for none; viewer: the one of a viewer. placement: the value of PLACEMENT_SYSTEM, "" for none.
+    endpoints: the ways to the images, "Endpoint/3". placement: the value of PLACEMENT_SYSTEM, "" for none.
     encounter: "Encounter/4", "" to name the visit by its number only. procedures: what was performed, "Procedure/2".
     series_endpoints: of series that are found elsewhere than their study, by UID.
     """
 
     subject: str
     service_request: str = ""
-    endpoint: str = ""
+    endpoints: tuple[str, ...] = ()
     placement: str = ""
-    viewer: str = ""
     encounter: str = ""
     procedures: tuple[str, ...] = ()
     series_endpoints: Mapping[str, str] = field(default_factory=dict)

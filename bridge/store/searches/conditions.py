@@ -26,7 +26,7 @@ class House:
     """
     What conditions are read by. issuers: the issuers that a system stands for. quiet_since: as `served.Wanted` has it.
 
-    announces: a study is told of while it still comes in. only_patients: records that the caller is limited to, None
+    announces: a study is told of while it still comes in. endpoints: the ways to images that are told of. only_patients: records that the caller is limited to, None
     for no limit. caller: whose names for resources count.
     """
 
@@ -34,6 +34,7 @@ class House:
     quiet_since: datetime
     at: datetime
     announces: bool = False
+    endpoints: tuple[str, ...] = ()
     only_patients: tuple[int, ...] | None = None
     caller: str = ""
     local: Callable[[datetime], datetime] = field(default=lambda at: at)

@@ -28,7 +28,6 @@ from bridge.store.tables import (
 from bridge.store.tables import study_placements as placed
 
 ORDER_ID = "order-"
-ENDPOINT_ID = "dicomweb"
 STUDY_SYSTEM = "urn:dicom:uid"
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 # What is still said of a study that is in a chart no more.
@@ -181,10 +180,10 @@ def _admitted() -> Select[tuple[int]]:
     return select(orders.c.key).where(orders.c.admission_id != "")
 
 
-def _endpoint(_: ReadTx, term: Term, __: House) -> Condition:
+def _endpoint(_: ReadTx, term: Term, house: House) -> Condition:
     if term.is_missing is not None:
         return false() if term.is_missing else true()
-    met = any(one.resource_id == ENDPOINT_ID and one.kind in ("", "Endpoint") for one in term.targets())
+    met = any(one.resource_id in house.endpoints and one.kind in ("", "Endpoint") for one in term.targets())
     return true() if met else false()
 
 

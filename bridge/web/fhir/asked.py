@@ -14,10 +14,10 @@ from joserfc.jwk import OctKey
 from werkzeug.exceptions import NotAcceptable, NotFound
 
 from bridge.codecs.fhir import search_terms
-from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.resource_query import DEFAULT_COUNT, MOST_COUNT, Asked, Order, Term, Total
 from bridge.errors import Malformed, Unsupported
 from bridge.flows.keep_secret import cursor_secret
+from bridge.leaving.studies import endpoint_ids, house_of
 from bridge.store.db import ReadTx
 from bridge.store.searches import conditions
 from bridge.web import addresses
@@ -112,19 +112,15 @@ def serving(tx: ReadTx, release: str) -> Serving:
     return Serving(
         release=release,
         base=base(release),
-        images=f"{addresses.base_url()}/dicom-web",
+        public_url=addresses.base_url(),
         organization=settings.bridge.organization,
-        house=House(
-            settings.time_zone,
-            settings.identity.system_of,
-            settings.bridge.organization,
-            settings.publish.list_instances,
-        ),
+        house=house_of(settings),
         search=conditions.House(
             issuers=issuers,
             quiet_since=here.clock.now() - timedelta(seconds=settings.publish.study_quiet_secs),
             at=here.clock.now(),
             announces=settings.publish.announce,
+            endpoints=endpoint_ids(settings),
             only_patients=None if only is None else tuple(conditions.same_people(tx, [only])),
             caller=caller().name,
             local=lambda at: at.astimezone(settings.time_zone),

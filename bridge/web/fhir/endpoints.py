@@ -1,22 +1,20 @@
-"""Endpoint and Binary: the one way to the images, and the documents of reports. Source: FHIR R4 and R5, IHE RAD IMR."""
+"""Endpoint and Binary: the ways to the images, and the documents of reports. Source: FHIR R4 and R5, IHE RAD IMR."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
 from bridge.codecs.fhir import diagnostic_report, endpoint
-from bridge.codecs.fhir.endpoint import Connection
 from bridge.domain.accounts import Permission
 from bridge.domain.resource_query import Asked, Term, Token, Total
 from bridge.flows.read_document import read_document
 from bridge.store import reports
-from bridge.store.searches import charts, conditions, imaging_studies
+from bridge.store.searches import charts, conditions
 from bridge.web import documents, reads
 from bridge.web.access import needs, services
 from bridge.web.fhir import allowed, answers, asked
 from bridge.web.fhir.kinds import ID, Kind, Made, Parameter, Serving, both
 
-ENDPOINT_ID = imaging_studies.ENDPOINT_ID
 PARAMETERS: tuple[Parameter, ...] = (
     ID,
     both("connection-type", "token"),
@@ -36,22 +34,28 @@ KIND = Kind(
 blueprint = Blueprint("fhir_documents", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
 
-def made(serving: Serving) -> Made:
-    """Return the way to the images."""
-    content = endpoint.build(Connection.WADO_RS, serving.images, serving.organization)
-    said = endpoint.r4(content) if serving.release == "r4" else endpoint.r5(content)
-    return Made(said | {"id": ENDPOINT_ID, "meta": {"versionId": "1"}})
+def made(serving: Serving) -> list[Made]:
+    """Return the ways to the images: of programs, and of people where they reach our pages."""
+    write = endpoint.r4 if serving.release == "r4" else endpoint.r5
+    ways = endpoint.ways(serving.public_url, has_viewer=serving.house.has_viewer)
+    contents = {way: endpoint.build(way, address, serving.organization) for way, address in ways.items()}
+    return [
+        Made(write(content) | {"id": endpoint.IDS[way], "meta": {"versionId": "1"}})
+        for way, content in contents.items()
+    ]
 
 
 def answers_to(found: Made, term: Term) -> bool:
-    """Say whether the one way there is answers to a term."""
+    """Say whether a way answers to a term."""
     said = found.resource
     if term.is_missing is not None:
         return term.is_missing == (term.name == "organization")
+    kind = said["connectionType"]
+    coding = kind if isinstance(kind, dict) else kind[0]["coding"][0]
     values = {
-        "_id": [(None, ENDPOINT_ID)],
+        "_id": [(None, said["id"])],
         "identifier": [(one["system"], one["value"]) for one in said["identifier"]],
-        "connection-type": [("http://terminology.hl7.org/CodeSystem/endpoint-connection-type", "dicom-wado-rs")],
+        "connection-type": [(coding["system"], coding["code"])],
         "payload-type": [("http://dicom.nema.org/resources/ontology/DCM", "113014")],
         "status": [("http://hl7.org/fhir/endpoint-status", "active")],
     }

@@ -11,9 +11,10 @@ import orjson
 
 from bridge.clock import Clock
 from bridge.codecs.fhir import search_terms
-from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, House
+from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR
 from bridge.domain.resource_query import Asked, Term, Token, Total
 from bridge.flows.export_resources import MakePage
+from bridge.leaving.studies import endpoint_ids, house_of
 from bridge.settings import Settings
 from bridge.store import placements, splits
 from bridge.store.db import ReadTx
@@ -35,7 +36,7 @@ def page_maker(settings: Settings, clock: Clock, size: int = PAGE) -> MakePage:
         serving = _serving(tx, one, settings, clock.now())
         name = one.types[one.at_type]
         if name == "Endpoint":
-            return [endpoints.made(serving).resource], None
+            return [made.resource for made in endpoints.made(serving)], None
         kind = KINDS[name]
         terms: tuple[Term, ...] = ()
         if one.since is not None and kind.parameter("_lastUpdated") is not None:
@@ -80,14 +81,15 @@ def _serving(tx: ReadTx, one: Export, settings: Settings, now: datetime) -> Serv
     return Serving(
         release=one.release,
         base=one.base,
-        images=f"{one.base.rpartition('/fhir/')[0]}/dicom-web",
+        public_url=one.base.rpartition("/fhir/")[0],
         organization=settings.bridge.organization,
-        house=House(settings.time_zone, settings.identity.system_of),
+        house=house_of(settings),
         search=conditions.House(
             issuers=_nobody,
             quiet_since=now - timedelta(seconds=settings.publish.study_quiet_secs),
             at=now,
             announces=settings.publish.announce,
+            endpoints=endpoint_ids(settings),
             only_patients=only,
             caller=one.owner_name,
             local=lambda at: at.astimezone(settings.time_zone),

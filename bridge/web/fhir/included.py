@@ -59,8 +59,8 @@ def _read(tx: ReadTx, reference: str, serving: Serving) -> Iterator[Made]:
     name, _, resource_id = reference.partition("/")
     if not allowed.may(name, "r"):
         return
-    if reference == f"Endpoint/{endpoints.ENDPOINT_ID}":
-        yield endpoints.made(serving)
+    if name == "Endpoint":
+        yield from (one for one in endpoints.made(serving) if one.reference == reference)
     elif name in KINDS:
         key = KINDS[name].key_of(tx, resource_id, serving)
         yield from KINDS[name].make(tx, [key], serving) if key is not None else ()

@@ -25,28 +25,29 @@ _KIND = f"<any({','.join(KINDS)}):kind>"
 @blueprint.get("/Endpoint")
 @needs(Permission.READ_FHIR)
 def search_endpoints(release: str) -> Response:
-    """Return the one way to the images, if it answers to what is asked."""
+    """Return the ways to the images that answer to what is asked."""
     return _search_endpoints(release)
 
 
 @blueprint.post("/Endpoint/_search")
 @needs(Permission.READ_FHIR)
 def search_endpoints_by_form(release: str) -> Response:
-    """Return the one way to the images, if it answers to what the form asks."""
+    """Return the ways to the images that answer to what the form asks."""
     return _search_endpoints(release)
 
 
 @blueprint.get("/Endpoint/<resource_id>")
 @needs(Permission.READ_FHIR)
 def read_endpoint(release: str, resource_id: str) -> Response:
-    """Return the way to the images."""
+    """Return a way to the images."""
     asked.negotiate()
     allowed.check("Endpoint", "r")
-    if resource_id != endpoints.ENDPOINT_ID:
-        raise LookupError(resource_id)
     with services().store.read() as tx:
         serving = asked.serving(tx, release)
-    return answers.resource(endpoints.made(serving).resource, _shape())
+    found = {one.resource["id"]: one.resource for one in endpoints.made(serving)}
+    if resource_id not in found:
+        raise LookupError(resource_id)
+    return answers.resource(found[resource_id], _shape())
 
 
 @blueprint.get(f"/{_KIND}")
@@ -117,10 +118,10 @@ def _search_endpoints(release: str) -> Response:
     with services().store.read() as tx:
         serving = asked.serving(tx, release)
         wanted = asked.searching(tx, endpoints.KIND, given)
-    one = endpoints.made(serving)
-    met = all(endpoints.answers_to(one, term) for term in wanted.asked.terms)
-    total = None if wanted.asked.total == Total.NONE else int(met)
-    shown = [one] if met and wanted.asked.count and wanted.asked.after is None else []
+    terms = wanted.asked.terms
+    found = [one for one in endpoints.made(serving) if all(endpoints.answers_to(one, term) for term in terms)]
+    total = None if wanted.asked.total == Total.NONE else len(found)
+    shown = found[: wanted.asked.count] if wanted.asked.after is None else []
     return answers.searchset(release, "Endpoint", wanted, Found((), total, None), (shown, []))
 
 

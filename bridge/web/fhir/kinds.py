@@ -39,11 +39,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What is the same for all resources of one answer. base: the release's address. images: where DICOMweb is."""
+    """What is the same for all resources of one answer. base: the release's address, below *public_url*."""
 
     release: str
     base: str
-    images: str
+    public_url: str
     organization: str
     house: House
     search: conditions.House

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bridge.codecs.fhir.imaging_study import House
 from bridge.leaving.resources import ServingHouse
+from bridge.leaving.studies import house_of
 from bridge.web import addresses
 from bridge.web.access import services
 
@@ -14,7 +14,7 @@ def serving_house() -> ServingHouse:
     """Return what is the same for all resources."""
     settings = services().settings
     return ServingHouse(
-        House(settings.time_zone, settings.identity.system_of),
+        house_of(settings),
         addresses.base_url(),
         settings.bridge.organization,
         timedelta(seconds=settings.publish.study_quiet_secs),

@@ -379,7 +379,8 @@ def test_fhir_serves_bound_studies_only(console: Console) -> None:
         assert {"system": "urn:dicom:uid", "value": f"urn:oid:{UID}"} in study["identifier"]
         patient = api.get(f"/fhir/{release}/{study['subject']['reference']}").json
         assert patient["birthDate"] == "1958-03-12"
-        assert api.get(f"/fhir/{release}/{study['endpoint'][0]['reference']}").json["address"].endswith("/dicom-web")
+        (way,) = study["endpoint"]
+        assert api.get(f"/fhir/{release}/{way['reference']}").json["address"].endswith("/dicom-web")
         for query in (
             {"identifier": f"urn:dicom:uid|urn:oid:{UID}"},
             {"identifier": "A1"},
@@ -429,6 +430,26 @@ def test_a_study_that_comes_in_is_read_as_registered_without_its_images(make_hou
     assert begun["basedOn"][0]["reference"] == "ServiceRequest/order-1"
     console.clock.at += timedelta(seconds=console.services.settings.publish.study_quiet_secs)
     assert served() == ("available", 1, ["available"])
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_people_find_the_viewer_beside_the_images_where_our_address_is_known(make_house: Callable[..., House]) -> None:
+    console = Console(make_house(FixedClock(AT), http={"public_url": "https://bridge.example.org"}))
+    console.order()
+    bind(console)
+    console.clock.at += timedelta(minutes=1)
+    api = console.machine(Role.SYSTEM)
+    for release in ("r4", "r5"):
+        about = api.get(f"/fhir/{release}/ImagingStudy?endpoint=Endpoint/viewer&_include=ImagingStudy:endpoint").json
+        study, *ways = [one["resource"] for one in about["entry"]]
+        assert [one["reference"] for one in study["endpoint"]] == ["Endpoint/dicomweb", "Endpoint/viewer"]
+        found = {one["id"]: one["address"] for one in ways}
+        assert found["viewer"] == "https://bridge.example.org/IHEInvokeImageDisplay"
+        assert api.get(f"/fhir/{release}/Endpoint/viewer").json["address"] == found["viewer"]
+        (invoked,) = api.get(f"/fhir/{release}/Endpoint?connection-type=ihe-iid").json["entry"]
+        assert invoked["resource"]["id"] == "viewer"
+        assert api.get(f"/fhir/{release}/Endpoint").json["total"] == 2
+    assert console.browser().get(f"{found['viewer'][26:]}?requestType=STUDY&studyUID={UID}").status_code == 303
 
 
 def test_what_the_modality_says_is_all_of_it_is_served_at_once(console: Console) -> None:

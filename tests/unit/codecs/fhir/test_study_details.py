@@ -42,9 +42,8 @@ def said(version: str, content: ImagingStudyContent) -> Json:
 
 
 def test_r4_says_all_rows_of_the_mapping() -> None:
-    links = replace(
-        LINKS, viewer="Endpoint/8", procedures=("Procedure/2",), series_endpoints={"2.25.77.1": "Endpoint/6"}
-    )
+    ways = ("Endpoint/3", "Endpoint/8")
+    links = replace(LINKS, endpoints=ways, procedures=("Procedure/2",), series_endpoints={"2.25.77.1": "Endpoint/6"})
     study = said("R4", build(detailed(), ORDER, links, HOUSE))
     assert study["encounter"] == {
         "type": "Encounter",
