@@ -168,7 +168,8 @@ def _told(one: Hl7Destination, settings: Settings) -> Destination:
         settings.time_zone,
         settings.identity.oid_of,
     )
-    return Destination(MllpLink(mllp_target(one)), Answerable(route, frozenset(one.messages)), one.max_attempts)
+    how = Answerable(route, frozenset(one.messages), one.link, settings.http.public_url)
+    return Destination(MllpLink(mllp_target(one)), how, one.max_attempts)
 
 
 def _adt_door(told: Destination) -> AdtDoor:

@@ -101,6 +101,7 @@ class Hl7Destination(Section):
     A system that is told over MLLP how orders stand. sites: whose orders, by the names of mappings/sites; () for all.
 
     plain: without TLS although it is beyond this machine. messages: status as ORM^O01 or OMG^O19, images as ORU^R01.
+    link: an address that opens the images goes with them, as OBX of type RP (pointer) or ST (text), "" for none.
     archive: whose door it is, by its AE title or its name in [dicomweb]; it is told by ADT who its images' patients are.
     max_attempts: 0 for as long as any delivery is tried.
     """
@@ -112,6 +113,7 @@ class Hl7Destination(Section):
     plain: bool = False
     sites: tuple[str, ...] = ()
     messages: tuple[NoticeType, ...] = Field(default=("ORM^O01",), min_length=1)
+    link: Literal["", "RP", "ST"] = ""
     archive: str = ""
     version: Literal["2.3.1", "2.5.1"] = "2.5.1"
     charset: Hl7Charset = "UNICODE UTF-8"
@@ -130,6 +132,8 @@ class Hl7Destination(Section):
             raise ValueError('ADT is told to an archive\'s door: name both archive and messages = ["ADT"]')
         if "OMG^O19" in self.messages and self.version == "2.3.1":
             raise ValueError("OMG^O19 needs version 2.5.1")
+        if self.link and not {"ORU^R01", "OMG^O19"}.intersection(self.messages):
+            raise ValueError("a link goes with images: messages names neither ORU^R01 nor OMG^O19")
         return self
 
     @property

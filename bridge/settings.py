@@ -268,11 +268,13 @@ class Settings(Section):
     webhooks: Webhooks = ()
 
     @model_validator(mode="after")
-    def _each_place_once(self) -> Self:
+    def _sections_fit(self) -> Self:
         places = (*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers))
         each_once(places, str)
         if unknown := [archive for _, archive in self.hl7.adt_doors if archive not in places]:
             raise ValueError(f"hl7.destinations: no archive {unknown[0]!r} in [dicom] or [dicomweb]")
+        if not self.http.public_url and (linked := [one.name for one in self.hl7.destinations if one.link]):
+            raise ValueError(f"hl7.destinations: a link for {linked[0]!r} needs [http] public_url")
         return self
 
     @property

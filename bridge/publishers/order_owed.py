@@ -18,6 +18,7 @@ from bridge.domain.order import Order
 from bridge.domain.order_status import SCHEDULED, code_of, status_fact
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
+from bridge.domain.viewer_links import study_link
 from bridge.publishers.completeness import study_complete_at
 from bridge.store import (
     decisions,
@@ -56,10 +57,16 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Answerable:
-    """How a destination is spoken to. messages: of ORM^O01, OMG^O19, ORU^R01."""
+    """
+    How a destination is spoken to. messages: of ORM^O01, OMG^O19, ORU^R01.
+
+    link_type: what a link to the images is told as, RP or ST, "" for none. public_url: what links begin with.
+    """
 
     route: Route
     messages: frozenset[str]
+    link_type: str = ""
+    public_url: str = ""
 
     @property
     def status_message(self) -> str:
@@ -139,7 +146,7 @@ class Owing:
         assert study.patient_key is not None
         patient = patients.survivor(self._tx, study.patient_key)
         notice = self._notice(self._to.images_message, self._code(), self._decided_at(study), patient)
-        return self._write(replace(told, study_key=study.key), HAS_IMAGES, replace(notice, study=study))
+        return self._write(replace(told, study_key=study.key), HAS_IMAGES, self._about(notice, study))
 
     def _withdrawal(self, told: Told) -> Owed:
         assert told.study_key is not None
@@ -147,7 +154,13 @@ class Owing:
         study = studies.get(self._tx, told.study_key)
         patient = patients.survivor(self._tx, told.patient_key)
         notice = self._notice(self._to.images_message, self._code(), self._decided_at(study), patient)
-        return self._write(told, WITHDRAWN, replace(notice, study=study, withdrawn=True))
+        return self._write(told, WITHDRAWN, replace(self._about(notice, study), withdrawn=True))
+
+    def _about(self, notice: OrderNotice, study: Study) -> OrderNotice:
+        """Return *notice* with the study that it is about, and the way to it where the destination asks for one."""
+        to = self._to
+        link = study_link(to.public_url, study.study_instance_uid) if to.link_type else None
+        return replace(notice, study=study, link=link, link_type=to.link_type)
 
     def _told_by_who_died(self, bound: dict[str, Study], told: dict[str, Told]) -> dict[str, Told]:
         """Return the order's study if a worker that died may have told it and it has been unbound since."""

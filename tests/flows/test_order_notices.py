@@ -119,6 +119,7 @@ def make_ris(make_house: MakeHouse) -> Iterator[MakeRis]:
                 hl7={"destinations": [{**told, "messages": ["ORM^O01", "ORU^R01"], **destination}]},
                 fhir={},
                 publish={"study_quiet_secs": QUIET.total_seconds()},
+                http={"public_url": "https://bridge.example.org"},
             )
             say(house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"))
             return Ris(house, peer)
@@ -248,6 +249,35 @@ def test_images_of_another_patient_s_are_withdrawn_from_the_chart_they_were_told
         ("PA1", PLAIN.patient_id, "W"),
         ("PA2", STRANGER.patient_id, "O"),
     }
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_link_goes_with_the_images_and_is_taken_back_from_the_chart_that_had_it(make_ris: MakeRis) -> None:
+    ris = make_ris(link="ST")
+    say(ris.house, order(STRANGER, "A2"))
+    ris.receive_images(whole=False)
+    ris.rule("unbind")
+    assert ris.told == []
+    ris.rule("bind", accession_number="A1")
+    ris.pass_time(QUIET * 2)
+    ris.worker.run_due()
+    ris.rule("bind", accession_number="A2", patient=PatientIdentifier(STRANGER.patient_id, "RIVERSIDE"))
+    link = f"https://bridge.example.org/IHEInvokeImageDisplay?requestType=STUDY\\T\\studyUID={study_uid('A1')}"
+    said = {
+        (patient.split("^")[0], message.decode().split("OBX|2|ST|113014^DICOM Study^DCM|2|", 1)[1].split("|")[0])
+        for patient, message in zip(ris.peer.field("PID", 3), ris.peer.received, strict=True)
+    }
+    assert said == {(PLAIN.patient_id, link), (PLAIN.patient_id, '""'), (STRANGER.patient_id, link)}
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_after_a_merge_the_link_stays_and_is_not_said_again(make_ris: MakeRis) -> None:
+    ris = make_ris(link="RP")
+    ris.receive_images()
+    say(ris.house, merge(STRANGER, PLAIN, at="20260302101000"))
+    ris.pass_time(QUIET)
+    ris.worker.run_due()
+    assert ris.told == ["ORU A O"]
 
 
 def test_without_oru_images_are_told_in_omg_and_with_orm_alone_not_at_all(make_ris: MakeRis) -> None:

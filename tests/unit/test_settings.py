@@ -134,6 +134,9 @@ def test_what_a_destination_cannot_be_told_stops_the_start(tmp_path: Path) -> No
         ('messages = ["OMG^O19"]\nversion = "2.3.1"', "needs version 2.5.1"),
         ('messages = ["ADT^A08"]', "messages"),
         ('charset = "KLINGON"', "charset"),
+        ('link = "RP"', "a link goes with images"),
+        ('messages = ["ORU^R01"]\nlink = "ST"', "needs [http] public_url"),
+        ('messages = ["ORU^R01"]\nlink = "ED"', "link"),
         ('tls = { certificate = "a.pem" }', "certificate and key go together"),
         (f"{RIS}{host}", "listed twice: ris"),
     ):

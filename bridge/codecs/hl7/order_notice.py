@@ -1,6 +1,7 @@
 """Messages that tell another system how an order stands: ORM^O01, OMG^O19, ORU^R01, as bytes.
 
-Source: HL7 2.3.1 and 2.5.1 4.4 (ORM, OMG), 7.3 (ORU); IHE RAD TF-2 4.3, 4.13 (status), 4.132 (imaging result).
+Source: HL7 2.3.1 and 2.5.1 4.4 (ORM, OMG), 7.3 (ORU); IHE RAD TF-2 4.3, 4.13 (status), 4.132 (imaging result);
+HL7 2.5.1 2.A.66 (RP), tables 0191 and 0291.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class OrderNotice:
 
     status: ORC-5. at: when that came to be so. patient: whose chart it is about. study: whose images it is about, None
     for a status alone. withdrawn: the images were told before and are not this order's, or not this patient's.
+    link: opens them for a person, None where the destination is told no link; link_type: OBX-2 of it, RP or ST.
     """
 
     message_type: str
@@ -44,6 +46,8 @@ class OrderNotice:
     patient_class: str = ""
     study: Study | None = None
     withdrawn: bool = False
+    link: str | None = None
+    link_type: str = "RP"
 
 
 def build(notice: OrderNotice, route: Route, control_id: str) -> bytes:
@@ -77,6 +81,8 @@ class _Builder(Writer):
             segments.append(self._request())
         if notice.study is not None:
             segments.append(self._study_reference(notice.study))
+        if notice.link is not None:
+            segments.append(self._way_to_images(notice.link))
         return "".join(segments).encode(self.codec)
 
     def _visit(self) -> str:
@@ -144,6 +150,22 @@ class _Builder(Writer):
                 3: "113014^DICOM Study^DCM",
                 4: "1",
                 5: self.number(study.study_instance_uid, "OBX-5"),
+                11: "W" if self._notice.withdrawn else "O",
+            },
+        )
+
+    def _way_to_images(self, link: str) -> str:
+        # Of a study that is withdrawn the address is not said again: an empty pair of quotes deletes what stands there.
+        said = self.text(link)
+        pointer = f"{said}^^TEXT^HTML" if self._notice.link_type == "RP" else said
+        return segment(
+            "OBX",
+            {
+                1: "2",
+                2: self._notice.link_type,
+                3: "113014^DICOM Study^DCM",
+                4: "2",
+                5: '""' if self._notice.withdrawn else pointer,
                 11: "W" if self._notice.withdrawn else "O",
             },
         )

@@ -88,6 +88,7 @@ STUDY = Study(
     "CT1",
     False,
 )
+LINK = "https://bridge.example.org/IHEInvokeImageDisplay?requestType=STUDY&studyUID=2.25.77"
 STATUS = OrderNotice(ORM, "IP", AT, PATIENT, ORDER, (STEP,), "O")
 
 
@@ -111,6 +112,10 @@ def field(message: er7.Message, segment: str, number: int) -> str:
         (replace(STATUS, message_type=ORU, study=STUDY), "2.3.1"),
         (replace(STATUS, message_type=ORU, study=STUDY), "2.5.1"),
         (replace(STATUS, message_type=ORU, study=STUDY, withdrawn=True), "2.5.1"),
+        (replace(STATUS, message_type=ORU, study=STUDY, link=LINK), "2.3.1"),
+        (replace(STATUS, message_type=ORU, study=STUDY, link=LINK), "2.5.1"),
+        (replace(STATUS, message_type=ORU, study=STUDY, link=LINK, withdrawn=True), "2.5.1"),
+        (replace(STATUS, message_type=OMG, study=STUDY, link=LINK, link_type="ST"), "2.5.1"),
     ],
 )
 def test_another_reader_finds_every_segment_where_the_standard_puts_it(
@@ -211,6 +216,22 @@ def test_images_are_told_with_their_study_as_an_order_detail() -> None:
 def test_images_told_of_the_wrong_patient_are_withdrawn_as_wrong() -> None:
     message = read(replace(STATUS, message_type=ORU, study=STUDY, withdrawn=True))
     assert [field(message, "OBX", 11), field(message, "OBR", 25)] == ["W", "C"]
+
+
+@pytest.mark.parametrize(("link_type", "said"), [("RP", [LINK, "", "TEXT", "HTML"]), ("ST", [LINK])])
+def test_a_link_to_the_images_stands_behind_their_study(link_type: str, said: list[str]) -> None:
+    message = read(replace(STATUS, message_type=ORU, study=STUDY, link=LINK, link_type=link_type))
+    study, link = message.all("OBX")
+    assert study.field(5) == UID
+    assert [link.field(n) for n in (1, 2, 3, 4, 11)] == ["2", link_type, "113014^DICOM Study^DCM", "2", "O"]
+    assert [one.replace("\\T\\", "&") for one in (link.field(5) or "").split("^")] == said
+
+
+def test_with_images_that_are_withdrawn_their_link_is_deleted_and_not_said_again() -> None:
+    notice = replace(STATUS, message_type=ORU, study=STUDY, link=LINK, withdrawn=True)
+    link = read(notice).all("OBX")[1]
+    assert [link.field(n) for n in (2, 4, 5, 11)] == ["RP", "2", '""', "W"]
+    assert b"IHEInvokeImageDisplay" not in build(notice, ROUTE, "C1")
 
 
 def test_a_test_order_is_told_as_a_test() -> None:
