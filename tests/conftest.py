@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import structlog
+from werkzeug.routing import Rule
 
 from bridge.clock import Clock
 from bridge.settings import Settings
@@ -22,7 +23,21 @@ from tests.lent_databases import LentDatabases
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT.parent / "shared" / "corpus"
+MEMORY = Path("/dev/shm")
 PEERS_REQUIRED = os.environ.get("BRIDGE_REQUIRE_PEERS") == "1"
+
+
+def _lie_in_memory() -> None:
+    """
+    Let folders of tests lie in memory where there is room: a house has 256 folders, and a disk takes long over them.
+
+    What must be seen on a disk names its folder itself.
+    """
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 4 << 30:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+_lie_in_memory()
 
 
 def missing_peer(name: str, how: str) -> None:
@@ -50,6 +65,21 @@ def plain_tracebacks() -> None:
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, spoken]
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def addresses_are_compiled_once() -> None:
+    """Share what an address is built with among the applications of a run: compiling it took most of making one."""
+    compiled = Rule._compile_builder
+    known: dict[tuple[object, ...], Any] = {}
+
+    def recalled(rule: Rule, append_unknown: bool = True) -> Any:
+        key = (rule.rule, rule.subdomain, rule.host, tuple((rule.defaults or {}).items()), append_unknown)
+        if key not in known:
+            known[key] = compiled(rule, append_unknown)
+        return known[key]
+
+    Rule._compile_builder = recalled  # type: ignore[assignment]
 
 
 @pytest.fixture(scope="session")

@@ -26,13 +26,14 @@ class PublishedKeys:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._http = httpx2.Client(timeout=_TIMEOUT_SECS, follow_redirects=False, trust_env=False)
+        self._http: httpx2.Client | None = None
         self._lock = threading.Lock()
         self._places: dict[str, _Place] = {}
 
     def close(self) -> None:
         """Close its connections."""
-        self._http.close()
+        if self._http is not None:
+            self._http.close()
 
     def keys_at(self, url: str, key_id: str) -> object:
         """Return the key set at *url*, fetched again if it has no *key_id*. Raises: Unavailable, if there is none to be had."""
@@ -50,14 +51,20 @@ class PublishedKeys:
     def _look(self, place: _Place, url: str, now: datetime) -> None:
         """Fetch; what was fetched before stays good for its time where that fails."""
         try:
-            answer = exchange(
-                self._http, self._http.build_request("GET", url, headers={"Accept": "application/json"}), _LIMITS
-            )
+            http = self._connections()
+            answer = exchange(http, http.build_request("GET", url, headers={"Accept": "application/json"}), _LIMITS)
             said = orjson.loads(answer.body) if answer.status == 200 else None
         except (BridgeError, httpx2.InvalidURL, orjson.JSONDecodeError):
             said = None
         if isinstance(said, dict):
             place.said, place.fetched_at = said, now
+
+    def _connections(self) -> httpx2.Client:
+        """Return the client, made when it is first needed: reading the authorities it trusts is slow."""
+        with self._lock:
+            if self._http is None:
+                self._http = httpx2.Client(timeout=_TIMEOUT_SECS, follow_redirects=False, trust_env=False)
+            return self._http
 
 
 class _Place:
