@@ -32,7 +32,7 @@ def news_watch(house: House) -> NewsWatch:
         for one in house.settings.fhir.servers
         if (kinds := tuple(kind for kind in one.publish if kind in PARTS))
     }
-    return NewsWatch(house.store, house.clock, quiet, Audience(hooks, charts), owner=house.node)
+    return NewsWatch(house.store, house.clock, quiet, Audience(hooks, charts), owner=house.node, rules=house.rules)
 
 
 def serving_house(house: House) -> ServingHouse:

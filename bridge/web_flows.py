@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.casework import casework
-from bridge.domain.claim import AttachmentKind, AuthorizationLine, ClaimAttachment
+from bridge.domain.attachment import AttachmentKind, ClaimAttachment
+from bridge.domain.authorization import AuthorizationLine
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import MessageFilter, MessageState

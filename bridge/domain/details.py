@@ -51,7 +51,7 @@ class OrderDetails(VisitDetails, total=False):
     """
     Of an order; what its visit says is carried along, and gives way to diagnoses_… of the order's own.
 
-    issue_of_imaging_service_request, admitted: "YYYYMMDDHHMMSS". issuer_universal_ids: the OID of each authority of its
+    issue_of_imaging_service_request, admitted: "YYYYMMDDHHMMSS". procedure_modifiers: as billed (LT, RT, 50, 26). issuer_universal_ids: the OID of each authority of its
     numbers.
     """
 
@@ -78,6 +78,7 @@ class OrderDetails(VisitDetails, total=False):
     institution_address: str
     institution_code: tuple[Code, ...]
     institutional_department_name: str
+    procedure_modifiers: tuple[str, ...]
     issuer_universal_ids: dict[str, str]
 
 

@@ -111,6 +111,14 @@ def is_oid(text: str) -> bool:
     return _OID.fullmatch(text) is not None
 
 
+def is_npi(text: str) -> bool:
+    """Say whether *text* is a National Provider Identifier. Source: 45 CFR 162.406; ISO/IEC 7812-1 (check digit, prefix 80840)."""
+    if len(text) != 10 or not text.isascii() or not text.isdecimal():
+        return False
+    doubled = [sum(divmod(int(digit) * (2 - place % 2), 10)) for place, digit in enumerate(text)]
+    return (24 + sum(doubled)) % 10 == 0
+
+
 def digest_of(data: bytes) -> str:
     """Return the SHA-256 of *data*, hexadecimal."""
     return hashlib.sha256(data).hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from bridge.domain.authorization_rules import AuthorizationRules
 from bridge.domain.checklist_rules import ChecklistRules
 from bridge.domain.oncology import OncologyRules
 from bridge.domain.order import Order
@@ -44,7 +45,7 @@ class ReconcileRules:
     nicknames: folded given name → the numbers of the rows it stands in. placeholder_*: values that say nothing.
     import_procedures: texts or codes that make an order an import order. disable: bind rules that are off.
     two_person: vetoes whose review needs two people. oncology: which exams follow a tumour. checklist: what a
-    study is compared with its order by. version: changes whenever any value does that decides.
+    study is compared with its order by. authorizations: what exams are compared with theirs by. version: changes whenever any value does that decides.
     """
 
     authority: str = ""
@@ -69,6 +70,7 @@ class ReconcileRules:
     scores: Scores = field(default_factory=Scores)
     oncology: OncologyRules = field(default_factory=OncologyRules)
     checklist: ChecklistRules = field(default_factory=ChecklistRules)
+    authorizations: AuthorizationRules = field(default_factory=AuthorizationRules)
     lookup_limit: int = 2000
     version: str = "default"
 

@@ -29,6 +29,7 @@ STUDY_AVAILABLE = "imagingstudy-available"
 STUDY_CHANGED = "imagingstudy-changed"
 ORDER_STATUS = "order-status"
 PRIOR_AUTH_RESULT = "prior-auth-result"
+AUTHORIZATION_WARNING = "authorization-warning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,13 @@ TOPICS: Mapping[str, Topic] = {
             PRIOR_AUTH_RESULT,
             "A payer has answered",
             "A payer's authorization for an exam is known, or is known otherwise than before.",
+            "ClaimResponse",
+            ("patient",),
+        ),
+        Topic(
+            AUTHORIZATION_WARNING,
+            "An exam and its authorization do not agree",
+            "Something stands between an exam and its authorization, or no longer does; a request is due, or a grant ends soon.",
             "ClaimResponse",
             ("patient",),
         ),

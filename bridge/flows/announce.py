@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bridge.domain.attachment import AttachmentState, ClaimAttachment
 from bridge.domain.chart import OWN
-from bridge.domain.claim import AttachmentState, ClaimAttachment
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
 from bridge.domain.performed import PerformedStep

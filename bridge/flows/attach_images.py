@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.clock import Clock
-from bridge.domain.claim import (
-    AttachmentKind,
-    AttachmentState,
-    Authorization,
-    ClaimAttachment,
-    check_attach,
-)
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, check_attach
+from bridge.domain.authorization import Authorization
 from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.flows import announce
@@ -56,7 +51,7 @@ class ImageAttacher:
             study = studies.by_uid(tx, study_instance_uid)
             if study is None:
                 raise LookupError("no such study")
-            check_attach(authorization, study, patients.survivor(tx, authorization.patient_key).key)
+            check_attach(study, patients.survivor(tx, authorization.patient_key).key)
             self._check(tx, study, kinds, instances)
             made = []
             for kind in dict.fromkeys(kinds):

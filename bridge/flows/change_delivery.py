@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.clock import Clock
-from bridge.domain.claim import AttachmentState
+from bridge.domain.attachment import AttachmentState
 from bridge.errors import Conflict
 from bridge.outbox import enqueue
 from bridge.store import audit, authorizations, chart_withdrawals, deliveries, order_notices, studies

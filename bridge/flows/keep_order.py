@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any, cast
 
+from bridge.domain.authorization import date_of
+from bridge.domain.authorization_news import AuthorizationNews
 from bridge.domain.by_hand import hear
 from bridge.domain.details import OrderDetails, StepDetails, merged
 from bridge.domain.message import Notice
@@ -37,7 +39,8 @@ from bridge.flows.refresh_worklist import (
     refresh_worklist,
     set_order_status,
 )
-from bridge.store import authorizations, news, orders, patients
+from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
+from bridge.store import news, orders, patients
 from bridge.store.db import WriteTx
 from bridge.store.events import Station
 
@@ -117,7 +120,7 @@ def _create(tx: WriteTx, draft: OrderDraft, told: OrderNews, rules: ReconcileRul
         _add_step(tx, order, step_draft, told, draft)
     log_on_timeline(tx, order, told, Station.ORDER, f"Order received: {_title(order)}")
     notices += meet_order(tx, order, told)
-    scheduled = _finish(tx, order, draft, told, notices)
+    scheduled = _finish(tx, order, draft, told, rules, notices)
     scheduled.what = "order created"
     news.look_at(tx, news.ORDER, order.key, told.news.heard_at)
     return scheduled
@@ -141,7 +144,7 @@ def _change(tx: WriteTx, found: Order, draft: OrderDraft, told: OrderNews, rules
         notices += meet_order(tx, order, told)
     what = "Order moved to another patient" if moved_from is not None else "Order changed"
     log_on_timeline(tx, order, told, Station.ORDER, what)
-    scheduled = _finish(tx, order, draft, told, notices, before)
+    scheduled = _finish(tx, order, draft, told, rules, notices, before=before)
     scheduled.what, scheduled.moved_from, scheduled.is_renumbered = what.lower(), moved_from, is_renumbered
     return scheduled
 
@@ -151,7 +154,9 @@ def _finish(
     order: Order,
     draft: OrderDraft,
     told: OrderNews,
+    rules: ReconcileRules,
     notices: list[Notice],
+    *,
     before: Container[str] = (),
 ) -> Scheduled:
     """Bring order, authorizations and worklist in line. before: where its steps stood, so that only news is told."""
@@ -161,7 +166,7 @@ def _finish(
         if place not in before:
             log_on_timeline(tx, order, told, Station.SCHEDULED, place)
     for authorization in draft.authorizations:
-        notices += _authorize(tx, order, authorization, told)
+        notices += _authorize(tx, order, authorization, told, rules)
     return Scheduled(order, notices=notices, steps=tuple(steps))
 
 
@@ -281,15 +286,24 @@ def _visit_of(told: OrderNews) -> OrderDetails:
     return {**told.visit_details, "issuer_universal_ids": {visit.admission_id.issuer: oid}}
 
 
-def _authorize(tx: WriteTx, order: Order, draft: AuthorizationDraft, told: OrderNews) -> Sequence[Notice]:
-    known = authorizations.find(tx, draft.payer_id, draft.number)
-    if known is not None and patients.survivor(tx, known.patient_key).key != told.patient.key:
-        return [Notice("W", "the authorization is another patient's and was left there", "IN1-14")]
-    kept = authorizations.put(tx, draft, told.patient.key, order.key, told.news.heard_at)
-    news.look_at(tx, news.AUTHORIZATION, kept.key, told.news.heard_at)
-    if known is None:
-        what = f"Authorization {draft.number} named by the order"
-        log_on_timeline(tx, order, told, Station.AUTHORIZATION, what)
+def _authorize(
+    tx: WriteTx, order: Order, draft: AuthorizationDraft, told: OrderNews, rules: ReconcileRules
+) -> Sequence[Notice]:
+    said = AuthorizationNews(
+        source=told.by,
+        said_at=told.news.said_at,
+        payer_id=draft.payer_id,
+        payer_name=draft.payer_name,
+        number=draft.number,
+        member_id=draft.member_id,
+        effective_on=date_of(draft.effective_on),
+        expires_on=date_of(draft.expires_on),
+        policy_level=draft.policy_level,
+    )
+    taking = Taking(rules, told.news.heard_at, told.by, order, source_kind=told.source_kind, source_id=told.source_id)
+    taken = take_authorization_news(tx, said, taking)
+    if taken.outcome == NewsOutcome.WAITS:
+        return [Notice("W", taken.why, "IN1-14")]
     return []
 
 

@@ -17,8 +17,10 @@ from bridge.codecs.fhir.imaging_study import AVAILABLE, CANCELLED, ENTERED_IN_ER
 from bridge.codecs.fhir.service_request import status_of
 from bridge.domain.completeness import complete_at, is_all_here
 from bridge.domain.identifiers import digest_of
+from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
 from bridge.domain.subscription import (
+    AUTHORIZATION_WARNING,
     ORDER_STATUS,
     PRIOR_AUTH_RESULT,
     STUDY_AVAILABLE,
@@ -28,10 +30,13 @@ from bridge.domain.subscription import (
 )
 from bridge.flows.lookout import Lookout
 from bridge.flows.tell_charts import queue_parts
+from bridge.flows.weigh_authorization import weigh_authorization
 from bridge.leaving.studies import ORDER_ID
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import SUBSCRIBERS, SUBSCRIPTION, WEBHOOK, Work
 from bridge.store import (
+    authorization_links,
+    authorization_warnings,
     authorizations,
     chart_withdrawals,
     leases,
@@ -72,13 +77,23 @@ class NewsWatch(Lookout):
     """
     Looks at what may be news, in one process at a time. quiet: so long without an image is complete.
 
-    owner: this process, unlike any other.
+    owner: this process, unlike any other. rules: by which exams are compared with their authorizations.
     """
 
     name = "news"
 
-    def __init__(self, store: Store, clock: Clock, quiet: timedelta, audience: Audience, *, owner: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        quiet: timedelta,
+        audience: Audience,
+        *,
+        owner: str,
+        rules: ReconcileRules | None = None,
+    ) -> None:
         super().__init__()
+        self._rules = rules or ReconcileRules()
         self._store = store
         self._clock = clock
         self._quiet = quiet
@@ -103,17 +118,34 @@ class NewsWatch(Lookout):
     def _look(self, tx: WriteTx, look: Look, now: datetime) -> datetime | None:
         """Tell what is new of a subject; return when to look again, None for never."""
         queue_parts(tx, look, self._charts, now)
+        if look.kind == news.PATIENT:
+            authorization_links.look_at_patient(tx, [look.row, *patients.merged_into(tx, look.row)], now)
         if look.kind in (news.PATIENT, news.PERFORMED, news.REPORT):
             return None
         if look.kind == news.STUDY:
             return self._look_at_study(tx, look, now)
-        before = news.told(tx, look.subject)
-        said = _order_news(tx, look, now) if look.kind == news.ORDER else _authorization_news(tx, look, now)
-        standing = Told(said.status, _digest(tx, look, said), said.patient_key)
-        if before != standing:
-            self._tell(tx, said, now)
-            news.put_told(tx, look.subject, standing, now)
+        if look.kind == news.AUTHORIZATION:
+            return self._look_at_authorization(tx, look, now)
+        self._tell_if_new(tx, look.subject, _order_news(tx, look, now), orders.get(tx, look.row).status.value, now)
         return None
+
+    def _look_at_authorization(self, tx: WriteTx, look: Look, now: datetime) -> datetime | None:
+        again_at = weigh_authorization(tx, look.row, self._rules, now)
+        said = _authorization_news(tx, look, now)
+        self._tell_if_new(tx, look.subject, said, _authorization_digest(tx, look.row), now)
+        warned = [one.warning for one in authorization_warnings.of_authorizations(tx, [look.row])]
+        subject = f"warnings:{look.row}"
+        if warned or news.told(tx, subject) is not None:
+            digest = digest_of(repr([(one.kind.value, one.order_key, one.line) for one in warned]).encode())
+            said = replace(said, topic=AUTHORIZATION_WARNING, status="warned" if warned else "resolved")
+            self._tell_if_new(tx, subject, said, digest, now)
+        return again_at
+
+    def _tell_if_new(self, tx: WriteTx, subject: str, said: News, digest: str, now: datetime) -> None:
+        standing = Told(said.status, digest, said.patient_key)
+        if news.told(tx, subject) != standing:
+            self._tell(tx, said, now)
+            news.put_told(tx, subject, standing, now)
 
     def _look_at_study(self, tx: WriteTx, look: Look, now: datetime) -> datetime | None:
         study = studies.hold(tx, look.row)
@@ -201,12 +233,11 @@ def _authorization_news(tx: ReadTx, look: Look, now: datetime) -> News:
     return News(0, now, PRIOR_AUTH_RESULT, "ClaimResponse", str(one.key), "active", owner, order_key=one.order_key)
 
 
-def _digest(tx: ReadTx, look: Look, said: News) -> str:
-    """Return what must differ for an order or an authorization to be news again."""
-    if look.kind == news.ORDER:
-        return orders.get(tx, look.row).status.value
-    one = authorizations.get(tx, look.row)
-    return digest_of(repr((one.number, one.lines, one.effective_on, one.expires_on)).encode())
+def _authorization_digest(tx: ReadTx, key: int) -> str:
+    """Return what must differ for an authorization to be news again."""
+    one = authorizations.get(tx, key)
+    standing = (one.number, one.status.value, one.lines, one.effective_on, one.expires_on, one.wanted)
+    return digest_of(repr(standing).encode())
 
 
 def _study_digest(tx: ReadTx, study: Study, owner: int) -> str:

@@ -16,7 +16,7 @@ from bridge.domain.patient import Patient, VisitDraft
 from bridge.domain.records import replace
 from bridge.errors import Incomplete
 from bridge.flows.register_patient import News
-from bridge.store import events, news, orders, patients, performed, studies, worklist
+from bridge.store import authorization_links, events, news, orders, patients, performed, studies, worklist
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
@@ -75,6 +75,7 @@ def refresh_worklist(
     steps: as they are stored, where the caller has just read them. Returns where each open step now stands, in words.
     """
     live = patient or patients.survivor(tx, order.patient_key)
+    authorization_links.look_at_order(tx, order.key, live.key)
     places = []
     for step in orders.steps_of(tx, order.key) if steps is None else steps:
         if step.status in _BEGUN:

@@ -15,7 +15,8 @@ from bridge.codecs.fhir import claim as codec
 from bridge.codecs.fhir.claim import StudyOnClaim
 from bridge.codecs.fhir.elements import clean
 from bridge.codecs.fhir.references import same_target
-from bridge.domain.claim import AttachmentState, Authorization, ClaimAttachment
+from bridge.domain.attachment import AttachmentState, ClaimAttachment
+from bridge.domain.authorization import Authorization
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.errors import Conflict, Unavailable

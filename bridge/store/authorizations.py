@@ -1,24 +1,47 @@
-"""Authorizations and what is attached to them."""
+"""Authorizations, made from what was said of them, and what is attached to them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, and_, delete, insert, select, update
 
-from bridge.domain.claim import (
-    AttachmentKind,
-    AttachmentState,
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.authorization import (
     Authorization,
     AuthorizationLine,
-    ClaimAttachment,
+    AuthorizationStatus,
+    Urgency,
+    number_key,
 )
-from bridge.domain.order import AuthorizationDraft
+from bridge.domain.authorization_news import Account
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import attachments, authorizations
+from bridge.store.tables import attachments, authorization_numbers, authorizations
+
+_OF_ACCOUNT = (
+    "payer_id",
+    "payer_name",
+    "number",
+    "administrative_reference",
+    "trace",
+    "member_id",
+    "member_suffix",
+    "subscriber_id",
+    "request_category",
+    "certification",
+    "service_type",
+    "decision",
+    "effective_on",
+    "expires_on",
+    "received_at",
+    "answered_at",
+    "said_at",
+    "policy_level",
+)
+_TUPLES = ("reason_codes", "wanted")
 
 
 def get(tx: ReadTx, key: int) -> Authorization:
@@ -30,73 +53,112 @@ def get(tx: ReadTx, key: int) -> Authorization:
 
 
 def find(tx: ReadTx, payer_id: str, number: str) -> Authorization | None:
-    """Return the authorization with *number* of payer *payer_id*."""
-    row = tx.execute(
-        select(authorizations).where(authorizations.c.payer_id == payer_id, authorizations.c.number == number)
-    ).first()
-    return None if row is None else _authorization(row)
+    """Return the authorization with *number*, however it is spaced, of payer *payer_id*; "" for a payer nobody named."""
+    found = _by_number(tx, number, ("number",), payer_id)
+    return get(tx, found[0]) if found else None
+
+
+def known_as(tx: ReadTx, payer_id: str, number: str, kinds: Sequence[str]) -> list[Authorization]:
+    """Return the authorizations of a payer that go by *number*. kinds: number, line, reference, trace."""
+    return [get(tx, key) for key in _by_number(tx, number, kinds, payer_id)]
+
+
+def keys_by_number(tx: ReadTx, number: str) -> list[int]:
+    """Return the authorizations that go by *number* at any payer, or have a line that does, newest first."""
+    return _by_number(tx, number, ("number", "line", "reference", "trace"), None)
 
 
 def of_order(tx: ReadTx, order_key: int) -> list[Authorization]:
-    """Return the authorizations of an order."""
+    """Return the authorizations that are filed with an order."""
     rows = tx.execute(
         select(authorizations).where(authorizations.c.order_key == order_key).order_by(authorizations.c.key)
     )
     return [_authorization(row) for row in rows]
 
 
-def put(tx: WriteTx, draft: AuthorizationDraft, patient_key: int, order_key: int | None, at: datetime) -> Authorization:
-    """
-    Store what an order says of an authorization.
-
-    A number on the insurance holds for every order under it: it stays with the order that named it first.
-    """
-    known = find(tx, draft.payer_id, draft.number)
-    said = {
-        name: value
-        for name in ("payer_name", "member_id", "effective_on", "expires_on")
-        if (value := getattr(draft, name))
-    }
-    if known is None:
-        key = insert_row(
-            tx,
-            authorizations,
-            number=draft.number,
-            payer_id=draft.payer_id,
-            patient_key=patient_key,
-            order_key=order_key,
-            policy_level=draft.policy_level,
-            source="order",
-            created_at=at,
-            updated_at=at,
-            **said,
-        )
-        return get(tx, key)
-    if known.order_key is None or (known.policy_level and not draft.policy_level):
-        said |= {"order_key": order_key, "policy_level": draft.policy_level}
-    tx.execute(update(authorizations).where(authorizations.c.key == known.key).values(updated_at=at, **said))
-    return get(tx, known.key)
+def of_patients(tx: ReadTx, patient_keys: Iterable[int]) -> list[Authorization]:
+    """Return the authorizations of these records."""
+    query = select(authorizations).where(authorizations.c.patient_key.in_(list(patient_keys)))
+    return [_authorization(row) for row in tx.execute(query.order_by(authorizations.c.key))]
 
 
-def add(tx: WriteTx, authorization: Authorization, at: datetime) -> Authorization:
-    """Store an authorization that a person typed (its key is ignored)."""
-    key = insert_row(
+def add(tx: WriteTx, patient_key: int, order_key: int | None, source: str, at: datetime) -> int:
+    """Make room for an authorization of which nothing is written yet; returns its key."""
+    return insert_row(
         tx,
         authorizations,
-        number=authorization.number,
-        payer_id=authorization.payer_id,
-        payer_name=authorization.payer_name,
-        member_id=authorization.member_id,
-        patient_key=authorization.patient_key,
-        order_key=authorization.order_key,
-        lines=[asdict(line) for line in authorization.lines],
-        effective_on=authorization.effective_on,
-        expires_on=authorization.expires_on,
-        source=authorization.source,
+        patient_key=patient_key,
+        order_key=order_key,
+        source=source,
+        status=AuthorizationStatus.UNCONFIRMED.value,
+        urgency=Urgency.STANDARD.value,
         created_at=at,
         updated_at=at,
     )
+
+
+def write(
+    tx: WriteTx, key: int, account: Account, status: AuthorizationStatus, *, due_at: datetime | None, at: datetime
+) -> Authorization:
+    """Write what was said of an authorization over what was known of it, with every number it goes by."""
+    values: dict[str, Any] = {name: getattr(account, name) for name in _OF_ACCOUNT}
+    values |= {name: list(getattr(account, name)) for name in _TUPLES}
+    values |= {
+        "lines": [_without_empty(asdict(line)) for line in account.lines],
+        "urgency": account.urgency.value,
+        "status": status.value,
+        "due_at": due_at,
+        "updated_at": at,
+    }
+    tx.execute(update(authorizations).where(authorizations.c.key == key).values(**values))
+    _write_numbers(tx, key, account)
     return get(tx, key)
+
+
+def set_status(
+    tx: WriteTx, key: int, status: AuthorizationStatus, at: datetime, *, due_at: datetime | None = None
+) -> None:
+    """Note how an authorization stands by now."""
+    values = {"status": status.value, "due_at": due_at, "updated_at": at}
+    tx.execute(update(authorizations).where(authorizations.c.key == key).values(**values))
+
+
+def file_with(tx: WriteTx, key: int, order_key: int | None) -> None:
+    """File an authorization with an order, which it follows wherever the order is moved."""
+    tx.execute(update(authorizations).where(authorizations.c.key == key).values(order_key=order_key))
+
+
+def supersede(tx: WriteTx, key: int, by: int) -> None:
+    """Note that another authorization took the place of this one."""
+    tx.execute(update(authorizations).where(authorizations.c.key == key).values(superseded_by=by))
+
+
+def _by_number(tx: ReadTx, number: str, kinds: Sequence[str], payer_id: str | None) -> list[int]:
+    wanted = number_key(number)
+    c = authorization_numbers.c
+    here = and_(c.number_key == wanted, c.kind.in_(list(kinds)))
+    query = select(c.authorization_key).where(here).distinct().order_by(c.authorization_key.desc())
+    if payer_id is not None:
+        query = query.where(c.payer_id == payer_id)
+    return list(tx.execute(query).scalars()) if wanted else []
+
+
+def _write_numbers(tx: WriteTx, key: int, account: Account) -> None:
+    said = [
+        ("number", account.number),
+        ("reference", account.administrative_reference),
+        ("trace", account.trace),
+        *(("line", line.number) for line in account.lines),
+        *(("trace", line.trace) for line in account.lines),
+    ]
+    wanted = {(kind, number_key(number)) for kind, number in said if number_key(number)}
+    tx.execute(delete(authorization_numbers).where(authorization_numbers.c.authorization_key == key))
+    rows = [
+        {"authorization_key": key, "payer_id": account.payer_id, "kind": kind, "number_key": number}
+        for kind, number in sorted(wanted)
+    ]
+    if rows:
+        tx.execute(insert(authorization_numbers), rows)
 
 
 def attachments_of(tx: ReadTx, authorization_key: int) -> list[ClaimAttachment]:
@@ -194,14 +256,24 @@ def free_attachment(tx: WriteTx, key: int, at: datetime) -> AttachmentState:
     return state
 
 
-def _lines(said: Sequence[dict[str, str]]) -> tuple[AuthorizationLine, ...]:
-    return tuple(AuthorizationLine(**line) for line in said)
+def _without_empty(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value or name == "code"}
+
+
+def _line(said: Mapping[str, Any]) -> AuthorizationLine:
+    found: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
+    return AuthorizationLine(**found)
 
 
 def _authorization(row: Row[Any]) -> Authorization:
-    return Authorization(
-        **{name: getattr(row, name) for name in Authorization.__slots__ if name != "lines"}, lines=_lines(row.lines)
-    )
+    said = {name: getattr(row, name) for name in Authorization.__slots__}
+    said |= {name: tuple(said[name]) for name in _TUPLES}
+    said |= {
+        "lines": tuple(_line(one) for one in row.lines),
+        "status": AuthorizationStatus(row.status),
+        "urgency": Urgency(row.urgency),
+    }
+    return Authorization(**said)
 
 
 def _attachment(row: Row[Any]) -> ClaimAttachment:

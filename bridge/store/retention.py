@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, update
 
-from bridge.domain.claim import AttachmentState
+from bridge.domain.attachment import AttachmentState
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.study import BOUND_STATES
 from bridge.store import objects

@@ -36,10 +36,14 @@ from sqlalchemy.types import TypeDecorator
 
 from bridge.domain.adt_events import JOURNALLED, IdentityChange
 from bridge.domain.appointment import AppointmentState
+from bridge.domain.attachment import AttachmentKind, AttachmentState
+from bridge.domain.authorization import AuthorizationStatus, Urgency
+from bridge.domain.authorization_links import LinkRule
+from bridge.domain.authorization_news import NewsKind
+from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.availability import Availability
 from bridge.domain.bulk import BulkKind, BulkOutcome, BulkState
 from bridge.domain.chart import Cause
-from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.incident import DisclosureKind
 from bridge.domain.message import MessageState, ReplayState
@@ -1689,25 +1693,143 @@ archive_notices = Table(
 
 # ── authorizations ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+# What all that was said of an authorization comes to: made anew from authorization_news whenever there are any.
 authorizations = Table(
     "authorizations",
     metadata,
     _key(),
-    Column("number", Text, nullable=False),
+    _text("number"),
     _text("payer_id"),
     _text("payer_name"),
     _text("member_id"),
+    _text("member_suffix"),
+    _text("subscriber_id"),
     _to("patient"),
     _to("order", nullable=True),
+    Column("status", Text, nullable=False),
+    _text("decision"),
+    _text("administrative_reference"),
+    _text("trace"),
+    _text("request_category"),
+    _text("certification"),
+    _text("service_type"),
+    Column("urgency", Text, nullable=False),
     Column("lines", JSON, nullable=False, server_default=text("'[]'")),
+    Column("reason_codes", JSON, nullable=False, server_default=text("'[]'")),
+    Column("wanted", JSON, nullable=False, server_default=text("'[]'")),
     _text("effective_on"),
     _text("expires_on"),
     _flag("policy_level"),
     _text("source"),
+    Column("received_at", Instant),
+    Column("answered_at", Instant),
+    Column("said_at", Instant),
+    # When the payer owes its answer, null while nothing is asked.
+    Column("due_at", Instant),
+    _to("authorization", column="superseded_by", nullable=True),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    UniqueConstraint("payer_id", "number"),
     Index(None, "number"),
+    Index(None, "status"),
+    Index("ix_authorizations_due", "due_at", **_only(text("due_at IS NOT NULL"))),
+    _one_of("status", AuthorizationStatus, "status"),
+    _one_of("urgency", Urgency, "urgency"),
+)
+
+# Every number that an authorization or a line of it goes by, as it is looked for: without blanks and hyphens.
+_IS_NUMBER = text("kind = 'number'")
+authorization_numbers = Table(
+    "authorization_numbers",
+    metadata,
+    _key(),
+    _to("authorization"),
+    _text("payer_id"),
+    Column("kind", Text, nullable=False),
+    Column("number_key", Text, nullable=False),
+    UniqueConstraint("authorization_key", "kind", "number_key"),
+    Index("ix_authorization_numbers_number", "number_key"),
+    Index("ix_authorization_numbers_once", "payer_id", "number_key", unique=True, **_only(_IS_NUMBER)),
+    _one_of("kind", ("number", "line", "reference", "trace"), "kind"),
+)
+
+# What every source said, append-only. waits: why a person must say whose it is, "" if nobody need.
+authorization_news = Table(
+    "authorization_news",
+    metadata,
+    _key(),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("content_digest", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    _text("source"),
+    Column("said_at", Instant, nullable=False),
+    Column("heard_at", Instant, nullable=False),
+    _to("authorization", nullable=True),
+    _to("patient", nullable=True),
+    Column("content", JSON, nullable=False),
+    _text("waits"),
+    _text("source_kind"),
+    _text("source_id"),
+    _one_of("kind", NewsKind, "kind"),
+    Index("ix_authorization_news_waiting", "key", **_only(text("waits <> ''"))),
+)
+
+# Which orders an authorization is for, and by which rule or person. An ended one is never made again by a rule.
+authorization_links = Table(
+    "authorization_links",
+    metadata,
+    _key(),
+    _to("authorization"),
+    _to("order"),
+    Column("rule", Text, nullable=False),
+    _text("line"),
+    _text("linked_by"),
+    Column("linked_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    _text("ended_by"),
+    _text("end_reason"),
+    Index(
+        "ix_authorization_links_once",
+        "authorization_key",
+        "order_key",
+        unique=True,
+        **_only(text("ended_at IS NULL")),
+    ),
+    _one_of("rule", LinkRule, "rule"),
+)
+
+# What stands between an exam and its authorization, or an authorization and its time; closed once it no longer does.
+authorization_warnings = Table(
+    "authorization_warnings",
+    metadata,
+    _key(),
+    _to("authorization"),
+    _to("order", nullable=True),
+    Column("kind", Text, nullable=False),
+    _text("line"),
+    _text("sentence"),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed_at", Instant),
+    Index("ix_authorization_warnings_open", "authorization_key", **_only(text("closed_at IS NULL"))),
+    Index("ix_authorization_warnings_open_of_order", "order_key", **_only(text("closed_at IS NULL"))),
+    _one_of("kind", WarningKind, "kind"),
+)
+
+# The insurances that a record was said to have; those of merged records are read along with the survivor's.
+coverages = Table(
+    "coverages",
+    metadata,
+    _key(),
+    _to("patient"),
+    _text("payer_id"),
+    _text("payer_name"),
+    _text("member_id"),
+    _text("member_key"),
+    _text("member_suffix"),
+    _text("subscriber_id"),
+    _text("source"),
+    Column("said_at", Instant, nullable=False),
+    UniqueConstraint("patient_key", "payer_id", "source"),
+    Index(None, "member_key"),
 )
 
 attachments = Table(

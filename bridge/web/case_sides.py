@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from bridge.domain.authorization import Authorization
 from bridge.domain.chart import OWN
-from bridge.domain.claim import Authorization
 from bridge.domain.study import Difference
 from bridge.flows.look_at_case import OrderOfDay, Side
 from bridge.store import authorizations

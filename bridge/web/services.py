@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from bridge.clock import Clock
 from bridge.codecs.dicom.asked_keys import AskedKeys
-from bridge.domain.claim import AttachmentKind, ClaimAttachment
+from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.oncology import OncologyRules

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.domain.claim import AttachmentKind, AttachmentState, Authorization, AuthorizationLine, ClaimAttachment
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.errors import Conflict

@@ -24,7 +24,7 @@ from bridge.codecs.fhir import (
 )
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
-from bridge.domain.claim import Authorization, AuthorizationLine
+from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.code import Code
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.key_images import KeyImage, KeyImages

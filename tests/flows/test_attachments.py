@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.clock import FixedClock
-from bridge.domain.claim import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization

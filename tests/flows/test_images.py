@@ -11,8 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
+from bridge.domain.attachment import AttachmentKind, AttachmentState
 from bridge.domain.chart import OWN
-from bridge.domain.claim import AttachmentKind, AttachmentState
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict, Incomplete, Malformed

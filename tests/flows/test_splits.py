@@ -10,7 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
-from bridge.domain.claim import AttachmentKind, AttachmentState
+from bridge.domain.attachment import AttachmentKind, AttachmentState
 from bridge.domain.identifiers import PatientIdentifier, derive_uid
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.study import Study, StudyState

@@ -451,7 +451,7 @@ def test_what_a_release_says_of_a_subscription_is_valid_there(scene: Scene) -> N
     topic = scene.machine.get("/fhir/r5/SubscriptionTopic/imagingstudy-changed").json
     SubscriptionTopic.model_validate(topic)
     assert topic["url"] == shown["topic"]
-    assert scene.machine.get("/fhir/r4/SubscriptionTopic").json["total"] == 4
+    assert scene.machine.get("/fhir/r4/SubscriptionTopic").json["total"] == 5
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 from bridge.codecs.fhir import people
 from bridge.codecs.fhir.elements import clean, date, instant, period, shown, without_empty
 from bridge.codecs.fhir.references import study_identifier, typed_identifier
-from bridge.domain.claim import Authorization
+from bridge.domain.authorization import Authorization
 
 Json = dict[str, Any]
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from bridge.domain.claim import Authorization, ClaimAttachment
+from bridge.domain.attachment import ClaimAttachment
+from bridge.domain.authorization import Authorization
 from bridge.domain.order import Order, Step
 from bridge.domain.patient import Visit
 from bridge.domain.performed import PerformedStep

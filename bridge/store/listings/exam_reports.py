@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bridge.domain.claim import Authorization
+from bridge.domain.authorization import Authorization
 from bridge.domain.order import Order
 from bridge.domain.report import Report, ReportDocument, ReportVersion
 from bridge.domain.study import Study

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Row, func, or_, select
 
+from bridge.domain.authorization import Authorization
 from bridge.domain.case_risk import CaseRisk
-from bridge.domain.claim import Authorization
 from bridge.domain.study import BOUND_STATES
 from bridge.store import authorizations as claims
 from bridge.store import case_proposals, looks, patients, questions
@@ -251,7 +251,7 @@ def authorization_keys(tx: ReadTx, text: str, *, before: int | None = None, limi
         query = query.where(authorizations.c.key < before)
     found = query.where(
         or_(
-            authorizations.c.number == text,
+            authorizations.c.key.in_(claims.keys_by_number(tx, text)),
             authorizations.c.order_key.in_(ordered),
             authorizations.c.patient_key.in_(people),
         )

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, or_, select
 
+from bridge.store import authorizations as claims
 from bridge.store.db import ReadTx
 from bridge.store.listings import exams
 from bridge.store.listings.exams import ExamRow
 from bridge.store.listings.people import keys_by_name, keys_by_number
 from bridge.store.tables import (
     attachments,
-    authorizations,
     instances,
     message_subjects,
     messages,
@@ -106,7 +106,7 @@ def _by_control_id(tx: ReadTx, text: str, unbound: bool) -> list[ExamRow]:
 
 
 def _by_authorization(tx: ReadTx, text: str, unbound: bool) -> list[ExamRow]:
-    found = list(tx.execute(select(authorizations).where(authorizations.c.number == text).limit(LIMIT)))
+    found = [claims.get(tx, key) for key in claims.keys_by_number(tx, text)[:LIMIT]]
     keys = [row.key for row in found]
     attached = select(attachments.c.study_key).where(attachments.c.authorization_key.in_(keys)).distinct()
     rows = exams.of_orders(tx, [row.order_key for row in found if row.order_key is not None])

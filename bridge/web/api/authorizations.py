@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from bridge.domain.accounts import Permission
-from bridge.domain.claim import AttachmentKind, ClaimAttachment
+from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.errors import Incomplete, Malformed
 from bridge.store import authorizations, studies
 from bridge.store.db import ReadTx

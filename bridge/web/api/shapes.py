@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bridge.codecs.dicom.performed_details import details_of
-from bridge.domain.claim import ClaimAttachment
+from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.image_warnings import WarningWords
 from bridge.domain.performed_reasons import reason_in_words
 from bridge.domain.report import Report, ReportDocument, ReportVersion

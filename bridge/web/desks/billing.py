@@ -6,7 +6,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.claim import AttachmentKind, AttachmentState
+from bridge.domain.attachment import AttachmentKind, AttachmentState
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
 from bridge.store import authorizations as claims

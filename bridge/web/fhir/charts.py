@@ -9,7 +9,7 @@ from typing import Any
 from bridge.codecs.fhir import authorization, diagnostic_report, document_reference, procedure, r4, r5
 from bridge.codecs.fhir.diagnostic_report import ReportLinks
 from bridge.codecs.fhir.references import Links
-from bridge.domain.claim import AttachmentState
+from bridge.domain.attachment import AttachmentState
 from bridge.domain.order import Order
 from bridge.domain.performed import PerformedStep, may_be_of
 from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY

@@ -461,6 +461,24 @@ def upgrade() -> None:
         sa.UniqueConstraint("server", "of_work", "reference", name=op.f("uq_chart_parts_server_of_work_reference")),
     )
     op.create_table(
+        "coverages",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("payer_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("member_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("member_key", sa.Text(), server_default="", nullable=False),
+        sa.Column("member_suffix", sa.Text(), server_default="", nullable=False),
+        sa.Column("subscriber_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("source", sa.Text(), server_default="", nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_coverages_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_coverages")),
+        sa.UniqueConstraint("patient_key", "payer_id", "source", name=op.f("uq_coverages_patient_key_payer_id_source")),
+    )
+    op.create_index(op.f("ix_coverages_member_key"), "coverages", ["member_key"], unique=False)
+    op.create_index(op.f("ix_coverages_patient_key"), "coverages", ["patient_key"], unique=False)
+    op.create_table(
         "exports",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("release", sa.Text(), nullable=False),
@@ -842,27 +860,61 @@ def upgrade() -> None:
     op.create_table(
         "authorizations",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), server_default="", nullable=False),
         sa.Column("payer_id", sa.Text(), server_default="", nullable=False),
         sa.Column("payer_name", sa.Text(), server_default="", nullable=False),
         sa.Column("member_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("member_suffix", sa.Text(), server_default="", nullable=False),
+        sa.Column("subscriber_id", sa.Text(), server_default="", nullable=False),
         sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("decision", sa.Text(), server_default="", nullable=False),
+        sa.Column("administrative_reference", sa.Text(), server_default="", nullable=False),
+        sa.Column("trace", sa.Text(), server_default="", nullable=False),
+        sa.Column("request_category", sa.Text(), server_default="", nullable=False),
+        sa.Column("certification", sa.Text(), server_default="", nullable=False),
+        sa.Column("service_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("urgency", sa.Text(), nullable=False),
         sa.Column("lines", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("reason_codes", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("wanted", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("effective_on", sa.Text(), server_default="", nullable=False),
         sa.Column("expires_on", sa.Text(), server_default="", nullable=False),
         sa.Column("policy_level", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("source", sa.Text(), server_default="", nullable=False),
+        sa.Column("received_at", Instant(), nullable=True),
+        sa.Column("answered_at", Instant(), nullable=True),
+        sa.Column("said_at", Instant(), nullable=True),
+        sa.Column("due_at", Instant(), nullable=True),
+        sa.Column("superseded_by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('unconfirmed', 'draft', 'submitted', 'pended', 'approved', 'partial', 'modified', 'denied', 'contact-payer', 'not-required', 'cancelled', 'error', 'expired', 'superseded')",
+            name=op.f("ck_authorizations_status"),
+        ),
+        sa.CheckConstraint("urgency IN ('standard', 'expedited')", name=op.f("ck_authorizations_urgency")),
         sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_authorizations_order_key")),
         sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_authorizations_patient_key")),
+        sa.ForeignKeyConstraint(
+            ["superseded_by"], ["authorizations.key"], name=op.f("fk_authorizations_superseded_by")
+        ),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_authorizations")),
-        sa.UniqueConstraint("payer_id", "number", name=op.f("uq_authorizations_payer_id_number")),
+    )
+    op.create_index(
+        "ix_authorizations_due",
+        "authorizations",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index(op.f("ix_authorizations_number"), "authorizations", ["number"], unique=False)
     op.create_index(op.f("ix_authorizations_order_key"), "authorizations", ["order_key"], unique=False)
     op.create_index(op.f("ix_authorizations_patient_key"), "authorizations", ["patient_key"], unique=False)
+    op.create_index(op.f("ix_authorizations_status"), "authorizations", ["status"], unique=False)
+    op.create_index(op.f("ix_authorizations_superseded_by"), "authorizations", ["superseded_by"], unique=False)
     op.create_table(
         "export_parts",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1113,6 +1165,153 @@ def upgrade() -> None:
     op.create_index(op.f("ix_audit_rows_order_key"), "audit_rows", ["order_key"], unique=False)
     op.create_index(op.f("ix_audit_rows_patient_key"), "audit_rows", ["patient_key"], unique=False)
     op.create_index(op.f("ix_audit_rows_study_key"), "audit_rows", ["study_key"], unique=False)
+    op.create_table(
+        "authorization_links",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), server_default="", nullable=False),
+        sa.Column("linked_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("linked_at", Instant(), nullable=False),
+        sa.Column("ended_at", Instant(), nullable=True),
+        sa.Column("ended_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("end_reason", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "rule IN ('number', 'named', 'member-code-date', 'insurance', 'by-hand')",
+            name=op.f("ck_authorization_links_rule"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_authorization_links_authorization_key")
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_authorization_links_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_authorization_links")),
+    )
+    op.create_index(
+        op.f("ix_authorization_links_authorization_key"), "authorization_links", ["authorization_key"], unique=False
+    )
+    op.create_index(
+        "ix_authorization_links_once",
+        "authorization_links",
+        ["authorization_key", "order_key"],
+        unique=True,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
+    op.create_index(op.f("ix_authorization_links_order_key"), "authorization_links", ["order_key"], unique=False)
+    op.create_table(
+        "authorization_news",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("content_digest", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), server_default="", nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("waits", sa.Text(), server_default="", nullable=False),
+        sa.Column("source_kind", sa.Text(), server_default="", nullable=False),
+        sa.Column("source_id", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('named', 'drafted', 'requested', 'answered')", name=op.f("ck_authorization_news_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_authorization_news_authorization_key")
+        ),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_authorization_news_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_authorization_news")),
+        sa.UniqueConstraint("digest", name=op.f("uq_authorization_news_digest")),
+    )
+    op.create_index(
+        op.f("ix_authorization_news_authorization_key"), "authorization_news", ["authorization_key"], unique=False
+    )
+    op.create_index(op.f("ix_authorization_news_patient_key"), "authorization_news", ["patient_key"], unique=False)
+    op.create_index(
+        "ix_authorization_news_waiting",
+        "authorization_news",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("waits <> ''"),
+        postgresql_where=sa.text("waits <> ''"),
+    )
+    op.create_table(
+        "authorization_numbers",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("payer_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("number_key", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('number', 'line', 'reference', 'trace')", name=op.f("ck_authorization_numbers_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_authorization_numbers_authorization_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_authorization_numbers")),
+        sa.UniqueConstraint(
+            "authorization_key",
+            "kind",
+            "number_key",
+            name=op.f("uq_authorization_numbers_authorization_key_kind_number_key"),
+        ),
+    )
+    op.create_index(
+        op.f("ix_authorization_numbers_authorization_key"), "authorization_numbers", ["authorization_key"], unique=False
+    )
+    op.create_index("ix_authorization_numbers_number", "authorization_numbers", ["number_key"], unique=False)
+    op.create_index(
+        "ix_authorization_numbers_once",
+        "authorization_numbers",
+        ["payer_id", "number_key"],
+        unique=True,
+        sqlite_where=sa.text("kind = 'number'"),
+        postgresql_where=sa.text("kind = 'number'"),
+    )
+    op.create_table(
+        "authorization_warnings",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("line", sa.Text(), server_default="", nullable=False),
+        sa.Column("sentence", sa.Text(), server_default="", nullable=False),
+        sa.Column("opened_at", Instant(), nullable=False),
+        sa.Column("closed_at", Instant(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('other_patient', 'merged_patient', 'order_cancelled', 'code_not_covered', 'line_cancelled', 'side_differs', 'modifier_differs', 'site_differs', 'place_differs', 'provider_differs', 'date_outside', 'units_used_up', 'units_reduced', 'member_differs', 'pended', 'denied', 'contact_payer', 'unconfirmed', 'ended', 'expired', 'expires_soon', 'clock_runs', 'overdue')",
+            name=op.f("ck_authorization_warnings_kind"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_authorization_warnings_authorization_key")
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_authorization_warnings_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_authorization_warnings")),
+    )
+    op.create_index(
+        op.f("ix_authorization_warnings_authorization_key"),
+        "authorization_warnings",
+        ["authorization_key"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_authorization_warnings_open",
+        "authorization_warnings",
+        ["authorization_key"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(
+        "ix_authorization_warnings_open_of_order",
+        "authorization_warnings",
+        ["order_key"],
+        unique=False,
+        sqlite_where=sa.text("closed_at IS NULL"),
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
+    op.create_index(op.f("ix_authorization_warnings_order_key"), "authorization_warnings", ["order_key"], unique=False)
     op.create_table(
         "availability_told",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,4 +1,4 @@
-"""Authorizations and what may be attached to them."""
+"""What is attached to an authorization, in which way, and how far it is."""
 
 from __future__ import annotations
 
@@ -32,37 +32,6 @@ class AttachmentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AuthorizationLine:
-    """One procedure that was asked for. code: CPT or HCPCS."""
-
-    code: str
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Authorization:
-    """
-    A payer's permission for a patient's exam, by its number. order_key: the order that named it, None if none did.
-
-    source: "order" or the user who typed it. policy_level: it came from the insurance segment, not from the order.
-    """
-
-    key: int
-    number: str
-    payer_id: str
-    payer_name: str
-    patient_key: int
-    order_key: int | None = None
-    member_id: str = ""
-    lines: tuple[AuthorizationLine, ...] = ()
-    effective_on: str = ""
-    expires_on: str = ""
-    policy_level: bool = False
-    source: str = ""
-    created_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ClaimAttachment:
     """One study on one authorization, one way. binding_version: the study's when it was attached."""
 
@@ -79,7 +48,7 @@ class ClaimAttachment:
     instances: tuple[str, ...] = ()
 
 
-def check_attach(authorization: Authorization, study: Study, survivor_of_authorization: int) -> None:
+def check_attach(study: Study, survivor_of_authorization: int) -> None:
     """
     Refuse what must not be attached.
 
