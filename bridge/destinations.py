@@ -9,9 +9,9 @@ from typing import Any
 from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
+from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_orders import OrderPoll, PolledServer
-from bridge.flows.tell_charts import ORDER, PARTS
 from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
@@ -71,7 +71,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         ClaimAttachmentPublisher(claims),
         *_beside_studies(house, ehrs, publishing),
         ProvenancePublisher(
-            {name: ehr.client for name, ehr in chart.items() if ehr.keeps_provenance}, settings.bridge.organization
+            {name: ehr for name, ehr in ehrs.items() if ehr.keeps_provenance}, settings.bridge.organization
         ),
         *_study_senders(house, asked),
         CommitmentPublisher(asked, settings.dicom.ae_title, house.clock, must_commit),
@@ -90,7 +90,15 @@ def _beside_studies(house: House, ehrs: Mapping[str, Ehr], publishing: Publishin
     asked = {one.name: frozenset(one.publish) for one in house.settings.fhir.servers}
     parts = {name: ehrs[name] for name, kinds in asked.items() if kinds.intersection(PARTS) - {ORDER}}
     told = {name: ehrs[name] for name, kinds in asked.items() if ORDER in kinds}
-    return [ChartPartPublisher(parts, publishing, f"{house.public_url}/fhir/r4/Binary"), ChartOrderPublisher(told)]
+    return [ChartPartPublisher(parts, publishing, _documents_at(house)), ChartOrderPublisher(told)]
+
+
+def _documents_at(house: House) -> dict[str, str]:
+    """Return where each release of FHIR finds our Binary: under its own address where that is served."""
+    served = house.settings.fhir.serve
+    address = {release: f"{house.public_url}/fhir/{release.lower()}/Binary" for release in ("R4", "R5")}
+    other = address[served[0]] if served else address["R4"]
+    return {release: address[release] if release in served else other for release in address}
 
 
 def at_once(house: House) -> dict[Lane, int]:
@@ -131,8 +139,9 @@ def _limits(house: House) -> dict[str, SendSection]:
 
 
 def chart_watch(house: House) -> ChartWatch:
-    """Return what looks whether the studies that were published still stand."""
-    asked = [server for server in house.settings.fhir.servers if "ImagingStudy" in server.publish]
+    """Return what looks whether what was published still stands."""
+    ours = {"ImagingStudy", *PARTS} - {ORDER}
+    asked = [server for server in house.settings.fhir.servers if ours.intersection(server.publish)]
     readers = {server.name: fhir_client(server, house.clock) for server in asked}
     return ChartWatch(house.store, house.clock, readers, owner=house.node)
 
@@ -182,6 +191,7 @@ def _ehr(server: FhirServer, house: House) -> Ehr:
     ways = endpoint.ways(house.public_url, has_viewer=bool(house.settings.http.public_url))
     access = ImageAccess(ways, house.settings.bridge.organization)
     looks_up = server.patients == "look_up"
-    directory = EhrDirectory(client, house.settings.identity.system_of, access, looks_up=looks_up)
     validation = Validation(house.settings.fhir.strict, house.settings.fhir.validated_share)
+    system_of = house.settings.identity.system_of
+    directory = EhrDirectory(client, system_of, access, looks_up=looks_up, validation=validation)
     return Ehr(client, directory, "Provenance" in server.publish, validation)

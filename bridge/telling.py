@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from bridge.domain.chart import PARTS
 from bridge.domain.endpoints import LOOPBACK
 from bridge.flows.export_resources import ExportDesk, ExportQueue
 from bridge.flows.give_access import AccessDesk
 from bridge.flows.notice_news import Audience, Hook, NewsWatch
 from bridge.flows.subscribe import SubscriptionDesk
-from bridge.flows.tell_charts import PARTS
+from bridge.flows.tell_charts import Takers
 from bridge.leaving.resources import ServingHouse
 from bridge.leaving.studies import house_of
 from bridge.outbox.publisher import Publisher
@@ -27,12 +28,15 @@ def news_watch(house: House) -> NewsWatch:
     """Return what finds out what is news, and whom it is told."""
     quiet = timedelta(seconds=house.settings.publish.study_quiet_secs)
     hooks = tuple(Hook(one.name, one.events) for one in house.settings.webhooks)
-    charts = {
-        one.name: kinds
-        for one in house.settings.fhir.servers
-        if (kinds := tuple(kind for kind in one.publish if kind in PARTS))
-    }
-    return NewsWatch(house.store, house.clock, quiet, Audience(hooks, charts), owner=house.node, rules=house.rules)
+    return NewsWatch(
+        house.store, house.clock, quiet, Audience(hooks, chart_takers(house)), owner=house.node, rules=house.rules
+    )
+
+
+def chart_takers(house: House) -> Takers:
+    """Return the FHIR servers that take more of an exam than its studies, and what of it."""
+    asked = {one.name: tuple(kind for kind in one.publish if kind in PARTS) for one in house.settings.fhir.servers}
+    return {name: kinds for name, kinds in asked.items() if kinds}
 
 
 def serving_house(house: House) -> ServingHouse:

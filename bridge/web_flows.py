@@ -39,6 +39,7 @@ from bridge.mapping.typed_orders import read_typed_order
 from bridge.next_rules import try_next
 from bridge.shelf import shelf_desk
 from bridge.store.case_proposals import CaseProposal
+from bridge.telling import chart_takers
 from bridge.web.services import StudyDesks, WebFlows, WorkitemServices
 from bridge.wiring import House
 
@@ -100,7 +101,7 @@ def _study_desks(house: House) -> StudyDesks:
         casework(house),
         second_person_desk(house),
         lambda days: try_next(house, days),
-        ChartDesk(house.store, house.clock, house.destinations),
+        ChartDesk(house.store, house.clock, house.destinations, chart_takers(house)),
     )
 
 

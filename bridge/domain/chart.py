@@ -5,11 +5,54 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 # The name, among those of the servers that we write to, of what we serve ourselves.
 OWN = "served here"
 # A resource in one of these states is in nobody's chart any more.
 ENDED = frozenset({"entered-in-error", "cancelled"})
+
+# What a chart has of an exam beside its studies: by what it is in FHIR.
+PROCEDURE = "Procedure"
+REPORT = "DiagnosticReport"
+DOCUMENT = "DocumentReference"
+ORDER = "ServiceRequest"
+PARTS = (PROCEDURE, REPORT, DOCUMENT, ORDER)
+
+
+class Part(NamedTuple):
+    """
+    A thing of an exam beside its images that charts have a resource of.
+
+    kind: PROCEDURE, REPORT, DOCUMENT or ORDER. key: its row; a document's is its report's, and digest tells which.
+    """
+
+    kind: str
+    key: int
+    digest: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called where rows and people name it: "DiagnosticReport:5"."""
+        return ":".join(one for one in (self.kind, str(self.key), self.digest) if one)
+
+    @property
+    def may_be_withdrawn(self) -> bool:
+        """Whether it is ours to take out: an order is the EHR's own, and has only its status from us."""
+        return self.kind != ORDER
+
+    @property
+    def rests_on(self) -> tuple[Part, ...]:
+        """The parts that take it with them out of a chart: itself, and of a document its report."""
+        return (self, Part(REPORT, self.key)) if self.kind == DOCUMENT else (self,)
+
+
+def part_named(name: str) -> Part:
+    """Return the part of this name. Raises: LookupError, if it is no part's."""
+    kind, key, digest = (*name.split(":"), "", "")[:3]
+    if kind not in PARTS or not key.isdecimal() or len(key) > 18:
+        raise LookupError("no such part of a chart")
+    return Part(kind, int(key), digest)
 
 
 class Cause(StrEnum):
@@ -76,10 +119,15 @@ class ChartVersion:
 
 @dataclass(frozen=True, slots=True)
 class ChartWithdrawal:
-    """A person took a study out of every chart. taken_back_at: None while that stands."""
+    """
+    A person took a study, or one part of an exam, out of every chart. taken_back_at: None while that stands.
+
+    study_key: None where it is of a part alone; of_work: the part's name, "" for a study with all that rests on it.
+    """
 
     key: int
-    study_key: int
+    study_key: int | None
+    of_work: str
     made_at: datetime
     made_by: str
     reason: str

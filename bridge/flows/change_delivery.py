@@ -6,7 +6,7 @@ from bridge.clock import Clock
 from bridge.domain.attachment import AttachmentState
 from bridge.errors import Conflict
 from bridge.outbox import enqueue
-from bridge.store import audit, authorizations, chart_withdrawals, deliveries, order_notices, studies
+from bridge.store import audit, authorizations, chart_subjects, chart_withdrawals, deliveries, order_notices, studies
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import Delivery
 
@@ -34,10 +34,10 @@ def drop_delivery(store: Store, clock: Clock, delivery_key: int, actor: str) -> 
 
 
 def _refuse_withdrawal(tx: WriteTx, delivery: Delivery) -> None:
-    owed = (_takes_study_back, _clears_claim, _withdraws_images)
+    owed = (_takes_study_back, _takes_part_back, _clears_claim, _withdraws_images)
     if not deliveries.has_twin(tx, delivery) and any(is_owed(tx, delivery) for is_owed in owed):
         raise Conflict(
-            "it takes a study back from where it may not be its patient's; bind the study or send it again",
+            "it takes back what may not be its patient's, or what a person withdrew; bind the study or send it again",
             code="withdrawal_owed",
         )
 
@@ -50,6 +50,15 @@ def _takes_study_back(tx: WriteTx, delivery: Delivery) -> bool:
         return False
     outside = deliveries.may_stand_outside(tx, delivery.study_key, delivery.topic)
     return (delivery.destination, delivery.order_of) in outside
+
+
+def _takes_part_back(tx: WriteTx, delivery: Delivery) -> bool:
+    if delivery.topic != enqueue.CHART_PART:
+        return False
+    part = enqueue.part_in(delivery)
+    about = chart_subjects.studies_of(tx, part)
+    is_out = chart_withdrawals.why_out(tx, part, about) or any(not studies.get(tx, key).is_bound for key in about)
+    return bool(is_out) and deliveries.was_tried(tx, delivery.topic, delivery.destination, delivery.order_of)
 
 
 def _clears_claim(tx: WriteTx, delivery: Delivery) -> bool:

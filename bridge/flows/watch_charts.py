@@ -14,12 +14,13 @@ from typing import Protocol
 import structlog
 
 from bridge.clock import Clock
+from bridge.domain.chart import part_named
 from bridge.errors import BridgeError
 from bridge.flows.lookout import Lookout
 from bridge.outbox import enqueue
-from bridge.outbox.enqueue import IMAGING_STUDY, Work
-from bridge.store import leases, publications, studies
-from bridge.store.db import Store
+from bridge.outbox.enqueue import IMAGING_STUDY, Work, chart_part
+from bridge.store import chart_parts, leases, publications, studies
+from bridge.store.db import ReadTx, Store
 from bridge.store.publications import Publication
 
 _log = structlog.get_logger(__name__)
@@ -37,11 +38,27 @@ class ChartReader(Protocol):
     def version_at(self, reference: str) -> str | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Something of ours that stands there, as it stood when we last wrote or looked, and what brings it there again."""
+
+    reference: str
+    version: str
+    again: Work
+
+
+# Rows of one kind with what they stand for: those beyond the row *after*, or the newest.
+class _Rows(Protocol):
+    def __call__(
+        self, tx: ReadTx, server: str, *, limit: int, after: int = 0, newest_first: bool = False
+    ) -> list[tuple[int, _Entry]]: ...
+
+
 @dataclass
 class _Turn:
-    """How far one server has been looked through. after: the row; next_at: when it is asked again."""
+    """How far one server has been looked through. after: the row, for each kind of rows; next_at: when it is asked again."""
 
-    after: int = 0
+    after: list[int]
     next_at: datetime | None = None
 
 
@@ -57,7 +74,7 @@ class ChartWatch(Lookout):
         self._clock = clock
         self._servers = dict(servers)
         self._owner = owner
-        self._turns = {name: _Turn() for name in servers}
+        self._turns = {name: _Turn([0] * len(_ROWS)) for name in servers}
 
     def work(self) -> int:
         """Look at every server whose turn it is; return 0, since what is due next waits. Raises: Unavailable, without a database."""
@@ -72,34 +89,58 @@ class ChartWatch(Lookout):
             return
         turn.next_at = now + _EVERY
         with self._store.read() as tx:
-            newest = publications.standing(tx, name, limit=_NEWEST, newest_first=True)
-            in_turn = publications.standing(tx, name, limit=_IN_TURN, after=turn.after)
+            newest = [one for rows in _ROWS for one in rows(tx, name, limit=_NEWEST, newest_first=True)]
+            in_turn = [rows(tx, name, limit=_IN_TURN, after=at) for rows, at in zip(_ROWS, turn.after, strict=True)]
+        every = [*newest, *(one for found in in_turn for one in found)]
         try:
-            lost = self._lost(name, {one.reference: one for _, one in (*newest, *in_turn)}.values())
+            lost = self._lost(name, {one.reference: one for _, one in every}.values())
         except BridgeError as fault:
             _log.warning("chart_not_looked_at", server=name, code=fault.code)
             return
-        turn.after = in_turn[-1][0] if len(in_turn) == _IN_TURN else 0
+        turn.after = [found[-1][0] if len(found) == _IN_TURN else 0 for found in in_turn]
         if lost:
             self._queue(name, lost)
-            if turn.after:
+            if any(turn.after):
                 turn.next_at = now + _HASTE
 
-    def _lost(self, name: str, standing: Iterable[Publication]) -> list[Publication]:
+    def _lost(self, name: str, standing: Iterable[_Entry]) -> list[_Entry]:
         return [
             one
             for one in standing
             if not self._stopping.is_set() and self._servers[name].version_at(one.reference) != one.version
         ]
 
-    def _queue(self, name: str, lost: list[Publication]) -> None:
+    def _queue(self, name: str, lost: list[_Entry]) -> None:
         with self._store.write() as tx:
             for one in lost:
-                uid = studies.get(tx, one.study_key).study_instance_uid
-                work = Work(IMAGING_STUDY, name, uid, study_key=one.study_key)
-                enqueue.enqueue(tx, work, self._clock.now())
+                enqueue.enqueue(tx, one.again, self._clock.now())
         _log.warning("chart_entries_lost", server=name, entries=len(lost))
 
     def _hold(self, name: str, now: datetime) -> bool:
         with self._store.write() as tx:
             return leases.take(tx, f"chart:{name}", self._owner, now, 2 * _EVERY)
+
+
+def _studies(
+    tx: ReadTx, server: str, *, limit: int, after: int = 0, newest_first: bool = False
+) -> list[tuple[int, _Entry]]:
+    found = publications.standing(tx, server, limit=limit, after=after, newest_first=newest_first)
+    return [(key, _Entry(one.reference, one.version, _study_again(tx, one))) for key, one in found]
+
+
+def _study_again(tx: ReadTx, one: Publication) -> Work:
+    uid = studies.get(tx, one.study_key).study_instance_uid
+    return Work(IMAGING_STUDY, one.server, uid, study_key=one.study_key)
+
+
+def _parts(
+    tx: ReadTx, server: str, *, limit: int, after: int = 0, newest_first: bool = False
+) -> list[tuple[int, _Entry]]:
+    found = chart_parts.standing(tx, server, limit=limit, after=after, newest_first=newest_first)
+    return [
+        (key, _Entry(one.reference, one.version, chart_part(part_named(one.of_work), server, None)))
+        for key, one in found
+    ]
+
+
+_ROWS: tuple[_Rows, ...] = (_studies, _parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.domain.chart import ORDER, ChartVersion, Part, part_named
 from bridge.errors import Conflict
 from bridge.store import deliveries, waiting
 from bridge.store.db import WriteTx
@@ -55,9 +56,14 @@ class Work:
     urgency: int = 0
 
 
-def chart_version(reference: str, number: int) -> str:
-    """Return the order_of of what is told of version *number* of the chart entry at *reference*."""
-    return f"{_VERSION_OF}{reference}:{number}"
+def provenance(version: ChartVersion) -> Work:
+    """Return the work that tells a server where a version of what it has comes from."""
+    return Work(PROVENANCE, version.server, version_name(version))
+
+
+def version_name(version: ChartVersion) -> str:
+    """Return the order_of of what is told of a version of a chart entry."""
+    return f"{_VERSION_OF}{version.reference}:{version.number}"
 
 
 def version_in(delivery: Delivery) -> tuple[str, int] | None:
@@ -67,15 +73,14 @@ def version_in(delivery: Delivery) -> tuple[str, int] | None:
     return (reference, int(number)) if said.startswith(_VERSION_OF) and number.isdecimal() else None
 
 
-def chart_part(kind: str, key: int, digest: str = "") -> str:
-    """Return the order_of of a resource of a chart, made of row *key*; of a document, of the report with this *digest*."""
-    return ":".join(one for one in (kind, str(key), digest) if one)
+def chart_part(part: Part, server: str, order_key: int | None) -> Work:
+    """Return the work that brings *part* to the chart on *server*. order_key: of the exam that it is about."""
+    return Work(CHART_ORDER if part.kind == ORDER else CHART_PART, server, part.name, order_key=order_key)
 
 
-def part_in(delivery: Delivery) -> tuple[str, int, str]:
-    """Return the resource's kind, its row and its digest ("" for none) that *delivery* brings to a chart."""
-    kind, key, digest = (*delivery.order_of.split(":"), "")[:3]
-    return kind, int(key), digest
+def part_in(delivery: Delivery) -> Part:
+    """Return the part that *delivery* brings to a chart. Raises: LookupError, if it brings none."""
+    return part_named(delivery.order_of)
 
 
 def commitment_request(key: int) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import Links
-from bridge.domain.chart import Cause, Whose, Why
+from bridge.domain.chart import DOCUMENT, PROCEDURE, Whose
 from bridge.errors import Conflict
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, Parcel, StillWanted
@@ -16,7 +16,8 @@ from bridge.publishers import exam_parts
 from bridge.publishers.exam_parts import Wanted
 from bridge.publishers.imaging_study import ASKS_A_PERSON, Ehr, until_settled
 from bridge.publishers.part_placing import KnownPart, PartPlacing, PartReceipt
-from bridge.store import chart_parts, chart_versions, deliveries, events, patients
+from bridge.store import chart_parts, chart_subjects, chart_versions, deliveries, events, patients
+from bridge.store.chart_causes import cause_of_part
 from bridge.store.chart_parts import ChartPart
 from bridge.store.chart_versions import Standing
 from bridge.store.db import ReadTx, WriteTx
@@ -33,14 +34,14 @@ class PartParcel(Parcel):
 
 
 class ChartPartPublisher:
-    """Publishes to every FHIR server that takes one of these kinds. documents_at: the address of our Binary."""
+    """Publishes to every FHIR server that takes one of these kinds. documents_at: the address of our Binary, by FHIR release."""
 
     topic = enqueue.CHART_PART
 
-    def __init__(self, ehrs: Mapping[str, Ehr], house: House, documents_at: str) -> None:
+    def __init__(self, ehrs: Mapping[str, Ehr], house: House, documents_at: Mapping[str, str]) -> None:
         self._ehrs = dict(ehrs)
         self._house = house
-        self._documents_at = documents_at
+        self._documents_at = dict(documents_at)
 
     @property
     def destinations(self) -> tuple[str, ...]:
@@ -63,18 +64,17 @@ class ChartPartPublisher:
         )
         study = wanted.study
         study_key, binding_version = (study.key, study.binding_version) if study is not None else (None, 0)
-        kind = enqueue.part_in(delivery)[0]
-        known_part = KnownPart(kind, wanted.identity, known, same)
+        known_part = KnownPart(enqueue.part_in(delivery).kind, wanted.identity, known, same)
         return PartParcel(delivery, study_key, binding_version, wanted, known_part)
 
     def _wanted(self, tx: ReadTx, delivery: Delivery) -> Wanted:
-        kind, key, digest = enqueue.part_in(delivery)
-        if kind == "Procedure":
-            return exam_parts.procedure_of(tx, key, self._house)
+        part = enqueue.part_in(delivery)
+        if part.kind == PROCEDURE:
+            return exam_parts.procedure_of(tx, part.key, self._house)
         where = (delivery.destination, self._house, self._documents_at)
-        if kind == "DocumentReference":
-            return exam_parts.document_of(tx, (key, digest), *where)
-        return exam_parts.report_of(tx, key, *where)
+        if part.kind == DOCUMENT:
+            return exam_parts.document_of(tx, part, *where)
+        return exam_parts.report_of(tx, part.key, *where)
 
     def send(self, parcel: PartParcel, still_wanted: StillWanted) -> PartReceipt:
         """Bring the server to what *parcel* says; what only a person can tell apart there waits for one."""
@@ -103,28 +103,41 @@ class ChartPartPublisher:
         server, work = parcel.delivery.destination, parcel.delivery.order_of
         patient, standing = parcel.wanted.patient, receipt.standing
         for one in receipt.ended:
-            chart_parts.end(tx, server, work, one.reference, ENTERED_IN_ERROR, at)
+            gone = (server, work, one.reference, one.version, ENTERED_IN_ERROR, None, "", at)
+            chart_parts.end(tx, ChartPart(*gone))
         if standing is not None:
             status = str(standing.resource.get("status", ""))
             owner = patient.key if patient is not None else None
             said = (server, work, standing.reference, standing.version, status, owner, receipt.content_digest, at)
             chart_parts.put(tx, ChartPart(*said))
         order_key = parcel.wanted.order.key if parcel.wanted.order is not None else parcel.delivery.order_key
-        whose = Whose(None, patient.key if patient is not None else None, order_key, parcel.binding_version)
-        why = Why(Cause.EVENT, "", parcel.wanted.why_not or "its exam or its report changed")
-        release = self._ehrs[server].client.version
-        for one in (*receipt.ended, *([standing] if standing is not None else [])):
-            chart_versions.keep(
-                tx, Standing(server, one.reference, {release: one.resource}, one.version), whose, why, at
-            )
+        self._keep_versions(tx, parcel, receipt, order_key, at)
         if receipt.was_written and order_key is not None:
             source = ("delivery", str(parcel.delivery.key))
             events.add(tx, Event(at, Station.CHART, receipt.detail, server, *source, order_key=order_key))
 
+    def _keep_versions(
+        self, tx: WriteTx, parcel: PartParcel, receipt: PartReceipt, order_key: int | None, at: datetime
+    ) -> None:
+        """Keep a version of each resource that is not as it was kept last."""
+        server, part = parcel.delivery.destination, enqueue.part_in(parcel.delivery)
+        ehr, patient = self._ehrs[server], parcel.wanted.patient
+        about = chart_subjects.studies_of(tx, part)
+        owner = patient.key if patient is not None else None
+        whose = Whose(about[0] if about else None, owner, order_key, parcel.binding_version)
+        words = parcel.wanted.why_not or "its exam or its report changed"
+        for one in (*receipt.ended, *([receipt.standing] if receipt.standing is not None else [])):
+            said = Standing(server, one.reference, {ehr.client.version: one.resource}, one.version)
+            is_ours = receipt.was_written or one is not receipt.standing
+            why = cause_of_part(tx, part, about, said, words, is_ours=is_ours)
+            kept = chart_versions.keep(tx, said, whose, why, at)
+            if kept is not None and ehr.keeps_provenance:
+                enqueue.enqueue(tx, enqueue.provenance(kept), at)
+
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
         """The delivery's own row says it all, unless it is dead: then the exam's timeline says so too."""
         if is_dead and delivery.order_key is not None:
-            kind = enqueue.part_in(delivery)[0]
+            kind = enqueue.part_in(delivery).kind
             source = ("delivery", str(delivery.key))
             what = f"{kind} not published: {detail}"
             line = Event(at, Station.CHART, what, delivery.destination, *source, order_key=delivery.order_key)

@@ -28,6 +28,7 @@ from bridge.domain.patient import Patient
 from bridge.errors import Conflict, Unavailable, Unsupported
 from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
 from bridge.publishers.put_once import put_once
+from bridge.publishers.validation import UNSEEN, Validation
 
 Json = dict[str, Any]
 
@@ -68,17 +69,31 @@ class Chart:
 
 
 class EhrDirectory:
-    """One server's patients, orders and endpoints. looks_up: patients are looked for, not only named. Thread-safe."""
+    """
+    One server's patients, orders and endpoints. Thread-safe.
 
-    def __init__(self, client: FhirClient, system_of: SystemOf, access: ImageAccess, *, looks_up: bool = True) -> None:
+    looks_up: patients are looked for, not only named. validation: how what it is given is looked at before.
+    """
+
+    def __init__(
+        self,
+        client: FhirClient,
+        system_of: SystemOf,
+        access: ImageAccess,
+        *,
+        looks_up: bool = True,
+        validation: Validation = UNSEEN,
+    ) -> None:
         self._client = client
         self._looks_up = looks_up
         self._system_of = system_of
         self._access = access
+        self._validation = validation
         self._clock = client.clock
         # Two studies published in the same moment must not make two Endpoints.
         self._endpoint_turn = threading.Lock()
-        self._endpoints: dict[Connection, str] = {}
+        self._endpoints: tuple[Found, ...] = ()
+        self._endpoints_to_keep: tuple[Found, ...] = ()
         self._endpoints_until: datetime | None = None
 
     def chart(self, record: Patient) -> Chart:
@@ -144,9 +159,16 @@ class EhrDirectory:
         with self._endpoint_turn:
             now = self._clock.now()
             if self._endpoints_until is None or now >= self._endpoints_until:
-                self._endpoints = {way: self._found_endpoint(way) for way in self._access.ways}
+                found = [self._found_endpoint(way) for way in self._access.ways]
+                self._endpoints = self._endpoints_to_keep = tuple(one for one in found if one is not None)
                 self._endpoints_until = now + _ENDPOINT_KEPT
-            return tuple(one for one in self._endpoints.values() if one)
+            return tuple(one.reference for one in self._endpoints)
+
+    def take_endpoints(self) -> tuple[Found, ...]:
+        """Return our Endpoints as they stood when they were looked for last; none, if that was asked since."""
+        with self._endpoint_turn:
+            found, self._endpoints_to_keep = self._endpoints_to_keep, ()
+            return found
 
     @property
     def remembers_endpoints(self) -> bool:
@@ -157,19 +179,20 @@ class EhrDirectory:
         """Look for our Endpoints anew the next time: the server has refused what points to them."""
         self._endpoints_until = None
 
-    def _found_endpoint(self, way: Connection) -> str:
+    def _found_endpoint(self, way: Connection) -> Found | None:
         address = self._access.ways[way]
         content = endpoint.build(way, address, self._access.name)
         ours = endpoint.r5(content) if self._client.version == "R5" else endpoint.r4(content)
         identifier = ours["identifier"][0]
-        standing = sorted(one.reference for one in self._holders("Endpoint", identifier))
+        standing = sorted(self._holders("Endpoint", identifier), key=lambda one: one.reference)
         if standing:
             return standing[0]
         try:
             ids = [derived_id(address, self._client.name)]
-            return put_once(self._client, ours, identifier, ids).found.reference
+            checked = self._validation.checked(self._client.version, ours)
+            return put_once(self._client, checked, identifier, ids).found
         except Unsupported:
-            return ""
+            return None
         except Conflict as fault:
             if fault.code != VERSION_CONFLICT:
                 raise

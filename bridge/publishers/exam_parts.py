@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +10,22 @@ from bridge.codecs.fhir import diagnostic_report, document_reference, procedure,
 from bridge.codecs.fhir.diagnostic_report import ReportLinks
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
+from bridge.domain.chart import PROCEDURE, REPORT, Part
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.performed import may_be_of
 from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.report import Report
 from bridge.domain.study import Study
-from bridge.store import orders, patients, performed, publications, reports, studies
+from bridge.store import chart_subjects, orders, patients, performed, publications, reports, studies
+from bridge.store.chart_withdrawals import why_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
 from bridge.store.listings.served_reports import WantedReports
 
 Json = dict[str, Any]
+
+_NOT_FILED = "it is not filed with an exam whose images are its patient's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,10 @@ def procedure_of(tx: ReadTx, key: int, house: House) -> Wanted:
     ordered = [orders.get(tx, one) for one in dict.fromkeys(s.order_key for s in orders.get_steps(tx, mpps.step_keys))]
     owners = {one.key: one for order in ordered for one in [patients.survivor(tx, order.patient_key)]}
     identity = mpps.sop_instance_uid
-    why_not = _why_not(tx, owners.values(), ordered, [study] if study is not None else [])
+    about = [study] if study is not None else []
+    why_not = _why_not(tx, owners.values(), ordered, about) or why_out(
+        tx, Part(PROCEDURE, key), [one.key for one in about]
+    )
     if not why_not and not all(may_be_of(mpps, owner) for owner in owners.values()):
         why_not = "its device names another patient"
     if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY:
@@ -65,48 +72,48 @@ def procedure_of(tx: ReadTx, key: int, house: House) -> Wanted:
     return Wanted(identity, next(iter(owners.values())), ordered[0], study, made)
 
 
-def report_of(tx: ReadTx, key: int, server: str, house: House, documents_at: str) -> Wanted:
+def report_of(tx: ReadTx, key: int, server: str, house: House, documents_at: Mapping[str, str]) -> Wanted:
     """Return what is to be said of a report, with the studies of its own patient that the server has."""
-    report, wanted, about = _filed(tx, key, server)
+    report, wanted, about = _filed(tx, Part(REPORT, key), server)
     if wanted.why_not:
         return wanted
 
     def made(release: str, links: Links) -> Json:
-        named = ReportLinks(links.subject, about, documents_at)
+        named = ReportLinks(links.subject, about, documents_at[release])
         content = diagnostic_report.build(report, wanted.order, named, house)
         return r5.diagnostic_report(content) if release == "R5" else r4.diagnostic_report(content)
 
     return Wanted(wanted.identity, wanted.patient, wanted.order, wanted.study, made, is_taken_back=report.is_withdrawn)
 
 
-def document_of(tx: ReadTx, named: tuple[int, str], server: str, house: House, documents_at: str) -> Wanted:
-    """Return what is to be said of a document of a report. named: the report's row, and the document's digest."""
-    key, digest = named
-    report, wanted, about = _filed(tx, key, server)
-    identity = f"{wanted.identity}|{digest}"
-    document = next((one for one in report.content.documents if one.digest == digest), None)
+def document_of(tx: ReadTx, part: Part, server: str, house: House, documents_at: Mapping[str, str]) -> Wanted:
+    """Return what is to be said of a document of a report."""
+    report, wanted, about = _filed(tx, part, server)
+    identity = f"{wanted.identity}|{part.digest}"
+    document = next((one for one in report.content.documents if one.digest == part.digest), None)
     if document is None or report.is_withdrawn or wanted.why_not:
         return Wanted(identity, study=wanted.study, why_not=wanted.why_not or "its report has another document by now")
 
     def made(release: str, links: Links) -> Json:
-        about_it = ReportLinks(links.subject, about, documents_at)
+        about_it = ReportLinks(links.subject, about, documents_at[release])
         content = document_reference.of_report(report, document, wanted.order, about_it, house)
         return document_reference.r5(content) if release == "R5" else document_reference.r4(content)
 
     return Wanted(identity, wanted.patient, wanted.order, wanted.study, made)
 
 
-def _filed(tx: ReadTx, key: int, server: str) -> tuple[Report, Wanted, tuple[str, ...]]:
-    """Return a report, whose it is, and the references to its studies on *server*."""
-    report = reports.get(tx, key)
-    may_leave = bool(served_reports.find(tx, WantedReports(keys=(key,)), before=None, limit=1)[0])
+def _filed(tx: ReadTx, part: Part, server: str) -> tuple[Report, Wanted, tuple[str, ...]]:
+    """Return the report that is *part*, or that it came with, whose it is, and the references to its studies on *server*."""
+    report = reports.get(tx, part.key)
+    out = why_out(tx, part, chart_subjects.studies_of(tx, part))
+    may_leave = not out and bool(served_reports.find(tx, WantedReports(keys=(part.key,)), before=None, limit=1)[0])
     # Two reports of one number may wait for two people: whom its sender named belongs to what it is.
     first = report.patient.identifiers[0] if report.patient.identifiers else None
     identity = f"{report.numbers.identity}|{first.key if first else ''}"
     study_keys = served_reports.studies_of(tx, report) if may_leave else []
     study = studies.get(tx, study_keys[0]) if study_keys else None
     if not may_leave or report.patient_key is None:
-        return report, Wanted(identity, why_not="it is not filed with an exam whose images are its patient's"), ()
+        return report, Wanted(identity, why_not=out or _NOT_FILED), ()
     patient = patients.survivor(tx, report.patient_key)
     order = orders.get(tx, report.order_key) if report.order_key is not None else None
     about = tuple(

@@ -11,14 +11,13 @@ from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import Links
-from bridge.domain.chart import Whose
+from bridge.domain.chart import Cause, Whose, Why
 from bridge.domain.identifiers import derive_uid
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.study import StudyContents
 from bridge.errors import Conflict, Malformed, Unavailable
 from bridge.outbox import enqueue
-from bridge.outbox.enqueue import Work
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, Chart, EhrDirectory
@@ -249,6 +248,9 @@ def _said(what: str, references: Sequence[str]) -> str:
 def _keep_versions(tx: WriteTx, ehr: Ehr, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
     """Keep a version of each resource that is not as it was kept last."""
     study, patient = parcel.contents.study, parcel.patient
+    for way in ehr.directory.take_endpoints():
+        stands = Standing(parcel.delivery.destination, way.reference, {ehr.client.version: way.resource}, way.version)
+        chart_versions.keep(tx, stands, Whose(), Why(Cause.EVENT, "", "the way to the images"), at)
     patient_keys = {one.reference: one.patient_key for one in parcel.known}
     for one in receipt.seen:
         is_standing = one is receipt.standing
@@ -259,8 +261,7 @@ def _keep_versions(tx: WriteTx, ehr: Ehr, parcel: StudyParcel, receipt: StudyRec
         whose = Whose(study.key, patient_key, order_key, parcel.binding_version)
         kept = chart_versions.keep(tx, said, whose, why, at)
         if kept is not None and ehr.keeps_provenance:
-            of_version = enqueue.chart_version(kept.reference, kept.number)
-            enqueue.enqueue(tx, Work(enqueue.PROVENANCE, said.server, of_version), at)
+            enqueue.enqueue(tx, enqueue.provenance(kept), at)
 
 
 def _publication(parcel: StudyParcel, receipt: StudyReceipt, standing: Found, at: datetime) -> Publication:

@@ -15,7 +15,8 @@ from bridge.errors import Conflict, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, Receipt, StillWanted
 from bridge.publishers.fhir_client import FhirClient, Found
-from bridge.store import chart_versions, studies
+from bridge.publishers.imaging_study import Ehr
+from bridge.store import chart_sources, chart_versions
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 
@@ -34,13 +35,13 @@ class ProvenancePublisher:
 
     topic = enqueue.PROVENANCE
 
-    def __init__(self, clients: Mapping[str, FhirClient], organization: str) -> None:
-        self._clients = dict(clients)
+    def __init__(self, ehrs: Mapping[str, Ehr], organization: str) -> None:
+        self._ehrs = dict(ehrs)
         self._organization = organization
 
     @property
     def destinations(self) -> tuple[str, ...]:
-        return tuple(self._clients)
+        return tuple(self._ehrs)
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> VersionParcel | Nothing:
         """Collect who made the version, and of what."""
@@ -59,8 +60,10 @@ class ProvenancePublisher:
             raise Unavailable(fault.detail, code=fault.code) from None
 
     def _sent(self, parcel: VersionParcel, still_wanted: StillWanted) -> Receipt:
-        client = self._clients[parcel.delivery.destination]
-        ours = codec.r5(parcel.content) if client.version == "R5" else codec.r4(parcel.content)
+        ehr = self._ehrs[parcel.delivery.destination]
+        client = ehr.client
+        made = codec.r5(parcel.content) if client.version == "R5" else codec.r4(parcel.content)
+        ours = ehr.validation.checked(client.version, made)
         if client.offers.of("Provenance").takes_ids:
             still_wanted()
             written = client.update(ours | {"id": derived_id(client.name, parcel.content.target)}, "")
@@ -79,17 +82,25 @@ class ProvenancePublisher:
 
     def _content(self, tx: ReadTx, version: ChartVersion) -> ProvenanceContent:
         is_first, by_hand = version.number == 1, version.why.cause == Cause.PERSON
-        key = version.whose.study_key
         return ProvenanceContent(
             target=_target(version.reference, version.server_version),
             recorded_at=version.at,
             activity=Activity.CREATE if is_first else Activity.UPDATE,
             organization=self._organization,
             approved_by=(version.why.by,) if by_hand else (),
-            sources=(Source("study", studies.get(tx, key).study_instance_uid),) if key is not None else (),
+            sources=_sources(tx, version),
             why=Why.SAFETY if by_hand and not is_first else None,
             patient=version.subject,
         )
+
+
+def _sources(tx: ReadTx, version: ChartVersion) -> tuple[Source, ...]:
+    study, heard = chart_sources.study_uid(tx, version), chart_sources.message(tx, version)
+    found = [Source("study", study)] if study else []
+    found += [Source("performed step", uid) for uid in chart_sources.performed_uids(tx, version)]
+    if heard is not None:
+        found.append(Source("message", heard.control_id, heard.sending_application))
+    return tuple(found)
 
 
 def _target(reference: str, server_version: str) -> str:

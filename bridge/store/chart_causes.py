@@ -1,13 +1,15 @@
-"""Why a study's chart entry has a new version: the decision, the correction or the event that came between two of them."""
+"""Why a chart entry has a new version: the decision, the correction or the event that came between two of them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from bridge.domain.chart import Cause, ChartVersion, Why
+from bridge.domain.chart import Cause, ChartVersion, Part, Why
 from bridge.domain.study import Study, is_person
 from bridge.store import chart_versions, chart_withdrawals, overlays
 from bridge.store.chart_versions import Standing
+from bridge.store.chart_withdrawals import Subject
 from bridge.store.db import ReadTx
 
 _CHANGED_THERE = "somebody else changed it there"
@@ -21,7 +23,7 @@ def cause_of(tx: ReadTx, study: Study, standing: Standing, binding_version: int,
     """
     before = chart_versions.newest(tx, standing.server, standing.reference)
     is_ended = standing.is_ended
-    by_hand = _by_hand(tx, study, before, is_ended=is_ended)
+    by_hand = _by_hand(tx, [study.key], before, is_ended=is_ended)
     if by_hand is not None:
         return by_hand
     if before is None or before.whose.binding_version != binding_version or before.is_ended != is_ended:
@@ -32,16 +34,33 @@ def cause_of(tx: ReadTx, study: Study, standing: Standing, binding_version: int,
     return Why(Cause.EVENT, "", _event(next(iter(said.values())) if said else {}, standing.any_release))
 
 
-def _by_hand(tx: ReadTx, study: Study, before: ChartVersion | None, *, is_ended: bool) -> Why | None:
-    """Return the person who took the study out of the charts, or let it back, None if nobody did."""
-    last = next(iter(chart_withdrawals.of_study(tx, study.key)), None)
-    if last is None or before is None or before.is_ended == is_ended:
+def cause_of_part(
+    tx: ReadTx, part: Part, study_keys: Collection[int], standing: Standing, why: str, *, is_ours: bool
+) -> Why:
+    """
+    Return why *standing* is what stands of a part of an exam now.
+
+    study_keys: the studies that it is about. why: what is known of it beside what people said of charts.
+    """
+    before = chart_versions.newest(tx, standing.server, standing.reference)
+    by_hand = _by_hand(tx, [*part.rests_on, *study_keys], before, is_ended=standing.is_ended)
+    if by_hand is not None:
+        return by_hand
+    if not is_ours:
+        return Why(Cause.DELIVERY, standing.server, _CHANGED_THERE)
+    return Why(Cause.EVENT, "", why)
+
+
+def _by_hand(tx: ReadTx, about: Iterable[Subject], before: ChartVersion | None, *, is_ended: bool) -> Why | None:
+    """Return the person who took it out of the charts, or let it back, None if nobody did."""
+    if before is None or before.is_ended == is_ended:
         return None
-    if last.stands:
-        return Why(Cause.PERSON, last.made_by, last.reason) if is_ended else None
-    if is_ended or last.taken_back_at is None or last.taken_back_at < before.at:
-        return None
-    return Why(Cause.PERSON, last.taken_back_by, last.taken_back_reason)
+    every = sorted((one for each in about for one in chart_withdrawals.of_subject(tx, each)), key=lambda one: one.key)
+    if is_ended:
+        last = next((one for one in reversed(every) if one.stands), None)
+        return None if last is None else Why(Cause.PERSON, last.made_by, last.reason)
+    back = [one for one in every if one.taken_back_at is not None and one.taken_back_at >= before.at]
+    return Why(Cause.PERSON, back[-1].taken_back_by, back[-1].taken_back_reason) if back else None
 
 
 def _decided(tx: ReadTx, study: Study, binding_version: int) -> Why:

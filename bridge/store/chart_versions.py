@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
-from bridge.domain.chart import ENDED, Cause, ChartVersion, Whose, Why
+from bridge.domain.chart import ENDED, PARTS, Cause, ChartVersion, Whose, Why
 from bridge.domain.identifiers import digest_of
 from bridge.store.db import ReadTx, WriteTx, insert_row, lock
 from bridge.store.tables import chart_versions as table
@@ -164,9 +164,17 @@ def of_keys(tx: ReadTx, keys: Collection[int]) -> list[ChartVersion]:
 
 
 def of_study(tx: ReadTx, study_key: int, server: str | None = None) -> list[ChartVersion]:
-    """Return every version of whatever was written about a study, newest first; at *server*, or everywhere."""
-    query = select(*_LISTED).where(_c.study_key == study_key).order_by(_c.key.desc())
+    """Return every version of a study's own entries, newest first; at *server*, or everywhere."""
+    mine = (_c.study_key == study_key, _c.resource_type == "ImagingStudy")
+    query = select(*_LISTED).where(*mine).order_by(_c.key.desc())
     return [_version(row) for row in tx.execute(query if server is None else query.where(_c.server == server))]
+
+
+def of_parts(tx: ReadTx, study_key: int | None, order_keys: Collection[int]) -> list[ChartVersion]:
+    """Return every version of what else charts have of an exam, newest first: about a study, or about these orders alone."""
+    about = or_(_c.study_key == study_key, and_(_c.study_key.is_(None), _c.order_key.in_(order_keys)))
+    query = select(*_LISTED).where(about, _c.resource_type.in_(PARTS)).order_by(_c.key.desc())
+    return [_version(row) for row in tx.execute(query)]
 
 
 def newest_of_studies(

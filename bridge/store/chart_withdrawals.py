@@ -1,40 +1,78 @@
-"""What people took out of every chart: it stays out, whatever rules and servers do, until a person takes that back."""
+"""What people took out of every chart: it stays out, whatever rules and servers do, until a person takes that back.
+
+A study goes with all that rests on it: what was performed, reports and their documents. One of these may go alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Select, select, update
 
-from bridge.domain.chart import ChartWithdrawal
+from bridge.domain.chart import ChartWithdrawal, Part
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import chart_withdrawals as table
 from bridge.store.tables import studies
 
+# A study's row, or a part of an exam.
+Subject = int | Part
+
 _c = table.c
 
 
-def withdrawal_of(tx: ReadTx, study_key: int) -> ChartWithdrawal | None:
-    """Return the withdrawal of a study that stands, None if it may be in charts."""
-    return next((one for one in of_study(tx, study_key) if one.stands), None)
+def withdrawal_of(tx: ReadTx, about: Subject) -> ChartWithdrawal | None:
+    """Return the withdrawal that stands of a study, or of a part alone; None if it may be in charts."""
+    return next((one for one in of_subject(tx, about) if one.stands), None)
 
 
-def of_study(tx: ReadTx, study_key: int) -> list[ChartWithdrawal]:
-    """Return every withdrawal of a study, newest first."""
-    rows = tx.execute(select(table).where(_c.study_key == study_key).order_by(_c.key.desc()))
+def of_subject(tx: ReadTx, about: Subject) -> list[ChartWithdrawal]:
+    """Return every withdrawal of a study, or of a part alone, newest first."""
+    rows = tx.execute(select(table).where(_is_about(about)).order_by(_c.key.desc()))
     return [ChartWithdrawal(**{name: getattr(row, name) for name in ChartWithdrawal.__slots__}) for row in rows]
 
 
-def add(tx: WriteTx, study_key: int, by: str, reason: str, at: datetime) -> None:
-    """Note that a person took a study out of every chart; what is being recorded of it waits, or is seen by the caller."""
-    tx.execute(select(studies.c.key).where(studies.c.key == study_key).with_for_update())
-    insert_row(tx, table, study_key=study_key, made_at=at, made_by=by, reason=reason)
+def why_out(tx: ReadTx, part: Part, study_keys: Collection[int]) -> str:
+    """Return why a part of these studies is in no chart by a person's word, "" where nobody said so."""
+    if any(withdrawal_of(tx, one) is not None for one in part.rests_on):
+        return "a person took it out of every chart"
+    if any(withdrawal_of(tx, key) is not None for key in study_keys):
+        return "a person took its images out of every chart"
+    return ""
 
 
-def take_back(tx: WriteTx, study_key: int, by: str, reason: str, at: datetime) -> None:
-    """Note that the study may be in charts again."""
+def taken_out() -> Select[Any]:
+    """Return the query for the studies that are in no chart by a person's word."""
+    return select(_c.study_key).where(_c.taken_back_at.is_(None), _c.study_key.is_not(None))
+
+
+def parts_taken_out() -> Select[Any]:
+    """Return the query for the names of the parts that are in no chart by a person's word about them alone."""
+    return select(_c.of_work).where(_c.taken_back_at.is_(None), _c.of_work != "")
+
+
+def add(tx: WriteTx, about: Subject, by: str, reason: str, at: datetime) -> None:
+    """
+    Note that a person took something out of every chart.
+
+    What is being recorded of a study waits, or is seen by the caller.
+    """
+    if isinstance(about, int):
+        tx.execute(select(studies.c.key).where(studies.c.key == about).with_for_update())
+    said = {"study_key": about} if isinstance(about, int) else {"of_work": about.name}
+    insert_row(tx, table, made_at=at, made_by=by, reason=reason, **said)
+
+
+def take_back(tx: WriteTx, about: Subject, by: str, reason: str, at: datetime) -> None:
+    """Note that it may be in charts again."""
     tx.execute(
         update(table)
-        .where(_c.study_key == study_key, _c.taken_back_at.is_(None))
+        .where(_is_about(about), _c.taken_back_at.is_(None))
         .values(taken_back_at=at, taken_back_by=by, taken_back_reason=reason)
     )
+
+
+def _is_about(about: Subject) -> ColumnElement[bool]:
+    same: ColumnElement[bool] = _c.study_key == about if isinstance(about, int) else _c.of_work == about.name
+    return same

@@ -154,6 +154,18 @@ def waiting(tx: ReadTx, topic: str, destination: str, order_of: str) -> Delivery
     return None if row is None else _delivery(row)
 
 
+def newest_of_work(tx: ReadTx, topic: str, destination: str, order_of: str) -> Delivery | None:
+    """Return the last delivery that was made of this work, None if there never was one."""
+    found = of_works(tx, [order_of])
+    return next((one for one in found if (one.topic, one.destination) == (topic, destination)), None)
+
+
+def of_works(tx: ReadTx, orders_of: Collection[str]) -> list[Delivery]:
+    """Return the deliveries of these works, wherever they go, newest first."""
+    wanted = select(deliveries).where(deliveries.c.order_of.in_(orders_of)).order_by(deliveries.c.key.desc())
+    return _list(tx, wanted)
+
+
 def has_twin(tx: ReadTx, delivery: Delivery) -> bool:
     """Say whether another delivery of the same work waits or is in flight."""
     return bool(

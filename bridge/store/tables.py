@@ -1507,6 +1507,7 @@ chart_parts = Table(
     _text("content_digest"),
     Column("at", Instant, nullable=False),
     UniqueConstraint("server", "of_work", "reference"),
+    Index("ix_chart_parts_of_work", "of_work"),
 )
 
 # What each chart has of an exam, version by version: on servers that we write to, and served by ourselves.
@@ -1539,18 +1540,20 @@ chart_versions = Table(
     _one_of("cause", Cause, name="cause"),
 )
 
-# Studies that a person took out of every chart, until it is taken back.
+# Studies, or single parts of exams (of_work, as in chart_parts), that a person took out of every chart until it is taken back.
 chart_withdrawals = Table(
     "chart_withdrawals",
     metadata,
     _key(),
-    _to("study"),
+    _to("study", nullable=True),
+    _text("of_work", index=True),
     Column("made_at", Instant, nullable=False),
     Column("made_by", Text, nullable=False),
     _text("reason"),
     Column("taken_back_at", Instant),
     _text("taken_back_by"),
     _text("taken_back_reason"),
+    CheckConstraint("(study_key IS NULL) = (of_work <> '')", name="subject"),
 )
 
 # Which object each archive has, and as which binding: what a forward still owes.

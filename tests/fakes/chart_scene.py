@@ -61,7 +61,7 @@ class Scene:
         self.ehr_port = Ehr(self.client, directory, keeps_provenance=traces)
         self.publisher = ImagingStudyPublisher({"ehr": self.ehr_port}, house, QUIET)
         self.claims = ClaimAttachmentPublisher({"ehr": self.ehr_port})
-        self.traces = ProvenancePublisher({"ehr": self.client}, "Riverside Imaging")
+        self.traces = ProvenancePublisher({"ehr": self.ehr_port}, "Riverside Imaging")
         announcer = StudyAnnouncementPublisher({"ehr": self.ehr_port}, house, QUIET)
         publishers = [self.publisher, announcer, self.claims, self.traces]
         self.worker = Worker(store, self.clinic.clock, publishers, owner="test", jitter=lambda: 0.5)

@@ -11,14 +11,20 @@ import pytest
 from pydicom.dataset import Dataset
 
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
+from bridge.destinations import chart_watch, publishers
+from bridge.domain.accounts import Caller, Role
+from bridge.errors import Conflict
+from bridge.flows.change_chart import ChartDesk
+from bridge.flows.change_delivery import drop_delivery
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.outbox.worker import Worker
 from bridge.settings import FhirServer
-from bridge.store import deliveries, events, news
+from bridge.store import deliveries, events, news, studies
 from bridge.store.deliveries import DeliveryState
-from bridge.telling import news_watch
+from bridge.telling import chart_takers, news_watch
+from bridge.web import chart_views
+from bridge.web.chart_views import ChartView, PartEntry
 from bridge.wiring import House
 from samples.ehr_offers import BY_CONDITION, BY_ID, BY_SEARCH, Offers
 from samples.strict_ehr import StrictEhr
@@ -29,7 +35,8 @@ from tests.flows.test_orders import cast_mpps
 Json = dict[str, Any]
 MakeHouse = Callable[..., House]
 
-KINDS = ("ImagingStudy", "Procedure", "DiagnosticReport", "DocumentReference", "ServiceRequest")
+KINDS = ("ImagingStudy", "Procedure", "DiagnosticReport", "DocumentReference", "ServiceRequest", "Provenance")
+RESTING = ("Procedure", "DiagnosticReport", "DocumentReference")
 PDF = base64.b64encode(b"%PDF-1.4\n% an invented report\n").decode()
 DOCUMENT = f"OBX|3|ED|PDF^Signed report^L||RIS^application^pdf^Base64^{PDF}||||||F\r"
 A_WHILE = timedelta(seconds=30)
@@ -339,3 +346,152 @@ def test_an_orders_status_survives_a_change_between_reading_and_writing(scene: S
     scene.ehr.misbehave("412", 2, ["PUT"], types=["ServiceRequest"])
     scene.run()
     assert scene.only("ServiceRequest")["status"] == "completed"
+
+
+def whole_exam(scene: Scene) -> ChartDesk:
+    """Let a study, what was performed, a report and its document stand in her chart; return who changes that."""
+    order_in_ehr(scene, scene.somebody("00041001"))
+    scene.device_says("IN PROGRESS")
+    scene.device_says("COMPLETED")
+    scene.house.instances.receive(spooled(scene.house, image(PLAIN, "A1"), "CT1"))
+    say(scene.house, report(PLAIN, "A1", extra=DOCUMENT))
+    scene.run()
+    return ChartDesk(scene.house.store, scene.house.clock, scene.house.destinations, chart_takers(scene.house))
+
+
+def statuses(scene: Scene) -> dict[str, str]:
+    return {kind: scene.only(kind)["status"] for kind in ("ImagingStudy", *RESTING, "ServiceRequest")}
+
+
+STANDING = {
+    "ImagingStudy": "available",
+    "Procedure": "completed",
+    "DiagnosticReport": "final",
+    "DocumentReference": "current",
+    "ServiceRequest": "completed",
+}
+
+
+def seen(scene: Scene, desk: ChartDesk) -> ChartView:
+    """Return what the chart page is made of."""
+    with scene.house.store.read() as tx:
+        study = studies.by_uid(tx, study_uid("A1"))
+        assert study is not None
+        return chart_views.read(tx, study, desk.servers, desk.takers, Caller("user:maria", Role.ADMIN))
+
+
+def part_seen(scene: Scene, desk: ChartDesk, kind: str) -> PartEntry:
+    (chart,) = (one for one in seen(scene, desk).charts if one.server == "ehr")
+    (found,) = (one for one in chart.parts if one.part.kind == kind)
+    return found
+
+
+def test_a_study_that_is_withdrawn_takes_what_rests_on_it_with_it_and_brings_it_back(scene: Scene) -> None:
+    desk = whole_exam(scene)
+    assert statuses(scene) == STANDING
+    desk.withdraw(study_uid("A1"), "a trainee's test", "user:maria")
+    scene.run()
+    gone = dict.fromkeys(("ImagingStudy", *RESTING), "entered-in-error")
+    assert statuses(scene) == {**STANDING, **gone}
+    desk.take_back(study_uid("A1"), "it was none", "user:maria")
+    scene.run()
+    assert statuses(scene) == STANDING
+    causes = [(one.version.status, one.version.why.by) for one in part_seen(scene, desk, "DiagnosticReport").versions]
+    assert causes[1:3] == [("final", "user:maria"), ("entered-in-error", "user:maria")]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [
+        ("Procedure", {"Procedure"}),
+        ("DiagnosticReport", {"DiagnosticReport", "DocumentReference"}),
+        ("DocumentReference", {"DocumentReference"}),
+    ],
+)
+def test_one_part_is_withdrawn_alone_with_what_came_with_it_and_stays_out(
+    scene: Scene, kind: str, gone: set[str]
+) -> None:
+    desk = whole_exam(scene)
+    name, uid = part_seen(scene, desk, kind).part.name, study_uid("A1")
+    desk.withdraw(uid, "the wrong words", "user:maria", name)
+    say(scene.house, report(PLAIN, "A1", "C", at="20260302121500", extra=DOCUMENT))
+    scene.run()
+    found = statuses(scene)
+    assert {one for one, status in found.items() if status == "entered-in-error"} == gone
+    with pytest.raises(Conflict, match="withdrawn already"):
+        desk.withdraw(uid, "again", "user:maria", name)
+    with pytest.raises(Conflict, match="take the withdrawal back"):
+        desk.publish(uid, "user:maria", "ehr", name)
+    desk.take_back(uid, "right after all", "user:maria", name)
+    scene.run()
+    assert "entered-in-error" not in statuses(scene).values()
+
+
+@ON_SQLITE
+def test_an_ehrs_own_order_is_not_ours_to_withdraw(scene: Scene) -> None:
+    desk = whole_exam(scene)
+    with pytest.raises(Conflict, match="EHR's own"):
+        desk.withdraw(study_uid("A1"), "no", "user:maria", part_seen(scene, desk, "ServiceRequest").part.name)
+    for name in ("DiagnosticReport:99", "Claim:1", "nonsense"):
+        with pytest.raises(LookupError):
+            desk.publish(study_uid("A1"), "user:maria", part=name)
+
+
+@ON_SQLITE
+def test_every_version_of_what_rests_on_a_study_is_kept_with_its_provenance(scene: Scene) -> None:
+    desk = whole_exam(scene)
+    say(scene.house, report(PLAIN, "A1", "C", at="20260302121500", extra=DOCUMENT))
+    scene.run()
+    newest, *_, first = part_seen(scene, desk, "DiagnosticReport").versions
+    assert (first.version.status, newest.version.status) == ("final", "corrected")
+    target = f"{newest.version.reference}/_history/{newest.version.server_version}"
+    assert newest.changed is not None
+    assert "Status final → corrected" in newest.changed.sentences
+    assert newest.provenance is not None
+    assert newest.provenance.detail.startswith("Provenance/")
+    traces = {one["target"][0]["reference"]: one.get("entity", []) for one in scene.all("Provenance")}
+    assert [one["what"].get("display") for one in traces[target]] == [None, "HL7 v2 message"]
+    theirs = part_seen(scene, desk, "ServiceRequest").versions
+    assert [one.version.status for one in theirs] == ["completed", "active"]
+    assert next(one for one in seen(scene, desk).charts if one.server == "ehr").ways
+
+
+@ON_SQLITE
+def test_a_part_that_the_chart_lost_is_there_again_when_it_is_published_again_or_looked_for(scene: Scene) -> None:
+    desk = whole_exam(scene)
+    for again in ("by hand", "unasked"):
+        lost = scene.only("DiagnosticReport")["id"]
+        scene.ehr.books.delete("DiagnosticReport", lost)
+        if again == "by hand":
+            name = part_seen(scene, desk, "DiagnosticReport").part.name
+            assert desk.publish(study_uid("A1"), "user:maria", part=name) == ("ehr",)
+        else:
+            chart_watch(scene.house).work()
+        scene.run()
+        assert scene.only("DiagnosticReport")["status"] == "final"
+
+
+@ON_SQLITE
+def test_a_delivery_that_takes_a_report_back_cannot_be_given_up(scene: Scene) -> None:
+    desk = whole_exam(scene)
+    scene.ehr.misbehave("422", None, ["PUT", "POST"], types=["DiagnosticReport"])
+    desk.withdraw(study_uid("A1"), "a trainee's test", "user:maria")
+    scene.run()
+    dead = next(one for one in scene.deliveries() if one.state == DeliveryState.DEAD)
+    with pytest.raises(Conflict, match="takes"):
+        drop_delivery(scene.house.store, scene.house.clock, dead.key, "user:maria")
+
+
+@BOTH_VERSIONS
+@ON_SQLITE
+def test_documents_are_read_at_the_address_of_the_servers_own_release(make_house: MakeHouse, ehr: StrictEhr) -> None:
+    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version=ehr.version, timeout_secs=2)
+    clock = FixedClock(datetime(2026, 3, 2, 12, 30, tzinfo=UTC))
+    scene = Scene(make_house(clock, fhir={"servers": [server.model_dump()], "serve": ["R4", "R5"]}), ehr)
+    say(scene.house, adt(PLAIN), order(PLAIN, "A1"))
+    scene.somebody("00041001")
+    say(scene.house, report(PLAIN, "A1", extra=DOCUMENT))
+    scene.run()
+    url = scene.only("DocumentReference")["content"][0]["attachment"]["url"]
+    assert f"/fhir/{ehr.version.lower()}/Binary/" in url

@@ -50,7 +50,7 @@ def scene(make_house: Callable[..., House]) -> Iterator[Outside]:
 
 
 def charts(scene: Outside) -> ChartDesk:
-    return ChartDesk(scene.house.store, scene.house.clock, scene.house.destinations)
+    return ChartDesk(scene.house.store, scene.house.clock, scene.house.destinations, {})
 
 
 def kept(scene: Outside, server: str) -> list[ChartVersion]:

@@ -201,7 +201,7 @@ def test_a_study_that_a_person_took_out_of_every_chart_is_told_of_as_an_error_an
     one = scene.subscribe(scene.r4("imagingstudy-changed", "full-resource"))
     study = scene.bound()
     scene.run(QUIET)
-    desk = ChartDesk(scene.house.store, scene.house.clock, scene.house.destinations)
+    desk = ChartDesk(scene.house.store, scene.house.clock, scene.house.destinations, {})
     desk.withdraw(study.study_instance_uid, "not a diagnostic study", "user:maria")
     read = scene.machine.get(f"/fhir/r4/Subscription/{one}/$events").json
     assert "2.25.77001" not in str(read)

@@ -2,7 +2,8 @@
 Reports as FHIR serves them: filed with an exam of their own patient whose images, if there are any, are bound to them.
 
 A report whose images somebody still has to decide about is not found: what leaves speaks of bound studies only. Neither is
-one of a patient whose record an update made another person of, until somebody says which is right.
+one of a patient whose record an update made another person of, until somebody says which is right, nor one that a person
+took out of the charts, or whose images.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, String, and_, cast, exists, func, literal, not_, or_, select
 
+from bridge.domain.chart import REPORT
 from bridge.domain.report import Report
 from bridge.domain.study import StudyState
+from bridge.store.chart_withdrawals import parts_taken_out, taken_out
 from bridge.store.db import ReadTx
 from bridge.store.tables import orders, patients, reports, studies
 
@@ -91,5 +94,6 @@ def may_leave() -> Sequence[ColumnElement[bool]]:
         reports.c.is_test.is_(False),
         or_(reports.c.order_key.is_(None), exists(own_order)),
         not_(exists(doubted)),
-        not_(exists(select(studies.c.key).where(about, not_(is_own)))),
+        not_(exists(select(studies.c.key).where(about, or_(not_(is_own), studies.c.key.in_(taken_out()))))),
+        (literal(f"{REPORT}:") + cast(reports.c.key, String)).not_in(parts_taken_out()),
     )

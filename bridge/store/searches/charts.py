@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, false, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, String, and_, case, cast, false, func, literal, or_, select, true
 
+from bridge.domain.chart import DOCUMENT, PROCEDURE
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import PerformedStatus
 from bridge.domain.resource_query import Target, Term, Token
+from bridge.store.chart_withdrawals import parts_taken_out, taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
 from bridge.store.searches import conditions, imaging_studies
@@ -140,7 +142,9 @@ REPORTS = Search(
 
 
 def _document_standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition]:
-    return [*_report_standing(tx, terms, house), report_versions.c.number == reports.c.current]
+    name = literal(f"{DOCUMENT}:") + cast(reports.c.key, String) + literal(":") + report_documents.c.digest
+    may_stand = name.not_in(parts_taken_out())
+    return [*_report_standing(tx, terms, house), report_versions.c.number == reports.c.current, may_stand]
 
 
 DOCUMENTS = Search(
@@ -191,7 +195,14 @@ def _performed_of(*met: Condition) -> Condition:
 
 
 def _procedure_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
-    return [_performed.key.in_(select(performed_step_links.c.performed_step_key))] + (
+    out = select(studies.c.study_instance_uid).where(studies.c.key.in_(taken_out()))
+    name = literal(f"{PROCEDURE}:") + cast(_performed.key, String)
+    found: list[Condition] = [
+        _performed.key.in_(select(performed_step_links.c.performed_step_key)),
+        _performed.study_instance_uid.not_in(out),
+        name.not_in(parts_taken_out()),
+    ]
+    return found + (
         [] if house.only_patients is None else [_performed_of(orders.c.patient_key.in_(house.only_patients))]
     )
 

@@ -11,12 +11,12 @@ from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, 
 from bridge.domain.chart import ENDED
 from bridge.domain.resource_query import Span, Target, Term
 from bridge.store import fhir_resources, rejections
+from bridge.store.chart_withdrawals import taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
 from bridge.store.searches import conditions
 from bridge.store.searches.conditions import Condition, House, Search
 from bridge.store.tables import (
-    chart_withdrawals,
     decisions,
     instances,
     orders,
@@ -55,8 +55,7 @@ def _standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition
 
 def _stands() -> Condition:
     """Say whether a placement is in its chart: it was not ended, and nobody took its study out of every chart."""
-    taken_out = select(chart_withdrawals.c.study_key).where(chart_withdrawals.c.taken_back_at.is_(None))
-    return and_(placed.c.stands, placed.c.study_key.not_in(taken_out))
+    return and_(placed.c.stands, placed.c.study_key.not_in(taken_out()))
 
 
 def _id(_: ReadTx, term: Term, __: House) -> Condition:

@@ -46,7 +46,7 @@ def chart(study_key: int) -> str:
     """Show what every chart has of a study, version by version."""
     desk, sees_all = services().flows.studies.chart_desk, caller().role != Role.IT
     with services().store.read() as tx:
-        view = chart_views.read(tx, studies.get(tx, study_key), desk.servers, caller())
+        view = chart_views.read(tx, studies.get(tx, study_key), desk.servers, desk.takers, caller())
         key = view.study.patient_key
         patient = person_of(patients.survivor(tx, key)) if key is not None and sees_all else None
     reads.note("chart_viewed", study_key=study_key, patient_key=view.study.patient_key if sees_all else None)
@@ -58,25 +58,29 @@ def chart(study_key: int) -> str:
 @blueprint.post("/studies/<int:study_key>/chart/publish")
 @needs(Permission.SEND_STUDIES)
 def publish(study_key: int) -> Response:
-    """Bring a chart, or every one, to what the study is now."""
-    services().flows.studies.chart_desk.publish(_uid(study_key), caller().name, request.form.get("server", ""))
+    """Bring a chart, or every one, to what the study, or one part of its exam, is now."""
+    form = request.form
+    desk = services().flows.studies.chart_desk
+    desk.publish(_uid(study_key), caller().name, form.get("server", ""), form.get("part", ""))
     return _back(study_key, "published")
 
 
 @blueprint.post("/studies/<int:study_key>/chart/withdraw")
 @needs(Permission.SEND_STUDIES)
 def withdraw(study_key: int) -> Response:
-    """Take a study out of every chart."""
-    services().flows.studies.chart_desk.withdraw(_uid(study_key), _reason(), caller().name)
-    return _back(study_key, "withdrawn")
+    """Take a study with all that rests on it, or one part of its exam, out of every chart."""
+    part = request.form.get("part", "")
+    services().flows.studies.chart_desk.withdraw(_uid(study_key), _reason(), caller().name, part)
+    return _back(study_key, "part_withdrawn" if part else "withdrawn")
 
 
 @blueprint.post("/studies/<int:study_key>/chart/withdraw/undo")
 @needs(Permission.SEND_STUDIES)
 def take_back(study_key: int) -> Response:
-    """Let a study into the charts again."""
-    services().flows.studies.chart_desk.take_back(_uid(study_key), _reason(), caller().name)
-    return _back(study_key, "taken_back")
+    """Let a study, or one part of its exam, into the charts again."""
+    part = request.form.get("part", "")
+    services().flows.studies.chart_desk.take_back(_uid(study_key), _reason(), caller().name, part)
+    return _back(study_key, "part_taken_back" if part else "taken_back")
 
 
 def _uid(study_key: int) -> str:

@@ -8,10 +8,14 @@ import pytest
 
 from bridge.destinations import publishers
 from bridge.domain.accounts import Role
-from bridge.domain.chart import OWN
+from bridge.domain.chart import OWN, Cause, Whose, Why
 from bridge.domain.study import Study
+from bridge.outbox import enqueue
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.outbox.worker import Worker
+from bridge.store import chart_parts, chart_versions
+from bridge.store.chart_parts import ChartPart
+from bridge.store.chart_versions import Standing
 from tests.fakes.chart_scene import QUIET
 from tests.fakes.console import Console
 
@@ -117,3 +121,42 @@ def test_what_was_written_last_is_listed_and_narrowed_to_one_chart(console: Cons
     browser = console.browser()
     assert browser.get("/chart").get_data(as_text=True).count(f'<tr data-href="{PAGE}"') == 2
     assert "Nothing in a chart yet" in browser.get("/chart?server=ehr").get_data(as_text=True)
+
+
+@pytest.fixture
+def exam(console: Console, study: Study) -> Study:
+    """The same study, whose order the EHR has, told of by hand: what the chart page shows of it."""
+    at = console.clock.now()
+    said = {"resourceType": "DiagnosticReport", "id": "9", "status": "final", "subject": {"reference": "Patient/1"}}
+    whose = Whose(study.key, study.patient_key, study.order_key)
+    with console.store.write() as tx:
+        for number, status in ((1, "preliminary"), (2, "final")):
+            standing = Standing("ehr", "DiagnosticReport/9", {"R4": said | {"status": status}}, str(number))
+            kept = chart_versions.keep(tx, standing, whose, Why(Cause.EVENT, "", "its report changed"), at)
+        assert kept is not None
+        chart_parts.put(tx, ChartPart("ehr", "DiagnosticReport:9", "DiagnosticReport/9", "2", "final", 1, "", at))
+        enqueue.enqueue(tx, enqueue.provenance(kept), at)
+    return study
+
+
+def test_what_rests_on_a_study_is_on_its_page_with_its_versions_and_their_provenance(
+    console: Console, exam: Study
+) -> None:
+    page = console.browser(Role.VIEWER).get(PAGE).get_data(as_text=True)
+    for words in ("DiagnosticReport", "Status preliminary → final", "its report changed", "provenance is not told"):
+        assert words in page
+    said = console.machine().get(f"/api/studies/{UID}/chart").json
+    (part,) = next(one for one in said["charts"] if one["server"] == "ehr")["parts"]
+    assert (part["part"], part["of_exam"], part["standing"][0]["status"]) == ("DiagnosticReport:9", False, "final")
+    assert [one["number"] for one in part["versions"]] == [2, 1]
+    assert part["versions"][0]["provenance"]["state"] == "pending"
+
+
+def test_a_part_that_the_exam_does_not_have_cannot_be_named(console: Console, exam: Study) -> None:
+    machine = console.machine(Role.INTAKE)
+    for action, body in (("publish", {}), ("withdraw", {"reason": "no"}), ("withdraw/undo", {"reason": "no"})):
+        answer = machine.post(f"/api/studies/{UID}/{action}", json={**body, "part": "DiagnosticReport:9"})
+        assert answer.status_code == 404
+    browser = console.browser(Role.INTAKE)
+    data = {"csrf_token": console.form_token(browser), "reason": "no", "part": "nonsense"}
+    assert browser.post(f"{PAGE}/withdraw", data=data).status_code == 404

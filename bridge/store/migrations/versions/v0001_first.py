@@ -460,6 +460,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_chart_parts")),
         sa.UniqueConstraint("server", "of_work", "reference", name=op.f("uq_chart_parts_server_of_work_reference")),
     )
+    op.create_index("ix_chart_parts_of_work", "chart_parts", ["of_work"], unique=False)
     op.create_table(
         "coverages",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1403,16 +1404,19 @@ def upgrade() -> None:
     op.create_table(
         "chart_withdrawals",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("of_work", sa.Text(), server_default="", nullable=False),
         sa.Column("made_at", Instant(), nullable=False),
         sa.Column("made_by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("taken_back_at", Instant(), nullable=True),
         sa.Column("taken_back_by", sa.Text(), server_default="", nullable=False),
         sa.Column("taken_back_reason", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint("(study_key IS NULL) = (of_work <> '')", name=op.f("ck_chart_withdrawals_subject")),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_chart_withdrawals_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_chart_withdrawals")),
     )
+    op.create_index(op.f("ix_chart_withdrawals_of_work"), "chart_withdrawals", ["of_work"], unique=False)
     op.create_index(op.f("ix_chart_withdrawals_study_key"), "chart_withdrawals", ["study_key"], unique=False)
     op.create_table(
         "cross_references",
