@@ -15,6 +15,8 @@ from bridge.codecs.x12.segments import BINARY, SENDABLE, STANDARD, Delimiters, S
 from bridge.errors import Incomplete
 
 MAX_CONTROL_NUMBER = 999_999_999
+# Whose guide does not use ST03: the version stands in GS08 alone. Source: 005010X221A1.
+_WITHOUT_VERSION = frozenset({"835"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def _group(sending: Sending, name: str, version: str, drafts: list[Draft], numbe
     found = [build("GS", *head)]
     for place, draft in enumerate(drafts, 1):
         control = f"{place:04}"
-        found += [build("ST", name, control, version), *draft.segments]
+        found += [build("ST", name, control, "" if name in _WITHOUT_VERSION else version), *draft.segments]
         found.append(build("SE", str(len(draft.segments) + 2), control))
     return [*found, build("GE", str(len(drafts)), str(number))]
 

@@ -1,0 +1,25 @@
+"""pyx12, which shares no code with ours: what it says of a file by its own maps of the implementation guides."""
+
+from __future__ import annotations
+
+import io
+import logging
+from pathlib import Path
+
+import pytest
+
+
+def complaints(raw: bytes, folder: Path) -> list[str]:
+    """Return what pyx12 has against a file, [] where it accepts it: its 999's segments, without those of acceptance."""
+    document = pytest.importorskip("pyx12.x12n_document", reason="pyx12 is not installed here")
+    params = pytest.importorskip("pyx12.params")
+    file, answer = folder / "judged.x12", io.StringIO()
+    file.write_bytes(raw)
+    logging.disable(logging.CRITICAL)
+    try:
+        is_accepted = document.x12n_document(param=params.params(), src_file=str(file), fd_997=answer, fd_html=None)
+    finally:
+        logging.disable(logging.NOTSET)
+    said = [text.strip() for text in answer.getvalue().split("~")]
+    found = [text for text in said if text.startswith(("IK3*", "IK4*", "AK3*", "AK4*"))]
+    return found or ([] if is_accepted else ["refused without a reason"])
