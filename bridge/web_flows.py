@@ -22,6 +22,7 @@ from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorizat
 from bridge.flows.enter_order import Entered, Repeat, read_order
 from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
+from bridge.flows.look_at_parts import PartsDesk
 from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.receive_batch import receive_whole
@@ -102,6 +103,7 @@ def _study_desks(house: House) -> StudyDesks:
         second_person_desk(house),
         lambda days: try_next(house, days),
         ChartDesk(house.store, house.clock, house.destinations, chart_takers(house)),
+        PartsDesk(house.store, house.blobs, house.image_sources),
     )
 
 

@@ -138,7 +138,7 @@ _SENTENCES = {
     401: "sign in, or send a valid token",
     404: "there is nothing here by that name",
     405: "this address does not take that method",
-    413: "the body is too large",
+    413: "the body is too large, or a form has too many files",
 }
 
 

@@ -30,6 +30,7 @@ from bridge.flows.import_media import Imported, Importing
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
 from bridge.flows.look_at_case import CaseDesk
+from bridge.flows.look_at_parts import PartsDesk
 from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.media_files import MediaFile
 from bridge.flows.perform_workitem import WorkitemPerformer
@@ -196,6 +197,7 @@ class StudyDesks:
     second_person: SecondPersonDesk
     try_next_rules: Callable[[int], RulesTrial | None]
     chart_desk: ChartDesk
+    parts: PartsDesk
 
 
 @dataclass(frozen=True)

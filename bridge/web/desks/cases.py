@@ -19,6 +19,7 @@ from bridge.web import case_sides, case_words, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.desks import intake
 from bridge.web.proposal_views import shown_proposals
+from bridge.web.split_views import other_parts
 from bridge.web.study_story import story_of
 
 # One desk, two files: its pages' names in addresses stay.
@@ -202,6 +203,7 @@ def _case(study_key: int, said: _Said, sentence: str = "", *, is_lost: bool = Fa
         view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
         shown = study_page.series_of(tx, study_key)
         proposed = shown_proposals(tx, view)
+        parts = other_parts(tx, study_key) if view.splits else []
         story = story_of(view.decisions, overlays.of_study(tx, study_key))
         found = said.found or ()
         choices, searched = ((), ()) if view.study.is_bound else case_sides.choices_of(tx, view, found, said.chosen)
@@ -213,6 +215,7 @@ def _case(study_key: int, said: _Said, sentence: str = "", *, is_lost: bool = Fa
         view=view,
         shown=shown,
         story=story,
+        parts=parts,
         proposed=proposed,
         me=caller().name,
         choices=choices,

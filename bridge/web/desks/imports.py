@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, current_app, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
@@ -14,6 +14,9 @@ from bridge.store import studies
 from bridge.web.access import caller, needs, origin, services
 
 blueprint = Blueprint("imports", __name__)
+
+# The form's own fields, and the file input that was left empty.
+_OTHER_FIELDS = 10
 
 
 @blueprint.get("/mismatches/import")
@@ -31,7 +34,7 @@ def take() -> Response | str:
     try:
         files = [one for one in request.files.getlist("files") if one.filename]
         if not files:
-            raise Incomplete("choose a ZIP or files", where="files")
+            raise Incomplete("choose a ZIP, files or a folder", where="files")
         if issuer and not number:
             raise Incomplete("say the number, too, that this hospital gave", where="patient_id")
         whom = PatientIdentifier(number, issuer) if number else None
@@ -43,11 +46,14 @@ def take() -> Response | str:
 
 
 def _page(done: Imported | None, sentence: str) -> str:
-    keys = {}
+    kept = {}
     with services().store.read() as tx:
         for uid in done.studies if done is not None else ():
             study = studies.by_uid(tx, uid)
             if study is not None:
-                keys[uid] = study.key
+                kept[uid] = study
     limit_mb = services().settings.http.max_body_mb
-    return render_template("intake/import.html", done=done, keys=keys, sentence=sentence, limit_mb=limit_mb)
+    most_files = current_app.config["MAX_FORM_PARTS"] - _OTHER_FIELDS
+    return render_template(
+        "intake/import.html", done=done, kept=kept, sentence=sentence, limit_mb=limit_mb, most_files=most_files
+    )

@@ -8,11 +8,12 @@ from werkzeug.wrappers import Response
 from bridge.domain.accounts import Permission
 from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete, Malformed
-from bridge.store import splits, studies
+from bridge.store import studies
 from bridge.store.case_proposals import CaseProposal
 from bridge.store.listings import study_page
 from bridge.web import reads, study_views
 from bridge.web.access import caller, needs, services
+from bridge.web.split_views import other_parts
 
 blueprint = Blueprint("splits", __name__)
 
@@ -28,7 +29,8 @@ def form(study_key: int) -> str:
 @needs(Permission.DECIDE)
 def split(study_key: int) -> Response:
     """Split what was chosen off; lead to the new study's case."""
-    chosen = [*request.form.getlist("series"), *request.form.get("instances", "").split()]
+    singly = [uid for said in request.form.getlist("instances") for uid in said.split()]
+    chosen = [*request.form.getlist("series"), *singly]
     reason = request.form.get("reason", "").strip()[:1000]
     try:
         new = services().flows.studies.second_person.split(_uid(study_key), chosen, reason, caller().name)
@@ -55,9 +57,12 @@ def _page(study_key: int, sentence: str, reason: str) -> str:
     with services().store.read() as tx:
         view = study_views.read(tx, studies.get(tx, study_key).study_instance_uid, caller())
         shown = study_page.series_of(tx, study_key)
-        made = splits.of_study(tx, study_key)
+        made = other_parts(tx, study_key)
+    named = services().flows.studies.parts.named(view.study, [one.series.series_instance_uid for one in shown])
     reads.note("study_viewed", study_key=study_key, patient_key=view.study.patient_key)
-    return render_template("studies/split.html", view=view, shown=shown, splits=made, sentence=sentence, reason=reason)
+    return render_template(
+        "studies/split.html", view=view, shown=shown, named=named, splits=made, sentence=sentence, reason=reason
+    )
 
 
 def _uid(study_key: int) -> str:

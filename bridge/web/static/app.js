@@ -46,6 +46,7 @@
       if (!named) return;
       event.preventDefault();
       if (named.type === "radio") named.checked = true;
+      if (named.type === "checkbox") named.click();
       named.dispatchEvent(new CustomEvent("named", { bubbles: true }));
       named.focus();
       named.scrollIntoView({ block: "center" });

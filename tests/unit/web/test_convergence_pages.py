@@ -60,6 +60,30 @@ def test_a_study_is_split_by_a_form_and_by_the_api_and_joined_again(console: Con
     )
 
 
+def test_who_splits_sees_whom_each_series_names_and_what_became_of_the_rest(console: Console) -> None:
+    house = console.house
+    say(house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"))
+    # One series is of two people, the other of one.
+    receive(house, image(PLAIN, "A1", 1), strange(2, series=1), strange(1))
+    desk, whole = console.browser(Role.INTAKE), study_of(house, "A1").key
+    address = f"/studies/{whole}/split"
+    first, second = desk.get(address).text.split('name="series"')[1:]
+    assert "names several" in first
+    assert PLAIN.patient_id in first
+    assert "names several" not in second
+    assert STRANGER.patient_id in second
+    theirs = f"{study_uid('A1')}.1.2"
+    assert f'name="instances" value="{theirs}"' in first
+    chosen = {"series": f"{study_uid('A1')}.2", "instances": [theirs, ""], "reason": "two people"}
+    done = desk.post(address, data={**chosen, "csrf_token": console.form_token(desk, address)})
+    assert done.status_code == 303
+    part = desk.get(done.location).text
+    assert f'split off <a href="/mismatches/study/{whole}">' in part
+    assert "<b>The rest</b> is HALVORSEN, INGRID’s" in " ".join(part.split())
+    assert "was split off these" in desk.get(f"/mismatches/study/{whole}").text
+    assert "It is OKAFOR, CHIDI’s" in " ".join(desk.get(address).text.replace("\n", " ").split())
+
+
 def test_an_incident_and_its_task_are_listed_and_the_task_is_done(console: Console) -> None:
     house = console.house
     say(house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"), order(STRANGER, "A2"))

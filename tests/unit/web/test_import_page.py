@@ -64,9 +64,19 @@ def test_a_proposal_binds_in_the_name_of_whoever_makes_it(console: Console, tmp_
 
 def test_what_cannot_be_taken_in_is_said_on_the_page(console: Console, tmp_path: Path) -> None:
     for files, said, words in (
-        ([], {}, "Choose a ZIP or files"),
+        ([], {}, "Choose a ZIP, files or a folder"),
         ([(slice_of(tmp_path), "IM1")], {"patient_id": "4711"}, "No such patient"),
         ([(b"PK\x05\x06" + bytes(8) + b"\xff" * 8 + bytes(2), "bomb.zip")], {}, "more entries than any disc"),
     ):
         answer = hand_in(console, *files, **said)
         assert (answer.status_code, words in answer.get_data(as_text=True)) == (422, True), words
+
+
+def test_a_folder_keeps_its_tree_and_too_many_files_are_said_so(console: Console, tmp_path: Path) -> None:
+    whole = hand_in(console, (slice_of(tmp_path), "disc/DICOM/IM1"), (b"MZ", "disc/VIEWER.EXE"))
+    assert "1 study, 1 object; 1 other file." in whole.text
+    assert ">HALVORSEN, INGRID</a>" in whole.text
+    assert "and 490 files at once" in whole.text
+    refused = hand_in(console, *((b"", f"disc/{number}.TXT") for number in range(501)))
+    assert refused.status_code == 413
+    assert "too many files" in refused.text
