@@ -7,9 +7,9 @@
 set -u
 
 wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges}
-# Validators of FHIR and the definitions that HL7 publishes for them, from npm; tests/fakes/fhir_judges.py runs them.
+# Validators of FHIR with the definitions that HL7 publishes for them (tests/fakes/fhir_judges.py runs them) and a FHIR server, from npm.
 node_peers=${BRIDGE_NODE_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/imaging-bridge-peers/node}
-fhir_judges="@medplum/core@5.2.13 fhir@4.12.0 hl7.fhir.r4b.core@4.3.0 hl7.fhir.r5.core@5.0.0"
+fhir_judges="@medplum/core@5.2.13 @medplum/fhir-router@5.2.13 fhir@4.12.0 hl7.fhir.r4b.core@4.3.0 hl7.fhir.r5.core@5.0.0"
 
 present() {
     case $1 in

@@ -6,20 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bridge.codecs.fhir import diagnostic_report, r4, r5, service_request
-from bridge.codecs.fhir import patient as patient_codec
-from bridge.codecs.fhir.diagnostic_report import ReportLinks
+from bridge.codecs.fhir import service_request
 from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import study_identifier
-from bridge.domain.report import Report
 from bridge.domain.subscription import News
 from bridge.leaving.studies import ORDER_ID
 from bridge.leaving.studies import served as served_study
-from bridge.store import chart_withdrawals, links, orders, patients, placements, reports, studies
+from bridge.store import chart_withdrawals, orders, patients, placements, studies
 from bridge.store.db import ReadTx
-from bridge.store.listings import served, served_reports
+from bridge.store.listings import served
 from bridge.store.listings.served import Wanted
-from bridge.store.listings.served_reports import WantedReports
 
 Json = dict[str, Any]
 
@@ -73,19 +69,6 @@ def withdrawn_study(tx: ReadTx, said: News) -> Json:
     }
 
 
-def patient(tx: ReadTx, key: int, here: ServingHouse) -> Json:
-    """Return a patient with the other records of the same person. Raises: LookupError."""
-    record = patients.get(tx, key)
-    if record.merged_into is not None:
-        related = [(f"Patient/{patients.survivor(tx, key).key}", "replaced-by")]
-    else:
-        merged = [one.key for one in patients.get_many(tx, patients.merged_into(tx, key)) if one.identifiers]
-        linked = dict.fromkeys(patients.survivor(tx, other).key for other in links.of_patient(tx, key))
-        related = [(f"Patient/{one}", "replaces") for one in merged]
-        related += [(f"Patient/{one}", "seealso") for one in linked if one != key]
-    return patient_codec.patient(record, here.house.system_of, related) | {"id": str(key)}
-
-
 def order(tx: ReadTx, key: int, release: str, here: ServingHouse) -> Json:
     """Return an order as ServiceRequest. Raises: LookupError."""
     found = orders.get(tx, key)
@@ -94,12 +77,6 @@ def order(tx: ReadTx, key: int, release: str, here: ServingHouse) -> Json:
     resource = service_request.service_request(found, steps, subject, here.house.system_of)
     resource = resource if release == "r4" else service_request.as_r5(resource)
     return resource | {"id": f"{ORDER_ID}{key}", "meta": {"versionId": str(found.version)}}
-
-
-def report(tx: ReadTx, key: int, release: str, at: datetime, here: ServingHouse) -> Json | None:
-    """Return a report that is filed with its exam, None where it may not be served."""
-    keys, _ = served_reports.find(tx, WantedReports((key,)), before=None, limit=1)
-    return _report(tx, reports.get(tx, key), release, at, here) if keys else None
 
 
 def about(tx: ReadTx, said: News, release: str, at: datetime, here: ServingHouse) -> Json | None:
@@ -111,17 +88,6 @@ def about(tx: ReadTx, said: News, release: str, at: datetime, here: ServingHouse
     if said.focus_type == "ServiceRequest" and said.order_key is not None:
         return order(tx, said.order_key, release, here)
     return None
-
-
-def _report(tx: ReadTx, found: Report, release: str, at: datetime, here: ServingHouse) -> Json:
-    bound = tuple(served_reports.studies_of(tx, found))
-    complete, _ = served.find(tx, Wanted(at - here.quiet, study_keys=bound), before=None, limit=len(bound) + 1)
-    about = tuple(f"ImagingStudy/{key}" for key in sorted(complete))
-    related = ReportLinks(f"Patient/{found.patient_key}", about, f"{here.base(release)}/Binary")
-    ordered = orders.get(tx, found.order_key) if found.order_key is not None else None
-    content = diagnostic_report.build(found, ordered, related, here.house)
-    resource = r4.diagnostic_report(content) if release == "r4" else r5.diagnostic_report(content)
-    return resource | {"id": str(found.key), "meta": _meta(found.version, found.updated_at)}
 
 
 def _meta(version: int, changed: datetime | None) -> Json:

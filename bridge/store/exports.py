@@ -83,9 +83,11 @@ def put_page(tx: WriteTx, one: Export, body: bytes, lines: int, after: tuple[str
     """
     resource_type = one.types[one.at_type]
     values = {"at_type": one.at_type + (after is None), "after": list(after) if after is not None else None}
-    here = (exports.c.key == one.key, exports.c.state == RUNNING, exports.c.at_type == one.at_type)
-    if not tx.execute(update(exports).where(*here).values(**values)).rowcount:
+    row = tx.execute(select(exports).where(exports.c.key == one.key).with_for_update()).first()
+    # Whoever was slower than its lease finds that another process has made the same page.
+    if row is None or row.state != RUNNING or _place(_export(row)) != _place(one):
         return False
+    tx.execute(update(exports).where(exports.c.key == one.key).values(**values))
     if lines:
         of = (export_parts.c.export_key == one.key, export_parts.c.resource_type == resource_type)
         number = 1 + int(tx.execute(select(func.count()).where(*of)).scalar_one())
@@ -128,6 +130,11 @@ def ended(tx: ReadTx, now: datetime, forgotten: datetime) -> list[int]:
     """Return the exports that nobody may read any more, or that nobody has worked on since *forgotten*."""
     over = or_(exports.c.ends_at <= now, (exports.c.state == RUNNING) & (exports.c.asked_at < forgotten))
     return list(tx.execute(select(exports.c.key).where(over)).scalars())
+
+
+def _place(one: Export) -> tuple[int, tuple[str, int] | None]:
+    """Return how far an export is."""
+    return one.at_type, one.after
 
 
 def _export(row: Any) -> Export:

@@ -13,12 +13,15 @@ from typing import Any
 import httpx2
 import pydicom
 import pytest
+from fhirpy import SyncFHIRClient
+from fhirpy.base.exceptions import OperationOutcome as FhirRefused
+from fhirpy.base.exceptions import ResourceNotFound
 from pydicom.dataset import Dataset
 
 from tests import cast
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, adt, image, order, study_uid
 from tests.conftest import dcmtk_tool, run_tool
-from tests.product.running import Product, free_port, wait_for
+from tests.product.running import EHR_SYSTEM, Product, free_port, wait_for
 
 pytestmark = pytest.mark.peer
 
@@ -338,3 +341,43 @@ def test_movescu_to_somebody_unknown_is_refused(clinic: Clinic) -> None:
     calling = ("-v", "-S", "-aet", "VIEWER", "-aec", dicom.ae_title, "-aem", "NOBODY")
     ended = run_tool(dcmtk_tool("movescu"), *calling, dicom.host, str(dicom.port), *keys)
     assert "MoveDestinationUnknown" in (ended.stdout + ended.stderr).replace(" ", "")
+
+
+@pytest.mark.parametrize("release", ["r4", "r5"])
+def test_fhirpy_searches_follows_pages_and_reads_what_is_bound(clinic: Clinic, release: str) -> None:
+    numbers = [f"F{count}{release}" for count in range(3)]
+    for number in numbers:
+        clinic.product.say(order(PLAIN, number))
+        clinic.store(image(PLAIN, number))
+    token = clinic.product.token("system", "--scope", "system/*.rs")
+    client = SyncFHIRClient(
+        f"{clinic.product.addresses['http'].rstrip('/')}/fhir/{release}", authorization=f"Bearer {token}"
+    )
+    studies = client.resources("ImagingStudy")
+    (person,) = client.resources("Patient").search(identifier=f"{EHR_SYSTEM}|{PLAIN.patient_id}").fetch()
+    theirs = studies.search(patient__identifier=f"{EHR_SYSTEM}|{PLAIN.patient_id}", status="available")
+
+    def all_there() -> list[Any] | None:
+        found = theirs.limit(2).fetch_all()
+        uids = {one["identifier"][0]["value"].removeprefix("urn:oid:") for one in found}
+        return found if {study_uid(one) for one in numbers} <= uids else None
+
+    found = wait_for(all_there, "the studies, page by page")
+    assert len({one.id for one in found}) == len(found) == theirs.count()
+    of_first = studies.search(identifier=f"urn:dicom:uid|urn:oid:{study_uid(numbers[0])}")
+    one = of_first.get()
+    assert one["subject"]["reference"] == person.to_reference().reference
+    assert one["subject"].to_resource()["identifier"][0]["value"] == PLAIN.patient_id
+    bundle = of_first.include("ImagingStudy", "patient").include("ImagingStudy", "basedon").fetch_raw()
+    included = sorted(
+        each["resource"]["resourceType"] for each in bundle["entry"] if each["search"]["mode"] == "include"
+    )
+    assert included == ["Patient", "ServiceRequest"]
+    assert dict(client.get("ImagingStudy", one.id)) == one.serialize()
+    version = one["meta"]["versionId"]
+    assert client.execute(f"ImagingStudy/{one.id}/_history/{version}", method="get")["status"] == "available"
+    assert client.execute(f"ImagingStudy/{one.id}/_history", method="get")["type"] == "history"
+    with pytest.raises(ResourceNotFound):
+        client.get("ImagingStudy", "999999")
+    with pytest.raises(FhirRefused):
+        studies.search(started="yesterday").fetch()

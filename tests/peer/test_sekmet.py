@@ -11,36 +11,26 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from joserfc.jwk import RSAKey
 
 from bridge.clock import Clock, FixedClock
-from bridge.codecs.fhir import endpoint
-from bridge.codecs.fhir.imaging_study import House
-from bridge.domain.identifiers import derive_uid
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.enqueue import IMAGING_STUDY
-from bridge.outbox.worker import Worker
-from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
-from bridge.publishers.fhir_client import FhirClient, Found
-from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
+from bridge.publishers.fhir_client import FhirClient
 from bridge.remote_sections import SmartBackendAuth
 from bridge.settings import FhirServer
-from bridge.store import deliveries, orders
+from bridge.store import orders
 from bridge.store.db import Store
-from bridge.store.deliveries import DeliveryState
 from bridge.wiring import House as HouseOfRooms
 from tests.conftest import ROOT, missing_peer
-from tests.fakes.chart_scene import SYSTEM, system_of
-from tests.fakes.clinic import Clinic
 from tests.fakes.losing_proxy import LosingProxy
+from tests.peer.far_charts import Scene, patient_in
 
 pytestmark = pytest.mark.peer
 
@@ -48,7 +38,6 @@ Json = dict[str, Any]
 
 VERSION = "0.1.1"
 START_SECS = 60.0
-QUIET = timedelta(seconds=20)
 
 
 @dataclass
@@ -58,11 +47,6 @@ class Server:
     base_url: str
     client: FhirClient
     auth: SmartBackendAuth
-
-    def patient(self, number: str) -> Found:
-        """Return a patient of that number, made if there is none."""
-        new: Json = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": number}]}
-        return self.client.create_unless(new, {"identifier": f"{SYSTEM}|{number}"})
 
 
 @pytest.fixture(scope="session")
@@ -122,52 +106,9 @@ def _wait_for(base_url: str, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
 
 
-class Scene:
-    def __init__(self, store: Store, server: Server, name: str, written_by: FhirClient | None = None) -> None:
-        self.clinic = Clinic(store)
-        self.client = server.client
-        client = written_by or server.client
-        access = ImageAccess(endpoint.ways("https://bridge.example.org", has_viewer=True), "Riverside Imaging")
-        ehr = Ehr(client, EhrDirectory(client, system_of, access))
-        publisher = ImagingStudyPublisher({"ehr": ehr}, House(ZoneInfo("UTC"), system_of), QUIET)
-        self.workers = [
-            Worker(store, self.clinic.clock, [publisher], owner=node, jitter=lambda: 0.5) for node in ("one", "two")
-        ]
-        self.name = name
-        self.uid = derive_uid(name)
-
-    def patient_in_ehr(self, number: str) -> Found:
-        new: Json = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": number}]}
-        return self.client.create_unless(new, {"identifier": f"{SYSTEM}|{number}"})
-
-    def send(self) -> None:
-        self.clinic.clock.at += QUIET
-        self.workers[0].run_due()
-
-    def send_by_both(self) -> None:
-        """Let two nodes send what is due, at the same time, until nothing waits."""
-        self.clinic.clock.at += QUIET
-        for _ in range(30):
-            with ThreadPoolExecutor(2) as nodes:
-                for done in [nodes.submit(worker.run_due) for worker in self.workers]:
-                    done.result()
-            with self.clinic.store.read() as tx:
-                waiting = deliveries.search(tx, DeliveryState.PENDING)
-            if not waiting:
-                return
-            self.clinic.clock.at = max(one.next_at for one in waiting)
-        raise AssertionError("still waiting")
-
-    def charted(self) -> dict[str, str]:
-        """Return the status of the study's resources by their subject."""
-        found = self.client.search("ImagingStudy", {"identifier": f"urn:dicom:uid|urn:oid:{self.uid}"})
-        assert len({one.reference for one in found}) == len(found)
-        return {one.resource["subject"]["reference"]: one.resource["status"] for one in found}
-
-
 @pytest.fixture
 def scene(store: Store, server: Server, request: pytest.FixtureRequest) -> Scene:
-    return Scene(store, server, request.node.name)
+    return Scene(store, server.client, request.node.name)
 
 
 def test_a_study_is_one_resource_however_often_it_is_sent(scene: Scene) -> None:
@@ -187,7 +128,7 @@ def test_three_sendings_by_two_nodes_through_lost_answers_and_a_merge_end_as_one
     proxy = LosingProxy(server.base_url)
     through = FhirServer(name="ehr", base_url=proxy.base_url, auth=server.auth, timeout_secs=10)
     writer = FhirClient(through, Clock())
-    scene = Scene(store, server, request.node.name, writer)
+    scene = Scene(store, server.client, request.node.name, writer)
     scene.patient_in_ehr(f"{scene.name}-1")
     patient = scene.clinic.patient(f"{scene.name}-1")
     study = scene.clinic.bind(scene.clinic.study(scene.uid), patient)
@@ -240,7 +181,7 @@ def test_orders_are_fetched_from_a_server_that_does_not_push_them(
 ) -> None:
     clock = FixedClock(Clock().now())
     house = make_house(clock)
-    patient = server.patient("00071299")
+    patient = patient_in(server.client, "00071299")
     # The server outlives the test, which runs once for each database.
     number = f"E{Clock().new_id()[:8]}"
     said: Json = {

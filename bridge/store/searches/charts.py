@@ -15,7 +15,7 @@ from bridge.store.chart_withdrawals import parts_taken_out, taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
 from bridge.store.searches import conditions, imaging_studies
-from bridge.store.searches.conditions import Condition, House, Search, Write
+from bridge.store.searches.conditions import Condition, House, LocalTime, Search, Write
 from bridge.store.tables import (
     authorizations,
     orders,
@@ -228,7 +228,8 @@ def _performed_uid(_: ReadTx, term: Term, __: House) -> Condition:
 
 def _performed_date(tx: ReadTx, term: Term, house: House) -> Condition:
     day = func.substr(_performed.started_local, 1, 8)
-    return conditions.local_moment(day, _performed_low, _performed_high, house)(tx, term, house)
+    time = LocalTime(day, _performed_low, _performed_high)
+    return conditions.local_moment(time, house)(tx, term, house)
 
 
 PROCEDURES = Search(
@@ -280,7 +281,8 @@ def _visit_date(tx: ReadTx, term: Term, house: House) -> Condition:
         (func.length(_admitted) < 14, func.substr(_admitted, 1, 8) + literal("235959")),
         else_=func.substr(_admitted, 1, 14),
     )
-    return conditions.local_moment(func.substr(_admitted, 1, 8), low, high, house)(tx, term, house)
+    time = LocalTime(func.substr(_admitted, 1, 8), low, high)
+    return conditions.local_moment(time, house)(tx, term, house)
 
 
 ENCOUNTERS = Search(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, case, false, func, not_, or_, select, true
 
 from bridge.domain.resource_query import Asked, Found, Span, Target, Term, Token, Total
 from bridge.errors import Malformed
@@ -19,6 +19,8 @@ Condition = ColumnElement[bool]
 
 # So many are counted; of more it is not said how many, unless the caller insists.
 COUNTED_MOST = 10_000
+# The offsets from UTC, in minutes, that some clock goes by and that are no whole hours.
+_ODD_OFFSETS = (-570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,36 +175,84 @@ def moment(column: ColumnElement[datetime], span: Span) -> Condition:
     return tests[span.how]
 
 
-def local_moment(date: ColumnElement[str], low: ColumnElement[str], high: ColumnElement[str], house: House) -> Write:
+@dataclass(frozen=True, slots=True)
+class LocalTime:
     """
-    Return the condition of a time as the hospital's clock says it; the date alone is all of its day.
+    A time as a clock on a wall says it; the date alone is all of its day.
 
-    date: "YYYYMMDD", indexed. low, high: its first and last second, "YYYYMMDDHHMMSS".
+    date: "YYYYMMDD", indexed. low, high: its first and last second, "YYYYMMDDHHMMSS". offset: of that clock ("+0100"), where
+    it has one; else the hospital's clock is meant.
     """
+
+    date: ColumnElement[str]
+    low: ColumnElement[str]
+    high: ColumnElement[str]
+    offset: ColumnElement[str] | None = None
+
+
+def local_moment(time: LocalTime, house: House) -> Write:
+    """Return the condition of a time as a clock on a wall says it."""
 
     def write(_: ReadTx, term: Term, __: House) -> Condition:
         if term.is_missing is not None:
-            return date == "" if term.is_missing else date != ""
-        return or_(false(), *(_local(date, low, high, one, house) for one in term.spans()))
+            return time.date == "" if term.is_missing else time.date != ""
+        return or_(false(), *(_local(time, one, house) for one in term.spans()))
 
     return write
 
 
-def _local(
-    date: ColumnElement[str], low: ColumnElement[str], high: ColumnElement[str], span: Span, house: House
-) -> Condition:
-    begin, end = (f"{house.local(at):%Y%m%d%H%M%S}".rjust(14, "0") for at in (span.begin, span.end))
-    tests: dict[str, Condition] = {
-        "eq": and_(date >= begin[:8], date <= end[:8], low >= begin, high < end),
-        "ne": or_(low < begin, high >= end),
-        "gt": and_(date >= begin[:8], high >= end),
-        "sa": and_(date >= end[:8], low >= end),
-        "ge": and_(date >= begin[:8], or_(high >= end, low >= begin)),
-        "lt": and_(date <= begin[:8], low < begin),
-        "eb": and_(date <= begin[:8], high < begin),
-        "le": and_(date <= end[:8], or_(low < begin, high < end)),
+def _local(time: LocalTime, span: Span, house: House) -> Condition:
+    """Look by the date, of which there is an index; only what lies within a day of an end is looked at by its second."""
+    date, low, high = time.date, time.low, time.high
+    begin, end = (_by_its_clock(at, time.offset, house) for at in (span.begin, span.end))
+    before_begin, after_begin = _days_around(span.begin, house)
+    before_end, after_end = _days_around(span.end, house)
+    tests: dict[str, tuple[Condition, Condition, Condition]] = {
+        "eq": (
+            date.between(before_begin, after_end),
+            and_(date > after_begin, date < before_end),
+            and_(low >= begin, high < end),
+        ),
+        "ne": (true(), or_(date < before_begin, date > after_end), or_(low < begin, high >= end)),
+        "gt": (date >= before_begin, date > after_end, high >= end),
+        "sa": (date >= before_end, date > after_end, low >= end),
+        "ge": (date >= before_begin, date > after_begin, or_(high >= end, low >= begin)),
+        "lt": (date <= after_begin, date < before_begin, low < begin),
+        "eb": (date <= after_begin, date < before_begin, high < begin),
+        "le": (date <= after_end, date < before_end, or_(low < begin, high < end)),
     }
-    return and_(date != "", tests[span.how])
+    maybe, surely, exactly = tests[span.how]
+    return and_(date != "", maybe, or_(surely, exactly))
+
+
+def _by_its_clock(at: datetime, offset: ColumnElement[str] | None, house: House) -> Any:
+    """Return a moment as the clock that a row went by says it."""
+    said = _text_of(house.local(at))
+    by_offset = {text: _text_of(at.astimezone(zone)) for text, zone in _zones_at(at)}
+    return said if offset is None or not by_offset else case(by_offset, value=offset, else_=said)
+
+
+def _zones_at(at: datetime) -> list[tuple[str, timezone]]:
+    """Return the offsets that clocks go by, as (0008,0201) has them; those that lead out of the calendar aside."""
+    if not 1 < at.year < 9999:
+        return []
+    minutes = [60 * hours for hours in range(-12, 15)] + [*_ODD_OFFSETS]
+    return [
+        (f"{'-' if one < 0 else '+'}{abs(one) // 60:02}{abs(one) % 60:02}", timezone(timedelta(minutes=one)))
+        for one in minutes
+    ]
+
+
+def _days_around(at: datetime, house: House) -> tuple[str, str]:
+    """Return the dates a day before and a day after a moment: no clock on Earth is further from the hospital's."""
+    if not 1 < at.year < 9999:
+        return "0" * 8, "9" * 8
+    day = timedelta(days=1)
+    return _text_of(house.local(at) - day)[:8], _text_of(house.local(at) + day)[:8]
+
+
+def _text_of(at: datetime) -> str:
+    return f"{at:%Y%m%d%H%M%S}".rjust(14, "0")
 
 
 def subjects(column: ColumnElement[Any], kind: str = "Patient") -> Write:

@@ -38,6 +38,16 @@ _STARTED_LOW = studies.c.study_date + func.substr(studies.c.study_time + "000000
 _STARTED_HIGH = studies.c.study_date + case(
     (studies.c.study_time == "", literal("235959")), else_=func.substr(studies.c.study_time + "000000", 1, 6)
 )
+# A date without a time is a day of the hospital's. Source: PS3.3 C.12.1.1.8.
+_STARTED = conditions.LocalTime(
+    studies.c.study_date,
+    _STARTED_LOW,
+    _STARTED_HIGH,
+    case(
+        (studies.c.study_time == "", literal("")),
+        else_=func.trim(studies.c.received["timezone_offset_from_utc"].as_string()),
+    ),
+)
 
 
 def _standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition]:
@@ -187,7 +197,7 @@ def _endpoint(_: ReadTx, term: Term, house: House) -> Condition:
 
 
 def _started(_: ReadTx, term: Term, house: House) -> Condition:
-    return conditions.local_moment(studies.c.study_date, _STARTED_LOW, _STARTED_HIGH, house)(_, term, house)
+    return conditions.local_moment(_STARTED, house)(_, term, house)
 
 
 def _last_updated(_: ReadTx, term: Term, __: House) -> Condition:
@@ -286,13 +296,6 @@ SEARCH = Search(
         "basedon.identifier": _based_on_number,
         "encounter": _encounter,
         "endpoint": _endpoint,
-        "interpreter": conditions.never,
-        "interpreter.identifier": conditions.never,
-        "performer": conditions.never,
-        "performer.identifier": conditions.never,
-        "referrer": conditions.never,
-        "referrer.identifier": conditions.never,
-        "reason": conditions.never,
     },
     sorts={"_id": placed.c.key, "started": _STARTED_LOW, "_lastUpdated": studies.c.last_instance_at},
 )

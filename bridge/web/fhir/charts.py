@@ -204,6 +204,7 @@ PROCEDURE = Kind(
     make_procedures,
     rows_of(search.PROCEDURES),
     includes={"patient": "subject", "subject": "subject", "based-on": "basedOn"},
+    is_judged=True,
 )
 _AUTHORIZED = (
     ID,

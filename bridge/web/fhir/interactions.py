@@ -19,6 +19,7 @@ from bridge.web.fhir.registry import KINDS
 
 blueprint = Blueprint("fhir_interactions", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
+_JUDGED_MOST = 500
 _KIND = f"<any({','.join(KINDS)}):kind>"
 
 
@@ -87,7 +88,17 @@ def _search(release: str, name: str) -> Response:
 def find(tx: ReadTx, kind: Kind, wanted: Searching, serving: Serving) -> tuple[Found, list[Made]]:
     """Return a page of what is found, as it is shown."""
     page = kind.search.find(tx, wanted.asked, serving.search)
+    if kind.is_judged and page.total:
+        page = replace(page, total=_shown_of(tx, kind, wanted, serving, page.total))
     return page, kind.make(tx, page.keys, serving)
+
+
+def _shown_of(tx: ReadTx, kind: Kind, wanted: Searching, serving: Serving, total: int) -> int | None:
+    """Return how many of all that is found may be shown; None where that would be too many to judge."""
+    if total > _JUDGED_MOST:
+        return None
+    every = replace(wanted.asked, count=total, after=None, total=Total.NONE)
+    return len(kind.make(tx, kind.search.find(tx, every, serving.search).keys, serving))
 
 
 def _read(release: str, name: str, resource_id: str) -> Response:
