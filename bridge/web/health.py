@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from bridge.domain.accounts import Permission
 from bridge.errors import BridgeError
 from bridge.flows.check_ready import check_ready
-from bridge.store.listings import counts
+from bridge.store.listings import body_parts, counts
 from bridge.store.listings.case_counts import CaseCounts, case_counts
 from bridge.web.access import needs, services
 
@@ -81,6 +81,7 @@ class _StoreCounts(Collector):
         with here.store.read() as tx:
             tallies = counts.tallies(tx, here.clock.now())
             cases = case_counts(tx, here.clock.now())
+            without_code = sum(body_parts.without_code(tx).values())
         for name, help_text, label, rows in (
             ("bridge_messages", "HL7 messages in the journal, by state", "state", tallies.messages),
             ("bridge_orders", "Orders, by status", "status", tallies.orders),
@@ -92,6 +93,8 @@ class _StoreCounts(Collector):
             yield family
         yield CounterMetricFamily("bridge_instances", "Instances kept", value=tallies.instances)
         yield GaugeMetricFamily("bridge_mismatches_open", "Studies that wait for a person", value=tallies.mismatches)
+        uncoded = "Series whose Body Part Examined has no code: charts have its words alone"
+        yield GaugeMetricFamily("bridge_series_body_part_uncoded", uncoded, value=without_code)
         damaged = "Kept objects that are not there as they were received"
         yield GaugeMetricFamily("bridge_objects_damaged", damaged, value=tallies.damaged_objects)
         if here.blobs is not None:

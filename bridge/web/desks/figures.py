@@ -9,6 +9,7 @@ from datetime import timedelta
 from flask import Blueprint, Response, render_template, request
 
 from bridge.domain.accounts import Permission
+from bridge.store.listings import body_parts
 from bridge.store.listings.intake_figures import IntakeFigures, intake_figures
 from bridge.web import case_words
 from bridge.web.access import needs, services
@@ -23,9 +24,18 @@ WINDOWS = {"day": 1, "week": 7, "month": 30}
 def figures() -> str:
     """Show what waits, what was decided by whom, how long it took, and which devices make the cases."""
     window, found = read_figures()
+    with services().store.read() as tx:
+        uncoded = body_parts.without_code(tx)
     most = max((day.by_rule + day.by_person for day in found.days), default=0)
     return render_template(
-        "intake/figures.html", window=window, windows=WINDOWS, found=found, most=most or 1, words=case_words, span=span
+        "intake/figures.html",
+        window=window,
+        windows=WINDOWS,
+        found=found,
+        most=most or 1,
+        words=case_words,
+        span=span,
+        uncoded=uncoded,
     )
 
 

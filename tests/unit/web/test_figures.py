@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +12,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from bridge.domain.accounts import Role
-from bridge.store import decisions
+from bridge.store import decisions, studies
 from bridge.store.listings.case_counts import case_counts
 from bridge.store.listings.intake_figures import intake_figures
 from tests.cast import PLAIN
 from tests.contract.test_registry_plans import plans
+from tests.fakes.clinic import header_of
 from tests.fakes.console import Console
 
 
@@ -114,3 +117,20 @@ def test_no_figure_reads_all_that_was_ever_decided_or_received(day: Console) -> 
     whole = ("SCAN mismatches'", "SCAN studies'", "SCAN instances", "Seq Scan")
     assert len(found) > 5
     assert {text: plan for text, plan in found.items() if any(mark in plan for mark in whole)} == {}
+
+
+def test_body_parts_that_have_no_code_are_counted_and_free_text_is_not_shown(console: Console) -> None:
+    study = console.images("1.2.7")
+    said = ("CHEST", "KIEFERHOEHLE", "KIEFERHOEHLE", "arm of Halvorsen", "")
+    with console.store.write() as tx:
+        for number, part in enumerate(said):
+            header = replace(header_of("1.2.7", number + 50, 1), body_part_examined=part)
+            studies.add_series(tx, study.key, header)
+    page = console.browser(Role.INTAKE).get("/figures").text
+    assert re.findall(r'class="first">([A-Za-z ]+)</th><td data-label="Series">([0-9]+)', page) == [
+        ("KIEFERHOEHLE", "2"),
+        ("other text", "1"),
+    ]
+    metrics = console.machine(Role.IT).get("/metrics").text
+    assert "bridge_series_body_part_uncoded 3.0" in metrics
+    assert "KIEFERHOEHLE" not in metrics
