@@ -51,8 +51,9 @@ class OrderDetails(VisitDetails, total=False):
     """
     Of an order; what its visit says is carried along, and gives way to diagnoses_… of the order's own.
 
-    issue_of_imaging_service_request, admitted: "YYYYMMDDHHMMSS". procedure_modifiers: as billed (LT, RT, 50, 26). issuer_universal_ids: the OID of each authority of its
-    numbers.
+    issue_of_imaging_service_request, admitted: "YYYYMMDDHHMMSS". procedure_modifiers: as billed (LT, RT, 50, 26).
+    requesting_physician_code, referring_physician_code: the physician's number, as code of whoever gave it ("NPI").
+    issuer_universal_ids: the OID of each authority of its numbers.
     """
 
     route_of_admissions: str
@@ -80,6 +81,8 @@ class OrderDetails(VisitDetails, total=False):
     institutional_department_name: str
     procedure_modifiers: tuple[str, ...]
     issuer_universal_ids: dict[str, str]
+    requesting_physician_code: tuple[Code, ...]
+    referring_physician_code: tuple[Code, ...]
 
 
 class StepDetails(TypedDict, total=False):

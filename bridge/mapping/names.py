@@ -39,6 +39,9 @@ def all_person_names(context: Context, raw: Raw, path: Path) -> tuple[str, ...] 
     return tuple(_patient_names(context, raw, path)) or None
 
 
+_NPI = "NPI"
+
+
 def xcn_name(context: Context, raw: Raw, path: Path) -> str | None:
     """
     Return the PN of the first caregiver (XCN); a lone text is a family name, a lone number none at all.
@@ -84,9 +87,11 @@ def _number(context: Context, parts: list[str], authority: int, path: Path) -> t
         return None
     mark = context.message.delimiters.subcomponent
     issuer = parts[authority - 1].split(mark or None)[:1] if len(parts) >= authority and parts[authority - 1] else []
-    return (
-        Code(number, context.message.decode(issuer[0]) if issuer else "", " ".join(name.replace("^", " ").split())),
-    )
+    scheme = context.message.decode(issuer[0]) if issuer else ""
+    if not scheme and _NPI in decoded[authority:]:
+        # A number of this kind is one country's, whoever wrote it down. Source: HL7 table 0203.
+        scheme = _NPI
+    return (Code(number, scheme, " ".join(name.replace("^", " ").split())),)
 
 
 def cnn_name(context: Context, raw: Raw, path: Path) -> str | None:

@@ -121,6 +121,12 @@ TARGETS: Mapping[str, Target] = {
     "requested_procedure.comments": Target(("free_text", "text"), _LT, True),
     "requested_procedure.requesting_physician": Target(("xcn_name", "cnn_name", "person_name", "text")),
     "requested_procedure.referring_physician": Target(("xcn_name", "cnn_name", "person_name", "text")),
+    "requested_procedure.requesting_physician_number": Target(
+        ("xcn_number", "cnn_number"), detail="requesting_physician_code"
+    ),
+    "requested_procedure.referring_physician_number": Target(
+        ("xcn_number", "cnn_number"), detail="referring_physician_code"
+    ),
     "requested_procedure.institution": _TEXT_LO,
     "requested_procedure.institution_address": Target(("address", "text"), _ST, True, detail="institution_address"),
     "requested_procedure.institution_code": _codes("institution_code"),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bridge.codecs.fhir import codings
 from bridge.codecs.fhir.elements import clean, concept, date_time, display_name, in_words, local_time, shown, unsigned
-from bridge.codecs.fhir.people import Person, performers_by_series, practitioner
+from bridge.codecs.fhir.people import Person, performers_by_series, practitioner, referrer
 from bridge.codecs.fhir.references import (
     PLACEMENT_SYSTEM,
     STUDY_SYSTEM,
@@ -164,13 +164,12 @@ def begun(
     """
     received, leaving = contents.study.received, corrected or {}
     ordered = order.requested_procedure_description if order else ""
-    referrer = leaving.get("ReferringPhysicianName", _referrer(order) or received.referring_physician_name)
     zone = _offset_of(received.timezone_offset_from_utc) or house.zone
     first = codings.modality(received.modality)
     return replace(
         _ordered(contents.study.study_instance_uid, order, links, house),
         started=date_time(received.study_date, received.study_time, zone),
-        referrer=shown("Practitioner", display_name(referrer)),
+        referrer=_referrer(order, received.referring_physician_name, leaving.get("ReferringPhysicianName"), house),
         description=clean(leaving.get("StudyDescription", received.study_description) or ordered),
         modalities=(first,),
         procedure_codes=_procedure_codes(received.details.procedure_code, order),
@@ -239,7 +238,7 @@ def _ordered(study_instance_uid: str, order: Order | None, links: Links, house: 
         subject=links.subject,
         started="",
         based_on=None if order is None else order_reference(order, links, house.system_of),
-        referrer=shown("Practitioner", display_name(_referrer(order))),
+        referrer=referrer(order, house.system_of) if order is not None else {},
         description=clean(order.requested_procedure_description) if order else "",
         modalities=(),
         encounter=None if order is None else encounter_reference(order, links, house.system_of),
@@ -322,8 +321,13 @@ def _comparable(resource: Json) -> Json:
     return {name: value for name, value in resource.items() if name not in ("meta", "id", "text")}
 
 
-def _referrer(order: Order | None) -> str:
-    return "" if order is None else order.referring_physician_name or order.requesting_physician
+def _referrer(order: Order | None, received: str, corrected: str | None, house: House) -> Json:
+    """Return who the order says, with their number, else who the images say; what a person corrected is told before both."""
+    own = referrer(order, house.system_of) if order is not None else {}
+    if corrected is None:
+        return own or shown("Practitioner", display_name(received))
+    said = shown("Practitioner", display_name(corrected))
+    return own if said and own.get("display") == said["display"] else said
 
 
 def _distinct(codes: list[Json]) -> tuple[Json, ...]:

@@ -13,7 +13,9 @@ from typing import Any
 from bridge.codecs.fhir.dicom_json import first_text, items_of, texts_of
 from bridge.codecs.fhir.elements import clean, display_name, shown
 from bridge.codecs.fhir.references import SystemOf, typed_identifier
+from bridge.domain.code import Code
 from bridge.domain.identifiers import EntityIdentifier
+from bridge.domain.order import Order
 
 Json = dict[str, Any]
 
@@ -44,6 +46,28 @@ def practitioner(person: Person, system_of: SystemOf) -> Json:
     else:
         identifier = {"system": system_of(person.number.issuer), "value": person.number.value}
     return {"type": "Practitioner", "identifier": identifier} | reference
+
+
+def requester(order: Order, system_of: SystemOf) -> Json:
+    """Return a Reference to who asked for *order*, {} where nobody is named."""
+    return practitioner(
+        _numbered(order.requesting_physician, order.details.get("requesting_physician_code")), system_of
+    )
+
+
+def referrer(order: Order, system_of: SystemOf) -> Json:
+    """Return a Reference to who sent the patient, else to who asked for *order*, {} where nobody is named."""
+    if not order.referring_physician_name:
+        return requester(order, system_of)
+    number = order.details.get("referring_physician_code")
+    return practitioner(_numbered(order.referring_physician_name, number), system_of)
+
+
+def _numbered(name: str, numbers: Sequence[Code] | None) -> Person:
+    """Return a person with their number, if it came with that very name: name and number may be of two messages."""
+    words = " ".join(name.split("=")[0].replace("^", " ").split())
+    number = next((one for one in numbers or () if words and one.code_meaning == words), Code())
+    return Person(name, EntityIdentifier(number.code_value, number.coding_scheme_designator))
 
 
 def user(actor: str) -> Json:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
-from bridge.codecs.fhir.elements import SNOMED, concept, display_name, without_empty
+from bridge.codecs.fhir.elements import SNOMED, concept, without_empty
+from bridge.codecs.fhir.people import requester
 from bridge.codecs.fhir.references import SystemOf, order_identifiers
 from bridge.domain.order import Order, Step, StepStatus
 
@@ -38,7 +39,7 @@ def service_request(order: Order, steps: tuple[Step, ...], subject: str, system_
             "subject": {"reference": subject},
             "occurrenceDateTime": min(starts).astimezone(UTC).isoformat() if starts else "",
             "authoredOn": authored.astimezone(UTC).isoformat() if authored else "",
-            "requester": without_empty({"display": display_name(order.requesting_physician)}),
+            "requester": requester(order, system_of),
             "reasonCode": [{"text": order.reason_for_the_requested_procedure}]
             if order.reason_for_the_requested_procedure
             else [],

@@ -181,7 +181,7 @@ class _Builder(Writer):
         return f"{self.number(one.value, 'PV1-19')}^^^{authority}".rstrip("^")
 
     def _caregiver(self, person_name: str) -> str:
-        """Return an XCN without a number: we keep none."""
+        """Return an XCN by name alone: whoever placed the order knows its physicians by number."""
         group = next((group for group in person_name.split("=") if group), "")
         return f"^{self.name_parts(group)}".rstrip("^") if group and self.can_hold(group) else ""
 

@@ -81,6 +81,8 @@ def test_a_general_order_gives_one_order_with_one_step() -> None:
             "issuer_universal_ids": {"HOME": "1.2.3.4"},
             "reason_for_requested_procedure_code": (Code("R05", "I10", "Cough"),),
             "issue_of_imaging_service_request": "20260301115900",
+            "requesting_physician_code": (Code("9", "", "ORDERER OLA"),),
+            "referring_physician_code": (Code("2", "", "REFERRER ROB"),),
         },
         transaction_at=datetime(2026, 3, 1, 16, 59, tzinfo=UTC),
         steps=(step,),

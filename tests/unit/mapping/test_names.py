@@ -82,6 +82,22 @@ def test_a_caregivers_number_is_no_name(sent: str, name: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sent", "scheme"),
+    [
+        ("1234567893^DOE^JANE^^^^^^NPI", "NPI"),
+        ("1234567893^DOE^JANE^^^^^^^^^^NPI", "NPI"),
+        ("1234567893^DOE^JANE^^^^^^EHR^L^^^NPI", "EHR"),
+        ("17^DOE^JANE", ""),
+        ("17^DOE^NPI", ""),
+    ],
+)
+def test_a_caregivers_number_is_of_whoever_gave_it(sent: str, scheme: str) -> None:
+    said = mapped(ORM, "PID|1||7", "ORC|NW|P|F", "OBR|1|||1^X" + "|" * 12 + sent + "||A1").orders[0].details
+    (number,) = said["requesting_physician_code"]
+    assert (number.coding_scheme_designator, number.code_value) == (scheme, sent.split("^")[0])
+
+
+@pytest.mark.parametrize(
     ("sent", "name"),
     [("3&TECH&TOM", "TECH^TOM"), ("3&TECH&TOM&Q&JR&DR", "TECH^TOM^Q^DR^JR"), ("3^TECH^TOM", "TECH^TOM"), ("3", None)],
 )

@@ -48,7 +48,7 @@ def test_an_order_carries_its_numbers_code_time_and_reason() -> None:
         "2026-03-02T09:00:00+00:00",
         "2026-03-01T12:00:00+00:00",
     )
-    assert found["requester"] == {"display": "Dr NORA QUILL"}
+    assert found["requester"] == {"type": "Practitioner", "display": "Dr NORA QUILL"}
     assert found["reasonCode"] == [{"text": "headache"}]
 
 

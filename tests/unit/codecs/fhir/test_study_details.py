@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.codecs.fhir import r4, r5
+from bridge.codecs.fhir import people, r4, r5
 from bridge.codecs.fhir.imaging_study import ImagingStudyContent, announced, begun, build, laid_over
 from bridge.codecs.fhir.references import Links
 from bridge.domain.code import Code
@@ -150,3 +150,45 @@ def test_a_study_that_becomes_whole_takes_the_place_of_its_announcement(version:
 def test_a_visit_that_the_order_no_more_names_is_taken_out() -> None:
     standing = said("R4", build(detailed(), ORDER, LINKS, HOUSE)) | {"id": "5"}
     assert "encounter" not in laid_over(standing, said("R4", build(detailed(), None, Links("Patient/7"), HOUSE)))
+
+
+NPI = Code("1234567893", "NPI", "BRANDT EVA L DR MD")
+NUMBERED = replace(
+    ORDER,
+    requesting_physician="BRANDT^EVA^L^DR^MD",
+    referring_physician_name="",
+    details={"requesting_physician_code": (NPI,)},
+)
+
+
+@VERSIONS
+def test_who_asked_is_named_by_number_where_it_came_with_the_name(version: str) -> None:
+    referrer = said(version, build(detailed(), NUMBERED, LINKS, HOUSE))["referrer"]
+    assert (referrer["identifier"]["system"], referrer["identifier"]["value"]) == (people.NPI, "1234567893")
+    assert (referrer["type"], referrer["display"]) == ("Practitioner", "DR EVA L BRANDT MD")
+    local = replace(NUMBERED, details={"requesting_physician_code": (replace(NPI, coding_scheme_designator="EHR"),)})
+    identifier = said(version, build(detailed(), local, LINKS, HOUSE))["referrer"]["identifier"]
+    assert identifier == {"system": "urn:example:EHR", "value": "1234567893"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"requesting_physician": "ODA^KENJI"},
+        {"details": {"requesting_physician_code": (replace(NPI, coding_scheme_designator=""),)}},
+        {"details": {"requesting_physician_code": (replace(NPI, code_meaning=""),)}},
+        {"details": {}},
+    ],
+)
+def test_nobody_is_given_a_number_that_may_be_anothers_or_of_no_known_issuer(change: dict[str, Any]) -> None:
+    referrer = said("R4", build(detailed(), replace(NUMBERED, **change), LINKS, HOUSE))["referrer"]
+    assert set(referrer) == {"type", "display"}
+
+
+def test_a_name_that_a_person_corrected_is_told_and_keeps_the_number_only_of_the_same_name() -> None:
+    same = said("R4", build(detailed(), NUMBERED, LINKS, HOUSE, {"ReferringPhysicianName": "BRANDT^EVA^L^DR^MD"}))
+    other = said("R4", build(detailed(), NUMBERED, LINKS, HOUSE, {"ReferringPhysicianName": "ODA^KENJI"}))
+    erased = said("R4", build(detailed(), NUMBERED, LINKS, HOUSE, {"ReferringPhysicianName": ""}))
+    assert "identifier" in same["referrer"]
+    assert other["referrer"] == {"type": "Practitioner", "display": "KENJI ODA"}
+    assert "referrer" not in erased
