@@ -239,6 +239,8 @@ def _keys(settings: Settings) -> list[str]:
     for chart in settings.fhir.servers:
         if isinstance(chart.auth, SmartBackendAuth):
             paths.append((f"fhir.servers: {chart.name}: auth.key", chart.auth.key))
+        if chart.launch is not None and chart.launch.key is not None:
+            paths.append((f"fhir.servers: {chart.name}: launch.key", chart.launch.key))
         if chart.tls is not None and chart.tls.key is not None:
             paths.append((f"fhir.servers: {chart.name}: tls.key", chart.tls.key))
     faults = []

@@ -20,7 +20,16 @@ from bridge.domain.chart import OWN
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
-from bridge.remote_sections import Auth, DicomwebSection, NoAuth, Published, PublishSection, SendSection
+from bridge.remote_sections import (
+    Auth,
+    DicomwebSection,
+    LaunchSection,
+    NoAuth,
+    OrdersPoll,
+    Published,
+    PublishSection,
+    SendSection,
+)
 from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
 from bridge.told_sections import SubscriptionsSection, Webhooks
@@ -143,19 +152,6 @@ class HttpSection(Section):
     idle_minutes: int = Field(default=15, ge=1)
 
 
-class OrdersPoll(Section):
-    """
-    How orders are fetched from a server that does not push them. query: narrows what is asked for, as in an address.
-
-    overlap_secs: how far behind the newest order seen is asked again; since_hours: how far back the first time.
-    """
-
-    every_secs: float = Field(default=60, ge=1, le=86_400)
-    query: str = ""
-    overlap_secs: float = Field(default=120, ge=0, le=86_400)
-    since_hours: float = Field(default=24, ge=0, le=24 * 366)
-
-
 class FhirServer(Section):
     """
     A FHIR server that we publish to, and may fetch orders from. version R4 serves R4B too.
@@ -175,6 +171,7 @@ class FhirServer(Section):
     rate_per_sec: float = Field(default=0, ge=0)
     patients: Literal["look_up", "name"] = "look_up"
     orders: OrdersPoll | None = None
+    launch: LaunchSection | None = None
 
     @field_validator("name")
     @classmethod

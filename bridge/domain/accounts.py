@@ -53,6 +53,7 @@ class Permission(StrEnum):
     EXPORT = "export"
     READ_DICOMWEB = "read_dicomweb"
     STORE = "store"
+    MAKE_LINKS = "make_links"
     READ_WORKITEMS = "read_workitems"
     PERFORM_WORKITEMS = "perform_workitems"
     READ_AUDIT = "read_audit"
@@ -69,6 +70,7 @@ class Scope(StrEnum):
     STORE = "store"
     SUBSCRIBE = "subscribe"
     UPS = "ups"
+    LINKS = "links"
 
 
 # Narrows a token to one record's bound studies; what follows is the record's row.
@@ -124,6 +126,7 @@ _MAY: dict[Role, frozenset[Permission]] = {
             Permission.EXPORT,
             Permission.READ_DICOMWEB,
             Permission.STORE,
+            Permission.MAKE_LINKS,
             Permission.READ_WORKITEMS,
             Permission.PERFORM_WORKITEMS,
         }
@@ -137,6 +140,7 @@ _SCOPE_OF = {
     Permission.EXPORT: Scope.FHIR,
     Permission.READ_DICOMWEB: Scope.DICOMWEB,
     Permission.STORE: Scope.STORE,
+    Permission.MAKE_LINKS: Scope.LINKS,
     Permission.READ_WORKITEMS: Scope.UPS,
     Permission.PERFORM_WORKITEMS: Scope.UPS,
 }

@@ -17,6 +17,9 @@ _UID_MAX = 64
 SHORT_STRING_MAX = 16
 _DERIVED_UIDS = uuid.UUID("6f0f2f70-6f3d-4f1e-9f6c-6d1c2b1f3a55")
 
+# Numbers of an insurance, a visit or a state: a family shares them. Source: HL7 table 0203.
+NOT_A_PERSONS_OWN = frozenset({"SS", "MA", "MC", "MB", "DL", "PPN", "AN", "VN"})
+
 
 @dataclass(frozen=True, slots=True)
 class PatientIdentifier:

@@ -11,7 +11,7 @@ from bridge.domain import smart_scopes
 from bridge.domain.accounts import PATIENT_SCOPE, Role, Scope, User, check_user_name
 from bridge.domain.identifiers import PatientIdentifier, check_ae_title
 from bridge.errors import Conflict, Incomplete, Malformed
-from bridge.store import audit, patients, smart_clients, users
+from bridge.store import audit, patients, smart_clients, users, views
 from bridge.store.db import Store, WriteTx
 
 FIRST_LINK_FOR = timedelta(minutes=30)
@@ -154,10 +154,11 @@ def revoke_token(store: Store, clock: Clock, token_key: int, actor: str) -> None
 
 
 def forget_ended_sessions(store: Store, clock: Clock, idle: timedelta) -> int:
-    """Forget sessions and access tokens that ran out; returns how many. For the worker's ticks."""
+    """Forget sessions, views and access tokens that ran out; returns how many. For the worker's ticks."""
     now = clock.now()
     with store.write() as tx:
-        return users.forget_ended_sessions(tx, seen_before=now - idle, now=now) + smart_clients.forget_ended(tx, now)
+        ended = users.forget_ended_sessions(tx, seen_before=now - idle, now=now)
+        return ended + smart_clients.forget_ended(tx, now) + views.forget_ended(tx, now)
 
 
 def _existing(tx: WriteTx, user_key: int) -> User:

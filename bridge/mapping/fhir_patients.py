@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.identifiers import NOT_A_PERSONS_OWN, EntityIdentifier, PatientIdentifier
 from bridge.domain.patient import PatientDraft, VisitDraft
 from bridge.errors import Incomplete, Malformed
 from bridge.mapping.fhir_fields import FhirGround, Json, Resource, identifier_type, inner_reference
@@ -33,6 +33,14 @@ def read_patient(patient: Resource, ground: FhirGround) -> PatientDraft:
         multiple_birth=_multiple_birth(patient),
         patient_telephone=str(telephones[0].get("value", ""))[:_NUMBER_MAX] or None if telephones else None,
     )
+
+
+def numbers_of(patient: Json, ground: FhirGround) -> tuple[PatientIdentifier, ...]:
+    """Return the numbers by which a Patient is looked for: a person's own, each with a system. Raises: Malformed."""
+    resource = Resource(patient)
+    said = [one for one in resource.each("identifier") if one.get("system")]
+    found = _numbers(resource, said, ground)
+    return tuple(one for one in found if one.identifier_type not in NOT_A_PERSONS_OWN)
 
 
 def _multiple_birth(patient: Resource) -> bool | None:

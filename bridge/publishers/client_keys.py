@@ -22,11 +22,15 @@ _LIMITS = Limits(max_bytes=64 << 10, deadline_secs=8)
 
 
 class PublishedKeys:
-    """Key sets by address. Thread-safe; whoever asks cannot make it fetch the same address more than twice a minute."""
+    """
+    Key sets by address. Thread-safe; whoever asks cannot make it fetch the same address more than twice a minute.
 
-    def __init__(self, clock: Clock) -> None:
+    http: what they are fetched with, None for connections of its own.
+    """
+
+    def __init__(self, clock: Clock, http: httpx2.Client | None = None) -> None:
         self._clock = clock
-        self._http: httpx2.Client | None = None
+        self._http = http
         self._lock = threading.Lock()
         self._places: dict[str, _Place] = {}
 

@@ -23,6 +23,7 @@ from bridge.codecs.fhir.references import (
     token,
     visit_identifier,
 )
+from bridge.domain.identifiers import NOT_A_PERSONS_OWN
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.errors import Conflict, Unavailable, Unsupported
@@ -37,8 +38,6 @@ _MAX_LINKS = 5
 _ENDPOINT_KEPT = timedelta(minutes=15)
 PATIENT_TWICE = "patient_twice"
 PATIENT_CIRCLE = "patient_circle"
-# Numbers of an insurance, a visit or a state: a family shares them. Source: HL7 table 0203.
-_NOT_FOR_LOOKUP = frozenset({"SS", "MA", "MC", "MB", "DL", "PPN", "AN", "VN"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class EhrDirectory:
         """
         targets: set[str] = set()
         for number in record.identifiers:
-            if number.identifier_type not in _NOT_FOR_LOOKUP:
+            if number.identifier_type not in NOT_A_PERSONS_OWN:
                 found = self._holders("Patient", patient_identifier(number, self._system_of))
                 targets |= {live.reference for one in found if (live := live_patient(self._client, one)) is not None}
         if len(targets) > 1:

@@ -9,14 +9,14 @@ import base64
 import threading
 from datetime import datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx2
 import orjson
 from joserfc import jwt
 
 from bridge.clock import Clock
-from bridge.codecs.signing_keys import algorithm_of, key_id_of, read_signing_key
+from bridge.codecs.fhir.smart_launch import is_safe
+from bridge.codecs.signing_keys import SigningKey, algorithm_of, key_id_of, read_signing_key
 from bridge.errors import Refused, Unavailable
 from bridge.publishers.http_answer import Limits, exchange
 from bridge.remote_sections import Auth, BasicAuth, BearerAuth, SmartBackendAuth
@@ -52,6 +52,21 @@ def authorization_for(auth: Auth, base_url: str, http: httpx2.Client, clock: Clo
     return Static("")
 
 
+def signed_assertion(key: SigningKey, client_id: str, key_id: str, token_url: str, clock: Clock) -> dict[str, str]:
+    """Return the form fields by which a client shows a token endpoint who it is. Source: RFC 7523 2.2."""
+    algorithm = algorithm_of(key)
+    header = {"alg": algorithm, "typ": "JWT", "kid": key_id_of(key, key_id)}
+    claims = {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": token_url,
+        "exp": int((clock.now() + _ASSERTION_LIFE).timestamp()),
+        "jti": clock.new_id(),
+    }
+    assertion = jwt.encode(header, claims, key, algorithms=[algorithm])
+    return {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": assertion}
+
+
 class Static:
     """A header that never changes."""
 
@@ -83,17 +98,16 @@ class SmartToken:
         with self._lock:
             now = self._clock.now()
             if renew or not self._token or self._ends_at is None or now >= self._ends_at - _MARGIN:
-                self._token, life_secs = self._fetch(now)
+                self._token, life_secs = self._fetch()
                 self._ends_at = now + timedelta(seconds=life_secs)
             return f"Bearer {self._token}"
 
-    def _fetch(self, now: datetime) -> tuple[str, float]:
+    def _fetch(self) -> tuple[str, float]:
         token_url = self._auth.token_url or self._discover()
         form = {
             "grant_type": "client_credentials",
             "scope": self._auth.scope,
-            "client_assertion_type": _ASSERTION_TYPE,
-            "client_assertion": self._assertion(token_url, now),
+            **signed_assertion(self._key, self._auth.client_id, self._auth.key_id, token_url, self._clock),
         }
         said = self._ask(self._http.build_request("POST", token_url, data=form, headers={"Accept": "application/json"}))
         token, life_secs = said.get("access_token"), said.get("expires_in")
@@ -101,24 +115,12 @@ class SmartToken:
             raise Unavailable("the token endpoint gave no token", code="no_token")
         return token, float(life_secs) if isinstance(life_secs, int | float) else _DEFAULT_LIFE_SECS
 
-    def _assertion(self, token_url: str, now: datetime) -> str:
-        algorithm = algorithm_of(self._key)
-        header = {"alg": algorithm, "typ": "JWT", "kid": key_id_of(self._key, self._auth.key_id)}
-        claims = {
-            "iss": self._auth.client_id,
-            "sub": self._auth.client_id,
-            "aud": token_url,
-            "exp": int((now + _ASSERTION_LIFE).timestamp()),
-            "jti": self._clock.new_id(),
-        }
-        return jwt.encode(header, claims, self._key, algorithms=[algorithm])
-
     def _discover(self) -> str:
         """Return the token endpoint that the server names; an assertion leaves over TLS, or to loopback."""
         url = f"{self._base_url}/.well-known/smart-configuration"
         found = self._ask(self._http.build_request("GET", url, headers={"Accept": "application/json"}))
         endpoint = found.get("token_endpoint")
-        if not isinstance(endpoint, str) or not _is_safe(endpoint):
+        if not isinstance(endpoint, str) or not is_safe(endpoint):
             raise Unavailable("the server names no token endpoint that may be used", code="no_token_endpoint")
         return endpoint
 
@@ -133,8 +135,3 @@ class SmartToken:
         if answer.status != 200 or not isinstance(said, dict):
             raise Unavailable(f"the token endpoint answers {answer.status}", code="no_token")
         return said
-
-
-def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"))

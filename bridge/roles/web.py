@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from bridge import __version__
 from bridge.flows.keep_pictures import PictureSweep
 from bridge.telling import peer_desks
+from bridge.viewing import view_desks
 from bridge.web.app import create_app
 from bridge.web.server import HttpServer
 from bridge.web.services import WebServices
@@ -25,6 +26,7 @@ class WebRole:
             clock=house.clock,
             flows=web_flows(house),
             peers=peer_desks(house),
+            viewing=view_desks(house),
             blobs=house.blobs,
             search=house.search,
             pictures=house.pictures,

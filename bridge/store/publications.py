@@ -72,6 +72,14 @@ def of_study(tx: ReadTx, study_key: int, server: str = "") -> list[Publication]:
     return [_publication(row) for row in tx.execute(query)]
 
 
+def study_at(tx: ReadTx, server: str, reference: str) -> int | None:
+    """Return the study that stands at a server under *reference*, None if none of ours does."""
+    c = publications.c
+    query = select(c.study_key).where(c.server == server, c.reference == reference, c.retired_at.is_(None))
+    found: int | None = tx.execute(query.where(c.resource_type == "ImagingStudy")).scalar()
+    return found
+
+
 def standing(
     tx: ReadTx, server: str, *, limit: int, after: int = 0, newest_first: bool = False
 ) -> list[tuple[int, Publication]]:

@@ -165,6 +165,7 @@ _PLURALS = {
     "user": "users",
     "token": "tokens",
     "client": "smart_clients",
+    "viewer_link": "viewer_links",
     "merge": "merges",
     "decision": "decisions",
     "visit": "visits",
@@ -1898,6 +1899,45 @@ sign_in_links = Table(
     Column("created_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
     Column("used_at", Instant),
+)
+
+# A link that somebody may open once, without a sign-in, to look at one person's studies, or one of them. record_keys: as
+# in views. credential: of whoever made it, without whom it opens nothing.
+viewer_links = Table(
+    "viewer_links",
+    metadata,
+    _key(),
+    Column("token_digest", Text, nullable=False, unique=True),
+    Column("record_keys", JSON, nullable=False),
+    _to("study", nullable=True, index=False),
+    Column("made_for", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("credential", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False, index=True),
+    Column("opened_at", Instant),
+    Column("revoked_at", Instant),
+    _text("revoked_by"),
+)
+
+# A browser that looks at one person's studies and at nothing else, launched from a chart or by a link. name: stands in its
+# addresses and opens nothing by itself. record_keys: the records that were meant, each followed through its merges.
+# study_keys: [] for all of the person's. issuer: the EHR's, "" for a link's.
+views = Table(
+    "views",
+    metadata,
+    _key(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("token_digest", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    _to("user", nullable=True),
+    _to("viewer_link", column="link_key", nullable=True),
+    Column("record_keys", JSON, nullable=False),
+    Column("study_keys", JSON, nullable=False, server_default=text("'[]'")),
+    _text("issuer"),
+    Column("opened_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False, index=True),
 )
 
 tokens = Table(

@@ -17,6 +17,7 @@ from bridge.domain.accounts import Caller, Permission
 from bridge.errors import Refused
 from bridge.flows import sign_in
 from bridge.store import users
+from bridge.store.views import View as OpenView
 from bridge.web.gateway import BODY_CUT
 from bridge.web.services import WebServices
 
@@ -89,6 +90,25 @@ def origin() -> str:
     return request.remote_addr or ""
 
 
+def view() -> OpenView:
+    """Return the view that this page is of. Raises: Unauthorized, elsewhere."""
+    found = g.get("view")
+    if found is None:
+        raise Unauthorized
+    return cast(OpenView, found)
+
+
+def view_cookie(name: str) -> str:
+    """Return the cookie of the view called *name*: the browser sends it to that view's pages alone."""
+    return f"__Secure-ib_view_{name}" if request.is_secure else f"ib_view_{name}"
+
+
+def secret() -> str:
+    """Return what this browser shows of itself here: its session, or the view that the page is of; "" for nothing."""
+    found = g.get("view")
+    return request.cookies.get(view_cookie(found.name) if found is not None else cookie_name(), "")
+
+
 def cookie_name() -> str:
     """Return the session cookie's name; under TLS the browser then holds it to this host. Source: RFC 6265bis 4.1.3.2."""
     return "__Host-ib_session" if request.is_secure else "ib_session"
@@ -96,8 +116,8 @@ def cookie_name() -> str:
 
 def csrf_token() -> str:
     """Return what every form of this browser must send back: bound to its session, else to its form cookie."""
-    secret = request.cookies.get(cookie_name()) if g.get("session") is not None else form_secret()
-    return hmac.new((secret or "").encode(), b"form", hashlib.sha256).hexdigest()
+    is_known = g.get("session") is not None or g.get("view") is not None
+    return hmac.new((secret() if is_known else form_secret()).encode(), b"form", hashlib.sha256).hexdigest()
 
 
 def form_secret() -> str:
@@ -149,9 +169,10 @@ def _check() -> Response | None:
     if permission is None:
         raise Refused("your role does not include this", code="role")
     check(permission)
-    if not found.is_person and not closed and request.path not in _FOR_MACHINES_TOO:
+    is_person = found.is_person or g.get("view") is not None
+    if not is_person and not closed and request.path not in _FOR_MACHINES_TOO:
         raise Refused("the console is for people; use the API", code="role")
-    if g.get("session") is not None and request.method not in _SAFE:
+    if is_person and request.method not in _SAFE:
         check_form()
     return None
 
@@ -163,10 +184,12 @@ def _recognise() -> Caller | None:
         kind, _, token = header.partition(" ")
         token = token.strip()
         return sign_in.recognise_token(here.store, here.clock, token) if kind.lower() == "bearer" and token else None
+    idle = timedelta(minutes=here.settings.http.idle_minutes)
+    if is_view_page():
+        return _viewer(idle)
     session_id = request.cookies.get(cookie_name(), "")
     if not session_id:
         return None
-    idle = timedelta(minutes=here.settings.http.idle_minutes)
     found = sign_in.recognise_session(here.store, here.clock, session_id, idle, by_itself="X-Live" in request.headers)
     if found is None:
         return None
@@ -174,8 +197,23 @@ def _recognise() -> Caller | None:
     return found[0]
 
 
+def is_view_page() -> bool:
+    """Say whether the page is of a view: there no session counts but the view's own, which counts nowhere else."""
+    return "view_name" in (request.view_args or {})
+
+
+def _viewer(idle: timedelta) -> Caller | None:
+    here, name = services(), str((request.view_args or {})["view_name"])
+    shown = request.cookies.get(view_cookie(name), "")
+    found = here.viewing.views.recognise(name, shown, idle) if shown else None
+    if found is None:
+        return None
+    g.view = found[1]
+    return found[0]
+
+
 def _ask_to_sign_in(closed: bool) -> Response:
-    if closed or request.path in _FOR_MACHINES_TOO or request.method not in _SAFE:
+    if closed or is_view_page() or request.path in _FOR_MACHINES_TOO or request.method not in _SAFE:
         raise Unauthorized
     target = "/sign-in" if request.path == "/" else f"/sign-in?next={quote(place())}"
     if request.headers.get("HX-Request"):

@@ -8,7 +8,17 @@ from pathlib import Path
 from flask import Flask, Response, g, request
 from werkzeug.routing import IntegerConverter
 
-from bridge.web import access, cross_origin, health, own_keys, page, problems, sign_in_pages
+from bridge.web import (
+    access,
+    cross_origin,
+    health,
+    launch_pages,
+    own_keys,
+    page,
+    problems,
+    sign_in_pages,
+    view_pages,
+)
 from bridge.web.api import routes as api
 from bridge.web.desks import routes as desks
 from bridge.web.dicomweb import routes as dicomweb
@@ -48,6 +58,8 @@ def create_app(services: WebServices) -> Flask:
         health.blueprint,
         own_keys.blueprint,
         sign_in_pages.blueprint,
+        launch_pages.blueprint,
+        view_pages.blueprint,
         *desks.blueprints,
         *api.blueprints,
         *served,

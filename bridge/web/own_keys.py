@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import structlog
@@ -27,11 +28,11 @@ _log = structlog.get_logger(__name__)
 def jwks() -> Response:
     """Return the public part of every key that the settings name, each once; a file that holds none is left out."""
     keys = {}
-    for auth in _signing(services().settings):
+    for client_id, path, key_id in _signing(services().settings):
         try:
-            found = public_key(read_signing_key(auth.key), auth.key_id)
+            found = public_key(read_signing_key(path), key_id)
         except Misconfigured as fault:
-            _log.warning("signing_key_unread", client_id=auth.client_id, code=fault.code)
+            _log.warning("signing_key_unread", client_id=client_id, code=fault.code)
             continue
         keys[found["kid"]] = found
     answer = Response(orjson.dumps({"keys": list(keys.values())}), content_type="application/jwk-set+json")
@@ -39,10 +40,14 @@ def jwks() -> Response:
     return answer
 
 
-def _signing(settings: Settings) -> Iterator[SmartBackendAuth]:
+def _signing(settings: Settings) -> Iterator[tuple[str, Path, str]]:
+    """Return of each key whose it is, its file, and what it is called."""
     servers = [one.auth for one in settings.fhir.servers]
     asked = [one.auth for one in settings.outside.fhir]
     archives = [one.auth for one in settings.dicomweb.servers]
     for auth in (*servers, *asked, *archives):
         if isinstance(auth, SmartBackendAuth):
-            yield auth
+            yield auth.client_id, auth.key, auth.key_id
+    for launch in filter(None, (one.launch for one in settings.fhir.servers)):
+        if launch.key is not None:
+            yield launch.client_id, launch.key, launch.key_id

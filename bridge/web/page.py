@@ -274,6 +274,11 @@ def human_actor(actor: str) -> str:
         return rest
     if kind == "token":
         return f"{rest} (program)"
+    if kind == "ehr":
+        server, _, person = rest.partition(":")
+        return f"{person} ({server})"
+    if kind == "link":
+        return f"{rest} (by link)"
     if kind in ("peer", "sender") and rest:
         return rest
     return f"rule {actor}" if re.fullmatch(r"[A-Z]\d\d", actor or "") else actor

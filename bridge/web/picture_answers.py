@@ -17,7 +17,7 @@ from bridge.domain.study import Instance
 from bridge.errors import BridgeError, Incomplete, Malformed
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.wish import Picture, Window, Wish
-from bridge.web.access import cookie_name, services
+from bridge.web.access import secret, services
 
 THUMBNAIL, LARGE = 192, 1024
 _SIDES = (THUMBNAIL, LARGE)
@@ -28,8 +28,7 @@ _NUMBER_LENGTH = 9
 
 def look_token(study_key: int) -> str:
     """Return what proves that this browser was shown a page of the study: that look was audited, so its pictures need not be."""
-    secret = request.cookies.get(cookie_name(), "").encode()
-    return hmac.new(secret, b"look:%d" % study_key, hashlib.sha256).hexdigest()[:_TOKEN_LENGTH]
+    return hmac.new(secret().encode(), b"look:%d" % study_key, hashlib.sha256).hexdigest()[:_TOKEN_LENGTH]
 
 
 def check_look(study_key: int) -> None:
@@ -48,6 +47,11 @@ def set_aside_url(study_key: int, conflict_key: int) -> str:
     """Return the address of the picture of an object that was kept aside."""
     token = look_token(study_key)
     return url_for("studies.set_aside_picture", study_key=study_key, conflict_key=conflict_key, look=token)
+
+
+def wish() -> Wish:
+    """Return the wish of this request. Raises: Malformed."""
+    return wish_of(request.args)
 
 
 def wish_of(args: MultiDict[str, str]) -> Wish:

@@ -32,7 +32,9 @@ from bridge.flows.link_exam import ExamLinks
 from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_parts import PartsDesk
 from bridge.flows.look_at_shelf import ShelfDesk
+from bridge.flows.make_viewer_link import LinkDesk
 from bridge.flows.media_files import MediaFile
+from bridge.flows.open_view import Launches, ViewDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
@@ -272,6 +274,15 @@ class PeerDesks:
     access: AccessDesk
 
 
+@dataclass(frozen=True)
+class ViewDesks:
+    """How somebody who has no session here comes to look at one person's studies: launched by an EHR, or by a link."""
+
+    views: ViewDesk
+    launches: Launches
+    links: LinkDesk
+
+
 def _nothing_listens() -> Mapping[str, bool]:
     return {}
 
@@ -290,6 +301,7 @@ class WebServices:
     clock: Clock
     flows: WebFlows
     peers: PeerDesks
+    viewing: ViewDesks
     blobs: Blobs | None = None
     search: StudySearch | None = None
     pictures: Pictures | None = None

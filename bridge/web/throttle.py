@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-_FREE_TRIES = {"pair": 5, "account": 20, "address": 30}
+_FREE_TRIES: Mapping[str, int] = {"pair": 5, "account": 20, "address": 30}
 _LONGEST = timedelta(seconds=60)
 _FORGIVEN_AFTER = timedelta(minutes=15)
 _KEPT = 10_000
@@ -16,10 +17,11 @@ class Throttle:
     """
     Count failures by (account, address), account and address; each further one doubles the wait, up to a minute.
 
-    Names that nobody has are counted like others, so that the answer does not tell. Thread-safe; one per process.
+    free_tries: how many failures of each cost nothing. Names that nobody has are counted like others, so that the answer does not tell. Thread-safe; one per process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, free_tries: Mapping[str, int] = _FREE_TRIES) -> None:
+        self._free_tries = free_tries
         self._lock = threading.Lock()
         self._failures: OrderedDict[tuple[str, str], tuple[int, datetime]] = OrderedDict()
 
@@ -45,7 +47,7 @@ class Throttle:
 
     def _wait(self, key: tuple[str, str], now: datetime) -> int:
         count, last = self._failures.get(key, (0, now))
-        over = count - _FREE_TRIES[key[0]]
+        over = count - self._free_tries[key[0]]
         if over < 0 or now - last > _FORGIVEN_AFTER:
             return 0
         left = last + min(_LONGEST, timedelta(seconds=2 ** min(over, 6))) - now

@@ -15,6 +15,7 @@ from bridge.pictures.gallery import Pictures
 from bridge.store import decisions
 from bridge.store.db import Store
 from bridge.telling import peer_desks
+from bridge.viewing import view_desks
 from bridge.web.app import create_app
 from bridge.web.services import WebServices
 from bridge.web_flows import object_server, part_storer, web_flows, workitem_services
@@ -54,6 +55,7 @@ class Console:
             clock=house.clock,
             flows=web_flows(house),
             peers=peer_desks(house),
+            viewing=view_desks(house),
             blobs=house.blobs,
             search=house.search,
             objects=object_server(house),

@@ -54,6 +54,7 @@ _BODIES = {
     "/studies/{study_instance_uid}/publish": ("server", "part"),
     "/studies/{study_instance_uid}/withdraw": ("reason", "part"),
     "/studies/{study_instance_uid}/withdraw/undo": ("reason", "part"),
+    "/viewer-links": ("study_instance_uid", "patient", "for", "minutes"),
     "/merges/{merge_key}/undo": ("reason",),
     "/rejections/{rejection_key}/decision": ("action", "reason"),
     "/incidents/tasks/{task_key}/done": ("reason",),

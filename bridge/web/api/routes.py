@@ -25,6 +25,7 @@ from bridge.web.api import (
     shelf,
     splits,
     studies,
+    viewer_links,
     worklist,
 )
 
@@ -33,6 +34,7 @@ blueprints = (
     worklist.blueprint,
     studies.blueprint,
     charts.blueprint,
+    viewer_links.blueprint,
     looks.blueprint,
     figures.blueprint,
     questions.blueprint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -12,29 +12,19 @@ from bridge.domain.study import Instance, Study
 from bridge.errors import Refused
 from bridge.flows.compare_tags import Comparison, compare_tags
 from bridge.flows.explain_routes import explain_routes
-from bridge.pictures.wish import Picture, Wish
-from bridge.store import commitments, objects, overlays, studies
+from bridge.pictures.wish import Wish
+from bridge.store import commitments, overlays, studies
 from bridge.store.listings import study_page
-from bridge.web import picture_answers, reads, study_views
+from bridge.web import image_pages, picture_answers, reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.documents import blobs
+from bridge.web.image_pages import Ways
 from bridge.web.picture_answers import THUMBNAIL
 from bridge.web.study_story import story_of
 
 blueprint = Blueprint("studies", __name__)
 
-# Windows that people who read CT ask for by name: centre and width in Hounsfield units.
-_CT_WINDOWS = (("Soft tissue", 40, 400), ("Lung", -600, 1500), ("Bone", 400, 1800), ("Brain", 40, 80))
 _SHOWS = ("changed", "all")
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """A window to choose. parameters: of the page's address; is_chosen: it is drawn with it."""
-
-    words: str
-    parameters: dict[str, object]
-    is_chosen: bool
 
 
 @blueprint.get("/studies/<int:study_key>")
@@ -84,25 +74,14 @@ def send(study_key: int) -> Response:
 @needs(Permission.READ_STUDIES)
 def image(study_key: int, instance_key: int) -> str:
     """Show one image, frame by frame, with the windows there are."""
-    wish = picture_answers.wish_of(request.args)
     one, instance = _open(study_key, instance_key)
-    with services().store.read() as tx:
-        beside = study_page.neighbours_of(tx, instance)
-        is_here = instance.removed_at is None and not objects.damaged_names(tx, [instance.blob])
     reads.note("image_viewed", study_key=study_key, patient_key=one.patient_key, detail={"instance": instance_key})
-    small = Wish(frame=wish.frame, width=THUMBNAIL, height=THUMBNAIL, window=wish.window, preset=wish.preset)
-    picture, reason = picture_answers.draw_instance(instance, small)
-    return render_template(
-        "studies/image.html",
-        study=one,
-        beside=beside,
-        picture=picture,
-        reason=reason,
-        is_here=is_here,
-        frame=picture.frame if picture is not None else 1,
-        windows=_windows(picture, wish, beside.series.modality) if picture is not None else [],
-        chosen=_chosen(wish),
+    ways = Ways(
+        partial(url_for, "studies.image", study_key=study_key),
+        partial(picture_answers.picture_url, study_key),
+        url_for("studies.study", study_key=study_key),
     )
+    return image_pages.show(one, instance, ways, "studies/image.html")
 
 
 @blueprint.get("/studies/<int:study_key>/images/<int:instance_key>/tags")
@@ -125,7 +104,7 @@ def picture(study_key: int, instance_key: int) -> Response:
     """Hand out one frame, to a browser that was shown the study's page."""
     picture_answers.check_look(study_key)
     _, instance = _open(study_key, instance_key)
-    return picture_answers.answer(*picture_answers.draw_instance(instance, picture_answers.wish_of(request.args)))
+    return picture_answers.answer(*picture_answers.draw_instance(instance, picture_answers.wish()))
 
 
 @blueprint.get("/studies/<int:study_key>/set-aside/<int:conflict_key>/picture")
@@ -152,36 +131,3 @@ def _open(study_key: int, instance_key: int) -> tuple[Study, Instance]:
 def _compared(one: Study, instance: Instance) -> Comparison:
     here = services()
     return compare_tags(here.store, blobs(), one, instance)
-
-
-def _windows(drawn: Picture, wish: Wish, modality: str) -> list[_Choice]:
-    """Return the windows that can be chosen: the header's, then those that the modality's readers know."""
-    has_own = wish.window is not None
-    offered = [
-        _Choice(
-            one.explanation.capitalize() or ("Table" if not one.width else f"{one.center:g} / {one.width:g}"),
-            {"preset": at},
-            not has_own and wish.preset == at,
-        )
-        for at, one in enumerate(drawn.presets)
-    ]
-    if not offered and drawn.window is not None:
-        offered = [_Choice("As received", {}, not has_own)]
-    if modality != "CT" or drawn.window is None:
-        return offered
-    named = [
-        _Choice(words, {"center": center, "width": width}, has_own and _is(wish, center, width))
-        for words, center, width in _CT_WINDOWS
-    ]
-    return offered + named
-
-
-def _is(wish: Wish, center: float, width: float) -> bool:
-    return wish.window is not None and (wish.window.center, wish.window.width) == (center, width)
-
-
-def _chosen(wish: Wish) -> dict[str, object]:
-    """Return the parameters that keep the chosen window from frame to frame."""
-    if wish.window is not None:
-        return {"center": f"{wish.window.center:g}", "width": f"{wish.window.width:g}"}
-    return {"preset": wish.preset} if wish.preset else {}

@@ -1,0 +1,180 @@
+"""Where an EHR launches us, and where a link leads: the doors of views. Source: HL7 SMART App Launch 2.2."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import asdict
+from datetime import timedelta
+from typing import cast
+
+import orjson
+from flask import Blueprint, Response, current_app, redirect, request
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+from werkzeug.wrappers import Response as AnyResponse
+
+from bridge.domain.accounts import Permission
+from bridge.domain.view import Begun
+from bridge.domain.viewer_links import LAUNCH_PATH, LAUNCHED_PATH, OPEN_PATH, launched_address
+from bridge.errors import BridgeError, Refused
+from bridge.flows.keep_secret import launch_secret
+from bridge.web import access, addresses, problems, view_pages
+from bridge.web.access import needs, services
+from bridge.web.throttle import Throttle
+
+blueprint = Blueprint("launches", __name__)
+
+_LIFE = timedelta(minutes=10)
+_TEXT_MAX = 8000
+# Nothing can be guessed here, and a hospital may come from one address: only what would fill the audit trail is slowed.
+_FREE_TRIES = {"pair": 200, "account": 200, "address": 200}
+
+
+@blueprint.get(LAUNCH_PATH)
+@needs(Permission.OPEN)
+def launch() -> AnyResponse:
+    """Send the browser to the EHR's authorization server, if the settings name that EHR."""
+    wait = _wait()
+    if wait is not None:
+        return wait
+    try:
+        begun, address = services().viewing.launches.begin(_said("iss"), _said("launch"), _redirect_uri())
+    except BridgeError as fault:
+        return _not_opened(fault, "")
+    response = redirect(address, code=302)
+    secure = request.is_secure
+    response.set_cookie(
+        _cookie(begun.state),
+        _sealed(begun),
+        max_age=int(_LIFE.total_seconds()),
+        path=LAUNCH_PATH,
+        secure=secure,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+@blueprint.get(LAUNCHED_PATH)
+@needs(Permission.OPEN)
+def launched() -> AnyResponse:
+    """Take the EHR's answer, find out who looks at whom, and open what is to be shown."""
+    wait = _wait()
+    if wait is not None:
+        return wait
+    issuer, desks = "", services().viewing
+    try:
+        begun = _begun(_said("state"))
+        issuer = begun.issuer
+        if "error" in request.args or not _said("code"):
+            raise Refused("the EHR did not let us in", code="refused_there")
+        found = desks.launches.finish(begun, _said("code"), _said("iss"), _redirect_uri())
+    except BridgeError as fault:
+        return _forgetting(_not_opened(fault, issuer))
+    try:
+        opened = desks.views.open_launched(found, access.origin())
+    except (BridgeError, LookupError) as fault:
+        return _forgetting(_page(fault))
+    _throttle().succeeded(access.origin(), access.origin())
+    return _forgetting(view_pages.enter(opened))
+
+
+@blueprint.get(OPEN_PATH)
+@needs(Permission.OPEN)
+def open_link() -> AnyResponse:
+    """Open what a link stands for, once."""
+    wait = _wait()
+    if wait is not None:
+        return wait
+    try:
+        opened = services().viewing.links.open(_said("link"), access.origin())
+    except (BridgeError, LookupError) as fault:
+        _failed()
+        return _page(fault)
+    return view_pages.enter(opened)
+
+
+def _not_opened(fault: BridgeError, issuer: str) -> Response:
+    """Note that a launch failed before anybody was known, and say why."""
+    _failed()
+    detail = {"code": fault.code} | ({"issuer": issuer} if issuer else {})
+    services().viewing.views.refuse("unknown", access.origin(), detail)
+    return _page(fault)
+
+
+_LOST = "no images are open: what the chart names is not known here, or not confirmed as this patient's"
+
+
+def _page(fault: BridgeError | LookupError) -> Response:
+    again = "Nothing was opened. Try again from the chart; if it happens again, tell your administrator."
+    if not isinstance(fault, BridgeError):
+        return view_pages.closed("Not found here", _LOST, 404, code="not_found", to_do=again)
+    problem = problems.of_error(fault)
+    return view_pages.closed("Images were not opened", problem.detail, problem.status, code=problem.code, to_do=again)
+
+
+def _begun(state: str) -> Begun:
+    """Return the launch that this very browser began. Raises: Refused, if it began none, or too long ago."""
+    sealed = request.cookies.get(_cookie(state), "") if state else ""
+    try:
+        held = orjson.loads(jwe.decrypt_compact(sealed, _key(), algorithms=["dir", "A256GCM"]).plaintext or b"")
+        begun, ends = Begun(**held["begun"]), float(held["ends"])
+    except (JoseError, ValueError, KeyError, TypeError):
+        raise Refused("this browser did not begin this launch, or too long ago", code="state") from None
+    if not hmac.compare_digest(begun.state.encode(), state.encode()) or ends <= services().clock.now().timestamp():
+        raise Refused("this browser did not begin this launch, or too long ago", code="state")
+    return begun
+
+
+def _sealed(begun: Begun) -> str:
+    """Return a launch as nobody but this bridge can read it, for its browser to keep meanwhile."""
+    ends = (services().clock.now() + _LIFE).timestamp()
+    held = orjson.dumps({"begun": asdict(begun), "ends": ends})
+    return jwe.encrypt_compact({"alg": "dir", "enc": "A256GCM"}, held, _key())
+
+
+def _key() -> OctKey:
+    held = current_app.extensions
+    if "launch_key" not in held:
+        held["launch_key"] = OctKey.import_key(launch_secret(services().store))
+    return cast(OctKey, held["launch_key"])
+
+
+def _cookie(state: str) -> str:
+    return f"ib_launch_{hashlib.sha256(state.encode()).hexdigest()[:16]}"
+
+
+def _forgetting(response: AnyResponse) -> AnyResponse:
+    """Let the browser forget the launch: an answer is taken once."""
+    response.delete_cookie(
+        _cookie(_said("state")), path=LAUNCH_PATH, secure=request.is_secure, httponly=True, samesite="Lax"
+    )
+    return response
+
+
+def _redirect_uri() -> str:
+    return launched_address(addresses.base_url())
+
+
+def _said(name: str) -> str:
+    return request.args.get(name, "")[:_TEXT_MAX]
+
+
+def _wait() -> Response | None:
+    """Return what is answered to somebody who has failed too often of late, None to others."""
+    wait = _throttle().wait_secs(access.origin(), access.origin(), services().clock.now())
+    if not wait:
+        return None
+    response = view_pages.closed("Too many tries", f"wait {wait} seconds, then try again", 429)
+    response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def _failed() -> None:
+    _throttle().failed(access.origin(), access.origin(), services().clock.now())
+
+
+def _throttle() -> Throttle:
+    return cast(Throttle, current_app.extensions.setdefault("bridge_view_throttle", Throttle(_FREE_TRIES)))

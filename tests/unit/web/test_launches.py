@@ -1,0 +1,469 @@
+"""SMART App Launch: an EHR opens one patient's bound studies for somebody who may look, and nothing else of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from cryptography.hazmat.primitives import serialization
+from flask.testing import FlaskClient
+from joserfc.jwk import ECKey, OctKey, RSAKey
+from werkzeug.test import TestResponse
+
+from bridge.clock import FixedClock
+from bridge.domain.accounts import Role
+from bridge.flows import manage_users
+from bridge.store import audit, studies, users
+from bridge.store.audit import AuditRow
+from bridge.wiring import House
+from samples.launching_ehr import App, LaunchingEhr
+from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, spooled, study_uid
+from tests.fakes.clinic import AT
+from tests.fakes.console import COOKIE, Console
+from tests.flows.asking import say
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+SYSTEM = "urn:imaging-bridge:authority:RIVERSIDE"
+DONE = "http://localhost:80/launch/done"
+SECRET = "a-secret-of-the-app"
+OTHER_KEY = RSAKey.generate_key(2048, {"kid": "ehr-1", "use": "sig"})
+
+
+def patient(resource_id: str, number: str, **more: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": resource_id, "identifier": [{"system": SYSTEM, "value": number}]} | more
+
+
+@pytest.fixture(scope="module")
+def standing_ehr() -> Iterator[LaunchingEhr]:
+    """One EHR for all: it listens on one port, and what it says is set anew for each test."""
+    ehr = LaunchingEhr(App("bridge-app", DONE), now=AT.timestamp).start()
+    yield ehr
+    ehr.stop()
+
+
+@pytest.fixture
+def ehr(standing_ehr: LaunchingEhr) -> LaunchingEhr:
+    ehr = standing_ehr
+    ehr.app = App("bridge-app", DONE, secret=SECRET)
+    ehr.user, ehr.now = "Practitioner/7", AT.timestamp
+    ehr.claims, ehr.grant, ehr.configuration = {}, {}, {}
+    ehr.signing_key, ehr.algorithm = ehr.key, "RS256"
+    ehr.context = {"plain": {"patient": "p1"}}
+    ehr.resources = {"Patient/p1": patient("p1", PLAIN.patient_id), "Patient/p2": patient("p2", NEAR_TWIN.patient_id)}
+    ehr.requests.clear()
+    return ehr
+
+
+class Launched:
+    """A console that an EHR launches. settings: of the launch, laid over the usual ones."""
+
+    def __init__(self, make_house: Callable[..., House], ehr: LaunchingEhr, **settings: Any) -> None:
+        launch = {"client_id": "bridge-app", "secret": SECRET, "viewers": ["Practitioner"]} | settings
+        server = {"name": "mercy", "base_url": ehr.base_url, "publish": [], "launch": launch}
+        self.console = Console(make_house(FixedClock(AT), fhir={"servers": [server]}, http={"public_url": DONE[:-12]}))
+        self.ehr = ehr
+        say(self.console.house, adt(PLAIN), adt(NEAR_TWIN), order(PLAIN, "A1"), order(PLAIN, "A2"))
+        say(self.console.house, order(NEAR_TWIN, "B1"))
+        for person, number in ((PLAIN, "A1"), (PLAIN, "A2"), (NEAR_TWIN, "B1")):
+            self.console.house.instances.receive(spooled(self.console.house, image(person, number)))
+
+    def begin(self, browser: FlaskClient, launch: str = "plain", issuer: str = "") -> TestResponse:
+        return browser.get("/launch", query_string={"iss": issuer or self.ehr.base_url, "launch": launch})
+
+    def back(self, begun: TestResponse) -> str:
+        """Let the EHR answer, and return where it sends the browser."""
+        answer = httpx2.get(begun.headers["Location"])
+        assert answer.status_code == 302, answer.text
+        return str(answer.headers["Location"])
+
+    def open(self, browser: FlaskClient, launch: str = "plain") -> TestResponse:
+        """Go the whole way; returns what the bridge says in the end."""
+        return browser.get(self.back(self.begin(browser, launch)))
+
+    def view(self, browser: FlaskClient, launch: str = "plain") -> str:
+        """Return the address of a view that was opened."""
+        answer = self.open(browser, launch)
+        assert answer.status_code == 303, answer.get_data(as_text=True)
+        return str(urlsplit(answer.headers["Location"]).path)
+
+    def browser(self) -> FlaskClient:
+        return self.console.app.test_client()
+
+    def row_of(self, accession: str) -> int:
+        with self.console.store.read() as tx:
+            found = studies.by_uid(tx, study_uid(accession))
+        assert found is not None
+        return found.key
+
+    def trail(self, action: str) -> list[AuditRow]:
+        with self.console.store.read() as tx:
+            return [row for row in audit.recent(tx, limit=50) if row.action == action]
+
+
+@pytest.fixture
+def launched(make_house: Callable[..., House], ehr: LaunchingEhr) -> Launched:
+    return Launched(make_house, ehr)
+
+
+def words(answer: TestResponse) -> str:
+    return answer.get_data(as_text=True)
+
+
+def test_a_launch_opens_the_patients_studies_down_to_a_picture_and_is_audited(launched: Launched) -> None:
+    browser = launched.browser()
+    place = launched.view(browser)
+    page = words(browser.get(place))
+    assert "HALVORSEN, INGRID" in page
+    assert "2 studies" in page
+    assert "INGEBORG" not in page
+    key = launched.row_of("A1")
+    study = browser.get(f"{place}studies/{key}")
+    assert study.status_code == 200
+    source = words(study).split('<img class="thumb" src="')[1].split('"')[0].replace("&amp;", "&")
+    picture = browser.get(source)
+    assert picture.status_code == 200
+    assert picture.content_type.startswith("image/")
+    opened = launched.trail("view_opened")[0]
+    assert (opened.actor, opened.outcome) == ("ehr:mercy:Practitioner/7", "")
+    assert opened.detail["issuer"] == launched.ehr.base_url
+    looked = launched.trail("study_viewed")[0]
+    assert looked.study_key == key
+    assert looked.detail["issuer"] == launched.ehr.base_url
+
+
+def test_what_is_asked_of_the_ehr_is_the_least_and_proves_itself(launched: Launched) -> None:
+    asked = parse_qs(urlsplit(launched.begin(launched.browser()).headers["Location"]).query)
+    assert asked["scope"] == ["launch openid fhirUser patient/Patient.r patient/ImagingStudy.r"]
+    assert asked["code_challenge_method"] == ["S256"]
+    assert asked["aud"] == [launched.ehr.base_url]
+    assert asked["redirect_uri"] == [DONE]
+
+
+def test_an_issuer_that_no_setting_names_is_never_asked(launched: Launched) -> None:
+    for issuer in (launched.ehr.address, f"{launched.ehr.base_url}x", "http://169.254.169.254/", "", "file:///etc"):
+        answer = launched.browser().get("/launch", query_string={"iss": issuer, "launch": "plain"})
+        assert answer.status_code == 403
+        assert "settings do not name it" in words(answer)
+    assert launched.ehr.requests == []
+    assert {row.outcome for row in launched.trail("view_opened")} == {"refused"}
+
+
+def test_a_slash_at_the_issuers_end_is_the_same_issuer(launched: Launched) -> None:
+    assert launched.begin(launched.browser(), issuer=f"{launched.ehr.base_url}/").status_code == 302
+
+
+def test_a_view_shows_nothing_of_anybody_else_by_any_of_its_addresses(launched: Launched) -> None:
+    browser = launched.browser()
+    place, key, other = launched.view(browser), launched.row_of("A1"), launched.row_of("B1")
+    with launched.console.store.read() as tx:
+        theirs = next(iter(tx.exec_driver_sql("SELECT key FROM instances ORDER BY key DESC LIMIT 1")))[0]
+    look = words(browser.get(f"{place}studies/{key}")).split("look=")[1].split("&")[0].split('"')[0]
+    for path in (
+        f"studies/{other}",
+        f"studies/{other}/images/{theirs}",
+        f"studies/{other}/images/{theirs}/picture?look={look}",
+        f"studies/{key}/images/{theirs}",
+        f"studies/{key}/images/{theirs}/picture?look={look}",
+        "studies/999",
+        "studies/1/tags",
+    ):
+        answer = browser.get(f"{place}{path}")
+        assert answer.status_code == 404, path
+        assert "INGEBORG" not in words(answer)
+
+
+def test_a_views_cookie_opens_no_desk_no_fhir_and_no_dicomweb(launched: Launched) -> None:
+    browser = launched.browser()
+    place = launched.view(browser)
+    held = browser.get_cookie(f"ib_view_{place.split('/')[2]}", path=place.rstrip("/"))
+    assert held is not None
+    assert held.path == place.rstrip("/")
+    assert held.http_only
+    thief = launched.browser()
+    for name in (held.key, COOKIE):
+        thief.set_cookie(name, held.value)
+    key = launched.row_of("A1")
+    for path in ("/today", f"/studies/{key}", "/audit", f"/studies/{key}/images/1", "/"):
+        assert thief.get(path).headers["Location"].startswith("/sign-in"), path
+    for path in (
+        "/api/exams",
+        "/fhir/r4/Patient",
+        "/fhir/r4/ImagingStudy",
+        "/dicom-web/studies",
+        "/api/viewer-links/1",
+    ):
+        assert thief.get(path).status_code == 401, path
+
+
+def test_somebody_else_with_the_address_sees_nothing(launched: Launched) -> None:
+    place = launched.view(launched.browser())
+    for stranger in (launched.browser(), launched.console.browser(Role.ADMIN)):
+        answer = stranger.get(place)
+        assert answer.status_code == 401
+        assert "HALVORSEN" not in words(answer)
+    assert launched.console.machine(Role.ADMIN).get(place).status_code == 403
+
+
+def test_a_session_of_the_console_in_the_same_browser_stays_what_it_is(launched: Launched) -> None:
+    browser = launched.console.browser(Role.IT)
+    before = browser.get_cookie(COOKIE)
+    place = launched.view(browser)
+    assert browser.get_cookie(COOKIE) == before
+    assert "HALVORSEN" in words(browser.get(place))
+    assert browser.get("/studies/1/images/1").status_code == 403
+    assert launched.trail("view_opened")[0].actor == "ehr:mercy:Practitioner/7"
+
+
+def test_two_charts_side_by_side_never_mix(launched: Launched) -> None:
+    browser = launched.browser()
+    launched.ehr.context["other"] = {"patient": "p2"}
+    first, second = launched.view(browser), launched.view(browser, "other")
+    assert "INGRID" in words(browser.get(first))
+    assert "INGEBORG" in words(browser.get(second, follow_redirects=True))
+    assert browser.get(f"{second}studies/{launched.row_of('A1')}").status_code == 404
+
+
+def test_a_chart_that_names_studies_narrows_the_view_to_them(launched: Launched) -> None:
+    named = {"identifier": [{"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid('A2')}"}]}
+    launched.ehr.resources["ImagingStudy/s2"] = {"resourceType": "ImagingStudy", "id": "s2"} | named
+    for number, entry in enumerate(
+        ({"reference": "ImagingStudy/s2"}, {"type": "ImagingStudy", "identifier": named["identifier"][0]})
+    ):
+        launched.ehr.context[str(number)] = {"patient": "p1", "fhirContext": [entry, {"reference": "Encounter/1"}]}
+        browser = launched.browser()
+        place = launched.view(browser, str(number))
+        assert browser.get(place).headers["Location"] == f"{place}studies/{launched.row_of('A2')}"
+        assert browser.get(f"{place}studies/{launched.row_of('A1')}").status_code == 404
+
+
+def test_a_study_that_is_not_this_patients_opens_nothing(launched: Launched) -> None:
+    entries: list[Any] = [
+        {"type": "ImagingStudy", "identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid('B1')}"}},
+        {"reference": "ImagingStudy/nowhere"},
+        {"reference": "https://elsewhere.example.org/fhir/ImagingStudy/1"},
+    ]
+    for number, entry in enumerate(entries):
+        launched.ehr.context[str(number)] = {"patient": "p1", "fhirContext": [entry]}
+        assert launched.open(launched.browser(), str(number)).status_code == 404
+    launched.ehr.context["odd"] = {"patient": "p1", "fhirContext": "ImagingStudy/s2"}
+    assert launched.open(launched.browser(), "odd").status_code == 403
+
+
+def test_a_retired_number_opens_the_survivors_studies_and_an_undone_merge_parts_them(launched: Launched) -> None:
+    say(launched.console.house, merge(PLAIN, NEAR_TWIN))
+    launched.ehr.context["other"] = {"patient": "p2"}
+    browser = launched.browser()
+    place = launched.view(browser, "other")
+    assert "3 studies" in words(browser.get(place))
+    launched.console.services.flows.undo_merge(merge_key=1, reason="two people", actor="user:maria")
+    page = words(browser.get(place, follow_redirects=True))
+    assert "INGEBORG" in page
+    assert "INGRID" not in page
+
+
+REFUSED_PATIENTS = {
+    "nobody's number": (patient("p1", "99999999"), 404),
+    "no number": ({"resourceType": "Patient", "id": "p1"}, 404),
+    "a number without a system": (
+        {"resourceType": "Patient", "id": "p1", "identifier": [{"value": PLAIN.patient_id}]},
+        404,
+    ),
+    "two people's numbers": (
+        {
+            "resourceType": "Patient",
+            "id": "p1",
+            "identifier": [
+                {"system": SYSTEM, "value": PLAIN.patient_id},
+                {"system": SYSTEM, "value": NEAR_TWIN.patient_id},
+            ],
+        },
+        409,
+    ),
+    "another patient": (patient("p9", PLAIN.patient_id), 503),
+    "not a patient": ({"resourceType": "Group", "id": "p1"}, 503),
+}
+
+
+def test_without_exactly_one_patient_a_page_says_so_and_nothing_is_open(launched: Launched) -> None:
+    for why, (said, status) in REFUSED_PATIENTS.items():
+        launched.ehr.resources["Patient/p1"] = said
+        browser = launched.browser()
+        answer = launched.open(browser)
+        assert answer.status_code == status, why
+        assert "Nothing was opened" in words(answer)
+        assert "HALVORSEN" not in words(answer)
+    assert len([row for row in launched.trail("view_opened") if row.outcome == "refused"]) == len(REFUSED_PATIENTS)
+
+
+CLAIMS: dict[str, dict[str, Any]] = {
+    "another issuer": {"iss": "https://evil.example.org"},
+    "another app": {"aud": "other-app"},
+    "several apps, not made for us": {"aud": ["bridge-app", "other-app"], "azp": "other-app"},
+    "over": {"exp": int(AT.timestamp()) - 61},
+    "no end": {"exp": None},
+    "an end that is no number": {"exp": True},
+    "from the future": {"iat": int(AT.timestamp()) + 120},
+    "another launch": {"nonce": "another"},
+    "no nonce": {"nonce": None},
+    "nobody": {"fhirUser": None},
+    "somebody of another server": {"fhirUser": "https://evil.example.org/fhir/Practitioner/7"},
+    "a path": {"fhirUser": "Practitioner/../Patient/7"},
+}
+
+
+def test_an_id_token_that_does_not_hold_opens_nothing(launched: Launched) -> None:
+    for why, claims in CLAIMS.items():
+        launched.ehr.claims = claims
+        answer = launched.open(launched.browser())
+        assert answer.status_code == 403, why
+    launched.ehr.claims = {}
+    secret = OctKey.import_key(SECRET.encode() * 2)
+    for why, key, algorithm in (("another key", OTHER_KEY, "RS256"), ("a shared secret", secret, "HS256")):
+        launched.ehr.signing_key, launched.ehr.algorithm = key, algorithm  # type: ignore[assignment]
+        assert launched.open(launched.browser()).status_code == 403, why
+    launched.ehr.signing_key, launched.ehr.algorithm = launched.ehr.key, "PS256"
+    assert launched.open(launched.browser()).status_code == 303
+
+
+def test_an_answer_without_what_is_needed_opens_nothing(launched: Launched) -> None:
+    for why, grant in {
+        "no token": {"access_token": None},
+        "another kind of token": {"token_type": "mac"},
+        "nobody who looks": {"id_token": None},
+        "an id token that is none": {"id_token": "a.b"},
+        "no patient": {"patient": None},
+        "a patient that is a path": {"patient": "../Patient/p1"},
+    }.items():
+        launched.ehr.grant = grant
+        assert launched.open(launched.browser()).status_code == 403, why
+
+
+def test_an_ehr_that_does_not_offer_what_is_safe_is_not_asked_further(
+    make_house: Callable[..., House], ehr: LaunchingEhr
+) -> None:
+    for said in (
+        {"code_challenge_methods_supported": ["plain"]},
+        {"code_challenge_methods_supported": None},
+        {"token_endpoint": "http://ehr.example.org/token"},
+        {"authorization_endpoint": "javascript:alert(1)"},
+        {"jwks_uri": None},
+        {"issuer": ""},
+    ):
+        ehr.configuration = said
+        launched = _bare(make_house, ehr)
+        answer = launched.get("/launch", query_string={"iss": ehr.base_url, "launch": "plain"})
+        assert answer.status_code == 503, said
+
+
+def _bare(make_house: Callable[..., House], ehr: LaunchingEhr) -> FlaskClient:
+    launch = {"client_id": "bridge-app", "viewers": ["Practitioner"]}
+    server = {"name": "mercy", "base_url": ehr.base_url, "publish": [], "launch": launch}
+    return Console(make_house(FixedClock(AT), fhir={"servers": [server]})).app.test_client()
+
+
+def test_only_the_browser_that_began_takes_the_answer_and_takes_it_once(launched: Launched) -> None:
+    browser, other = launched.browser(), launched.browser()
+    back = launched.back(launched.begin(browser))
+    assert other.get(back).status_code == 403
+    assert browser.get(back.replace("state=", "state=x")).status_code == 403
+    assert browser.get(back).status_code == 303
+    again = browser.get(back)
+    assert again.status_code == 403
+    assert "did not begin this launch" in words(again)
+
+
+def test_an_answer_that_comes_late_or_from_elsewhere_or_says_no_opens_nothing(launched: Launched) -> None:
+    browser = launched.browser()
+    back = launched.back(launched.begin(browser))
+    swapped = browser.get(f"{back.split('&iss=')[0]}&iss=https%3A%2F%2Fevil.example.org")
+    assert "nother authorization server" in words(swapped)
+    state = parse_qs(urlsplit(launched.begin(browser).headers["Location"]).query)["state"][0]
+    denied = browser.get("/launch/done", query_string={"error": "access_denied", "state": state})
+    assert denied.status_code == 403
+    back = launched.back(launched.begin(browser))
+    launched.console.clock.at += timedelta(minutes=11)
+    assert browser.get(back).status_code == 403
+
+
+def test_a_view_ends_with_the_token_and_when_nobody_looks(launched: Launched) -> None:
+    clock, browser = launched.console.clock, launched.browser()
+    place = launched.view(browser)
+    clock.at += timedelta(seconds=599)
+    assert browser.get(place).status_code == 200
+    clock.at += timedelta(seconds=1)
+    ended = browser.get(place)
+    assert ended.status_code == 401
+    assert "Open them again from the chart" in words(ended)
+    launched.ehr.now, launched.ehr.grant = clock.at.timestamp, {"expires_in": 36000}
+    place = launched.view(browser)
+    clock.at += timedelta(minutes=15)
+    assert browser.get(place).status_code == 401
+
+
+def test_a_view_is_closed_by_its_own_form_alone(launched: Launched) -> None:
+    browser = launched.browser()
+    place = launched.view(browser)
+    page = words(browser.get(place))
+    assert browser.post(f"{place}close").status_code == 403
+    token = page.split('name="csrf_token" value="')[1].split('"')[0]
+    assert browser.post(f"{place}close", data={"csrf_token": token}).status_code == 200
+    assert browser.get(place).status_code == 401
+    assert launched.trail("view_closed")
+
+
+def test_who_may_look_is_said_by_the_settings(make_house: Callable[..., House], ehr: LaunchingEhr) -> None:
+    launched = Launched(make_house, ehr, users={"Practitioner/8": "maria", "Practitioner/9": "gone"}, viewers=[])
+    store, clock = launched.console.store, launched.console.clock
+    for name, role in (("maria", Role.BILLING), ("gone", Role.VIEWER)):
+        manage_users.trusted_sign_in_link(store, clock, name, role)
+    with store.read() as tx:
+        maria, gone = users.find(tx, "maria"), users.find(tx, "gone")
+    assert maria is not None
+    assert gone is not None
+    manage_users.change_user(store, clock, gone.key, role=Role.VIEWER, disabled=True, actor="system")
+    for user, status in (("Practitioner/7", 403), ("Practitioner/8", 303), ("Practitioner/9", 403), ("Patient/7", 403)):
+        ehr.user = user
+        assert launched.open(launched.browser()).status_code == status, user
+    ehr.user = "Practitioner/8"
+    browser = launched.browser()
+    place = launched.view(browser)
+    assert launched.trail("view_opened")[0].actor == "user:maria"
+    manage_users.change_user(store, clock, maria.key, role=Role.IT, disabled=False, actor="system")
+    assert browser.get(place).status_code == 401
+
+
+def test_a_public_app_and_one_that_signs_are_let_in_too(
+    make_house: Callable[..., House], ehr: LaunchingEhr, tmp_path: Path
+) -> None:
+    key = ECKey.generate_key("P-384")
+    path = tmp_path / "app.pem"
+    path.write_bytes(
+        key.private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    ehr.app = App("bridge-app", DONE, key=key)
+    signing = Launched(make_house, ehr, secret="", key=str(path), key_id="app-1")
+    assert signing.open(signing.browser()).status_code == 303
+    published = signing.browser().get("/.well-known/jwks.json").json
+    assert published is not None
+    assert [one["kid"] for one in published["keys"]] == ["app-1"]
+    ehr.app = App("bridge-app", DONE)
+    public = _bare(make_house, ehr)
+    begun = public.get("/launch", query_string={"iss": ehr.base_url, "launch": "plain"})
+    assert begun.status_code == 302
+
+
+def test_an_app_with_a_wrong_secret_is_told_that_the_ehr_refuses(
+    make_house: Callable[..., House], ehr: LaunchingEhr
+) -> None:
+    launched = Launched(make_house, ehr, secret="another")
+    answer = launched.open(launched.browser())
+    assert answer.status_code == 403
+    assert "The EHR refuses (401)" in words(answer)
