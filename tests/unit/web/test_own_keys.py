@@ -6,14 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from bridge.clock import FixedClock
-from bridge.publishers.smart import SmartToken
-from bridge.remote_sections import SmartBackendAuth
+from bridge.codecs.signing_keys import read_signing_key
+from bridge.publishers.smart import signed_assertion
 from bridge.wiring import House
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
@@ -44,11 +43,9 @@ def test_the_public_part_of_each_key_is_published_once_and_verifies_what_we_sign
     assert keys[1]["kid"] == "bridge-2026"
     assert not any(PRIVATE & one.keys() for one in keys)
     published = KeySet.import_key_set({"keys": keys})
-    for path, more in ((rsa, {}), (ec, {"key_id": "bridge-2026"})):
-        auth = SmartBackendAuth(kind="smart-backend", client_id="bridge", key=path, **more)
-        with httpx2.Client() as http:
-            token = SmartToken(auth, "https://one.example.org/fhir", http, FixedClock(AT))
-            signed = token._assertion("https://one.example.org/token", AT)
+    for path, key_id in ((rsa, ""), (ec, "bridge-2026")):
+        key, place = read_signing_key(path), "https://one.example.org/token"
+        signed = signed_assertion(key, "bridge", key_id, place, FixedClock(AT))["client_assertion"]
         assert jwt.decode(signed, published, algorithms=["RS384", "ES384"]).claims["iss"] == "bridge"
 
 
