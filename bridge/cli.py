@@ -7,6 +7,7 @@ import click
 from bridge import __version__
 from bridge.commands import (
     accounts,
+    charting,
     clients,
     importing,
     keeping,
@@ -44,6 +45,7 @@ for _command in (
     replaying.replay,
     records.deliveries,
     routing.routes_command,
+    charting.chart_command,
     records.mismatches,
     rules.rules_command,
     merges.merges_command,

@@ -1,0 +1,102 @@
+"""What charts have of a study, from a terminal: shown, published again, withdrawn with what rests on it, let back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge import settings
+from bridge.cli import main
+from bridge.clock import Clock
+from bridge.destinations import publishers
+from bridge.outbox.worker import Worker
+from bridge.start import prepare_store
+from bridge.telling import news_watch
+from bridge.wiring import House
+from samples.strict_ehr import StrictEhr
+from tests.cast import PLAIN, adt, image, order, report, spooled, study_uid
+from tests.flows.asking import say
+from tests.product.running import EHR_SYSTEM, settings_text
+
+KINDS = '["ImagingStudy", "DiagnosticReport", "Provenance"]'
+
+
+class Terminal:
+    """A data folder of its own with an EHR that has PLAIN's study and report, and the command line over it."""
+
+    def __init__(self, folder: Path, ehr: StrictEhr) -> None:
+        self.config, self.ehr = folder / "bridge.toml", ehr
+        server = f'[[fhir.servers]]\nname = "ehr"\nbase_url = "{ehr.base_url}"\npublish = {KINDS}'
+        sections = {"fhir": server, "publish": "study_quiet_secs = 0"}
+        self.config.write_text(settings_text(folder, sections), "utf-8")
+        self.house = House(settings.load(self.config, {}), Clock())
+        prepare_store(self.house)
+        identifier = {"system": EHR_SYSTEM, "value": PLAIN.patient_id}
+        ehr.books.create({"resourceType": "Patient", "identifier": [identifier]})
+        say(self.house, adt(PLAIN), order(PLAIN, "A1"))
+        self.house.instances.receive(spooled(self.house, image(PLAIN, "A1"), "CT1"))
+        say(self.house, report(PLAIN, "A1"))
+        self.worker = Worker(self.house.store, self.house.clock, publishers(self.house), owner="test")
+        self.send()
+
+    def send(self) -> None:
+        watch = news_watch(self.house)
+        for _ in range(3):
+            while watch.work():
+                pass
+            self.worker.run_due()
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(main, ["chart", *words, "-c", str(self.config)])
+
+    def statuses(self) -> list[str]:
+        resources = self.ehr.state()["resources"]
+        kinds = ("ImagingStudy", "DiagnosticReport")
+        return [one["status"] for kind in kinds for one in resources.get(kind, {}).values()]
+
+    def said(self, query: str) -> Any:
+        done = self.run("show", query, "--json")
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)["studies"][0]
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    ehr = StrictEhr().start()
+    yield Terminal(tmp_path, ehr)
+    ehr.stop()
+
+
+def test_a_study_is_shown_withdrawn_with_its_report_and_let_back(terminal: Terminal) -> None:
+    shown = terminal.run("show", "A1")
+    assert shown.exit_code == 0, shown.output
+    for words in ("ehr:", "available", "DiagnosticReport:1", "final", study_uid("A1")):
+        assert words in shown.stdout
+    assert terminal.run("withdraw", "A1").exit_code == 2
+    assert terminal.run("withdraw", "A1", "--reason", "a test of the scanner").exit_code == 0
+    terminal.send()
+    assert terminal.statuses() == ["entered-in-error"] * 2
+    assert "a test of the scanner" in terminal.run("show", study_uid("A1")).stdout
+    assert "withdrawn already" in terminal.run("withdraw", "A1", "--reason", "again").stderr
+    assert terminal.run("restore", "A1", "--reason", "it was none").exit_code == 0
+    terminal.send()
+    assert terminal.statuses() == ["available", "final"]
+    ehr = next(one for one in terminal.said("A1")["charts"] if one["server"] == "ehr")
+    assert [one["status"] for one in ehr["versions"]] == ["available", "entered-in-error", "available"]
+    assert ehr["parts"][0]["standing"][0]["status"] == "final"
+
+
+def test_one_part_is_published_again_to_one_server_and_unknown_ones_are_said_so(terminal: Terminal) -> None:
+    terminal.ehr.books.delete("DiagnosticReport", next(iter(terminal.ehr.state()["resources"]["DiagnosticReport"])))
+    done = terminal.run("publish", "A1", "--server", "ehr", "--part", "DiagnosticReport:1")
+    assert done.stdout == "queued for ehr\n"
+    terminal.send()
+    assert terminal.statuses() == ["available", "final"]
+    for words in (("show", "NONE"), ("publish", "A1", "--server", "nowhere"), ("publish", "A1", "--part", "Claim:1")):
+        failed = terminal.run(*words)
+        assert (failed.exit_code, failed.stdout) == (1, "")
