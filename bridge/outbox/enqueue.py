@@ -31,6 +31,8 @@ _NEWS_OF = "news:"
 PROVENANCE = "provenance"
 CHART_PART = "chart_part"
 CHART_ORDER = "chart_order"
+# What goes to one FHIR server: what keeps one of them waiting keeps all of them.
+ON_ONE_SERVER = (IMAGING_STUDY, ANNOUNCEMENT, PROVENANCE, CHART_PART, CHART_ORDER, CLAIM)
 _VERSION_OF = "version:"
 _COMMITMENT_OF = "commitment:"
 _REJECTION_OF = "rejection:"

@@ -25,6 +25,8 @@ _UNAVAILABLE_ATTEMPTS = 10 + 7 * 24 * 4 * 4 // 3
 _BUG_ATTEMPTS = 5
 # The other side slows everybody down, not this delivery alone.
 THROTTLED = "throttled"
+# Whoever we are there, this kind of thing is not ours to write: other kinds may be.
+FORBIDDEN = "forbidden"
 # Nobody could be reached at all: the next delivery would not reach anybody either.
 DESTINATION_DOWN = "destination_down"
 

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
-from bridge.errors import BridgeError, Conflict
+from bridge.errors import BridgeError, Conflict, Refused, Unavailable
 from bridge.outbox.claim import Claimed
+from bridge.outbox.enqueue import CHART_PART, ON_ONE_SERVER
 from bridge.outbox.publisher import Hold
-from bridge.outbox.retry import Dead, RetryAt
+from bridge.outbox.retry import FORBIDDEN, Dead, RetryAt
 from bridge.store import deliveries as store
 from bridge.store.db import WriteTx
-from bridge.store.deliveries import Attempt, DeliveryState
+from bridge.store.deliveries import Attempt, Delivery, DeliveryState
 from bridge.store.tables import deliveries
 
 LEASE_LOST = "lease_lost"
@@ -96,6 +97,10 @@ def failed(tx: WriteTx, claimed: Claimed, fault: Exception, decision: RetryAt | 
         return
     twin = store.remove_waiting_twin(tx, claimed.delivery)
     again_at = at + timedelta(seconds=decision.delay_secs)
+    rests = _rests_with(claimed.delivery, fault) if decision.whole_destination else None
+    if rests is not None and isinstance(fault, Unavailable):
+        # What has waited the longest says when: so it is also the first to go.
+        again_at = max(again_at, store.next_of_older(tx, rests, claimed.key, said) or again_at)
     is_held = twin is not None and twin.state == DeliveryState.HELD
     store.change(
         tx,
@@ -108,8 +113,17 @@ def failed(tx: WriteTx, claimed: Claimed, fault: Exception, decision: RetryAt | 
         last_error=said,
         **_no_lease(),
     )
-    if decision.whole_destination:
-        store.put_off(tx, claimed.delivery.topic, claimed.delivery.destination, again_at)
+    if rests is not None:
+        store.put_off(tx, rests, again_at)
+
+
+def _rests_with(delivery: Delivery, fault: BridgeError | Exception) -> store.Lanes:
+    """Return what waits with a delivery: all that goes to the same server; after a 403 what is of its kind alone."""
+    topics = ON_ONE_SERVER if delivery.topic in ON_ONE_SERVER else (delivery.topic,)
+    if isinstance(fault, Refused) and fault.code == FORBIDDEN:
+        kind = delivery.order_of.partition(":")[0] if delivery.topic == CHART_PART else ""
+        return store.Lanes((delivery.topic,), delivery.destination, kind)
+    return store.Lanes(topics, delivery.destination)
 
 
 def record(tx: WriteTx, claimed: Claimed, outcome: str, detail: str, at: datetime) -> None:

@@ -27,7 +27,7 @@ from bridge.clock import Clock
 from bridge.codecs.fhir.offered import Offered, read_statement
 from bridge.codecs.fhir.outcome import in_words
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
-from bridge.outbox.retry import DESTINATION_DOWN, THROTTLED
+from bridge.outbox.retry import DESTINATION_DOWN, FORBIDDEN, THROTTLED
 from bridge.publishers.http_answer import (
     NO_ANSWER,
     UNKNOWN_OUTCOME,
@@ -291,7 +291,7 @@ def _check(answer: Answer, method: str, clock: Clock) -> None:
     if 200 <= status < 300 or status in (404, 410):
         return
     if status in (401, 403):
-        raise Refused(f"the server answers {status}", code="unauthorized" if status == 401 else "forbidden")
+        raise Refused(f"the server answers {status}", code="unauthorized" if status == 401 else FORBIDDEN)
     if status in (400, 413, 422):
         said = _issues(answer)
         raise Malformed(f"the server answers {status}{f': {said}' if said else ''}", code=f"http_{status}")

@@ -291,18 +291,33 @@ def bring_forward(tx: WriteTx, study_key: int, topic: str, at: datetime) -> None
     )
 
 
-def put_off(tx: WriteTx, topic: str, destination: str, until: datetime) -> None:
-    """Make everything that is due for *destination* due no earlier than *until*."""
-    tx.execute(
-        update(deliveries)
-        .where(
-            deliveries.c.topic == topic,
-            deliveries.c.destination == destination,
-            deliveries.c.state == DeliveryState.PENDING.value,
-            deliveries.c.next_at < until,
-        )
-        .values(next_at=until)
-    )
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """What is on its way to one place. kind: of the resources of a chart, "" for whatever *topics* bring."""
+
+    topics: tuple[str, ...]
+    destination: str
+    kind: str = ""
+
+    @property
+    def waiting(self) -> ColumnElement[bool]:
+        """What of it waits."""
+        c = deliveries.c
+        mine = [c.topic.in_(self.topics), c.destination == self.destination, c.state == DeliveryState.PENDING.value]
+        return and_(*mine, *([c.order_of.startswith(f"{self.kind}:")] if self.kind else []))
+
+
+def put_off(tx: WriteTx, lanes: Lanes, until: datetime) -> None:
+    """Make everything of *lanes* that is due earlier due at *until*."""
+    tx.execute(update(deliveries).where(lanes.waiting, deliveries.c.next_at < until).values(next_at=until))
+
+
+def next_of_older(tx: ReadTx, lanes: Lanes, key: int, last_error: str) -> datetime | None:
+    """Return when the oldest of *lanes* that failed with the same words, and is older than row *key*, is due; None for none."""
+    older = (lanes.waiting, deliveries.c.key < key, deliveries.c.last_error == last_error)
+    query = select(deliveries.c.next_at).where(*older).order_by(deliveries.c.key).limit(1)
+    found: datetime | None = tx.execute(query).scalar()
+    return found
 
 
 def make_pending(tx: WriteTx, key: int, at: datetime) -> None:

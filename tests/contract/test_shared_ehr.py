@@ -16,7 +16,7 @@ from tests.fakes.shared_ehr import SharedEhr
 PROGRAM = ROOT.parent / "shared" / "bench" / "faults" / "fake_ehr.py"
 PASSING = [
     "401", "403", "404", "409", "412", "429", "500", "502", "503", "hang", "commit-then-hang", "commit-then-reset",
-    "commit-then-500", "garbage", "empty", "truncated", "redirect", "race-dup", "huge",
+    "commit-then-500", "garbage", "empty", "truncated", "redirect", "race-dup", "huge", "slow",
 ]  # fmt: skip
 PERMANENT = ["400", "422"]
 
@@ -73,4 +73,17 @@ def test_what_the_server_refuses_for_good_waits_for_a_person_who_sends_it_again(
     assert (dead.state, scene.charted()) == (DeliveryState.DEAD, [])
     scene.retry(dead)
     scene.run()
+    assert len(scene.charted()) == 1
+
+
+def test_a_server_that_takes_five_seconds_is_waited_for_where_it_has_that_long(store: Store, server: SharedEhr) -> None:
+    server.misbehave("ok")
+    server.clear()
+    scene = Scene(store, server, timeout_secs=20.0)
+    _, patient = scene.bound_study()
+    scene.in_ehr(patient)
+    server.misbehave("slow", 1)
+    scene.run()
+    scene.client.close()
+    assert [(one.state, one.attempts) for one in scene.deliveries()] == [(DeliveryState.SENT, 1)]
     assert len(scene.charted()) == 1

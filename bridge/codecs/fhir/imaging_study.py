@@ -43,6 +43,9 @@ _OURS = frozenset(
      "endpoint", "numberOfSeries", "numberOfInstances", "procedureReference", "procedureCode", "procedure", "location",
      "reasonCode", "reason", "description", "series", "text"}
 )  # fmt: skip
+# What of a study nobody is to read any more: of what is withdrawn, and of what was in the wrong chart besides.
+_OF_IMAGES = frozenset({"endpoint", "text", "series", "numberOfSeries", "numberOfInstances"})
+_OF_EXAM = frozenset({"description", "note", "procedure", "procedureCode", "reason", "reasonCode"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +207,13 @@ def laid_over(standing: Json, ours: Json) -> Json:
 
 def withdrawn(standing: Json, status: str = ENTERED_IN_ERROR) -> Json:
     """
-    Return a resource that stands, marked as entered in error or cancelled, without any way to the images.
+    Return a resource that stands, marked as entered in error or cancelled, without its images and any way to them.
 
-    Its subject stays: whoever read it in the wrong chart must learn of it there.
+    Its subject stays: whoever read it in the wrong chart must learn of it there. What was an error says nothing more of
+    the exam there, which may be somebody else's.
     """
-    resource = {name: value for name, value in standing.items() if name not in ("endpoint", "text")}
-    resource["status"] = status
-    if "series" in resource:
-        resource["series"] = [{n: v for n, v in one.items() if n != "endpoint"} for one in resource["series"]]
-    return resource
+    left_out = _OF_IMAGES | (_OF_EXAM if status == ENTERED_IN_ERROR else frozenset())
+    return {name: value for name, value in standing.items() if name not in left_out} | {"status": status}
 
 
 def same_content(one: Json, other: Json) -> bool:

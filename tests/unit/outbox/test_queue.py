@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.errors import Conflict, Unavailable
+from bridge.domain.chart import Part
+from bridge.errors import Conflict, Refused, Unavailable
 from bridge.outbox import claim, enqueue, retry, settle, strays
 from bridge.outbox.claim import Claimed
 from bridge.outbox.enqueue import Work
@@ -226,6 +227,39 @@ def test_a_refusal_rests_the_whole_destination(store: Store) -> None:
     fail(store, taken(store), Unavailable("slow", code=retry.THROTTLED, retry_after_secs=60))
     assert take(store, 59) is None
     assert take(store, 70) is not None
+
+
+def test_what_slows_one_kind_down_slows_all_that_goes_to_the_server(store: Store) -> None:
+    queue(store)
+    with store.write() as tx:
+        enqueue.enqueue(tx, enqueue.chart_part(Part("Procedure", 1), "ehr", None), AT)
+        enqueue.enqueue(tx, enqueue.chart_part(Part("Procedure", 1), "other", None), AT)
+    fail(store, taken(store), Unavailable("slow", code=retry.THROTTLED, retry_after_secs=60))
+    assert [one.next_at > AT for one in rows(store)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("code", "rests"), [(retry.FORBIDDEN, False), ("unauthorized", True)])
+def test_a_kind_that_may_not_be_written_keeps_no_other_kind_waiting(store: Store, code: str, rests: bool) -> None:
+    with store.write() as tx:
+        for part in (Part("Procedure", 1), Part("Procedure", 2), Part("DiagnosticReport", 1)):
+            enqueue.enqueue(tx, enqueue.chart_part(part, "ehr", None), AT)
+        claimed = claim.claim(tx, (enqueue.CHART_PART, "ehr"), "one", AT, LEASE)
+    assert claimed is not None
+    fail(store, claimed, Refused("no", code=code))
+    assert [one.next_at > AT for one in rows(store)] == [True, True, rests]
+
+
+def test_after_an_outage_what_has_waited_the_longest_goes_first(store: Store) -> None:
+    queue(store, "2.25.1")
+    at_secs = 0.0
+    down = Unavailable("nobody there", code=retry.DESTINATION_DOWN)
+    for _ in range(6):
+        fail(store, taken(store, at_secs), down, at_secs)
+        at_secs = (rows(store)[0].next_at - AT).total_seconds()
+    queue(store, "2.25.2")
+    fail(store, taken(store, at_secs - 1), down, at_secs - 1)
+    assert take(store, at_secs - 0.5) is None
+    assert [taken(store, at_secs).delivery.order_of for _ in range(2)] == ["2.25.1", "2.25.2"]
 
 
 def test_a_person_sends_a_dead_delivery_again(store: Store) -> None:
