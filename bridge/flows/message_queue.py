@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import queue
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from concurrent.futures import Future
 import structlog
 
 from bridge.flows.receive_message import MessageReceiver, Received
+from bridge.flows.shared_thread import SharedThread
 
 _log = structlog.get_logger(__name__)
 
@@ -39,29 +39,19 @@ class MessageQueue:
         self._receiver = receiver
         self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._company = 1
-        self._thread = threading.Thread(target=self._run, name="hl7-writer", daemon=True)
-        self._users = 0
-        self._users_lock = threading.Lock()
+        self._writer = SharedThread(self._run, lambda: self._waiting.put(None), name="hl7-writer", wait_secs=30)
 
     def start(self) -> None:
         """Begin, for whoever is the first to ask."""
-        with self._users_lock:
-            self._users += 1
-            if self._users == 1:
-                self._thread.start()
+        self._writer.start()
 
     def stop(self) -> None:
         """Answer what waits, then end, for whoever is the last to ask."""
-        with self._users_lock:
-            self._users -= 1
-            if self._users:
-                return
-        self._waiting.put(None)
-        self._thread.join(timeout=30)
+        self._writer.stop()
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._writer.is_alive
 
     def submit(self, received: Received) -> Future[bytes]:
         """

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import Misconfigured
+from bridge.flows.shared_thread import SharedThread
 from bridge.mapping.load import load_mappings
 from bridge.mapping.resolve import MappingSet
 
@@ -92,26 +93,16 @@ class MappingWatch:
 
     def __init__(self, mappings: LiveMappings) -> None:
         self._mappings = mappings
-        self._thread = threading.Thread(target=self._run, name="mapping-watch", daemon=True)
         self._stopping = threading.Event()
-        self._users = 0
-        self._users_lock = threading.Lock()
+        self._thread = SharedThread(self._run, self._stopping.set, name="mapping-watch", wait_secs=10)
 
     def start(self) -> None:
         """Begin, for whoever is the first to ask."""
-        with self._users_lock:
-            self._users += 1
-            if self._users == 1:
-                self._thread.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """End, for whoever is the last to ask."""
-        with self._users_lock:
-            self._users -= 1
-            if self._users:
-                return
-        self._stopping.set()
-        self._thread.join(timeout=10)
+        self._thread.stop()
 
     def _run(self) -> None:
         said: tuple[str, ...] = ()

@@ -42,9 +42,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A study about which the two differ. state: how it stands; by_person: somebody decided it, and that stays."""
+    """A study about which the two differ. patient_name: as received; state: how it stands; by_person: somebody decided it, and that stays."""
 
+    study_key: int
     study_instance_uid: str
+    patient_name: str
     received_at: datetime
     state: str
     by_person: bool
@@ -122,5 +124,13 @@ def _row(tx: ReadTx, study: Study, now: Verdict, then: Verdict) -> Changed:
 
     received = study.first_instance_at
     assert received is not None
-    state = study.state.value
-    return Changed(study.study_instance_uid, received, state, study.is_decided_by_person, said(now), said(then))
+    return Changed(
+        study.key,
+        study.study_instance_uid,
+        study.received.patient_name,
+        received,
+        study.state.value,
+        study.is_decided_by_person,
+        said(now),
+        said(then),
+    )
