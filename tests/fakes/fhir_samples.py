@@ -14,7 +14,6 @@ from bridge.codecs.fhir import (
     document_reference,
     encounter,
     endpoint,
-    imaging_selection,
     procedure,
     provenance,
     r4,
@@ -27,7 +26,6 @@ from bridge.codecs.fhir.references import Links
 from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.code import Code
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
-from bridge.domain.key_images import KeyImage, KeyImages
 from bridge.domain.order import Order, Step, StepStatus
 from bridge.domain.patient import PatientDraft, Visit, VisitState
 from bridge.domain.performed import PerformedStatus, PerformedStep
@@ -147,18 +145,6 @@ REPORT = Report(
         documents=(ReportDocument("Report", "application/pdf", 1000, "a" * 64, 5),),
     ),
 )
-KEY_IMAGES = KeyImages(
-    study_instance_uid=UID,
-    series_instance_uid=f"{UID}.9",
-    sop_instance_uid=f"{UID}.9.1",
-    title=Code("113000", "DCM", "Of Interest"),
-    description="nodule",
-    made_at=AT,
-    images=(
-        KeyImage(f"{UID}.1", f"{UID}.1.1", "1.2.840.10008.5.1.4.1.1.2"),
-        KeyImage(f"{UID}.2", f"{UID}.2.1", "1.2.840.10008.5.1.4.1.1.4.1", (1, 3)),
-    ),
-)
 AUTHORIZATION = Authorization(
     key=1,
     number="PA-7",
@@ -196,16 +182,12 @@ def everything(version: str) -> list[Json]:
     links = diagnostic_report.ReportLinks("Patient/7", ("ImagingStudy/5",), "https://x.example.org/Binary")
     report = diagnostic_report.build(REPORT, ORDER, links, HOUSE)
     document = document_reference.of_report(REPORT, REPORT.content.documents[0], ORDER, links, HOUSE)
-    chosen = imaging_selection.build(KEY_IMAGES, "ImagingStudy/5", ORDER, LINKS, HOUSE)
-    pointed = document_reference.of_key_images(chosen, "https://x.example.org/dicom-web")
     ordered = [service_request.service_request(one, (STEP,), "Patient/7", system_of) for one in (ORDER, _BARE_ORDER)]
     granted = authorization.build(AUTHORIZATION, "Patient/7", "Riverside Imaging", (UID,))
     documents = document_reference.r4 if is_r4 else document_reference.r5
     return [
         (r4 if is_r4 else r5).diagnostic_report(report),
         documents(document),
-        documents(pointed),
-        *([] if is_r4 else imaging_selection.r5(chosen)),
         *(one if is_r4 else service_request.as_r5(one) for one in ordered),
         authorization.claim(granted),
         authorization.response(granted, "Claim/3"),

@@ -1,8 +1,4 @@
-"""A document of an exam: a report as PDF, or the key objects that R4 has no resource for.
-
-Fed by the rows of reports and report_documents, and by Key Object Selections among the instances of a study.
-Source: FHIR R4 and R5 DocumentReference.
-"""
+"""A document of an exam: a report as it was written. Source: FHIR R4 and R5 DocumentReference."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from typing import Any
 
 from bridge.codecs.fhir import diagnostic_report, people
 from bridge.codecs.fhir.elements import LOINC, clean, instant, without_empty
-from bridge.codecs.fhir.imaging_selection import ImagingSelectionContent
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.people import Person
 from bridge.codecs.fhir.references import Links, encounter_reference, order_reference
@@ -22,7 +17,6 @@ Json = dict[str, Any]
 
 DOCUMENT_SYSTEM = "urn:imaging-bridge:document"
 _CATEGORY: Json = {"coding": [{"system": LOINC, "code": "18726-0", "display": "Radiology studies (set)"}]}
-_KEY_OBJECTS: Json = {"coding": [{"system": LOINC, "code": "55113-5", "display": "Key images Document Radiology"}]}
 # What is no composition-status of R4 is still a draft.
 _DOC_STATUSES = {
     ReportStatus.FINAL: "final",
@@ -48,7 +42,7 @@ class DocumentReferenceContent:
     content_type: str
     url: str
     title: str
-    size_bytes: int | None
+    size_bytes: int
     encounter: Json | None
     based_on: Json | None
     related: tuple[Json, ...]
@@ -78,27 +72,6 @@ def of_report(
     )
 
 
-def of_key_images(selection: ImagingSelectionContent, address: str) -> DocumentReferenceContent:
-    """Return what R4 is told of key images. address: WADO-RS's base URL. Source: PS3.18 10.4 (instance resource)."""
-    url = f"{address}/studies/{selection.study_uid}/series/{selection.document_series_uid}"
-    return DocumentReferenceContent(
-        status="current",
-        doc_status="final",
-        identifiers=selection.identifiers,
-        kind=_KEY_OBJECTS,
-        subject=selection.subject,
-        dated=selection.issued,
-        authors=(),
-        content_type="application/dicom",
-        url=f"{url}/instances/{selection.document_uid}",
-        title=selection.title,
-        size_bytes=None,
-        encounter=None,
-        based_on=selection.based_on,
-        related=(selection.study,),
-    )
-
-
 def r4(content: DocumentReferenceContent) -> Json:
     """Return *content* as an R4 DocumentReference."""
     related = [*content.related, *([content.based_on] if content.based_on else [])]
@@ -119,13 +92,9 @@ def r5(content: DocumentReferenceContent) -> Json:
             "basedOn": based_on,
             "context": [content.encounter] if content.encounter else [],
             # A 64-bit integer is a string in R5's JSON.
-            "content": [{"attachment": _attachment(content) | _size_r5(content)}],
+            "content": [{"attachment": _attachment(content) | {"size": str(content.size_bytes)}}],
         }
     )
-
-
-def _size_r5(content: DocumentReferenceContent) -> Json:
-    return {} if content.size_bytes is None else {"size": str(content.size_bytes)}
 
 
 def _attachment(content: DocumentReferenceContent) -> Json:

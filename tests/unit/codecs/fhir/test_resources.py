@@ -104,10 +104,3 @@ def test_a_read_goes_to_the_client_and_a_search_comes_from_it(action: str, clien
 def test_an_action_without_a_kind_of_its_own_is_still_told() -> None:
     said = next(one for one in everything("R5") if one.get("code", {}).get("coding", [{}])[0].get("code") == "new")
     assert said["resourceType"] == "AuditEvent"
-
-
-def test_key_images_are_one_selection_for_each_series() -> None:
-    said = [one for one in everything("R5") if one["resourceType"] == "ImagingSelection"]
-    assert [one["seriesUid"] for one in said] == ["2.25.77.1", "2.25.77.2"]
-    assert said[1]["instance"][0]["subset"] == ["1", "3"]
-    assert said[0]["code"]["coding"][0]["code"] == "113000"
