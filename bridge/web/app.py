@@ -10,6 +10,7 @@ from werkzeug.routing import IntegerConverter
 
 from bridge.web import (
     access,
+    compression,
     cross_origin,
     health,
     launch_pages,
@@ -87,6 +88,7 @@ def _finish(response: Response) -> Response:
     if request.endpoint != "static":
         headers["Cache-Control"] = "no-store"
     cross_origin.allow(response)
+    compression.compress(response)
     if g.get("form_secret"):
         access.set_form_cookie(response)
     health.count(response)

@@ -13,9 +13,11 @@ from bridge.store.db import Store
 from bridge.store.searches import imaging_studies
 from bridge.store.searches.conditions import House, Search
 from bridge.store.searches.patients import SEARCH as PATIENTS
+from bridge.store.tables import series
+from tests.fakes.clinic import Clinic
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
-HOUSE = House(issuers=lambda _: ("RIVERSIDE",), quiet_since=AT, at=AT)
+HOUSE = House(issuers=lambda _: ("RIVERSIDE",), quiet_since=AT.replace(year=2027), at=AT)
 SPAN = Span("eq", AT, AT.replace(day=3))
 
 
@@ -58,6 +60,11 @@ WALKED = {"studies", "study_placements", "anon_1", "chart_withdrawals"}
     ids=[f"study-{one.name}" for one in STUDIES] + [f"patient-{one.name}" for one in PEOPLE],
 )
 def test_a_search_goes_by_an_index(store: Store, search: Search, term: Term) -> None:
+    keys_by_index(store, search, term)
+
+
+def keys_by_index(store: Store, search: Search, term: Term) -> tuple[int, ...]:
+    """Return what is found, having looked at how."""
     seen: list[tuple[str, Any]] = []
 
     def noted(_: Any, __: Any, statement: str, bound: Any, *___: Any) -> None:
@@ -66,10 +73,30 @@ def test_a_search_goes_by_an_index(store: Store, search: Search, term: Term) -> 
 
     with store.read() as tx:
         event.listen(tx, "before_cursor_execute", noted)
-        search.find(tx, Asked((term,)), HOUSE)
+        found = search.find(tx, Asked((term,)), HOUSE)
     assert seen
     walked = {each for plan in plans(store, seen) for each in plan}
     assert walked - WALKED == set(), term.name
+    return found.keys
+
+
+@pytest.mark.parametrize(
+    "term", [token("modality", "CT"), token("bodysite", "CHEST"), Term("bodysite", is_missing=False)]
+)
+def test_a_study_of_many_alike_is_found_among_its_own_series(
+    store: Store, term: Term, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = Clinic(store)
+    study = clinic.bind(clinic.study("1.2.3", 2, 1), clinic.patient("P1"))
+    clinic.bind(clinic.study("1.2.4", 1, 1), clinic.patient("P2"))
+    with store.write() as tx:
+        tx.execute(series.update().where(series.c.study_key != study.key).values(modality="MR", body_part_examined=""))
+    found = {}
+    for few in (5000, 0):
+        monkeypatch.setattr(imaging_studies, "_FEW_SERIES", few)
+        found[few] = keys_by_index(store, imaging_studies.SEARCH, term)
+    assert found[0] == found[5000]
+    assert len(found[0]) == 1
 
 
 def plans(store: Store, seen: list[tuple[str, Any]]) -> list[set[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -61,9 +62,9 @@ class Scene:
         assert manifest["requiresAccessToken"] is True
         found: dict[str, list[Json]] = {}
         for one in manifest["output"]:
-            answer = self.machine.get(one["url"].partition("localhost")[2])
-            assert answer.content_type == "application/fhir+ndjson"
-            lines = [orjson.loads(line) for line in answer.data.splitlines()]
+            answer = self.machine.get(one["url"].partition("localhost")[2], headers={"Accept-Encoding": "gzip"})
+            assert (answer.content_type, answer.content_encoding) == ("application/fhir+ndjson", "gzip")
+            lines = [orjson.loads(line) for line in gzip.decompress(answer.data).splitlines()]
             assert len(lines) == one["count"]
             found.setdefault(one["type"], []).extend(lines)
         return found

@@ -29,6 +29,7 @@ from bridge.store.tables import study_placements as placed
 
 ORDER_ID = "order-"
 STUDY_SYSTEM = "urn:dicom:uid"
+_FEW_SERIES = 5_000
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 # What is still said of a study that is in a chart no more.
 _SAID_OF_ENDED = frozenset(
@@ -114,21 +115,19 @@ def _status(tx: ReadTx, term: Term, house: House) -> Condition:
     return or_(false(), *(states[one.code] for one in term.tokens() if one.code in states and one.system in systems))
 
 
-def _modality(_: ReadTx, term: Term, __: House) -> Condition:
+def _modality(tx: ReadTx, term: Term, __: House) -> Condition:
     """Compare the modalities as they are stored: the caller says which those are."""
     if term.is_missing is not None:
         return false() if term.is_missing else true()
-    return studies.c.key.in_(_shown_series().where(series.c.modality.in_([one.code for one in term.tokens()])))
+    return _with_series(tx, series.c.modality.in_([one.code for one in term.tokens()]))
 
 
-def _body_site(_: ReadTx, term: Term, __: House) -> Condition:
+def _body_site(tx: ReadTx, term: Term, __: House) -> Condition:
     """Compare the body parts as they are stored: the caller says which those are."""
-    with_any = _shown_series().where(series.c.body_part_examined != "")
     if term.is_missing is not None:
-        return studies.c.key.not_in(with_any) if term.is_missing else studies.c.key.in_(with_any)
-    return studies.c.key.in_(
-        _shown_series().where(series.c.body_part_examined.in_([one.code for one in term.tokens()]))
-    )
+        with_any = _with_series(tx, series.c.body_part_examined != "")
+        return not_(with_any) if term.is_missing else with_any
+    return _with_series(tx, series.c.body_part_examined.in_([one.code for one in term.tokens()]))
 
 
 def _series(_: ReadTx, term: Term, __: House) -> Condition:
@@ -262,6 +261,20 @@ def order_key(tx: ReadTx, target: Target, house: House) -> int | None:
     if own is None and plain != target.resource_id and conditions.is_row(plain):
         return int(plain)
     return own
+
+
+def _with_series(tx: ReadTx, met: Condition) -> Condition:
+    """
+    Say whether a study has a series that meets this and shows something.
+
+    Few such series are looked up first, and their studies are the answer; where there are many, the walk over the studies looks
+    at each one's own series, and ends when its page is full.
+    """
+    some = select(series.c.key).where(met).limit(_FEW_SERIES + 1).subquery()
+    count = int(tx.execute(select(func.count()).select_from(some)).scalar_one())
+    if count <= _FEW_SERIES:
+        return studies.c.key.in_(_shown_series().where(met))
+    return _shown_series().where(met, series.c.study_key == studies.c.key).exists()
 
 
 def _shown_series() -> Select[tuple[int]]:

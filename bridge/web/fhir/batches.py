@@ -23,7 +23,7 @@ _MOST_BYTES = 16 << 20
 _READS = ("GET", "HEAD")
 # What an entry may ask for: what is read and searched, and nothing that waits, streams or asks for tokens.
 _ASKED_BY = ("fhir_interactions", "fhir_histories", "fhir_capability")
-_NOT_OF_ENTRIES = ("werkzeug.", "flask.", "CONTENT_", "HTTP_CONTENT_", "HTTP_IF_")
+_NOT_OF_ENTRIES = ("werkzeug.", "flask.", "CONTENT_", "HTTP_CONTENT_", "HTTP_IF_", "HTTP_ACCEPT_ENCODING")
 _NOT_READ = "reads alone are done in a batch with reads: send what is to be written in a bundle of its own"
 
 
