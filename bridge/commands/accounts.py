@@ -47,7 +47,7 @@ def token() -> None:
     "--scope",
     "scopes",
     multiple=True,
-    help=f"For system: {', '.join(Scope)}; all without it. system/ImagingStudy.rs: these resources over FHIR. patient/ID|ISSUER: one patient's studies over DICOMweb, nothing else.",
+    help=f"For system: {', '.join(Scope)}; all without it. system/ImagingStudy.rs: these resources over FHIR. patient/ID|ISSUER: one patient's studies over DICOMweb; with fhir or patient/ImagingStudy.rs beside it, over FHIR too; nothing else.",
 )
 @click.option(
     "--as",

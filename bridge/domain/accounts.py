@@ -155,7 +155,7 @@ _SMART_OF = {
 
 
 # What looks at the limit of a token for one patient; nothing else is reached with such a token.
-_PER_PATIENT = frozenset({Permission.READ_DICOMWEB})
+_PER_PATIENT = frozenset({Permission.READ_DICOMWEB, Permission.READ_FHIR, Permission.EXPORT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +219,7 @@ class Caller:
     @property
     def only_patient_key(self) -> int | None:
         """The record whose bound studies are all that there is for this caller; None for no such limit."""
-        found = next((one for one in self.scopes if one.startswith(PATIENT_SCOPE)), "")
-        return int(found.removeprefix(PATIENT_SCOPE)) if found else None
+        return next((int(one.removeprefix(PATIENT_SCOPE)) for one in self.scopes if _is_record(one)), None)
 
     def may(self, permission: Permission) -> bool:
         """Say whether this caller may do what needs *permission*: its role, then its scopes."""
@@ -228,14 +227,22 @@ class Caller:
             return True
         if permission not in _MAY[self.role]:
             return False
-        if self.only_patient_key is not None and permission not in _PER_PATIENT:
-            return False
         scope = _SCOPE_OF.get(permission)
-        scopes = [one for one in self.scopes if not one.startswith(PATIENT_SCOPE)]
+        scopes = [one for one in self.scopes if not _is_record(one)]
+        if self.only_patient_key is not None:
+            # One that says no more than whose it is reads images alone.
+            scopes = scopes or [Scope.DICOMWEB]
+            if permission not in _PER_PATIENT:
+                return False
         if not scopes or (scope is not None and scope in scopes):
             return True
         wanted = _SMART_OF.get(permission)
         return wanted is not None and any(smart_scopes.grant_any(scopes, kind, action) for kind, action in wanted)
+
+
+def _is_record(scope: str) -> bool:
+    """Say whether a scope names the record that a token is limited to, rather than resources ("patient/Patient.rs")."""
+    return scope.startswith(PATIENT_SCOPE) and scope.removeprefix(PATIENT_SCOPE).isdecimal()
 
 
 # What guessing starts with, long enough to pass by length. Source: NIST SP 800-63B 5.1.1.2.

@@ -70,6 +70,17 @@ def _within(scope: str, held: Collection[str]) -> list[str]:
     return [f"system/{kind}.{may}" for kind, may in given.items() if may and (kind == "*" or may != given.get("*"))]
 
 
+def is_for_reading(scope: str, whose: str) -> bool:
+    """
+    Say whether a scope lets its holder read or search resources of *whose* ("patient"), and do nothing else.
+
+    >>> is_for_reading("patient/*.rs", "patient"), is_for_reading("patient/*.cruds", "patient")
+    (True, False)
+    """
+    found = actions(scope)
+    return found is not None and found[0] == whose and bool(found[2]) and set(found[2]) <= {"r", "s"}
+
+
 def is_for_programs(scope: str) -> bool:
     """Say whether a scope grants a program something with resources."""
     found = actions(scope)

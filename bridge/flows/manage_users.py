@@ -95,8 +95,8 @@ def create_token(
     """
     Make an API token and return it; it is shown this once.
 
-    scopes: for `system` only; none means all of them; "patient/ID|ISSUER" narrows it to a patient's bound studies over
-    DICOMweb. ae_title: what the token stores counts as that peer's.
+    scopes: for `system` only; none means all of them; "patient/ID|ISSUER" narrows it to one patient, over DICOMweb unless
+    "fhir" or "patient/RESOURCE.rs" says more. ae_title: what the token stores counts as that peer's.
     Raises: Incomplete, for a scope outside the table or a patient that nobody is; Malformed, for a name or AE title that
     may not be used.
     """
@@ -109,7 +109,7 @@ def create_token(
         digest = users.digest_of_secret(token)
         patient_key = _patient_of(tx, scopes)
         # The record, not its number: the token stays with the person, and no list of tokens holds an identifier.
-        kept = [one for one in scopes if not one.startswith(PATIENT_SCOPE)]
+        kept = [one for one in scopes if not _names_patient(one)]
         kept += [f"{PATIENT_SCOPE}{patient_key}"] if patient_key is not None else []
         key = users.add_token(tx, name=name, digest=digest, role=role, scopes=kept, ae_title=title, created_at=now)
         said = {"token": key, "role": role.value, "scopes": kept}
@@ -118,22 +118,27 @@ def create_token(
 
 
 def _check_scopes(scopes: Sequence[str], role: Role) -> None:
-    patient = [one for one in scopes if one.startswith(PATIENT_SCOPE)]
+    patient = [one for one in scopes if _names_patient(one)]
     others = set(scopes) - set(patient)
-    if any(not smart_scopes.is_for_programs(one) for one in others - set(Scope)):
-        known = f"{', '.join(Scope)}, system/RESOURCE.ACTIONS, patient/ID|ISSUER"
+    readable = {one for one in others if patient and smart_scopes.is_for_reading(one, "patient")}
+    if any(not smart_scopes.is_for_programs(one) for one in others - set(Scope) - readable):
+        known = f"{', '.join(Scope)}, system/RESOURCE.ACTIONS, patient/ID|ISSUER and with it patient/RESOURCE.rs"
         raise Incomplete(f"scopes are {known}", code="not_in_table", where="scope")
     if scopes and role != Role.SYSTEM:
         raise Malformed("scopes narrow the role system only", where="scope")
-    if len(patient) > 1 or (patient and others - {Scope.DICOMWEB}):
+    if len(patient) > 1 or (patient and others - readable - {Scope.DICOMWEB, Scope.FHIR}):
         raise Malformed(
-            "a token for a patient reads one patient's studies over DICOMweb, and nothing else", where="scope"
+            "a token for a patient reads one patient's studies and resources, and does nothing else", where="scope"
         )
+
+
+def _names_patient(scope: str) -> bool:
+    return scope.startswith(PATIENT_SCOPE) and not smart_scopes.is_smart(scope)
 
 
 def _patient_of(tx: WriteTx, scopes: Sequence[str]) -> int | None:
     """Return the record that a scope names, None where there is none. Raises: Incomplete."""
-    named = next((one.removeprefix(PATIENT_SCOPE) for one in scopes if one.startswith(PATIENT_SCOPE)), None)
+    named = next((one.removeprefix(PATIENT_SCOPE) for one in scopes if _names_patient(one)), None)
     if named is None:
         return None
     patient_id, _, issuer = named.rpartition("|")

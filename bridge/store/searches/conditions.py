@@ -41,6 +41,10 @@ class House:
     caller: str = ""
     local: Callable[[datetime], datetime] = field(default=lambda at: at)
 
+    def may_see(self, patient_key: int) -> bool:
+        """Say whether the caller's limit, if any, includes a record."""
+        return self.only_patients is None or patient_key in self.only_patients
+
 
 Write = Callable[[ReadTx, Term, House], Condition]
 

@@ -32,21 +32,21 @@ def make(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
     changed = changes.of_patients(tx, keys)
     made = []
     for key in (one for one in keys if one in found):
-        said = codec.patient(found[key], serving.house.system_of, _links(tx, found[key]))
+        said = codec.patient(found[key], serving.house.system_of, _links(tx, found[key], serving))
         version, at = changed[key]
         meta = {"versionId": version, "lastUpdated": at.astimezone(UTC).isoformat()}
         made.append(Made(said | {"id": str(key), "meta": meta}, key))
     return made
 
 
-def _links(tx: ReadTx, record: Patient) -> list[tuple[str, str]]:
-    """Return the other records of the same person; what was left without a number is nobody to look for."""
+def _links(tx: ReadTx, record: Patient, serving: Serving) -> list[tuple[str, str]]:
+    """Return the other records of the same person that may be seen; what was left without a number is nobody to look for."""
     if record.merged_into is not None:
         return [(f"Patient/{patients.survivor(tx, record.key).key}", "replaced-by")]
     merged = [one.key for one in patients.get_many(tx, patients.merged_into(tx, record.key)) if one.identifiers]
     linked = dict.fromkeys(patients.survivor(tx, key).key for key in links.of_patient(tx, record.key))
     same = [(f"Patient/{key}", "replaces") for key in merged]
-    return same + [(f"Patient/{key}", "seealso") for key in linked if key != record.key]
+    return same + [(f"Patient/{key}", "seealso") for key in linked if key != record.key and serving.search.may_see(key)]
 
 
 def make_encounters(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
