@@ -1,0 +1,346 @@
+"""Write a packet as one PDF: cover, reports, prior studies, key images, manifest. The same packet gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.pagesizes import LETTER
+from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    Image,
+    KeepTogether,
+    PageBreak,
+    SimpleDocTemplate,
+    Spacer,
+    Table,
+    TableStyle,
+)
+
+from bridge.codecs.pdf import typefaces
+from bridge.codecs.pdf.paragraphs import paragraph, strong
+from bridge.domain.packet import KeyPicture, ManifestStudy, Packet, PacketReport, PacketService, PriorStudy
+
+_MARGIN = 18 * mm
+_WIDTH = LETTER[0] - 2 * _MARGIN
+_RULE = HexColor("#9aa5b1")
+_SHADE = HexColor("#eef1f4")
+_PICTURE_WIDTH = (_WIDTH - 8 * mm) / 2
+_PICTURE_HEIGHT = 58 * mm
+_NOTHING = "\u2013"
+
+
+def write_packet(packet: Packet, pictures: Mapping[str, bytes]) -> bytes:
+    """
+    Return the PDF of a packet, on US Letter.
+
+    pictures: the JPEG of each key image, by SOP Instance UID and frame as `picture_key` names them.
+    Raises: KeyError, if a picture is missing.
+    """
+    # Only a whole document knows how many pages it has.
+    _, pages = _built(packet, pictures, 0)
+    return _built(packet, pictures, pages)[0]
+
+
+def _built(packet: Packet, pictures: Mapping[str, bytes], pages: int) -> tuple[bytes, int]:
+    """Return the document, and how many pages it has. pages: what each says of that."""
+    typefaces.register()
+    file = BytesIO()
+    document = SimpleDocTemplate(
+        file,
+        pagesize=LETTER,
+        leftMargin=_MARGIN,
+        rightMargin=_MARGIN,
+        topMargin=_MARGIN,
+        bottomMargin=_MARGIN,
+        title=f"Supporting evidence {packet.authorization.control_number}",
+        author=packet.organization,
+        subject="Prior authorization",
+        lang="en-US",
+        invariant=1,
+    )
+    foot = _foot(packet, pages)
+    document.build(list(_pages(packet, pictures)), onFirstPage=foot, onLaterPages=foot)
+    return file.getvalue(), document.page
+
+
+def picture_key(picture: KeyPicture) -> str:
+    """Return the name under which the JPEG of a key image is handed over."""
+    return f"{picture.sop_instance_uid}#{picture.frame}"
+
+
+def _pages(packet: Packet, pictures: Mapping[str, bytes]) -> Iterator[Flowable]:
+    yield from _cover(packet)
+    for report in packet.reports:
+        yield PageBreak()
+        yield from _report(report)
+    if packet.priors:
+        yield PageBreak()
+        yield from _priors(packet.priors)
+    if packet.pictures:
+        yield PageBreak()
+        yield from _key_images(packet.pictures, pictures)
+    if packet.manifest:
+        yield PageBreak()
+        yield from _manifest(packet)
+
+
+def _cover(packet: Packet) -> Iterator[Flowable]:
+    authorization, patient, order = packet.authorization, packet.patient, packet.order
+    yield paragraph(packet.organization, "kicker")
+    yield paragraph("Supporting evidence for prior authorization", "title")
+    yield _facts(
+        "Authorization",
+        ("Control number", authorization.control_number),
+        ("Authorization number", authorization.number or "not given yet"),
+        ("Payer", authorization.payer_name),
+        ("Member ID", authorization.member_id),
+        ("Valid", _period(authorization.effective_on, authorization.expires_on)),
+    )
+    yield _facts(
+        "Patient",
+        ("Name", patient.name),
+        *(("Name in other scripts", other) for other in patient.other_names),
+        ("Date of birth", _day(patient.birth_date)),
+        ("Sex", patient.sex),
+        ("Patient ID", patient.patient_id),
+    )
+    yield _facts(
+        "Order",
+        ("Accession number", order.accession_number),
+        *(("Procedure", one) for one in order.procedures),
+        *(("Reason", one) for one in order.reason),
+        ("Ordered by", order.ordered_by),
+        ("Ordered on", _day(order.ordered_on)),
+        ("Performed on", _day(order.performed_on)),
+    )
+    if authorization.services:
+        yield _services(authorization.services)
+    yield from _contents(packet)
+
+
+def _services(services: Sequence[PacketService]) -> Flowable:
+    rows = [
+        (
+            " ".join((one.code, *one.modifiers)),
+            one.description,
+            ", ".join(one.diagnoses),
+            one.units,
+            one.decision,
+        )
+        for one in services
+    ]
+    heads = ("Code", "Service", "Diagnoses", "Units", "Decision")
+    return _table(heads, rows, (24, 62, 38, 16, 40), title="Services")
+
+
+def _contents(packet: Packet) -> Iterator[Flowable]:
+    yield paragraph("What this packet holds", "heading")
+    kept = [
+        f"{len(packet.reports)} signed report{_s(packet.reports)}",
+        f"{len(packet.priors)} prior stud{'y' if len(packet.priors) == 1 else 'ies'} of the region",
+        f"{len(packet.pictures)} key image{_s(packet.pictures)}",
+        f"A manifest of {len(packet.manifest)} stud{'y' if len(packet.manifest) == 1 else 'ies'} with identifiers and digests",
+    ]
+    for one in kept:
+        yield paragraph(f"\u2022 {one}", "body")
+    if packet.link is not None:
+        until = _moment(packet.link.expires_at)
+        yield paragraph(f"\u2022 The images, until {until}, at", "body")
+        yield paragraph(packet.link.url, "small")
+    yield Spacer(0, 4 * mm)
+    yield paragraph(
+        f"Purpose: {packet.purpose}. It holds what this purpose needs and nothing else of the record. "
+        f"Version {packet.version}, made on {_moment(packet.made_at)}.",
+        "small",
+    )
+
+
+def _report(report: PacketReport) -> Iterator[Flowable]:
+    yield paragraph(report.title, "title")
+    yield _facts(
+        "Report",
+        ("Status", report.status),
+        ("Issued on", _day(report.issued_on)),
+        ("Signed by", report.signed_by),
+        ("Accession number", report.accession_number),
+    )
+    for title, text in report.sections:
+        if title:
+            yield paragraph(title, "heading")
+        for line in text.splitlines():
+            yield paragraph(line, "body") if line.strip() else Spacer(0, 2 * mm)
+
+
+def _priors(priors: Sequence[PriorStudy]) -> Iterator[Flowable]:
+    yield paragraph("Prior studies of the region", "title")
+    heads = ("Date", "Modality", "Study", "Body part", "Accession", "Report")
+    rows = [
+        (
+            _day(one.study_date),
+            one.modality,
+            one.description,
+            one.body_part,
+            one.accession_number,
+            "on record" if one.has_report else "none known",
+        )
+        for one in priors
+    ]
+    yield _table(heads, rows, (24, 20, 58, 30, 28, 20))
+
+
+def _key_images(chosen: Sequence[KeyPicture], pictures: Mapping[str, bytes]) -> Iterator[Flowable]:
+    yield paragraph("Key images", "title")
+    if any(not one.is_chosen for one in chosen):
+        yield paragraph(
+            "Images marked \u201crepresentative\u201d stand for their series; nobody picked them by hand.", "small"
+        )
+    cells = [_picture(one, pictures[picture_key(one)]) for one in chosen]
+    if len(cells) % 2:
+        cells.append([])
+    rows = [cells[at : at + 2] for at in range(0, len(cells), 2)]
+    table = Table(rows, colWidths=[_WIDTH / 2] * 2, hAlign="LEFT")
+    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
+    yield table
+
+
+def _picture(picture: KeyPicture, content: bytes) -> list[Flowable]:
+    columns, rows = ImageReader(BytesIO(content)).getSize()
+    scale = min(_PICTURE_WIDTH / columns, _PICTURE_HEIGHT / rows)
+    series = " ".join(
+        filter(None, (picture.series_number and f"series {picture.series_number}", picture.series_description))
+    )
+    which = picture.instance_number and f"image {picture.instance_number}"
+    frame = f"frame {picture.frame}" if picture.frame > 1 else ""
+    marks = [
+        "" if picture.is_chosen else "representative",
+        "lossy compression" if picture.is_lossy else "",
+        picture.side,
+    ]
+    lines = (
+        ", ".join(filter(None, (_day(picture.study_date), picture.modality, series))),
+        ", ".join(filter(None, (which, frame, *marks))),
+        picture.sop_instance_uid,
+    )
+    styles = ("caption", "caption", "mono")
+    drawn = Image(BytesIO(content), columns * scale, rows * scale, hAlign="LEFT")
+    return [
+        drawn,
+        Spacer(0, 1 * mm),
+        *(paragraph(line, style) for line, style in zip(lines, styles, strict=True) if line),
+        Spacer(0, 3 * mm),
+    ]
+
+
+def _manifest(packet: Packet) -> Iterator[Flowable]:
+    yield paragraph("Manifest", "title")
+    yield paragraph(
+        "Digests are SHA-256: of an object as received; of a series over its objects' identifiers and digests.", "small"
+    )
+    for study in packet.manifest:
+        yield from _manifest_study(study)
+    if packet.pictures:
+        yield paragraph("Objects of the key images", "heading")
+        rows = [(one.sop_instance_uid, one.digest) for one in packet.pictures]
+        yield _table(("SOP Instance UID", "Digest"), rows, (84, 96), style="mono")
+    yield Spacer(0, 2 * mm)
+    yield paragraph(f"Digest of the evidence: {packet.digest()}", "mono")
+
+
+def _manifest_study(study: ManifestStudy) -> Iterator[Flowable]:
+    head = _facts(
+        "Study",
+        ("Study Instance UID", study.study_instance_uid),
+        ("Date", _day(study.study_date)),
+        ("Accession number", study.accession_number),
+        ("Study", study.description),
+    )
+    rows = [
+        (one.number, one.modality, str(one.instances), one.description, f"{one.series_instance_uid} {one.digest}")
+        for one in study.series
+    ]
+    yield KeepTogether(head)
+    yield _table(("No.", "Modality", "Images", "Series", "Series Instance UID and digest"), rows, (12, 20, 16, 46, 86))
+
+
+def _facts(title: str, *rows: tuple[str, str]) -> Flowable:
+    said = [(strong(name, "small"), paragraph(value, "body")) for name, value in rows if value]
+    table = Table(
+        [(strong(title, "heading"), ""), *said],
+        colWidths=[42 * mm, _WIDTH - 42 * mm],
+        hAlign="LEFT",
+    )
+    table.setStyle(
+        TableStyle(
+            [
+                ("SPAN", (0, 0), (-1, 0)),
+                ("LINEBELOW", (0, 0), (-1, 0), 0.6, _RULE),
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                ("LEFTPADDING", (0, 0), (-1, -1), 0),
+                ("TOPPADDING", (0, 0), (-1, -1), 1.5),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
+            ]
+        )
+    )
+    return table
+
+
+def _table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    widths_mm: Sequence[float],
+    *,
+    title: str = "",
+    style: str = "small",
+) -> Flowable:
+    body: list[list[Any]] = [[strong(head, "small") for head in heads]]
+    body += [[paragraph(cell or _NOTHING, style) for cell in row] for row in rows]
+    scale = _WIDTH / (sum(widths_mm) * mm)
+    table = Table(body, colWidths=[one * mm * scale for one in widths_mm], repeatRows=1, hAlign="LEFT")
+    table.setStyle(
+        TableStyle(
+            [
+                ("BACKGROUND", (0, 0), (-1, 0), _SHADE),
+                ("LINEBELOW", (0, 0), (-1, -1), 0.4, _RULE),
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                ("LEFTPADDING", (0, 0), (-1, -1), 3),
+                ("RIGHTPADDING", (0, 0), (-1, -1), 3),
+            ]
+        )
+    )
+    return KeepTogether([paragraph(title, "heading"), table]) if title else table
+
+
+def _foot(packet: Packet, pages: int) -> Callable[[Canvas, BaseDocTemplate], None]:
+    """Return what writes below a page whose packet it is, and which page of how many."""
+    said = f"{packet.organization} \u00b7 control number {packet.authorization.control_number} \u00b7 version {packet.version}"
+
+    def write(canvas: Canvas, document: BaseDocTemplate) -> None:
+        line = paragraph(f"{said} \u00b7 page {document.page} of {pages}", "foot")
+        line.wrapOn(canvas, _WIDTH, _MARGIN)
+        line.drawOn(canvas, _MARGIN, 9 * mm)
+
+    return write
+
+
+def _period(first: str, last: str) -> str:
+    return " to ".join(filter(None, (_day(first), _day(last))))
+
+
+def _day(date: str) -> str:
+    return f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) >= 8 and date[:8].isdigit() else date
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _s(many: Sequence[object]) -> str:
+    return "" if len(many) == 1 else "s"
