@@ -230,7 +230,13 @@ def test_the_desk_can_be_read_in_light_and_dark(page: Page, console: Console) ->
     attend_case(console.store, console.clock, int(first.rsplit("/", 1)[1]), "user:ann")
     for width in (1440, 360):
         page.set_viewport_size({"width": width, "height": 900})
-        for path in ("/mismatches", "/mismatches?reason=V06&sort=oldest", "/figures", first):
+        for path in (
+            "/mismatches?reason=V06&sort=oldest",
+            "/mismatches?choose=1",
+            "/mismatches/bulk/repair",
+            "/figures",
+            first,
+        ):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert page.evaluate(_STATES_OUT_OF_LINE) == 0, path
