@@ -23,6 +23,7 @@ from bridge.commands import (
     shelf,
     viewing,
     worklist,
+    x12,
 )
 
 
@@ -38,6 +39,7 @@ for _command in (
     running.migrate,
     mapping.map_command,
     viewing.view_command,
+    x12.x12_command,
     clients.send,
     clients.find,
     worklist.worklist,

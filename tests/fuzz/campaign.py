@@ -36,7 +36,7 @@ def fuzz(target: str, runs: int, into: Path, seed: int = 0) -> Outcome:
     seed: 0 for another walk every time.
     """
     folder = (into / target).absolute()
-    seeds.write(folder, target)
+    seeds.write_seeds(folder, target)
     grown, log = folder / "corpus", folder / "log.txt"
     grown.mkdir(exist_ok=True)
     options = [

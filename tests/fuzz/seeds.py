@@ -5,8 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from bridge.codecs.hl7.framing import wrap
+from bridge.codecs.x12.additional_information import CLAIM, PRIOR_AUTHORIZATION
+from bridge.codecs.x12.additional_information import segments_of as documents_of
+from bridge.codecs.x12.prior_authorization import segments_of
+from bridge.codecs.x12.writer import Draft, write
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, adt, merge, order
 from tests.conftest import CORPUS, ROOT
+from tests.unit.codecs.x12.claims import ACKNOWLEDGED, ASKED, PAYMENT, file_of
+from tests.unit.codecs.x12.payers import ANSWERED, REFUSED, REQUESTED, SENDING, SENT
 
 _LONGEST = 8192
 _WORDS = (
@@ -54,6 +60,62 @@ _WORDS = (
 )
 
 
+_X12_WORDS = (
+    *(
+        "ISA*00*",
+        "GS*HI*",
+        "ST*278*0001",
+        "SE*2*0001~",
+        "GE*1*1~",
+        "IEA*1*000000041~",
+        "TA1*",
+        "BHT*0007*13*",
+        "BGN*11*",
+    ),
+    *("HL*1**20*1~", "HL*2*1*21*1~", "HL*3*2*22*1~", "HL*4*3*EV*1~", "HL*5*4*SS*0~", "NM1*IL*1*", "TRN*1*", "UM*HS*I*"),
+    *(
+        "HCR*A1*",
+        "AAA*N**",
+        "DTP*472*RD8*",
+        "HI*ABK:",
+        "SV1*HC:",
+        "PWK*RB*EL***AC*",
+        "LX*1~",
+        "CAT*AE*IA~",
+        "BDS*B64*4*",
+    ),
+    *(
+        "BIN*4*",
+        "STC*A7:",
+        "CLP*",
+        "CAS*CO*",
+        "SVC*HC:",
+        "PLB*",
+        "BPR*I*1*C~",
+        "AK1*HI*1~",
+        "AK9*A~",
+        "IK3*",
+        "-1.5",
+        "D8",
+    ),
+)
+
+
+def files() -> list[bytes]:
+    """Return whole X12 files: our own of every kind that is read, and the public ones."""
+    own = [write(SENDING, [Draft("278", "005010X217", segments_of(one))]) for one in (REQUESTED, ANSWERED, REFUSED)]
+    own += [
+        write(SENDING, [Draft("275", one.version, documents_of(SENT, one))]) for one in (CLAIM, PRIOR_AUTHORIZATION)
+    ]
+    own += [file_of("835", "005010X221A1", PAYMENT), file_of("277", "005010X214", ACKNOWLEDGED)]
+    own += [
+        file_of("277", "005010X213", ASKED),
+        file_of("999", "005010X231A1", "AK1*HI*1\nIK3*PWK*9\nIK5*R\nAK9*R*1*1*0"),
+    ]
+    public = [file.read_bytes() for file in sorted((CORPUS / "x12").rglob("*")) if file.is_file()]
+    return [one for one in [*own, *public] if len(one) <= _LONGEST]
+
+
 def messages() -> list[bytes]:
     """Return whole messages, unframed."""
     own = [adt(PLAIN, trigger) for trigger in ("A01", "A04", "A08")]
@@ -65,14 +127,14 @@ def messages() -> list[bytes]:
     return [one for one in found if len(one) <= _LONGEST]
 
 
-def write(folder: Path, target: str) -> None:
+def write_seeds(folder: Path, target: str) -> None:
     """Write the seeds of *target* and the words of the language into *folder*."""
     seeds = folder / "seeds"
     seeds.mkdir(parents=True, exist_ok=True)
-    for number, message in enumerate(messages()):
+    for number, message in enumerate(files() if target == "x12" else messages()):
         framed = b"\x40\x80\xc0\xff" + wrap(message) + wrap(message[:200])
         (seeds / f"{number:04d}").write_bytes(framed if target == "frames" else message)
-    words = [*_WORDS, "\x0b", "\x1c\r", "\x0bMSH"] if target == "frames" else _WORDS
+    words = {"frames": (*_WORDS, "\x0b", "\x1c\r", "\x0bMSH"), "x12": _X12_WORDS}.get(target, _WORDS)
     escaped = ["".join(f"\\x{ord(c):02x}" for c in word) for word in words]
     (folder / "words.dict").write_text("".join(f'"{word}"\n' for word in escaped), "ascii")
 

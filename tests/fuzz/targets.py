@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from bridge.codecs.hl7 import batch, er7
 from bridge.codecs.hl7.ack import answer_codes, build_ack, split_answers
 from bridge.codecs.hl7.framing import Frame, FrameDecoder, TooLong, check
+from bridge.codecs.x12 import envelope, prior_authorization
+from bridge.codecs.x12.summary import acknowledgements_of, summary_of
 from bridge.errors import BridgeError
 from bridge.mapping.apply import apply
 from bridge.mapping.site import SiteMapping
@@ -50,7 +52,12 @@ def mapping(data: bytes) -> None:
     assert build_ack(envelope, error, control_id="A1", at=_AT) or not answer_codes(envelope, error)
 
 
-TARGETS: Mapping[str, Callable[[bytes], None]] = {"frames": frames, "parser": parser, "mapping": mapping}
+def x12(data: bytes) -> None:
+    """Read a file, and everything in every transaction, also where its envelope is at fault."""
+    _refusal(lambda: _read_all_x12(data))
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {"frames": frames, "parser": parser, "mapping": mapping, "x12": x12}
 
 
 def _frames_of(pieces: list[bytes]) -> list[Frame]:
@@ -73,6 +80,14 @@ def _read_all(data: bytes) -> None:
                     message.part(repetition, component)
                     message.part(repetition, component, 1)
     message.all_notices()
+
+
+def _read_all_x12(data: bytes) -> None:
+    for interchange in envelope.read(data):
+        acknowledgements_of(interchange)
+        for transaction in interchange.transactions():
+            assert summary_of(transaction).control_number == transaction.control_number
+            assert _refusal(lambda one=transaction: prior_authorization.read(one)) or not transaction.faults  # type: ignore[misc]
 
 
 def _take_apart(data: bytes) -> None:

@@ -9,11 +9,11 @@ import pytest
 from tests.fuzz.campaign import fuzz
 from tests.fuzz.targets import TARGETS
 
-_RUNS = {"frames": 20_000, "parser": 3_000, "mapping": 3_000}
+_RUNS = {"frames": 20_000, "parser": 3_000, "mapping": 3_000, "x12": 2_000}
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_nothing_breaks_a_reader_of_hl7(target: str, tmp_path: Path) -> None:
+def test_nothing_breaks_a_reader(target: str, tmp_path: Path) -> None:
     pytest.importorskip("atheris", reason="atheris has no wheel for this platform")
     outcome = fuzz(target, _RUNS[target], tmp_path, seed=20260301)
 

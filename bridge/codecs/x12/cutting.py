@@ -15,6 +15,7 @@ ISA_LENGTH = 106
 MAX_BYTES = 128 * 1024 * 1024
 MAX_SEGMENTS = 500_000
 MAX_SEGMENT_BYTES = 16_384
+MAX_UNCOUNTED = 100
 _BLANK = b" \t\r\n"
 # Where the element separators of an ISA stand: its elements have fixed lengths. Source: ASC X12.5.
 _SEPARATORS_AT = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103)
@@ -112,7 +113,8 @@ class Cutter:
             end = begin + sum(len(one) + 1 for one in head[:data_at]) + int(length)
             if self.raw[end : end + 1] == self.delimiters.segment.encode("latin-1"):
                 return end
-        self.uncounted.append(f"segment {self.number} ({name}{length_at:02})")
+        if len(self.uncounted) < MAX_UNCOUNTED:
+            self.uncounted.append(f"segment {self.number} ({name}{length_at:02})")
         return self._end(begin, len(self.raw))
 
 

@@ -8,7 +8,7 @@ Source: ASC X12.6 3.8 (hierarchical levels, loops); the tables name theirs.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -20,6 +20,8 @@ from bridge.domain.message import Notice
 from bridge.errors import Incomplete
 
 MAX_NOTICES = 100
+# Levels inside levels; no guide has more than six.
+MAX_DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,11 @@ class Table:
     """What stands where in one kind of transaction; kinds[0] is the transaction itself."""
 
     kinds: tuple[LoopKind, ...]
+    by_parent: Mapping[str, tuple[LoopKind, ...]]
 
-    def inside(self, parent: str) -> list[LoopKind]:
+    def inside(self, parent: str) -> tuple[LoopKind, ...]:
         """Return the kinds of loop that may stand inside *parent*."""
-        return [kind for kind in self.kinds if parent in kind.parents]
+        return self.by_parent.get(parent, ())
 
 
 UNKNOWN = LoopKind("", (), "HL", 3, frozenset(), {}, 1, False)
@@ -104,7 +107,9 @@ UNKNOWN = LoopKind("", (), "HL", 3, frozenset(), {}, 1, False)
 def table(name: str) -> Table:
     """Return the table of that name, as shipped: "278", "275", "277", "835"."""
     content = tomllib.loads(resources.files("bridge.codecs.x12").joinpath("tables", f"{name}.toml").read_text("utf-8"))
-    return Table(tuple(_kind(row) for row in content["loop"]))
+    kinds = tuple(_kind(row) for row in content["loop"])
+    parents = {parent for kind in kinds for parent in kind.parents}
+    return Table(kinds, {parent: tuple(kind for kind in kinds if parent in kind.parents) for parent in parents})
 
 
 def _kind(row: dict[str, Any]) -> LoopKind:
@@ -166,7 +171,7 @@ class _Reading:
 
     def _level(self, segment: Segment) -> None:
         """Open a hierarchical level inside the one that it names."""
-        path = self._levels.get(segment.element(2), self._path[:1])
+        path = self._levels.get(segment.element(2), self._path[:1])[:MAX_DEPTH]
         inside = self._table.inside(path[-1].kind.id)
         kind = next((one for one in inside if one.begins_with(segment)), None)
         if kind is None:

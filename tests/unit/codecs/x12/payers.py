@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
+from bridge.codecs.x12.additional_information import (
+    SUBMITTED,
+    UNSOLICITED,
+    AdditionalInformation,
+    Answer,
+    Document,
+)
 from bridge.codecs.x12.facts import (
     Code,
     Decision,
@@ -116,4 +124,29 @@ ANSWERED = PriorAuthorization(
 )
 REFUSED = PriorAuthorization(
     ANSWER, "CLV20260302001", "202603031000", PAYER, CLINIC, rejections=(Rejection("42", "Y", "Y"),)
+)
+
+PACKET = b"%PDF-1.7 ~*:^\r\n\x00\xff~SE*1*0001~GE*1*1~IEA*1*000000041~%%EOF"
+SENT = AdditionalInformation(
+    UNSOLICITED,
+    "CLV20260302002",
+    "202603021405",
+    replace(PAYER, role="PR"),
+    replace(CLINIC, contacts=()),
+    replace(SUBSCRIBER.party, role="QC", references=(Reference("EJ", "ACC-17"), Reference("G1", "EP-AUTH-001"))),
+    (
+        Answer(
+            Trace("1", FILMS.control_number),
+            (Document(PACKET, name="packet-1.pdf", form="IA"),),
+            asked_for="55113-5",
+            references=(Reference("6R", "LINE-1"),),
+            dates=(When("472", "20260310"), When(SUBMITTED, "20260302")),
+        ),
+        Answer(
+            Trace("1", "IMG20260302K7QX5"),
+            (Document(b"<ClinicalDocument/>", "text/xml", "report.xml", "HL"), Document(b"a", "text/plain", "n", "TX")),
+        ),
+    ),
+    submitter=Party("41", "CLEARVIEW IMAGING", qualifier="46", number="ETIN001"),
+    dates=(When("472", "20260310-20260311", "RD8"),),
 )

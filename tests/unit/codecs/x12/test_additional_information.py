@@ -15,7 +15,6 @@ from bridge.codecs.x12.additional_information import (
     CLAIM,
     PRIOR_AUTHORIZATION,
     SOLICITED,
-    SUBMITTED,
     UNSOLICITED,
     AdditionalInformation,
     Answer,
@@ -24,38 +23,13 @@ from bridge.codecs.x12.additional_information import (
     read,
     segments_of,
 )
-from bridge.codecs.x12.facts import Reference, Trace, When
+from bridge.codecs.x12.facts import Trace
 from bridge.codecs.x12.mime_entity import MimeEntity, as_entity, from_entity
-from bridge.codecs.x12.parties import Party
 from bridge.codecs.x12.writer import Draft, write
 from bridge.errors import Incomplete, Malformed, Unsupported
-from tests.unit.codecs.x12.payers import CLINIC, FILMS, PAYER, SENDING, SUBSCRIBER
+from tests.unit.codecs.x12.payers import CLINIC, PACKET, SENDING, SENT
 
-PACKET = b"%PDF-1.7 ~*:^\r\n\x00\xff~SE*1*0001~GE*1*1~IEA*1*000000041~%%EOF"
 BARE = Packaging("006020X314", "BDS", as_mime=False)
-SENT = AdditionalInformation(
-    UNSOLICITED,
-    "CLV20260302002",
-    "202603021405",
-    replace(PAYER, role="PR"),
-    replace(CLINIC, contacts=()),
-    replace(SUBSCRIBER.party, role="QC", references=(Reference("EJ", "ACC-17"), Reference("G1", "EP-AUTH-001"))),
-    (
-        Answer(
-            Trace("1", FILMS.control_number),
-            (Document(PACKET, name="packet-1.pdf", form="IA"),),
-            asked_for="55113-5",
-            references=(Reference("6R", "LINE-1"),),
-            dates=(When("472", "20260310"), When(SUBMITTED, "20260302")),
-        ),
-        Answer(
-            Trace("1", "IMG20260302K7QX5"),
-            (Document(b"<ClinicalDocument/>", "text/xml", "report.xml", "HL"), Document(b"a", "text/plain", "n", "TX")),
-        ),
-    ),
-    submitter=Party("41", "CLEARVIEW IMAGING", qualifier="46", number="ETIN001"),
-    dates=(When("472", "20260310-20260311", "RD8"),),
-)
 
 
 def written(said: AdditionalInformation, packaging: Packaging) -> bytes:
