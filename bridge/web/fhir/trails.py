@@ -61,13 +61,21 @@ def make_audit_events(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list
             origin=row.origin,
             observer=serving.organization,
             patient=f"Patient/{row.patient_key}" if row.patient_key is not None else "",
-            study=f"ImagingStudy/{row.study_key}" if row.study_key is not None else "",
+            study=_study_of(tx, row.study_key, row.patient_key),
             order=f"ServiceRequest/{ORDER_ID}{row.order_key}" if row.order_key is not None else "",
         )
         said = audit_event.r4(content) if serving.release == "r4" else audit_event.r5(content)
         meta = {"versionId": "1", "lastUpdated": row.at.isoformat()}
         made.append(Made(said | {"id": str(row.key), "meta": meta}, row.patient_key, row.study_key, row.order_key))
     return made
+
+
+def _study_of(tx: ReadTx, study_key: int | None, patient_key: int | None) -> str:
+    """Return the resource that a study is in the chart of whom a row is about: in another chart it is another resource."""
+    if study_key is None:
+        return ""
+    placed = _placed(tx, study_key, patient_key)
+    return f"ImagingStudy/{placed.resource_id if placed is not None else study_key}"
 
 
 PROVENANCE = Kind(

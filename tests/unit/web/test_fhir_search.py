@@ -432,6 +432,10 @@ def test_a_study_of_another_person_is_another_resource_and_the_first_stays_as_an
     assert total(api, "r4/ImagingStudy", {"patient": "1", "modality": "CT"}) == 0
     assert total(api, "r4/ImagingStudy", {"identifier": UID}) == 2
     assert total(api, "r4/ImagingStudy", {"patient": "2"}) == 1
+    for number, place in (("1", "ImagingStudy/1"), ("2", "ImagingStudy/1-2")):
+        rows = get(api, "r4/AuditEvent", patient=number)["entry"]
+        told = {what["what"]["reference"] for row in rows for what in row["resource"].get("entity", ())}
+        assert {one for one in told if one.startswith("ImagingStudy/")} == {place}
 
 
 def test_a_scope_says_which_resources_may_be_read_and_which_searched() -> None:
