@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
-from bridge.codecs.x12.facts import Decision, Reference, Rejection, Trace, When
+from bridge.codecs.x12.facts import Decision, Reference, Rejection, Service, Trace, When
 from bridge.codecs.x12.parties import Member, Party
 from bridge.codecs.x12.prior_authorization import Event, Line, PriorAuthorization
 from bridge.domain.authorization import AuthorizationLine, Urgency
@@ -71,13 +71,13 @@ def _of_event(event: Event, is_answer: bool) -> dict[str, object]:
         "wanted": tuple(dict.fromkeys(_wanted(event))) if is_answer else (),
         "effective_on": period[0],
         "expires_on": _period(event.dates, _EXPIRES)[1] or (period[1] if period[1] != period[0] else ""),
-        "lines": tuple(_line(one, event, is_answer) for one in event.lines if one.service is not None),
+        "lines": tuple(_line(one, event, is_answer) for one in event.lines),
     }
 
 
 def _line(line: Line, event: Event, is_answer: bool) -> AuthorizationLine:
-    service = line.service
-    assert service is not None
+    # A payer may decide on a line and name no procedure: a decision must not be lost with it.
+    service = line.service or Service("")
     number = ""
     if is_answer:
         number, _ = _numbers(line.decision, _reference(line.references, _AUTHORIZATION))

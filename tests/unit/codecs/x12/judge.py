@@ -23,3 +23,15 @@ def complaints(raw: bytes, folder: Path) -> list[str]:
     said = [text.strip() for text in answer.getvalue().split("~")]
     found = [text for text in said if text.startswith(("IK3*", "IK4*", "AK3*", "AK4*"))]
     return found or ([] if is_accepted else ["refused without a reason"])
+
+
+def envelope_complaints(raw: bytes) -> list[str]:
+    """Return what pyx12 has against a file's envelope and levels, whatever its transactions are: it has no map of them."""
+    reader_of = pytest.importorskip("pyx12.x12file", reason="pyx12 is not installed here").X12Reader
+    # It knows the versions of its own maps alone; the envelope's rules are the same.
+    reader = reader_of(io.StringIO(raw.decode("ascii").replace("*00602*", "*00501*", 1)))
+    found = []
+    for _ in reader:
+        found += reader.pop_errors()
+    reader.cleanup()
+    return [str(one) for one in (*found, *reader.pop_errors())]

@@ -27,6 +27,7 @@ from bridge.codecs.x12.facts import Trace
 from bridge.codecs.x12.mime_entity import MimeEntity, as_entity, from_entity
 from bridge.codecs.x12.writer import Draft, write
 from bridge.errors import Incomplete, Malformed, Unsupported
+from tests.unit.codecs.x12.judge import envelope_complaints
 from tests.unit.codecs.x12.payers import CLINIC, PACKET, SENDING, SENT
 
 BARE = Packaging("006020X314", "BDS", as_mime=False)
@@ -47,6 +48,7 @@ def test_what_is_sent_is_read_back_equal_with_its_bytes(packaging: Packaging, pu
     said = replace(SENT, purpose=purpose)
 
     assert back(written(said, packaging)) == said
+    assert envelope_complaints(written(said, packaging)) == []
 
 
 def test_a_claim_attachment_has_the_shape_that_payers_publish() -> None:

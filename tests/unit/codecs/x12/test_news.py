@@ -130,6 +130,18 @@ def test_what_is_told_of_the_event_holds_for_its_lines() -> None:
     assert (line.requested_units, line.diagnoses, line.service_from) == ("3", (), "")
 
 
+def test_a_decision_on_a_line_without_a_procedure_is_kept() -> None:
+    assert ANSWERED.event is not None
+    traced = replace(ANSWERED.event.lines[1], service=None, decision=Decision("A4", "EP-TRACK-3"))
+    event = replace(ANSWERED.event, lines=(traced,), decision=None)
+    account = fold(
+        [(news_of(REQUESTED, "x12", MAINE), "a"), (news_of(replace(ANSWERED, event=event), "x12", MAINE), "b")]
+    )
+
+    assert [(one.code, one.decision) for one in account.lines] == [("72148", ""), ("72195", "A4")]
+    assert status_of(account.standing) is not AuthorizationStatus.APPROVED
+
+
 @pytest.mark.parametrize("created", ["", "2026", "20261301", "2026030299xx", "２０２６０３０２"])
 def test_news_without_a_time_are_refused(created: str) -> None:
     with pytest.raises(Malformed) as caught:

@@ -15,6 +15,7 @@ from bridge.codecs.x12.facts import Code, Evidence, Service, Trace, When
 from bridge.codecs.x12.prior_authorization import Line, PriorAuthorization, read, segments_of
 from bridge.codecs.x12.writer import Draft, write
 from bridge.errors import Incomplete, Malformed, Unsupported
+from tests.unit.codecs.x12.judge import envelope_complaints
 from tests.unit.codecs.x12.payers import ANSWERED, CHILD, FILMS, LUMBAR, REFUSED, REQUESTED, SENDING
 
 
@@ -29,6 +30,14 @@ def back(raw: bytes) -> list[PriorAuthorization]:
 @pytest.mark.parametrize("said", [REQUESTED, ANSWERED, REFUSED, replace(REQUESTED, dependent=CHILD)])
 def test_what_is_said_is_read_back_equal(said: PriorAuthorization) -> None:
     assert back(written(said)) == [said]
+
+
+def test_an_independent_reader_finds_nothing_wrong_with_the_envelope_and_the_levels() -> None:
+    raw = written(REQUESTED, ANSWERED, REFUSED)
+
+    assert envelope_complaints(raw) == []
+    assert envelope_complaints(raw.replace(b"~HL*6*4*SS", b"~HL*7*4*SS", 1))
+    assert envelope_complaints(raw.replace(b"~SE*39*", b"~SE*38*"))
 
 
 def test_a_request_of_ours_reads_as_the_guide_has_it() -> None:
