@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
 
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import (
@@ -19,6 +19,7 @@ from bridge.domain.authorization import (
 )
 from bridge.domain.authorization_news import Account
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import attachments, authorization_numbers, authorizations
 
 _OF_ACCOUNT = (
@@ -42,6 +43,10 @@ _OF_ACCOUNT = (
     "policy_level",
 )
 _TUPLES = ("reason_codes", "wanted")
+
+_OF_STUDY = Prepared(
+    select(attachments).where(attachments.c.study_key == bindparam("study_key")).order_by(attachments.c.key)
+)
 
 
 def get(tx: ReadTx, key: int) -> Authorization:
@@ -171,8 +176,7 @@ def attachments_of(tx: ReadTx, authorization_key: int) -> list[ClaimAttachment]:
 
 def attachments_of_study(tx: ReadTx, study_key: int) -> list[ClaimAttachment]:
     """Return the attachments that rest on a study."""
-    rows = tx.execute(select(attachments).where(attachments.c.study_key == study_key).order_by(attachments.c.key))
-    return [_attachment(row) for row in rows]
+    return [_attachment(row) for row in _OF_STUDY.all(tx, study_key=study_key)]
 
 
 def get_attachment(tx: ReadTx, key: int) -> ClaimAttachment:

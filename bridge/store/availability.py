@@ -6,15 +6,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from bridge.domain.study import Instance, StudyContents
 from bridge.store import studies
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.prepared import Prepared
 from bridge.store.tables import availability_told, instances
 
 WITHDRAWN = "withdrawn"
 _columns = availability_told.c
+_BELIEVERS = Prepared(
+    select(_columns.destination)
+    .where(_columns.study_key == bindparam("study_key"), _columns.said != WITHDRAWN)
+    .order_by(_columns.destination)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,7 @@ def told(tx: ReadTx, study_key: int, destination: str) -> Told | None:
 
 def believers(tx: ReadTx, study_key: int) -> list[str]:
     """Return who may believe that a study can be retrieved here."""
-    wanted = select(_columns.destination).where(_columns.study_key == study_key, _columns.said != WITHDRAWN)
-    return list(tx.execute(wanted.order_by(_columns.destination)).scalars())
+    return [row.destination for row in _BELIEVERS.all(tx, study_key=study_key)]
 
 
 def note_told(

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 
 from bridge.domain.bulk import STANDING, WORK, BulkKind, BulkOutcome, BulkState, Repairing
 from bridge.domain.study import Study, StudyState, is_person
 from bridge.store import decisions
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import bulk_jobs, bulk_studies, studies
+
+_GET = Prepared(select(bulk_jobs).where(bulk_jobs.c.key == bindparam("key")))
 
 # The step of a study that came when the repair was applied already, and was read by it at once.
 LATER = "later"
@@ -87,7 +90,7 @@ def add_studies(tx: WriteTx, job_key: int, study_keys: Iterable[int], step: str 
 
 def get(tx: ReadTx, key: int) -> BulkJob:
     """Return the bulk in row *key*. Raises: LookupError."""
-    row = tx.execute(select(bulk_jobs).where(bulk_jobs.c.key == key)).first()
+    row = _GET.first(tx, key=key)
     if row is None:
         raise LookupError(f"no bulk {key}")
     return _job(row)

@@ -7,13 +7,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from bridge.domain.case_risk import CaseRisk
 from bridge.domain.study import Study
 from bridge.store import questions, studies
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import decisions, mismatches, signals
+
+_NEWEST_FIRST = (
+    select(decisions).where(decisions.c.study_key == bindparam("study_key")).order_by(decisions.c.key.desc())
+)
+_OF_STUDY = Prepared(_NEWEST_FIRST)
+_LATEST = Prepared(_NEWEST_FIRST.limit(1))
+_OPEN_MISMATCH = Prepared(
+    select(mismatches.c.key).where(mismatches.c.study_key == bindparam("study_key"), mismatches.c.closed_at.is_(None))
+)
+_SIGNALS_FOR = Prepared(
+    select(signals.c.code).where(
+        signals.c.study_instance_uid == bindparam("study_instance_uid"), signals.c.taken_back_at.is_(None)
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +68,7 @@ def add(tx: WriteTx, decision: Decision) -> int:
 
 def of_study(tx: ReadTx, study_key: int) -> list[Decision]:
     """Return every decision about a study, newest first."""
-    rows = tx.execute(select(decisions).where(decisions.c.study_key == study_key).order_by(decisions.c.key.desc()))
+    rows = _OF_STUDY.all(tx, study_key=study_key)
     return [Decision(**{name: getattr(row, name) for name in Decision.__slots__}) for row in rows]
 
 
@@ -66,8 +81,7 @@ def many(tx: ReadTx, keys: Sequence[int]) -> list[Decision]:
 
 def latest(tx: ReadTx, study_key: int) -> Decision | None:
     """Return what was decided about a study last."""
-    query = select(decisions).where(decisions.c.study_key == study_key).order_by(decisions.c.key.desc()).limit(1)
-    row = tx.execute(query).first()
+    row = _LATEST.first(tx, study_key=study_key)
     return None if row is None else Decision(**{name: getattr(row, name) for name in Decision.__slots__})
 
 
@@ -75,16 +89,14 @@ def open_mismatch(
     tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime, *, risk: CaseRisk = CaseRisk.ROUTINE
 ) -> int:
     """Put a study in the queue of the intake desk, or refresh why it is there; return the row's key."""
-    row = tx.execute(
-        select(mismatches).where(mismatches.c.study_key == study_key, mismatches.c.closed_at.is_(None))
-    ).first()
-    if row is None:
+    known = _OPEN_MISMATCH.scalar(tx, study_key=study_key)
+    if known is None:
         device = studies.get(tx, study_key).source_ae_title
         why = {"rule": rule, "sentence": sentence, "risk": int(risk), "device": device}
         return insert_row(tx, mismatches, study_key=study_key, opened_at=at, **why)
-    changed = update(mismatches).where(mismatches.c.key == row.key)
+    changed = update(mismatches).where(mismatches.c.key == known)
     tx.execute(changed.values(rule=rule, sentence=sentence, risk=int(risk)))
-    return int(row.key)
+    return int(known)
 
 
 def close_mismatch(tx: WriteTx, study_key: int, by: str, outcome: str, at: datetime) -> None:
@@ -134,5 +146,4 @@ def take_back_signal(tx: WriteTx, study_instance_uid: str, source: str, at: date
 
 def signals_for(tx: ReadTx, study_instance_uid: str) -> list[str]:
     """Return the codes that question a study's patient."""
-    mine = (signals.c.study_instance_uid == study_instance_uid, signals.c.taken_back_at.is_(None))
-    return list(tx.execute(select(signals.c.code).where(*mine)).scalars())
+    return [row.code for row in _SIGNALS_FOR.all(tx, study_instance_uid=study_instance_uid)]

@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.prepared import Prepared
 from bridge.store.tables import deliveries, delivery_attempts, orders, publications, studies
 
 
@@ -43,6 +44,20 @@ NOT_HELD = {"held_reason": "", "hold_kind": HoldKind.NONE.value}
 FREED_BY_NEWS = (HoldKind.IDENTITY.value, HoldKind.RECEIVER.value, HoldKind.OBJECTS.value)
 
 _WAITING = (DeliveryState.PENDING.value, DeliveryState.HELD.value)
+_has_attempt = exists().where(delivery_attempts.c.delivery_key == deliveries.c.key).correlate(deliveries)
+_OF_STUDY = Prepared(
+    select(deliveries).where(deliveries.c.study_key == bindparam("study_key")).order_by(deliveries.c.key.desc())
+)
+_WAS_TRIED = Prepared(
+    select(deliveries.c.key)
+    .where(
+        deliveries.c.topic == bindparam("topic"),
+        deliveries.c.destination == bindparam("destination"),
+        deliveries.c.order_of == bindparam("order_of"),
+        _has_attempt,
+    )
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +126,7 @@ def search(
 
 def of_study(tx: ReadTx, study_key: int) -> list[Delivery]:
     """Return the deliveries about a study, newest first."""
-    query = select(deliveries).where(deliveries.c.study_key == study_key).order_by(deliveries.c.key.desc())
-    return _list(tx, query)
+    return [_delivery(row) for row in _OF_STUDY.all(tx, study_key=study_key)]
 
 
 def of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
@@ -183,18 +197,7 @@ def has_twin(tx: ReadTx, delivery: Delivery) -> bool:
 
 def was_tried(tx: ReadTx, topic: str, destination: str, order_of: str) -> bool:
     """Say whether anything of this work was ever sent, or may have been."""
-    return bool(
-        tx.execute(
-            select(
-                exists().where(
-                    deliveries.c.topic == topic,
-                    deliveries.c.destination == destination,
-                    deliveries.c.order_of == order_of,
-                    _tried(),
-                )
-            )
-        ).scalar()
-    )
+    return _WAS_TRIED.scalar(tx, topic=topic, destination=destination, order_of=order_of) is not None
 
 
 def in_flight(tx: ReadTx, study_key: int | None = None, attachment_key: int | None = None) -> list[Delivery]:
@@ -204,7 +207,7 @@ def in_flight(tx: ReadTx, study_key: int | None = None, attachment_key: int | No
 
 def tried_of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
     """Return the deliveries of an attachment that are in flight or were ever tried: what they wrote may stand."""
-    return _list(tx, select(deliveries).where(_about(None, attachment_key), or_(_tried(), _is_sending())))
+    return _list(tx, select(deliveries).where(_about(None, attachment_key), or_(_has_attempt, _is_sending())))
 
 
 # Topics of what tells somebody that what they have is not what it was sent as.
@@ -213,7 +216,7 @@ RECALLS = ("rejection",)
 
 def places_tried(tx: ReadTx, topic: str, order_of: str) -> list[str]:
     """Return where anything of this work was sent, may have been, or is being sent."""
-    mine = and_(deliveries.c.topic == topic, deliveries.c.order_of == order_of, or_(_tried(), _is_sending()))
+    mine = and_(deliveries.c.topic == topic, deliveries.c.order_of == order_of, or_(_has_attempt, _is_sending()))
     return list(tx.execute(select(deliveries.c.destination).where(mine).distinct()).scalars())
 
 
@@ -231,7 +234,7 @@ def may_stand_outside(tx: ReadTx, study_key: int, topic: str) -> set[tuple[str, 
     """Return (destination, order_of) of everything of a study that was published, is in flight or was ever tried."""
     tried = tx.execute(
         select(deliveries.c.destination, deliveries.c.order_of)
-        .where(deliveries.c.study_key == study_key, deliveries.c.topic == topic, or_(_tried(), _is_sending()))
+        .where(deliveries.c.study_key == study_key, deliveries.c.topic == topic, or_(_has_attempt, _is_sending()))
         .distinct()
     )
     published = tx.execute(
@@ -370,10 +373,6 @@ def _about(study_key: int | None, attachment_key: int | None) -> ColumnElement[b
     if study_key is not None:
         return deliveries.c.study_key == study_key
     return deliveries.c.attachment_key == attachment_key
-
-
-def _tried() -> ColumnElement[bool]:
-    return exists().where(delivery_attempts.c.delivery_key == deliveries.c.key).correlate(deliveries)
 
 
 def _is_sending() -> ColumnElement[bool]:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import patient_links
+
+_first, _second = patient_links.c.first_patient_key, patient_links.c.second_patient_key
+_PARTED_FROM = Prepared(
+    select(_first, _second).where(
+        ~patient_links.c.linked, or_(_first == bindparam("patient_key"), _second == bindparam("patient_key"))
+    )
+)
 
 
 def said_at(tx: ReadTx, one: int, other: int) -> tuple[datetime, bool] | None:
@@ -32,9 +40,7 @@ def take_as_one(tx: WriteTx, one: int, other: int, at: datetime) -> None:
 
 def parted_from(tx: ReadTx, patient_key: int) -> set[int]:
     """Return the records of which registration said last that they are not this one's, though they were merged into it."""
-    first, second = patient_links.c.first_patient_key, patient_links.c.second_patient_key
-    mine = or_(first == patient_key, second == patient_key)
-    rows = tx.execute(select(first, second).where(~patient_links.c.linked, mine))
+    rows = _PARTED_FROM.all(tx, patient_key=patient_key)
     return {row[1] if row[0] == patient_key else row[0] for row in rows}
 
 

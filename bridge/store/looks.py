@@ -6,13 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from bridge.domain.study import BOUND_STATES
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.prepared import Prepared
 from bridge.store.tables import instances, studies, study_looks
 
 _columns = study_looks.c
+_OF_STUDY = Prepared(select(study_looks).where(_columns.study_key == bindparam("study_key")).order_by(_columns.key))
+_SIDES_OF = Prepared(
+    select(instances.c.image_laterality)
+    .where(
+        instances.c.study_key == bindparam("study_key"), instances.c.image_laterality != "", instances.c.withheld == ""
+    )
+    .distinct()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,7 @@ class Look:
 
 def of_study(tx: ReadTx, study_key: int) -> dict[str, Look]:
     """Return a study's lines by subject."""
-    rows = tx.execute(select(study_looks).where(_columns.study_key == study_key).order_by(_columns.key))
+    rows = _OF_STUDY.all(tx, study_key=study_key)
     return {row.subject: Look(**{name: getattr(row, name) for name in Look.__slots__}) for row in rows}
 
 
@@ -78,7 +87,4 @@ def bound_waiting(tx: ReadTx, *, before: int | None, limit: int) -> list[tuple[i
 
 def sides_of(tx: ReadTx, study_key: int) -> frozenset[str]:
     """Return every Image Laterality (0020,0062) of a study's objects."""
-    said = select(instances.c.image_laterality).where(
-        instances.c.study_key == study_key, instances.c.image_laterality != "", instances.c.withheld == ""
-    )
-    return frozenset(tx.execute(said.distinct()).scalars())
+    return frozenset(row.image_laterality for row in _SIDES_OF.all(tx, study_key=study_key))

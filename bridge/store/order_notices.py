@@ -6,14 +6,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, insert, not_, select, update
+from sqlalchemy import and_, bindparam, insert, not_, select, update
 
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.prepared import Prepared
 from bridge.store.tables import order_notices
 
 STATUS = "status"
 HAS_IMAGES = "O"
 WITHDRAWN = "W"
+_is_gone = and_(order_notices.c.said == WITHDRAWN, order_notices.c.is_certain)
+_NAMING_STUDY = Prepared(
+    select(order_notices.c.order_key, order_notices.c.destination)
+    .where(order_notices.c.study_key == bindparam("study_key"), order_notices.c.said != "", not_(_is_gone))
+    .order_by(order_notices.c.key)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,7 @@ def of_order(tx: ReadTx, order_key: int, destination: str) -> dict[str, Told]:
 
 def naming_study(tx: ReadTx, study_key: int) -> list[tuple[int, str]]:
     """Return (order key, destination) of everybody who may believe that a study is an order's."""
-    is_gone = and_(order_notices.c.said == WITHDRAWN, order_notices.c.is_certain)
-    query = select(order_notices.c.order_key, order_notices.c.destination).where(
-        order_notices.c.study_key == study_key, order_notices.c.said != "", not_(is_gone)
-    )
-    return [(row[0], row[1]) for row in tx.execute(query.order_by(order_notices.c.key))]
+    return [(row.order_key, row.destination) for row in _NAMING_STUDY.all(tx, study_key=study_key)]
 
 
 def put(tx: WriteTx, told: Told) -> None:

@@ -5,15 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, insert, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, select
 
 from bridge.domain.overlay import Change, Layer, Overlay, OverlayVersion, Reason, VersionKind
 from bridge.domain.study import Study
 from bridge.errors import Unavailable
-from bridge.store.db import ReadTx, WriteTx
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import overlay_versions, studies
 
 _columns = overlay_versions.c
+_OF_STUDY = Prepared(
+    select(overlay_versions).where(_columns.study_key == bindparam("study_key")).order_by(_columns.number.desc())
+)
+_OF_BINDING = Prepared(
+    select(overlay_versions).where(
+        _columns.study_key == bindparam("study_key"), _columns.binding_version == bindparam("binding_version")
+    )
+)
 
 
 def current(tx: ReadTx, study: Study) -> Overlay:
@@ -24,11 +33,7 @@ def current(tx: ReadTx, study: Study) -> Overlay:
     """
     if not study.is_bound:
         return Overlay(study.key, study.binding_version, study.binding_version)
-    row = tx.execute(
-        select(overlay_versions).where(
-            _columns.study_key == study.key, _columns.binding_version == study.binding_version
-        )
-    ).first()
+    row = _OF_BINDING.first(tx, study_key=study.key, binding_version=study.binding_version)
     if row is None:
         raise Unavailable("what lies over the study is not known", code="no_overlay")
     found = _version(row)
@@ -56,8 +61,7 @@ def left_otherwise() -> ColumnElement[bool]:
 
 def of_study(tx: ReadTx, study_key: int) -> list[OverlayVersion]:
     """Return every version of a study, newest first."""
-    rows = tx.execute(select(overlay_versions).where(_columns.study_key == study_key).order_by(_columns.number.desc()))
-    return [_version(row) for row in rows]
+    return [_version(row) for row in _OF_STUDY.all(tx, study_key=study_key)]
 
 
 def add(tx: WriteTx, version: OverlayVersion) -> None:
@@ -66,7 +70,7 @@ def add(tx: WriteTx, version: OverlayVersion) -> None:
     values["kind"] = version.kind.value
     values["layers"] = [_layer_to_json(layer) for layer in version.layers]
     values["changes"] = [{"keyword": one.keyword, "before": one.before, "after": one.after} for one in version.changes]
-    tx.execute(insert(overlay_versions).values(**values))
+    insert_row(tx, overlay_versions, **values)
 
 
 def _layer_to_json(layer: Layer) -> dict[str, Any]:

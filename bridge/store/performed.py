@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from bridge.domain.order import WAITING
 from bridge.domain.performed import (
@@ -19,9 +19,18 @@ from bridge.domain.performed import (
     proposal_of,
 )
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, patient_identifiers, performed_step_links, performed_steps, step_stations, steps
 
 _PERFORMED_SERIES = "00400340"
+_mine = performed_steps.c.study_instance_uid == bindparam("study_instance_uid")
+_OF_STUDY = Prepared(select(performed_steps).where(_mine).order_by(performed_steps.c.key))
+_ATTRIBUTES_OF_STUDY = Prepared(select(performed_steps.c.attributes).where(_mine).order_by(performed_steps.c.key))
+_LINKS = Prepared(
+    select(performed_step_links.c.step_key)
+    .where(performed_step_links.c.performed_step_key == bindparam("performed_step_key"))
+    .order_by(performed_step_links.c.key)
+)
 
 
 def by_uid(tx: ReadTx, sop_instance_uid: str) -> PerformedStep | None:
@@ -40,18 +49,12 @@ def get(tx: ReadTx, key: int) -> PerformedStep:
 
 def of_study(tx: ReadTx, study_instance_uid: str) -> list[PerformedStep]:
     """Return the performed steps of a study, oldest first."""
-    rows = tx.execute(
-        select(performed_steps)
-        .where(performed_steps.c.study_instance_uid == study_instance_uid)
-        .order_by(performed_steps.c.key)
-    ).all()
-    return [_performed(tx, row) for row in rows]
+    return [_performed(tx, row) for row in _OF_STUDY.all(tx, study_instance_uid=study_instance_uid)]
 
 
 def attributes_of_study(tx: ReadTx, study_instance_uid: str) -> list[dict[str, Any]]:
     """Return what the devices sent of a study's performed steps, DICOM JSON, oldest first."""
-    mine = performed_steps.c.study_instance_uid == study_instance_uid
-    return list(tx.execute(select(performed_steps.c.attributes).where(mine).order_by(performed_steps.c.key)).scalars())
+    return [row.attributes for row in _ATTRIBUTES_OF_STUDY.all(tx, study_instance_uid=study_instance_uid)]
 
 
 def uids_of_study(tx: ReadTx, study_instance_uid: str) -> list[str]:
@@ -224,11 +227,7 @@ def attributes_of(tx: ReadTx, performed_step_key: int) -> dict[str, Any]:
 
 
 def _performed(tx: ReadTx, row: Row[Any]) -> PerformedStep:
-    links = tx.execute(
-        select(performed_step_links.c.step_key)
-        .where(performed_step_links.c.performed_step_key == row.key)
-        .order_by(performed_step_links.c.key)
-    ).scalars()
+    links = [one.step_key for one in _LINKS.all(tx, performed_step_key=row.key)]
     said: dict[str, Any] = {
         "status": PerformedStatus(row.status),
         "proposal": Proposal(row.proposal),

@@ -7,14 +7,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from bridge.domain.commitment import SENDS_MOST, CommitmentState
 from bridge.store.db import ReadTx, WriteTx
+from bridge.store.prepared import Prepared
 from bridge.store.tables import forwards, instances, publications, studies
 
+_OF_STUDY_ANYWHERE = (
+    select(publications).where(publications.c.study_key == bindparam("study_key")).order_by(publications.c.key)
+)
+_OF_STUDY = Prepared(_OF_STUDY_ANYWHERE)
+_OF_STUDY_AT = Prepared(_OF_STUDY_ANYWHERE.where(publications.c.server == bindparam("server")))
+_FORWARDED = Prepared(
+    select(
+        forwards.c.destination,
+        forwards.c.binding_version,
+        func.count().label("count"),
+        func.max(forwards.c.sent_at).label("last_at"),
+    )
+    .where(forwards.c.study_key == bindparam("study_key"))
+    .group_by(forwards.c.destination, forwards.c.binding_version)
+    .order_by(forwards.c.destination, forwards.c.binding_version)
+)
 _OPEN_AGAIN = {
     "commitment": CommitmentState.UNASKED.value,
     "transaction_uid": "",
@@ -66,10 +83,9 @@ class Publication:
 
 def of_study(tx: ReadTx, study_key: int, server: str = "") -> list[Publication]:
     """Return what stands, or stood, of a study; at *server*, or anywhere. Oldest first."""
-    query = select(publications).where(publications.c.study_key == study_key).order_by(publications.c.key)
-    if server:
-        query = query.where(publications.c.server == server)
-    return [_publication(row) for row in tx.execute(query)]
+    said = {"study_key": study_key}
+    rows = _OF_STUDY_AT.all(tx, **said, server=server) if server else _OF_STUDY.all(tx, **said)
+    return [_publication(row) for row in rows]
 
 
 def study_at(tx: ReadTx, server: str, reference: str) -> int | None:
@@ -193,13 +209,7 @@ class Forwarded:
 
 def forwarded(tx: ReadTx, study_key: int) -> list[Forwarded]:
     """Return what archives have of a study."""
-    rows = tx.execute(
-        select(forwards.c.destination, forwards.c.binding_version, func.count(), func.max(forwards.c.sent_at))
-        .where(forwards.c.study_key == study_key)
-        .group_by(forwards.c.destination, forwards.c.binding_version)
-        .order_by(forwards.c.destination, forwards.c.binding_version)
-    )
-    return [Forwarded(*row) for row in rows]
+    return [Forwarded(*row) for row in _FORWARDED.all(tx, study_key=study_key)]
 
 
 def _publication(row: Row[Any]) -> Publication:

@@ -251,6 +251,8 @@ def _draft_values(draft: ReportDraft) -> dict[str, Any]:
 
 def _list(tx: ReadTx, *clauses: ColumnElement[bool]) -> list[Report]:
     rows = tx.execute(select(reports).where(*clauses).order_by(reports.c.key)).all()
+    if not rows:
+        return []
     standing = and_(report_versions.c.report_key == reports.c.key, report_versions.c.number == reports.c.current)
     found = tx.execute(select(report_versions).join(reports, standing).where(*clauses))
     current = {row.report_key: row for row in found}

@@ -33,6 +33,16 @@ _TOUCH = Prepared(update(studies).where(studies.c.key == bindparam("study_key"))
 _OTHER_IDENTITIES = Prepared(select(studies.c.other_identities).where(studies.c.key == bindparam("key")))
 _OF_PATIENT = Prepared(select(studies).where(studies.c.patient_key == bindparam("patient_key")).order_by(studies.c.key))
 _OF_ORDER = Prepared(select(studies).where(studies.c.order_key == bindparam("order_key")).order_by(studies.c.key))
+_SERIES_OF = Prepared(
+    select(series).where(series.c.study_key == bindparam("study_key")).order_by(series.c.series_number, series.c.key)
+)
+_SHOWN_OF = Prepared(
+    select(instances)
+    .where(instances.c.study_key == bindparam("study_key"), instances.c.withheld == "")
+    .order_by(instances.c.instance_number, instances.c.key)
+)
+_INSTANCE_UIDS = Prepared(select(instances.c.sop_instance_uid).where(instances.c.study_key == bindparam("study_key")))
+_COUNT = Prepared(select(func.count().label("count")).where(instances.c.study_key == bindparam("study_key")))
 _ANSWERING = Prepared(
     select(study_keys.c.study_key)
     .where(
@@ -288,18 +298,9 @@ def series_of(tx: ReadTx, study_keys: Sequence[int]) -> list[Series]:
 def contents(tx: ReadTx, study_key: int) -> StudyContents:
     """Return a study with its series and instances in their order, as it shows: nothing that is withheld."""
     study = get(tx, study_key)
-    found = [
-        series_of_row(row)
-        for row in tx.execute(
-            select(series).where(series.c.study_key == study_key).order_by(series.c.series_number, series.c.key)
-        )
-    ]
+    found = [series_of_row(row) for row in _SERIES_OF.all(tx, study_key=study_key)]
     groups: dict[int, list[Instance]] = {one.key: [] for one in found}
-    for row in tx.execute(
-        select(instances)
-        .where(instances.c.study_key == study_key, instances.c.withheld == "")
-        .order_by(instances.c.instance_number, instances.c.key)
-    ):
+    for row in _SHOWN_OF.all(tx, study_key=study_key):
         groups[row.series_key].append(_instance(row))
     shown = tuple(one for one in found if groups[one.key])
     return StudyContents(study, shown, {one.key: tuple(groups[one.key]) for one in shown})
@@ -307,11 +308,11 @@ def contents(tx: ReadTx, study_key: int) -> StudyContents:
 
 def instance_uids(tx: ReadTx, study_key: int) -> set[str]:
     """Return the SOP Instance UIDs of a study's instances."""
-    return set(tx.execute(select(instances.c.sop_instance_uid).where(instances.c.study_key == study_key)).scalars())
+    return {row.sop_instance_uid for row in _INSTANCE_UIDS.all(tx, study_key=study_key)}
 
 
 def count_instances(tx: ReadTx, study_key: int) -> int:
-    return int(tx.execute(select(func.count()).where(instances.c.study_key == study_key)).scalar_one())
+    return int(_COUNT.scalar(tx, study_key=study_key))
 
 
 def _received_values(header: Header) -> dict[str, Any]:

@@ -16,18 +16,24 @@ from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.split_study import StudySplitter
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.store import splits, studies
+from bridge.store.prepared import Prepared
 from bridge.store.tables import bulk_jobs, merges, rejections
 from bridge.store.tables import splits as splits_table
 from bridge.wiring import House
 
+
+def _keys_of(column: Column[int]) -> Prepared:
+    return Prepared(select(column).order_by(column))
+
+
 MARIA: Final = "user:maria"
 PREFIX: Final = "77"
 PREFIXING: Final = "CT2"
-_KEYS: Final[dict[str, Column[int]]] = {
-    "merges": merges.c.key,
-    "rejections": rejections.c.key,
-    "splits": splits_table.c.key,
-    "bulks": bulk_jobs.c.key,
+_KEYS: Final = {
+    "merges": _keys_of(merges.c.key),
+    "rejections": _keys_of(rejections.c.key),
+    "splits": _keys_of(splits_table.c.key),
+    "bulks": _keys_of(bulk_jobs.c.key),
 }
 _WHY: Final = "asked the technologist"
 
@@ -94,6 +100,5 @@ class Desk:
         return keys[number]
 
     def _keys(self, what: str) -> list[int]:
-        column = _KEYS[what]
         with self._house.store.read() as tx:
-            return list(tx.execute(select(column).order_by(column)).scalars())
+            return [row.key for row in _KEYS[what].all(tx)]

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
-from sqlalchemy import event, select
+from sqlalchemy import bindparam, event, func, select, text
 
 from bridge.clock import FixedClock
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import BridgeError
 from bridge.settings import Settings
-from bridge.store import decisions, orders, patients, schema, studies
+from bridge.store import decisions, patients, schema, studies
 from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
-from bridge.store.tables import metadata
+from bridge.store.prepared import Prepared
+from bridge.store.tables import instances, metadata
 from bridge.store.tables import orders as orders_table
 from bridge.store.tables import studies as studies_table
 from bridge.wiring import House
@@ -34,17 +35,25 @@ from tests.flows.asking import say, sent
 from tests.flows.test_orders import cast_mpps, code
 from tests.flows.test_rejections import note
 from tests.property.identity_desk import PREFIX, PREFIXING, Desk
+from tests.property.stirred import Stirred
 
 # PLAIN is known twice: under another number, with the same name and birth date.
 TWICE: Final = replace(PLAIN, patient_id="00041011")
 PEOPLE: Final = {"plain": PLAIN, "twice": TWICE, "twin": NEAR_TWIN, "stranger": STRANGER, "doe": MERGED}
 ACCESSIONS: Final = ("A1", "A2", "A3")
 STUDIES: Final = {**{f"of {one}": study_uid(one) for one in ACCESSIONS}, "typed": "2.25.9911", "other": "2.25.9912"}
+_STORIES_OF_A_FOLDER: Final = 500
 WRONG_ENTRY: Final = "110514"
 _FORGET: Final = tuple(
-    f"DELETE FROM {table.name}"
+    Prepared(text(f"DELETE FROM {table.name}"))
     for table in metadata.sorted_tables
     if table.name not in ("schema_state", "alembic_version")
+)
+_ROWS: Final = Prepared(select(studies_table.c.study_instance_uid, studies_table.c.key))
+_OWNERS: Final = Prepared(select(orders_table.c.key, orders_table.c.patient_key))
+_ACCESSION: Final = Prepared(select(orders_table.c.accession_number).where(orders_table.c.key == bindparam("key")))
+_SHOWN: Final = Prepared(
+    select(func.count().label("count")).where(instances.c.study_key == bindparam("key"), instances.c.withheld == "")
 )
 _BEGIN: Final = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 
@@ -65,7 +74,7 @@ class World:
     """
     The clinic. deeds: what happened in this story. reissued: numbers that ended and were given to somebody again.
 
-    has_prefixes: images came from the device that writes something before every number.
+    has_prefixes: images came from the device that writes something before every number. stirred: what was written to.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -81,11 +90,13 @@ class World:
         self.house = House(Settings.model_validate(tree), self.clock)
         event.listen(self.house.store.engine, "connect", _forget_the_disk)
         schema.migrate(self.house.store)
+        self.stirred = Stirred(self.house.store)
         self.desk = Desk(self.house)
         self.deeds: list[Deed] = []
         self.reissued: set[str] = set()
         self._images: dict[str, list[Dataset]] = {}
         self._notes = 0
+        self._begun = 0
         self.has_prefixes = False
 
     def begin(self) -> None:
@@ -93,13 +104,20 @@ class World:
         with self.house.store.write() as tx:
             tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
             for statement in _FORGET:
-                tx.exec_driver_sql(statement)
-        shutil.rmtree(self._folder / "data" / "blobs", ignore_errors=True)
-        self.house.__dict__.pop("blobs", None)
-        self.house.__dict__.pop("instances", None)
+                statement.run(tx)
+            self.stirred.forget(tx)
+        self._begun += 1
+        if self._begun % _STORIES_OF_A_FOLDER == 0:
+            self._forget_objects()
         self.clock.at = _BEGIN
         self.deeds, self.reissued, self._images, self._notes = [], set(), {}, 0
         self.has_prefixes = False
+
+    def _forget_objects(self) -> None:
+        """An object's name is its digest: what lies there from another story is what this one would put there."""
+        shutil.rmtree(self._folder / "data" / "blobs", ignore_errors=True)
+        self.house.__dict__.pop("blobs", None)
+        self.house.__dict__.pop("instances", None)
 
     def close(self) -> None:
         self.house.store.dispose()
@@ -199,7 +217,7 @@ class World:
     def seen(self) -> dict[str, Seen]:
         """Return what is shown of each study that came, and whose each order is."""
         with self.house.store.read() as tx:
-            ordered = tx.execute(select(orders_table.c.key, orders_table.c.patient_key)).all()
+            ordered = _OWNERS.all(tx)
             owners = {f"order {row.key}": Seen("ordered", _number(tx, row.patient_key), "", 0) for row in ordered}
             return owners | {uid: _seen(tx, key) for uid, key in _rows(tx)}
 
@@ -231,21 +249,23 @@ def _forget_the_disk(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _rows(tx: ReadTx) -> list[tuple[str, int]]:
-    found = tx.execute(select(studies_table.c.study_instance_uid, studies_table.c.key))
-    return [(row.study_instance_uid, row.key) for row in found]
+    return [(row.study_instance_uid, row.key) for row in _ROWS.all(tx)]
 
 
 def _seen(tx: ReadTx, study_key: int) -> Seen:
     study = studies.get(tx, study_key)
-    accession = orders.get(tx, study.order_key).accession_number if study.order_key is not None else ""
+    accession = _accession(tx, study.order_key)
     state = "bound" if study.is_bound else "closed" if study.closed_reason else "waiting"
-    images = studies.contents(tx, study_key).instance_count
-    return Seen(state, _number(tx, study.patient_key), accession, images)
+    return Seen(state, _number(tx, study.patient_key), accession, _SHOWN.scalar(tx, key=study_key))
 
 
 def _told(tx: ReadTx, one: Decision) -> tuple[str, ...]:
-    accession = orders.get(tx, one.order_key).accession_number if one.order_key is not None else ""
+    accession = _accession(tx, one.order_key)
     return (one.actor, one.outcome, one.rule, one.sentence, _number(tx, one.patient_key), accession)
+
+
+def _accession(tx: ReadTx, order_key: int | None) -> str:
+    return "" if order_key is None else _ACCESSION.scalar(tx, key=order_key)
 
 
 def _number(tx: ReadTx, patient_key: int | None) -> str:

@@ -25,17 +25,16 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
 
 from bridge.codecs.fhir.imaging_study import House as ChartHouse
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.reconcile_rules import BIND_RULES
 from bridge.domain.study import Study, is_person
 from bridge.publishers.imaging_study import ImagingStudyPublisher, StudyParcel
-from bridge.store import decisions, deliveries, orders, patients, studies
+from bridge.store import decisions, deliveries, orders, patients, splits, studies
 from bridge.store.db import ReadTx
+from bridge.store.decisions import Decision
 from bridge.store.deliveries import Delivery, DeliveryState
-from bridge.store.tables import studies as studies_table
 from tests.property.identity_desk import PREFIXING
 from tests.property.identity_world import ACCESSIONS, PEOPLE, STUDIES, Deed, Seen, World, make_world
 
@@ -122,6 +121,12 @@ class Identity(RuleBasedStateMachine):
     def a_study_is_split(self, study: str) -> None:
         self.world.do("parted", study)
 
+    @rule(accession=ACCESSION, who=WHO)
+    def images_of_one_header_are_split(self, accession: str, who: str) -> None:
+        for _ in range(2):
+            self.world.do("imaged", f"of {accession}", who, who, accession)
+        self.world.do("parted", f"of {accession}")
+
     @rule(number=NUMBER)
     def what_was_split_off_is_joined(self, number: int) -> None:
         self.world.do("joined", number)
@@ -179,10 +184,11 @@ class Identity(RuleBasedStateMachine):
     def no_image_is_shown_under_a_patient_without_a_word_behind_it(self) -> None:
         at = self.world.clock.at + timedelta(days=1)
         with self.world.house.store.read() as tx:
-            for study in _all(tx):
+            for study in self.world.stirred.studies(tx):
                 if study.is_bound:
                     _has_a_word(tx, study)
                     _is_named_by_a_key(tx, study, self.world.reissued)
+                    _is_nobodys_whose_other_part_is(tx, study)
                 else:
                     assert (study.patient_key, study.order_key) == (None, None)
                 for one in deliveries.of_study(tx, study.key):
@@ -196,10 +202,6 @@ class Identity(RuleBasedStateMachine):
             for deed in deeds:
                 self.world.do(*deed)
             assert self.world.told() == told, "the same events decide otherwise when they are told again"
-
-
-def _all(tx: ReadTx) -> list[Study]:
-    return [studies.get(tx, key) for key in tx.execute(select(studies_table.c.key)).scalars().all()]
 
 
 def _says_whose_it_is(tx: ReadTx, study: Study, one: Delivery, at: datetime) -> None:
@@ -247,9 +249,9 @@ def _is_named_by_a_key(tx: ReadTx, study: Study, reissued: set[str]) -> None:
     said = study.received
     holder = patients.find(tx, PatientIdentifier(said.patient_id, "RIVERSIDE")) if said.patient_id else None
     by_number = {patients.survivor(tx, holder.key).key} if holder is not None else set()
-    bound = list(takewhile(lambda one: one.patient_key is not None, decisions.of_study(tx, study.key)))
+    bound = _binding(tx, study)
     registered_at = patients.registered_at(tx, min(by_number)) if by_number else None
-    is_stranger = registered_at is not None and registered_at > bound[-1].decided_at
+    is_stranger = registered_at is not None and registered_at > bound.decided_at
     named = orders.by_study_uid(tx, study.study_instance_uid)
     named += orders.by_accession(tx, said.accession_number) if said.accession_number else []
     by_order = {patients.survivor(tx, one.patient_key).key for one in named}
@@ -259,6 +261,27 @@ def _is_named_by_a_key(tx: ReadTx, study: Study, reissued: set[str]) -> None:
     # Somebody who was registered after the binding is a stranger to it: an order of theirs would be news, a number is not.
     if by_number and len(by_order) == 1 and not is_stranger:
         assert by_number == by_order, "the keys name two people, and a rule chose one"
+
+
+def _is_nobodys_whose_other_part_is(tx: ReadTx, study: Study) -> None:
+    """What a person parted, no rule gives to one patient: not when the other part is theirs already."""
+    if study.is_decided_by_person:
+        return
+    bound = _binding(tx, study)
+    for split in splits.of_study(tx, study.key):
+        if split.joined_at is None:
+            other = split.study_key if split.new_study_key == study.key else split.new_study_key
+            before = (one for one in decisions.of_study(tx, other) if one.key < bound.key)
+            was = next(before, None)
+            assert was is None or was.patient_key != bound.patient_key, (
+                "a rule gives both parts of a split to one patient"
+            )
+
+
+def _binding(tx: ReadTx, study: Study) -> Decision:
+    """Return the decision that a bound study has been bound since, be it to another record by a merge."""
+    *_, first = takewhile(lambda one: one.patient_key is not None, decisions.of_study(tx, study.key))
+    return first
 
 
 @pytest.fixture(scope="module")
