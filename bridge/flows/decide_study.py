@@ -159,7 +159,7 @@ def propose(tx: WriteTx, study: Study, patient_key: int, actor: str, how: Decidi
     if study.is_bound or study.closed_reason or held or study.is_decided_by_person:
         return study
     evidence = replace(evidence_of(tx, study), proposed_patient_key=patient_key)
-    verdict = decide(evidence, StoredRegistry(tx), how.rules)
+    verdict = question_part(tx, study, decide(evidence, StoredRegistry(tx), how.rules))
     if verdict.binds and verdict.patient_key == patient_key:
         chosen = Binding(patient_key, verdict.order_key, by_person=True)
         return bind_by_person(tx, study, chosen, _PROPOSED, actor, how)
@@ -213,7 +213,7 @@ def reopen(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) ->
     What was bound before is held from whom it was bound to: no rule gives it back there.
     """
     verdict = decide(evidence_of(tx, study), StoredRegistry(tx), how.rules)
-    bound = next((one for one in decisions.of_study(tx, study.key) if one.patient_key is not None), None)
+    bound = decisions.last_binding(tx, study.key)
     if bound is not None:
         study = replace(study, held_from_patient_key=bound.patient_key, held_from_order_key=bound.order_key)
     if verdict.binds or bound is not None:
@@ -250,11 +250,11 @@ def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: St
 
 
 def return_to(tx: WriteTx, study: Study, before: Decision, how: Deciding, *, reason: str = "") -> None:
-    """Give a study back what it was bound to by *before*, unless something newly speaks against that patient."""
+    """Give a study back what it was bound to by *before*, unless something newly speaks against it, or images came late."""
     owner = patients.survivor(tx, before.patient_key or 0).key
     binding = replace(_binding_of(before), patient_key=owner)
     found = reconsider(binding, evidence_of(tx, study), StoredRegistry(tx), how.rules)
-    if found.step != Step.HOLD:
+    if found.step != Step.HOLD and not holds_late(tx, study, before.decided_at):
         how = replace(how, confirmed_by=before.confirmed_by)
         _record(tx, study, found.verdict, how, actor=before.actor, reason=reason)
 
@@ -286,7 +286,7 @@ def _apply(tx: WriteTx, study: Study, verdict: Verdict, how: Deciding) -> Study:
     if held_from is not None and not may_free(study, patients.survivor(tx, held_from).key, verdict):
         return study
     said = (study.rule, study.sentence, study.state)
-    if verdict.binds and study.rule:
+    if verdict.binds:
         verdict = question_part(tx, study, verdict)
     if not verdict.binds and said == (verdict.rule, verdict.sentence, _STATES[verdict.outcome]):
         return study

@@ -10,7 +10,7 @@ from itertools import takewhile
 from bridge.domain.reconcile import decide
 from bridge.domain.study import Study
 from bridge.domain.waking import fact_keys
-from bridge.flows.decide_study import Deciding, decide_by_rule, return_to, withdraw
+from bridge.flows.decide_study import Deciding, decide_by_rule, reopen, return_to, withdraw
 from bridge.flows.gather_evidence import evidence_of
 from bridge.store import decisions, orders, patients, studies
 from bridge.store.db import WriteTx
@@ -71,10 +71,23 @@ def free_as_before(tx: WriteTx, study: Study, reason: str, how: Deciding) -> Non
 
     Unless something else speaks against that by now.
     """
-    before = next((one for one in decisions.of_study(tx, study.key) if one.patient_key is not None), None)
+    before = decisions.last_binding(tx, study.key)
     if before is not None and study.held_from_patient_key is not None:
         return_to(tx, study, before, how, reason=reason)
     decide_by_rule(tx, studies.get(tx, study.key), how)
+
+
+def open_again(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding) -> Study:
+    """
+    Take back that a person closed a study's case: it stands as it did before, bound or waiting.
+
+    What was bound waits all the same if something speaks against that by now, or it shows nothing any more.
+    """
+    before = decisions.of_study(tx, study.key)[1:2]
+    reopened = reopen(tx, study, reason, actor, how)
+    if before and before[0].patient_key is not None and studies.contents(tx, study.key).instance_count:
+        return_to(tx, reopened, before[0], how, reason=reason)
+    return studies.get(tx, study.key)
 
 
 def naming(tx: WriteTx, patient_keys: Iterable[int], order_keys: Iterable[int]) -> list[Study]:

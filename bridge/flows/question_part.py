@@ -6,11 +6,12 @@ Nor is what comes later under such a header: a device goes on sending a series u
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from bridge.domain.evidence import identity_of
 from bridge.domain.study import Header, Study
 from bridge.domain.verdict import Outcome, Verdict
-from bridge.store import patients, splits, studies
+from bridge.store import decisions, patients, splits, studies
 from bridge.store.db import ReadTx
 from bridge.store.splits import LateSeries
 
@@ -23,15 +24,21 @@ def question_part(tx: ReadTx, study: Study, verdict: Verdict) -> Verdict:
     """
     if not verdict.binds:
         return verdict
-    standing = [split for split in splits.of_study(tx, study.key) if split.joined_at is None]
-    if any(split.study_key == study.key for split in standing) and holds_late(tx, study):
+    parts = other_parts(tx, study)
+    if parts and holds_late(tx, study):
         return _asking(verdict, f"Held (V02): {_LATE}.")
-    for split in standing:
-        other = studies.get(tx, split.study_key if split.new_study_key == study.key else split.new_study_key)
+    for other in parts:
         if verdict.patient_key in _whose(tx, study, other) or (not other.is_bound and holds_late(tx, other)):
             parted = "a person parted it from images that are, were or may be the same patient's by rule"
             return _asking(verdict, f"Held (V02): {parted}.")
     return verdict
+
+
+def other_parts(tx: ReadTx, study: Study) -> list[Study]:
+    """Return what a study was parted from, and what was split off it, and not joined again."""
+    standing = (split for split in splits.of_study(tx, study.key) if split.joined_at is None)
+    keys = (split.study_key if split.new_study_key == study.key else split.new_study_key for split in standing)
+    return [studies.get(tx, key) for key in dict.fromkeys(keys)]
 
 
 def question_late(tx: ReadTx, study: Study, header: Header, series_key: int) -> str:
@@ -54,9 +61,13 @@ def question_shown(tx: ReadTx, study: Study) -> str:
 _LATE = "an image came after a person had parted the study, and its header does not say of which part it is"
 
 
-def holds_late(tx: ReadTx, study: Study) -> bool:
-    """Say whether a study shows images that came after a person had parted it, and may be the other part's."""
-    come = splits.late_series(tx, study.key)
+def holds_late(tx: ReadTx, study: Study, since: datetime | None = None) -> bool:
+    """
+    Say whether a study shows images that came after a person had parted it, and may be the other part's.
+
+    since: when a decision was taken that has seen what had come by then.
+    """
+    come = splits.late_series(tx, study.key, since)
     is_alike = bool(come) and _is_alike(tx, study, study.received)
     return any(_is_doubtful(one, is_alike) for one in come)
 
@@ -86,6 +97,7 @@ def _asking(verdict: Verdict, sentence: str) -> Verdict:
 
 def _whose(tx: ReadTx, study: Study, other: Study) -> set[int]:
     keys = {other.patient_key}
-    if identity_of(other.received) == identity_of(study.received):
-        keys.add(other.held_from_patient_key)
+    if not other.is_bound and identity_of(other.received) == identity_of(study.received):
+        was = decisions.last_binding(tx, other.key)
+        keys.add(was.patient_key if was is not None else None)
     return {patients.survivor(tx, key).key for key in keys if key is not None}

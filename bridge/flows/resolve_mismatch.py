@@ -17,11 +17,13 @@ from bridge.flows.decide_study import (
     bind_by_person,
     close,
     decide_after,
+    decide_touched,
     free_by_rule,
     in_question,
-    reopen,
     withdraw,
 )
+from bridge.flows.decide_without import open_again
+from bridge.flows.question_part import other_parts
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
 from bridge.flows.register_patient import refresh_keys
 from bridge.flows.reject_instances import overrule
@@ -134,14 +136,16 @@ class MismatchResolver:
     def _carry_out(self, tx: WriteTx, study: Study, ruling: Ruling, how: Deciding) -> Study:
         if ruling.action == "bind":
             overrule(tx, study, ruling.actor, ruling.reason, how)
-            return bind_by_person(tx, study, self._target(tx, ruling), ruling.reason, ruling.actor, how)
+            after = bind_by_person(tx, study, self._target(tx, ruling), ruling.reason, ruling.actor, how)
+            decide_touched(tx, other_parts(tx, after), how.following)
+            return after
         if ruling.action == "unbind":
             words = "A person took the binding back."
             return withdraw(tx, study, "person", words, how, actor=ruling.actor, reason=ruling.reason)
         if ruling.action == "reject":
             return close(tx, study, ruling.reason, ruling.actor, how)
         if ruling.action == "reopen":
-            return reopen(tx, study, ruling.reason, ruling.actor, how)
+            return open_again(tx, study, ruling.reason, ruling.actor, how)
         return self._restore(tx, study, ruling, how)
 
     def _restore(self, tx: WriteTx, study: Study, ruling: Ruling, how: Deciding) -> Study:

@@ -85,6 +85,11 @@ def latest(tx: ReadTx, study_key: int) -> Decision | None:
     return None if row is None else Decision(**{name: getattr(row, name) for name in Decision.__slots__})
 
 
+def last_binding(tx: ReadTx, study_key: int) -> Decision | None:
+    """Return the decision that bound a study last, whatever became of that; None if none ever did."""
+    return next((one for one in of_study(tx, study_key) if one.patient_key is not None), None)
+
+
 def open_mismatch(
     tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime, *, risk: CaseRisk = CaseRisk.ROUTINE
 ) -> int:

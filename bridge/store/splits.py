@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
 
 from bridge.domain.rejection import JOINED, NOTE, SPLIT_OFF
 from bridge.domain.study import Instance, Series
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.received import series_of_row
 from bridge.store.tables import instances, series, split_instances, splits, studies
 
 _AT_ONCE = 500
+_mine = (splits.c.study_key == bindparam("study_key")) | (splits.c.new_study_key == bindparam("study_key"))
+_OF_STUDY = Prepared(select(splits).where(_mine).order_by(splits.c.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,7 @@ def get(tx: ReadTx, key: int) -> Split:
 
 def of_study(tx: ReadTx, study_key: int) -> list[Split]:
     """Return every split that a study was a side of, oldest first."""
-    mine = (splits.c.study_key == study_key) | (splits.c.new_study_key == study_key)
-    return [_split(row) for row in tx.execute(select(splits).where(mine).order_by(splits.c.key))]
+    return [_split(row) for row in _OF_STUDY.all(tx, study_key=study_key)]
 
 
 def last_at(tx: ReadTx, study_key: int) -> datetime | None:
@@ -121,13 +123,19 @@ def copies_of(tx: ReadTx, study_key: int, sop_instance_uids: Iterable[str]) -> d
     return found
 
 
-def late_series(tx: ReadTx, study_key: int) -> list[LateSeries]:
-    """Return which series of a parted study have images that came since: it is not told by them whose they are."""
+def late_series(tx: ReadTx, study_key: int, since: datetime | None = None) -> list[LateSeries]:
+    """
+    Return which series of a parted study have images that came since: it is not told by them whose they are.
+
+    since: what had come by then was seen, and is not late any more.
+    """
     standing = (splits.c.study_key == study_key, splits.c.joined_at.is_(None))
     newest = tx.execute(select(func.max(splits.c.last_instance_key)).where(*standing)).scalar()
     if newest is None:
         return []
     is_shown, is_late = instances.c.withheld == "", instances.c.key > newest
+    if since is not None:
+        is_late = and_(is_late, instances.c.received_at > since)
     counts = (
         _number_of(and_(is_shown, is_late)),
         _number_of(and_(is_shown, ~is_late)),

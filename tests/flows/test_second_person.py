@@ -11,21 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from bridge.bulk import bulk_queue
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
 from bridge.errors import BridgeError, Conflict, Refused
 from bridge.flows import manage_users
+from bridge.flows.bulk_cases import BulkDesk
 from bridge.flows.confirm_decision import SecondPersonDesk
 from bridge.flows.resolve_mismatch import Ruling
-from bridge.store import audit, case_proposals, decisions, events, splits, users
+from bridge.store import audit, bulk_jobs, case_proposals, decisions, events, splits, studies, users
 from bridge.store.case_proposals import CaseProposal
 from bridge.web_flows import second_person_desk
 from bridge.wiring import House
-from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
+from tests.cast import PLAIN, STRANGER, adt, image, order, renamed, study_uid
 from tests.conftest import ROOT
 from tests.flows.asking import say
+from tests.flows.test_doubted_records import registered
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_rejections import desk as rejection_desk
 from tests.flows.test_rejections import note, standing
@@ -186,6 +189,36 @@ def test_setting_aside_and_opening_again_take_two(house: House) -> None:
     reopening = propose(house, Ruling("reopen", "it was not", "user:luis"))
     desk(house).confirm(reopening.key, "user:maria")
     assert study_of(house, "A1").closed_reason == ""
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_record_gets_its_earlier_values_back_by_two_where_they_had_bound_its_images(house: House) -> None:
+    bound_by_two(house)
+    say(house, adt(renamed(PLAIN, "OKONKWO^DANIEL", "19991224"), "A08", at="20260302113000"))
+    assert not study_of(house, "A1").is_bound
+    proposal = propose(house, Ruling("restore", "typed over the wrong record", "user:maria"))
+    assert registered(house).in_question
+    desk(house).confirm(proposal.key, "user:luis")
+    record = registered(house)
+    assert (record.patient_name, record.in_question) == (PLAIN.name, False)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_case_that_two_decide_is_not_closed_with_many_others_nor_opened_again_with_them(house: House) -> None:
+    receive(house, MIXED, image(PLAIN, "", study="2.25.9"))
+    resolver(house).resolve("2.25.9", Ruling("unbind", "doubt", "user:maria"))
+    with house.store.read() as tx:
+        keys = [studies.by_uid(tx, uid) for uid in (study_uid("A1"), "2.25.9")]
+    bulk = BulkDesk(house.store, house.clock)
+    key = bulk.close([one.key for one in keys if one is not None], "a phantom", "user:maria")
+    bulk_queue(house).work()
+    with house.store.read() as tx:
+        outcomes = bulk_jobs.tally(tx, bulk_jobs.get(tx, key))
+        other = studies.by_uid(tx, "2.25.9")
+    assert study_of(house, "A1").closed_reason == ""
+    assert other is not None
+    assert other.closed_reason == "a phantom"
+    assert outcomes["changed"] == 1
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -121,10 +121,10 @@ class Identity(RuleBasedStateMachine):
     def a_study_is_split(self, study: str) -> None:
         self.world.do("parted", study)
 
-    @rule(accession=ACCESSION, who=WHO)
-    def images_of_one_header_are_split(self, accession: str, who: str) -> None:
+    @rule(accession=ACCESSION, who=WHO, device=DEVICE)
+    def images_of_one_header_are_split(self, accession: str, who: str, device: str) -> None:
         for _ in range(2):
-            self.world.do("imaged", f"of {accession}", who, who, accession)
+            self.world.do("imaged", f"of {accession}", who, who, accession, device)
         self.world.do("parted", f"of {accession}")
 
     @rule(number=NUMBER)
@@ -165,7 +165,7 @@ class Identity(RuleBasedStateMachine):
     @rule(study=STUDY)
     def a_case_is_closed_and_opened_again_at_once(self, study: str) -> None:
         before = self.world.seen()
-        if (was := before.get(STUDIES[study])) is not None and was.state == "waiting":
+        if (was := before.get(STUDIES[study])) is not None and was.state != "closed":
             assert self.world.do("ruled", study, "reject")
             assert self.world.do("ruled", study, "reopen")
             _stands_as_before(before, self.world.seen())
@@ -249,9 +249,11 @@ def _is_named_by_a_key(tx: ReadTx, study: Study, reissued: set[str]) -> None:
     said = study.received
     holder = patients.find(tx, PatientIdentifier(said.patient_id, "RIVERSIDE")) if said.patient_id else None
     by_number = {patients.survivor(tx, holder.key).key} if holder is not None else set()
-    bound = _binding(tx, study)
+    bound, made = _binding(tx, study), decisions.of_study(tx, study.key)
+    # An undo gives back a binding that was held meanwhile: it stands since it was made first.
+    stands_since = min(one.decided_at for one in made if (one.patient_key, one.rule) == (bound.patient_key, bound.rule))
     registered_at = patients.registered_at(tx, min(by_number)) if by_number else None
-    is_stranger = registered_at is not None and registered_at > bound.decided_at
+    is_stranger = registered_at is not None and registered_at > stands_since
     named = orders.by_study_uid(tx, study.study_instance_uid)
     named += orders.by_accession(tx, said.accession_number) if said.accession_number else []
     by_order = {patients.survivor(tx, one.patient_key).key for one in named}
