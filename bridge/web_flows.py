@@ -7,7 +7,6 @@ from typing import Any
 
 from bridge.casework import casework
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
-from bridge.domain.authorization import AuthorizationLine
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.message import MessageFilter, MessageState
@@ -18,7 +17,7 @@ from bridge.flows.change_delivery import drop_delivery, retry_delivery
 from bridge.flows.confirm_decision import Hands, SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
-from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.enter_order import Entered, Repeat, read_order
 from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
@@ -73,7 +72,7 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         studies=_study_desks(house),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
-        enter_authorization=calls.enter_authorization,
+        authorizations=AuthorizationEntry(house.store, house.clock, house.rules),
         enter_order=calls.enter_order,
         read_order=calls.read_order,
         change_order=calls.change_order,
@@ -156,7 +155,6 @@ class _Calls:
         self._undoer = MergeUndoer(*parts)
         self._editor = MessageEditor(house.store, house.clock, house.receiver)
         self._entry = house.entry
-        self._authorizations = AuthorizationEntry(house.store, house.clock, house.rules)
         self._attacher = ImageAttacher(house.store, house.clock, house.destinations)
 
     def receive_message(self, raw: bytes, peer: str) -> bytes:
@@ -229,20 +227,6 @@ class _Calls:
 
     def release_attachment(self, *, authorization_key: int, attachment_key: int, reason: str, actor: str) -> None:
         self._attacher.release(authorization_key, attachment_key, reason, actor)
-
-    def enter_authorization(
-        self,
-        *,
-        number: str,
-        payer: str,
-        patient: tuple[str, str],
-        accession_number: str | None,
-        lines: Sequence[Mapping[str, str]],
-        actor: str,
-    ) -> int:
-        said = tuple(AuthorizationLine(line["code"], line.get("description", "")) for line in lines)
-        typed = TypedAuthorization(number, payer, PatientIdentifier(*patient), accession_number or "", said)
-        return self._authorizations.enter_authorization(typed, actor)
 
     def enter_order(self, *, said: Mapping[str, Any], actor: str, repeat: Repeat | None = None) -> Entered:
         return self._entry.enter_order(read_typed_order(said, self._house.typed_ground), actor, repeat)

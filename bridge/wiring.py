@@ -51,7 +51,6 @@ from bridge.flows.replay_messages import ReplayQueue
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.try_worklist import WorklistTrial
-from bridge.mapping.checklist import load_checklist
 from bridge.mapping.device_presets import load_presets
 from bridge.mapping.fhir_fields import FhirGround
 from bridge.mapping.reconcile_rules import authorities_of_sites, load_rules
@@ -147,7 +146,7 @@ class House:
             authority=identity.authority,
             own_authorities=authorities_of_sites(self.mappings, folders[1]),
             authority_aliases={one.oid: one.name for one in identity.authorities if one.oid},
-            checklist=load_checklist(*folders, self.settings.time_zone),
+            zone=self.settings.time_zone,
             candidate=candidate,
         )
 

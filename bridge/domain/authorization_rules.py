@@ -39,7 +39,7 @@ class AuthorizationRules:
 
     link_rules: by which rules they are linked to orders. off: warnings that are not given. codes: a site's own procedure
     codes to what is billed for them. modifiers_ignored: those that say nothing of what is done. sites: our places.
-    payers: payer id to where it differs.
+    payers: payer id to where it differs. columns: names of a list's columns to what they say.
     """
 
     clock: ClockRules = field(default_factory=ClockRules)
@@ -49,6 +49,7 @@ class AuthorizationRules:
     modifiers_ignored: frozenset[str] = frozenset({"26", "59", "76", "77", "TC", "XE", "XP", "XS", "XU", "PO", "PN"})
     sites: tuple[SiteFacts, ...] = ()
     payers: Mapping[str, PayerRules] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
     def clock_of(self, payer_id: str) -> ClockRules:
         """Return the clock of a payer."""

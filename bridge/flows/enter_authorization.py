@@ -1,79 +1,135 @@
-"""An authorization as somebody types it, with or without an order."""
+"""An authorization as somebody types it, with or without an order; and what people say of those that came otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 from bridge.clock import Clock
-from bridge.domain.authorization import AuthorizationLine
-from bridge.domain.authorization_news import AuthorizationNews, NewsKind
+from bridge.domain.authorization import Authorization
+from bridge.domain.authorization_links import LinkRule
+from bridge.domain.authorization_news import AuthorizationNews
+from bridge.domain.authorization_rules import AuthorizationRules
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.records import replace
 from bridge.errors import Conflict, Incomplete
-from bridge.flows.take_authorization_news import Taking, take_authorization_news
-from bridge.store import audit, authorizations, orders, patients
+from bridge.flows.link_authorizations import link_order
+from bridge.flows.take_authorization_news import Taken, Taking, assign_news, take_authorization_news
+from bridge.store import audit, authorization_links, authorizations, events, news, orders, patients
 from bridge.store.db import Store, WriteTx, lock
-
-
-@dataclass(frozen=True, slots=True)
-class TypedAuthorization:
-    """
-    An authorization as typed. payer: the payer's id. patient: whose; accession_number: for which order, "" for none.
-
-    decision: what the payer told a person (HCR01), "" for nothing. further: what else they told, under its own names.
-    """
-
-    number: str
-    payer: str
-    patient: PatientIdentifier
-    accession_number: str = ""
-    lines: tuple[AuthorizationLine, ...] = ()
-    decision: str = ""
-    further: Mapping[str, Any] = field(default_factory=dict)
+from bridge.store.events import Event, Station
 
 
 class AuthorizationEntry:
-    """Takes in authorizations that came by phone, fax or portal."""
+    """Takes in authorizations that came by phone, fax or portal, and what people decide about others."""
 
     def __init__(self, store: Store, clock: Clock, rules: ReconcileRules) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
 
-    def enter_authorization(self, typed: TypedAuthorization, actor: str) -> int:
-        """
-        Store an authorization and return its key.
+    @property
+    def rules(self) -> AuthorizationRules:
+        """What authorizations are timed, linked and compared by."""
+        return self._rules.authorizations
 
-        Raises: Incomplete without number or payer; Conflict, if patient or order is unknown, or it exists.
+    def enter(self, said: AuthorizationNews, actor: str) -> int:
         """
-        if not typed.number.strip() or not typed.payer.strip():
-            raise Incomplete("number and payer are needed", code="missing", where="number")
+        Store an authorization that a person typed and return its key. said.patient_numbers: whose, one of them.
+
+        Raises: Incomplete without a patient; Conflict, if patient or order is unknown, or its number is known already.
+        """
+        now = self._clock.now()
+        if not said.patient_numbers:
+            raise Incomplete("required", code="missing", where="patient")
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            patient = self._holder(tx, said.patient_numbers[0])
+            order = self._order_of(tx, patient, said.accession_number) if said.accession_number else None
+            if said.number and authorizations.find(tx, said.payer_id, said.number) is not None:
+                raise Conflict("this payer's authorization is known already", code="duplicate", where="number")
+            taken = take_authorization_news(tx, said, Taking(self._rules, now, actor, order, patient.key))
+            if taken.authorization is None or not taken.is_new:
+                raise Conflict(taken.why or "it is known already", code="duplicate", where="number")
+            detail = {"authorization": taken.authorization.key}
+            audit.add(tx, at=now, action="authorization_entered", actor=actor, patient_key=patient.key, detail=detail)
+            return taken.authorization.key
+
+    def add_answer(self, authorization_key: int, said: AuthorizationNews, actor: str) -> Authorization:
+        """
+        Add what a person was told of an authorization that is known; what was said before stays in its history.
+
+        Raises: LookupError; Conflict, if it names another payer or number.
+        """
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")
-            patient = self._holder(tx, typed.patient)
-            order = self._order_of(tx, patient, typed.accession_number) if typed.accession_number else None
-            if authorizations.find(tx, typed.payer, typed.number) is not None:
-                raise Conflict("this payer's authorization is known already", code="duplicate", where="number")
-            said = AuthorizationNews(
-                source=actor,
-                said_at=now,
-                kind=NewsKind.ANSWERED if typed.decision else NewsKind.NAMED,
-                payer_id=typed.payer.strip(),
-                number=typed.number.strip(),
-                decision=typed.decision,
-                lines=typed.lines,
-                **typed.further,
+            one = authorizations.get(tx, authorization_key)
+            said = replace(
+                said,
+                payer_id=one.payer_id,
+                number=said.number or one.number,
+                trace=said.trace or one.trace,
+                administrative_reference=said.administrative_reference or one.administrative_reference,
             )
-            taking = Taking(self._rules, now, actor, order, patient.key)
-            taken = take_authorization_news(tx, said, taking)
-            assert taken.authorization is not None
-            audit.add(tx, at=now, action="authorization_entered", actor=actor, patient_key=patient.key)
-        return taken.authorization.key
+            owner = patients.survivor(tx, one.patient_key).key
+            taken = take_authorization_news(tx, said, Taking(self._rules, now, actor, patient_key=owner))
+            if taken.authorization is None or taken.authorization.key != authorization_key:
+                raise Conflict("this is said of another authorization", code="other_authorization", where="number")
+            detail = {"authorization": authorization_key}
+            audit.add(tx, at=now, action="authorization_answered", actor=actor, patient_key=owner, detail=detail)
+            return taken.authorization
+
+    def assign(self, news_key: int, patient: PatientIdentifier, actor: str) -> Taken:
+        """Say whose waiting news are. Raises: LookupError; Conflict, if nobody has that number, or they wait for nobody."""
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            holder = self._holder(tx, patient)
+            return assign_news(tx, news_key, holder.key, Taking(self._rules, self._clock.now(), actor))
+
+    def link(self, authorization_key: int, accession_number: str, line: str, actor: str) -> None:
+        """
+        Put an order of the same patient under an authorization. line: what its line is named by, "" where its code tells.
+
+        Raises: LookupError; Conflict, if the patient has no such order.
+        """
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            one = authorizations.get(tx, authorization_key)
+            owner = patients.survivor(tx, one.patient_key)
+            order = self._order_of(tx, owner, accession_number)
+            link_order(tx, one, order, LinkRule.BY_HAND, self._rules, by=actor, at=now, line=line)
+            detail = {"authorization": authorization_key, "order": order.key}
+            audit.add(tx, at=now, action="authorization_linked", actor=actor, patient_key=owner.key, detail=detail)
+
+    def unlink(self, authorization_key: int, link_key: int, reason: str, actor: str) -> None:
+        """
+        Take an order from under an authorization; no rule puts it there again.
+
+        Raises: LookupError; Conflict, if it is not there any more; Incomplete without reason.
+        """
+        if not reason.strip():
+            raise Incomplete("say why", code="missing", where="reason")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            link = authorization_links.get(tx, link_key)
+            if link.authorization_key != authorization_key:
+                raise LookupError("no such link")
+            if link.ended_at is not None:
+                raise Conflict("the order is not under this authorization any more", code="ended")
+            authorization_links.end(tx, link_key, actor, reason, now)
+            one = authorizations.get(tx, authorization_key)
+            if one.order_key == link.order_key:
+                rest = authorization_links.of_authorization(tx, authorization_key)
+                authorizations.file_with(tx, authorization_key, rest[0].order_key if rest else None)
+            news.look_at(tx, news.AUTHORIZATION, authorization_key, now)
+            what = f"Authorization {one.name} taken from the order: {reason}"
+            source = ("authorization", str(one.key))
+            events.add(tx, Event(now, Station.AUTHORIZATION, what, actor, *source, link.order_key))
+            detail = {"authorization": authorization_key, "order": link.order_key}
+            audit.add(tx, at=now, action="authorization_unlinked", actor=actor, detail=detail)
 
     def _holder(self, tx: WriteTx, identifier: PatientIdentifier) -> Patient:
         issuer = identifier.issuer_of_patient_id or self._rules.authority

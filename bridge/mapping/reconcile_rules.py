@@ -10,16 +10,19 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from bridge.domain.checklist_rules import ChecklistRules
 from bridge.domain.identifiers import digest_of
 from bridge.domain.names import fold
 from bridge.domain.oncology import OncologyRules
 from bridge.domain.reconcile_rules import BIND_RULES, VETOES, ReconcileRules, Scores
 from bridge.errors import Misconfigured
+from bridge.mapping.authorization_rules import read_authorization_rules
+from bridge.mapping.checklist import load_checklist
 from bridge.mapping.resolve import MappingSet
+from bridge.mapping.rules_file import Faults
 
 FILE_NAME = "reconcile.toml"
 # A changed one, tried beside the one in use before it takes its place.
@@ -38,7 +41,7 @@ def load_rules(
     authority: str,
     own_authorities: Iterable[str] = (),
     authority_aliases: Mapping[str, str] | None = None,
-    checklist: ChecklistRules | None = None,
+    zone: tzinfo | None = None,
     candidate: Path | None = None,
 ) -> ReconcileRules:
     """
@@ -46,6 +49,7 @@ def load_rules(
 
     candidate: a file that stands in for the overlay's own, to be tried. authority: what an identifier without an issuer means. own_authorities: further issuers that are ours: those of every
     site that sends us patients. authority_aliases: an OID or another spelling → the authority's name.
+    zone: the hospital's; what is compared by other files of the folders is read only with it.
     Raises: Misconfigured, naming every fault with file, entry and the nearest right word.
     """
     faults: list[str] = []
@@ -64,7 +68,16 @@ def load_rules(
         "own_authorities": frozenset(own_authorities),
         "authority_aliases": dict(authority_aliases or {}),
     }
-    return replace(_build(entries, nicknames, ours), checklist=checklist or ChecklistRules())
+    rules = _build(entries, nicknames, ours)
+    return rules if zone is None else _with_other_files(rules, shipped, Path(overlay) if overlay else None, zone)
+
+
+def _with_other_files(rules: ReconcileRules, shipped: Path, overlay: Path | None, zone: tzinfo) -> ReconcileRules:
+    faults = Faults()
+    authorizations = read_authorization_rules(shipped, overlay, zone, faults)
+    if faults.found:
+        raise Misconfigured(faults.found)
+    return replace(rules, checklist=load_checklist(shipped, overlay, zone), authorizations=authorizations)
 
 
 def authorities_of_sites(mappings: MappingSet, overlay: Path | None) -> set[str]:

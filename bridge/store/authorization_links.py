@@ -25,6 +25,12 @@ def of_authorization(tx: ReadTx, authorization_key: int, *, ended: bool = False)
     return [_link(row) for row in tx.execute(query.order_by(_COLUMNS.key))]
 
 
+def of_authorizations(tx: ReadTx, keys: Iterable[int]) -> list[Link]:
+    """Return the orders under these authorizations."""
+    here = (_COLUMNS.authorization_key.in_(list(keys)), _COLUMNS.ended_at.is_(None))
+    return [_link(row) for row in tx.execute(select(authorization_links).where(*here).order_by(_COLUMNS.key))]
+
+
 def of_orders(tx: ReadTx, order_keys: Iterable[int]) -> list[Link]:
     """Return the authorizations that these orders stand under."""
     query = select(authorization_links).where(_COLUMNS.order_key.in_(list(order_keys)), _COLUMNS.ended_at.is_(None))

@@ -39,6 +39,22 @@ DESKS = (
     ("People & tokens", "admin.users", Permission.ADMINISTER, ""),
 )
 
+AUTHORIZATION_WORDS = {
+    "authorization-unconfirmed": ("waiting", "number only"),
+    "authorization-draft": ("waiting", "not sent yet"),
+    "authorization-submitted": ("active", "not answered yet"),
+    "authorization-pended": ("person", "pended"),
+    "authorization-approved": ("done", "approved"),
+    "authorization-partial": ("person", "approved in part"),
+    "authorization-modified": ("person", "approved with changes"),
+    "authorization-denied": ("failed", "denied"),
+    "authorization-contact-payer": ("person", "call the payer"),
+    "authorization-not-required": ("done", "not required"),
+    "authorization-cancelled": ("off", "cancelled"),
+    "authorization-error": ("failed", "not readable to the payer"),
+    "authorization-expired": ("failed", "expired"),
+    "authorization-superseded": ("off", "replaced"),
+}
 STATE_WORDS = {
     "bound": ("done", "bound"),
     "bound_with_correction": ("done", "bound, corrected"),
@@ -150,7 +166,7 @@ def register(app: Flask) -> None:
     )
     app.jinja_env.globals.update(
         asset=asset,
-        state_words=STATE_WORDS,
+        state_words=STATE_WORDS | AUTHORIZATION_WORDS,
         topics=TOPICS,
         held_words=HELD_WORDS,
         stations=STATIONS,

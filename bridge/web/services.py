@@ -22,6 +22,7 @@ from bridge.flows.confirm_decision import SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.export_resources import ExportDesk
@@ -94,21 +95,6 @@ class AttachImages(Protocol):
         payer: str,
         actor: str,
     ) -> list[ClaimAttachment]: ...
-
-
-class EnterAuthorization(Protocol):
-    """Write down an authorization by hand; returns its key. patient: (patient_id, issuer)."""
-
-    def __call__(
-        self,
-        *,
-        number: str,
-        payer: str,
-        patient: tuple[str, str],
-        accession_number: str | None,
-        lines: Sequence[Mapping[str, str]],
-        actor: str,
-    ) -> int: ...
 
 
 class ReleaseAttachment(Protocol):
@@ -235,7 +221,7 @@ class WebFlows:
     studies: StudyDesks
     attach_images: AttachImages
     release_attachment: ReleaseAttachment
-    enter_authorization: EnterAuthorization
+    authorizations: AuthorizationEntry
     enter_order: EnterOrder
     read_order: ReadOrder
     change_order: ChangeOrder

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import BytesIO
+from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
+from bridge.domain.authorization_news import AuthorizationNews
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.performed import AttributeList
 from bridge.flows.answer_worklist import answer_worklist
 from bridge.flows.receive_message import Received
 from bridge.wiring import House
+from tests.cast import Person
 
 IMPLICIT = "1.2.840.10008.1.2"
 
@@ -20,6 +25,14 @@ IMPLICIT = "1.2.840.10008.1.2"
 def say(house: House, *raw: bytes) -> list[bytes]:
     """Give the house these messages in one batch and return its answers."""
     return house.receiver.receive([Received(one, "127.0.0.1") for one in raw])
+
+
+def typed_authorization(number: str, person: Person, accession: str = "", **said: Any) -> AuthorizationNews:
+    """Return an authorization of payer 60054 as somebody types it."""
+    whose = (PatientIdentifier(person.patient_id),)
+    at = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+    plain = {"payer_id": "60054", "number": number, "patient_numbers": whose, "accession_number": accession}
+    return AuthorizationNews(source="user:bill", said_at=at, **plain | said)
 
 
 def worklist_of(house: House, station: str = "CT1") -> list[Dataset]:

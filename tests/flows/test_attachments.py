@@ -11,14 +11,14 @@ from bridge.clock import FixedClock
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.attach_images import ImageAttacher
-from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import authorizations, events, studies
 from bridge.store.events import Station
 from bridge.store.tables import deliveries
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, typed_authorization
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def house(make_house: Callable[..., House]) -> House:
 def attached(house: House, state: AttachmentState) -> ClaimAttachment:
     """Put the study on an authorization of its patient, and the attachment in *state*."""
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
-    typed = TypedAuthorization("PA1", "60054", PatientIdentifier(PLAIN.patient_id), "A1")
+    typed = typed_authorization("PA1", PLAIN, "A1")
     attacher = ImageAttacher(house.store, house.clock, house.destinations)
-    key = entry.enter_authorization(typed, "user:bill")
+    key = entry.enter(typed, "user:bill")
     (made,) = attacher.attach(key, study_uid("A1"), [AttachmentKind.CLAIM], actor="user:bill")
     with house.store.write() as tx:
         tx.execute(deliveries.delete().where(deliveries.c.topic == "claim"))

@@ -17,7 +17,7 @@ from bridge.domain.authorization_news import AuthorizationNews, NewsKind
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.member_id import MemberId
 from bridge.errors import Conflict
-from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.notice_news import Audience, NewsWatch
 from bridge.flows.take_authorization_news import (
     NewsOutcome,
@@ -41,7 +41,7 @@ from bridge.store.events import Station
 from bridge.store.tables import merges
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, merge, order
-from tests.flows.asking import say
+from tests.flows.asking import say, typed_authorization
 
 # What differs between databases is the store's, and told apart there.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -399,11 +399,10 @@ def test_time_alone_warns_and_ends(make_house: Callable[..., House]) -> None:
 
 def test_a_typed_answer_of_the_payer_counts_as_one(house: House) -> None:
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
-    said = TypedAuthorization(
-        "PA11", "60054", PatientIdentifier(PLAIN.patient_id), "A1", (CHEST,), "A1", {"expires_on": "20260430"}
-    )
-    entry.enter_authorization(said, "user:bill")
+    decided = {"kind": NewsKind.ANSWERED, "decision": "A1", "lines": (CHEST,), "expires_on": "20260430"}
+    said = typed_authorization("PA11", PLAIN, "A1", **decided)
+    entry.enter(said, "user:bill")
     assert (the_one(house).status, links(house)) == (AuthorizationStatus.APPROVED, [("A1", LinkRule.NUMBER)])
-    plain = TypedAuthorization("PA12", "60054", PatientIdentifier(PLAIN.patient_id))
-    entry.enter_authorization(plain, "user:bill")
+    plain = typed_authorization("PA12", PLAIN)
+    entry.enter(plain, "user:bill")
     assert the_one(house, "PA12").status == AuthorizationStatus.UNCONFIRMED

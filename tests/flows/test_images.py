@@ -17,7 +17,7 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.flows.attach_images import ImageAttacher
-from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.search_studies import Asker
 from bridge.flows.undo_merge import MergeUndoer
@@ -26,7 +26,7 @@ from bridge.store.tables import conflicting_instances, decisions, deliveries, ev
 from bridge.wiring import House
 from tests import cast
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, STRANGER, adt, image, merge, order, spooled, study_uid
-from tests.flows.asking import encode_query, say, sent
+from tests.flows.asking import encode_query, say, sent, typed_authorization
 from tests.flows.test_orders import cast_mpps
 
 MakeHouse = Callable[..., House]
@@ -320,12 +320,8 @@ def test_a_bound_study_goes_onto_its_patient_s_authorization_and_nobody_else_s(h
     receive(house, image(PLAIN, "A1"))
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
     attacher = ImageAttacher(house.store, house.clock, house.destinations)
-    own = entry.enter_authorization(
-        TypedAuthorization("PA1", "60054", PatientIdentifier(PLAIN.patient_id), "A1"), "user:bill"
-    )
-    other = entry.enter_authorization(
-        TypedAuthorization("PA2", "60054", PatientIdentifier(STRANGER.patient_id)), "user:bill"
-    )
+    own = entry.enter(typed_authorization("PA1", PLAIN, "A1"), "user:bill")
+    other = entry.enter(typed_authorization("PA2", STRANGER), "user:bill")
     (made,) = attacher.attach(own, study_uid("A1"), [AttachmentKind.CLAIM], actor="user:bill")
     assert made.state == AttachmentState.RELEASED
     with pytest.raises(Conflict) as refused:

@@ -17,7 +17,7 @@ from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.decide_study import Deciding, decide_questioned
-from bridge.flows.enter_authorization import AuthorizationEntry, TypedAuthorization
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.record_incident import OutsideTasks
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.split_study import StudySplitter
@@ -26,7 +26,7 @@ from bridge.store.served_objects import Sight, find
 from bridge.store.tables import deliveries
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, typed_authorization
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_incidents import leave
 from tests.flows.test_rejections import desk, note
@@ -403,8 +403,8 @@ def test_what_was_asked_for_about_rejected_copies_ends_with_the_rejection(house:
 def test_an_attachment_that_shows_what_was_split_off_goes_before_a_person(house: House) -> None:
     one_header(house)
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
-    typed = TypedAuthorization("PA1", "60054", PatientIdentifier(PLAIN.patient_id), "A1")
-    key = entry.enter_authorization(typed, "user:bill")
+    typed = typed_authorization("PA1", PLAIN, "A1")
+    key = entry.enter(typed, "user:bill")
     attacher = ImageAttacher(house.store, house.clock, house.destinations)
     chosen = (f"{study_uid('A1')}.2.1",)
     (made,) = attacher.attach(key, study_uid("A1"), [AttachmentKind.CLAIM], chosen, actor="user:bill")

@@ -15,7 +15,20 @@ from bridge.domain.order import Order, Step
 from bridge.domain.patient import Visit
 from bridge.domain.performed import PerformedStep
 from bridge.domain.study import Study, StudyState
-from bridge.store import authorizations, deliveries, events, links, orders, patients, performed, studies, visits
+from bridge.store import (
+    authorization_links,
+    authorization_warnings,
+    authorizations,
+    deliveries,
+    events,
+    links,
+    orders,
+    patients,
+    performed,
+    studies,
+    visits,
+)
+from bridge.store.authorization_warnings import StandingWarning
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -81,7 +94,7 @@ class Exam:
     """
     Everything the exam page and /api/exams/{id} show. others: ids of exams that share the accession number.
 
-    visit: the one its order names. linked: who registration says is the same person. is_deleted: it deleted the record.
+    warnings: what stands between it and its authorizations. visit: the one its order names. linked: who registration says is the same person. is_deleted: it deleted the record.
     """
 
     row: ExamRow
@@ -98,6 +111,7 @@ class Exam:
     linked: tuple[Person, ...] = ()
     is_deleted: bool = False
     reports: tuple[ReportOnExam, ...] = ()
+    warnings: tuple[StandingWarning, ...] = ()
 
 
 def find(tx: ReadTx, reference: str, *, unbound: bool) -> Exam:
@@ -170,7 +184,9 @@ def _of_order(tx: ReadTx, row: ExamRow, *, unbound: bool) -> Exam:
         found.setdefault(claimed.key, claimed)
     shown = [study for study in found.values() if unbound or study.is_bound]
     # An order that was moved leaves its authorizations with whom they were given to.
-    mine = [one for one in authorizations.of_order(tx, order.key) if one.patient_key == order.patient_key]
+    linked = [authorizations.get(tx, link.authorization_key) for link in authorization_links.of_orders(tx, [order.key])]
+    every = {one.key: one for one in (*authorizations.of_order(tx, order.key), *linked)}
+    mine = [every[key] for key in sorted(every) if every[key].patient_key == order.patient_key]
     return _whole(tx, replace(row, study_key=shown[0].key if shown else None), order, shown, mine)
 
 
@@ -213,6 +229,7 @@ def _whole(
         linked=tuple(linked.values()),
         is_deleted=patient is not None and patient.inactive,
         reports=exam_reports.of_exam(tx, order, shown),
+        warnings=tuple(authorization_warnings.of_orders(tx, [order.key])) if order is not None else (),
     )
     return replace(exam, stations=tuple(_stations(exam)))
 

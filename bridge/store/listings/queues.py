@@ -1,4 +1,4 @@
-"""What waits for people: mismatches, merges that can be undone, deliveries, authorizations."""
+"""What waits for people: mismatches, merges that can be undone, deliveries."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, func, select
 
-from bridge.domain.authorization import Authorization
 from bridge.domain.case_risk import CaseRisk
-from bridge.domain.study import BOUND_STATES
-from bridge.store import authorizations as claims
 from bridge.store import case_proposals, looks, patients, questions
 from bridge.store import deliveries as outbox
 from bridge.store.case_proposals import CaseProposal
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery, DeliveryState
 from bridge.store.listings import image_warnings
-from bridge.store.listings.people import Person, by_key, keys_by_name, keys_by_number
+from bridge.store.listings.people import Person, by_key
 from bridge.store.questions import Question
-from bridge.store.tables import attachments, authorizations, instances, merges, mismatches, orders, studies
+from bridge.store.tables import instances, merges, mismatches, studies
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +80,6 @@ class DeliveryRow:
     study_instance_uid: str
     study_state: str
     exam: str
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorizationRow:
-    """One authorization. attached: number of attachments by state."""
-
-    authorization: Authorization
-    patient: Person | None
-    accession_number: str
-    attached: dict[str, int]
 
 
 def open_mismatches(tx: ReadTx, *, before: int | None, limit: int, closed: bool = False) -> list[MismatchRow]:
@@ -230,61 +217,6 @@ def with_studies(tx: ReadTx, found: list[Delivery]) -> list[DeliveryRow]:
         uid, state = (study.study_instance_uid, study.state) if study is not None else ("", "")
         rows.append(DeliveryRow(one, uid, state, exam))
     return rows
-
-
-def authorization_rows(tx: ReadTx, text: str, *, before: int | None, limit: int) -> list[AuthorizationRow]:
-    """Return authorizations, newest first; text: what `authorization_keys` takes, "" for all of them."""
-    if text:
-        return authorizations_by_key(tx, authorization_keys(tx, text, before=before, limit=limit))
-    query = select(authorizations.c.key).order_by(authorizations.c.key.desc()).limit(limit)
-    if before is not None:
-        query = query.where(authorizations.c.key < before)
-    return authorizations_by_key(tx, list(tx.execute(query).scalars()))
-
-
-def authorization_keys(tx: ReadTx, text: str, *, before: int | None = None, limit: int) -> list[int]:
-    """Return authorizations, newest first, by number, accession number, patient number or beginning of a name."""
-    ordered = select(orders.c.key).where(orders.c.accession_number == text)
-    people = keys_by_number(tx, text) or keys_by_name(tx, text)
-    query = select(authorizations.c.key).order_by(authorizations.c.key.desc()).limit(limit)
-    if before is not None:
-        query = query.where(authorizations.c.key < before)
-    found = query.where(
-        or_(
-            authorizations.c.key.in_(claims.keys_by_number(tx, text)),
-            authorizations.c.order_key.in_(ordered),
-            authorizations.c.patient_key.in_(people),
-        )
-    )
-    return list(tx.execute(found).scalars())
-
-
-def authorizations_by_key(tx: ReadTx, keys: list[int]) -> list[AuthorizationRow]:
-    """Return these authorizations in this order."""
-    found = [claims.get(tx, key) for key in keys]
-    people = by_key(tx, (one.patient_key for one in found))
-    order_keys = [one.order_key for one in found if one.order_key is not None]
-    columns = select(orders.c.key, orders.c.accession_number).where(orders.c.key.in_(order_keys))
-    accessions = {row.key: row.accession_number for row in tx.execute(columns)}
-    tally: dict[int, dict[str, int]] = {key: {} for key in keys}
-    counted = (
-        select(attachments.c.authorization_key, attachments.c.state, func.count())
-        .where(attachments.c.authorization_key.in_(keys))
-        .group_by(attachments.c.authorization_key, attachments.c.state)
-    )
-    for row in tx.execute(counted):
-        tally[row[0]][row[1]] = int(row[2])
-    return [
-        AuthorizationRow(one, people.get(one.patient_key), accessions.get(one.order_key or 0, ""), tally[one.key])
-        for one in found
-    ]
-
-
-def bound_studies_of(tx: ReadTx, patient_key: int, limit: int = 50) -> list[tuple[int, str]]:
-    """Return (key, Study Instance UID) of a patient's bound studies, newest first."""
-    query = select(studies.c.key, studies.c.study_instance_uid, studies.c.state)
-    query = query.where(studies.c.patient_key == patient_key).order_by(studies.c.key.desc()).limit(limit)
-    return [(row.key, row.study_instance_uid) for row in tx.execute(query) if row.state in BOUND_STATES]
 
 
 def _instance_counts(tx: ReadTx, study_keys: list[int]) -> dict[int, int]:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from bridge.domain.accounts import Permission
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
+from bridge.domain.authorization import AuthorizationStatus
+from bridge.domain.authorization_news import AuthorizationNews
+from bridge.domain.authorization_warnings import WarningKind
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete, Malformed
-from bridge.store import authorizations, studies
+from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
+from bridge.store import authorization_news, authorizations, studies
 from bridge.store.db import ReadTx
-from bridge.store.listings import exam_reports, queues
+from bridge.store.listings import authorizations as listing
+from bridge.store.listings import exam_reports
+from bridge.store.listings.authorizations import Wanted
 from bridge.web import bodies, paging, reads
 from bridge.web.access import caller, needs, services
+from bridge.web.api import authorization_shapes as shaped
 from bridge.web.api import shapes
 
 blueprint = Blueprint("api_authorizations", __name__, url_prefix="/api")
@@ -22,61 +31,145 @@ blueprint = Blueprint("api_authorizations", __name__, url_prefix="/api")
 @blueprint.get("/authorizations")
 @needs(Permission.BILL)
 def list_authorizations() -> Response:
-    """Find authorizations by number, exam or patient; without q the newest."""
-    text, size = request.args.get("q", "").strip(), paging.limit()
+    """Find authorizations by number, exam or patient, payer, status, due time or gap; without any the newest."""
+    wanted, size = _wanted(), paging.limit()
     with services().store.read() as tx:
-        matches = _matches(tx, text)
+        matches = _matches(tx, wanted)
         if matches:
-            found = queues.authorizations_by_key(tx, paging.after(matches, size + 1))
+            found = listing.by_keys(tx, paging.after(matches, size + 1))
         else:
-            found = [] if text else queues.authorization_rows(tx, "", before=paging.before(), limit=size + 1)
+            found = [] if wanted.text else listing.rows(tx, wanted, before=paging.before(), limit=size + 1)
     rows, more = paging.cut(found, size)
     reads.note_each("authorizations_listed", (row.patient for row in rows))
-    following = paging.next_url(rows[-1].authorization.key if more else None, matches)
-    return jsonify(authorizations=[shapes.authorization_row(row) for row in rows], next=following)
+    kept = {name: request.args.get(name, "") for name in ("payer", "status", "due", "gap")}
+    following = paging.next_url(rows[-1].authorization.key if more else None, matches, **({} if matches else kept))
+    return jsonify(authorizations=[shaped.authorization_row(row) for row in rows], next=following)
 
 
-def _matches(tx: ReadTx, text: str) -> list[int]:
+def _wanted() -> Wanted:
+    """Return what the caller asks for. Raises: Malformed, for a filter that is none."""
+    asked = {name: request.args.get(name, "").strip() for name in ("q", "payer", "status", "due", "gap")}
+    if asked["status"] and asked["status"] not in tuple(AuthorizationStatus):
+        raise Malformed(f"any of {', '.join(AuthorizationStatus)} is wanted", code="not_in_table", where="status")
+    if asked["gap"] and asked["gap"] not in ("any", *WarningKind):
+        raise Malformed(f"any of any, {', '.join(WarningKind)} is wanted", code="not_in_table", where="gap")
+    return Wanted(asked["q"], asked["payer"], asked["status"], asked["gap"], _due_before(asked["due"]))
+
+
+def _due_before(text: str) -> datetime | None:
+    """Return until when an answer is due: "overdue", or a number of hours from now. Raises: Malformed."""
+    now = services().clock.now()
+    if text in ("", "overdue"):
+        return now if text else None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 4):
+        raise Malformed("overdue, or a number of hours is wanted", where="due")
+    return now + timedelta(hours=int(text))
+
+
+def _matches(tx: ReadTx, wanted: Wanted) -> list[int]:
     """Return what the search leads to, as the first page found it; [] without a search."""
     known = paging.narrowed()
     if known is not None:
         return list(known)
-    return queues.authorization_keys(tx, text, limit=paging.MATCHES_MAX) if text else []
+    return listing.keys(tx, wanted, limit=paging.MATCHES_MAX) if wanted.text else []
 
 
 @blueprint.post("/authorizations")
 @needs(Permission.BILL)
 def enter_authorization() -> tuple[Response, int]:
     """Write down an authorization by hand."""
-    body = bodies.only(bodies.json_object(), "number", "payer", "patient", "accession_number", "lines")
-    patient = bodies.patient_reference(body)
-    if patient is None:
-        raise Incomplete("required", code="missing", where="patient")
-    lines = [
-        {"code": bodies.text(line, "code", required=True, limit=20), "description": bodies.text(line, "description")}
-        for line in bodies.objects(body, "lines")
-    ]
-    key = services().flows.enter_authorization(
-        number=bodies.text(body, "number", required=True, limit=64),
-        payer=bodies.text(body, "payer", required=True, limit=80),
-        patient=patient,
-        accession_number=bodies.text(body, "accession_number", limit=64) or None,
-        lines=lines,
-        actor=caller().name,
-    )
-    with services().store.read() as tx:
-        return jsonify(shapes.authorization_row(queues.authorizations_by_key(tx, [key])[0])), 201
+    key = services().flows.authorizations.enter(_typed(), caller().name)
+    return jsonify(_detail(key)), 201
 
 
 @blueprint.get("/authorizations/<int:authorization_key>")
 @needs(Permission.BILL)
 def read_authorization(authorization_key: int) -> Response:
-    """Return one authorization, with the reports that a packet for it could hold."""
+    """Return one authorization with decisions, clocks, warnings, orders and history, and the reports a packet could hold."""
+    said = _detail(authorization_key)
     with services().store.read() as tx:
-        row = queues.authorizations_by_key(tx, [authorization_key])[0]
-        material = exam_reports.for_authorization(tx, row.authorization)
-    reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
-    return jsonify(shapes.authorization_row(row) | {"reports": [shapes.report(one) for one in material]})
+        one = authorizations.get(tx, authorization_key)
+        material = exam_reports.for_authorization(tx, one)
+    reads.note("authorization_viewed", patient_key=one.patient_key)
+    return jsonify(said | {"reports": [shapes.report(each) for each in material]})
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/answers")
+@needs(Permission.BILL)
+def add_answer(authorization_key: int) -> tuple[Response, int]:
+    """Add what the payer told a person; what was said before stays in the history."""
+    with services().store.read() as tx:
+        one = authorizations.get(tx, authorization_key)
+    body = bodies.json_object()
+    known = {"number": one.number, "payer": one.payer_id or "-", "trace": one.trace or None}
+    known["administrative_reference"] = one.administrative_reference or None
+    said = read_typed_authorization({name: value for name, value in known.items() if value} | body, _typing())
+    services().flows.authorizations.add_answer(authorization_key, said, caller().name)
+    return jsonify(_detail(authorization_key)), 201
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/orders")
+@needs(Permission.BILL)
+def link_order(authorization_key: int) -> tuple[Response, int]:
+    """Put an order of the same patient under an authorization."""
+    body = bodies.only(bodies.json_object(), "accession_number", "line")
+    accession = bodies.text(body, "accession_number", required=True, limit=64)
+    services().flows.authorizations.link(authorization_key, accession, bodies.text(body, "line"), caller().name)
+    return jsonify(_detail(authorization_key)), 201
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/orders/<int:link_key>/undo")
+@needs(Permission.BILL)
+def unlink_order(authorization_key: int, link_key: int) -> Response:
+    """Take an order from under an authorization; no rule puts it there again."""
+    body = bodies.only(bodies.json_object(), "reason")
+    reason = bodies.text(body, "reason", required=True)
+    services().flows.authorizations.unlink(authorization_key, link_key, reason, caller().name)
+    return jsonify(_detail(authorization_key))
+
+
+@blueprint.get("/authorizations/news")
+@needs(Permission.BILL)
+def list_waiting_news() -> Response:
+    """Return what was heard of authorizations and waits for a person to say whose it is."""
+    with services().store.read() as tx:
+        found = authorization_news.waiting(tx, before=paging.before(), limit=paging.limit() + 1)
+    rows, more = paging.cut(found, paging.limit())
+    reads.note("authorization_news_viewed", detail={"count": len(rows)})
+    following = paging.next_url(rows[-1].key if more else None)
+    return jsonify(news=[shaped.news_row(each) for each in rows], next=following)
+
+
+@blueprint.post("/authorizations/news/<int:news_key>/assign")
+@needs(Permission.BILL)
+def assign_news(news_key: int) -> Response:
+    """Say whose waiting news are."""
+    body = bodies.only(bodies.json_object(), "patient")
+    patient = bodies.patient_reference(body)
+    if patient is None:
+        raise Incomplete("required", code="missing", where="patient")
+    taken = services().flows.authorizations.assign(news_key, PatientIdentifier(*patient), caller().name)
+    assert taken.authorization is not None
+    return jsonify(_detail(taken.authorization.key))
+
+
+def _typed() -> AuthorizationNews:
+    return read_typed_authorization(bodies.json_object(), _typing())
+
+
+def _typing() -> Typing:
+    here = services()
+    identity = here.settings.identity
+    return Typing(caller().name, here.clock.now(), here.settings.time_zone, identity.authority)
+
+
+def _detail(authorization_key: int) -> dict[str, Any]:
+    here = services()
+    with here.store.read() as tx:
+        row = listing.by_keys(tx, [authorization_key])[0]
+        heard = authorization_news.of_authorization(tx, authorization_key)
+    rules = here.flows.authorizations.rules.clock_of(row.authorization.payer_id)
+    return shaped.authorization_detail(row, heard, rules, here.clock.now())
 
 
 @blueprint.get("/authorizations/<int:authorization_key>/attachments")

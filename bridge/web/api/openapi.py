@@ -10,6 +10,7 @@ from werkzeug.routing import Rule
 
 from bridge.domain.accounts import Permission
 from bridge.flows.read_filter import PARAMETERS as MESSAGE_PARAMETERS
+from bridge.mapping.typed_authorizations import KEYS as AUTHORIZATION_KEYS
 from bridge.web.access import needs, permission_of, services
 from bridge.web.api.order_schema import ORDER_SCHEMA
 
@@ -32,7 +33,8 @@ QUERIES = {
     "/replays": ("limit",),
     "/bulks": ("limit",),
     "/deliveries": ("state", "cursor", "limit"),
-    "/authorizations": ("q", "cursor", "limit"),
+    "/authorizations": ("q", "payer", "status", "due", "gap", "cursor", "limit"),
+    "/authorizations/news": ("cursor", "limit"),
     "/audit": ("patient_id", "since", "cursor", "limit"),
 }
 _BODIES = {
@@ -61,7 +63,11 @@ _BODIES = {
     "/studies/{study_instance_uid}/looked": ("subject", "remark"),
     "/studies/{study_instance_uid}/questions": ("remark",),
     "/questions/{question_key}/answer": ("answer", "person", "remark"),
-    "/authorizations": ("number", "payer", "patient", "accession_number", "lines"),
+    "/authorizations": AUTHORIZATION_KEYS,
+    "/authorizations/{authorization_key}/answers": AUTHORIZATION_KEYS,
+    "/authorizations/{authorization_key}/orders": ("accession_number", "line"),
+    "/authorizations/{authorization_key}/orders/{link_key}/undo": ("reason",),
+    "/authorizations/news/{news_key}/assign": ("patient",),
     "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason",),
 }

@@ -18,7 +18,7 @@ from bridge.store.listings.exam_detail import Exam, Published, ReachedStation, R
 from bridge.store.listings.exams import ExamRow
 from bridge.store.listings.journal import MessageRow
 from bridge.store.listings.people import Person
-from bridge.store.listings.queues import AuthorizationRow, DeliveryRow, MergeRow, MismatchRow
+from bridge.store.listings.queues import DeliveryRow, MergeRow, MismatchRow
 from bridge.store.listings.worklists import WorklistRow
 from bridge.store.replays import Replay
 
@@ -104,7 +104,20 @@ def exam(one: Exam) -> Json:
         "stations": [_station(each) for each in one.stations],
         "timeline": [timeline_line(each) for each in one.timeline],
         "studies": [_study_on_exam(each) for each in one.studies],
-        "authorizations": [{"id": a.key, "number": a.number, "payer": a.payer_name} for a in one.authorizations],
+        "authorizations": [
+            {
+                "id": a.key,
+                "number": a.number,
+                "payer": a.payer_name,
+                "status": a.status.value,
+                "warnings": [
+                    {"kind": w.warning.kind.value, "sentence": w.warning.sentence}
+                    for w in one.warnings
+                    if w.authorization_key == a.key
+                ],
+            }
+            for a in one.authorizations
+        ],
         "performed": [_performed(each) for each in one.performed],
         "reports": [report(each.report, each.versions) for each in one.reports],
         "others": list(one.others),
@@ -277,25 +290,6 @@ def delivery_row(row: DeliveryRow) -> Json:
         "created_at": instant(one.created_at),
         "updated_at": instant(one.updated_at),
         "settled_at": instant(one.settled_at),
-    }
-
-
-def authorization_row(row: AuthorizationRow) -> Json:
-    """Return one authorization."""
-    one = row.authorization
-    return {
-        "id": one.key,
-        "number": one.number,
-        "payer": one.payer_name or one.payer_id,
-        "payer_id": one.payer_id,
-        "member_id": one.member_id or None,
-        "patient": person(row.patient),
-        "accession_number": row.accession_number or None,
-        "lines": [{"code": line.code, "description": line.description} for line in one.lines],
-        "effective_on": date(one.effective_on),
-        "expires_on": date(one.expires_on),
-        "source": one.source,
-        "attachments": row.attached,
     }
 
 

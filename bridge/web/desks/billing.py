@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
 from bridge.domain.attachment import AttachmentKind, AttachmentState
+from bridge.domain.authorization import AuthorizationStatus
+from bridge.domain.authorization_clock import decision_clock
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
+from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
+from bridge.store import authorization_news, studies
 from bridge.store import authorizations as claims
-from bridge.store import studies
-from bridge.store.listings import exam_reports, exams, queues
+from bridge.store.listings import authorizations as listing
+from bridge.store.listings import exam_reports, exams
+from bridge.store.listings.authorizations import Wanted
 from bridge.store.listings.people import by_key
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services, session
@@ -62,23 +70,49 @@ def new() -> str:
 @needs(Permission.BILL)
 def enter() -> Response | str:
     """Write an authorization down."""
-    form = request.form
-    lines = [{"code": code, "description": ""} for code in form.get("codes", "").replace(",", " ").split()]
+    form, here = request.form, services()
     try:
-        issuer = form.get("issuer", "").strip() or services().settings.identity.authority
-        key = services().flows.enter_authorization(
-            number=_said("number"),
-            payer=_said("payer"),
-            patient=(_said("patient_id"), issuer),
-            accession_number=form.get("accession_number", "").strip() or None,
-            lines=lines,
-            actor=caller().name,
-        )
+        typing = Typing(caller().name, here.clock.now(), here.settings.time_zone, here.settings.identity.authority)
+        key = here.flows.authorizations.enter(read_typed_authorization(_typed(), typing), caller().name)
     except (Malformed, Incomplete, Conflict, LookupError) as fault:
         sentence = getattr(fault, "detail", "nobody here has that patient number")
         page = render_template("billing/new.html", payers=services().settings.payers, form=form, sentence=sentence)
         return make_response(page, 422)
     return redirect(url_for("billing.authorization", authorization_key=key), 303)
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/orders")
+@needs(Permission.BILL)
+def link(authorization_key: int) -> Response | str:
+    """Put an order of the patient under an authorization."""
+    try:
+        services().flows.authorizations.link(authorization_key, _said("accession_number"), "", caller().name)
+    except (Incomplete, Conflict) as fault:
+        return make_response(_one(authorization_key, fault.detail), 422)
+    return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/orders/<int:link_key>/undo")
+@needs(Permission.BILL)
+def unlink(authorization_key: int, link_key: int) -> Response | str:
+    """Take an order from under an authorization."""
+    try:
+        services().flows.authorizations.unlink(authorization_key, link_key, _said("reason"), caller().name)
+    except (Incomplete, Conflict) as fault:
+        return make_response(_one(authorization_key, fault.detail), 422)
+    return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
+
+
+@blueprint.post("/authorizations/news/<int:news_key>/assign")
+@needs(Permission.BILL)
+def assign(news_key: int) -> Response:
+    """Say whose waiting news are."""
+    issuer = request.form.get("issuer", "").strip()
+    taken = services().flows.authorizations.assign(
+        news_key, PatientIdentifier(_said("patient_id"), issuer), caller().name
+    )
+    assert taken.authorization is not None
+    return redirect(url_for("billing.authorization", authorization_key=taken.authorization.key), 303)
 
 
 @blueprint.get("/authorizations/<int:authorization_key>")
@@ -123,24 +157,39 @@ def release(authorization_key: int, attachment_key: int) -> Response | str:
 
 
 def _list(text: str) -> str:
+    chosen = {name: request.args.get(name, "").strip() for name in ("status", "gap", "due")}
+    due_before = services().clock.now() if chosen["due"] == "overdue" else None
+    wanted = Wanted(text, status=chosen["status"], gap=chosen["gap"], due_before=due_before)
     with services().store.read() as tx:
-        found = queues.authorization_rows(tx, text, before=paging.before(), limit=paging.LIMIT + 1)
+        found = listing.rows(tx, wanted, before=paging.before(), limit=paging.LIMIT + 1)
+        waiting = authorization_news.waiting(tx, limit=paging.LIMIT)
     rows, more = paging.cut(found, paging.LIMIT)
     reads.note("authorizations_listed", detail={"count": len(rows)})
-    following = paging.next_url(rows[-1].authorization.key if more else None)
-    return render_template("billing/authorizations.html", rows=rows, text=text, following=following)
+    following = paging.next_url(rows[-1].authorization.key if more else None, (), **chosen)
+    return render_template(
+        "billing/authorizations.html",
+        rows=rows,
+        text=text,
+        following=following,
+        chosen=chosen,
+        statuses=tuple(AuthorizationStatus),
+        waiting=waiting,
+    )
 
 
 def _one(authorization_key: int, sentence: str) -> str:
     with services().store.read() as tx:
-        row = queues.authorizations_by_key(tx, [authorization_key])[0]
+        row = listing.by_keys(tx, [authorization_key])[0]
+        history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
-        bound = queues.bound_studies_of(tx, row.authorization.patient_key)
+        bound = listing.bound_studies_of(tx, row.authorization.patient_key)
         shown = {one.study_key for one in attached} | {key for key, _ in bound}
         rows = {one.study_key: one for one in exams.of_studies(tx, sorted(shown), unbound=True)}
         material = exam_reports.for_authorization(tx, row.authorization)
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
+    clock_rules = services().flows.authorizations.rules.clock_of(row.authorization.payer_id)
+    clock = decision_clock(row.authorization, clock_rules)
     return render_template(
         "billing/authorization.html",
         row=row,
@@ -153,7 +202,20 @@ def _one(authorization_key: int, sentence: str) -> str:
         offered={kind: _KIND_WORDS[kind] for kind in services().attachment_kinds},
         waiting=AttachmentState.DRAFT,
         sentence=sentence,
+        history=history,
+        clock=clock,
+        passed=clock.passed(services().clock.now()) if clock is not None else 0,
     )
+
+
+def _typed() -> dict[str, Any]:
+    """Return what the form says, as the API takes it."""
+    form = request.form
+    plain = ("number", "payer", "accession_number", "member_id", "status", "effective_on", "expires_on")
+    codes = form.get("codes", "").replace(",", " ").split()
+    said: dict[str, Any] = {name: text for name in plain if (text := form.get(name, "").strip())}
+    number = {"patient_id": _said("patient_id"), "issuer_of_patient_id": form.get("issuer", "").strip()}
+    return said | {"patient": number, "lines": [{"code": code} for code in codes]}
 
 
 def _said(key: str) -> str:

@@ -15,6 +15,7 @@ from bridge.store import incidents, orders, patients, questions
 from bridge.store.db import Store
 from bridge.store.events import Station
 from bridge.store.listings import (
+    authorizations,
     board,
     counts,
     exam_detail,
@@ -28,6 +29,7 @@ from bridge.store.listings import (
     unscheduled,
     worklists,
 )
+from bridge.store.listings.authorizations import Wanted
 from bridge.store.listings.message_search import MessageSearch
 from bridge.wiring import House
 from tests.fakes.clinic import AT
@@ -143,7 +145,7 @@ def test_no_list_and_no_look_up_scans_a_table(console: Console) -> None:
             lookup.tally()
             lookup.count()
         queues.delivery_rows(tx, state="dead", before=10, limit=50)
-        queues.authorization_rows(tx, "PAA1", before=None, limit=50)
+        authorizations.rows(tx, Wanted("PAA1"), before=None, limit=50)
         queues.open_mismatches(tx, before=None, limit=50)
         queues.merge_rows(tx, before=None, limit=50)
         worklists.items(tx, "CT1", limit=50)

@@ -1,0 +1,160 @@
+"""Authorizations as the billing desk finds them: by what they go by, by payer, by how they stand, by what is due or amiss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+
+from bridge.domain.authorization import Authorization
+from bridge.domain.authorization_links import Link
+from bridge.domain.authorization_warnings import ExamWarning
+from bridge.domain.study import BOUND_STATES
+from bridge.store import authorization_links, authorization_warnings
+from bridge.store import authorizations as claims
+from bridge.store.db import ReadTx
+from bridge.store.listings.people import Person, by_key, keys_by_name, keys_by_number
+from bridge.store.tables import (
+    attachments,
+    authorizations,
+    orders,
+    studies,
+)
+from bridge.store.tables import authorization_links as links_table
+from bridge.store.tables import authorization_warnings as warnings_table
+
+_COLUMNS = authorizations.c
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRow:
+    """
+    One authorization. attached: number of attachments by state. warnings: what stands between it and its exams.
+
+    links: the orders under it; accessions: their accession numbers, by order. due_at: when the payer owes its answer.
+    """
+
+    authorization: Authorization
+    patient: Person | None
+    accession_number: str
+    attached: dict[str, int]
+    warnings: tuple[ExamWarning, ...] = ()
+    links: tuple[Link, ...] = ()
+    accessions: dict[int, str] | None = None
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    What is asked for, "" for everything. text: a number, an accession number, a patient's number or beginning of a name.
+
+    payer: its id or name; status: one of AuthorizationStatus; gap: a kind of warning, or "any". due_before: whose answer is
+    due before then.
+    """
+
+    text: str = ""
+    payer: str = ""
+    status: str = ""
+    gap: str = ""
+    due_before: datetime | None = None
+
+
+def rows(tx: ReadTx, wanted: Wanted, *, before: int | None, limit: int) -> list[AuthorizationRow]:
+    """Return what is wanted, newest first."""
+    return by_keys(tx, keys(tx, wanted, before=before, limit=limit))
+
+
+def keys(tx: ReadTx, wanted: Wanted, *, before: int | None = None, limit: int) -> list[int]:
+    """Return what is wanted by their rows, newest first."""
+    query = select(_COLUMNS.key).order_by(_COLUMNS.key.desc()).limit(limit)
+    if before is not None:
+        query = query.where(_COLUMNS.key < before)
+    if wanted.text:
+        query = _named(tx, query, wanted.text)
+    if wanted.payer:
+        named = wanted.payer.casefold()
+        query = query.where(or_(func.lower(_COLUMNS.payer_id) == named, func.lower(_COLUMNS.payer_name) == named))
+    if wanted.status:
+        query = query.where(_COLUMNS.status == wanted.status)
+    if wanted.due_before is not None:
+        query = query.where(_COLUMNS.due_at.is_not(None), _COLUMNS.due_at < wanted.due_before)
+    if wanted.gap:
+        amiss = select(warnings_table.c.authorization_key).where(warnings_table.c.closed_at.is_(None))
+        if wanted.gap != "any":
+            amiss = amiss.where(warnings_table.c.kind == wanted.gap)
+        query = query.where(_COLUMNS.key.in_(amiss))
+    return list(tx.execute(query).scalars())
+
+
+def by_keys(tx: ReadTx, wanted: Sequence[int]) -> list[AuthorizationRow]:
+    """Return these authorizations in this order."""
+    found = [claims.get(tx, key) for key in wanted]
+    people = by_key(tx, (one.patient_key for one in found))
+    linked: dict[int, list[Link]] = {key: [] for key in wanted}
+    for link in authorization_links.of_authorizations(tx, wanted):
+        linked[link.authorization_key].append(link)
+    order_keys = {link.order_key for links in linked.values() for link in links}
+    accessions = _accessions(tx, [*order_keys, *(one.order_key for one in found if one.order_key is not None)])
+    amiss: dict[int, list[ExamWarning]] = {key: [] for key in wanted}
+    for warning in authorization_warnings.of_authorizations(tx, wanted):
+        amiss[warning.authorization_key].append(warning.warning)
+    times = select(_COLUMNS.key, _COLUMNS.due_at).where(_COLUMNS.key.in_(list(wanted)))
+    due = {row.key: row.due_at for row in tx.execute(times)}
+    tally = _attached(tx, wanted)
+    return [
+        AuthorizationRow(
+            one,
+            people.get(one.patient_key),
+            accessions.get(one.order_key or 0, ""),
+            tally[one.key],
+            tuple(amiss[one.key]),
+            tuple(linked[one.key]),
+            accessions,
+            due.get(one.key),
+        )
+        for one in found
+    ]
+
+
+def _named(tx: ReadTx, query: Select[Any], text: str) -> Select[Any]:
+    ordered = select(orders.c.key).where(orders.c.accession_number == text)
+    linked = select(links_table.c.authorization_key).where(
+        links_table.c.order_key.in_(ordered), links_table.c.ended_at.is_(None)
+    )
+    people = keys_by_number(tx, text) or keys_by_name(tx, text)
+    return query.where(
+        or_(
+            _COLUMNS.key.in_(claims.keys_by_number(tx, text)),
+            _COLUMNS.order_key.in_(ordered),
+            _COLUMNS.key.in_(linked),
+            _COLUMNS.patient_key.in_(people),
+        )
+    )
+
+
+def _accessions(tx: ReadTx, order_keys: Iterable[int]) -> dict[int, str]:
+    columns = select(orders.c.key, orders.c.accession_number).where(orders.c.key.in_(list(order_keys)))
+    return {row.key: row.accession_number for row in tx.execute(columns)}
+
+
+def _attached(tx: ReadTx, wanted: Sequence[int]) -> dict[int, dict[str, int]]:
+    tally: dict[int, dict[str, int]] = {key: {} for key in wanted}
+    counted = (
+        select(attachments.c.authorization_key, attachments.c.state, func.count())
+        .where(attachments.c.authorization_key.in_(list(wanted)))
+        .group_by(attachments.c.authorization_key, attachments.c.state)
+    )
+    for row in tx.execute(counted):
+        tally[row[0]][row[1]] = int(row[2])
+    return tally
+
+
+def bound_studies_of(tx: ReadTx, patient_key: int, limit: int = 50) -> list[tuple[int, str]]:
+    """Return (key, Study Instance UID) of a patient's bound studies, newest first."""
+    query = select(studies.c.key, studies.c.study_instance_uid, studies.c.state)
+    query = query.where(studies.c.patient_key == patient_key).order_by(studies.c.key.desc()).limit(limit)
+    return [(row.key, row.study_instance_uid) for row in tx.execute(query) if row.state in BOUND_STATES]
