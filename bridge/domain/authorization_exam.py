@@ -9,20 +9,11 @@ from bridge.domain.authorization import Authorization, AuthorizationLine, number
 from bridge.domain.authorization_rules import AuthorizationRules
 from bridge.domain.body_parts import Sides
 from bridge.domain.identifiers import is_npi
-from bridge.domain.member_id import MemberId
+from bridge.domain.member_id import Coverage
 from bridge.domain.order import Order, Step, StepStatus
 
 _SIDE_MODIFIERS: Mapping[str, str] = {"LT": "L", "RT": "R", "50": "B"}
 _DONE = frozenset({StepStatus.COMPLETED, StepStatus.DISCONTINUED})
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """An insurance that a record was said to have."""
-
-    payer_id: str
-    payer_name: str
-    member: MemberId
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,15 @@ class MemberId:
     subscriber_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """An insurance that a record was said to have."""
+
+    payer_id: str
+    payer_name: str
+    member: MemberId
+
+
 def compare_members(one: MemberId, other: MemberId) -> MemberFit:
     """Compare two member numbers, suffixes written on, apart or behind a hyphen."""
     ours, theirs = _split(one), _split(other)

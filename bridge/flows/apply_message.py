@@ -31,9 +31,10 @@ from bridge.flows.record_visit import Recorded, VisitNews, record_visit
 from bridge.flows.refresh_worklist import OrderNews, Scheduled, refresh_worklist_of_patient
 from bridge.flows.register_patient import News, Registered, register_patient
 from bridge.flows.schedule_order import schedule_orders
+from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
 from bridge.flows.tell_archives import Said, changes_told, corrections_told
 from bridge.mapping.apply import Mapped
-from bridge.store import events, merges, orders, patients, reports, studies
+from bridge.store import authorization_links, coverages, events, merges, orders, patients, reports, studies
 from bridge.store import news as looks
 from bridge.store.blobs import Blobs
 from bridge.store.db import WriteTx
@@ -109,6 +110,9 @@ class MessageApplier:
         patient = self._register(tx, mapped, news, applied)
         if patient is None:
             return applied
+        for insured in mapped.coverages:
+            if coverages.put(tx, patient.key, insured, sender, news.said_at):
+                authorization_links.look_at_patient(tx, [patient.key], now)
         told = self._record_visit(tx, mapped, news, applied, patient)
         told = replace(told, is_test=is_test, by=sender)
         for scheduled in schedule_orders(tx, mapped.orders, told, self._rules):
@@ -118,7 +122,19 @@ class MessageApplier:
             scheduled = book_appointment(tx, appointment, told, self._rules)
             self._note_order(tx, applied, scheduled)
             self._find_reports(tx, scheduled, reported, applied)
+        self._take_authorizations(tx, mapped, told, applied)
         return applied
+
+    def _take_authorizations(self, tx: WriteTx, mapped: Mapped, told: OrderNews, applied: Applied) -> None:
+        """Take in what a referral says of authorizations; what a person must say whose it is waits with a notice."""
+        for said in mapped.authorizations:
+            named = replace(said, source=told.by or "HL7", said_at=told.news.said_at)
+            taking = Taking(self._rules, told.news.heard_at, told.by, patient_key=told.patient.key)
+            taken = take_authorization_news(tx, named, taking)
+            if taken.outcome == NewsOutcome.WAITS:
+                applied.notices.append(Notice("W", taken.why, "AUT-6"))
+            if taken.authorization is not None:
+                applied.subjects.append((told.patient.key, taken.authorization.order_key))
 
     def _change_identity(self, tx: WriteTx, mapped: Mapped, news: News, applied: Applied) -> None:
         """Apply merges, moves and links, in the order of the message; one that is refused takes all of them back."""

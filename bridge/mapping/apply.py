@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 from bridge.codecs.hl7.er7 import Message, Segment
 from bridge.domain.adt_events import IdentityChange, adt_event
 from bridge.domain.appointment import AppointmentDraft
+from bridge.domain.authorization_news import AuthorizationNews
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_draft import LinkDraft, MoveDraft
+from bridge.domain.member_id import Coverage
 from bridge.domain.message import Notice, TraceLine
 from bridge.domain.order import OrderDraft
 from bridge.domain.patient import MergeDraft, PatientDraft, VisitDraft
@@ -25,6 +27,7 @@ from bridge.mapping.header import check_header
 from bridge.mapping.identity import read_links, read_merges, read_moves
 from bridge.mapping.orders import read_orders
 from bridge.mapping.patients import read_details, read_patient, read_visit
+from bridge.mapping.referrals import read_coverages, read_referral
 from bridge.mapping.reports import read_reports
 from bridge.mapping.site import Defaults, SiteMapping
 
@@ -36,7 +39,7 @@ class Mapped:
 
     message_local: message_at by the hospital's clock, "YYYYMMDDHHMMSS", "" where it is None. patient is None for merges,
     moves, links and reports, which carry their own. arrived_on: the day ("YYYYMMDD") on which the patient came for the
-    exams, "" for no news of that. cancels_exams: a cancelled visit takes its exams along. found: in the order of reading.
+    exams, "" for no news of that. authorizations: their source and time are the receiver's to say. cancels_exams: a cancelled visit takes its exams along. found: in the order of reading.
     notices: what was let through.
     """
 
@@ -54,6 +57,8 @@ class Mapped:
     orders: tuple[OrderDraft, ...] = ()
     appointments: tuple[AppointmentDraft, ...] = ()
     reports: tuple[ReportDraft, ...] = ()
+    authorizations: tuple[AuthorizationNews, ...] = ()
+    coverages: tuple[Coverage, ...] = ()
     found: Sequence[Found] = ()
     notices: tuple[Notice, ...] = ()
 
@@ -116,6 +121,11 @@ def _read_result_message(evaluator: Evaluator, message: Message, said: Mapped) -
     return replace(said, reports=read_reports(evaluator, message.segments))
 
 
+def _read_referral_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
+    drafts = replace(_read_patient_and_visit(evaluator, message, said), visit=None)
+    return replace(drafts, authorizations=read_referral(evaluator, message.segments, drafts.patient))
+
+
 def _read_scheduling_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     drafts = _read_patient_and_visit(evaluator, message, said)
     visit = drafts.visit.admission_id if drafts.visit is not None else None
@@ -127,6 +137,7 @@ def _read_patient_and_visit(evaluator: Evaluator, message: Message, said: Mapped
     scope = _about_one_patient(message)
     said.patient = read_details(evaluator, scope, read_patient(evaluator, scope))
     said.visit = read_visit(evaluator, scope)
+    said.coverages = read_coverages(evaluator, scope.get("IN1", ()))
     return said
 
 
@@ -201,4 +212,5 @@ _READERS: Mapping[str, Callable[[Evaluator, Message, Mapped], Mapped]] = {
     "OMI": _read_order_message,
     "SIU": _read_scheduling_message,
     "ORU": _read_result_message,
+    "REF": _read_referral_message,
 }

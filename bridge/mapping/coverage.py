@@ -21,7 +21,7 @@ _BY_CODE: Mapping[str, frozenset[int]] = {
 }
 _READ_BY_CODE_IN = frozenset({"ORU"})
 # Sections whose rules only one kind of message is read by: what an order leaves to a report's rules is not read.
-_ONLY_IN = {"report": "ORU", "merge": "ADT", "appointment": "SIU"}
+_ONLY_IN = {"report": "ORU", "merge": "ADT", "appointment": "SIU", "referral": "REF"}
 _HEADERS = frozenset({"MSH", "FHS", "BHS"})
 _SET_ID = "Set ID"
 # What an integrator asks first, in this order.

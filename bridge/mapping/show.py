@@ -46,6 +46,7 @@ def show(mapped: Mapped) -> str:
     lines += _numbered("", "orders", mapped.orders)
     lines += _numbered("", "appointments", mapped.appointments)
     lines += _numbered("", "reports", mapped.reports)
+    lines += _numbered("", "authorizations", mapped.authorizations)
     for notice in mapped.notices:
         place = f" {notice.where}" if notice.where else ""
         lines.append(f"notice: {notice.severity}{place} {notice.detail}")

@@ -8,8 +8,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from bridge.domain.authorization import number_key
-from bridge.domain.authorization_exam import Coverage
-from bridge.domain.member_id import MemberId
+from bridge.domain.member_id import Coverage, MemberId
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import coverages
 

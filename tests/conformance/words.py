@@ -35,6 +35,7 @@ MESSAGES = {
     "OMG^O19": _SAME_ORDER,
     "OMI^O23": f"{_SAME_ORDER}; each IPC is a step",
     "ORU^R01": "a report: finds its exam by its numbers, closes it, is kept in every version",
+    "REF^I12": "a referral: the authorization it names, with a line for each procedure; it decides nothing",
     "SIU^S12": "an appointment is booked: times and places of the order's steps",
     "SIU^S13": "an appointment is moved",
     "SIU^S14": "an appointment is changed",

@@ -11,11 +11,10 @@ from sqlalchemy import select
 
 from bridge.clock import FixedClock
 from bridge.domain.authorization import Authorization, AuthorizationLine, AuthorizationStatus
-from bridge.domain.authorization_exam import Coverage
 from bridge.domain.authorization_links import LinkRule
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
 from bridge.domain.identifiers import PatientIdentifier
-from bridge.domain.member_id import MemberId
+from bridge.domain.member_id import Coverage, MemberId
 from bridge.errors import Conflict
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.notice_news import Audience, NewsWatch

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from bridge.domain.authorization import Authorization, AuthorizationLine, AuthorizationStatus
-from bridge.domain.authorization_exam import Coverage, Exam, exam_of
+from bridge.domain.authorization_exam import Exam, exam_of
 from bridge.domain.authorization_links import Link, LinkRule, the_exam_that_fits
 from bridge.domain.authorization_rules import AuthorizationRules, SiteFacts
 from bridge.domain.authorization_warnings import Scene, WarningKind, warnings_of
 from bridge.domain.body_parts import Sides
 from bridge.domain.code import Code
 from bridge.domain.identifiers import EntityIdentifier, is_npi
-from bridge.domain.member_id import MemberId
+from bridge.domain.member_id import Coverage, MemberId
 from bridge.domain.order import Order, Step, StepStatus
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)

@@ -54,7 +54,7 @@ def test_the_shipped_rules_are_sound() -> None:
     base = load_mappings(SHIPPED).base
 
     scheduling = {f"SIU^{trigger}" for trigger in ("S12", "S13", "S14", "S15", "S16", "S17", "S26")}
-    orders = {"ORM^O01", "OMG^O19", "OMI^O23", "ORU^R01"}
+    orders = {"ORM^O01", "OMG^O19", "OMI^O23", "ORU^R01", "REF^I12"}
     assert base.accepts == scheduling | orders | {f"ADT^{trigger}" for trigger in ADT_EVENTS}
     assert base.processing_ids == ()
     assert load_mappings(SHIPPED).sites == ()

@@ -17,7 +17,13 @@ from tests.flows.asking import typed_authorization
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 WHO = {"patient_id": "00041001", "issuer_of_patient_id": "RIVERSIDE"}
-LINE = {"code": "71260", "modifiers": ["26"], "requested_units": 2, "approved_units": "1", "rendering_npi": "1234567893"}
+LINE = {
+    "code": "71260",
+    "modifiers": ["26"],
+    "requested_units": 2,
+    "approved_units": "1",
+    "rendering_npi": "1234567893",
+}
 BODY: dict[str, Any] = {
     "number": "X-1 1",
     "payer": "60054",
@@ -53,7 +59,12 @@ def test_what_is_written_down_is_shown_whole(console: Console) -> None:
     assert (shown["number"], shown["status"], shown["decision"]) == ("X-1 1", "approved", "A1")
     assert (shown["effective_on"], shown["expires_on"], shown["urgency"]) == ("2026-03-01", "2026-04-30", "expedited")
     (line,) = shown["lines"]
-    assert (line["code"], line["modifiers"], line["requested_units"], line["approved_units"]) == ("71260", ["26"], "2", "1")
+    assert (line["code"], line["modifiers"], line["requested_units"], line["approved_units"]) == (
+        "71260",
+        ["26"],
+        "2",
+        "1",
+    )
     assert [(one["accession_number"], one["rule"]) for one in shown["orders"]] == [("A1", "number")]
     assert [(one["kind"], one["decision"]) for one in shown["history"]] == [("answered", "A1")]
 
@@ -68,7 +79,10 @@ def test_what_is_written_down_is_shown_whole(console: Console) -> None:
         ({"payer": ""}, "payer"),
         ({"lines": [{"code": "71260", "rendering_npi": "1234567890"}]}, "lines[0].rendering_npi"),
         ({"lines": [{"code": "71260", "approved_units": "-1"}]}, "lines[0].approved_units"),
-        ({"lines": [{"code": "71260", "service_from": "2026-03-02", "service_to": "2026-03-01"}]}, "lines[0].service_to"),
+        (
+            {"lines": [{"code": "71260", "service_from": "2026-03-02", "service_to": "2026-03-01"}]},
+            "lines[0].service_to",
+        ),
         ({"lines": [{"code": "71260", "sequence": "one"}]}, "lines[0].sequence"),
         ({"lines": [{"code": "71260", "modifiers": "LT"}]}, "lines[0].modifiers"),
         ({"lines": "71260"}, "lines"),
@@ -119,7 +133,9 @@ def test_filters_find_by_payer_status_and_gap(console: Console) -> None:
 
 def test_a_warning_stands_on_the_exam_and_on_the_desk(console: Console) -> None:
     api = api_of(console)
-    made = api.post("/api/authorizations", json=BODY | {"lines": [{"code": "72148", "description": "MR spine"}]}).json["id"]
+    made = api.post("/api/authorizations", json=BODY | {"lines": [{"code": "72148", "description": "MR spine"}]}).json[
+        "id"
+    ]
     look(console)
     sentence = "The exam is 71260; authorized is 72148."
     (of_exam,) = [one for one in api.get("/api/exams/A1").json["authorizations"] if one["id"] == made]
