@@ -94,7 +94,7 @@ class ClaimOutcome:
     claim_number: the provider's (CLP01, TRN02); payer_claim_number: the payer's. status_codes: claim status of a 277,
     "A7:21". said_on: when the payer said or paid it. payment_number: check or transfer. authorization_numbers: REF*G1.
     attachment_control_numbers: of documents that are asked for. wanted: LOINC or PWK01 of them. due_on: until when.
-    source_number: the file's control number and place, by which it is the same news when it comes again.
+    source_number: sender, control numbers and place of what told it: the same where the same news come again.
     """
 
     claim_number: str

@@ -111,11 +111,15 @@ class ClaimStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """One 276 or 277. purpose: BHT02; reference: BHT03; created: BHT04 and BHT05; kind: BHT06 ("TH" of a 277CA)."""
+    """
+    One 276 or 277. file_number: of its transaction.
+
+    purpose: BHT02; reference: BHT03; created: BHT04 and BHT05; kind: BHT06 ("TH" of a 277CA).
+    """
 
     name: str
     version: str
-    control_number: str
+    file_number: str
     purpose: str
     reference: str
     created: str
@@ -140,7 +144,7 @@ def read(transaction: Transaction) -> StatusReport:
     return StatusReport(
         name=transaction.name,
         version=transaction.version,
-        control_number=transaction.control_number,
+        file_number=transaction.file_number,
         purpose=bht.element(2),
         reference=bht.element(3),
         created=bht.element(4) + bht.element(5),
@@ -238,7 +242,7 @@ def _outcome(status: ClaimStatus, report: StatusReport, said_on: date | None) ->
         attachment_control_numbers=(status.trace.number,) if asks else (),
         wanted=tuple(_wanted(every, evidence)),
         due_on=due.ends if due is not None else None,
-        source_number=f"{report.control_number}/{status.number}",
+        source_number=f"{report.file_number}/{status.number}",
     )
 
 

@@ -38,6 +38,7 @@ class Transaction:
     One ST to SE. segments: those between them. faults: why it must not be taken.
 
     name: ST01. version: ST03, else GS08. sender, receiver: GS02 and GS03. is_test: ISA15 is not "P".
+    file_number: sender, ISA13, GS06 and ST02: the same where the same transaction comes again, and nowhere else.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Transaction:
     sender: str = ""
     receiver: str = ""
     is_test: bool = False
+    file_number: str = ""
     faults: tuple[Fault, ...] = ()
 
     def require_whole(self) -> None:
@@ -137,10 +139,12 @@ class _Reading:
         self._cutter = cutter
         self._segments = iter(cutter)
         self._is_test = False
+        self._number = ""
 
     def interchange(self) -> Interchange:
         isa = next(self._segments)
         self._is_test = isa.element(15) != "P"
+        self._number = f"{isa.element(6)}/{isa.element(13)}"
         groups: list[Group] = []
         acknowledgements: list[Segment] = []
         for segment in self._until("IEA"):
@@ -215,6 +219,7 @@ class _Reading:
             sender=gs.element(2),
             receiver=gs.element(3),
             is_test=self._is_test,
+            file_number=f"{self._number}/{gs.element(6)}/{st.element(2)}",
             faults=tuple(faults),
         )
 

@@ -131,7 +131,7 @@ def _provider_adjustments(root: Loop) -> Iterator[ProviderAdjustment]:
 def _claim(loop: Loop, remittance: Remittance, transaction: Transaction) -> ClaimOutcome:
     clp = loop.segments[0]
     remarks = _claim_remarks(loop)
-    lines = tuple(_line(one) for one in loop.within("2110"))
+    lines = tuple(_line(one, remarks) for one in loop.within("2110"))
     begins, ends = _period(loop, ("232", "472"), ("233", "472"))
     said = ClaimOutcome(
         claim_number=clp.element(1),
@@ -149,14 +149,15 @@ def _claim(loop: Loop, remittance: Remittance, transaction: Transaction) -> Clai
         service_to=ends or max((one.service_to for one in lines if one.service_to), default=None),
         payment_number=remittance.number,
         authorization_numbers=tuple(one.element(2) for one in loop.all("REF", _AUTHORIZATION)),
-        source_number=f"{transaction.control_number}/{clp.number}",
+        source_number=f"{transaction.file_number}/{clp.number}",
     )
     if clp.element(2) == REVERSED:
         return replace(said, status=OutcomeStatus.REVERSED)
     return replace(said, status=OutcomeStatus.DENIED if clp.element(2) == DENIED else status_of_payment(said))
 
 
-def _line(loop: Loop) -> LineOutcome:
+def _line(loop: Loop, of_claim: tuple[str, ...]) -> LineOutcome:
+    """Return one line; of_claim: the claim's remarks, which say for many payers what a line's general reason is about."""
     svc = loop.segments[0]
     remarks = tuple(one.element(2) for one in loop.all("LQ", "HE"))
     begins, ends = _period(loop, ("472", "150"), ("472", "151"))
@@ -169,7 +170,7 @@ def _line(loop: Loop) -> LineOutcome:
         control_number=loop.value("REF", 2, _LINE_CONTROL),
         service_from=begins,
         service_to=ends or begins,
-        adjustments=tuple(_adjustments(loop, remarks)),
+        adjustments=tuple(_adjustments(loop, (*remarks, *of_claim))),
         remarks=remarks,
     )
 

@@ -118,6 +118,25 @@ def test_what_is_no_amount_is_refused_and_not_repeated(amount: str) -> None:
     assert amount not in caught.value.detail
 
 
+def test_a_remark_of_the_claim_says_what_a_lines_general_reason_is_about() -> None:
+    own = "LQ*HE*N706\nLQ*HE*M31\n"
+    assert own in PAYMENT
+    text = PAYMENT.replace(own, "").replace("MI*EP0041005\n", "MI*EP0041005\nMOA***M127\n")
+    raw = file_of("835", "005010X221A1", text)
+    [found] = [one for one in read(raw).claims if one.claim_number == "ACC18"]
+
+    assert found.lines[0].remarks == ()
+    assert found.lacks_documents
+
+
+def test_the_same_news_have_the_same_number_and_others_another() -> None:
+    first, again = read(payment()).claims[0], read(payment()).claims[0]
+    other = read(payment().replace(b"*000000041", b"*000000042")).claims[0]
+
+    assert first.source_number == again.source_number == "CLEARVIEW/000000041/1/0001/15"
+    assert other.source_number != first.source_number
+
+
 def test_money_that_is_taken_back_is_negative() -> None:
     assert read(payment("BPR*I*770*C*", "BPR*I*770*D*")).amount == Decimal(-770)
 
