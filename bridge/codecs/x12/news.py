@@ -1,5 +1,7 @@
 """278 to `AuthorizationNews`: what a request asks and what a payer's answer decides, in the words of every other source.
 
+A 277 that asks for documents is news too, of the authorizations that its claim names.
+
 A number is the authorization's only where HCR01 grants: on an answer that pends or denies, HCR02 is the payer's own
 reference. Source: 005010X217 2000E, 2000F (TRN, UM, HCR, REF, DTP, HI, PWK).
 """
@@ -7,13 +9,14 @@ reference. Source: 005010X217 2000E, 2000F (TRN, UM, HCR, REF, DTP, HI, PWK).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, tzinfo
+from datetime import datetime, time, tzinfo
 
 from bridge.codecs.x12.facts import Decision, Reference, Rejection, Service, Trace, When
 from bridge.codecs.x12.parties import Member, Party
 from bridge.codecs.x12.prior_authorization import Event, Line, PriorAuthorization
 from bridge.domain.authorization import AuthorizationLine, Urgency
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
+from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
 from bridge.domain.records import replace
 from bridge.errors import Malformed
 
@@ -50,6 +53,28 @@ def news_of(said: PriorAuthorization, source: str, zone: tzinfo) -> Authorizatio
         error_codes=tuple(dict.fromkeys(one.reason for one in _rejections(said))),
     )
     return replace(news, **_of_event(event, said.is_answer)) if event is not None else news
+
+
+def news_of_request_for_documents(said: ClaimOutcome, source: str, zone: tzinfo) -> list[AuthorizationNews]:
+    """
+    Return what a 277 that asks for documents says of the authorizations that its claim names (REF*G1); [] of any other.
+
+    source, zone: as for `news_of`. A status of a claim decides nothing on an authorization.
+    """
+    if said.status is not OutcomeStatus.ASKED or not said.wanted or said.said_on is None:
+        return []
+    return [
+        AuthorizationNews(
+            source=source,
+            said_at=datetime.combine(said.said_on, time(), zone),
+            kind=NewsKind.ANSWERED,
+            payer_id=said.payer_id,
+            payer_name=said.payer_name,
+            number=number,
+            wanted=said.wanted,
+        )
+        for number in said.authorization_numbers
+    ]
 
 
 def _of_event(event: Event, is_answer: bool) -> dict[str, object]:

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bridge.codecs.x12 import envelope, prior_authorization
+from bridge.codecs.x12 import claim_status, envelope, prior_authorization
 from bridge.codecs.x12.facts import Decision, Delivery, Reference, Rejection, Trace, When
-from bridge.codecs.x12.news import news_of
+from bridge.codecs.x12.news import news_of, news_of_request_for_documents
 from bridge.codecs.x12.parties import Party
 from bridge.domain.authorization import AuthorizationStatus, Urgency, status_of
 from bridge.domain.authorization_news import NewsKind, fold
 from bridge.errors import Malformed
+from tests.unit.codecs.x12.claims import ACKNOWLEDGED, ASKED, file_of
 from tests.unit.codecs.x12.payers import ANSWERED, REFUSED, REQUESTED
 
 MAINE = ZoneInfo("America/New_York")
@@ -159,6 +160,27 @@ def test_the_payers_own_number_does_not_hide_the_requesters() -> None:
     news = news_of(replace(ANSWERED, event=replace(ANSWERED.event, traces=both)), "x12", UTC)
 
     assert news.trace == "CLV-EVENT-1"
+
+
+def test_a_request_for_documents_is_news_of_the_authorization_that_its_claim_names() -> None:
+    text = ASKED.replace("REF*EJ*ACC17\n", "REF*EJ*ACC17\nREF*G1*EP-AUTH-001\n")
+    [transaction] = envelope.read(file_of("277", "005010X213", text))[0].transactions()
+    [asked] = claim_status.outcomes(claim_status.read(transaction))
+    [news] = news_of_request_for_documents(asked, "x12:EP", MAINE)
+
+    assert (news.number, news.payer_id, news.decides) == ("EP-AUTH-001", "EAST01", False)
+    assert news.wanted == ("18748-4", "55113-5", "RR")
+    assert news.said_at == datetime(2026, 3, 15, 4, tzinfo=UTC)
+    granted = news_of(decided("A1", "EP-AUTH-001"), "x12:EP", MAINE)
+    account = fold([(granted, "a"), (news, "b")])
+    assert (status_of(account.standing), account.wanted) == (AuthorizationStatus.APPROVED, news.wanted)
+
+
+def test_any_other_status_of_a_claim_is_no_news_of_an_authorization() -> None:
+    [transaction] = envelope.read(file_of("277", "005010X214", ACKNOWLEDGED))[0].transactions()
+    found = claim_status.outcomes(claim_status.read(transaction))
+
+    assert [news_of_request_for_documents(one, "x12:EP", MAINE) for one in found] == [[], []]
 
 
 @pytest.mark.parametrize(
