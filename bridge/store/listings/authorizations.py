@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
 
-from bridge.domain.authorization import Authorization
+from bridge.domain.attachment import AttachmentState
+from bridge.domain.authorization import LIVE, WAITS_FOR_PAYER, Authorization
 from bridge.domain.authorization_links import Link
 from bridge.domain.authorization_warnings import ExamWarning
 from bridge.domain.study import BOUND_STATES
@@ -53,7 +53,7 @@ class Wanted:
     What is asked for, "" for everything. text: a number, an accession number, a patient's number or beginning of a name.
 
     payer: its id or name; status: one of AuthorizationStatus; gap: a kind of warning, or "any". due_before: whose answer is
-    due before then.
+    due before then. lacks: one of LACKS.
     """
 
     text: str = ""
@@ -61,6 +61,13 @@ class Wanted:
     status: str = ""
     gap: str = ""
     due_before: datetime | None = None
+    lacks: str = ""
+
+
+# What an authorization may want of the desk. attachment: nothing is attached; release: a draft waits for a person's word;
+# review: the images' patient is in doubt; papers: the payer asks for some; resend: sending failed.
+LACKS = ("attachment", "release", "review", "papers", "resend")
+_STATES = {"release": AttachmentState.DRAFT, "review": AttachmentState.REVIEW, "resend": AttachmentState.FAILED}
 
 
 def rows(tx: ReadTx, wanted: Wanted, *, before: int | None, limit: int) -> list[AuthorizationRow]:
@@ -70,24 +77,43 @@ def rows(tx: ReadTx, wanted: Wanted, *, before: int | None, limit: int) -> list[
 
 def keys(tx: ReadTx, wanted: Wanted, *, before: int | None = None, limit: int) -> list[int]:
     """Return what is wanted by their rows, newest first."""
-    query = select(_COLUMNS.key).order_by(_COLUMNS.key.desc()).limit(limit)
+    query = select(_COLUMNS.key).where(*conditions(tx, wanted)).order_by(_COLUMNS.key.desc()).limit(limit)
     if before is not None:
         query = query.where(_COLUMNS.key < before)
+    return list(tx.execute(query).scalars())
+
+
+def conditions(tx: ReadTx, wanted: Wanted) -> list[ColumnElement[bool]]:
+    """Return what holds of the authorizations that are wanted."""
+    found: list[ColumnElement[bool]] = []
     if wanted.text:
-        query = _named(tx, query, wanted.text)
+        found.append(_named(tx, wanted.text))
     if wanted.payer:
         named = wanted.payer.casefold()
-        query = query.where(or_(func.lower(_COLUMNS.payer_id) == named, func.lower(_COLUMNS.payer_name) == named))
+        found.append(or_(func.lower(_COLUMNS.payer_id) == named, func.lower(_COLUMNS.payer_name) == named))
     if wanted.status:
-        query = query.where(_COLUMNS.status == wanted.status)
+        found.append(_COLUMNS.status == wanted.status)
     if wanted.due_before is not None:
-        query = query.where(_COLUMNS.due_at.is_not(None), _COLUMNS.due_at < wanted.due_before)
+        found += [_COLUMNS.due_at.is_not(None), _COLUMNS.due_at < wanted.due_before]
     if wanted.gap:
         amiss = select(warnings_table.c.authorization_key).where(warnings_table.c.closed_at.is_(None))
         if wanted.gap != "any":
             amiss = amiss.where(warnings_table.c.kind == wanted.gap)
-        query = query.where(_COLUMNS.key.in_(amiss))
-    return list(tx.execute(query).scalars())
+        found.append(_COLUMNS.key.in_(amiss))
+    if wanted.lacks:
+        found.append(_lacking(wanted.lacks))
+    return found
+
+
+def _lacking(what: str) -> ColumnElement[bool]:
+    if what == "papers":
+        asked = cast(_COLUMNS.wanted, Text).not_in(("[]", "null"))
+        return and_(_COLUMNS.status.in_([one.value for one in WAITS_FOR_PAYER]), asked)
+    if what == "attachment":
+        has_one = exists().where(attachments.c.authorization_key == _COLUMNS.key)
+        return and_(_COLUMNS.status.in_([one.value for one in LIVE]), not_(has_one))
+    state = _STATES[what].value
+    return _COLUMNS.key.in_(select(attachments.c.authorization_key).where(attachments.c.state == state))
 
 
 def by_keys(tx: ReadTx, wanted: Sequence[int]) -> list[AuthorizationRow]:
@@ -120,19 +146,17 @@ def by_keys(tx: ReadTx, wanted: Sequence[int]) -> list[AuthorizationRow]:
     ]
 
 
-def _named(tx: ReadTx, query: Select[Any], text: str) -> Select[Any]:
+def _named(tx: ReadTx, text: str) -> ColumnElement[bool]:
     ordered = select(orders.c.key).where(orders.c.accession_number == text)
     linked = select(links_table.c.authorization_key).where(
         links_table.c.order_key.in_(ordered), links_table.c.ended_at.is_(None)
     )
     people = keys_by_number(tx, text) or keys_by_name(tx, text)
-    return query.where(
-        or_(
-            _COLUMNS.key.in_(claims.keys_by_number(tx, text)),
-            _COLUMNS.order_key.in_(ordered),
-            _COLUMNS.key.in_(linked),
-            _COLUMNS.patient_key.in_(people),
-        )
+    return or_(
+        _COLUMNS.key.in_(claims.keys_by_number(tx, text)),
+        _COLUMNS.order_key.in_(ordered),
+        _COLUMNS.key.in_(linked),
+        _COLUMNS.patient_key.in_(people),
     )
 
 

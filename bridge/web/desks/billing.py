@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
@@ -11,6 +13,7 @@ from bridge.domain.accounts import Permission
 from bridge.domain.attachment import AttachmentKind, AttachmentState
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.authorization_clock import decision_clock
+from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
@@ -18,8 +21,8 @@ from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
 from bridge.store import authorization_news, studies
 from bridge.store import authorizations as claims
 from bridge.store.listings import authorizations as listing
-from bridge.store.listings import exam_reports, exams
-from bridge.store.listings.authorizations import Wanted
+from bridge.store.listings import billing_queue, exam_reports, exams
+from bridge.store.listings.authorizations import LACKS, AuthorizationRow, Wanted
 from bridge.store.listings.people import by_key
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services, session
@@ -35,11 +38,20 @@ _KIND_WORDS = {
     AttachmentKind.X12_275: "To the payer, by clearinghouse (X12 275)",
 }
 
+_LACK_WORDS = {
+    "attachment": "nothing is attached",
+    "release": "waits for your release",
+    "review": "images in doubt",
+    "papers": "the payer asks for papers",
+    "resend": "sending failed",
+}
+_DUE_WORDS = {"overdue": "overdue", "day": "within a day", "three-days": "within three days"}
+
 
 @blueprint.get("/authorizations")
 @needs(Permission.BILL)
 def authorizations() -> str:
-    """Show authorizations, newest first."""
+    """Show authorizations, the most urgent first."""
     return _list("")
 
 
@@ -157,24 +169,49 @@ def release(authorization_key: int, attachment_key: int) -> Response | str:
 
 
 def _list(text: str) -> str:
-    chosen = {name: request.args.get(name, "").strip() for name in ("status", "gap", "due")}
-    due_before = services().clock.now() if chosen["due"] == "overdue" else None
-    wanted = Wanted(text, status=chosen["status"], gap=chosen["gap"], due_before=due_before)
-    with services().store.read() as tx:
-        found = listing.rows(tx, wanted, before=paging.before(), limit=paging.LIMIT + 1)
+    here = services()
+    chosen = {name: request.args.get(name, "").strip() for name in ("status", "gap", "due", "payer")}
+    now = here.clock.now()
+    with here.store.read() as tx:
+        start = billing_queue.position_of(paging.place())
+        rows, end = billing_queue.page(tx, _wanted(text, chosen, now), after=start, limit=paging.LIMIT)
         waiting = authorization_news.waiting(tx, limit=paging.LIMIT)
-    rows, more = paging.cut(found, paging.LIMIT)
     reads.note("authorizations_listed", detail={"count": len(rows)})
-    following = paging.next_url(rows[-1].authorization.key if more else None, (), **chosen)
+    following = paging.next_url(end.numbers[0], end.numbers[1:], **chosen) if end is not None else None
     return render_template(
         "billing/authorizations.html",
         rows=rows,
+        passed={row.authorization.key: _passed(row, now) for row in rows},
         text=text,
         following=following,
         chosen=chosen,
         statuses=tuple(AuthorizationStatus),
+        lacks=_LACK_WORDS,
+        warning_kinds=tuple(WarningKind),
+        dues=_DUE_WORDS,
+        payers=here.settings.payers,
         waiting=waiting,
     )
+
+
+def _wanted(text: str, chosen: Mapping[str, str], now: datetime) -> Wanted:
+    """Return what the filters say; one that is none of ours shows everything rather than nothing."""
+    gap = chosen["gap"]
+    due = {"overdue": timedelta(0), "day": timedelta(days=1), "three-days": timedelta(days=3)}.get(chosen["due"])
+    return Wanted(
+        text,
+        payer=chosen["payer"],
+        status=chosen["status"] if chosen["status"] in tuple(AuthorizationStatus) else "",
+        gap=gap if gap in ("any", *WarningKind) else "",
+        due_before=now + due if due is not None else None,
+        lacks=gap if gap in LACKS else "",
+    )
+
+
+def _passed(row: AuthorizationRow, now: datetime) -> int:
+    clock_rules = services().flows.authorizations.rules.clock_of(row.authorization.payer_id)
+    clock = decision_clock(row.authorization, clock_rules)
+    return clock.passed(now) if clock is not None else 0
 
 
 def _one(authorization_key: int, sentence: str) -> str:
