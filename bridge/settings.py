@@ -20,6 +20,7 @@ from bridge.domain.chart import OWN
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
+from bridge.payer_section import Payer
 from bridge.remote_sections import (
     Auth,
     DicomwebSection,
@@ -189,16 +190,6 @@ class FhirSection(Section):
     serve: tuple[Literal["R4", "R5"], ...] = ("R4", "R5")
     servers: tuple[FhirServer, ...] = ()
     subscriptions: SubscriptionsSection = SubscriptionsSection()
-
-
-class Payer(Section):
-    """A payer's endpoint. id: its number on claims (X12 NM109)."""
-
-    name: str
-    id: str
-    base_url: str = ""
-    kind: tuple[Literal["cdex", "pas"], ...] = ()
-    auth: Auth = NoAuth()
 
 
 class Authority(Section):

@@ -14,6 +14,7 @@ from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_delivery import drop_delivery, retry_delivery
+from bridge.flows.claim_texts import ClaimTexts
 from bridge.flows.confirm_decision import Hands, SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
@@ -37,6 +38,7 @@ from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_orders import read_typed_order
 from bridge.next_rules import try_next
+from bridge.payer_section import narratives
 from bridge.shelf import shelf_desk
 from bridge.store.case_proposals import CaseProposal
 from bridge.telling import chart_takers
@@ -72,6 +74,7 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         studies=_study_desks(house),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
+        claim_texts=ClaimTexts(house.store, house.clock, narratives(house.settings.payers)),
         authorizations=AuthorizationEntry(house.store, house.clock, house.rules),
         enter_order=calls.enter_order,
         read_order=calls.read_order,
@@ -155,7 +158,7 @@ class _Calls:
         self._undoer = MergeUndoer(*parts)
         self._editor = MessageEditor(house.store, house.clock, house.receiver)
         self._entry = house.entry
-        self._attacher = ImageAttacher(house.store, house.clock, house.destinations)
+        self._attacher = ImageAttacher(house.store, house.clock, house.destinations, narratives(house.settings.payers))
 
     def receive_message(self, raw: bytes, peer: str) -> bytes:
         return receive_whole(self._house.message_queue, self._house.clock, Received(raw, peer), _ANSWER_SECS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.domain.narrative import control_number
 from bridge.domain.study import Study
 from bridge.errors import Conflict
 
@@ -59,3 +60,8 @@ def check_attach(study: Study, survivor_of_authorization: int) -> None:
         raise Conflict("the study is not bound to a patient yet", code="study_unbound", where="study_instance_uid")
     if study.patient_key != survivor_of_authorization:
         raise Conflict("the study is another patient's", code="other_patient", where="study_instance_uid")
+
+
+def control_number_of(authorization_key: int, study_instance_uid: str) -> str:
+    """Return the number by which a payer finds a study's attachment: the same in every way out, and whenever it goes."""
+    return control_number("attachment", authorization_key, study_instance_uid)

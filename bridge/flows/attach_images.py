@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from bridge.clock import Clock
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, check_attach
 from bridge.domain.authorization import Authorization
+from bridge.domain.narrative import Says
 from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
+from bridge.flows.claim_texts import ClaimTexts
 from bridge.store import audit, authorizations, events, patients, rejections, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
-# The clinic's own server; every other way is answered as not served.
-_SERVED = frozenset({AttachmentKind.CLAIM})
+# The clinic's own server, and words that people copy; every other way is answered as not served.
+SERVED = (AttachmentKind.CLAIM, AttachmentKind.NARRATIVE)
 _NEEDS_RELEASE = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
 
 
 class ImageAttacher:
-    """Attaches studies to authorizations."""
+    """Attaches studies to authorizations. says: what the text on a claim leads to images by, by payer id."""
 
-    def __init__(self, store: Store, clock: Clock, destinations: Destinations) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        destinations: Destinations,
+        says: Mapping[str, Says] = MappingProxyType({}),
+    ) -> None:
         self._store = store
         self._clock = clock
         self._destinations = destinations
+        self._texts = ClaimTexts(store, clock, says)
 
     def attach(
         self,
@@ -42,7 +52,7 @@ class ImageAttacher:
         Attach a bound study to an authorization of the same patient, in each of *kinds*.
 
         Raises: LookupError; Conflict for an unbound study or another patient's; Incomplete for an instance that is not
-        the study's; Unsupported for a kind that is not served.
+        the study's, or a text that cannot be written for its place; Unsupported for a kind that is not served.
         """
         now = self._clock.now()
         with self._store.write() as tx:
@@ -53,6 +63,8 @@ class ImageAttacher:
                 raise LookupError("no such study")
             check_attach(study, patients.survivor(tx, authorization.patient_key).key)
             self._check(tx, study, kinds, instances)
+            if AttachmentKind.NARRATIVE in kinds:
+                self._texts.written(tx, authorization, study)
             made = []
             for kind in dict.fromkeys(kinds):
                 blank = _blank(authorization, study, kind, tuple(instances), actor)
@@ -102,7 +114,7 @@ class ImageAttacher:
         if not kinds:
             raise Incomplete("say how to attach it", code="missing", where="as")
         for kind in kinds:
-            if kind not in _SERVED:
+            if kind not in SERVED:
                 raise Unsupported(f"attaching as {kind.value} is not served here", where="as")
         shown = rejections.shown_uids(tx, study.key)
         if not shown:

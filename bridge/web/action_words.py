@@ -89,6 +89,7 @@ ACTIONS = {
     "authorizations_listed": "listed authorizations",
     "authorization_viewed": "looked at an authorization",
     "attachments_viewed": "looked at attachments",
+    "claim_text_given": "took the text for a claim",
     "document_read": "opened a report's document",
     "audit_viewed": "read the audit trail",
     "sign_in": "signed in",

@@ -16,8 +16,10 @@ from bridge.domain.worklist_query import KeptQuery
 from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
+from bridge.flows.attach_images import SERVED
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_step import StepChanger
+from bridge.flows.claim_texts import ClaimTexts
 from bridge.flows.confirm_decision import SecondPersonDesk
 from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.create_workitem import WorkitemCreator
@@ -221,6 +223,7 @@ class WebFlows:
     studies: StudyDesks
     attach_images: AttachImages
     release_attachment: ReleaseAttachment
+    claim_texts: ClaimTexts
     authorizations: AuthorizationEntry
     enter_order: EnterOrder
     read_order: ReadOrder
@@ -297,5 +300,5 @@ class WebServices:
     is_demo: bool = False
     version: str = ""
     oncology: OncologyRules = field(default_factory=OncologyRules)
-    attachment_kinds: tuple[AttachmentKind, ...] = (AttachmentKind.CLAIM,)
+    attachment_kinds: tuple[AttachmentKind, ...] = SERVED
     listeners: Callable[[], Mapping[str, bool]] = _nothing_listens

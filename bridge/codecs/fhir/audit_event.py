@@ -46,6 +46,7 @@ _SIGN_IN = _Kind("110114", "User Authentication", "E")
 _SECURITY = _Kind("110113", "Security Alert", "E")
 _DELETED = _Kind("110105", "DICOM Study Deleted", "D")
 _IMPORTED = _Kind("110107", "Import", "C")
+_EXPORTED = _Kind("110106", "Export", "R")
 _ACTIVITY = _Kind("110100", "Application Activity", "E")
 _KINDS: Mapping[str, _Kind] = {
     "fhir_read": _READ,
@@ -65,6 +66,8 @@ _KINDS: Mapping[str, _Kind] = {
     "message_applied": _ORDER,
     "performed_step": _PERFORMED,
     "workitem_created": _PERFORMED,
+    "claim_text_given": _EXPORTED,
+    "attachment_released": _EXPORTED,
     "bind": _RECORD,
     "merge_undone": _RECORD,
     "patient_restored": _RECORD,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from bridge.codecs.x12.claim_text import ClaimText
 from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.authorization_clock import ClockRules, days_left, decision_clock
 from bridge.domain.authorization_warnings import ExamWarning
@@ -128,4 +129,14 @@ def _clock(one: Authorization, rules: ClockRules, now: datetime) -> Json | None:
         "due_at": instant(clock.due_at),
         "passed_percent": clock.passed(now),
         "is_paused": clock.is_paused,
+    }
+
+
+def claim_text(text: ClaimText) -> Json:
+    """Return what is copied onto a claim. text: for the CPT line; claim_segments: of loop 2400 (PWK, REF, NTE)."""
+    return {
+        "text": text.text,
+        "claim_segments": list(text.segments),
+        "line_segments": [{"code": code, "claim_segments": list(segments)} for code, segments in text.line_segments],
+        "texts": [{"place": one.place.value, "text": one.text, "limit": one.limit} for one in text.places],
     }

@@ -21,7 +21,7 @@ from bridge.store.listings import authorizations as listing
 from bridge.store.listings import exam_reports
 from bridge.store.listings.authorizations import Wanted
 from bridge.web import bodies, paging, reads
-from bridge.web.access import caller, needs, services
+from bridge.web.access import caller, needs, origin, services
 from bridge.web.api import authorization_shapes as shaped
 from bridge.web.api import shapes
 
@@ -220,5 +220,14 @@ def release_attachment(authorization_key: int, attachment_key: int) -> Response:
 
 
 def _rows(found: list[ClaimAttachment]) -> list[dict[str, Any]]:
+    """Return *found* as the API tells them; each text for a claim that goes along is recorded as given out."""
+    texts = services().flows.claim_texts
+    rows = []
     with services().store.read() as tx:
-        return [shapes.attachment(one, studies.get(tx, one.study_key).study_instance_uid) for one in found]
+        for one in found:
+            row = shapes.attachment(one, studies.get(tx, one.study_key).study_instance_uid)
+            rows.append((one, row, texts.read(tx, one)))
+    for one, row, text in rows:
+        if text is not None:
+            row |= shaped.claim_text(texts.give(one.authorization_key, one.key, caller().name, origin()))
+    return [row for _, row, _ in rows]

@@ -15,6 +15,7 @@ from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.authorization_clock import decision_clock
 from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.narrative import Place
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
@@ -25,7 +26,7 @@ from bridge.store.listings import billing_queue, exam_reports, exams
 from bridge.store.listings.authorizations import LACKS, AuthorizationRow, Wanted
 from bridge.store.listings.people import by_key
 from bridge.web import paging, reads
-from bridge.web.access import caller, needs, services, session
+from bridge.web.access import caller, needs, origin, services, session
 
 blueprint = Blueprint("billing", __name__)
 
@@ -36,6 +37,16 @@ _KIND_WORDS = {
     AttachmentKind.CDEX: "To the payer, by CDex",
     AttachmentKind.PAS: "To the payer, with the authorization request",
     AttachmentKind.X12_275: "To the payer, by clearinghouse (X12 275)",
+}
+# Where a text is typed in, as billing systems and the claim form call it.
+_PLACE_WORDS = {
+    Place.LINE_NOTE: "CPT line note",
+    Place.CLAIM_NOTE: "Claim note",
+    Place.LINE_DESCRIPTION: "Description of an unlisted procedure",
+    Place.REFERENCE: "Reference number",
+    Place.EVIDENCE: "Attachment control number",
+    Place.FORM_ITEM_19: "Paper claim, item 19",
+    Place.FORM_LINE_24: "Paper claim, item 24 shaded line",
 }
 
 _LACK_WORDS = {
@@ -168,6 +179,18 @@ def release(authorization_key: int, attachment_key: int) -> Response | str:
     return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
 
 
+@blueprint.post("/authorizations/<int:authorization_key>/attachments/<int:attachment_key>/copied")
+@needs(Permission.BILL)
+def copied(authorization_key: int, attachment_key: int) -> Response | str:
+    """Record that the text for a claim was copied."""
+    try:
+        services().flows.claim_texts.give(authorization_key, attachment_key, caller().name, origin())
+    except Conflict as fault:
+        return make_response(_one(authorization_key, fault.detail), 409)
+    here = url_for("billing.authorization", authorization_key=authorization_key, _anchor=f"text-{attachment_key}")
+    return redirect(here, 303)
+
+
 def _list(text: str) -> str:
     here = services()
     chosen = {name: request.args.get(name, "").strip() for name in ("status", "gap", "due", "payer")}
@@ -223,6 +246,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         shown = {one.study_key for one in attached} | {key for key, _ in bound}
         rows = {one.study_key: one for one in exams.of_studies(tx, sorted(shown), unbound=True)}
         material = exam_reports.for_authorization(tx, row.authorization)
+        texts = {one.key: text for one in attached if (text := services().flows.claim_texts.read(tx, one)) is not None}
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
     clock_rules = services().flows.authorizations.rules.clock_of(row.authorization.payer_id)
@@ -232,6 +256,8 @@ def _one(authorization_key: int, sentence: str) -> str:
         row=row,
         patient=patient,
         attached=attached,
+        texts=texts,
+        places=_PLACE_WORDS,
         exams=rows,
         reports=material,
         candidates=[rows[key] for key, _ in bound if key in rows],

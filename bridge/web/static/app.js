@@ -63,7 +63,11 @@
     if (event.target.closest("[data-close]")) event.target.closest("dialog")?.close();
     if (event.target.closest("[data-help]")) help();
     const copy = event.target.closest("[data-copy]");
-    if (copy) navigator.clipboard?.writeText(document.getElementById(copy.dataset.copy).textContent.trim());
+    if (copy) {
+      const said = navigator.clipboard?.writeText(document.getElementById(copy.dataset.copy).textContent.trim());
+      // A copy that is recorded: the page is left only once the text is on the clipboard.
+      if (said && copy.form) { event.preventDefault(); said.finally(() => copy.form.submit()); }
+    }
     if (!event.target.closest(".me")) document.querySelectorAll(".me[open]").forEach((menu) => menu.removeAttribute("open"));
   });
 
