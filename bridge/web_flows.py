@@ -74,7 +74,6 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         studies=_study_desks(house),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
-        claim_texts=ClaimTexts(house.store, house.clock, narratives(house.settings.payers)),
         authorizations=AuthorizationEntry(house.store, house.clock, house.rules),
         enter_order=calls.enter_order,
         read_order=calls.read_order,
@@ -106,6 +105,7 @@ def _study_desks(house: House) -> StudyDesks:
         lambda days: try_next(house, days),
         ChartDesk(house.store, house.clock, house.destinations, chart_takers(house)),
         PartsDesk(house.store, house.blobs, house.image_sources),
+        ClaimTexts(house.store, house.clock, narratives(house.settings.payers)),
     )
 
 

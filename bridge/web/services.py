@@ -188,6 +188,7 @@ class StudyDesks:
     try_next_rules: Callable[[int], RulesTrial | None]
     chart_desk: ChartDesk
     parts: PartsDesk
+    claim_texts: ClaimTexts
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,6 @@ class WebFlows:
     studies: StudyDesks
     attach_images: AttachImages
     release_attachment: ReleaseAttachment
-    claim_texts: ClaimTexts
     authorizations: AuthorizationEntry
     enter_order: EnterOrder
     read_order: ReadOrder

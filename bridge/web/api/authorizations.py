@@ -221,7 +221,7 @@ def release_attachment(authorization_key: int, attachment_key: int) -> Response:
 
 def _rows(found: list[ClaimAttachment]) -> list[dict[str, Any]]:
     """Return *found* as the API tells them; each text for a claim that goes along is recorded as given out."""
-    texts = services().flows.claim_texts
+    texts = services().flows.studies.claim_texts
     rows = []
     with services().store.read() as tx:
         for one in found:

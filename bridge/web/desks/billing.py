@@ -184,7 +184,7 @@ def release(authorization_key: int, attachment_key: int) -> Response | str:
 def copied(authorization_key: int, attachment_key: int) -> Response | str:
     """Record that the text for a claim was copied."""
     try:
-        services().flows.claim_texts.give(authorization_key, attachment_key, caller().name, origin())
+        services().flows.studies.claim_texts.give(authorization_key, attachment_key, caller().name, origin())
     except Conflict as fault:
         return make_response(_one(authorization_key, fault.detail), 409)
     here = url_for("billing.authorization", authorization_key=authorization_key, _anchor=f"text-{attachment_key}")
@@ -246,7 +246,11 @@ def _one(authorization_key: int, sentence: str) -> str:
         shown = {one.study_key for one in attached} | {key for key, _ in bound}
         rows = {one.study_key: one for one in exams.of_studies(tx, sorted(shown), unbound=True)}
         material = exam_reports.for_authorization(tx, row.authorization)
-        texts = {one.key: text for one in attached if (text := services().flows.claim_texts.read(tx, one)) is not None}
+        texts = {
+            one.key: text
+            for one in attached
+            if (text := services().flows.studies.claim_texts.read(tx, one)) is not None
+        }
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
     clock_rules = services().flows.authorizations.rules.clock_of(row.authorization.payer_id)
