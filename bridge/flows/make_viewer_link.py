@@ -72,6 +72,11 @@ class LinkDesk:
             )
         return MadeLink(key, secret, link.ends_at)
 
+    def is_one(self, secret: str) -> bool:
+        """Say whether a link with this secret was made, whatever became of it."""
+        with self._store.read() as tx:
+            return viewer_links.find(tx, users.digest_of_secret(secret)) is not None
+
     def open(self, secret: str, origin: str) -> OpenedView:
         """
         Use up a link and open its view; opened and refused are both audited.

@@ -9,7 +9,8 @@ import base64
 import secrets
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -34,6 +35,9 @@ Json = dict[str, Any]
 _LIMITS = Limits(max_bytes=1 << 20, deadline_secs=15)
 _TIMEOUT_SECS = 8.0
 _KEPT = timedelta(minutes=5)
+# An EHR that does not answer takes few of the threads that serve everybody, and is left alone for a moment.
+_AT_ONCE = 4
+_LEFT_ALONE = timedelta(seconds=10)
 _LAUNCH_MAX = 4000
 
 
@@ -74,7 +78,8 @@ class LaunchClient:
         begun = Begun(
             ehr.name, ehr.base_url, secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48)
         )
-        endpoints = ehr.endpoints()
+        with ehr.asked():
+            endpoints = ehr.endpoints()
         reads = endpoints.reads
         asked = {
             "response_type": "code",
@@ -97,12 +102,14 @@ class LaunchClient:
         Raises: Refused, Unavailable, Malformed. Source: RFC 9207 2.4.
         """
         ehr = self._ehr(begun.issuer)
-        if issuer and issuer != ehr.endpoints().issuer:
-            raise Refused("another authorization server answered", code="mixed_up")
-        granted = ehr.redeem(code, begun.verifier, redirect_uri)
-        user = ehr.who_looks(granted, begun.nonce)
-        patient = ehr.read(f"Patient/{granted.patient}", granted)
-        studies = tuple(ehr.named(reference, uid, granted) for reference, uid in granted.studies)
+        with ehr.asked():
+            endpoints = ehr.endpoints()
+            if issuer != endpoints.issuer and (issuer or endpoints.names_itself):
+                raise Refused("another authorization server answered", code="mixed_up")
+            granted = ehr.redeem(code, begun.verifier, redirect_uri)
+            user = ehr.who_looks(granted, begun.nonce)
+            patient = ehr.read(f"Patient/{granted.patient}", granted)
+            studies = tuple(ehr.named(reference, uid, granted) for reference, uid in granted.studies)
         return Launched(ehr.name, ehr.base_url, user, patient, studies, granted.life_secs)
 
     def _ehr(self, issuer: str) -> _Ehr:
@@ -125,20 +132,42 @@ class _Ehr:
         self._opened: tuple[httpx2.Client, PublishedKeys] | None = None
         self._key = read_signing_key(settings.key) if settings.key is not None else None
         self._lock, self._opening = threading.Lock(), threading.Lock()
+        self._free = threading.BoundedSemaphore(_AT_ONCE)
         self._known: tuple[Endpoints, datetime] | None = None
+        self._failed: tuple[BridgeError, datetime] | None = None
 
     def close(self) -> None:
         if self._opened is not None:
             self._opened[0].close()
 
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Ask it something meanwhile. Raises: Unavailable, if as many ask it already as may."""
+        if not self._free.acquire(blocking=False):
+            raise Unavailable("the EHR answers slowly, and others wait for it", code="busy", retry_after_secs=5)
+        try:
+            yield
+        finally:
+            self._free.release()
+
     def endpoints(self) -> Endpoints:
-        """Return where it is asked, as it said within the last minutes."""
+        """Return where it is asked, as it said within the last minutes. Raises: what it failed with a moment ago."""
         with self._lock:
             now = self._clock.now()
-            if self._known is None or now - self._known[1] >= _KEPT:
-                url = f"{self.base_url}/.well-known/smart-configuration"
-                self._known = smart_launch.read_configuration(self._ask("GET", url)), now
-            return self._known[0]
+            if self._known is not None and now - self._known[1] < _KEPT:
+                return self._known[0]
+            if self._failed is not None and now - self._failed[1] < _LEFT_ALONE:
+                failed = self._failed[0]
+                raise type(failed)(failed.detail, code=failed.code)
+            try:
+                found = smart_launch.read_configuration(
+                    self._ask("GET", f"{self.base_url}/.well-known/smart-configuration")
+                )
+            except BridgeError as fault:
+                self._failed = fault, self._clock.now()
+                raise
+            self._known, self._failed = (found, now), None
+            return found
 
     def redeem(self, code: str, verifier: str, redirect_uri: str) -> Granted:
         endpoint, client_id = self.endpoints().token, self.settings.client_id

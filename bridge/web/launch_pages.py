@@ -28,7 +28,8 @@ blueprint = Blueprint("launches", __name__)
 
 _LIFE = timedelta(minutes=10)
 _TEXT_MAX = 8000
-# Nothing can be guessed here, and a hospital may come from one address: only what would fill the audit trail is slowed.
+# Nothing can be guessed here, and a hospital may come from one address: only what would fill the audit trail is slowed,
+# never a launch that is going well or a link that was made.
 _FREE_TRIES = {"pair": 200, "account": 200, "address": 200}
 
 
@@ -36,9 +37,8 @@ _FREE_TRIES = {"pair": 200, "account": 200, "address": 200}
 @needs(Permission.OPEN)
 def launch() -> AnyResponse:
     """Send the browser to the EHR's authorization server, if the settings name that EHR."""
-    wait = _wait()
-    if wait is not None:
-        return wait
+    if _is_only_tried():
+        return _not_yet()
     try:
         begun, address = services().viewing.launches.begin(_said("iss"), _said("launch"), _redirect_uri())
     except BridgeError as fault:
@@ -61,9 +61,8 @@ def launch() -> AnyResponse:
 @needs(Permission.OPEN)
 def launched() -> AnyResponse:
     """Take the EHR's answer, find out who looks at whom, and open what is to be shown."""
-    wait = _wait()
-    if wait is not None:
-        return wait
+    if _is_only_tried():
+        return _not_yet()
     issuer, desks = "", services().viewing
     try:
         begun = _begun(_said("state"))
@@ -77,7 +76,6 @@ def launched() -> AnyResponse:
         opened = desks.views.open_launched(found, access.origin())
     except (BridgeError, LookupError) as fault:
         return _forgetting(_page(fault))
-    _throttle().succeeded(access.origin(), access.origin())
     return _forgetting(view_pages.enter(opened))
 
 
@@ -85,19 +83,36 @@ def launched() -> AnyResponse:
 @needs(Permission.OPEN)
 def open_link() -> AnyResponse:
     """Open what a link stands for, once."""
-    wait = _wait()
+    if _is_only_tried():
+        return _not_yet()
+    links, secret = services().viewing.links, _said("link")
+    wait = _wait() if not links.is_one(secret) else None
     if wait is not None:
         return wait
     try:
-        opened = services().viewing.links.open(_said("link"), access.origin())
+        opened = links.open(secret, access.origin())
     except (BridgeError, LookupError) as fault:
         _failed()
         return _page(fault)
     return view_pages.enter(opened)
 
 
+def _is_only_tried() -> bool:
+    """Say whether nobody looks yet: a program tries an address, or a browser loads it before anybody asked for it."""
+    purpose = request.headers.get("Sec-Purpose", "") or request.headers.get("Purpose", "")
+    return request.method == "HEAD" or "prefetch" in purpose.lower()
+
+
+def _not_yet() -> Response:
+    """Answer that nothing was opened or used up. 503: a browser asks again when somebody looks."""
+    return view_pages.closed("Images", "they open when somebody looks", 200 if request.method == "HEAD" else 503)
+
+
 def _not_opened(fault: BridgeError, issuer: str) -> Response:
-    """Note that a launch failed before anybody was known, and say why."""
+    """Note that a launch failed before anybody was known, and say why; who fails too often is not noted each time."""
+    wait = _wait()
+    if wait is not None:
+        return wait
     _failed()
     detail = {"code": fault.code} | ({"issuer": issuer} if issuer else {})
     services().viewing.views.refuse("unknown", access.origin(), detail)

@@ -63,6 +63,12 @@ _KINDS: Mapping[str, _Kind] = {
     "study_viewed": _ACCESS,
     "study_looked_at": _ACCESS,
     "document_read": _LOOK,
+    "view_opened": _SIGN_IN,
+    "view_closed": _SIGN_IN,
+    "view_looked_at": _LOOK,
+    "studies_invoked": _QUERY,
+    "viewer_link_made": _SECURITY,
+    "viewer_link_revoked": _SECURITY,
     "message_applied": _ORDER,
     "performed_step": _PERFORMED,
     "workitem_created": _PERFORMED,
@@ -152,6 +158,8 @@ _APPLICATION: Json = {
     "code": "4",
     "display": "Application Server",
 }
+# Who is named: an account or a token of ours, whom an EHR says that they are, whom a link was made for.
+_NAMED = ("user:", "token:", "ehr:", "link:")
 _TYPES = {"1": "Person", "2": "System Object"}
 _ROLES = {"1": "Patient", "3": "Report", "4": "Domain Resource", "24": "Query"}
 
@@ -180,7 +188,7 @@ def _agents(content: AuditEventContent, kind: _Kind) -> list[tuple[Json, Json, s
     ours, theirs = (_SOURCE, _DESTINATION) if kind.action == "R" else (_DESTINATION, _SOURCE)
     server = (ours, people.software(), "", False)
     client = (theirs, _client(content), content.origin, False)
-    if not content.actor.startswith(("user:", "token:")):
+    if not content.actor.startswith(_NAMED):
         return [server, (*client[:3], True)]
     return [server, client, (_USER, people.user(content.actor), "", True)]
 

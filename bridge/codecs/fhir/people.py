@@ -70,11 +70,21 @@ def _numbered(name: str, numbers: Sequence[Code] | None) -> Person:
     return Person(name, EntityIdentifier(number.code_value, number.coding_scheme_designator))
 
 
+# Of what an EHR calls people, what an agent may be. Source: FHIR R4 and R5, AuditEvent.agent.who.
+_WHO_LOOKS = ("Practitioner", "PractitionerRole", "RelatedPerson", "Patient")
+
+
 def user(actor: str) -> Json:
-    """Return a Reference to who signs in here. actor: "user:maria" or "token:ris"; a program is a device."""
+    """
+    Return a Reference to who signs in here. actor: "user:maria" or "token:ris"; a program is a device.
+
+    "ehr:mercy:Practitioner/7" and "link:dr.jones" are people that others name; of what type, only an EHR says.
+    """
     kind, _, name = actor.partition(":")
+    said = name.rpartition(":")[2].partition("/")[0]
+    is_said = kind == "ehr" and said in _WHO_LOOKS
     return {
-        "type": "Practitioner" if kind == "user" else "Device",
+        "type": said if is_said else "Practitioner" if kind in ("user", "ehr", "link") else "Device",
         "identifier": {"system": USER_SYSTEM, "value": actor},
         "display": name or actor,
     }

@@ -40,13 +40,18 @@ _REFERENCE = re.compile(r"[A-Za-z]{1,40}/[A-Za-z0-9\-.]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where an authorization server is asked. issuer, jwks: of its ID tokens. reads: how a scope says "read" there."""
+    """
+    Where an authorization server is asked. issuer, jwks: of its ID tokens. reads: how a scope says "read" there.
+
+    names_itself: each of its answers to the browser says who it is. Source: RFC 9207 3.
+    """
 
     authorize: str
     token: str
     issuer: str
     jwks: str
     reads: str
+    names_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ def read_configuration(said: Mapping[str, Any]) -> Endpoints:
         issuer,
         str(found["jwks_uri"]),
         "read" if is_old else "r",
+        said.get("authorization_response_iss_parameter_supported") is True,
     )
 
 
@@ -120,9 +126,9 @@ def read_grant(said: Mapping[str, Any]) -> Granted:
         raise Refused("the EHR does not say who looks (id_token)", code="no_id_token")
     if not isinstance(patient, str) or not is_reference(f"Patient/{patient}"):
         raise Refused("the EHR names no patient to look at", code="no_patient")
-    life = said.get("expires_in")
-    life_secs = _number(life) or _DEFAULT_LIFE_SECS
-    return Granted(token, id_token, patient, _studies(said.get("fhirContext")), max(life_secs, 0))
+    said_secs = _number(said.get("expires_in"))
+    life_secs = _DEFAULT_LIFE_SECS if said_secs is None else max(said_secs, 0)
+    return Granted(token, id_token, patient, _studies(said.get("fhirContext")), life_secs)
 
 
 def key_id_of(id_token: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from bridge.domain.accounts import Role
 from bridge.flows import manage_users
 from bridge.store import audit, studies, users
 from bridge.store.audit import AuditRow
+from bridge.web import launch_pages
 from bridge.wiring import House
 from samples.launching_ehr import App, LaunchingEhr
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, spooled, study_uid
@@ -391,6 +394,84 @@ def test_an_answer_that_comes_late_or_from_elsewhere_or_says_no_opens_nothing(la
     back = launched.back(launched.begin(browser))
     launched.console.clock.at += timedelta(minutes=11)
     assert browser.get(back).status_code == 403
+
+
+def test_an_ehr_that_always_names_itself_must_do_so(launched: Launched) -> None:
+    launched.ehr.configuration = {"authorization_response_iss_parameter_supported": True}
+    browser = launched.browser()
+    unnamed = browser.get(launched.back(launched.begin(browser)).split("&iss=")[0])
+    assert unnamed.status_code == 403
+    assert "nother authorization server" in words(unnamed)
+    assert launched.open(browser).status_code == 303
+
+
+def test_a_token_that_is_over_when_it_comes_shows_nothing(launched: Launched) -> None:
+    launched.ehr.grant = {"expires_in": 0}
+    browser = launched.browser()
+    assert browser.get(launched.view(browser)).status_code == 401
+
+
+def test_an_ehr_that_does_not_answer_takes_few_threads_and_is_left_alone_for_a_moment(launched: Launched) -> None:
+    ehr, console = launched.ehr, launched.console
+    entered, let_go = threading.Semaphore(0), threading.Event()
+    answered = ehr.answer
+
+    def stuck(*asked: Any) -> tuple[int, Any]:
+        entered.release()
+        let_go.wait(30)
+        return 500, {}
+
+    begun, shown = [], queue.Queue[int]()
+    ehr.answer = stuck  # type: ignore[method-assign]
+    try:
+        for _ in range(6):
+            one = threading.Thread(target=lambda: shown.put(launched.begin(launched.browser()).status_code))
+            one.start()
+            begun.append(one)
+        assert entered.acquire(timeout=30)
+        assert [shown.get(timeout=30) for _ in range(2)] == [503, 503], "whoever finds four waiting is told at once"
+        let_go.set()
+        for one in begun:
+            one.join(30)
+        assert [shown.get(timeout=30) for _ in range(4)] == [503] * 4
+        assert not entered.acquire(blocking=False), "one of them asked, for all"
+        assert {row.detail["code"] for row in launched.trail("view_opened")} == {"busy", "no_answer"}
+    finally:
+        let_go.set()
+        ehr.answer = answered  # type: ignore[method-assign]
+    assert launched.begin(launched.browser()).status_code == 503
+    console.clock.at += timedelta(seconds=11)
+    assert launched.begin(launched.browser()).status_code == 302
+
+
+def test_failures_from_an_address_hold_up_no_launch_that_goes_well(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch_pages, "_FREE_TRIES", {"pair": 3, "account": 3, "address": 3})
+    nobody = launched.browser()
+    tried = [launched.begin(nobody, issuer="https://elsewhere.example.org").status_code for _ in range(6)]
+    assert tried == [403, 403, 403, 429, 429, 429]
+    assert len(launched.trail("view_opened")) == 3
+    assert launched.open(launched.browser()).status_code == 303
+
+
+def test_trying_an_address_begins_no_launch(launched: Launched) -> None:
+    browser, where = launched.browser(), {"iss": launched.ehr.base_url, "launch": "plain"}
+    assert browser.head("/launch", query_string=where).status_code == 200
+    assert browser.get("/launch", query_string=where, headers={"Sec-Purpose": "prefetch"}).status_code == 503
+    assert launched.ehr.requests == []
+    assert launched.open(browser).status_code == 303
+
+
+def test_the_trail_names_who_looked_over_fhir_too(launched: Launched) -> None:
+    launched.view(launched.browser())
+    found = launched.console.machine(Role.ADMIN).get(
+        "/fhir/r4/AuditEvent?agent:identifier=ehr:mercy:Practitioner/7&_count=1"
+    )
+    assert found.json is not None
+    agent = found.json["entry"][0]["resource"]["agent"][-1]
+    assert agent["requestor"] is True
+    assert (agent["who"]["type"], agent["who"]["identifier"]["value"]) == ("Practitioner", "ehr:mercy:Practitioner/7")
 
 
 def test_a_view_ends_with_the_token_and_when_nobody_looks(launched: Launched) -> None:

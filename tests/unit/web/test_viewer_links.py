@@ -14,6 +14,7 @@ from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
 from bridge.store import audit, studies, users
+from bridge.web import launch_pages
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
@@ -165,3 +166,21 @@ def test_only_who_may_make_links_makes_them(console: Console) -> None:
 def test_an_invented_link_opens_nothing(console: Console) -> None:
     for link in ("", "x", "x" * 5000):
         assert console.app.test_client().get("/open", query_string={"link": link}).status_code == 403
+
+
+def test_trying_an_address_uses_no_link_up(console: Console) -> None:
+    place = path_of(made(console.machine(), STUDY)["url"])
+    browser = console.app.test_client()
+    assert browser.head(place).status_code == 200
+    for name in ("Sec-Purpose", "Purpose"):
+        assert browser.get(place, headers={name: "prefetch;prerender"}).status_code == 503
+    assert browser.get(place).status_code == 303
+
+
+def test_guesses_from_an_address_hold_up_no_link_that_was_made(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch_pages, "_FREE_TRIES", {"pair": 2, "account": 2, "address": 2})
+    browser = console.app.test_client()
+    assert [browser.get(f"/open?link=x{one}").status_code for one in range(4)] == [403, 403, 429, 429]
+    assert browser.get(path_of(made(console.machine(), STUDY)["url"])).status_code == 303
