@@ -11,6 +11,7 @@ from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
 from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
+from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.studies import house_of
@@ -39,7 +40,7 @@ from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.publishers.study_announcement import StudyAnnouncementPublisher
 from bridge.publishers.validation import Validation
-from bridge.remote_sections import SendSection
+from bridge.remote_sections import OrdersPoll, SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
 from bridge.targets import archive_target, asks_commitment, commits, fhir_client, mllp_target, takes_decompressed
@@ -148,14 +149,25 @@ def chart_watch(house: House) -> ChartWatch:
 
 def order_poll(house: House) -> OrderPoll:
     """Return what fetches orders from the servers that do not push them."""
-    asked = [server for server in house.settings.fhir.servers if server.orders is not None]
-    servers = [_polled(server, house) for server in asked]
+    asked = [(server, server.orders) for server in house.settings.fhir.servers]
+    servers = [_polled(server, how, house) for server, how in asked if how is not None]
     return OrderPoll(house.store, house.clock, house.fhir_receiver, servers, owner=house.node)
 
 
-def _polled(server: FhirServer, house: House) -> PolledServer:
-    assert server.orders is not None
-    how = server.orders
+def authorization_polls(house: House) -> list[AuthorizationPoll]:
+    """Return what fetches requests for authorization, and the payers' answers, from the clinic's own servers."""
+    asked = [(server, server.authorizations) for server in house.settings.fhir.servers]
+    servers = [_polled(server, how, house) for server, how in asked if how is not None]
+    return [
+        AuthorizationPoll(
+            house.store, house.clock, lambda: house.fhir_ground, servers, rules=house.rules, kind=kind, owner=house.node
+        )
+        for kind in ("Claim", "ClaimResponse")
+        if servers
+    ]
+
+
+def _polled(server: FhirServer, how: OrdersPoll, house: House) -> PolledServer:
     return PolledServer(
         server.name,
         fhir_client(server, house.clock),

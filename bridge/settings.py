@@ -155,7 +155,7 @@ class HttpSection(Section):
 
 class FhirServer(Section):
     """
-    A FHIR server that we publish to, and may fetch orders from. version R4 serves R4B too.
+    A FHIR server that we publish to, and may fetch orders and authorizations from. version R4 serves R4B too.
 
     tls: its certificate authority, and a certificate of ours where it asks for one. connections: requests to it at one
     time, rate_per_sec: in a second, 0 for as many as it answers. patients: looked up, or only named by their number.
@@ -172,6 +172,7 @@ class FhirServer(Section):
     rate_per_sec: float = Field(default=0, ge=0)
     patients: Literal["look_up", "name"] = "look_up"
     orders: OrdersPoll | None = None
+    authorizations: OrdersPoll | None = None
     launch: LaunchSection | None = None
 
     @field_validator("name")

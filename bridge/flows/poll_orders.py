@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,6 @@ _PAGES_MAX = 1000
 # A resource that says it was changed later than this tells nothing of how far the reading has come.
 _AHEAD = timedelta(days=1)
 _PAGE = 50
-_INCLUDED = ("patient", "encounter", "requester")
 
 Json = dict[str, Any]
 
@@ -53,29 +53,34 @@ class PolledServer:
     since: timedelta = timedelta(hours=24)
 
 
-class OrderPoll(Lookout):
-    """Asks each server in its turn. owner: this process, unlike any other."""
+class Poll(Lookout):
+    """
+    Asks each server in its turn for one kind of resource. owner: this process, unlike any other.
 
-    name = "order-poll"
+    resource: what is asked for; includes: what of its references comes along; marked: before a server's name, whose
+    bookmark it is.
+    """
+
+    resource: str
+    includes: tuple[str, ...]
+    marked = ""
+    lease = "polled"
     look_secs = 1.0
 
-    def __init__(
-        self, store: Store, clock: Clock, receiver: FhirReceiver, servers: Sequence[PolledServer], *, owner: str
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, servers: Sequence[PolledServer], *, owner: str) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
-        self._receiver = receiver
         self._servers = servers
         self._owner = owner
 
     def work(self) -> int:
-        """Ask every server whose turn it is; return how many orders were new. Raises: Unavailable, without a database."""
+        """Ask every server whose turn it is; return how many resources were new. Raises: Unavailable, without a database."""
         return sum(self._ask(server) for server in self._servers if not self._stopping.is_set())
 
     def _ask(self, server: PolledServer) -> int:
         with self._store.read() as tx:
-            known = fhir_bookmarks.of_server(tx, server.name)
+            known = fhir_bookmarks.of_server(tx, self.marked + server.name)
         now = self._clock.now()
         if (known.read_at is not None and now < known.read_at + _pause(server, known)) or not self._hold(server):
             return 0
@@ -91,17 +96,17 @@ class OrderPoll(Lookout):
             self._put(replace(known, read_at=now, fault=fault_words, failures=known.failures + 1))
             return 0
         if since is not None:
-            self._put(Bookmark(server.name, since, now))
+            self._put(Bookmark(self.marked + server.name, since, now))
         return new
 
     def _sweep(self, server: PolledServer, known: Bookmark, now: datetime) -> tuple[int, str | None]:
-        """Apply every page; return how many orders were new, and the newest time seen, None where it was stopped."""
-        address, new, newest = _first_address(server, known, now), 0, known.since
+        """Apply every page; return how many resources were new, and the newest time seen, None where it was stopped."""
+        address, new, newest = _first_address(self, server, known, now), 0, known.since
         for _ in range(_PAGES_MAX):
             resources, address = server.source.page(address)
-            around = [one for one in resources if one.get("resourceType") not in ("ServiceRequest", "OperationOutcome")]
+            around = [one for one in resources if one.get("resourceType") not in (self.resource, "OperationOutcome")]
             for one in resources:
-                if one.get("resourceType") != "ServiceRequest":
+                if one.get("resourceType") != self.resource:
                     continue
                 if self._stopping.is_set() or not self._hold(server):
                     return new, None
@@ -111,10 +116,37 @@ class OrderPoll(Lookout):
                 return new, newest
         raise Unavailable("the pages of the search do not end", code="endless_pages")
 
-    def _take(self, server: PolledServer, order: Mapping[str, Any], around: Iterable[Mapping[str, Any]]) -> int:
+    @abstractmethod
+    def _take(self, server: PolledServer, one: Mapping[str, Any], around: Iterable[Mapping[str, Any]]) -> int:
+        """Take one resource in, with those that came along with it; return whether it was new."""
+
+    def _hold(self, server: PolledServer) -> bool:
+        with self._store.write() as tx:
+            return leases.take(tx, f"{self.lease}:{self.marked}{server.name}", self._owner, self._clock.now(), _LEASE)
+
+    def _put(self, bookmark: Bookmark) -> None:
+        with self._store.write() as tx:
+            fhir_bookmarks.put(tx, bookmark)
+
+
+class OrderPoll(Poll):
+    """Asks for orders."""
+
+    name = "order-poll"
+    resource = "ServiceRequest"
+    includes = ("patient", "encounter", "requester")
+    lease = "orders"
+
+    def __init__(
+        self, store: Store, clock: Clock, receiver: FhirReceiver, servers: Sequence[PolledServer], *, owner: str
+    ) -> None:
+        super().__init__(store, clock, servers, owner=owner)
+        self._receiver = receiver
+
+    def _take(self, server: PolledServer, one: Mapping[str, Any], around: Iterable[Mapping[str, Any]]) -> int:
         """Apply one order with what it refers to, unless these very bytes were applied before."""
-        mentioned = _mentioned(order)
-        entries = [order, *(one for one in around if f"{one.get('resourceType')}/{one.get('id')}" in mentioned)]
+        mentioned = _mentioned(one)
+        entries = [one, *(each for each in around if f"{each.get('resourceType')}/{each.get('id')}" in mentioned)]
         raw = _transaction(entries)
         with self._store.read() as tx:
             same, _ = messages.heard_before(tx, (server.name, FACILITY), "", digest_of(raw))
@@ -123,14 +155,6 @@ class OrderPoll(Lookout):
         answer = self._receiver.receive(FhirRequest(raw, server.name, server.name))
         return int(answer.state == MessageState.APPLIED)
 
-    def _hold(self, server: PolledServer) -> bool:
-        with self._store.write() as tx:
-            return leases.take(tx, f"orders:{server.name}", self._owner, self._clock.now(), _LEASE)
-
-    def _put(self, bookmark: Bookmark) -> None:
-        with self._store.write() as tx:
-            fhir_bookmarks.put(tx, bookmark)
-
 
 def _pause(server: PolledServer, known: Bookmark) -> timedelta:
     if not known.failures:
@@ -138,14 +162,14 @@ def _pause(server: PolledServer, known: Bookmark) -> timedelta:
     return timedelta(seconds=min(server.every.total_seconds() * 2 ** min(known.failures, 10), _WAIT_MAX_SECS))
 
 
-def _first_address(server: PolledServer, known: Bookmark, now: datetime) -> str:
+def _first_address(poll: Poll, server: PolledServer, known: Bookmark, now: datetime) -> str:
     """Return what is asked for: by the server's own clock once it has told a time, so that ours does not matter."""
     at = _instant(known.since)
     start = at - server.overlap if at is not None else now - server.since
-    includes = "".join(f"&_include=ServiceRequest:{name}" for name in _INCLUDED)
+    includes = "".join(f"&_include={poll.resource}:{name}" for name in poll.includes)
     since = quote(start.astimezone(UTC).isoformat(timespec="seconds"))
     narrowed = f"&{quote(server.query, safe='=&:/,.|%-_')}" if server.query else ""
-    return f"ServiceRequest?_lastUpdated=ge{since}{narrowed}&_sort=_lastUpdated&_count={_PAGE}{includes}"
+    return f"{poll.resource}?_lastUpdated=ge{since}{narrowed}&_sort=_lastUpdated&_count={_PAGE}{includes}"
 
 
 def _later(newest: str, order: Mapping[str, Any], latest: datetime) -> str:

@@ -81,7 +81,7 @@ def take_authorization_news(tx: WriteTx, said: AuthorizationNews, taking: Taking
         return Taken(NewsOutcome.WAITS, authorization_news.add(tx, blank, content_digest), why=waits)
     order_key = taking.order.key if taking.order is not None else None
     key = found.key if found is not None else authorizations.add(tx, patient_key, order_key, said.source, taking.at)
-    again = authorization_news.named_alike(tx, key, content_digest) if said.kind == NewsKind.NAMED else None
+    again = authorization_news.named_alike(tx, key, content_digest) if said.kind != NewsKind.ANSWERED else None
     if again is None:
         row = Heard(0, said, digest, taking.at, key, patient_key, "", taking.source_kind, taking.source_id)
         news_key = authorization_news.add(tx, row, content_digest)

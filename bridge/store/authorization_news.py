@@ -55,12 +55,12 @@ def by_digest(tx: ReadTx, digest: str) -> Heard | None:
 
 
 def named_alike(tx: ReadTx, authorization_key: int, content_digest: str) -> Heard | None:
-    """Return the news that only named an authorization in the same words."""
+    """Return the news that named or asked for an authorization in the same words; what a payer answers is kept each time."""
     c = authorization_news.c
     here = (
         c.authorization_key == authorization_key,
         c.content_digest == content_digest,
-        c.kind == NewsKind.NAMED.value,
+        c.kind != NewsKind.ANSWERED.value,
     )
     row = tx.execute(select(authorization_news).where(*here)).first()
     return None if row is None else _heard(row)
@@ -87,7 +87,7 @@ def add(tx: WriteTx, heard: Heard, content_digest: str) -> int:
 
 
 def say_again(tx: WriteTx, key: int, said: AuthorizationNews, digest: str, at: datetime) -> None:
-    """Note that what only names an authorization was said again, later: its time is the newest."""
+    """Note that what is no answer was said again, later: its time is the newest."""
     values = {"said_at": said.said_at, "heard_at": at, "digest": digest, "content": _content(said)}
     tx.execute(update(authorization_news).where(authorization_news.c.key == key).values(**values))
 
