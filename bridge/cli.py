@@ -7,6 +7,7 @@ import click
 from bridge import __version__
 from bridge.commands import (
     accounts,
+    authorizing,
     charting,
     clients,
     importing,
@@ -55,6 +56,7 @@ for _command in (
     accounts.token,
     accounts.client,
     ordering.orders_command,
+    authorizing.authorizations_command,
     importing.import_command,
     shelf.blobs_command,
     keeping.backup_command,

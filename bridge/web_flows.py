@@ -20,6 +20,7 @@ from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.enter_order import Entered, Repeat, read_order
+from bridge.flows.import_authorizations import AuthorizationLists
 from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_parts import PartsDesk
@@ -36,13 +37,14 @@ from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.split_study import StudySplitter
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
+from bridge.mapping.typed_authorizations import Typing
 from bridge.mapping.typed_orders import read_typed_order
 from bridge.next_rules import try_next
 from bridge.payer_section import narratives
 from bridge.shelf import shelf_desk
 from bridge.store.case_proposals import CaseProposal
 from bridge.telling import chart_takers
-from bridge.web.services import StudyDesks, WebFlows, WorkitemServices
+from bridge.web.services import BillingDesk, StudyDesks, WebFlows, WorkitemServices
 from bridge.wiring import House
 
 _ANSWER_SECS = 60
@@ -74,7 +76,7 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         studies=_study_desks(house),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
-        authorizations=AuthorizationEntry(house.store, house.clock, house.rules),
+        billing=BillingDesk(AuthorizationEntry(house.store, house.clock, house.rules), authorization_lists(house)),
         enter_order=calls.enter_order,
         read_order=calls.read_order,
         change_order=calls.change_order,
@@ -140,6 +142,16 @@ def part_storer(house: House) -> PartStorer:
     """Return what keeps the objects that STOW-RS brings."""
     max_bytes = house.settings.dicom.max_instance_mb << 20
     return PartStorer(house.instances, house.store, house.blobs, house.clock, max_bytes)
+
+
+def authorization_lists(house: House) -> AuthorizationLists:
+    """Return what takes in lists of authorizations."""
+    settings = house.settings
+
+    def typing() -> Typing:
+        return Typing("", house.clock.now(), settings.time_zone, settings.identity.authority)
+
+    return AuthorizationLists(house.store, house.clock, house.rules, typing)
 
 
 def media_importer(house: House) -> MediaImporter:

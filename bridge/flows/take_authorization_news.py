@@ -43,6 +43,7 @@ class Taking:
     How news are taken in. at: now. by: who brought them. order: the order that names the authorization, None for none.
 
     patient_key: whose a person says they are. source_kind, source_id: where they came from, as the timeline names it.
+    is_undated: their source does not say when; the same words as it last said are no news.
     """
 
     rules: ReconcileRules
@@ -52,6 +53,7 @@ class Taking:
     patient_key: int | None = None
     source_kind: str = ""
     source_id: str = ""
+    is_undated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,8 @@ def take_authorization_news(tx: WriteTx, said: AuthorizationNews, taking: Taking
     """Take news in, inside the caller's transaction, which holds "identity"."""
     digest, content_digest = authorization_news.digests_of(said)
     heard = authorization_news.by_digest(tx, digest)
+    if heard is None and taking.is_undated:
+        heard = authorization_news.last_alike(tx, said.source, content_digest)
     if heard is not None:
         known = authorizations.get(tx, heard.authorization_key) if heard.authorization_key is not None else None
         if known is not None and taking.order is not None:

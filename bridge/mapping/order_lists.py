@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,14 +9,14 @@ from datetime import date
 from typing import Any
 
 from bridge.domain.identifiers import digest_of
-from bridge.errors import Incomplete, Malformed
+from bridge.errors import Incomplete
+from bridge.mapping.delimited import BYTES_MAX as BYTES_MAX
+from bridge.mapping.delimited import ROWS_MAX as ROWS_MAX
+from bridge.mapping.delimited import decoded, delimiter, table
 from bridge.mapping.list_columns import field_of
 from bridge.mapping.typed_orders import TypedGround, TypedOrder, read_typed_order
 
 DATE_FORMS = {"": "as the file shows", "day_first": "day first (31.12.2026)", "month_first": "month first (12/31/2026)"}
-ROWS_MAX = 20_000
-BYTES_MAX = 16 << 20
-_DELIMITERS = ";,\t|"
 _CELL_MAX = 4000
 _DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})", re.ASCII)
 _TIME = re.compile(r"(\d{1,2})[:.h]?(\d{2})(?::\d{2})?\s*(am|pm)?", re.ASCII | re.IGNORECASE)
@@ -66,17 +64,17 @@ def read_list(raw: bytes, ground: TypedGround, date_form: str = "") -> OrderList
     date_form: one of DATE_FORMS, for dates such as 3/4/2026. Raises: Malformed, if it is no list; Incomplete, where a
     column is missing, or where nobody can say which part of its dates is the day. Source: RFC 4180.
     """
-    text, encoding = _decoded(raw)
-    delimiter = _delimiter(text)
-    table = _table(text, delimiter)
-    header, body = tuple(table[0][1]), table[1:]
+    text, encoding = decoded(raw)
+    mark = delimiter(text)
+    rows_of_file = table(text, mark)
+    header, body = tuple(rows_of_file[0][1]), rows_of_file[1:]
     columns = [field_of(name) for name in header]
     _check_columns(header, columns)
     day_first = _day_first(columns, body, date_form)
     reader = _RowReader(header, columns, ground, day_first=day_first)
     rows = _without_twins([reader.read(number, cells) for number, cells in body], reader)
     unread = tuple(name for name, said in zip(header, columns, strict=True) if not said and name.strip())
-    words = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "bars"}[delimiter]
+    words = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "bars"}[mark]
     return OrderList(header, tuple(rows), unread, (f"read as {encoding}, separated by {words}",))
 
 
@@ -88,53 +86,6 @@ def safe_cell(text: str) -> str:
     ("'=1+1", 'Smith')
     """
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
-
-
-def _unguarded(cell: str) -> str:
-    """Return a cell without the mark that `safe_cell` set before it: what was refused is mended and comes again."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in ("=", "+", "-", "@") else cell
-
-
-def _decoded(raw: bytes) -> tuple[str, str]:
-    if len(raw) > BYTES_MAX:
-        raise Malformed(f"larger than {BYTES_MAX >> 20} MB", code="too_long", where="file")
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return raw.decode("utf-16"), "UTF-16"
-        except UnicodeDecodeError:
-            raise Malformed("not a text file", where="file") from None
-    if b"\0" in raw or raw[:4] == b"PK\x03\x04":
-        raise Malformed("not a text file: save the list as CSV first", where="file")
-    for encoding, words in (("utf-8-sig", "UTF-8"), ("cp1252", "Windows Latin-1")):
-        try:
-            return raw.decode(encoding), words
-        except UnicodeDecodeError:
-            continue
-    return raw.decode("latin-1"), "Latin-1"
-
-
-def _delimiter(text: str) -> str:
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    counted = {one: first.count(one) for one in _DELIMITERS}
-    best = max(_DELIMITERS, key=lambda one: counted[one])
-    return best if counted[best] else ","
-
-
-def _table(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """Return (row, cells) of every row that holds something, the header first."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows: list[tuple[int, list[str]]] = []
-    try:
-        for number, cells in enumerate(reader, 1):
-            if any(cell.strip() for cell in cells):
-                rows.append((number, [_unguarded(cell.strip()) for cell in cells]))
-            if len(rows) > ROWS_MAX + 1:
-                raise Malformed(f"more than {ROWS_MAX} rows", code="too_long", where="file")
-    except csv.Error as fault:
-        raise Malformed("a quoted cell does not end, or is too long", where="file", source="RFC 4180") from fault
-    if len(rows) < 2:
-        raise Malformed("a header and at least one row are wanted", where="file")
-    return rows
 
 
 def _check_columns(header: Sequence[str], columns: Sequence[str]) -> None:

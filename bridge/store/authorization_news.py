@@ -54,6 +54,18 @@ def by_digest(tx: ReadTx, digest: str) -> Heard | None:
     return None if row is None else _heard(row)
 
 
+def last_alike(tx: ReadTx, source: str, content_digest: str) -> Heard | None:
+    """Return the news in these words if they are the last that *source* said of their authorization, or still wait."""
+    c = authorization_news.c
+    query = select(authorization_news).where(c.content_digest == content_digest, c.source == source)
+    row = tx.execute(query.order_by(c.key.desc())).first()
+    if row is None or row.authorization_key is None:
+        return None if row is None else _heard(row)
+    same = (c.authorization_key == row.authorization_key, c.source == source)
+    last = tx.execute(select(c.key).where(*same).order_by(c.said_at.desc(), c.key.desc())).scalar()
+    return _heard(row) if last == row.key else None
+
+
 def named_alike(tx: ReadTx, authorization_key: int, content_digest: str) -> Heard | None:
     """Return the news that named or asked for an authorization in the same words; what a payer answers is kept each time."""
     c = authorization_news.c

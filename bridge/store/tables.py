@@ -1762,7 +1762,7 @@ authorization_news = Table(
     metadata,
     _key(),
     Column("digest", Text, nullable=False, unique=True),
-    Column("content_digest", Text, nullable=False),
+    Column("content_digest", Text, nullable=False, index=True),
     Column("kind", Text, nullable=False),
     _text("source"),
     Column("said_at", Instant, nullable=False),

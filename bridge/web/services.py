@@ -29,6 +29,7 @@ from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.export_resources import ExportDesk
 from bridge.flows.give_access import AccessDesk
+from bridge.flows.import_authorizations import AuthorizationLists
 from bridge.flows.import_media import Imported, Importing
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
@@ -97,6 +98,14 @@ class AttachImages(Protocol):
         payer: str,
         actor: str,
     ) -> list[ClaimAttachment]: ...
+
+
+@dataclass(frozen=True)
+class BillingDesk:
+    """entry: authorizations that people write down, answer, link and assign. lists: those that come as files."""
+
+    entry: AuthorizationEntry
+    lists: AuthorizationLists
 
 
 class ReleaseAttachment(Protocol):
@@ -224,7 +233,7 @@ class WebFlows:
     studies: StudyDesks
     attach_images: AttachImages
     release_attachment: ReleaseAttachment
-    authorizations: AuthorizationEntry
+    billing: BillingDesk
     enter_order: EnterOrder
     read_order: ReadOrder
     change_order: ChangeOrder

@@ -78,7 +78,7 @@ def _matches(tx: ReadTx, wanted: Wanted) -> list[int]:
 @needs(Permission.BILL)
 def enter_authorization() -> tuple[Response, int]:
     """Write down an authorization by hand."""
-    key = services().flows.authorizations.enter(_typed(), caller().name)
+    key = services().flows.billing.entry.enter(_typed(), caller().name)
     return jsonify(_detail(key)), 201
 
 
@@ -104,7 +104,7 @@ def add_answer(authorization_key: int) -> tuple[Response, int]:
     known = {"number": one.number, "payer": one.payer_id or "-", "trace": one.trace or None}
     known["administrative_reference"] = one.administrative_reference or None
     said = read_typed_authorization({name: value for name, value in known.items() if value} | body, _typing())
-    services().flows.authorizations.add_answer(authorization_key, said, caller().name)
+    services().flows.billing.entry.add_answer(authorization_key, said, caller().name)
     return jsonify(_detail(authorization_key)), 201
 
 
@@ -114,7 +114,7 @@ def link_order(authorization_key: int) -> tuple[Response, int]:
     """Put an order of the same patient under an authorization."""
     body = bodies.only(bodies.json_object(), "accession_number", "line")
     accession = bodies.text(body, "accession_number", required=True, limit=64)
-    services().flows.authorizations.link(authorization_key, accession, bodies.text(body, "line"), caller().name)
+    services().flows.billing.entry.link(authorization_key, accession, bodies.text(body, "line"), caller().name)
     return jsonify(_detail(authorization_key)), 201
 
 
@@ -124,7 +124,7 @@ def unlink_order(authorization_key: int, link_key: int) -> Response:
     """Take an order from under an authorization; no rule puts it there again."""
     body = bodies.only(bodies.json_object(), "reason")
     reason = bodies.text(body, "reason", required=True)
-    services().flows.authorizations.unlink(authorization_key, link_key, reason, caller().name)
+    services().flows.billing.entry.unlink(authorization_key, link_key, reason, caller().name)
     return jsonify(_detail(authorization_key))
 
 
@@ -148,7 +148,7 @@ def assign_news(news_key: int) -> Response:
     patient = bodies.patient_reference(body)
     if patient is None:
         raise Incomplete("required", code="missing", where="patient")
-    taken = services().flows.authorizations.assign(news_key, PatientIdentifier(*patient), caller().name)
+    taken = services().flows.billing.entry.assign(news_key, PatientIdentifier(*patient), caller().name)
     assert taken.authorization is not None
     return jsonify(_detail(taken.authorization.key))
 
@@ -168,7 +168,7 @@ def _detail(authorization_key: int) -> dict[str, Any]:
     with here.store.read() as tx:
         row = listing.by_keys(tx, [authorization_key])[0]
         heard = authorization_news.of_authorization(tx, authorization_key)
-    rules = here.flows.authorizations.rules.clock_of(row.authorization.payer_id)
+    rules = here.flows.billing.entry.rules.clock_of(row.authorization.payer_id)
     return shaped.authorization_detail(row, heard, rules, here.clock.now())
 
 

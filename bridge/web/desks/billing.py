@@ -18,6 +18,7 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.narrative import Place
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
+from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
 from bridge.store import authorization_news, studies
 from bridge.store import authorizations as claims
@@ -96,7 +97,7 @@ def enter() -> Response | str:
     form, here = request.form, services()
     try:
         typing = Typing(caller().name, here.clock.now(), here.settings.time_zone, here.settings.identity.authority)
-        key = here.flows.authorizations.enter(read_typed_authorization(_typed(), typing), caller().name)
+        key = here.flows.billing.entry.enter(read_typed_authorization(_typed(), typing), caller().name)
     except (Malformed, Incomplete, Conflict, LookupError) as fault:
         sentence = getattr(fault, "detail", "nobody here has that patient number")
         page = render_template("billing/new.html", payers=services().settings.payers, form=form, sentence=sentence)
@@ -104,12 +105,34 @@ def enter() -> Response | str:
     return redirect(url_for("billing.authorization", authorization_key=key), 303)
 
 
+@blueprint.get("/authorizations/import")
+@needs(Permission.BILL)
+def lists() -> str:
+    """Ask for a payer's or portal's list."""
+    return render_template("billing/import.html", imported=None, sentence="")
+
+
+@blueprint.post("/authorizations/import")
+@needs(Permission.BILL)
+def import_list() -> Response | str:
+    """Take a list in, and say what became of each row."""
+    file = request.files.get("file")
+    raw = file.stream.read(BYTES_MAX + 1) if file is not None else b""
+    try:
+        if not raw:
+            raise Incomplete("choose a file", where="file")
+        imported = services().flows.billing.lists.import_list(raw, caller().name)
+    except (Malformed, Incomplete) as fault:
+        return make_response(render_template("billing/import.html", imported=None, sentence=fault.detail), 422)
+    return render_template("billing/import.html", imported=imported, sentence="")
+
+
 @blueprint.post("/authorizations/<int:authorization_key>/orders")
 @needs(Permission.BILL)
 def link(authorization_key: int) -> Response | str:
     """Put an order of the patient under an authorization."""
     try:
-        services().flows.authorizations.link(authorization_key, _said("accession_number"), "", caller().name)
+        services().flows.billing.entry.link(authorization_key, _said("accession_number"), "", caller().name)
     except (Incomplete, Conflict) as fault:
         return make_response(_one(authorization_key, fault.detail), 422)
     return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
@@ -120,7 +143,7 @@ def link(authorization_key: int) -> Response | str:
 def unlink(authorization_key: int, link_key: int) -> Response | str:
     """Take an order from under an authorization."""
     try:
-        services().flows.authorizations.unlink(authorization_key, link_key, _said("reason"), caller().name)
+        services().flows.billing.entry.unlink(authorization_key, link_key, _said("reason"), caller().name)
     except (Incomplete, Conflict) as fault:
         return make_response(_one(authorization_key, fault.detail), 422)
     return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
@@ -131,7 +154,7 @@ def unlink(authorization_key: int, link_key: int) -> Response | str:
 def assign(news_key: int) -> Response:
     """Say whose waiting news are."""
     issuer = request.form.get("issuer", "").strip()
-    taken = services().flows.authorizations.assign(
+    taken = services().flows.billing.entry.assign(
         news_key, PatientIdentifier(_said("patient_id"), issuer), caller().name
     )
     assert taken.authorization is not None
@@ -232,7 +255,7 @@ def _wanted(text: str, chosen: Mapping[str, str], now: datetime) -> Wanted:
 
 
 def _passed(row: AuthorizationRow, now: datetime) -> int:
-    clock_rules = services().flows.authorizations.rules.clock_of(row.authorization.payer_id)
+    clock_rules = services().flows.billing.entry.rules.clock_of(row.authorization.payer_id)
     clock = decision_clock(row.authorization, clock_rules)
     return clock.passed(now) if clock is not None else 0
 
@@ -253,7 +276,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         }
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
-    clock_rules = services().flows.authorizations.rules.clock_of(row.authorization.payer_id)
+    clock_rules = services().flows.billing.entry.rules.clock_of(row.authorization.payer_id)
     clock = decision_clock(row.authorization, clock_rules)
     return render_template(
         "billing/authorization.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from typing import Any
 
@@ -194,3 +195,23 @@ def test_the_form_says_what_the_payer_said(console: Console) -> None:
     again = browser.post("/authorizations/new", data=form)
     assert again.status_code == 422
     assert "known already" in again.text
+
+
+def test_the_desk_says_what_became_of_each_row(console: Console) -> None:
+    console.order()
+    browser = console.browser(Role.BILLING)
+    token = console.form_token(browser, "/authorizations/import")
+
+    def post(text: str) -> tuple[int, str]:
+        form = {"csrf_token": token, "file": (io.BytesIO(text.encode()), "list.csv")}
+        answer = browser.post("/authorizations/import", data=form, content_type="multipart/form-data")
+        return answer.status_code, answer.text
+
+    status, text = post(
+        "Auth Number,Payer,MRN,Status,CPT,Remarks\nPA-1,60054,00041001,approved,71260,x\nPA-1,60054,00041001,approved,74177,x\nPA-3,60054,1,fine,71260,x\n"
+    )
+    assert status == 200
+    assert "2 taken in. 1 left out." in text.replace("\n", "")
+    assert "Remarks" in text
+    assert '<td class="first">4</td>' in text
+    assert post("nothing")[0] == 422

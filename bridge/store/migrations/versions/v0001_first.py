@@ -1228,6 +1228,9 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_authorization_news_authorization_key"), "authorization_news", ["authorization_key"], unique=False
     )
+    op.create_index(
+        op.f("ix_authorization_news_content_digest"), "authorization_news", ["content_digest"], unique=False
+    )
     op.create_index(op.f("ix_authorization_news_patient_key"), "authorization_news", ["patient_key"], unique=False)
     op.create_index(
         "ix_authorization_news_waiting",
