@@ -183,7 +183,7 @@ class FhirClient:
 
     def invoke(self, operation: str, parameters: Json) -> Json:
         """
-        Call an operation that changes nothing ("Patient/$match") and return its answer. Source: FHIR R4 3.2.0.
+        Call an operation ("Patient/$match", "Claim/$submit") and return its answer. Source: FHIR R4 3.2.0.
 
         Raises: Unsupported, where the server does not offer it.
         """

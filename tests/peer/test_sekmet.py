@@ -20,6 +20,7 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from bridge.clock import Clock, FixedClock
+from bridge.codecs.fhir import pas_bundle
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.publishers.fhir_client import FhirClient
@@ -30,6 +31,7 @@ from bridge.store.db import Store
 from bridge.wiring import House as HouseOfRooms
 from tests.conftest import ROOT, missing_peer
 from tests.fakes.losing_proxy import LosingProxy
+from tests.fakes.pas_samples import submission, system_of
 from tests.peer.far_charts import Scene, patient_in
 
 pytestmark = pytest.mark.peer
@@ -204,3 +206,15 @@ def test_orders_are_fetched_from_a_server_that_does_not_push_them(
     with house.store.read() as tx:
         (order,) = orders.by_accession(tx, number)
     assert order.status == "CANCELED"
+
+
+def test_a_payer_s_server_takes_a_request_for_authorization_with_its_evidence(server: Server) -> None:
+    bundle = pas_bundle.request(submission(), system_of)
+    answer = server.client.invoke("Claim/$submit", bundle)
+    assert (answer["resourceType"], answer["use"]) == ("ClaimResponse", "preauthorization")
+    sent = bundle["entry"][0]["resource"]
+    trace = sent["identifier"][0]
+    (kept,) = server.client.search("Claim", {"identifier": f"{trace['system']}|{trace['value']}"})
+    assert answer["request"]["reference"].endswith(kept.reference)
+    for element in ("item", "supportingInfo", "careTeam", "diagnosis", "insurance"):
+        assert kept.resource[element] == sent[element]
