@@ -49,6 +49,11 @@ class ClaimAttachment:
     instances: tuple[str, ...] = ()
 
 
+def purpose_of_use(kind: AttachmentKind) -> str:
+    """Return what an attachment is disclosed for: a claim's text goes with the claim. Source: HL7 v3-ActReason."""
+    return "CLMATTCH" if kind == AttachmentKind.NARRATIVE else "COVAUTH"
+
+
 def check_attach(study: Study, survivor_of_authorization: int) -> None:
     """
     Refuse what must not be attached.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from bridge.clock import Clock
-from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, check_attach
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, check_attach, purpose_of_use
 from bridge.domain.authorization import Authorization
 from bridge.domain.narrative import Says
 from bridge.domain.study import Study
@@ -76,7 +76,11 @@ class ImageAttacher:
                 actor=actor,
                 patient_key=study.patient_key,
                 study_key=study.key,
-                detail={"authorization": authorization_key, "as": [kind.value for kind in kinds]},
+                detail={
+                    "authorization": authorization_key,
+                    "as": [kind.value for kind in kinds],
+                    "purpose_of_use": sorted({purpose_of_use(kind) for kind in kinds}),
+                },
             )
         return made
 
@@ -98,6 +102,9 @@ class ImageAttacher:
             study = studies.get(tx, attachment.study_key)
             if not study.is_bound or study.binding_version != attachment.binding_version:
                 raise Conflict("the study's patient was decided anew since: look again", code="binding_changed")
+            authorization = authorizations.get(tx, authorization_key)
+            check_attach(study, patients.survivor(tx, authorization.patient_key).key)
+            _check_shown(tx, study, attachment.instances)
             authorizations.set_attachment_state(tx, attachment_key, AttachmentState.RELEASED, now)
             audit.add(
                 tx,
@@ -106,7 +113,12 @@ class ImageAttacher:
                 actor=actor,
                 patient_key=study.patient_key,
                 study_key=study.key,
-                detail={"attachment": attachment_key},
+                detail={
+                    "attachment": attachment_key,
+                    "as": attachment.kind.value,
+                    "purpose_of_use": purpose_of_use(attachment.kind),
+                    "reason": reason,
+                },
             )
             return authorizations.get_attachment(tx, attachment_key)
 
@@ -116,12 +128,7 @@ class ImageAttacher:
         for kind in kinds:
             if kind not in SERVED:
                 raise Unsupported(f"attaching as {kind.value} is not served here", where="as")
-        shown = rejections.shown_uids(tx, study.key)
-        if not shown:
-            raise Conflict("every image of the study was rejected", code="study_rejected", where="study_instance_uid")
-        foreign = set(instances) - shown
-        if foreign:
-            raise Incomplete("not an instance of this study", code="not_in_table", where="instances")
+        _check_shown(tx, study, instances)
 
     def _put(
         self, tx: WriteTx, authorization: Authorization, study: Study, blank: ClaimAttachment, payer: str
@@ -137,6 +144,15 @@ class ImageAttacher:
             Event(now, Station.AUTHORIZATION, what, blank.attached_by, *source, study.order_key, study.key),
         )
         return attachment
+
+
+def _check_shown(tx: WriteTx, study: Study, instances: Sequence[str]) -> None:
+    """Refuse images that were rejected, or are not the study's. Raises: Conflict, Incomplete."""
+    shown = rejections.shown_uids(tx, study.key)
+    if not shown:
+        raise Conflict("every image of the study was rejected", code="study_rejected", where="study_instance_uid")
+    if set(instances) - shown:
+        raise Incomplete("not an instance of this study", code="not_in_table", where="instances")
 
 
 def _blank(
