@@ -11,11 +11,12 @@ from bridge.domain import smart_scopes
 from bridge.domain.accounts import PATIENT_SCOPE, Role, Scope, User, check_user_name
 from bridge.domain.identifiers import PatientIdentifier, check_ae_title
 from bridge.errors import Conflict, Incomplete, Malformed
-from bridge.store import audit, patients, smart_clients, users, views
+from bridge.store import audit, patients, smart_clients, users, viewer_links, views
 from bridge.store.db import Store, WriteTx
 
 FIRST_LINK_FOR = timedelta(minutes=30)
 LINK_FOR = timedelta(hours=24)
+_LINKS_KEPT = timedelta(days=7)
 _TOKEN_PREFIX = "ib_"  # noqa: S105  (what every token begins with, so that scanners can find leaked ones)
 
 
@@ -159,11 +160,14 @@ def revoke_token(store: Store, clock: Clock, token_key: int, actor: str) -> None
 
 
 def forget_ended_sessions(store: Store, clock: Clock, idle: timedelta) -> int:
-    """Forget sessions, views and access tokens that ran out; returns how many. For the worker's ticks."""
+    """
+    Forget sessions, views and access tokens that ran out, and links a week later; returns how many. For the worker's ticks.
+    """
     now = clock.now()
     with store.write() as tx:
         ended = users.forget_ended_sessions(tx, seen_before=now - idle, now=now)
-        return ended + smart_clients.forget_ended(tx, now) + views.forget_ended(tx, now)
+        ended += smart_clients.forget_ended(tx, now) + views.forget_ended(tx, now)
+        return ended + viewer_links.forget_ended(tx, now - _LINKS_KEPT)
 
 
 def _existing(tx: WriteTx, user_key: int) -> User:

@@ -173,10 +173,17 @@ def new_view(
     return View(0, opened.name, digest, actor, records, (), issuer, now, now, now + life), opened
 
 
-def shown_in(tx: ReadTx, view: View) -> list[ShownStudy]:
-    """Return what a view shows by now. Raises: Conflict, if its records are several people's since; LookupError."""
-    found = people_images.of_person(tx, person_of(tx, view.record_keys), in_charts=True)
-    return [one for one in found if not view.study_keys or one.study.key in view.study_keys]
+def shown_in(tx: ReadTx, view: View, study_key: int | None = None) -> list[ShownStudy]:
+    """
+    Return what a view shows by now, of one study or of all; no other is looked at.
+
+    Raises: Conflict, if its records are several people's since; LookupError.
+    """
+    person = person_of(tx, view.record_keys)
+    if study_key is None:
+        return people_images.of_person(tx, person, in_charts=True, only=view.study_keys)
+    is_meant = not view.study_keys or study_key in view.study_keys
+    return people_images.of_person(tx, person, in_charts=True, only=[study_key]) if is_meant else []
 
 
 def person_of(tx: ReadTx, records: Sequence[int]) -> int:

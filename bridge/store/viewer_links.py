@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import viewer_links
+from bridge.store.tables import viewer_links, views
 
 _c = viewer_links.c
 
@@ -64,6 +64,12 @@ def revoke(tx: WriteTx, key: int, by: str, at: datetime) -> None:
     """End a link."""
     mark = update(viewer_links).where(_c.key == key, _c.revoked_at.is_(None))
     tx.execute(mark.values(revoked_at=at, revoked_by=by))
+
+
+def forget_ended(tx: WriteTx, before: datetime) -> int:
+    """Forget links that ran out before then and opened nothing that is open yet; returns how many."""
+    is_open = select(views.c.link_key).where(views.c.link_key == _c.key).exists()
+    return int(tx.execute(delete(viewer_links).where(_c.ends_at < before, ~is_open)).rowcount)
 
 
 def _link(row: Any) -> ViewerLink:

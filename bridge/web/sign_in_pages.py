@@ -30,7 +30,7 @@ from bridge.web.throttle import Throttle
 blueprint = Blueprint("sign_in", __name__)
 
 _SENTENCE = "User name or password is wrong."
-_PAGE_OF_OURS = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*(\?[A-Za-z0-9=&%+_.:,-]{1,2000})?")
+_PAGE_OF_OURS = re.compile(r"/[A-Za-z0-9][A-Za-z0-9/_.-]*(\?[A-Za-z0-9=&%+_.:,^-]{1,2000})?")
 _HOME = {
     Role.INTAKE: "intake.mismatches",
     Role.BILLING: "billing.authorizations",

@@ -132,21 +132,20 @@ def _at_fault(error: BridgeError) -> Response:
     return closed("That did not work", problem.detail, problem.status, code=problem.code)
 
 
-def _shown() -> tuple[Person, list[ShownStudy]]:
-    """Return whose studies this view shows, and which. Raises: Conflict, LookupError."""
+def _shown(study_key: int | None = None) -> tuple[Person, list[ShownStudy]]:
+    """Return whose studies this view shows, and which, of one or of all. Raises: Conflict, LookupError."""
     view = access.view()
     with services().store.read() as tx:
         person = open_view.person_of(tx, view.record_keys)
-        return by_key(tx, [person])[person], open_view.shown_in(tx, view)
+        return by_key(tx, [person])[person], open_view.shown_in(tx, view, study_key)
 
 
 def _one(study_key: int) -> tuple[Person, ShownStudy]:
     """Return one of the view's studies. Raises: LookupError, for any other."""
-    whose, found = _shown()
-    one = next((each for each in found if each.study.key == study_key), None)
-    if one is None:
+    whose, found = _shown(study_key)
+    if not found:
         raise LookupError("not among what was opened")
-    return whose, one
+    return whose, found[0]
 
 
 def _instance(study_key: int, instance_key: int) -> Instance:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy import ColumnElement, and_, func, select, true
 
 from bridge.domain.study import BOUND_STATES, Study
 from bridge.store import studies as study_rows
@@ -30,13 +30,15 @@ class ShownStudy:
     instance_count: int
 
 
-def of_person(tx: ReadTx, patient_key: int, *, in_charts: bool = False) -> list[ShownStudy]:
+def of_person(tx: ReadTx, patient_key: int, *, in_charts: bool = False, only: Collection[int] = ()) -> list[ShownStudy]:
     """
     Return the bound studies of a person and of every record that ended in theirs, newest first.
 
-    in_charts: without those that somebody took out of every chart.
+    in_charts: without those that somebody took out of every chart. only: of these studies, () for all.
     """
-    return _shown(tx, studies.c.patient_key.in_(same_people(tx, [patient_key])), in_charts=in_charts)
+    theirs = studies.c.patient_key.in_(same_people(tx, [patient_key]))
+    among = studies.c.key.in_(list(only)) if only else true()
+    return _shown(tx, and_(theirs, among), in_charts=in_charts)
 
 
 def by_uids(tx: ReadTx, uids: Collection[str]) -> list[ShownStudy]:

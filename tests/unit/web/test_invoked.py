@@ -61,6 +61,12 @@ def test_a_stranger_signs_in_and_comes_to_where_the_link_leads(console: Console)
     assert f'name="next" value="{INVOKE}?requestType=STUDY' in page
 
 
+def test_a_patients_number_as_hl7_writes_it_survives_the_sign_in(console: Console) -> None:
+    client, said = console.app.test_client(), "requestType=PATIENT&patientID=00041001^^^RIVERSIDE"
+    answer = client.get(f"{INVOKE}?{said}")
+    assert f'name="next" value="{INVOKE}?{said.replace("&", "&amp;")}"' in client.get(answer.headers["Location"]).text
+
+
 def test_an_accession_number_names_a_study_however_the_parameter_is_written(console: Console) -> None:
     for query in ("requestType=STUDY&accessionNumber=A2", "requesttype=study&AccessionNumber=A2"):
         assert asked(console, query)[:2] == (303, f"/studies/{row_of(console, 'A2')}")

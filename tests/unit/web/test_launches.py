@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from bridge.domain.accounts import Role
 from bridge.flows import manage_users
 from bridge.store import audit, studies, users
 from bridge.store.audit import AuditRow
+from bridge.store.db import ReadTx
+from bridge.store.listings import people_images
 from bridge.web import launch_pages
 from bridge.wiring import House
 from samples.launching_ehr import App, LaunchingEhr
@@ -181,6 +183,23 @@ def test_a_view_shows_nothing_of_anybody_else_by_any_of_its_addresses(launched: 
         answer = browser.get(f"{place}{path}")
         assert answer.status_code == 404, path
         assert "INGEBORG" not in words(answer)
+
+
+def test_a_picture_costs_the_rows_of_its_own_study_whatever_else_the_patient_has(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser, key = launched.browser(), launched.row_of("A1")
+    place = launched.view(browser)
+    source = words(browser.get(f"{place}studies/{key}")).split('<img class="thumb" src="')[1].split('"')[0]
+    counted, looked_at = people_images._counts, list[int]()
+
+    def counting(tx: ReadTx, keys: Iterable[int]) -> dict[int, tuple[tuple[str, ...], int, int]]:
+        looked_at.extend(asked := list(keys))
+        return counted(tx, asked)
+
+    monkeypatch.setattr(people_images, "_counts", counting)
+    assert browser.get(source.replace("&amp;", "&")).status_code == 200
+    assert looked_at == [key]
 
 
 def test_a_views_cookie_opens_no_desk_no_fhir_and_no_dicomweb(launched: Launched) -> None:

@@ -184,3 +184,16 @@ def test_guesses_from_an_address_hold_up_no_link_that_was_made(
     browser = console.app.test_client()
     assert [browser.get(f"/open?link=x{one}").status_code for one in range(4)] == [403, 403, 429, 429]
     assert browser.get(path_of(made(console.machine(), STUDY)["url"])).status_code == 303
+
+
+def test_a_link_is_forgotten_a_week_after_it_ran_out_and_the_trail_stays(console: Console) -> None:
+    link = made(console.machine(), STUDY)
+    assert console.app.test_client().get(path_of(link["url"])).status_code == 303
+    console.clock.at += timedelta(days=6)
+    manage_users.forget_ended_sessions(console.store, console.clock, timedelta(minutes=15))
+    assert console.machine().get(f"/api/viewer-links/{link['id']}").status_code == 200
+    console.clock.at += timedelta(days=2)
+    manage_users.forget_ended_sessions(console.store, console.clock, timedelta(minutes=15))
+    assert console.machine().get(f"/api/viewer-links/{link['id']}").status_code == 404
+    with console.store.read() as tx:
+        assert {"viewer_link_made", "view_opened"} <= {row.action for row in audit.recent(tx, limit=50)}
