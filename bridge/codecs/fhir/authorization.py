@@ -12,7 +12,7 @@ from typing import Any
 from bridge.codecs.fhir import people
 from bridge.codecs.fhir.elements import clean, date, instant, period, shown, without_empty
 from bridge.codecs.fhir.references import study_identifier, typed_identifier
-from bridge.domain.authorization import Authorization
+from bridge.domain.authorization import Authorization, AuthorizationStatus
 
 Json = dict[str, Any]
 
@@ -47,6 +47,18 @@ class AuthorizationContent:
     valid: Json
     lines: tuple[Json, ...]
     studies: tuple[str, ...]
+    outcome: str
+
+
+# What is not decided is queued; whoever only has a number here is told no more than that it was given.
+_OUTCOMES = {
+    AuthorizationStatus.DRAFT: "queued",
+    AuthorizationStatus.SUBMITTED: "queued",
+    AuthorizationStatus.PENDED: "queued",
+    AuthorizationStatus.CONTACT_PAYER: "queued",
+    AuthorizationStatus.PARTIAL: "partial",
+    AuthorizationStatus.ERROR: "error",
+}
 
 
 def build(found: Authorization, subject: str, provider: str, studies: tuple[str, ...] = ()) -> AuthorizationContent:
@@ -65,6 +77,7 @@ def build(found: Authorization, subject: str, provider: str, studies: tuple[str,
         valid=period(_day(found.effective_on), _day(found.expires_on)),
         lines=tuple(_line(one.code, one.description) for one in found.lines),
         studies=studies,
+        outcome=_OUTCOMES.get(found.status, "complete"),
     )
 
 
@@ -121,7 +134,7 @@ def response(content: AuthorizationContent, claim: str = "") -> Json:
             "created": content.created,
             "insurer": content.payer,
             "request": request,
-            "outcome": "complete",
+            "outcome": content.outcome,
             "preAuthRef": content.number,
             "preAuthPeriod": content.valid,
         }
