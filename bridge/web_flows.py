@@ -24,6 +24,7 @@ from bridge.flows.import_authorizations import AuthorizationLists
 from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_parts import PartsDesk
+from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.flows.preview_message import Ground, preview_messages
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.receive_batch import receive_whole
@@ -76,7 +77,11 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         studies=_study_desks(house),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
-        billing=BillingDesk(AuthorizationEntry(house.store, house.clock, house.rules), authorization_lists(house)),
+        billing=BillingDesk(
+            AuthorizationEntry(house.store, house.clock, house.rules),
+            authorization_lists(house),
+            EvidenceDesk(house.rules),
+        ),
         enter_order=calls.enter_order,
         read_order=calls.read_order,
         change_order=calls.change_order,

@@ -38,6 +38,7 @@ from bridge.flows.look_at_parts import PartsDesk
 from bridge.flows.look_at_shelf import ShelfDesk
 from bridge.flows.make_viewer_link import LinkDesk
 from bridge.flows.media_files import MediaFile
+from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.flows.open_view import Launches, ViewDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
@@ -102,10 +103,15 @@ class AttachImages(Protocol):
 
 @dataclass(frozen=True)
 class BillingDesk:
-    """entry: authorizations that people write down, answer, link and assign. lists: those that come as files."""
+    """
+    entry: authorizations that people write down, answer, link and assign. lists: those that come as files.
+
+    evidence: what could be attached to which.
+    """
 
     entry: AuthorizationEntry
     lists: AuthorizationLists
+    evidence: EvidenceDesk
 
 
 class ReleaseAttachment(Protocol):

@@ -153,17 +153,46 @@ def test_a_mismatch_is_bound_and_taken_back(page: Page, console: Console) -> Non
     assert "taken back" in page.locator("main").inner_text()
 
 
-def test_a_study_is_attached_to_its_authorization(page: Page, console: Console) -> None:
+def confirmed(console: Console) -> None:
+    """Let a CT arrive and be bound to its order."""
     console.order()
-    study = console.images(UID)
+    console.images(UID)
     decide = {"action": "bind", "accession_number": "A1", "reason": "asked"}
     assert console.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=decide).status_code == 200
+
+
+def find(page: Page, text: str) -> None:
+    page.get_by_placeholder("Number, accession or patient").fill(text)
+    page.get_by_placeholder("Number, accession or patient").press("Enter")
+    page.wait_for_url("**/authorizations/search/*")
+
+
+def test_a_study_is_attached_to_its_authorization_in_two_clicks(page: Page, console: Console) -> None:
+    confirmed(console)
     enter(page, console, Role.BILLING)
-    page.locator("tbody tr").first.click()
-    page.locator(f'input[name="study_key"][value="{study.key}"]').check()
+    find(page, "PAA1")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Choose").click()
+    assert "Its order is under this authorization" in page.locator("main").inner_text()
     page.get_by_role("button", name="Attach").click()
-    page.wait_for_selector("tbody .state")
-    assert "Reference on the claim" in page.locator("tbody").inner_text()
+    page.wait_for_url("**#attached")
+    shown = page.locator("main").inner_text()
+    assert "Reference on the claim" in shown
+    assert "Images attached to authorization PAA1" in shown
+
+
+def test_an_exam_is_attached_to_an_authorization_in_two_clicks(page: Page, console: Console) -> None:
+    confirmed(console)
+    enter(page, console, Role.ADMIN)
+    page.locator("#q").fill("A1")
+    page.locator("#q").press("Enter")
+    page.wait_for_url("**/exams/*")
+    page.get_by_role("link", name="Attach to PAA1").click()
+    page.get_by_role("button", name="Attach").click()
+    page.wait_for_url("**#attached")
+    page.goto("/exams/A1")
+    assert "Images attached to authorization PAA1" in page.locator(".timeline").inner_text()
 
 
 def test_a_name_that_is_markup_stays_text(page: Page, console: Console) -> None:

@@ -12,7 +12,6 @@ from bridge.domain.attachment import AttachmentState
 from bridge.domain.authorization import LIVE, WAITS_FOR_PAYER, Authorization
 from bridge.domain.authorization_links import Link
 from bridge.domain.authorization_warnings import ExamWarning
-from bridge.domain.study import BOUND_STATES
 from bridge.store import authorization_links, authorization_warnings
 from bridge.store import authorizations as claims
 from bridge.store.db import ReadTx
@@ -21,7 +20,6 @@ from bridge.store.tables import (
     attachments,
     authorizations,
     orders,
-    studies,
 )
 from bridge.store.tables import authorization_links as links_table
 from bridge.store.tables import authorization_warnings as warnings_table
@@ -175,10 +173,3 @@ def _attached(tx: ReadTx, wanted: Sequence[int]) -> dict[int, dict[str, int]]:
     for row in tx.execute(counted):
         tally[row[0]][row[1]] = int(row[2])
     return tally
-
-
-def bound_studies_of(tx: ReadTx, patient_key: int, limit: int = 50) -> list[tuple[int, str]]:
-    """Return (key, Study Instance UID) of a patient's bound studies, newest first."""
-    query = select(studies.c.key, studies.c.study_instance_uid, studies.c.state)
-    query = query.where(studies.c.patient_key == patient_key).order_by(studies.c.key.desc()).limit(limit)
-    return [(row.key, row.study_instance_uid) for row in tx.execute(query) if row.state in BOUND_STATES]

@@ -10,7 +10,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.attachment import AttachmentKind, AttachmentState
+from bridge.domain.attachment import AttachmentState
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.authorization_clock import decision_clock
 from bridge.domain.authorization_warnings import WarningKind
@@ -20,7 +20,7 @@ from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
 from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
-from bridge.store import authorization_news, studies
+from bridge.store import authorization_news, events
 from bridge.store import authorizations as claims
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import billing_queue, exam_reports, exams
@@ -28,17 +28,10 @@ from bridge.store.listings.authorizations import LACKS, AuthorizationRow, Wanted
 from bridge.store.listings.people import by_key
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, origin, services, session
+from bridge.web.desks.attaching import KIND_WORDS
 
 blueprint = Blueprint("billing", __name__)
 
-_KIND_WORDS = {
-    AttachmentKind.CLAIM: "Reference on the claim in our own record system",
-    AttachmentKind.PDF: "Packet as PDF",
-    AttachmentKind.NARRATIVE: "Line of text for the claim",
-    AttachmentKind.CDEX: "To the payer, by CDex",
-    AttachmentKind.PAS: "To the payer, with the authorization request",
-    AttachmentKind.X12_275: "To the payer, by clearinghouse (X12 275)",
-}
 # Where a text is typed in, as billing systems and the claim form call it.
 _PLACE_WORDS = {
     Place.LINE_NOTE: "CPT line note",
@@ -168,24 +161,6 @@ def authorization(authorization_key: int) -> str:
     return _one(authorization_key, "")
 
 
-@blueprint.post("/authorizations/<int:authorization_key>/attach")
-@needs(Permission.BILL)
-def attach(authorization_key: int) -> Response | str:
-    """Attach a study."""
-    try:
-        services().flows.attach_images(
-            authorization_key=authorization_key,
-            study_instance_uid=_uid(_said("study_key")),
-            kinds=request.form.getlist("kind") or [AttachmentKind.CLAIM.value],
-            instances=(),
-            payer="",
-            actor=caller().name,
-        )
-    except (Malformed, Incomplete, Conflict, Unsupported) as fault:
-        return make_response(_one(authorization_key, fault.detail), 422)
-    return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
-
-
 @blueprint.post("/authorizations/<int:authorization_key>/attachments/<int:attachment_key>/release")
 @needs(Permission.BILL)
 def release(authorization_key: int, attachment_key: int) -> Response | str:
@@ -199,7 +174,8 @@ def release(authorization_key: int, attachment_key: int) -> Response | str:
         )
     except (Malformed, Incomplete, Conflict, Unsupported) as fault:
         return make_response(_one(authorization_key, fault.detail), 422)
-    return redirect(url_for("billing.authorization", authorization_key=authorization_key), 303)
+    place = url_for("billing.authorization", authorization_key=authorization_key)
+    return redirect(f"{place}#attached", 303)
 
 
 @blueprint.post("/authorizations/<int:authorization_key>/attachments/<int:attachment_key>/copied")
@@ -265,9 +241,10 @@ def _one(authorization_key: int, sentence: str) -> str:
         row = listing.by_keys(tx, [authorization_key])[0]
         history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
-        bound = listing.bound_studies_of(tx, row.authorization.patient_key)
-        shown = {one.study_key for one in attached} | {key for key, _ in bound}
-        rows = {one.study_key: one for one in exams.of_studies(tx, sorted(shown), unbound=True)}
+        offered = services().flows.billing.evidence.studies_for(tx, row.authorization)
+        shown = sorted({one.study_key for one in attached})
+        rows = {one.study_key: one for one in exams.of_studies(tx, shown, unbound=True)}
+        done = [one for one in events.timeline(tx, [], shown) if one.source_kind == "authorization"]
         material = exam_reports.for_authorization(tx, row.authorization)
         texts = {
             one.key: text
@@ -287,9 +264,9 @@ def _one(authorization_key: int, sentence: str) -> str:
         places=_PLACE_WORDS,
         exams=rows,
         reports=material,
-        candidates=[rows[key] for key, _ in bound if key in rows],
-        kinds=_KIND_WORDS,
-        offered={kind: _KIND_WORDS[kind] for kind in services().attachment_kinds},
+        candidates=offered,
+        done=[one for one in done if one.source_id == str(authorization_key)],
+        kinds=KIND_WORDS,
         waiting=AttachmentState.DRAFT,
         sentence=sentence,
         history=history,
@@ -313,10 +290,3 @@ def _said(key: str) -> str:
     if not value:
         raise Incomplete("this is needed: " + key.replace("_", " "), where=key)
     return value
-
-
-def _uid(study_key: str) -> str:
-    if not study_key.isdecimal():
-        raise Malformed("choose a study", where="study_key")
-    with services().store.read() as tx:
-        return studies.get(tx, int(study_key)).study_instance_uid

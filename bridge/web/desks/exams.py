@@ -13,6 +13,8 @@ from bridge.domain.by_hand import may_take_back
 from bridge.domain.device_losses import LOSS_WORDS, TEXT_WORDS
 from bridge.domain.order import LIVE, WAITING
 from bridge.domain.performed_reasons import reason_in_words
+from bridge.domain.study import Study
+from bridge.flows.offer_evidence import OfferedAuthorization
 from bridge.flows.sign_in import remember_search
 from bridge.store.listings import study_page
 from bridge.store.listings.exam_detail import Exam
@@ -65,6 +67,7 @@ def exam(reference: str) -> str:
         minded=_minded(one),
         names=STATIONS,
         undoable=may_take_back,
+        attachable=_attachable(one),
         details_of=details_of,
         reason_in_words=reason_in_words,
     )
@@ -75,6 +78,15 @@ def exam(reference: str) -> str:
 def document(document_key: int) -> Response:
     """Hand out a document of a report that stands."""
     return reads.open_document(document_key)
+
+
+def _attachable(one: Exam) -> list[tuple[Study, list[OfferedAuthorization]]]:
+    """Return each bound study of an exam with the authorizations of its patient, for those who bill."""
+    if not caller().may(Permission.BILL):
+        return []
+    desk = services().flows.billing.evidence
+    with services().store.read() as tx:
+        return [(each.study, desk.authorizations_for(tx, each.study)) for each in one.studies if each.study.is_bound]
 
 
 def _shown(one: Exam) -> dict[int, list[ShownSeries]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridge.web.desks import (
     admin,
     asking,
+    attaching,
     billing,
     board,
     bulk,
@@ -58,6 +59,7 @@ blueprints = (
     bulk.blueprint,
     performed.blueprint,
     billing.blueprint,
+    attaching.blueprint,
     messages.blueprint,
     replays.blueprint,
     it.blueprint,

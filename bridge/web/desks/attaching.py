@@ -1,0 +1,80 @@
+"""A study goes onto an authorization in two clicks, from either side: choose, see what it would be, attach."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from bridge.domain.accounts import Permission
+from bridge.domain.attachment import AttachmentKind
+from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
+from bridge.store import authorizations, studies
+from bridge.store.listings import authorizations as listing
+from bridge.store.listings import exam_reports, study_page
+from bridge.web import reads
+from bridge.web.access import caller, needs, services
+
+blueprint = Blueprint("attaching", __name__)
+
+KIND_WORDS = {
+    AttachmentKind.CLAIM: "Reference on the claim in our own record system",
+    AttachmentKind.PDF: "Packet as PDF",
+    AttachmentKind.NARRATIVE: "Line of text for the claim",
+    AttachmentKind.CDEX: "To the payer, by CDex",
+    AttachmentKind.PAS: "To the payer, with the authorization request",
+    AttachmentKind.X12_275: "To the payer, by clearinghouse (X12 275)",
+}
+NEEDS_RELEASE = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
+
+
+@blueprint.get("/authorizations/<int:authorization_key>/studies/<int:study_key>")
+@needs(Permission.BILL)
+def preview(authorization_key: int, study_key: int) -> str:
+    """Show what attaching a study would be: whose images, which, how they fit, what is beside them."""
+    return _page(authorization_key, study_key, "")
+
+
+@blueprint.post("/authorizations/<int:authorization_key>/studies/<int:study_key>")
+@needs(Permission.BILL)
+def attach(authorization_key: int, study_key: int) -> Response | str:
+    """Attach the study that was looked at."""
+    with services().store.read() as tx:
+        uid = studies.get(tx, study_key).study_instance_uid
+    try:
+        services().flows.attach_images(
+            authorization_key=authorization_key,
+            study_instance_uid=uid,
+            kinds=request.form.getlist("kind"),
+            instances=(),
+            payer="",
+            actor=caller().name,
+        )
+    except (Malformed, Incomplete, Conflict, Unsupported) as fault:
+        return make_response(_page(authorization_key, study_key, fault.detail), 422)
+    place = url_for("billing.authorization", authorization_key=authorization_key)
+    return redirect(f"{place}#attached", 303)
+
+
+def _page(authorization_key: int, study_key: int, sentence: str) -> str:
+    here = services()
+    with here.store.read() as tx:
+        row = listing.by_keys(tx, [authorization_key])[0]
+        chosen = here.flows.billing.evidence.study_for(tx, row.authorization, study_key)
+        series = study_page.series_of(tx, study_key)
+        material = exam_reports.of_exam(tx, chosen.order, [chosen.study])
+        attached = [one for one in authorizations.attachments_of(tx, authorization_key) if one.study_key == study_key]
+    reads.note("attachment_previewed", patient_key=chosen.study.patient_key, study_key=study_key)
+    order_key = chosen.study.order_key
+    return render_template(
+        "billing/attach.html",
+        row=row,
+        chosen=chosen,
+        series=series,
+        images=sum(one.instance_count for one in series),
+        reports=material,
+        attached=attached,
+        warnings=[one for one in row.warnings if one.order_key in (None, order_key)],
+        offered={kind: KIND_WORDS[kind] for kind in here.attachment_kinds},
+        needs_release=NEEDS_RELEASE,
+        sentence=sentence,
+    )
