@@ -77,11 +77,7 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         studies=_study_desks(house),
         attach_images=calls.attach_images,
         release_attachment=calls.release_attachment,
-        billing=BillingDesk(
-            AuthorizationEntry(house.store, house.clock, house.rules),
-            authorization_lists(house),
-            EvidenceDesk(house.rules),
-        ),
+        billing=_billing_desk(house),
         enter_order=calls.enter_order,
         read_order=calls.read_order,
         change_order=calls.change_order,
@@ -100,6 +96,11 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         retry_delivery=calls.retry_delivery,
         drop_delivery=calls.drop_delivery,
     )
+
+
+def _billing_desk(house: House) -> BillingDesk:
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
+    return BillingDesk(entry, authorization_lists(house), EvidenceDesk(house.rules))
 
 
 def _study_desks(house: House) -> StudyDesks:
