@@ -11,7 +11,7 @@ from bridge.domain.accounts import Caller, Permission, check_user_name
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import BridgeError, Incomplete, Refused
 from bridge.flows.open_view import OpenedView, new_view, person_of
-from bridge.store import audit, credentials, patients, studies, users, viewer_links, views
+from bridge.store import audit, chart_withdrawals, credentials, patients, studies, users, viewer_links, views
 from bridge.store.db import ReadTx, Store, WriteTx
 from bridge.store.viewer_links import ViewerLink
 
@@ -49,7 +49,8 @@ class LinkDesk:
         """
         Return a new link.
 
-        Raises: LookupError, for a study that is not bound, or a patient that nobody is; Incomplete, Malformed.
+        Raises: LookupError, for a study that is not bound or withdrawn from charts, or a patient that nobody is; Conflict,
+        for one who is in question; Incomplete, Malformed.
         """
         made_for = check_user_name(wanted.made_for)
         if not timedelta() < wanted.life <= LONGEST:
@@ -149,6 +150,8 @@ def _meant(tx: ReadTx, wanted: WantedLink) -> tuple[tuple[int, ...], int | None]
         study = studies.by_uid(tx, wanted.study_instance_uid)
         if study is None or not study.is_bound or study.patient_key is None:
             raise LookupError("no such study")
+        if chart_withdrawals.withdrawal_of(tx, study.key) is not None:
+            raise LookupError("no such study in charts")
         if wanted.patient is not None and _record(tx, wanted.patient) not in _people(tx, study.patient_key):
             raise LookupError("no such study of this patient")
         return (study.patient_key,), study.key

@@ -73,7 +73,7 @@ class ViewDesk:
         Open what an EHR wants shown; opened and refused are both audited, with the issuer.
 
         Raises: Refused, for somebody who may not look; LookupError, if the patient or a study is not known here; Conflict,
-        if the numbers are several people's.
+        if the numbers are several people's, or it is in question whose.
         """
         now = self._clock.now()
         actor = f"ehr:{launched.server}:{launched.user}"
@@ -177,7 +177,7 @@ def shown_in(tx: ReadTx, view: View, study_key: int | None = None) -> list[Shown
     """
     Return what a view shows by now, of one study or of all; no other is looked at.
 
-    Raises: Conflict, if its records are several people's since; LookupError.
+    Raises: Conflict, if its records are several people's since, or in question; LookupError.
     """
     person = person_of(tx, view.record_keys)
     if study_key is None:
@@ -187,7 +187,12 @@ def shown_in(tx: ReadTx, view: View, study_key: int | None = None) -> list[Shown
 
 
 def person_of(tx: ReadTx, records: Sequence[int]) -> int:
-    """Return whose records these are by now, past merges. Raises: Conflict, if several people's; LookupError, if nobody's."""
+    """
+    Return whose records these are by now, past merges.
+
+    Raises: Conflict, if several people's, or an update made another person of one and nobody has said which is right;
+    LookupError, if nobody's.
+    """
     people = {patients.survivor(tx, key).key for key in records}
     if len(people) > 1:
         raise Conflict(
@@ -195,7 +200,10 @@ def person_of(tx: ReadTx, records: Sequence[int]) -> int:
         )
     if not people:
         raise LookupError("nobody has these numbers")
-    return people.pop()
+    person = people.pop()
+    if any(one.in_question for one in patients.get_many(tx, [person, *patients.merged_into(tx, person)])):
+        raise Conflict("it is in question here who this patient is: ask the intake desk", code="patient_in_question")
+    return person
 
 
 def _wanted(tx: ReadTx, launched: Launched, shown: Sequence[ShownStudy]) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -197,3 +198,23 @@ def test_a_link_is_forgotten_a_week_after_it_ran_out_and_the_trail_stays(console
     assert console.machine().get(f"/api/viewer-links/{link['id']}").status_code == 404
     with console.store.read() as tx:
         assert {"viewer_link_made", "view_opened"} <= {row.action for row in audit.recent(tx, limit=50)}
+
+
+def test_nobody_is_shown_while_it_is_in_question_who_the_patient_is(console: Console) -> None:
+    before, meanwhile = made(console.machine(), PATIENT), console.app.test_client()
+    place = meanwhile.get(path_of(before["url"])).headers["Location"]
+    unopened = made(console.machine(), PATIENT)
+    say(console.house, adt(replace(PLAIN, name="SOMEONE^ELSE", birth_date="19900101")))
+    for answer in (meanwhile.get(place), console.app.test_client().get(path_of(unopened["url"]))):
+        page = answer.get_data(as_text=True)
+        assert (answer.status_code, "patient_in_question" in page) == (409, True)
+        assert "SOMEONE" not in page
+        assert "1990" not in page
+    assert console.machine().post("/api/viewer-links", json=PATIENT).status_code == 409
+
+
+def test_no_link_is_made_to_a_study_that_is_in_no_chart(console: Console) -> None:
+    admin = console.machine(Role.ADMIN)
+    withdrawn = admin.post(f"/api/studies/{study_uid('A1')}/withdraw", json={"reason": "a test of the scanner"})
+    assert withdrawn.status_code == 200
+    assert admin.post("/api/viewer-links", json=STUDY).status_code == 404
