@@ -20,7 +20,7 @@ from bridge.domain.chart import OWN
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
-from bridge.payer_section import Payer
+from bridge.payer_section import Clearinghouse, Payer
 from bridge.remote_sections import (
     Auth,
     DicomwebSection,
@@ -251,6 +251,7 @@ class Settings(Section):
     fhir: FhirSection = FhirSection()
     dicomweb: DicomwebSection = DicomwebSection()
     payers: tuple[Payer, ...] = ()
+    clearinghouses: tuple[Clearinghouse, ...] = ()
     publish: PublishSection = PublishSection()
     identity: IdentitySection = IdentitySection()
     outside: OutsideSection = OutsideSection()
@@ -258,6 +259,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Self:
+        each_once(tuple(one.name for one in self.clearinghouses), str)
         places = (*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers))
         each_once(places, str)
         if unknown := [archive for _, archive in self.hl7.adt_doors if archive not in places]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.bulk import bulk_queue
-from bridge.destinations import at_once, authorization_polls, chart_watch, order_poll, publishers
+from bridge.destinations import at_once, authorization_polls, chart_watch, order_poll, payer_files, publishers
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.flows.lookout import Lookout
 from bridge.housekeeping import Housekeeping
@@ -27,7 +27,7 @@ class WorkerRole:
         self._order_lists = house.order_lists
         self._order_poll = order_poll(house)
         self._chart_watch = chart_watch(house)
-        self._askers: list[Lookout] = [*askers(house), *authorization_polls(house)]
+        self._askers: list[Lookout] = [*askers(house), *authorization_polls(house), payer_files(house)]
         self._exams = house.exam_watch
         self._news = news_watch(house)
         self._exports = export_queue(house)
