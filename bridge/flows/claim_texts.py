@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bridge.clock import Clock
 from bridge.codecs.x12.claim_text import ELECTRONIC, ON_REQUEST, AttachedStudy, ClaimText, claim_text
-from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, control_number_of
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, control_number_of, purpose_of_use
 from bridge.domain.authorization import Authorization
 from bridge.domain.narrative import Says
 from bridge.domain.study import Study
@@ -14,8 +14,6 @@ from bridge.errors import Conflict, Incomplete
 from bridge.store import audit, authorizations, orders, studies
 from bridge.store.db import ReadTx, Store
 
-# v3-ActReason: claim attachment. Source: HL7 v3 PurposeOfUse, Da Vinci CDex.
-CLAIM_ATTACHMENT = "CLMATTCH"
 _ON_ITS_WAY = frozenset({AttachmentState.RELEASED, AttachmentState.SENT})
 _SENT_BY_US = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
 
@@ -76,6 +74,6 @@ class ClaimTexts:
                 origin=origin,
                 patient_key=authorizations.get(tx, authorization_key).patient_key,
                 study_key=attachment.study_key,
-                detail={"attachment": attachment_key, "purpose": CLAIM_ATTACHMENT},
+                detail={"attachment": attachment_key, "purpose_of_use": purpose_of_use(attachment.kind)},
             )
         return text

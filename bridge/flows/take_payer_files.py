@@ -123,18 +123,24 @@ class PayerFiles(Lookout):
         return self._set_aside(folder, path, reasons)
 
     def _said_by(self, folder: PayerFolder, content: bytes, source_id: str) -> Iterator[str]:
-        """Take in what a file says, each item in its own transaction; yield why something of it was not taken."""
+        """Take in what a file says; yield why something of it was not taken."""
         for interchange in envelope.read(content):
             if not interchange.groups:
                 yield from (f"{fault.where}: {fault.detail}" for fault in interchange.faults)
             for number, transaction in enumerate(interchange.transactions(), start=1):
-                try:
-                    for news in _news_in(transaction, f"x12:{folder.name}", folder.zone):
-                        self._write_down(news, folder, source_id)
-                except Unavailable:
-                    raise
-                except BridgeError as fault:
-                    yield f"transaction {number} ({transaction.name}): {_sentence(fault)}"
+                if reason := self._why_not_taken(folder, transaction, source_id):
+                    yield f"transaction {number} ({transaction.name}): {reason}"
+
+    def _why_not_taken(self, folder: PayerFolder, transaction: Transaction, source_id: str) -> str:
+        """Take in what a transaction says, each item in its own database transaction; return why not, "" if it was."""
+        try:
+            for news in _news_in(transaction, f"x12:{folder.name}", folder.zone):
+                self._write_down(news, folder, source_id)
+        except Unavailable:
+            raise
+        except BridgeError as fault:
+            return _sentence(fault)
+        return ""
 
     def _write_down(self, news: AuthorizationNews, folder: PayerFolder, source_id: str) -> None:
         with self._store.write() as tx:
