@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from bridge.domain.overlay import Overlay
 from bridge.domain.study import Instance, Study
-from bridge.store import overlays, studies
+from bridge.store import chart_withdrawals, overlays, studies
 from bridge.store.db import ReadTx
 from bridge.store.tables import instances, object_checks, series
 
@@ -19,7 +19,7 @@ class Sight:
     """
     What somebody may see. unbound: studies that nobody has bound yet, too.
 
-    patient_keys: bound studies of these only, None for everybody's.
+    patient_keys: bound studies of these only, as far as they are in charts; None for everybody's.
     """
 
     unbound: bool = False
@@ -59,6 +59,8 @@ def find(tx: ReadTx, uids: tuple[str, str, str], sight: Sight, limit: int | None
     study_uid, series_uid, instance_uid = uids
     study = studies.by_uid(tx, study_uid)
     if study is None or not sight.shows(study):
+        return None
+    if sight.patient_keys is not None and chart_withdrawals.withdrawal_of(tx, study.key) is not None:
         return None
     query = (
         select(instances, series.c.series_instance_uid, object_checks.c.damage)

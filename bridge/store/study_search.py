@@ -17,6 +17,7 @@ from bridge.domain.study import BOUND_STATES, Instance, Series, Study, StudyCont
 from bridge.domain.worklist_search import Criterion
 from bridge.store import rejections
 from bridge.store import studies as study_rows
+from bridge.store.chart_withdrawals import taken_out
 from bridge.store.db import ReadTx
 from bridge.store.tables import instances, series, studies, study_entries
 from bridge.store.worklist_sql import pattern_of
@@ -152,6 +153,7 @@ class _Writer:
     def tests(self, by: StudyCriteria) -> Iterator[Test]:
         if by.patient_keys is not None:
             yield studies.c.patient_key.in_(sorted(by.patient_keys))
+            yield studies.c.key.not_in(taken_out())
         if not by.unbound or by.patient_keys is not None:
             yield studies.c.state.in_(sorted(BOUND_STATES))
         yield from (self._met(criterion, _STUDY[criterion.keyword]) for criterion in by.study)

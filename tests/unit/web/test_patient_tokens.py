@@ -191,6 +191,19 @@ def test_scopes_narrow_a_patients_token_further_and_dicomweb_can_be_added(consol
     assert narrow.get("/dicom-web/studies").status_code == 200
 
 
+def test_what_is_withdrawn_from_the_charts_is_not_told_over_dicomweb_either(console: Console) -> None:
+    bare, archive = console.machine(Role.SYSTEM, MINE), console.machine(Role.SYSTEM, "dicomweb")
+    uid, admin = study_uid("A1"), console.machine(Role.ADMIN)
+    assert admin.post(f"/api/studies/{uid}/withdraw", json={"reason": "a test"}).status_code == 200
+    assert [one.get("/dicom-web/studies").text.count(f'"{uid}"') for one in (bare, archive)] == [0, 1]
+    for path in (f"studies/{uid}/metadata", f"studies/{uid}", f"studies/{uid}/rendered", f"studies/{uid}/series"):
+        seen = [one.get(f"/dicom-web/{path}") for one in (bare, archive)]
+        assert seen[0].status_code in (204, 404) or not seen[0].json, path
+        assert seen[1].status_code in (200, 206), path
+    assert admin.post(f"/api/studies/{uid}/withdraw/undo", json={"reason": "it was none"}).status_code == 200
+    assert bare.get(f"/dicom-web/studies/{uid}/metadata").status_code == 200
+
+
 def test_the_token_stays_with_the_person_through_a_merge(console: Console, mine: FlaskClient) -> None:
     say(console.house, merge(NEAR_TWIN, PLAIN))
     console.clock.at += timedelta(minutes=1)
