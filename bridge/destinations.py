@@ -16,10 +16,12 @@ from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.take_payer_files import PayerFiles, PayerFolder
 from bridge.flows.watch_charts import ChartWatch
+from bridge.leaving.packet_material import PacketGround
 from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
+from bridge.payer_section import MAX_PACKET_MB, packet_limits
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.chart_order import ChartOrderPublisher
@@ -34,6 +36,7 @@ from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
+from bridge.publishers.packet import PacketPublisher
 from bridge.publishers.patient_notice import AdtDoor, PatientNoticePublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.publishers.provenance import ProvenancePublisher
@@ -86,7 +89,20 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         PatientNoticePublisher({name: _adt_door(told[name]) for name, _ in settings.hl7.adt_doors}),
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
         *telling_publishers(house),
+        _packets(house),
     ]
+
+
+def _packets(house: House) -> PacketPublisher:
+    settings = house.settings
+    limits = packet_limits(settings.payers)
+
+    def limit_of(payer_id: str, payer_name: str) -> int:
+        return limits.get(payer_id, limits.get(payer_name, int(MAX_PACKET_MB * 1_000_000)))
+
+    parts = house.rules.checklist.body_parts
+    ground = PacketGround(settings.bridge.organization, settings.time_zone, parts)
+    return PacketPublisher(house.blobs, house.pictures, ground, limit_of)
 
 
 def _beside_studies(house: House, ehrs: Mapping[str, Ehr], publishing: PublishingHouse) -> list[Publisher[Any, Any]]:

@@ -9,9 +9,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+from pydantic import Field
+
 from bridge.domain.narrative import Says
 from bridge.remote_sections import Auth, NoAuth
 from bridge.sections import Section
+
+# What portals and clearinghouses commonly take.
+MAX_PACKET_MB = 10.0
 
 
 def _zone(value: str) -> str:
@@ -30,6 +35,7 @@ class Payer(Section):
     A payer's endpoint. id: its number on claims (X12 NM109).
 
     narrative: what a claim's text leads to images by; anything but our control number where a payer agreed to it.
+    max_packet_mb: the largest PDF that it takes.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Payer(Section):
     kind: tuple[Literal["cdex", "pas"], ...] = ()
     auth: Auth = NoAuth()
     narrative: Literal["control-number", "accession", "study-uid"] = "control-number"
+    max_packet_mb: float = Field(default=MAX_PACKET_MB, gt=0, le=100)
 
 
 class Clearinghouse(Section):
@@ -55,3 +62,8 @@ class Clearinghouse(Section):
 def narratives(payers: Iterable[Payer]) -> dict[str, Says]:
     """Return what the text on a claim leads to images by, by payer id."""
     return {one.id: Says(one.narrative) for one in payers}
+
+
+def packet_limits(payers: Iterable[Payer]) -> dict[str, int]:
+    """Return the bytes of the largest PDF that each takes, by payer id and by name."""
+    return {key: int(one.max_packet_mb * 1_000_000) for one in payers for key in (one.id, one.name)}

@@ -11,6 +11,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
+
+# For what a packet may be used, in words.
+PURPOSE = "prior authorization"
+
+
+class PacketFile(StrEnum):
+    """What a packet comes as. key_objects: a Key Object Selection that names the chosen images."""
+
+    DOCUMENT = "document"
+    MANIFEST = "manifest"
+    KEY_OBJECTS = "key-objects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,7 @@ class KeyPicture:
     One chosen image as it is drawn. digest: SHA-256 of the object that it was drawn of, as received.
 
     frame: from 1. is_chosen: a person or a key object chose it; else it stands for its series. side: "" if unpaired.
+    window: centre and width that it is drawn with, in words, "" for values as they are.
     """
 
     sop_instance_uid: str
@@ -105,6 +118,7 @@ class KeyPicture:
     frame: int = 1
     is_chosen: bool = True
     is_lossy: bool = False
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)

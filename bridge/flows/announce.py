@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.domain.attachment import AttachmentState, ClaimAttachment
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.chart import OWN
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
@@ -25,6 +25,8 @@ from bridge.outbox.enqueue import (
     CLAIM,
     IMAGING_STUDY,
     ORDER_STATUS,
+    PACKET,
+    PACKETS,
     PERFORMED_STEP,
     REJECTION,
     Work,
@@ -41,12 +43,14 @@ from bridge.store import (
     order_notices,
     outside_questions,
     overlays,
+    packets,
     patients,
     performed,
     publications,
     rejections,
     route_facts,
     served_studies,
+    studies,
 )
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
@@ -221,11 +225,20 @@ def performed_step_told(
         enqueue.enqueue(tx, Work(PERFORMED_STEP, ae_title, sop_instance_uid, order_key=order_key), at)
 
 
-def attachment_ready(tx: WriteTx, attachment_key: int, study_key: int, to: Destinations, at: datetime) -> None:
-    """A claim attachment may go to the clinic's own servers."""
-    for server in to.claims:
-        work = Work(CLAIM, server, f"attachment:{attachment_key}", study_key=study_key, attachment_key=attachment_key)
-        enqueue.enqueue(tx, work, at)
+def attachment_ready(tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime) -> None:
+    """An attachment may go to the clinic's own servers, or its packet is to be put together, as its kind says."""
+    lanes = {AttachmentKind.CLAIM: [(CLAIM, server) for server in to.claims], AttachmentKind.PDF: [(PACKET, PACKETS)]}
+    about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
+    for topic, place in lanes.get(attachment.kind, ()):
+        enqueue.enqueue(tx, Work(topic, place, f"attachment:{attachment.key}", **about), at)
+
+
+def reports_changed(tx: WriteTx, order_key: int, at: datetime) -> None:
+    """A report on an exam is not as it was: packets that hold it are looked at again."""
+    for study in studies.of_order(tx, order_key):
+        for attachment in authorizations.attachments_of_study(tx, study.key):
+            if attachment.kind == AttachmentKind.PDF and attachment.state != AttachmentState.REVIEW:
+                attachment_ready(tx, attachment, Destinations(), at)
 
 
 def _correct_notices(tx: WriteTx, study: Study, at: datetime) -> None:
@@ -250,13 +263,15 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
         elif is_emptied or not shown.issuperset(attachment.instances):
             _hold_attachment(tx, attachment, study, "images on it were rejected, or split off", at)
         elif attachment.state == AttachmentState.REVIEW:
-            _free_attachment(tx, attachment.key, study, to, at)
+            _free_attachment(tx, attachment, to, at)
+        elif attachment.kind == AttachmentKind.PDF:
+            attachment_ready(tx, attachment, to, at)
 
 
 def _hold_attachment(tx: WriteTx, attachment: ClaimAttachment, study: Study, why: str, at: datetime) -> None:
     """Let an attachment leave no more; of one that has left already the claim's owner is told that it had."""
     enqueue.hold_attachment(tx, attachment.key, why, at)
-    had_left = authorizations.had_left(tx, attachment.key)
+    had_left = authorizations.had_left(tx, attachment.key) or packets.was_opened(tx, attachment.key)
     detail = f"had already been sent: {why}" if had_left else why
     authorizations.hold_attachment(tx, attachment.key, detail, at)
     if had_left and attachment.detail != detail:
@@ -267,11 +282,11 @@ def _hold_attachment(tx: WriteTx, attachment: ClaimAttachment, study: Study, why
         events.add(tx, line)
 
 
-def _free_attachment(tx: WriteTx, attachment_key: int, study: Study, to: Destinations, at: datetime) -> None:
+def _free_attachment(tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime) -> None:
     """A draft is a draft again: what a payer gets, a person releases."""
-    if authorizations.free_attachment(tx, attachment_key, at) == AttachmentState.RELEASED:
-        enqueue.release_attachment(tx, attachment_key, at)
-        attachment_ready(tx, attachment_key, study.key, to, at)
+    if authorizations.free_attachment(tx, attachment.key, at) == AttachmentState.RELEASED:
+        enqueue.release_attachment(tx, attachment.key, at)
+        attachment_ready(tx, attachment, to, at)
 
 
 def _flag_archived(tx: WriteTx, study: Study, at: datetime) -> None:

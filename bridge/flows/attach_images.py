@@ -18,8 +18,8 @@ from bridge.store import audit, authorizations, events, patients, rejections, st
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
-# The clinic's own server, and words that people copy; every other way is answered as not served.
-SERVED = (AttachmentKind.CLAIM, AttachmentKind.NARRATIVE)
+# The clinic's own server, the packet that billing fetches, and words that people copy; every other way is answered as not served.
+SERVED = (AttachmentKind.CLAIM, AttachmentKind.PDF, AttachmentKind.NARRATIVE)
 _NEEDS_RELEASE = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
 
 
@@ -135,8 +135,8 @@ class ImageAttacher:
     ) -> ClaimAttachment:
         now = self._clock.now()
         attachment = authorizations.put_attachment(tx, blank, payer, now)
-        if attachment.kind == AttachmentKind.CLAIM:
-            announce.attachment_ready(tx, attachment.key, study.key, self._destinations, now)
+        if attachment.state == AttachmentState.RELEASED:
+            announce.attachment_ready(tx, attachment, self._destinations, now)
         what = f"Images attached to authorization {authorization.number} ({attachment.kind.value})"
         source = ("authorization", str(authorization.key))
         events.add(

@@ -22,6 +22,7 @@ from bridge.domain.patient import PatientDraft
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.report import Report, ReportContent, ReportDraft, ReportNumbers, ReportStatus, Said, takes_over
 from bridge.errors import Conflict
+from bridge.flows import announce
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
 from bridge.store import events, orders, patients, reports, studies
@@ -149,6 +150,9 @@ def _keep(tx: WriteTx, known: Report | None, draft: ReportDraft, placement: _Pla
 
 def _place(tx: WriteTx, report: Report, placement: _Placement, told: ReportNews) -> Filed:
     order = placement.order
+    for key in dict.fromkeys((report.order_key, order.key if order is not None else None)):
+        if key is not None:
+            announce.reports_changed(tx, key, told.news.heard_at)
     if not _stays(report, placement):
         order_key = order.key if order is not None else None
         at = told.news.heard_at

@@ -26,6 +26,9 @@ SUBSCRIPTION = "subscription"
 # The one place that every subscription's notifications leave for: where each goes is its own affair.
 SUBSCRIBERS = "subscribers"
 WEBHOOK = "webhook"
+# Packets for payers are put together here, and lie here until somebody fetches them.
+PACKET = "packet"
+PACKETS = "packets"
 _SUBSCRIPTION_OF = "subscription:"
 _NEWS_OF = "news:"
 PROVENANCE = "provenance"

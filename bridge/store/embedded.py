@@ -15,7 +15,7 @@ from bridge.errors import Unsupported
 from bridge.store import audit, objects
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import HoldKind
-from bridge.store.tables import conflicting_instances, deliveries, instances, report_documents, stamps
+from bridge.store.tables import conflicting_instances, deliveries, instances, packet_files, report_documents, stamps
 
 _HELD = "restored from a backup: the other side may be ahead, look before sending"
 
@@ -41,7 +41,11 @@ def blobs_named_by(database: Path) -> list[str]:
     store = Store(f"sqlite:///{database}")
     with store.read() as tx:
         here = select(instances.c.blob).where(instances.c.removed_at.is_(None))
-        others = (select(conflicting_instances.c.blob), select(report_documents.c.digest))
+        others = (
+            select(conflicting_instances.c.blob),
+            select(report_documents.c.digest),
+            select(packet_files.c.digest),
+        )
         named = list(tx.execute(union(here, *others)).scalars())
     store.dispose()
     return named

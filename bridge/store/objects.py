@@ -14,6 +14,7 @@ from bridge.store.tables import (
     conflicting_instances,
     instances,
     object_checks,
+    packet_files,
     report_documents,
     studies,
     verifications,
@@ -24,6 +25,7 @@ _OF_ROWS = (
     (instances.c.blob, _HERE),
     (conflicting_instances.c.blob, None),
     (report_documents.c.digest, None),
+    (packet_files.c.digest, None),
 )
 
 

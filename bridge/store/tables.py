@@ -51,6 +51,7 @@ from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
 from bridge.domain.outside import AnswerState
 from bridge.domain.overlay import VersionKind
+from bridge.domain.packet import PacketFile
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.questions import AnswerKind
@@ -161,6 +162,7 @@ _PLURALS = {
     "delivery": "deliveries",
     "authorization": "authorizations",
     "attachment": "attachments",
+    "packet": "packets",
     "question": "questions",
     "user": "users",
     "token": "tokens",
@@ -1858,6 +1860,36 @@ attachments = Table(
     Index(None, "state"),
     _one_of("kind", AttachmentKind, "kind"),
     _one_of("state", AttachmentState),
+)
+
+# What was put together for a payer, version by version; binding_version: the study's that it rests on.
+packets = Table(
+    "packets",
+    metadata,
+    _key(),
+    _to("attachment", index=False),
+    Column("version", Integer, nullable=False),
+    _count("binding_version"),
+    Column("evidence_digest", Text, nullable=False),
+    _count("reports"),
+    _count("priors"),
+    _count("pictures"),
+    Column("left_out", JSON, nullable=False, server_default=text("'[]'")),
+    Column("made_at", Instant, nullable=False),
+    Column("opened_at", Instant),
+    UniqueConstraint("attachment_key", "version"),
+)
+
+packet_files = Table(
+    "packet_files",
+    metadata,
+    _key(),
+    _to("packet", index=False),
+    Column("kind", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False, index=True),
+    UniqueConstraint("packet_key", "kind"),
+    _one_of("kind", PacketFile, "kind"),
 )
 
 # ── who may, who did ─────────────────────────────────────────────────────────────────────────────────────────────────

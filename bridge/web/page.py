@@ -126,6 +126,7 @@ TOPICS = {
     "adt": "Patient news (ADT)",
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
+    "packet": "Packet for a payer",
 }
 # What frees a held delivery, by what it waits for.
 HELD_WORDS = {

@@ -223,6 +223,7 @@ def _picture(picture: KeyPicture, content: bytes) -> list[Flowable]:
         "" if picture.is_chosen else "representative",
         "lossy compression" if picture.is_lossy else "",
         picture.side,
+        picture.window and f"window {picture.window}",
     ]
     lines = (
         ", ".join(filter(None, (_day(picture.study_date), picture.modality, series))),

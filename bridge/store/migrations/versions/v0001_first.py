@@ -2094,6 +2094,23 @@ def upgrade() -> None:
         postgresql_where=sa.text("withheld <> ''"),
     )
     op.create_table(
+        "packets",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("attachment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("evidence_digest", sa.Text(), nullable=False),
+        sa.Column("reports", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("priors", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("pictures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("left_out", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("made_at", Instant(), nullable=False),
+        sa.Column("opened_at", Instant(), nullable=True),
+        sa.ForeignKeyConstraint(["attachment_key"], ["attachments.key"], name=op.f("fk_packets_attachment_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_packets")),
+        sa.UniqueConstraint("attachment_key", "version", name=op.f("uq_packets_attachment_key_version")),
+    )
+    op.create_table(
         "performed_step_links",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2433,6 +2450,19 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_order_notices_order_key"), "order_notices", ["order_key"], unique=False)
     op.create_index(op.f("ix_order_notices_study_key"), "order_notices", ["study_key"], unique=False)
+    op.create_table(
+        "packet_files",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("packet_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.CheckConstraint("kind IN ('document', 'manifest', 'key-objects')", name=op.f("ck_packet_files_kind")),
+        sa.ForeignKeyConstraint(["packet_key"], ["packets.key"], name=op.f("fk_packet_files_packet_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_packet_files")),
+        sa.UniqueConstraint("packet_key", "kind", name=op.f("uq_packet_files_packet_key_kind")),
+    )
+    op.create_index(op.f("ix_packet_files_digest"), "packet_files", ["digest"], unique=False)
     op.create_table(
         "rejections",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,373 @@
+"""What goes into a payer's packet, collected from the rows as they are now: of one bound study, and no more than it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+
+from bridge.codecs.fhir.elements import clean, display_name
+from bridge.domain.attachment import ClaimAttachment, control_number_of
+from bridge.domain.authorization import DECISIONS, Authorization, AuthorizationLine
+from bridge.domain.body_parts import BodyParts
+from bridge.domain.image_warnings import ImageWarning
+from bridge.domain.order import Order
+from bridge.domain.packet import (
+    PURPOSE,
+    KeyPicture,
+    ManifestSeries,
+    ManifestStudy,
+    Packet,
+    PacketAuthorization,
+    PacketOrder,
+    PacketPatient,
+    PacketReport,
+    PacketService,
+    PriorStudy,
+    series_digest,
+)
+from bridge.domain.patient import Patient
+from bridge.domain.report import Report
+from bridge.domain.study import Instance, Series, Study, StudyContents, StudyState
+from bridge.store import authorizations, orders, overlays, packets, patients, reports, studies
+from bridge.store.db import ReadTx
+from bridge.store.listings import exam_reports, people_images
+
+MOST_PICTURES = 6
+PRIORS_MONTHS = 24
+_SIDES = {"L": "left", "R": "right", "B": "both sides"}
+_NO_PICTURE = frozenset({"KO", "SR", "PR", "DOC", "PLAN", "RTSTRUCT", "RTPLAN", "REG", "SEG"})
+_NO_PIXELS = frozenset({ImageWarning.NO_PIXELS, ImageWarning.PIXELS_CUT, ImageWarning.DOCUMENT})
+_MAY_NAME = frozenset({ImageWarning.BURNED_IN, ImageWarning.MAY_BE_BURNED_IN})
+
+
+@dataclass(frozen=True, slots=True)
+class PacketGround:
+    """What is the same for all packets. parts: what tells one region of the body from another."""
+
+    organization: str
+    time_zone: tzinfo
+    parts: BodyParts
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An image that is to be drawn, and what stands under it."""
+
+    picture: KeyPicture
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class PacketMaterial:
+    """
+    A packet without its pictures. chosen: what is drawn for it; left_out: what is not, and why, in sentences.
+
+    study_date, study_time, study_id: as the study leaves.
+    """
+
+    packet: Packet
+    patient: Patient
+    study: Study
+    chosen: tuple[Chosen, ...]
+    left_out: tuple[str, ...]
+    study_date: str
+    study_time: str
+    study_id: str
+
+
+def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround, now: datetime) -> PacketMaterial:
+    """
+    Return what an attachment's packet holds.
+
+    The study must be bound to the authorization's patient; whoever calls has looked. Raises: LookupError; Unavailable.
+    """
+    authorization = authorizations.get(tx, attachment.authorization_key)
+    contents = studies.contents(tx, attachment.study_key)
+    study = contents.study
+    patient = patients.survivor(tx, authorization.patient_key)
+    order = orders.get(tx, study.order_key) if study.order_key is not None else None
+    values = {**_received(study), **overlays.current(tx, study).values}
+    chosen, left_out = _choice(contents, attachment.instances, values)
+    kept = packets.newest(tx, attachment.key)
+    found = exam_reports.for_authorization(tx, authorization)
+    signed = [one for one in found if one.is_signed]
+    unsigned = len(found) - len(signed)
+    packet = Packet(
+        organization=ground.organization,
+        version=kept.version + 1 if kept is not None else 1,
+        made_at=now,
+        purpose=PURPOSE,
+        patient=_patient(patient),
+        authorization=_authorization(authorization, study),
+        order=_order(order, values, ground),
+        reports=tuple(_report(one, ground) for one in signed),
+        priors=_priors(tx, contents, order, values, ground),
+        manifest=(_manifest(contents, order, values),),
+    )
+    if unsigned:
+        left_out = (*left_out, f"{unsigned} report{'' if unsigned == 1 else 's'} that nobody has signed yet")
+    return PacketMaterial(
+        packet,
+        patient,
+        study,
+        chosen,
+        left_out,
+        values["StudyDate"],
+        study.received.study_time,
+        values.get("StudyID", ""),
+    )
+
+
+def _received(study: Study) -> dict[str, str]:
+    header = study.received
+    return {
+        "StudyDate": header.study_date,
+        "StudyDescription": header.study_description,
+        "StudyID": header.study_id,
+        "AccessionNumber": header.accession_number,
+    }
+
+
+def _patient(patient: Patient) -> PacketPatient:
+    groups = [group for group in patient.patient_name.split("=") if group.strip("^ ")]
+    names = [display_name(group) for group in groups]
+    return PacketPatient(
+        name=names[0] if names else "",
+        patient_id=patient.primary.patient_id,
+        birth_date=patient.patient_birth_date,
+        sex=patient.patient_sex,
+        other_names=tuple(names[1:]),
+    )
+
+
+def _authorization(one: Authorization, study: Study) -> PacketAuthorization:
+    return PacketAuthorization(
+        control_number=control_number_of(one.key, study.study_instance_uid),
+        payer_name=one.payer_name or one.payer_id,
+        number=one.number,
+        member_id=one.member_id,
+        effective_on=one.effective_on,
+        expires_on=one.expires_on,
+        services=tuple(_service(line, one.decision) for line in one.lines),
+    )
+
+
+def _service(line: AuthorizationLine, decision: str) -> PacketService:
+    status = DECISIONS.get(line.decision or decision)
+    return PacketService(
+        line.code,
+        line.description,
+        line.modifiers,
+        line.diagnoses,
+        line.approved_units or line.requested_units,
+        status.value.replace("-", " ") if status is not None else "",
+    )
+
+
+def _order(order: Order | None, values: dict[str, str], ground: PacketGround) -> PacketOrder:
+    if order is None:
+        return PacketOrder(values["AccessionNumber"], performed_on=values["StudyDate"])
+    code = order.requested_procedure_code
+    words = clean(order.requested_procedure_description or code.code_meaning)
+    diagnoses = (
+        " ".join(filter(None, (clean(one.code_value), clean(one.code_meaning))))
+        for one in (
+            *order.details.get("reason_for_requested_procedure_code", ()),
+            *order.details.get("diagnoses_code", ()),
+        )
+    )
+    return PacketOrder(
+        accession_number=order.accession_number,
+        procedures=tuple(filter(None, (" ".join(filter(None, (clean(code.code_value), words))),))),
+        reason=tuple(dict.fromkeys(filter(None, (clean(order.reason_for_the_requested_procedure), *diagnoses)))),
+        ordered_by=display_name(order.requesting_physician or order.referring_physician_name),
+        ordered_on=_local_day(order.ordered_at, ground),
+        performed_on=values["StudyDate"],
+    )
+
+
+def _report(report: Report, ground: PacketGround) -> PacketReport:
+    said = report.content
+    return PacketReport(
+        title=clean(said.title) or "Imaging report",
+        status=said.status.value.replace("-", " "),
+        issued_on=_local_day(said.issued_at, ground),
+        signed_by=display_name(said.interpreters[0]) if said.interpreters else "",
+        sections=tuple((clean(one.title), one.text) for one in said.sections),
+        accession_number=report.numbers.accession.value,
+    )
+
+
+def _local_day(at: datetime | None, ground: PacketGround) -> str:
+    return at.astimezone(ground.time_zone).strftime("%Y%m%d") if at is not None else ""
+
+
+def _priors(
+    tx: ReadTx, contents: StudyContents, order: Order | None, values: dict[str, str], ground: PacketGround
+) -> tuple[PriorStudy, ...]:
+    """Return the person's earlier studies of the region in two years, newest first."""
+    study, day = contents.study, values["StudyDate"]
+    wanted = regions(contents.study, order, ground.parts)
+    if study.patient_key is None or not day or not wanted:
+        return ()
+    since, found = _months_before(day, PRIORS_MONTHS), []
+    for one in people_images.of_person(tx, patients.survivor(tx, study.patient_key).key):
+        prior_day = overlays.current(tx, one.study).values.get("StudyDate", one.study.received.study_date)
+        if one.study.key == study.key or not since <= prior_day <= day:
+            continue
+        asked = orders.get(tx, one.study.order_key) if one.study.order_key is not None else None
+        theirs = regions(one.study, asked, ground.parts)
+        if not any(ground.parts.may_be_same(ours, other) for ours in wanted for other in theirs):
+            continue
+        signed = [report for report in _reports_of(tx, one.study) if report.is_signed]
+        found.append(
+            PriorStudy(
+                prior_day,
+                "/".join(one.modalities),
+                _words(one.study, asked),
+                ground.parts.titles(theirs),
+                one.accession_number,
+                has_report=bool(signed),
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (each.study_date, each.accession_number), reverse=True))
+
+
+def _reports_of(tx: ReadTx, study: Study) -> Iterable[Report]:
+    """Return a bound study's reports of its own patient."""
+    if study.order_key is not None:
+        found = reports.of_orders(tx, [study.order_key])
+    else:
+        found = reports.of_study(tx, study.study_instance_uid)
+    return (one for one in found if one.patient_key == study.patient_key)
+
+
+def regions(study: Study, order: Order | None, parts: BodyParts) -> frozenset[str]:
+    """Return the parts of the body that a study is of: as its images say, else its order, else its description."""
+    header = study.received
+    examined = parts.named_in([header.body_part_examined], [header.body_part_examined])
+    if examined:
+        return examined
+    code = order.requested_procedure_code if order is not None else None
+    asked = (
+        parts.named_in([order.requested_procedure_description, code.code_meaning], [code.code_value])
+        if order is not None and code is not None
+        else frozenset[str]()
+    )
+    return asked or parts.named_in([header.study_description])
+
+
+def _words(study: Study, order: Order | None) -> str:
+    asked = clean(order.requested_procedure_description) if order is not None else ""
+    return asked or clean(study.received.study_description) or "Study"
+
+
+def _months_before(day: str, months: int) -> str:
+    """
+    Return the same day so many months earlier, "YYYYMMDD".
+
+    >>> _months_before("20260331", 13)
+    '20250228'
+    """
+    year, month = divmod(int(day[:4]) * 12 + int(day[4:6]) - 1 - months, 12)
+    for last in (int(day[6:8]), 30, 29, 28):
+        try:
+            return date(year, month + 1, last).strftime("%Y%m%d")
+        except ValueError:
+            continue
+    return day
+
+
+def _manifest(contents: StudyContents, order: Order | None, values: dict[str, str]) -> ManifestStudy:
+    return ManifestStudy(
+        contents.study.study_instance_uid,
+        values["StudyDate"],
+        order.accession_number if order is not None else values["AccessionNumber"],
+        clean(values["StudyDescription"]),
+        tuple(_series(one, shown) for one in contents.series if (shown := _shown(contents, one))),
+    )
+
+
+def _series(series: Series, shown: Sequence[Instance]) -> ManifestSeries:
+    return ManifestSeries(
+        series.series_instance_uid,
+        series.modality,
+        len(shown),
+        series_digest([(one.sop_instance_uid, one.digest) for one in shown]),
+        _number(series.series_number),
+        clean(series.series_description),
+    )
+
+
+def _shown(contents: StudyContents, series: Series) -> list[Instance]:
+    """Return what a series shows, in its order."""
+    kept = (one for one in contents.instances.get(series.key, ()) if not one.withheld)
+    return sorted(kept, key=lambda one: (one.instance_number or 0, one.key))
+
+
+def _choice(
+    contents: StudyContents, wanted: Sequence[str], values: dict[str, str]
+) -> tuple[tuple[Chosen, ...], tuple[str, ...]]:
+    """Return the images that a person chose, else those that stand for their series; and what cannot be shown."""
+    series = [(one, _shown(contents, one)) for one in contents.series]
+    if wanted:
+        asked = [(of, one, True) for of, shown in series for one in shown if one.sop_instance_uid in set(wanted)]
+    else:
+        asked = [(of, _middle(shown), False) for of, shown in series if shown and of.modality not in _NO_PICTURE]
+        asked = asked[:MOST_PICTURES]
+    chosen, left_out = list[Chosen](), list[str]()
+    is_corrected = contents.study.state == StudyState.BOUND_WITH_CORRECTION
+    for of, one, by_hand in asked:
+        why = _why_not(one, by_hand=by_hand, is_corrected=is_corrected)
+        if why:
+            left_out.append(f"{_named(of, one)}: {why}")
+        else:
+            chosen.append(Chosen(_picture(of, one, values, is_chosen=by_hand), one))
+    return tuple(chosen), tuple(left_out)
+
+
+def _middle(shown: Sequence[Instance]) -> Instance:
+    return shown[len(shown) // 2]
+
+
+def _why_not(one: Instance, *, by_hand: bool, is_corrected: bool) -> str:
+    """Return why an image is not shown to a payer, "" if it may be: a name in the picture itself cannot be corrected."""
+    warned = frozenset(one.warnings.split())
+    if one.removed_at is not None:
+        return "an archive alone has it by now"
+    if warned & _NO_PIXELS:
+        return "it has no picture"
+    if warned & _MAY_NAME and is_corrected:
+        return "it may carry another name in the picture than the record's"
+    if ImageWarning.BURNED_IN in warned and not by_hand:
+        return "it carries text in the picture; choose it by hand if it may leave"
+    return ""
+
+
+def _named(series: Series, one: Instance) -> str:
+    number = _number(one.instance_number)
+    return f"Series {_number(series.series_number) or 'without number'}, image {number or 'without number'}"
+
+
+def _picture(series: Series, one: Instance, values: dict[str, str], *, is_chosen: bool) -> KeyPicture:
+    side = values.get("Laterality") or one.image_laterality or series.laterality
+    warned = one.warnings.split()
+    return KeyPicture(
+        sop_instance_uid=one.sop_instance_uid,
+        series_instance_uid=series.series_instance_uid,
+        digest=one.digest,
+        study_date=values["StudyDate"],
+        modality=series.modality,
+        series_description=clean(series.series_description),
+        series_number=_number(series.series_number),
+        instance_number=_number(one.instance_number),
+        side=_SIDES.get(side, ""),
+        frame=one.number_of_frames // 2 + 1 if one.number_of_frames > 1 else 1,
+        is_chosen=is_chosen,
+        is_lossy=ImageWarning.LOSSY in warned,
+    )
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)

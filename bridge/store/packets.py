@@ -1,0 +1,114 @@
+"""Packets that were put together for payers: every version, with the names of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from bridge.domain.packet import PacketFile
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import packet_files, packets
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file of a packet. digest: SHA-256 of its bytes, the name under which they are kept."""
+
+    kind: PacketFile
+    size_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPacket:
+    """
+    One version of an attachment's packet.
+
+    evidence_digest: the same for the same evidence. reports, priors, pictures: how many it holds. left_out: what it does
+    not hold, and why, in sentences. opened_at: when somebody first took it out.
+    """
+
+    key: int
+    attachment_key: int
+    version: int
+    binding_version: int
+    evidence_digest: str
+    made_at: datetime
+    reports: int = 0
+    priors: int = 0
+    pictures: int = 0
+    left_out: tuple[str, ...] = ()
+    opened_at: datetime | None = None
+    files: tuple[KeptFile, ...] = ()
+
+    def file(self, kind: PacketFile) -> KeptFile:
+        """Return its file of a kind. Raises: LookupError."""
+        found = next((one for one in self.files if one.kind == kind), None)
+        if found is None:
+            raise LookupError(f"no {kind} in packet {self.key}")
+        return found
+
+
+def add(tx: WriteTx, packet: KeptPacket) -> int:
+    """Keep a version (its key is ignored); returns its key."""
+    plain = ("attachment_key", "version", "binding_version", "evidence_digest", "made_at")
+    counts = ("reports", "priors", "pictures")
+    values: dict[str, Any] = {name: getattr(packet, name) for name in (*plain, *counts)}
+    key = insert_row(tx, packets, **values, left_out=list(packet.left_out))
+    for one in packet.files:
+        insert_row(tx, packet_files, packet_key=key, kind=one.kind.value, size_bytes=one.size_bytes, digest=one.digest)
+    return key
+
+
+def newest(tx: ReadTx, attachment_key: int) -> KeptPacket | None:
+    """Return the last version of an attachment's packet."""
+    return newest_of(tx, [attachment_key]).get(attachment_key)
+
+
+def newest_of(tx: ReadTx, attachment_keys: Iterable[int]) -> dict[int, KeptPacket]:
+    """Return the last version of each attachment's packet, by attachment; of those alone that have one."""
+    last = (
+        select(packets.c.attachment_key, func.max(packets.c.version).label("version"))
+        .where(packets.c.attachment_key.in_(list(attachment_keys)))
+        .group_by(packets.c.attachment_key)
+        .subquery()
+    )
+    mine = (packets.c.attachment_key == last.c.attachment_key) & (packets.c.version == last.c.version)
+    return {row.attachment_key: _packet(tx, row) for row in tx.execute(select(packets).join(last, mine)).all()}
+
+
+def versions(tx: ReadTx, attachment_key: int) -> list[KeptPacket]:
+    """Return every version of an attachment's packet, newest first."""
+    query = select(packets).where(packets.c.attachment_key == attachment_key).order_by(packets.c.version.desc())
+    return [_packet(tx, row) for row in tx.execute(query).all()]
+
+
+def get_version(tx: ReadTx, attachment_key: int, version: int) -> KeptPacket:
+    """Return one version of an attachment's packet. Raises: LookupError."""
+    mine = (packets.c.attachment_key == attachment_key, packets.c.version == version)
+    row = tx.execute(select(packets).where(*mine)).first()
+    if row is None:
+        raise LookupError(f"no version {version} of a packet of attachment {attachment_key}")
+    return _packet(tx, row)
+
+
+def note_opened(tx: WriteTx, key: int, at: datetime) -> None:
+    """Note that somebody took a packet out, for the first time."""
+    tx.execute(update(packets).where(packets.c.key == key, packets.c.opened_at.is_(None)).values(opened_at=at))
+
+
+def was_opened(tx: ReadTx, attachment_key: int) -> bool:
+    """Say whether somebody has taken out any version of an attachment's packet."""
+    opened = select(packets.c.key).where(packets.c.attachment_key == attachment_key, packets.c.opened_at.is_not(None))
+    return tx.execute(opened.limit(1)).first() is not None
+
+
+def _packet(tx: ReadTx, row: Row[Any]) -> KeptPacket:
+    files = tx.execute(select(packet_files).where(packet_files.c.packet_key == row.key).order_by(packet_files.c.key))
+    kept = tuple(KeptFile(PacketFile(one.kind), one.size_bytes, one.digest) for one in files)
+    plain = {name: getattr(row, name) for name in KeptPacket.__slots__ if name not in ("files", "left_out")}
+    return KeptPacket(**plain, left_out=tuple(row.left_out), files=kept)

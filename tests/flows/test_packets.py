@@ -1,0 +1,186 @@
+"""A packet for a payer is put together by the worker, version by version, and handed out while its binding stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pydicom
+import pytest
+from pypdf import PdfReader
+
+from bridge.clock import FixedClock
+from bridge.destinations import publishers
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.packet import PacketFile
+from bridge.errors import Conflict
+from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.enter_authorization import AuthorizationEntry
+from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.flows.serve_packet import PacketShelf, WantedPacket
+from bridge.outbox.worker import Worker
+from bridge.store import audit, authorizations, packets
+from bridge.store.packets import KeptPacket
+from bridge.wiring import House
+from tests.cast import PLAIN, STRANGER, adt, image, order, report, spooled, study_uid
+from tests.flows.asking import say, typed_authorization
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture
+def house(make_house: MakeHouse) -> House:
+    """A house with a CT of two series of three images that is bound and reported."""
+    return clinic(make_house)
+
+
+def clinic(make_house: MakeHouse, **sections: object) -> House:
+    found = make_house(FixedClock(datetime(2026, 3, 2, 18, 0, tzinfo=UTC)), **sections)
+    say(found, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"))
+    for series in (1, 2):
+        for number in (1, 2, 3):
+            receive(found, image(PLAIN, "A1", number, series=series))
+    say(found, report(PLAIN, "A1"))
+    return found
+
+
+def receive(house: House, dataset: pydicom.Dataset) -> None:
+    house.instances.receive(spooled(house, dataset, "CT1"))
+
+
+def attach(house: House, number: str = "PA1", instances: tuple[str, ...] = ()) -> ClaimAttachment:
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
+    key = entry.enter(typed_authorization(number, PLAIN, "A1"), "user:bill")
+    attacher = ImageAttacher(house.store, house.clock, house.destinations)
+    (made,) = attacher.attach(key, study_uid("A1"), [AttachmentKind.PDF], instances, actor="user:bill")
+    return made
+
+
+def work(house: House) -> None:
+    """Let the worker do what is due for packets."""
+    mine = [one for one in publishers(house) if one.topic == "packet"]
+    Worker(house.store, house.clock, mine, owner="test", jitter=lambda: 0.5).run_due()
+
+
+def newest(house: House, made: ClaimAttachment) -> KeptPacket:
+    with house.store.read() as tx:
+        found = packets.newest(tx, made.key)
+    assert found is not None
+    return found
+
+
+def versions(house: House, made: ClaimAttachment) -> list[int]:
+    with house.store.read() as tx:
+        return [one.version for one in packets.versions(tx, made.key)]
+
+
+def open_file(house: House, made: ClaimAttachment, kind: PacketFile = PacketFile.DOCUMENT, version: int = 0) -> bytes:
+    shelf = PacketShelf(house.store, house.blobs, house.clock)
+    wanted = WantedPacket(made.authorization_key, made.key, kind, version)
+    return shelf.open(wanted, "user:bill", "127.0.0.1").content
+
+
+def text_of(document: bytes) -> str:
+    return " ".join(" ".join(page.extract_text().split()) for page in PdfReader(BytesIO(document)).pages)
+
+
+def state_of(house: House, made: ClaimAttachment) -> ClaimAttachment:
+    with house.store.read() as tx:
+        return authorizations.get_attachment(tx, made.key)
+
+
+def rule(house: House, action: str, **on: PatientIdentifier | str) -> None:
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("A1"), Ruling(action, "looked again", "user:maria", **on))  # type: ignore[arg-type]
+
+
+def test_a_packet_holds_the_report_and_an_image_of_each_series(house: House) -> None:
+    made = attach(house)
+    work(house)
+    said = text_of(open_file(house, made))
+    for words in ("PA1", "No acute finding.", "representative", "image 2", "window", study_uid("A1")):
+        assert words in said
+    kept = newest(house, made)
+    assert (kept.version, kept.reports, kept.pictures) == (1, 1, 2)
+
+
+def test_who_chose_images_by_hand_gets_these_alone(house: House) -> None:
+    chosen = f"{study_uid('A1')}.2.3"
+    made = attach(house, instances=(chosen,))
+    work(house)
+    manifest = json.loads(open_file(house, made, PacketFile.MANIFEST))
+    assert [(one["sop_instance_uid"], one["is_chosen"]) for one in manifest["pictures"]] == [(chosen, True)]
+
+
+def test_the_key_object_document_names_the_images_as_the_patient_is_on_record(house: House) -> None:
+    made = attach(house)
+    work(house)
+    said = pydicom.dcmread(BytesIO(open_file(house, made, PacketFile.KEY_OBJECTS)))
+    (title,) = said.ConceptNameCodeSequence
+    (study,) = said.CurrentRequestedProcedureEvidenceSequence
+    named = [
+        one.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for one in series.ReferencedSOPSequence
+    ]
+    assert (title.CodeValue, said.PatientID, said.Modality) == ("113030", PLAIN.patient_id, "KO")
+    assert named == [f"{study_uid('A1')}.{series}.2" for series in (1, 2)]
+
+
+def test_the_same_evidence_makes_no_new_version_and_changed_evidence_makes_one(house: House) -> None:
+    made = attach(house)
+    work(house)
+    first = open_file(house, made)
+    attach_again(house, made)
+    work(house)
+    assert versions(house, made) == [1]
+    say(house, report(PLAIN, "A1", "C", at="20260302130000", text="A nodule of 8 mm."))
+    work(house)
+    assert versions(house, made) == [2, 1]
+    assert "A nodule of 8 mm." in text_of(open_file(house, made))
+    assert open_file(house, made, version=1) == first
+
+
+def attach_again(house: House, made: ClaimAttachment) -> None:
+    attacher = ImageAttacher(house.store, house.clock, house.destinations)
+    attacher.attach(made.authorization_key, study_uid("A1"), [AttachmentKind.PDF], actor="user:bill")
+
+
+def test_a_packet_is_handed_out_no_more_once_its_study_is_nobody_s(house: House) -> None:
+    made = attach(house)
+    work(house)
+    open_file(house, made)
+    rule(house, "unbind")
+    with pytest.raises(Conflict):
+        open_file(house, made)
+    assert state_of(house, made).detail == "had already been sent: the study's patient is in question"
+    rule(house, "bind", accession_number="A1")
+    with pytest.raises(Conflict):
+        open_file(house, made)
+    work(house)
+    assert newest(house, made).version == 2
+    assert "No acute finding." in text_of(open_file(house, made))
+    with pytest.raises(Conflict):
+        open_file(house, made, version=1)
+
+
+def test_a_packet_that_its_payer_would_not_take_says_what_is_too_large(make_house: MakeHouse) -> None:
+    small = [{"name": "tiny", "id": "60054", "max_packet_mb": 0.001}]
+    found = clinic(make_house, payers=small)
+    made = attach(found)
+    work(found)
+    after = state_of(found, made)
+    assert after.state == AttachmentState.FAILED
+    assert "the payer takes 1000: 2 images, 1 reports" in after.detail
+
+
+def test_each_opening_is_on_record_with_its_purpose(house: House) -> None:
+    made = attach(house)
+    work(house)
+    open_file(house, made)
+    with house.store.read() as tx:
+        (row,) = [one for one in audit.recent(tx, limit=50) if one.action == "packet_exported"]
+    assert (row.actor, row.detail["purpose"], row.detail["version"]) == ("user:bill", "prior authorization", 1)
