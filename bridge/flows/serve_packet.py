@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.clock import Clock
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, check_attach
 from bridge.domain.identifiers import digest_of
 from bridge.domain.packet import PURPOSE, PacketFile
 from bridge.errors import Conflict, Unavailable
+from bridge.flows.record_access import record_access
 from bridge.store import audit, authorizations, packets, patients, studies
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
@@ -71,6 +74,29 @@ class PacketShelf:
                 detail=said | {"purpose": PURPOSE, "authorization": attachment.authorization_key},
             )
         return OpenedPacket(packet, content)
+
+    def look(self, wanted: WantedPacket, actor: str, origin: str) -> tuple[ClaimAttachment, KeptPacket, dict[str, Any]]:
+        """
+        Return an attachment, its packet and what that says, as its manifest has it; it is a look, not an export.
+
+        Raises: as `open`.
+        """
+        with self._store.read() as tx:
+            attachment = standing(tx, wanted.authorization_key, wanted.attachment_key)
+            packet = self._chosen(tx, wanted)
+            study = studies.get(tx, attachment.study_key)
+        said: dict[str, Any] = json.loads(self._read(packet.file(PacketFile.MANIFEST).digest))
+        record_access(
+            self._store,
+            self._clock,
+            action="packet_viewed",
+            actor=actor,
+            origin=origin,
+            patient_key=study.patient_key,
+            study_key=study.key,
+            detail={"attachment": attachment.key, "version": packet.version},
+        )
+        return attachment, packet, said
 
     def _chosen(self, tx: ReadTx, wanted: WantedPacket) -> KeptPacket:
         """Return the version that is wanted, if its binding still stands. Raises: LookupError, Conflict, Unavailable."""

@@ -29,6 +29,9 @@ from bridge.store.packets import KeptFile, KeptPacket
 # Quality of the JPEGs and their longer side, tried in turn until the packet is small enough.
 _STEPS = ((90, 1024), (80, 1024), (75, 768), (65, 512), (50, 384))
 
+# An object that is damaged or gone stays so; decoders that are busy do not.
+_NOT_HERE = frozenset({"no_object", "object_damaged"})
+
 
 @dataclass(frozen=True, slots=True)
 class PacketParcel(Parcel):
@@ -153,7 +156,9 @@ class PacketPublisher:
             wish = Wish(frame=one.picture.frame, width=side, height=side, kind="image/jpeg", quality=quality)
             try:
                 drawn = self._pictures.draw(one.instance.blob, wish)
-            except (Unsupported, Incomplete) as fault:
+            except (Unsupported, Incomplete, Unavailable) as fault:
+                if isinstance(fault, Unavailable) and fault.code not in _NOT_HERE:
+                    raise
                 place = f"Series {one.picture.series_number or '-'}, image {one.picture.instance_number or '-'}"
                 left_out.append(f"{place}: {fault.detail}")
                 continue

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 
+from bridge.domain.attachment import AttachmentState, ClaimAttachment
 from bridge.domain.packet import PacketFile
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import packet_files, packets
+from bridge.store.tables import attachments, packet_files, packets, studies
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +67,26 @@ def add(tx: WriteTx, packet: KeptPacket) -> int:
 
 def newest(tx: ReadTx, attachment_key: int) -> KeptPacket | None:
     """Return the last version of an attachment's packet."""
-    return newest_of(tx, [attachment_key]).get(attachment_key)
+    return next(iter(versions(tx, attachment_key)), None)
 
 
-def newest_of(tx: ReadTx, attachment_keys: Iterable[int]) -> dict[int, KeptPacket]:
-    """Return the last version of each attachment's packet, by attachment; of those alone that have one."""
+def standing(tx: ReadTx, attached: Iterable[ClaimAttachment]) -> dict[int, KeptPacket]:
+    """Return the newest packet of each attachment, by its key: of those alone that are not in review, while its binding stands."""
+    mine = [one.key for one in attached if one.state != AttachmentState.REVIEW]
     last = (
         select(packets.c.attachment_key, func.max(packets.c.version).label("version"))
-        .where(packets.c.attachment_key.in_(list(attachment_keys)))
+        .where(packets.c.attachment_key.in_(mine))
         .group_by(packets.c.attachment_key)
         .subquery()
     )
-    mine = (packets.c.attachment_key == last.c.attachment_key) & (packets.c.version == last.c.version)
-    return {row.attachment_key: _packet(tx, row) for row in tx.execute(select(packets).join(last, mine)).all()}
+    query = (
+        select(packets)
+        .join(last, (packets.c.attachment_key == last.c.attachment_key) & (packets.c.version == last.c.version))
+        .join(attachments, attachments.c.key == packets.c.attachment_key)
+        .join(studies, studies.c.key == attachments.c.study_key)
+        .where(studies.c.binding_version == packets.c.binding_version)
+    )
+    return {row.attachment_key: _packet(tx, row) for row in tx.execute(query).all()}
 
 
 def versions(tx: ReadTx, attachment_key: int) -> list[KeptPacket]:

@@ -31,6 +31,8 @@ ACTIONS = {
     "view_opened": "opened images from a chart or by a link",
     "view_looked_at": "looked at the studies that were opened",
     "view_closed": "closed images",
+    "packet_viewed": "looked at a packet for a payer",
+    "packet_exported": "took out a packet for a payer",
     "viewer_link_made": "made a link to images",
     "viewer_link_revoked": "ended a link to images",
     "viewer_link_viewed": "looked at a link to images",

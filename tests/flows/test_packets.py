@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import BytesIO
 
 import pydicom
 import pytest
 from pypdf import PdfReader
+from sqlalchemy import update
 
 from bridge.clock import FixedClock
 from bridge.destinations import publishers
@@ -22,23 +23,36 @@ from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.serve_packet import PacketShelf, WantedPacket
 from bridge.outbox.worker import Worker
+from bridge.pictures.pool import DecoderPool
 from bridge.store import audit, authorizations, packets
 from bridge.store.packets import KeptPacket
+from bridge.store.tables import instances
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, report, spooled, study_uid
 from tests.flows.asking import say, typed_authorization
 
 MakeHouse = Callable[..., House]
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[DecoderPool]:
+    """One decoder for all of these tests: starting it takes longer than what it does."""
+    pool = DecoderPool(1)
+    yield pool
+    pool.close()
+
 
 @pytest.fixture
-def house(make_house: MakeHouse) -> House:
+def house(make_house: MakeHouse, decoders: DecoderPool) -> House:
     """A house with a CT of two series of three images that is bound and reported."""
-    return clinic(make_house)
+    return clinic(make_house, decoders)
 
 
-def clinic(make_house: MakeHouse, **sections: object) -> House:
+def clinic(make_house: MakeHouse, decoders: DecoderPool, **sections: object) -> House:
     found = make_house(FixedClock(datetime(2026, 3, 2, 18, 0, tzinfo=UTC)), **sections)
+    found.decoders = decoders
     say(found, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"))
     for series in (1, 2):
         for number in (1, 2, 3):
@@ -167,9 +181,11 @@ def test_a_packet_is_handed_out_no_more_once_its_study_is_nobody_s(house: House)
         open_file(house, made, version=1)
 
 
-def test_a_packet_that_its_payer_would_not_take_says_what_is_too_large(make_house: MakeHouse) -> None:
+def test_a_packet_that_its_payer_would_not_take_says_what_is_too_large(
+    make_house: MakeHouse, decoders: DecoderPool
+) -> None:
     small = [{"name": "tiny", "id": "60054", "max_packet_mb": 0.001}]
-    found = clinic(make_house, payers=small)
+    found = clinic(make_house, decoders, payers=small)
     made = attach(found)
     work(found)
     after = state_of(found, made)
@@ -184,3 +200,27 @@ def test_each_opening_is_on_record_with_its_purpose(house: House) -> None:
     with house.store.read() as tx:
         (row,) = [one for one in audit.recent(tx, limit=50) if one.action == "packet_exported"]
     assert (row.actor, row.detail["purpose"], row.detail["version"]) == ("user:bill", "prior authorization", 1)
+
+
+def test_an_image_that_was_removed_is_left_out_and_named(house: House) -> None:
+    with house.store.write() as tx:
+        gone = instances.c.sop_instance_uid == f"{study_uid('A1')}.1.2"
+        tx.execute(update(instances).where(gone).values(removed_at=house.clock.now()))
+    made = attach(house)
+    work(house)
+    kept = newest(house, made)
+    assert (kept.pictures, kept.left_out) == (1, ("Series 1, image 2: an archive alone has it by now",))
+
+
+def test_earlier_studies_of_the_region_are_listed_and_others_are_not(house: House) -> None:
+    say(house, order(PLAIN, "P1", start="20250302101500"), order(PLAIN, "P2", start="20230302101500"))
+    say(house, order(PLAIN, "P3", start="20251002101500"))
+    for accession, day, part in (("P1", "20250302", "CHEST"), ("P2", "20230302", "CHEST"), ("P3", "20251002", "KNEE")):
+        older = image(PLAIN, accession)
+        older.StudyDate, older.BodyPartExamined = day, part
+        receive(house, older)
+    made = attach(house)
+    work(house)
+    manifest = json.loads(open_file(house, made, PacketFile.MANIFEST))
+    found = [(one["accession_number"], one["study_date"], one["has_report"]) for one in manifest["priors"]]
+    assert found == [("P1", "20250302", False)]

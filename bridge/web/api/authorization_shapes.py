@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from bridge.codecs.x12.claim_text import ClaimText
+from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.authorization_clock import ClockRules, days_left, decision_clock
 from bridge.domain.authorization_warnings import ExamWarning
 from bridge.store.authorization_news import Heard
 from bridge.store.listings.authorizations import AuthorizationRow
+from bridge.store.packets import KeptPacket
 from bridge.web.api.shapes import date, instant, person
 
 Json = dict[str, Any]
@@ -140,3 +142,48 @@ def claim_text(text: ClaimText) -> Json:
         "line_segments": [{"code": code, "claim_segments": list(segments)} for code, segments in text.line_segments],
         "texts": [{"place": one.place.value, "text": one.text, "limit": one.limit} for one in text.places],
     }
+
+
+def attachment(one: ClaimAttachment, study_instance_uid: str, made: KeptPacket | None) -> Json:
+    """Return one attachment of an authorization. made: its packet, if it has one that stands."""
+    return {
+        "id": one.key,
+        "as": one.kind.value,
+        "state": one.state.value,
+        "study_instance_uid": study_instance_uid,
+        "reference": one.reference or None,
+        "detail": one.detail or None,
+        "attached_by": one.attached_by,
+        "attached_at": instant(one.attached_at),
+        "instances": list(one.instances),
+        "url": _packet_address(one) if made is not None else None,
+        "packet": packet(one, made) if made is not None else None,
+    }
+
+
+def packet(one: ClaimAttachment, made: KeptPacket) -> Json:
+    """Return one version of an attachment's packet."""
+    address = _packet_address(one)
+    return {
+        "id": made.key,
+        "version": made.version,
+        "made_at": instant(made.made_at),
+        "evidence_digest": made.evidence_digest,
+        "reports": made.reports,
+        "priors": made.priors,
+        "pictures": made.pictures,
+        "left_out": list(made.left_out),
+        "files": [
+            {
+                "kind": file.kind.value,
+                "bytes": file.size_bytes,
+                "sha256": file.digest,
+                "url": f"{address}/{file.kind.value}?version={made.version}",
+            }
+            for file in made.files
+        ],
+    }
+
+
+def _packet_address(one: ClaimAttachment) -> str:
+    return f"/api/authorizations/{one.authorization_key}/attachments/{one.key}/packet"

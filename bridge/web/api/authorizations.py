@@ -15,7 +15,7 @@ from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete, Malformed
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
-from bridge.store import authorization_news, authorizations, studies
+from bridge.store import authorization_news, authorizations, packets, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import exam_reports
@@ -224,8 +224,9 @@ def _rows(found: list[ClaimAttachment]) -> list[dict[str, Any]]:
     texts = services().flows.studies.claim_texts
     rows = []
     with services().store.read() as tx:
+        made = packets.standing(tx, found)
         for one in found:
-            row = shapes.attachment(one, studies.get(tx, one.study_key).study_instance_uid)
+            row = shaped.attachment(one, studies.get(tx, one.study_key).study_instance_uid, made.get(one.key))
             rows.append((one, row, texts.read(tx, one)))
     for one, row, text in rows:
         if text is not None:

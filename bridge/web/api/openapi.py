@@ -35,6 +35,8 @@ QUERIES = {
     "/deliveries": ("state", "cursor", "limit"),
     "/authorizations": ("q", "payer", "status", "due", "gap", "cursor", "limit"),
     "/authorizations/news": ("cursor", "limit"),
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/packet": ("version",),
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/packet/{kind}": ("version",),
     "/audit": ("patient_id", "since", "cursor", "limit"),
 }
 _BODIES = {
@@ -101,7 +103,12 @@ def describe(app: Flask, version: str) -> dict[str, Any]:
     }
 
 
-_OTHER_ANSWERS = {"/hl7": "application/hl7-v2", "/documents/{document_key}": "application/octet-stream"}
+_OTHER_ANSWERS = {
+    "/hl7": "application/hl7-v2",
+    "/documents/{document_key}": "application/octet-stream",
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/packet": "application/pdf",
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/packet/{kind}": "application/octet-stream",
+}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457 problem details",

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from bridge.codecs.dicom.performed_details import details_of
-from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.image_warnings import WarningWords
 from bridge.domain.performed_reasons import reason_in_words
 from bridge.domain.report import Report, ReportDocument, ReportVersion
@@ -290,21 +289,6 @@ def delivery_row(row: DeliveryRow) -> Json:
         "created_at": instant(one.created_at),
         "updated_at": instant(one.updated_at),
         "settled_at": instant(one.settled_at),
-    }
-
-
-def attachment(one: ClaimAttachment, study_instance_uid: str) -> Json:
-    """Return one attachment of an authorization."""
-    return {
-        "id": one.key,
-        "as": one.kind.value,
-        "state": one.state.value,
-        "study_instance_uid": study_instance_uid,
-        "reference": one.reference or None,
-        "detail": one.detail or None,
-        "attached_by": one.attached_by,
-        "attached_at": instant(one.attached_at),
-        "instances": list(one.instances),
     }
 
 

@@ -20,7 +20,7 @@ from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.flows.sign_in import remember_search
 from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
-from bridge.store import authorization_news, events
+from bridge.store import authorization_news, events, packets
 from bridge.store import authorizations as claims
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import billing_queue, exam_reports, exams
@@ -241,6 +241,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         row = listing.by_keys(tx, [authorization_key])[0]
         history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
+        made = packets.standing(tx, attached)
         offered = services().flows.billing.evidence.studies_for(tx, row.authorization)
         shown = sorted({one.study_key for one in attached})
         rows = {one.study_key: one for one in exams.of_studies(tx, shown, unbound=True)}
@@ -262,6 +263,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         attached=attached,
         texts=texts,
         places=_PLACE_WORDS,
+        packets=made,
         exams=rows,
         reports=material,
         candidates=offered,
