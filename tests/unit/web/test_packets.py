@@ -17,6 +17,7 @@ from tests.fakes.console import Console
 from tests.flows.asking import say
 from tests.unit.web.test_api import UID, bind
 
+
 @pytest.fixture
 def place(console: Console) -> str:
     """The address of the attachments of an authorization with a reported study on it, as a packet that is made."""
