@@ -9,8 +9,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from pydantic import Field
-
 from bridge.domain.narrative import Says
 from bridge.remote_sections import Auth, NoAuth
 from bridge.sections import Section
