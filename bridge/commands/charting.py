@@ -20,7 +20,7 @@ from bridge.commands.setting_up import (
 )
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.study import Study
-from bridge.errors import Conflict
+from bridge.errors import Conflict, Incomplete
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.explain_routes import find_studies
 from bridge.flows.record_access import record_access
@@ -102,7 +102,7 @@ def withdraw(config: Path | None, query: str, reason: str, part: str) -> None:
     Example: imaging-bridge chart withdraw RIV24010001 --reason "a test of the scanner" -c bridge.toml
     """
     house = open_house(config)
-    _desk(house).withdraw(_only(house, query), reason, _person(), part)
+    _desk(house).withdraw(_only(house, query), _words(reason), _person(), part)
     click.echo("withdrawn; each chart shows it as entered in error as soon as its server answers")
 
 
@@ -114,7 +114,7 @@ def restore(config: Path | None, query: str, reason: str, part: str) -> None:
     Example: imaging-bridge chart restore RIV24010001 --reason "it was none" -c bridge.toml
     """
     house = open_house(config)
-    _desk(house).take_back(_only(house, query), reason, _person(), part)
+    _desk(house).take_back(_only(house, query), _words(reason), _person(), part)
     click.echo("queued for every chart again")
 
 
@@ -124,6 +124,13 @@ def _desk(house: House) -> ChartDesk:
 
 def _person() -> str:
     return f"user:{actor()}"
+
+
+def _words(reason: str) -> str:
+    """Return a reason that others understand later. Raises: Incomplete, for none."""
+    if not reason.strip():
+        raise Incomplete("say why, so that others understand it later", where="reason")
+    return reason.strip()[:1000]
 
 
 def _found(tx: ReadTx, query: str) -> list[Study]:

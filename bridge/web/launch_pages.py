@@ -93,7 +93,7 @@ def open_link() -> AnyResponse:
         opened = links.open(secret, access.origin())
     except (BridgeError, LookupError) as fault:
         _failed()
-        return _page(fault)
+        return _page(fault, "Nothing was opened. Open the images again where you found the link: that makes a new one.")
     return view_pages.enter(opened)
 
 
@@ -122,8 +122,10 @@ def _not_opened(fault: BridgeError, issuer: str) -> Response:
 _LOST = "no images are open: what the chart names is not known here, or not confirmed as this patient's"
 
 
-def _page(fault: BridgeError | LookupError) -> Response:
-    again = "Nothing was opened. Try again from the chart; if it happens again, tell your administrator."
+_AGAIN = "Nothing was opened. Try again from the chart; if it happens again, tell your administrator."
+
+
+def _page(fault: BridgeError | LookupError, again: str = _AGAIN) -> Response:
     if not isinstance(fault, BridgeError):
         return view_pages.closed("Not found here", _LOST, 404, code="not_found", to_do=again)
     problem = problems.of_error(fault)

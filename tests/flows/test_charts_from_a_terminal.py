@@ -78,6 +78,7 @@ def test_a_study_is_shown_withdrawn_with_its_report_and_let_back(terminal: Termi
     for words in ("ehr:", "available", "DiagnosticReport:1", "final", study_uid("A1")):
         assert words in shown.stdout
     assert terminal.run("withdraw", "A1").exit_code == 2
+    assert "say why" in terminal.run("withdraw", "A1", "--reason", "  ").stderr
     assert terminal.run("withdraw", "A1", "--reason", "a test of the scanner").exit_code == 0
     terminal.send()
     assert terminal.statuses() == ["entered-in-error"] * 2
