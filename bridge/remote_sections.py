@@ -128,5 +128,6 @@ Published = Literal[
     "Procedure",
     "DiagnosticReport",
     "DocumentReference",
+    "ImagingSelection",
     "ServiceRequest",
 ]

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from bridge.device_section import Modality, WorklistSection
-from bridge.domain.chart import OWN
+from bridge.domain.chart import OWN, SELECTION
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
@@ -181,6 +181,12 @@ class FhirServer(Section):
         if value == OWN:
             raise ValueError("that name is what pages call our own FHIR")
         return value
+
+    @model_validator(mode="after")
+    def _of_its_release(self) -> FhirServer:
+        if SELECTION in self.publish and self.version != "R5":
+            raise ValueError("ImagingSelection is of R5 alone: leave it out of publish")
+        return self
 
 
 class FhirSection(Section):

@@ -17,14 +17,15 @@ PROCEDURE = "Procedure"
 REPORT = "DiagnosticReport"
 DOCUMENT = "DocumentReference"
 ORDER = "ServiceRequest"
-PARTS = (PROCEDURE, REPORT, DOCUMENT, ORDER)
+SELECTION = "ImagingSelection"
+PARTS = (PROCEDURE, REPORT, DOCUMENT, SELECTION, ORDER)
 
 
 class Part(NamedTuple):
     """
     A thing of an exam beside its images that charts have a resource of.
 
-    kind: PROCEDURE, REPORT, DOCUMENT or ORDER. key: its row; a document's is its report's, and digest tells which.
+    kind: one of PARTS. key: its row; a document's is its report's, and digest tells which.
     """
 
     kind: str

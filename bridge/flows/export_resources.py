@@ -12,6 +12,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.domain.accounts import Caller, Permission, Role
+from bridge.domain.chart import SELECTION
 from bridge.errors import BridgeError, Conflict, Unavailable
 from bridge.flows.lookout import Lookout
 from bridge.store import audit, credentials, exports, leases
@@ -22,13 +23,20 @@ Json = dict[str, Any]
 # A page of one type of an export: its resources, and where it ended, None at the end of the type.
 MakePage = Callable[[ReadTx, Export], tuple[Sequence[Json], tuple[str, int] | None]]
 
-EXPORTED = ("Patient", "ServiceRequest", "ImagingStudy", "DiagnosticReport", "Endpoint")
+_EXPORTED = ("Patient", "ServiceRequest", "ImagingStudy", "DiagnosticReport", SELECTION, "Endpoint")
+# What a release has not.
+_NOT_OF = {"r4": frozenset({SELECTION})}
 _LEASE = timedelta(seconds=30)
 _KEPT_FOR = timedelta(hours=24)
 _MADE_WITHIN = timedelta(days=7)
 _MOST_OPEN = 3
 
 _log = structlog.get_logger(__name__)
+
+
+def exported(release: str) -> tuple[str, ...]:
+    """Return what is exported in a release ("r4", "r5")."""
+    return tuple(one for one in _EXPORTED if one not in _NOT_OF.get(release, ()))
 
 
 class ExportDesk:

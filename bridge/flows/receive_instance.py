@@ -17,10 +17,11 @@ import structlog
 from bridge.clock import Clock
 from bridge.codecs.dicom.announced import check_identity
 from bridge.codecs.dicom.content import same_content
-from bridge.codecs.dicom.key_objects import read_rejection_note
+from bridge.codecs.dicom.key_objects import read_key_images, read_rejection_note
 from bridge.codecs.dicom.skim import Head
 from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.image_warnings import warnings_of
+from bridge.domain.key_images import KeyImages, is_choice
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.rejection import KEY_OBJECT_SELECTION, NOTE, RejectionNote
 from bridge.domain.study import Header, Instance, Spooled, Study
@@ -34,7 +35,7 @@ from bridge.flows.question_part import question_late
 from bridge.flows.reject_instances import Sender, refuse_again, take_note
 from bridge.flows.shared_commit import SharedCommit
 from bridge.flows.standing_repairs import StandingRepairs
-from bridge.store import arrivals, audit, events, exam_checks, objects, orders, rejections, studies
+from bridge.store import arrivals, audit, events, exam_checks, key_objects, objects, orders, rejections, studies
 from bridge.store.arrivals import Known
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
@@ -66,7 +67,7 @@ class _Arrival:
     """
     One object whose bytes are kept. same: blobs of objects held under its UID, and whether each holds the same.
 
-    note: what it rejects, None if it is no rejection note.
+    note: what it rejects, None if it is no rejection note. marked: the images that it marks, None if it marks none.
     """
 
     header: Header
@@ -74,6 +75,7 @@ class _Arrival:
     spooled: Spooled
     note: RejectionNote | None = None
     same: dict[str, bool] = field(default_factory=dict)
+    marked: KeyImages | None = None
 
     @property
     def lock_names(self) -> tuple[str, ...]:
@@ -119,8 +121,10 @@ class InstanceReceiver:
         header = self._read(spooled.path, spooled.calling_ae_title, head)
         check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         note = read_rejection_note(spooled.path) if header.sop_class_uid == KEY_OBJECT_SELECTION else None
+        marked = _marked(spooled.path, header) if note is None else None
         blob = self._blobs.keep(spooled.path, spooled.digest)
-        conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled, note))
+        instance = _instance(header, spooled, blob, self._clock.now())
+        conflict = self._settle(_Arrival(header, instance, spooled, note, marked=marked))
         if conflict is not None:
             _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
             raise conflict
@@ -217,6 +221,8 @@ class InstanceReceiver:
             replace(instance, study_key=study_key, series_key=series_key, withheld=withheld),
             f"{sender}@{spooled.peer_address}",
         )
+        if arrival.marked is not None:
+            key_objects.add(tx, kept, arrival.marked)
         if new is None:
             # A note does not say whose the images are that it rejects.
             names = header if arrival.note is None else None
@@ -317,6 +323,18 @@ class InstanceReceiver:
             study_key=study.key,
             detail={"association": spooled.association_id},
         )
+
+
+def _marked(path: Path, header: Header) -> KeyImages | None:
+    """Return the images that somebody marked in an object, None if nobody did, or it cannot be read so: it is kept all the same."""
+    if header.sop_class_uid != KEY_OBJECT_SELECTION:
+        return None
+    try:
+        found = read_key_images(path)
+    except BridgeError as fault:
+        _log.warning("key_objects_unreadable", code=fault.code)
+        return None
+    return found if found.images and is_choice(found.title) else None
 
 
 def _withheld(tx: ReadTx, arrival: _Arrival, known: Known) -> str:

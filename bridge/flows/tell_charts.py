@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from bridge.domain.chart import DOCUMENT, ORDER, PROCEDURE, REPORT, Part
+from bridge.domain.chart import DOCUMENT, ORDER, PROCEDURE, REPORT, SELECTION, Part
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import chart_part
-from bridge.store import news, orders, performed, reports, studies
+from bridge.store import key_objects, news, orders, performed, reports, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.news import Look
 
@@ -54,6 +54,7 @@ def _study(tx: ReadTx, study: Study) -> list[OfExam]:
     named = [one.key for one in orders.by_study_uid(tx, uid)]
     found = [part for key in dict.fromkeys([*named, *filter(None, [study.order_key])]) for part in _order(tx, key)]
     found += [_performed(one.key, study.order_key) for one in performed.of_study(tx, uid)]
+    found += [(Part(SELECTION, key), study.order_key) for key in key_objects.of_study(tx, study.key)]
     return found + [part for one in reports.of_study(tx, uid) for part in _report(tx, one.key, one.order_key)]
 
 

@@ -1,4 +1,4 @@
-"""What was performed, reports and documents become one resource each in their patient's chart, and leave it with their exam."""
+"""What was performed, reports, documents and key images become one resource each in their patient's chart, and leave it with their exam."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import Links
-from bridge.domain.chart import DOCUMENT, PROCEDURE, Whose
+from bridge.domain.chart import DOCUMENT, PROCEDURE, SELECTION, Whose
 from bridge.errors import Conflict
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, Parcel, StillWanted
@@ -71,6 +71,8 @@ class ChartPartPublisher:
         part = enqueue.part_in(delivery)
         if part.kind == PROCEDURE:
             return exam_parts.procedure_of(tx, part.key, self._house)
+        if part.kind == SELECTION:
+            return exam_parts.selection_of(tx, part, delivery.destination, self._house)
         where = (delivery.destination, self._house, self._documents_at)
         if part.kind == DOCUMENT:
             return exam_parts.document_of(tx, part, *where)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.codecs.fhir import diagnostic_report, document_reference, procedure, r4, r5
+from bridge.codecs.fhir import diagnostic_report, document_reference, imaging_selection, procedure, r4, r5
 from bridge.codecs.fhir.diagnostic_report import ReportLinks
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
@@ -17,7 +17,7 @@ from bridge.domain.performed import may_be_of
 from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.report import Report
 from bridge.domain.study import Study
-from bridge.store import chart_subjects, orders, patients, performed, publications, reports, studies
+from bridge.store import chart_subjects, key_objects, orders, patients, performed, publications, reports, studies
 from bridge.store.chart_withdrawals import why_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
@@ -102,6 +102,27 @@ def document_of(tx: ReadTx, part: Part, server: str, house: House, documents_at:
     return Wanted(identity, wanted.patient, wanted.order, wanted.study, made)
 
 
+def selection_of(tx: ReadTx, part: Part, server: str, house: House) -> Wanted:
+    """Return what is to be said of marked images: while their study is bound, and shows the document and one of them."""
+    selection = key_objects.get(tx, part.key)
+    study, identity = studies.get(tx, selection.study_key), selection.sop_instance_uid
+    why_not = why_out(tx, part, [study.key])
+    if not why_not and not study.is_bound:
+        why_not = "its images are not bound to a patient"
+    if not why_not and not selection.stands:
+        why_not = "it was rejected, or every image that it names"
+    if why_not or study.patient_key is None:
+        return Wanted(identity, study=study, why_not=why_not)
+    patient = patients.survivor(tx, study.patient_key)
+    order = orders.get(tx, study.order_key) if study.order_key is not None else None
+    about = _standing_at(tx, [study.key], server, patient)
+
+    def made(release: str, links: Links) -> Json:
+        return imaging_selection.r5(selection, about[0] if about else "", order, links, house)
+
+    return Wanted(identity, patient, order, study, made)
+
+
 def _filed(tx: ReadTx, part: Part, server: str) -> tuple[Report, Wanted, tuple[str, ...]]:
     """Return the report that is *part*, or that it came with, whose it is, and the references to its studies on *server*."""
     report = reports.get(tx, part.key)
@@ -116,13 +137,17 @@ def _filed(tx: ReadTx, part: Part, server: str) -> tuple[Report, Wanted, tuple[s
         return report, Wanted(identity, why_not=out or _NOT_FILED), ()
     patient = patients.survivor(tx, report.patient_key)
     order = orders.get(tx, report.order_key) if report.order_key is not None else None
-    about = tuple(
+    return report, Wanted(identity, patient, order, study), _standing_at(tx, study_keys, server, patient)
+
+
+def _standing_at(tx: ReadTx, study_keys: Iterable[int], server: str, patient: Patient) -> tuple[str, ...]:
+    """Return the references to these studies in their patient's chart on *server*."""
+    return tuple(
         one.reference
         for study_key in study_keys
         for one in publications.of_study(tx, study_key, server)
         if one.retired_at is None and _is_of(tx, one.patient_key, patient)
     )
-    return report, Wanted(identity, patient, order, study), about
 
 
 def _why_not(tx: ReadTx, owners: Iterable[Patient], ordered: list[Order], about: list[Study]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, or_, select
 
-from bridge.domain.chart import DOCUMENT, PROCEDURE, REPORT, Part
-from bridge.store import performed, reports
+from bridge.domain.chart import DOCUMENT, PROCEDURE, REPORT, SELECTION, Part
+from bridge.store import key_objects, performed, reports
 from bridge.store import studies as study_rows
 from bridge.store.db import ReadTx
 from bridge.store.tables import orders, studies
@@ -17,6 +17,8 @@ def studies_of(tx: ReadTx, part: Part) -> list[int]:
         uid = performed.get(tx, part.key).study_instance_uid
         key = study_rows.key_by_uid(tx, uid) if uid else None
         return [] if key is None else [key]
+    if part.kind == SELECTION:
+        return [key_objects.get(tx, part.key).study_key]
     return _of_report(tx, part.key) if part.kind in (REPORT, DOCUMENT) else []
 
 

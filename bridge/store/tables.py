@@ -156,6 +156,7 @@ _PLURALS = {
     "series": "series",
     "instance": "instances",
     "rejection": "rejections",
+    "key_object": "key_objects",
     "incident": "incidents",
     "split": "splits",
     "message": "messages",
@@ -1054,6 +1055,31 @@ rejected_instances = Table(
     Column("sop_instance_uid", Text, nullable=False, index=True),
     # When it came again although its retention had ended.
     Column("restored_at", Instant),
+)
+
+# A Key Object Selection that marks images, as it was received. Source: PS3.3 A.35.4.
+key_objects = Table(
+    "key_objects",
+    metadata,
+    _key(),
+    _to("study"),
+    _to("instance"),
+    _text("title_code_value"),
+    _text("title_coding_scheme_designator"),
+    _text("title_code_meaning"),
+    # As its maker's clock said, "YYYYMMDDHHMMSS" or less.
+    _text("made_local"),
+    _text("timezone_offset_from_utc"),
+)
+
+# Which instances each marks, whether or not they are here yet, in its order. frames: from 1; empty: all of it.
+key_images = Table(
+    "key_images",
+    metadata,
+    _key(),
+    _to("key_object"),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("frames", JSON, nullable=False, server_default=text("'[]'")),
 )
 
 # What a person split off a study into one of its own, and joined again. number: which split of its study.

@@ -15,7 +15,7 @@ PART_SYSTEM = "urn:imaging-bridge:part"
 _OWN_SYSTEMS = (PART_SYSTEM, PLACEMENT_SYSTEM)
 _KEPT_META = ("profile", "security", "tag")
 # What of a resource nobody is to read any more once it is withdrawn.
-_CONTENT = ("text", "conclusion", "presentedForm", "imagingStudy", "study", "note")
+_CONTENT = ("text", "conclusion", "presentedForm", "imagingStudy", "study", "note", "instance", "seriesUid", "endpoint")
 
 
 def part_identifier(kind: str, identity: str, server: str) -> Json:

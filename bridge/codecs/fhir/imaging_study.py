@@ -140,7 +140,7 @@ def build(
     carries the binding's identity. Source: FHIR R4 ImagingStudy, PS3.3 C.7.2.1, C.7.3.1.
     """
     listed = contents.instance_count <= house.listed_max
-    zone = _offset_of(contents.study.received.timezone_offset_from_utc) or house.zone
+    zone = offset_of(contents.study.received.timezone_offset_from_utc) or house.zone
     acting = performers_by_series(performed, house.system_of)
     series = tuple(
         _series(one, contents.instances[one.key], _Around(zone, links, house, acting), listed)
@@ -167,7 +167,7 @@ def begun(
     """
     received, leaving = contents.study.received, corrected or {}
     ordered = order.requested_procedure_description if order else ""
-    zone = _offset_of(received.timezone_offset_from_utc) or house.zone
+    zone = offset_of(received.timezone_offset_from_utc) or house.zone
     first = codings.modality(received.modality)
     return replace(
         _ordered(contents.study.study_instance_uid, order, links, house),
@@ -335,7 +335,7 @@ def _distinct(codes: list[Json]) -> tuple[Json, ...]:
     return tuple({str(one["code"]): one for one in codes}.values())
 
 
-def _offset_of(timezone_offset_from_utc: str) -> tzinfo | None:
+def offset_of(timezone_offset_from_utc: str) -> tzinfo | None:
     """Return (0008,0201) as a zone, None if it is absent or no offset. Source: PS3.3 C.12.1.1.8."""
     found = _OFFSET.fullmatch(timezone_offset_from_utc.strip())
     if found is None:

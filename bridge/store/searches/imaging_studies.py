@@ -70,10 +70,11 @@ def _stands() -> Condition:
 
 
 def _id(_: ReadTx, term: Term, __: House) -> Condition:
-    return or_(false(), *(_is_resource(one.code) for one in term.tokens()))
+    return or_(false(), *(is_resource(one.code) for one in term.tokens()))
 
 
-def _is_resource(resource_id: str) -> Condition:
+def is_resource(resource_id: str) -> Condition:
+    """Compare a placement with what FHIR calls one."""
     study_key, _, number = resource_id.partition("-")
     if not conditions.is_row(study_key) or (number and (not conditions.is_row(number) or int(number) < 2)):
         return false()

@@ -42,7 +42,7 @@ def well_known(release: str, name: str) -> Response:
 
 def offers(release: str) -> list[Offer]:
     """Return what may be done with each resource in a release."""
-    read = [_offer(one, release) for one in (*KINDS.values(), endpoints.KIND)]
+    read = [_offer(one, release) for one in (*KINDS.values(), endpoints.KIND) if release in one.releases]
     written = [Offer(name, TAKEN[name]) for name in _WRITTEN_ONLY]
     return sorted([*read, Offer("Binary", ("read",)), *written], key=lambda one: one.resource_type)
 
@@ -54,7 +54,9 @@ def _offer(kind: Kind, release: str) -> Offer:
         ("read", *_VERSIONED.get(kind.name, ()), "search-type", *TAKEN.get(kind.name, ())),
         {one.called(release): one.kind for one in kind.offered(release)},
         tuple(f"{kind.name}:{named[name]}" for name in kind.includes if named.get(name)),
-        tuple(_pointing(source, name, release) for source, name in kind.revincludes),
+        tuple(
+            _pointing(source, name, release) for source, name in kind.revincludes if release in KINDS[source].releases
+        ),
         {"validate": _VALIDATE},
     )
 

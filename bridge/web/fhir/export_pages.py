@@ -12,6 +12,7 @@ import orjson
 from bridge.clock import Clock
 from bridge.codecs.fhir import search_terms
 from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR
+from bridge.domain.chart import SELECTION
 from bridge.domain.resource_query import Asked, Term, Token, Total
 from bridge.flows.export_resources import MakePage
 from bridge.leaving.studies import endpoint_ids, house_of
@@ -26,7 +27,7 @@ from bridge.web.fhir.registry import KINDS
 
 Json = dict[str, Any]
 PAGE = 200
-_MAY_LEAVE = ("ImagingStudy", "DiagnosticReport")
+_MAY_LEAVE = ("ImagingStudy", "DiagnosticReport", SELECTION)
 
 
 def page_maker(settings: Settings, clock: Clock, size: int = PAGE) -> MakePage:
@@ -54,7 +55,8 @@ def as_shown_now(tx: ReadTx, one: Export, name: str, body: bytes, settings: Sett
     """
     Return a part of a file as it may be read by now; *body*: as it was made, NDJSON.
 
-    A study that has left its chart since reads entered in error, a report that may be shown no more is left out.
+    A study that has left its chart since reads entered in error; a report, or marked images, that may be shown no more
+    are left out.
     """
     if name not in _MAY_LEAVE:
         return body
@@ -63,6 +65,8 @@ def as_shown_now(tx: ReadTx, one: Export, name: str, body: bytes, settings: Sett
     ids = Term("_id", tuple(Token(each) for each in lines))
     if name != "ImagingStudy":
         found = kind.search.find(tx, Asked((ids,), count=len(lines), total=Total.NONE), serving.search)
+        if name == SELECTION:
+            return b"".join(orjson.dumps(made.resource) + b"\n" for made in kind.make(tx, found.keys, serving))
         kept = {str(key) for key in found.keys}
         return b"".join(line + b"\n" for each, line in lines.items() if each in kept)
     gone = (ids, Term("status", (Token(ENTERED_IN_ERROR),)))

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 
 from bridge.domain.accounts import Permission
 from bridge.errors import Conflict, Malformed, Refused
-from bridge.flows.export_resources import EXPORTED, own
+from bridge.flows.export_resources import exported, own
 from bridge.store import exports
 from bridge.store.exports import DONE, FAILED, Export
 from bridge.web import reads
@@ -116,7 +116,7 @@ def _ask(release: str) -> Response:
         release=release,
         base=asked.base(release),
         request=f"{asked.base(release)}{request.path.partition(f'/fhir/{release}')[2]}",
-        types=_types(),
+        types=_types(release),
         since=_since(),
         patient_key=caller().only_patient_key,
         owner="",
@@ -131,13 +131,14 @@ def _ask(release: str) -> Response:
     return Response(status=202, headers={"Content-Location": place})
 
 
-def _types() -> tuple[str, ...]:
+def _types(release: str) -> tuple[str, ...]:
+    every = exported(release)
     named = [one for value in request.args.getlist("_type") for one in value.split(",") if one]
-    if set(named) - set(EXPORTED):
-        raise Malformed(f"exported are {', '.join(EXPORTED)}", where="_type", code="not_supported")
+    if set(named) - set(every):
+        raise Malformed(f"exported are {', '.join(every)}", where="_type", code="not_supported")
     for one in named:
         allowed.check(one, "r")
-    found = tuple(one for one in EXPORTED if (one in named if named else allowed.may(one, "r")))
+    found = tuple(one for one in every if (one in named if named else allowed.may(one, "r")))
     if not found:
         raise Refused("your scopes do not include anything that is exported", code="scope")
     return found

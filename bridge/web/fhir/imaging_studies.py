@@ -154,6 +154,6 @@ KIND = Kind(
         "endpoint": "endpoint",
         "encounter": "encounter",
     },
-    revincludes=(("Provenance", "target"), ("DiagnosticReport", "imaging-study")),
+    revincludes=(("Provenance", "target"), ("DiagnosticReport", "imaging-study"), ("ImagingSelection", "derived-from")),
     translate={"modality": _stored_modalities, "bodysite": _stored_body_parts},
 )

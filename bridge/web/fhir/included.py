@@ -71,7 +71,12 @@ def _pointing(tx: ReadTx, kind: Kind, text: str, found: Sequence[Made], serving:
     name = rest.partition(":")[0]
     other = KINDS.get(source)
     known = other.parameter(name) if other is not None else None
-    if other is None or known is None or (source, known.name) not in kind.revincludes:
+    if (
+        other is None
+        or known is None
+        or serving.release not in other.releases
+        or (source, known.name) not in kind.revincludes
+    ):
         raise _not_followed("_revinclude")
     if not found or not allowed.may(source, "s"):
         return []

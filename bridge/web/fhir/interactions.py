@@ -75,7 +75,7 @@ def read(release: str, kind: str, resource_id: str) -> Response:
 def _search(release: str, name: str) -> Response:
     asked.negotiate()
     allowed.check(name, "s")
-    kind, given = KINDS[name], asked.given()
+    kind, given = _kind(release, name), asked.given()
     with services().store.read() as tx:
         serving = asked.serving(tx, release)
         wanted = asked.searching(tx, kind, given)
@@ -83,6 +83,13 @@ def _search(release: str, name: str) -> Response:
         with_them = included.of(tx, kind, wanted, found, serving)
     _note("fhir_searched", (*found, *with_them))
     return answers.searchset(release, name, wanted, page, (found, with_them))
+
+
+def _kind(release: str, name: str) -> Kind:
+    """Return a resource that a release has. Raises: LookupError."""
+    if release not in KINDS[name].releases:
+        raise LookupError(f"{release} has no {name}")
+    return KINDS[name]
 
 
 def find(tx: ReadTx, kind: Kind, wanted: Searching, serving: Serving) -> tuple[Found, list[Made]]:
@@ -104,7 +111,7 @@ def _shown_of(tx: ReadTx, kind: Kind, wanted: Searching, serving: Serving, total
 def _read(release: str, name: str, resource_id: str) -> Response:
     asked.negotiate()
     allowed.check(name, "r")
-    kind = KINDS[name]
+    kind = _kind(release, name)
     with services().store.read() as tx:
         serving = asked.serving(tx, release)
         one = read_one(tx, kind, resource_id, serving)

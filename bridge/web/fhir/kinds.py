@@ -75,7 +75,7 @@ class Kind:
     """
     One resource. key_of: an id's row, None where there is none that may be shown. includes: parameters that can be
     followed to what they point to, each to its element. translate: turns a term's values into what the store holds.
-    is_judged: of the rows that are found, *make* leaves out those that may not be shown.
+    is_judged: of the rows that are found, *make* leaves out those that may not be shown. releases: those that have it.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Kind:
     revincludes: tuple[tuple[str, str], ...] = ()
     translate: Mapping[str, Callable[[ReadTx, Term], Term]] = field(default_factory=dict)
     is_judged: bool = False
+    releases: tuple[str, ...] = RELEASES
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter that *name* means in either release."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.domain.accounts import Permission
-from bridge.web.fhir import charts, imaging_studies, patients, service_requests, trails
+from bridge.web.fhir import charts, imaging_studies, patients, selections, service_requests, trails
 from bridge.web.fhir.kinds import Kind
 
 KINDS: Mapping[str, Kind] = {
@@ -19,6 +19,7 @@ KINDS: Mapping[str, Kind] = {
         charts.REPORT,
         charts.DOCUMENT,
         charts.PROCEDURE,
+        selections.KIND,
         charts.CLAIM,
         charts.CLAIM_RESPONSE,
         trails.PROVENANCE,

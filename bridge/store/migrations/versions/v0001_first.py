@@ -2423,6 +2423,22 @@ def upgrade() -> None:
     op.create_index(op.f("ix_forwards_study_key"), "forwards", ["study_key"], unique=False)
     op.create_index(op.f("ix_forwards_transaction_uid"), "forwards", ["transaction_uid"], unique=False)
     op.create_table(
+        "key_objects",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("instance_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("title_code_value", sa.Text(), server_default="", nullable=False),
+        sa.Column("title_coding_scheme_designator", sa.Text(), server_default="", nullable=False),
+        sa.Column("title_code_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("made_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("timezone_offset_from_utc", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["instance_key"], ["instances.key"], name=op.f("fk_key_objects_instance_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_key_objects_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_key_objects")),
+    )
+    op.create_index(op.f("ix_key_objects_instance_key"), "key_objects", ["instance_key"], unique=False)
+    op.create_index(op.f("ix_key_objects_study_key"), "key_objects", ["study_key"], unique=False)
+    op.create_table(
         "order_notices",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2514,6 +2530,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_workitem_inputs_study_key"), "workitem_inputs", ["study_key"], unique=False)
     op.create_index(op.f("ix_workitem_inputs_workitem_key"), "workitem_inputs", ["workitem_key"], unique=False)
+    op.create_table(
+        "key_images",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("key_object_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sop_instance_uid", sa.Text(), nullable=False),
+        sa.Column("frames", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.ForeignKeyConstraint(["key_object_key"], ["key_objects.key"], name=op.f("fk_key_images_key_object_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_key_images")),
+    )
+    op.create_index(op.f("ix_key_images_key_object_key"), "key_images", ["key_object_key"], unique=False)
     op.create_table(
         "rejected_instances",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
