@@ -183,9 +183,9 @@ class FhirServer(Section):
         return value
 
     @model_validator(mode="after")
-    def _of_its_release(self) -> FhirServer:
-        if SELECTION in self.publish and self.version != "R5":
-            raise ValueError("ImagingSelection is of R5 alone: leave it out of publish")
+    def _selections_of_studies(self) -> FhirServer:
+        if SELECTION in self.publish and (self.version != "R5" or "ImagingStudy" not in self.publish):
+            raise ValueError("ImagingSelection is of R5 alone, and points to its ImagingStudy: publish that, too")
         return self
 
 

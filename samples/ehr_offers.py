@@ -8,8 +8,8 @@ from typing import Any
 Json = dict[str, Any]
 
 _KINDS = (
-    "Claim", "DiagnosticReport", "DocumentReference", "Endpoint", "ImagingStudy", "Patient", "Procedure", "Provenance",
-    "ServiceRequest",
+    "Claim", "DiagnosticReport", "DocumentReference", "Endpoint", "ImagingSelection", "ImagingStudy", "Patient",
+    "Procedure", "Provenance", "ServiceRequest",
 )  # fmt: skip
 
 

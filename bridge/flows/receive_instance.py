@@ -17,11 +17,11 @@ import structlog
 from bridge.clock import Clock
 from bridge.codecs.dicom.announced import check_identity
 from bridge.codecs.dicom.content import same_content
-from bridge.codecs.dicom.key_objects import read_key_images, read_rejection_note
+from bridge.codecs.dicom.key_objects import read_rejection_note
 from bridge.codecs.dicom.skim import Head
 from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.image_warnings import warnings_of
-from bridge.domain.key_images import KeyImages, is_choice
+from bridge.domain.key_images import KeyImages
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.rejection import KEY_OBJECT_SELECTION, NOTE, RejectionNote
 from bridge.domain.study import Header, Instance, Spooled, Study
@@ -31,11 +31,12 @@ from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule, withdraw
 from bridge.flows.image_sources import ImageSources
+from bridge.flows.mark_images import keep_marks, marked_in
 from bridge.flows.question_part import question_late
 from bridge.flows.reject_instances import Sender, refuse_again, take_note
 from bridge.flows.shared_commit import SharedCommit
 from bridge.flows.standing_repairs import StandingRepairs
-from bridge.store import arrivals, audit, events, exam_checks, key_objects, objects, orders, rejections, studies
+from bridge.store import arrivals, audit, events, exam_checks, objects, orders, rejections, studies
 from bridge.store.arrivals import Known
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store, WriteTx, lock
@@ -121,7 +122,7 @@ class InstanceReceiver:
         header = self._read(spooled.path, spooled.calling_ae_title, head)
         check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
         note = read_rejection_note(spooled.path) if header.sop_class_uid == KEY_OBJECT_SELECTION else None
-        marked = _marked(spooled.path, header) if note is None else None
+        marked = marked_in(spooled.path, header.sop_class_uid) if note is None else None
         blob = self._blobs.keep(spooled.path, spooled.digest)
         instance = _instance(header, spooled, blob, self._clock.now())
         conflict = self._settle(_Arrival(header, instance, spooled, note, marked=marked))
@@ -216,13 +217,8 @@ class InstanceReceiver:
             raise _DecisionNeededError
         series_key = known.series_key or studies.add_series(tx, study_key, header).key
         sender, withheld = spooled.calling_ae_title, _withheld(tx, arrival, known)
-        kept = studies.add_instance(
-            tx,
-            replace(instance, study_key=study_key, series_key=series_key, withheld=withheld),
-            f"{sender}@{spooled.peer_address}",
-        )
-        if arrival.marked is not None:
-            key_objects.add(tx, kept, arrival.marked)
+        placed = replace(instance, study_key=study_key, series_key=series_key, withheld=withheld)
+        kept = _keep(tx, arrival, placed)
         if new is None:
             # A note does not say whose the images are that it rejects.
             names = header if arrival.note is None else None
@@ -325,16 +321,11 @@ class InstanceReceiver:
         )
 
 
-def _marked(path: Path, header: Header) -> KeyImages | None:
-    """Return the images that somebody marked in an object, None if nobody did, or it cannot be read so: it is kept all the same."""
-    if header.sop_class_uid != KEY_OBJECT_SELECTION:
-        return None
-    try:
-        found = read_key_images(path)
-    except BridgeError as fault:
-        _log.warning("key_objects_unreadable", code=fault.code)
-        return None
-    return found if found.images and is_choice(found.title) else None
+def _keep(tx: WriteTx, arrival: _Arrival, instance: Instance) -> Instance:
+    spooled = arrival.spooled
+    kept = studies.add_instance(tx, instance, f"{spooled.calling_ae_title}@{spooled.peer_address}")
+    keep_marks(tx, kept, arrival.marked)
+    return kept
 
 
 def _withheld(tx: ReadTx, arrival: _Arrival, known: Known) -> str:

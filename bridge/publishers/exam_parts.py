@@ -103,22 +103,22 @@ def document_of(tx: ReadTx, part: Part, server: str, house: House, documents_at:
 
 
 def selection_of(tx: ReadTx, part: Part, server: str, house: House) -> Wanted:
-    """Return what is to be said of marked images: while their study is bound, and shows the document and one of them."""
+    """Return what is to be said of marked images: where their study stands, while it shows the document and one of them."""
     selection = key_objects.get(tx, part.key)
     study, identity = studies.get(tx, selection.study_key), selection.sop_instance_uid
-    why_not = why_out(tx, part, [study.key])
-    if not why_not and not study.is_bound:
-        why_not = "its images are not bound to a patient"
-    if not why_not and not selection.stands:
-        why_not = "it was rejected, or every image that it names"
-    if why_not or study.patient_key is None:
-        return Wanted(identity, study=study, why_not=why_not)
+    out = why_out(tx, part, [study.key])
+    if out or not study.is_bound or study.patient_key is None:
+        return Wanted(identity, study=study, why_not=out or "its images are not bound to a patient")
+    if not selection.stands:
+        return Wanted(identity, study=study, why_not="it was rejected, or every image that it names")
     patient = patients.survivor(tx, study.patient_key)
-    order = orders.get(tx, study.order_key) if study.order_key is not None else None
     about = _standing_at(tx, [study.key], server, patient)
+    if not about:
+        return Wanted(identity, study=study, why_not="its study does not stand there")
+    order = orders.get(tx, study.order_key) if study.order_key is not None else None
 
     def made(release: str, links: Links) -> Json:
-        return imaging_selection.r5(selection, about[0] if about else "", order, links, house)
+        return imaging_selection.r5(selection, about[0], order, links, house)
 
     return Wanted(identity, patient, order, study, made)
 

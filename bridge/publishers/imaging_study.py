@@ -28,6 +28,7 @@ from bridge.store import (
     chart_versions,
     deliveries,
     events,
+    key_objects,
     news,
     orders,
     overlays,
@@ -199,8 +200,8 @@ class ImagingStudyPublisher:
             publications.put(tx, _publication(parcel, receipt, receipt.standing, at))
             publications.note_complete(tx, study_key, at)
             enqueue.nudge(tx, study_key, enqueue.CLAIM, at)
-        if _is_elsewhere(parcel, receipt):
-            # Reports point to the study where it stands.
+        if _is_elsewhere(parcel, receipt) or (receipt.was_written and key_objects.of_study(tx, study_key)):
+            # Reports point to the study where it stands; marked images may have come, or gone, with others of it.
             news.look_at(tx, news.STUDY, study_key, at)
         if receipt.was_written:
             events.add(

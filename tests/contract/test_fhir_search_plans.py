@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from bridge.domain.resource_query import Asked, Span, Target, Term, Token, Words
 from bridge.store.db import Store
-from bridge.store.searches import imaging_studies
+from bridge.store.searches import imaging_studies, key_objects
 from bridge.store.searches.conditions import House, Search
 from bridge.store.searches.patients import SEARCH as PATIENTS
 from bridge.store.tables import series
@@ -49,15 +49,27 @@ PEOPLE = [
     Term("birthdate", (SPAN,)),
     Term("link", (Target("Patient", "1"),)),
 ]
+SELECTIONS = [
+    Term("_id", (Token("1"),)),
+    token("identifier", "1.2.3"),
+    Term("patient", (Target("Patient", "1"),)),
+    Term("derived-from", (Target("ImagingStudy", "1"),)),
+    token("study-uid", "1.2.3"),
+    Term("status", (Token("available"),)),
+]
 # What is walked from its newest row until a page is full, the rows that are counted, and what people took out of every
 # chart, which is not much; of everything else only an index is.
-WALKED = {"studies", "study_placements", "anon_1", "chart_withdrawals"}
+WALKED = {"studies", "study_placements", "key_objects", "anon_1", "chart_withdrawals"}
 
 
 @pytest.mark.parametrize(
     ("search", "term"),
-    [(imaging_studies.SEARCH, one) for one in STUDIES] + [(PATIENTS, one) for one in PEOPLE],
-    ids=[f"study-{one.name}" for one in STUDIES] + [f"patient-{one.name}" for one in PEOPLE],
+    [(imaging_studies.SEARCH, one) for one in STUDIES]
+    + [(PATIENTS, one) for one in PEOPLE]
+    + [(key_objects.SEARCH, one) for one in SELECTIONS],
+    ids=[f"study-{one.name}" for one in STUDIES]
+    + [f"patient-{one.name}" for one in PEOPLE]
+    + [f"selection-{one.name}" for one in SELECTIONS],
 )
 def test_a_search_goes_by_an_index(store: Store, search: Search, term: Term) -> None:
     keys_by_index(store, search, term)

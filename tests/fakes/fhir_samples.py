@@ -14,6 +14,7 @@ from bridge.codecs.fhir import (
     document_reference,
     encounter,
     endpoint,
+    imaging_selection,
     procedure,
     provenance,
     r4,
@@ -26,6 +27,7 @@ from bridge.codecs.fhir.references import Links
 from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.code import Code
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.key_images import KeySelection, SelectedImage
 from bridge.domain.order import Order, Step, StepStatus
 from bridge.domain.patient import PatientDraft, Visit, VisitState
 from bridge.domain.performed import PerformedStatus, PerformedStep
@@ -145,6 +147,26 @@ REPORT = Report(
         documents=(ReportDocument("Report", "application/pdf", 1000, "a" * 64, 5),),
     ),
 )
+KEY_IMAGES = KeySelection(
+    key=1,
+    study_key=1,
+    study_instance_uid=UID,
+    sop_instance_uid=f"{UID}.9.1",
+    withheld="",
+    title=Code("113000", "DCM", "Of Interest"),
+    made_local="20260302101530",
+    timezone_offset_from_utc="-0500",
+    images=(
+        SelectedImage(f"{UID}.1", f"{UID}.1.1", "1.2.840.10008.5.1.4.1.1.2", 1),
+        SelectedImage(f"{UID}.1", f"{UID}.1.2", "1.2.840.10008.5.1.4.1.1.4.1", 2, (1, 3)),
+    ),
+)
+_BARE_KEY_IMAGES = replace(
+    KEY_IMAGES,
+    title=Code("KEY", "99RIV", ""),
+    made_local="",
+    images=(*KEY_IMAGES.images, SelectedImage(f"{UID}.2", f"{UID}.2.1", "1.2.840.10008.5.1.4.1.1.2")),
+)
 AUTHORIZATION = Authorization(
     key=1,
     number="PA-7",
@@ -176,6 +198,16 @@ _BARE_ORDER = replace(
 )
 
 
+def _selections() -> list[Json]:
+    """Return marked images of one series and of two, and those that were rejected."""
+    rejected = replace(KEY_IMAGES, withheld="113001")
+    return [
+        imaging_selection.r5(KEY_IMAGES, "ImagingStudy/5", ORDER, LINKS, HOUSE),
+        imaging_selection.r5(_BARE_KEY_IMAGES, "ImagingStudy/5", None, Links("Patient/7"), HOUSE),
+        imaging_selection.r5(rejected, "ImagingStudy/5", ORDER, LINKS, HOUSE),
+    ]
+
+
 def everything(version: str) -> list[Json]:
     """Return one of every resource but ImagingStudy and Patient, and bare ones. version: "R4" or "R5"."""
     is_r4 = version == "R4"
@@ -188,6 +220,7 @@ def everything(version: str) -> list[Json]:
     return [
         (r4 if is_r4 else r5).diagnostic_report(report),
         documents(document),
+        *([] if is_r4 else _selections()),
         *(one if is_r4 else service_request.as_r5(one) for one in ordered),
         authorization.claim(granted),
         authorization.response(granted, "Claim/3"),

@@ -56,16 +56,23 @@ class Scene:
         assert isinstance(self.house.clock, FixedClock)
         self.house.clock.at += later
         for _ in range(20):
-            changed = False
-            while self.watch.work():
-                changed = True
+            changed = self._look()
             self.worker.run_due()
+            # What stands now may be news to what rests on it.
+            changed = self._look() or changed
             waiting = [one for one in self.deliveries() if one.state == DeliveryState.PENDING]
             if not waiting and not changed:
                 return
             now = self.house.clock.at
             self.house.clock.at = max(now, min((one.next_at for one in waiting), default=now))
         raise AssertionError(f"still pending: {waiting}")
+
+    def _look(self) -> bool:
+        """Look at everything that changed; return whether anything had."""
+        looks = 0
+        while self.watch.work():
+            looks += 1
+        return looks > 0
 
     def deliveries(self) -> list[deliveries.Delivery]:
         with self.house.store.read() as tx:

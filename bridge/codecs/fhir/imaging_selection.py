@@ -21,7 +21,7 @@ def r5(said: KeySelection, study: str, order: Order | None, links: Links, house:
     """
     Return what is said of marked images of a bound study; of those that are shown no more, only that it was an error.
 
-    study: "ImagingStudy/5", "" to name it by its UID alone. The series is said where it is one: R5 has room for no more.
+    study: "ImagingStudy/5". The series is said where it is one: R5 has room for no more.
     """
     reference = {"reference": study, "type": "ImagingStudy", "identifier": study_identifier(said.study_instance_uid)}
     resource = {
@@ -33,7 +33,7 @@ def r5(said: KeySelection, study: str, order: Order | None, links: Links, house:
         "basedOn": [one] if order is not None and (one := order_reference(order, links, house.system_of)) else [],
         "code": concept(said.title if said.title else _OF_INTEREST),
         "studyUid": said.study_instance_uid,
-        "derivedFrom": [without_empty(reference)],
+        "derivedFrom": [reference],
     }
     return without_empty(resource | (_selected(said.images, links) if said.stands else {}))
 
