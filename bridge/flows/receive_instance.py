@@ -17,7 +17,6 @@ import structlog
 from bridge.clock import Clock
 from bridge.codecs.dicom.announced import check_identity
 from bridge.codecs.dicom.content import same_content
-from bridge.codecs.dicom.key_objects import read_rejection_note
 from bridge.codecs.dicom.skim import Head
 from bridge.domain.evidence import identity_of, order_named_by
 from bridge.domain.image_warnings import warnings_of
@@ -31,7 +30,7 @@ from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule, withdraw
 from bridge.flows.image_sources import ImageSources
-from bridge.flows.mark_images import keep_marks, marked_in
+from bridge.flows.mark_images import keep_marks, named_in
 from bridge.flows.question_part import question_late
 from bridge.flows.reject_instances import Sender, refuse_again, take_note
 from bridge.flows.shared_commit import SharedCommit
@@ -75,8 +74,8 @@ class _Arrival:
     instance: Instance
     spooled: Spooled
     note: RejectionNote | None = None
-    same: dict[str, bool] = field(default_factory=dict)
     marked: KeyImages | None = None
+    same: dict[str, bool] = field(default_factory=dict)
 
     @property
     def lock_names(self) -> tuple[str, ...]:
@@ -121,11 +120,9 @@ class InstanceReceiver:
         head = Head(spooled.head, spooled.size_bytes) if spooled.head else None
         header = self._read(spooled.path, spooled.calling_ae_title, head)
         check_identity(header, spooled.affected_sop_class_uid, spooled.affected_sop_instance_uid)
-        note = read_rejection_note(spooled.path) if header.sop_class_uid == KEY_OBJECT_SELECTION else None
-        marked = marked_in(spooled.path, header.sop_class_uid) if note is None else None
+        named = named_in(spooled.path, header.sop_class_uid)
         blob = self._blobs.keep(spooled.path, spooled.digest)
-        instance = _instance(header, spooled, blob, self._clock.now())
-        conflict = self._settle(_Arrival(header, instance, spooled, note, marked=marked))
+        conflict = self._settle(_Arrival(header, _instance(header, spooled, blob, self._clock.now()), spooled, *named))
         if conflict is not None:
             _log.warning("instance_in_conflict", reason=conflict.code, peer=spooled.calling_ae_title)
             raise conflict
@@ -324,8 +321,7 @@ class InstanceReceiver:
 def _keep(tx: WriteTx, arrival: _Arrival, instance: Instance) -> Instance:
     spooled = arrival.spooled
     kept = studies.add_instance(tx, instance, f"{spooled.calling_ae_title}@{spooled.peer_address}")
-    keep_marks(tx, kept, arrival.marked)
-    return kept
+    return keep_marks(tx, kept, arrival.marked)
 
 
 def _withheld(tx: ReadTx, arrival: _Arrival, known: Known) -> str:
