@@ -36,6 +36,7 @@ _WORDS = {
     "endpoint": "the way to the images",
     "identifier": "the identifiers",
     "imagingStudy": "the studies",
+    "instance": "the marked images",
     "intent": "the intent",
     "interpreter": "who read it",
     "issued": "when it was issued",
