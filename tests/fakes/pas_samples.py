@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.codecs.fhir.pas_bundle import PasEvidence, PasSubmission
+from bridge.codecs.fhir.inline_evidence import InlineEvidence
+from bridge.codecs.fhir.pas_bundle import PasSubmission
 from bridge.domain.authorization import Authorization, AuthorizationLine, Urgency
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Patient
@@ -37,8 +38,8 @@ def authorization(**more: Any) -> Authorization:
     return Authorization(7, said.pop("number", ""), "60054", "Acme Health Plan", 1, **said)
 
 
-def evidence(control_number: str = "ABCD1234EFGH5678") -> PasEvidence:
-    return PasEvidence(control_number, PDF, "MR lumbar spine 2026-03-01, 4 series", NOW, STUDY_UID)
+def evidence(control_number: str = "ABCD1234EFGH5678") -> InlineEvidence:
+    return InlineEvidence(control_number, PDF, "MR lumbar spine 2026-03-01, 4 series", NOW, STUDY_UID)
 
 
 def submission(one: Authorization | None = None, **more: Any) -> PasSubmission:

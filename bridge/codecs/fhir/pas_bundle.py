@@ -6,15 +6,15 @@ profile-pas-request-bundle, profile-claim, profile-claim-update, profile-claim-i
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bridge.codecs.fhir import patient as patient_codec
-from bridge.codecs.fhir.elements import LOINC, clean, date, instant, without_empty
+from bridge.codecs.fhir.elements import clean, date, instant, without_empty
+from bridge.codecs.fhir.inline_evidence import InlineEvidence, document
 from bridge.codecs.fhir.people import NPI
-from bridge.codecs.fhir.references import SystemOf, derived_id, study_identifier, typed_identifier
+from bridge.codecs.fhir.references import SystemOf, derived_id, typed_identifier
 from bridge.domain.authorization import Authorization, AuthorizationLine, Urgency
 from bridge.domain.patient import Patient
 from bridge.errors import Incomplete
@@ -37,24 +37,6 @@ ELECTRONIC = "EL"
 
 
 @dataclass(frozen=True, slots=True)
-class PasEvidence:
-    """
-    A document that goes inside. control_number: PWK06. report_type: PWK01; loinc: what kind of document it is, in words.
-
-    dated: when it was made. study_instance_uid: of the study that it tells of.
-    """
-
-    control_number: str
-    content: bytes
-    title: str
-    dated: datetime
-    study_instance_uid: str
-    content_type: str = "application/pdf"
-    report_type: str = "RB"
-    loinc: tuple[str, str] = ("18748-4", "Diagnostic imaging study")
-
-
-@dataclass(frozen=True, slots=True)
 class PasSubmission:
     """
     What is asked of a payer. trace: the requester's number, the same for the request's whole life (TRN02).
@@ -70,7 +52,7 @@ class PasSubmission:
     provider_npi: str
     at: datetime
     base: str
-    evidence: tuple[PasEvidence, ...] = ()
+    evidence: tuple[InlineEvidence, ...] = ()
     is_update: bool = False
     known: frozenset[str] = frozenset()
 
@@ -91,7 +73,8 @@ def request(said: PasSubmission, system_of: SystemOf) -> Json:
             "item": [_item(said, number, one) for number, one in enumerate(said.authorization.lines, start=1)],
         }
     )
-    documents = [_document(said, one) for one in said.evidence]
+    person = _reference(said, "Patient")
+    documents = [document(one, _id(said, "documentreference", one.control_number), person) for one in said.evidence]
     return _bundle(said, "request", [claim, *_parties(said, system_of), *_practitioners(said), *documents])
 
 
@@ -185,7 +168,7 @@ def _procedure(line: AuthorizationLine) -> Json:
     return without_empty({"coding": [{"system": system, "code": clean(line.code)}], "text": clean(line.description)})
 
 
-def _information(said: PasSubmission, number: int, one: PasEvidence) -> Json:
+def _information(said: PasSubmission, number: int, one: InlineEvidence) -> Json:
     parts = [
         {"url": "reportTypeCode", "valueCodeableConcept": _x12("755", one.report_type)},
         {"url": "transmissionMethod", "valueCodeableConcept": _x12("756", ELECTRONIC)},
@@ -200,35 +183,6 @@ def _information(said: PasSubmission, number: int, one: PasEvidence) -> Json:
         "sequence": number,
         "category": _concept(_CODES, "additionalInformation"),
         "valueReference": _reference(said, "DocumentReference", one.control_number),
-    }
-
-
-def _document(said: PasSubmission, one: PasEvidence) -> Json:
-    code, words = one.loinc
-    data = base64.b64encode(one.content).decode("ascii")
-    return {
-        "resourceType": "DocumentReference",
-        "id": _id(said, "documentreference", one.control_number),
-        "identifier": [{"system": "urn:imaging-bridge:evidence", "value": one.control_number}],
-        "status": "current",
-        "type": {"coding": [{"system": LOINC, "code": code, "display": words}]},
-        "category": [
-            _concept("http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category", "clinical-note")
-        ],
-        "subject": _reference(said, "Patient"),
-        "date": instant(one.dated),
-        "description": clean(one.title),
-        "content": [
-            {
-                "attachment": {
-                    "contentType": one.content_type,
-                    "data": data,
-                    "size": len(one.content),
-                    "title": clean(one.title),
-                }
-            }
-        ],
-        "context": {"related": [{"type": "ImagingStudy", "identifier": study_identifier(one.study_instance_uid)}]},
     }
 
 
