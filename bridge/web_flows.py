@@ -21,6 +21,7 @@ from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.enter_order import Entered, Repeat, read_order
 from bridge.flows.import_authorizations import AuthorizationLists
+from bridge.flows.import_claims import ClaimFiles
 from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_parts import PartsDesk
@@ -100,7 +101,7 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
 
 def _billing_desk(house: House) -> BillingDesk:
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
-    return BillingDesk(entry, authorization_lists(house), EvidenceDesk(house.rules))
+    return BillingDesk(entry, authorization_lists(house), EvidenceDesk(house.rules), claim_files(house))
 
 
 def _study_desks(house: House) -> StudyDesks:
@@ -148,6 +149,11 @@ def part_storer(house: House) -> PartStorer:
     """Return what keeps the objects that STOW-RS brings."""
     max_bytes = house.settings.dicom.max_instance_mb << 20
     return PartStorer(house.instances, house.store, house.blobs, house.clock, max_bytes)
+
+
+def claim_files(house: House) -> ClaimFiles:
+    """Return what takes in payers' files on claims."""
+    return ClaimFiles(house.store, house.blobs, house.clock)
 
 
 def authorization_lists(house: House) -> AuthorizationLists:

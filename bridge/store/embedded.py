@@ -15,7 +15,15 @@ from bridge.errors import Unsupported
 from bridge.store import audit, objects
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import HoldKind
-from bridge.store.tables import conflicting_instances, deliveries, instances, packet_files, report_documents, stamps
+from bridge.store.tables import (
+    claim_files,
+    conflicting_instances,
+    deliveries,
+    instances,
+    packet_files,
+    report_documents,
+    stamps,
+)
 
 _HELD = "restored from a backup: the other side may be ahead, look before sending"
 
@@ -45,6 +53,7 @@ def blobs_named_by(database: Path) -> list[str]:
             select(conflicting_instances.c.blob),
             select(report_documents.c.digest),
             select(packet_files.c.digest),
+            select(claim_files.c.blob),
         )
         named = list(tx.execute(union(here, *others)).scalars())
     store.dispose()

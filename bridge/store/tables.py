@@ -44,6 +44,8 @@ from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.availability import Availability
 from bridge.domain.bulk import BulkKind, BulkOutcome, BulkState
 from bridge.domain.chart import Cause
+from bridge.domain.claim_match import MatchRule
+from bridge.domain.claim_outcome import OutcomeStatus
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.incident import DisclosureKind
 from bridge.domain.message import MessageState, ReplayState
@@ -164,6 +166,7 @@ _PLURALS = {
     "authorization": "authorizations",
     "attachment": "attachments",
     "packet": "packets",
+    "claim_file": "claim_files",
     "question": "questions",
     "user": "users",
     "token": "tokens",
@@ -1862,6 +1865,46 @@ coverages = Table(
     Column("said_at", Instant, nullable=False),
     UniqueConstraint("patient_key", "payer_id", "source"),
     Index(None, "member_key"),
+)
+
+# Payers' files on claims, whose bytes are kept as they came.
+claim_files = Table(
+    "claim_files",
+    metadata,
+    _key(),
+    Column("blob", Text, nullable=False, unique=True),
+    _count("size_bytes"),
+    _text("taken_by"),
+    Column("taken_at", Instant, nullable=False),
+)
+
+# What a payer said of one claim at one time, append-only but for whom it is about. why: why nobody knows.
+claim_outcomes = Table(
+    "claim_outcomes",
+    metadata,
+    _key(),
+    _to("claim_file"),
+    Column("source_number", Text, nullable=False, unique=True),
+    _text("claim_number"),
+    _text("payer_claim_number"),
+    _text("payer_id"),
+    _text("payer_name"),
+    Column("status", Text, nullable=False),
+    Column("charged_cents", BigInteger, nullable=False),
+    Column("paid_cents", BigInteger, nullable=False),
+    _flag("lacks_documents"),
+    _text("said_on"),
+    _text("service_from"),
+    Column("content", JSON, nullable=False),
+    _to("authorization", nullable=True),
+    _to("order", nullable=True),
+    Column("matched_by", Text, nullable=False),
+    _text("why"),
+    Column("heard_at", Instant, nullable=False),
+    Index(None, "said_on"),
+    Index("ix_claim_outcomes_waiting", "key", **_only(text("matched_by = 'none'"))),
+    _one_of("status", OutcomeStatus, "status"),
+    _one_of("matched_by", MatchRule, "matched_by"),
 )
 
 attachments = Table(

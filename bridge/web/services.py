@@ -30,6 +30,7 @@ from bridge.flows.explain_worklist import Explanation
 from bridge.flows.export_resources import ExportDesk
 from bridge.flows.give_access import AccessDesk
 from bridge.flows.import_authorizations import AuthorizationLists
+from bridge.flows.import_claims import ClaimFiles
 from bridge.flows.import_media import Imported, Importing
 from bridge.flows.import_orders import OrderLists
 from bridge.flows.link_exam import ExamLinks
@@ -106,12 +107,13 @@ class BillingDesk:
     """
     entry: authorizations that people write down, answer, link and assign. lists: those that come as files.
 
-    evidence: what could be attached to which.
+    evidence: what could be attached to which. claims: what payers say of claims.
     """
 
     entry: AuthorizationEntry
     lists: AuthorizationLists
     evidence: EvidenceDesk
+    claims: ClaimFiles
 
 
 class ReleaseAttachment(Protocol):

@@ -17,10 +17,11 @@ from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.narrative import Place
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
+from bridge.flows.import_claims import OUTCOME_WORDS
 from bridge.flows.sign_in import remember_search
 from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
-from bridge.store import authorization_news, events, packets
+from bridge.store import authorization_news, claim_outcomes, events, packets
 from bridge.store import authorizations as claims
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import billing_queue, exam_reports, exams
@@ -239,6 +240,7 @@ def _passed(row: AuthorizationRow, now: datetime) -> int:
 def _one(authorization_key: int, sentence: str) -> str:
     with services().store.read() as tx:
         row = listing.by_keys(tx, [authorization_key])[0]
+        answers = claim_outcomes.of_authorization(tx, authorization_key)
         history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
         made = packets.standing(tx, attached)
@@ -269,6 +271,8 @@ def _one(authorization_key: int, sentence: str) -> str:
         candidates=offered,
         done=[one for one in done if one.source_id == str(authorization_key)],
         kinds=KIND_WORDS,
+        answers=answers,
+        outcome_words=OUTCOME_WORDS,
         waiting=AttachmentState.DRAFT,
         sentence=sentence,
         history=history,

@@ -45,6 +45,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_bulk_jobs_state_key"), "bulk_jobs", ["state", "key"], unique=False)
     op.create_table(
+        "claim_files",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("blob", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("taken_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("taken_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_files")),
+        sa.UniqueConstraint("blob", name=op.f("uq_claim_files_blob")),
+    )
+    op.create_table(
         "commitment_requests",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("ae_title", sa.Text(), nullable=False),
@@ -1421,6 +1431,55 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_chart_withdrawals_of_work"), "chart_withdrawals", ["of_work"], unique=False)
     op.create_index(op.f("ix_chart_withdrawals_study_key"), "chart_withdrawals", ["study_key"], unique=False)
+    op.create_table(
+        "claim_outcomes",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("claim_file_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("source_number", sa.Text(), nullable=False),
+        sa.Column("claim_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_claim_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("charged_cents", sa.BigInteger(), nullable=False),
+        sa.Column("paid_cents", sa.BigInteger(), nullable=False),
+        sa.Column("lacks_documents", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("said_on", sa.Text(), server_default="", nullable=False),
+        sa.Column("service_from", sa.Text(), server_default="", nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("matched_by", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "matched_by IN ('authorization', 'accession', 'both', 'by-hand', 'none')",
+            name=op.f("ck_claim_outcomes_matched_by"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('accepted', 'returned', 'pended', 'asked', 'paid', 'partly-paid', 'denied', 'reversed', 'unknown')",
+            name=op.f("ck_claim_outcomes_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_claim_outcomes_authorization_key")
+        ),
+        sa.ForeignKeyConstraint(["claim_file_key"], ["claim_files.key"], name=op.f("fk_claim_outcomes_claim_file_key")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_claim_outcomes_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_outcomes")),
+        sa.UniqueConstraint("source_number", name=op.f("uq_claim_outcomes_source_number")),
+    )
+    op.create_index(op.f("ix_claim_outcomes_authorization_key"), "claim_outcomes", ["authorization_key"], unique=False)
+    op.create_index(op.f("ix_claim_outcomes_claim_file_key"), "claim_outcomes", ["claim_file_key"], unique=False)
+    op.create_index(op.f("ix_claim_outcomes_order_key"), "claim_outcomes", ["order_key"], unique=False)
+    op.create_index(op.f("ix_claim_outcomes_said_on"), "claim_outcomes", ["said_on"], unique=False)
+    op.create_index(
+        "ix_claim_outcomes_waiting",
+        "claim_outcomes",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("matched_by = 'none'"),
+        postgresql_where=sa.text("matched_by = 'none'"),
+    )
     op.create_table(
         "cross_references",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

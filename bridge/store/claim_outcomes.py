@@ -1,0 +1,141 @@
+"""What payers said of claims, as it came and once each; and the files that said it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from bridge.domain.claim_match import ClaimMatch, MatchRule
+from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import claim_files, claim_outcomes
+
+_COLUMNS = claim_outcomes.c
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutcome:
+    """
+    One word of a payer on one claim. charged, paid: US dollars. reasons: group and CARC, then RARC, each once.
+
+    said_on: "YYYYMMDD", "" if nobody says. lacks_documents: it was denied for want of documents. wanted: what is asked for.
+    """
+
+    key: int
+    claim_number: str
+    payer_claim_number: str
+    payer_name: str
+    status: OutcomeStatus
+    charged: Decimal
+    paid: Decimal
+    lacks_documents: bool
+    said_on: str
+    match: ClaimMatch
+    reasons: tuple[str, ...]
+    wanted: tuple[str, ...]
+    heard_at: datetime
+
+
+def add_file(tx: WriteTx, blob: str, size_bytes: int, by: str, at: datetime) -> int:
+    """Write down that a file came, whose bytes are kept as *blob*; the same file again is the same row."""
+    known = tx.execute(select(claim_files.c.key).where(claim_files.c.blob == blob)).scalar_one_or_none()
+    if known is not None:
+        return int(known)
+    return insert_row(tx, claim_files, blob=blob, size_bytes=size_bytes, taken_by=by, taken_at=at)
+
+
+def is_known(tx: ReadTx, source_number: str) -> bool:
+    """Say whether that word of a payer was kept before, from whatever file."""
+    return tx.execute(select(_COLUMNS.key).where(_COLUMNS.source_number == source_number)).first() is not None
+
+
+def add(tx: WriteTx, outcome: ClaimOutcome, match: ClaimMatch, file_key: int, at: datetime) -> int:
+    """Keep a word of a payer; returns its row."""
+    return insert_row(
+        tx,
+        claim_outcomes,
+        claim_file_key=file_key,
+        source_number=outcome.source_number,
+        claim_number=outcome.claim_number,
+        payer_claim_number=outcome.payer_claim_number,
+        payer_id=outcome.payer_id,
+        payer_name=outcome.payer_name,
+        status=outcome.status.value,
+        charged_cents=_cents(outcome.charged),
+        paid_cents=_cents(outcome.paid),
+        lacks_documents=outcome.lacks_documents,
+        said_on=_day(outcome.said_on),
+        service_from=_day(outcome.service_from),
+        content=json.loads(json.dumps(asdict(outcome), default=str)),
+        authorization_key=match.authorization_key,
+        order_key=match.order_key,
+        matched_by=match.rule.value,
+        why=match.why,
+        heard_at=at,
+    )
+
+
+def get(tx: ReadTx, key: int) -> KeptOutcome:
+    """Return the outcome in row *key*. Raises: LookupError."""
+    row = tx.execute(select(claim_outcomes).where(_COLUMNS.key == key)).first()
+    if row is None:
+        raise LookupError(f"no claim outcome {key}")
+    return _kept(row)
+
+
+def assign(tx: WriteTx, key: int, match: ClaimMatch) -> None:
+    """Write down whom an outcome is about."""
+    about = {"authorization_key": match.authorization_key, "order_key": match.order_key}
+    changed = update(claim_outcomes).where(_COLUMNS.key == key)
+    tx.execute(changed.values(matched_by=match.rule.value, why=match.why, **about))
+
+
+def of_authorization(tx: ReadTx, authorization_key: int) -> list[KeptOutcome]:
+    """Return what payers said of the claims of an authorization, in the order it was heard."""
+    query = select(claim_outcomes).where(_COLUMNS.authorization_key == authorization_key).order_by(_COLUMNS.key)
+    return [_kept(row) for row in tx.execute(query)]
+
+
+def waiting(tx: ReadTx, limit: int) -> list[KeptOutcome]:
+    """Return what is about nobody known, newest first."""
+    query = select(claim_outcomes).where(_COLUMNS.matched_by == MatchRule.NONE.value)
+    return [_kept(row) for row in tx.execute(query.order_by(_COLUMNS.key.desc()).limit(limit))]
+
+
+def _kept(row: Row[Any]) -> KeptOutcome:
+    every = [*row.content["adjustments"], *(one for line in row.content["lines"] for one in line["adjustments"])]
+    remarks = [*row.content["remarks"], *(one for line in row.content["lines"] for one in line["remarks"])]
+    reasons = [f"{one['group']}-{one['reason']}" for one in every]
+    return KeptOutcome(
+        row.key,
+        row.claim_number,
+        row.payer_claim_number,
+        row.payer_name or row.payer_id,
+        OutcomeStatus(row.status),
+        Decimal(row.charged_cents) / 100,
+        Decimal(row.paid_cents) / 100,
+        bool(row.lacks_documents),
+        row.said_on,
+        ClaimMatch(MatchRule(row.matched_by), row.authorization_key, row.order_key, row.why),
+        _distinct([*reasons, *remarks, *row.content["status_codes"]]),
+        tuple(row.content["wanted"]),
+        row.heard_at,
+    )
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _cents(amount: Decimal) -> int:
+    return int((amount * 100).to_integral_value())
+
+
+def _day(value: date | None) -> str:
+    return value.strftime("%Y%m%d") if value is not None else ""

@@ -1,0 +1,57 @@
+"""What payers paid and denied: their files, and what of them nobody could be found for."""
+
+from __future__ import annotations
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from bridge.codecs.x12.cutting import MAX_BYTES
+from bridge.domain.accounts import Permission
+from bridge.errors import Conflict, Incomplete, Malformed
+from bridge.flows.import_claims import OUTCOME_WORDS, ImportedClaims
+from bridge.store import claim_outcomes
+from bridge.web import paging, reads
+from bridge.web.access import caller, needs, services
+
+blueprint = Blueprint("claims", __name__)
+
+
+@blueprint.get("/claims")
+@needs(Permission.BILL)
+def waiting() -> str:
+    """Ask for a payer's file, and show which claims are about nobody known."""
+    return _page(None, "")
+
+
+@blueprint.post("/claims")
+@needs(Permission.BILL)
+def take() -> Response | str:
+    """Take a file in, and say what came of it."""
+    file = request.files.get("file")
+    raw = file.stream.read(MAX_BYTES + 1) if file is not None else b""
+    try:
+        if not raw:
+            raise Incomplete("choose a file", where="file")
+        done = services().flows.billing.claims.import_file(raw, caller().name)
+    except (Malformed, Incomplete) as fault:
+        return make_response(_page(None, fault.detail), 422)
+    return _page(done, "")
+
+
+@blueprint.post("/claims/<int:outcome_key>/assign")
+@needs(Permission.BILL)
+def assign(outcome_key: int) -> Response | str:
+    """Say which exam a claim is about."""
+    try:
+        number = request.form.get("accession_number", "").strip()
+        services().flows.billing.claims.assign(outcome_key, number, caller().name)
+    except (Incomplete, Conflict) as fault:
+        return make_response(_page(None, fault.detail), 422)
+    return redirect(url_for("claims.waiting"), 303)
+
+
+def _page(done: ImportedClaims | None, sentence: str) -> str:
+    with services().store.read() as tx:
+        rows = claim_outcomes.waiting(tx, limit=paging.LIMIT)
+    reads.note("claims_listed", detail={"count": len(rows)})
+    return render_template("billing/claims.html", done=done, sentence=sentence, rows=rows, words=OUTCOME_WORDS)

@@ -1,0 +1,153 @@
+"""Payers' files on claims: each word kept once with whom it is about; what is about nobody known waits for a person."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select
+
+from bridge.cli import main
+from bridge.codecs.x12.writer import Draft, write
+from bridge.domain.accounts import Role
+from bridge.domain.claim_match import MatchRule
+from bridge.domain.claim_outcome import OutcomeStatus
+from bridge.errors import Conflict, Malformed
+from bridge.flows.import_claims import ImportedClaims
+from bridge.store import claim_outcomes, objects
+from bridge.store.claim_outcomes import KeptOutcome
+from bridge.store.tables import claim_files
+from tests.fakes.console import Console
+from tests.unit.codecs.x12.claims import ASKED, PAYMENT, file_of, parsed
+from tests.unit.codecs.x12.payers import SENDING
+
+PAID = file_of("835", "005010X221A1", PAYMENT)
+
+
+def taken(console: Console, raw: bytes = PAID) -> ImportedClaims:
+    return console.services.flows.billing.claims.import_file(raw, "user:bill")
+
+
+def waiting(console: Console) -> list[KeptOutcome]:
+    with console.store.read() as tx:
+        return claim_outcomes.waiting(tx, limit=50)
+
+
+def test_every_claim_of_a_payment_is_kept_once(console: Console) -> None:
+    assert taken(console) == ImportedClaims(taken=5, waiting=5)
+    assert taken(console) == ImportedClaims(known=5)
+    found = {one.claim_number: one for one in waiting(console)}
+    assert (found["ACC17"].status, found["ACC17"].paid) == (OutcomeStatus.PAID, Decimal(520))
+    assert (found["ACC18"].status, found["ACC18"].lacks_documents) == (OutcomeStatus.DENIED, True)
+    assert found["ACC18"].reasons == ("CO-16", "N706", "M31")
+    assert [one.claim_number for one in found.values() if one.lacks_documents] == ["ACC19", "ACC18"]
+    assert found["ACC21"].charged == Decimal(-100)
+
+
+def test_the_bytes_of_a_file_are_kept_as_they_came_and_never_swept(console: Console) -> None:
+    taken(console)
+    assert console.services.blobs is not None
+    with console.store.read() as tx:
+        (blob,) = tx.execute(select(claim_files.c.blob)).scalars()
+        assert objects.named(tx, [blob]) == {blob}
+    with console.services.blobs.at_hand(blob) as path:
+        assert path.read_bytes() == PAID
+
+
+def test_a_claim_numbered_as_an_exam_is_that_exams_and_its_authorizations(console: Console) -> None:
+    console.order("ACC18")
+    assert taken(console) == ImportedClaims(taken=5, waiting=4)
+    billing = console.browser(Role.ADMIN)
+    page = billing.get("/authorizations/1").text
+    for said in ("The payer denied the claim", "For want of documents", "CO-16, N706, M31", "0.00 of 900.00 USD"):
+        assert said in page, said
+    assert "The payer denied the claim" in billing.get("/exams/ACC18", follow_redirects=True).text
+
+
+def test_a_claim_that_names_its_authorization_is_known_by_it(console: Console) -> None:
+    console.order("A1")
+    raw = file_of("835", "005010X221A1", PAYMENT.replace("EPAUTH001", "PA A-1"))
+    assert taken(console, raw).waiting == 4
+    with console.store.read() as tx:
+        (one,) = claim_outcomes.of_authorization(tx, 1)
+    assert (one.claim_number, one.match.rule, one.match.order_key) == ("ACC17", MatchRule.AUTHORIZATION, 1)
+
+
+def test_numbers_of_two_patients_are_nobodys_until_a_person_says(console: Console) -> None:
+    console.order("A1")
+    console.order("ACC17", "OKAFOR^DAVID", "00041002")
+    raw = file_of("835", "005010X221A1", PAYMENT.replace("EPAUTH001", "PAA1"))
+    assert taken(console, raw).waiting == 5
+    (one,) = [each for each in waiting(console) if each.claim_number == "ACC17"]
+    assert one.match.why == "its numbers name two patients"
+
+
+def test_a_person_says_whose_a_claim_is_once(console: Console) -> None:
+    console.order("A1")
+    taken(console)
+    browser = console.browser(Role.BILLING)
+    key = next(one.key for one in waiting(console) if one.claim_number == "ACC17")
+    form = {"csrf_token": console.form_token(browser, "/claims"), "accession_number": "NONE"}
+    assert browser.post(f"/claims/{key}/assign", data=form).status_code == 422
+    form["accession_number"] = "A1"
+    assert browser.post(f"/claims/{key}/assign", data=form).status_code == 303
+    assert len(waiting(console)) == 4
+    assert "The payer paid the claim: 520.00 of 650.00 USD" in browser.get("/authorizations/1").text
+    with pytest.raises(Conflict, match="meanwhile"):
+        console.services.flows.billing.claims.assign(key, "A1", "user:bill")
+
+
+def test_a_request_for_documents_is_told_on_the_authorization(console: Console) -> None:
+    console.order("ACC17")
+    assert taken(console, file_of("277", "005010X213", ASKED)).taken == 1
+    assert "The payer asks for documents on the claim" in console.browser(Role.BILLING).get("/authorizations/1").text
+
+
+def test_what_is_no_file_on_claims_is_told_and_not_kept(console: Console) -> None:
+    test_file = write(replace(SENDING, is_test=True), [Draft("835", "005010X221A1", tuple(parsed(PAYMENT)))])
+    done = taken(console, test_file)
+    assert (done.taken, done.refused) == (0, ("835: a test of the sender's, not taken in",))
+    broken = PAID.replace(b"CLP*ACC17*1*650*", b"CLP*ACC17*1*SIX*")
+    (why,) = taken(console, broken).refused
+    assert "what should be an amount is none" in why
+    assert "SIX" not in why
+    with pytest.raises(Malformed):
+        taken(console, b"hello")
+    assert waiting(console) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_browser_hands_a_file_in_and_is_told_what_came_of_it(console: Console) -> None:
+    browser = console.browser(Role.BILLING)
+    token = console.form_token(browser, "/claims")
+
+    def handed(raw: bytes) -> str:
+        data = {"csrf_token": token, "file": (io.BytesIO(raw), "a.835")}
+        return browser.post("/claims", data=data, content_type="multipart/form-data").text
+
+    page = handed(PAID)
+    assert "5 new, of which 5 are about nobody known; 0 known already" in page
+    assert "ACC17" in page
+    assert "Nothing was changed" in handed(b"hello")
+    assert "Choose a file" in handed(b"")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_terminal_takes_a_file_in(console: Console, tmp_path: Path) -> None:
+    file, config, settings = tmp_path / "a.835", tmp_path / "bridge.toml", console.house.settings
+    file.write_bytes(PAID)
+    config.write_text(
+        f'[bridge]\ndata = "{settings.bridge.data}"\nmappings = "{settings.bridge.mappings}"\n'
+        f'[store]\ndatabase = "{settings.store.database}"\n[identity]\nauthority = "RIVERSIDE"\n',
+        "utf-8",
+    )
+    done = CliRunner().invoke(main, ["claims", "import", str(file), "-c", str(config), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"taken": 5, "waiting": 5, "known": 0, "refused": []}
+    again = CliRunner().invoke(main, ["claims", "import", str(file), "-c", str(config)])
+    assert "0 new, of which 0 about nobody known; 5 known already" in again.stdout
