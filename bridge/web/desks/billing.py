@@ -247,13 +247,9 @@ def _one(authorization_key: int, sentence: str) -> str:
         offered = services().flows.billing.evidence.studies_for(tx, row.authorization)
         shown = sorted({one.study_key for one in attached})
         rows = {one.study_key: one for one in exams.of_studies(tx, shown, unbound=True)}
-        done = [one for one in events.timeline(tx, [], shown) if one.source_kind == "authorization"]
+        happened = events.timeline(tx, [], shown)
         material = exam_reports.for_authorization(tx, row.authorization)
-        texts = {
-            one.key: text
-            for one in attached
-            if (text := services().flows.studies.claim_texts.read(tx, one)) is not None
-        }
+        given = [(one.key, services().flows.studies.claim_texts.read(tx, one)) for one in attached]
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
     clock_rules = services().flows.billing.entry.rules.clock_of(row.authorization.payer_id)
@@ -263,13 +259,13 @@ def _one(authorization_key: int, sentence: str) -> str:
         row=row,
         patient=patient,
         attached=attached,
-        texts=texts,
+        texts={key: text for key, text in given if text is not None},
         places=_PLACE_WORDS,
         packets=made,
         exams=rows,
         reports=material,
         candidates=offered,
-        done=[one for one in done if one.source_id == str(authorization_key)],
+        done=[one for one in happened if (one.source_kind, one.source_id) == ("authorization", str(authorization_key))],
         kinds=KIND_WORDS,
         answers=answers,
         outcome_words=OUTCOME_WORDS,
