@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
-from bridge.domain.authorization import Authorization, AuthorizationLine
+from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
+from bridge.domain.authorization_news import AuthorizationNews, fold
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.errors import Conflict
@@ -41,11 +42,11 @@ def scene(store: Store) -> Iterator[Scene]:
 def attach(scene: Scene, study: Study, patient: Patient) -> ClaimAttachment:
     """Put the study on an authorization of *patient* and queue it."""
     at = scene.clinic.clock.now()
-    lines = (AuthorizationLine("71260"),)
+    said = AuthorizationNews("test", at, payer_id="60054", number=NUMBER, lines=(AuthorizationLine("71260"),))
     with scene.clinic.store.write() as tx:
-        held = authorizations.add(
-            tx, Authorization(0, NUMBER, "60054", "Acme", patient.key, lines=lines, source="test"), at
-        )
+        key = authorizations.add(tx, patient.key, None, said.source, at)
+        account = fold([(said, "said")])
+        held = authorizations.write(tx, key, account, AuthorizationStatus.UNCONFIRMED, due_at=None, at=at)
         new = ClaimAttachment(0, held.key, study.key, AttachmentKind.CLAIM, AttachmentState.RELEASED, 1)
         made = authorizations.put_attachment(tx, new, "", at)
         work = Work(CLAIM, "ehr", f"attachment:{made.key}", study_key=study.key, attachment_key=made.key)
