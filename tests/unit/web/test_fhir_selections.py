@@ -17,6 +17,7 @@ from bridge.web.fhir.export_pages import page_maker
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, order, study_uid
 from tests.fakes.console import Console
 from tests.flows.asking import say
+from tests.flows.test_chart_parts import ON_SQLITE
 from tests.flows.test_images import receive
 from tests.flows.test_rejections import note, slices
 
@@ -48,6 +49,7 @@ def decide(console: Console, ruling: Ruling) -> None:
     MismatchResolver(house.store, house.clock, house.rules, house.destinations).resolve(UID, ruling)
 
 
+@ON_SQLITE
 def test_marked_images_are_read_with_their_study(api: FlaskClient) -> None:
     (resource,) = found(api)
     assert faults_of("R5", resource) == ()
@@ -100,6 +102,7 @@ def test_they_are_found_by_what_they_say_and_by_nothing_else(console: Console, a
         assert found(api, **query) == [], query
 
 
+@ON_SQLITE
 def test_they_come_with_their_study_and_their_study_with_them(api: FlaskClient) -> None:
     def kinds(path: str) -> list[str]:
         return [one["resource"]["resourceType"] for one in api.get(f"/fhir/r5/{path}").json["entry"]]
@@ -110,6 +113,7 @@ def test_they_come_with_their_study_and_their_study_with_them(api: FlaskClient) 
     assert kinds("ImagingStudy?_revinclude=ImagingSelection:derived-from") == ["ImagingStudy", "ImagingSelection"]
 
 
+@ON_SQLITE
 def test_r4_has_no_such_resource(api: FlaskClient) -> None:
     assert api.get("/fhir/r4/ImagingSelection").status_code == 404
     assert api.get("/fhir/r4/ImagingSelection/1").status_code == 404
@@ -121,6 +125,7 @@ def test_r4_has_no_such_resource(api: FlaskClient) -> None:
     assert ("ImagingSelection" in told["r4"], "ImagingSelection" in told["r5"]) == (False, True)
 
 
+@ON_SQLITE
 def test_a_batch_and_a_scope_read_them(console: Console, api: FlaskClient) -> None:
     asked = {"resourceType": "Bundle", "type": "batch"}
     asked |= {"entry": [{"request": {"method": "GET", "url": "ImagingSelection/1"}}]}
@@ -131,6 +136,7 @@ def test_a_batch_and_a_scope_read_them(console: Console, api: FlaskClient) -> No
     assert console.machine(Role.SYSTEM, "system/ImagingStudy.rs").get(f"{HERE}/1").status_code == 403
 
 
+@ON_SQLITE
 def test_a_program_for_one_patient_sees_that_patients_alone(console: Console, api: FlaskClient) -> None:
     assert found(api)
     own, other = (
@@ -156,6 +162,7 @@ def test_rejected_images_are_told_no_more_and_the_last_ends_it(console: Console,
     assert faults_of("R5", gone) == ()
 
 
+@ON_SQLITE
 def test_a_study_that_is_nobodys_or_still_comes_in_has_none(console: Console, api: FlaskClient) -> None:
     assert found(api)
     decide(console, Ruling("unbind", "not hers", "user:kim"))
@@ -168,6 +175,7 @@ def test_a_study_that_is_nobodys_or_still_comes_in_has_none(console: Console, ap
     assert [one["studyUid"] for one in found(api)] == [study_uid("A3")]
 
 
+@ON_SQLITE
 def test_in_another_persons_chart_it_is_another_resource(console: Console, api: FlaskClient) -> None:
     (before,) = found(api)
     decide(console, Ruling("unbind", "not hers", "user:kim"))
@@ -178,6 +186,7 @@ def test_in_another_persons_chart_it_is_another_resource(console: Console, api: 
     assert (api.get(f"{HERE}/1").status_code, api.get(f"{HERE}/1-2").json) == (404, after)
 
 
+@ON_SQLITE
 def test_an_export_of_r5_has_them_as_they_are_when_it_is_read(console: Console, api: FlaskClient) -> None:
     wanted = {"Prefer": "respond-async"}
     assert api.get("/fhir/r4/$export?_type=ImagingSelection", headers=wanted).status_code == 400
