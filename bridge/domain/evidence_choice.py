@@ -17,7 +17,7 @@ class Fit:
     How one study stands to one authorization of the same patient.
 
     is_ordered: its order is under the authorization; has_code: what was done is on a line; is_inside: on a day that is
-    covered. code: what was done, "" where nobody says.
+    covered. code: what was done, "" where nobody says, or the authorization names no procedure to compare it with.
     """
 
     is_ordered: bool
@@ -56,5 +56,5 @@ def fit_of(
     period = period_of(authorization, found)
     day = study_date or next(iter(exam.days if exam is not None else ()), "")
     named = [number_key(one.code) for one in authorization.lines]
-    code = next((one for one in codes if one in named), next(iter(codes), ""))
+    code = next((one for one in codes if one in named), next(iter(codes if named else ()), ""))
     return Fit(is_ordered, found is not None, bool(day) and any(period) and is_inside(day, period), code)

@@ -69,3 +69,9 @@ def test_a_study_without_an_order_is_offered_by_its_day_alone() -> None:
 def test_an_authorization_without_dates_covers_no_day_for_certain() -> None:
     open_ended = Authorization(1, "PA1", "", "", 1)
     assert not fit_of(open_ended, None, "20260310", is_ordered=False).is_inside
+
+
+def test_where_no_procedure_is_authorized_by_name_none_is_said_to_be_missing() -> None:
+    numbered = Authorization(1, "PA1", "60054", "ACME", 1, expires_on="20260630")
+    fit = fit_of(numbered, exam("71260"), "20260310", is_ordered=True)
+    assert fit.reasons == ("its order is under this authorization", "done on a day that it covers")
