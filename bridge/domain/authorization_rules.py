@@ -9,6 +9,7 @@ from datetime import tzinfo
 
 from bridge.domain.authorization import number_key
 from bridge.domain.authorization_clock import ClockRules
+from bridge.domain.evidence_needs import NeedRule
 
 # CPT category I to III, proprietary laboratory codes, and HCPCS level II.
 _BILLED = re.compile(r"[0-9]{5}|[0-9]{4}[FTUM]|[A-V][0-9]{4}")
@@ -39,7 +40,7 @@ class AuthorizationRules:
 
     link_rules: by which rules they are linked to orders. off: warnings that are not given. codes: a site's own procedure
     codes to what is billed for them. modifiers_ignored: those that say nothing of what is done. sites: our places.
-    payers: payer id to where it differs. columns: names of a list's columns to what they say.
+    payers: payer id to where it differs. columns: names of a list's columns to what they say. evidence: checklists of what payers want to see, by name.
     """
 
     clock: ClockRules = field(default_factory=ClockRules)
@@ -50,6 +51,7 @@ class AuthorizationRules:
     sites: tuple[SiteFacts, ...] = ()
     payers: Mapping[str, PayerRules] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
+    evidence: Mapping[str, NeedRule] = field(default_factory=dict)
 
     def clock_of(self, payer_id: str) -> ClockRules:
         """Return the clock of a payer."""

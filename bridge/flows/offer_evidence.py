@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from bridge.domain.authorization import LIVE, Authorization
 from bridge.domain.authorization_exam import exam_of
 from bridge.domain.evidence_choice import Fit, fit_of
+from bridge.domain.evidence_needs import NeedRow
 from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
+from bridge.leaving.evidence_gaps import evidence_gaps
 from bridge.store import authorization_links, authorizations, orders, patients, studies
 from bridge.store.db import ReadTx
 
@@ -65,6 +67,10 @@ class EvidenceDesk:
         if not study.is_bound or study.patient_key != patients.survivor(tx, authorization.patient_key).key:
             raise LookupError(f"study {study_key} is not offered")
         return OfferedStudy(study, *self._fit(tx, authorization, study))
+
+    def gaps(self, tx: ReadTx, authorization: Authorization) -> tuple[NeedRow, ...]:
+        """Return the payer's checklist for an authorization, filled with what is here; () where there is none."""
+        return evidence_gaps(tx, authorization, self._rules.authorizations, self._rules.checklist.body_parts)
 
     def authorizations_for(self, tx: ReadTx, study: Study) -> list[OfferedAuthorization]:
         """Return the open authorizations that a study could be attached to, and those that it is; none for one not bound."""

@@ -102,7 +102,7 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         authorization=_authorization(authorization, study),
         order=_order(order, values, ground),
         reports=tuple(_report(one, ground) for one in signed),
-        priors=_priors(tx, contents, order, values, ground),
+        priors=prior_studies(tx, study, ground.parts),
         manifest=(_manifest(contents, order, values),),
     )
     if unsigned:
@@ -168,23 +168,30 @@ def _service(line: AuthorizationLine, decision: str) -> PacketService:
 def _order(order: Order | None, values: dict[str, str], ground: PacketGround) -> PacketOrder:
     if order is None:
         return PacketOrder(values["AccessionNumber"], performed_on=values["StudyDate"])
-    code = order.requested_procedure_code
-    words = clean(order.requested_procedure_description or code.code_meaning)
-    diagnoses = (
-        " ".join(filter(None, (clean(one.code_value), clean(one.code_meaning))))
-        for one in (
-            *order.details.get("reason_for_requested_procedure_code", ()),
-            *order.details.get("diagnoses_code", ()),
-        )
-    )
+    procedures, reasons = order_facts(order)
+    issued = order.details.get("issue_of_imaging_service_request", "")
     return PacketOrder(
         accession_number=order.accession_number,
-        procedures=tuple(filter(None, (" ".join(filter(None, (clean(code.code_value), words))),))),
-        reason=tuple(dict.fromkeys(filter(None, (clean(order.reason_for_the_requested_procedure), *diagnoses)))),
+        procedures=procedures,
+        reason=reasons,
         ordered_by=display_name(order.requesting_physician or order.referring_physician_name),
-        ordered_on=_local_day(order.ordered_at, ground),
+        ordered_on=issued[:8] or _local_day(order.ordered_at, ground),
         performed_on=values["StudyDate"],
     )
+
+
+def order_facts(order: Order) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return an order's procedures and its reasons, in words with their codes."""
+    code = order.requested_procedure_code
+    words = clean(order.requested_procedure_description or code.code_meaning)
+    coded = (
+        *order.details.get("reason_for_requested_procedure_code", ()),
+        *order.details.get("diagnoses_code", ()),
+    )
+    said = [" ".join(filter(None, (clean(one.code_value), clean(one.code_meaning)))) for one in coded]
+    procedure = " ".join(filter(None, (clean(code.code_value), words)))
+    reasons = dict.fromkeys(filter(None, (clean(order.reason_for_the_requested_procedure), *said)))
+    return tuple(filter(None, (procedure,))), tuple(reasons)
 
 
 def _report(report: Report, ground: PacketGround) -> PacketReport:
@@ -203,12 +210,11 @@ def _local_day(at: datetime | None, ground: PacketGround) -> str:
     return at.astimezone(ground.time_zone).strftime("%Y%m%d") if at is not None else ""
 
 
-def _priors(
-    tx: ReadTx, contents: StudyContents, order: Order | None, values: dict[str, str], ground: PacketGround
-) -> tuple[PriorStudy, ...]:
-    """Return the person's earlier studies of the region in two years, newest first."""
-    study, day = contents.study, values["StudyDate"]
-    wanted = regions(contents.study, order, ground.parts)
+def prior_studies(tx: ReadTx, study: Study, parts: BodyParts) -> tuple[PriorStudy, ...]:
+    """Return the person's earlier studies of a bound study's region in two years, newest first."""
+    order = orders.get(tx, study.order_key) if study.order_key is not None else None
+    day = overlays.current(tx, study).values.get("StudyDate", study.received.study_date)
+    wanted = regions(study, order, parts)
     if study.patient_key is None or not day or not wanted:
         return ()
     since, found = _months_before(day, PRIORS_MONTHS), []
@@ -217,8 +223,8 @@ def _priors(
         if one.study.key == study.key or not since <= prior_day <= day:
             continue
         asked = orders.get(tx, one.study.order_key) if one.study.order_key is not None else None
-        theirs = regions(one.study, asked, ground.parts)
-        if not any(ground.parts.may_be_same(ours, other) for ours in wanted for other in theirs):
+        theirs = regions(one.study, asked, parts)
+        if not any(parts.may_be_same(ours, other) for ours in wanted for other in theirs):
             continue
         signed = [report for report in _reports_of(tx, one.study) if report.is_signed]
         found.append(
@@ -226,7 +232,7 @@ def _priors(
                 prior_day,
                 "/".join(one.modalities),
                 _words(one.study, asked),
-                ground.parts.titles(theirs),
+                parts.titles(theirs),
                 one.accession_number,
                 has_report=bool(signed),
             )

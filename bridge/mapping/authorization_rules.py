@@ -13,6 +13,7 @@ from bridge.domain.authorization_clock import ClockRules
 from bridge.domain.authorization_links import LinkRule
 from bridge.domain.authorization_rules import AuthorizationRules, PayerRules, SiteFacts
 from bridge.domain.authorization_warnings import WarningKind
+from bridge.domain.evidence_needs import Need, NeedRule
 from bridge.domain.identifiers import is_npi
 from bridge.mapping.authorization_columns import COLUMNS, column_key
 from bridge.mapping.rules_file import Faults, check_schema, read_toml
@@ -25,10 +26,12 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "warnings": ("off",),
     "modifiers": ("ignored",),
 }
-_OPEN_SECTIONS = ("codes", "payers", "sites", "columns")
+_OPEN_SECTIONS = ("codes", "payers", "sites", "columns", "evidence")
 _PAYER = ("time_zone", "expedited_hours", "standard_days")
 _SITE = ("names", "npi", "place_of_service")
+_EVIDENCE = ("codes", "payers", "needs", "office_note_days")
 _MOST_HOURS, _MOST_DAYS = 720, 90
+_MOST_NOTE_DAYS = 366
 _RULES = tuple(rule.value for rule in LinkRule if rule != LinkRule.BY_HAND)
 
 
@@ -55,6 +58,7 @@ def read_authorization_rules(shipped: Path, overlay: Path | None, zone: tzinfo, 
         tuple(_site(name, entry, faults) for name, entry in said.get("sites", {}).items()),
         {payer: _payer(payer, entry, faults) for payer, entry in said.get("payers", {}).items()},
         _columns(said.get("columns", {}), faults),
+        {name: _evidence(name, entry, faults) for name, entry in said.get("evidence", {}).items()},
     )
 
 
@@ -112,6 +116,25 @@ def _columns(said: Mapping[str, Any], faults: Faults) -> dict[str, str]:
             if found.setdefault(column_key(name), column) != column:
                 faults.add(FILE_NAME, f"columns.{column}", f"{name!r} means {found[column_key(name)]} already")
     return found
+
+
+def _evidence(name: str, entry: Any, faults: Faults) -> NeedRule:
+    where = f"evidence.{name}"
+    if not _is_table(entry, where, _EVIDENCE, faults):
+        return NeedRule(())
+    ranges = []
+    for one in _list(entry.get("codes", []), f"{where}.codes", faults):
+        first, _, last = one.partition("-")
+        ranges.append((first.strip(), last.strip() or first.strip()))
+        if len(ranges[-1][0]) != len(ranges[-1][1]) or ranges[-1][0] > ranges[-1][1]:
+            faults.add(FILE_NAME, f"{where}.codes", f"{one!r} is no range of codes")
+    needs = _known(entry.get("needs", []), f"{where}.needs", tuple(Need), faults)
+    return NeedRule(
+        tuple(Need(one) for one in needs if one in tuple(Need)),
+        tuple(ranges),
+        frozenset(_list(entry.get("payers", []), f"{where}.payers", faults)),
+        _number(entry.get("office_note_days", 90), f"{where}.office_note_days", _MOST_NOTE_DAYS, faults),
+    )
 
 
 def _is_table(entry: Any, where: str, known: Collection[str], faults: Faults) -> bool:

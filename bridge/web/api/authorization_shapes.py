@@ -11,6 +11,7 @@ from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.authorization_clock import ClockRules, days_left, decision_clock
 from bridge.domain.authorization_warnings import ExamWarning
+from bridge.domain.evidence_needs import NeedRow
 from bridge.store.authorization_news import Heard
 from bridge.store.listings.authorizations import AuthorizationRow
 from bridge.store.packets import KeptPacket
@@ -159,6 +160,11 @@ def attachment(one: ClaimAttachment, study_instance_uid: str, made: KeptPacket |
         "url": _packet_address(one) if made is not None else None,
         "packet": packet(one, made) if made is not None else None,
     }
+
+
+def needs(rows: Sequence[NeedRow]) -> list[Json]:
+    """Return a payer's checklist: what each row is satisfied by, or what is missing and what to do."""
+    return [{"need": row.need.value, "met": row.is_met, "by": list(row.by), "gap": row.gap or None} for row in rows]
 
 
 def packet(one: ClaimAttachment, made: KeptPacket) -> Json:

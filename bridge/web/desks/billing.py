@@ -11,9 +11,10 @@ from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
 from bridge.domain.attachment import AttachmentState
-from bridge.domain.authorization import AuthorizationStatus
-from bridge.domain.authorization_clock import decision_clock
+from bridge.domain.authorization import Authorization, AuthorizationStatus
+from bridge.domain.authorization_clock import DecisionClock, decision_clock
 from bridge.domain.authorization_warnings import WarningKind
+from bridge.domain.evidence_needs import Need
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.narrative import Place
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
@@ -32,6 +33,15 @@ from bridge.web.access import caller, needs, origin, services, session
 from bridge.web.desks.attaching import KIND_WORDS
 
 blueprint = Blueprint("billing", __name__)
+
+_NEED_WORDS = {
+    Need.ORDER: "Order with its reason",
+    Need.REPORT: "Signed report",
+    Need.PRIOR_REPORTS: "Reports of earlier studies of the region",
+    Need.IMAGES: "Images",
+    Need.OFFICE_NOTE: "Office note",
+    Need.CREATININE: "Creatinine",
+}
 
 # Where a text is typed in, as billing systems and the claim form call it.
 _PLACE_WORDS = {
@@ -244,7 +254,8 @@ def _one(authorization_key: int, sentence: str) -> str:
         history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
         made = packets.standing(tx, attached)
-        offered = services().flows.billing.evidence.studies_for(tx, row.authorization)
+        evidence = services().flows.billing.evidence
+        needs, offered = evidence.gaps(tx, row.authorization), evidence.studies_for(tx, row.authorization)
         shown = sorted({one.study_key for one in attached})
         rows = {one.study_key: one for one in exams.of_studies(tx, shown, unbound=True)}
         happened = events.timeline(tx, [], shown)
@@ -252,8 +263,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         given = [(one.key, services().flows.studies.claim_texts.read(tx, one)) for one in attached]
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
-    clock_rules = services().flows.billing.entry.rules.clock_of(row.authorization.payer_id)
-    clock = decision_clock(row.authorization, clock_rules)
+    clock = _clock_of(row.authorization)
     return render_template(
         "billing/authorization.html",
         row=row,
@@ -262,6 +272,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         texts={key: text for key, text in given if text is not None},
         places=_PLACE_WORDS,
         packets=made,
+        needs=[(_NEED_WORDS[one.need], one) for one in needs],
         exams=rows,
         reports=material,
         candidates=offered,
@@ -275,6 +286,11 @@ def _one(authorization_key: int, sentence: str) -> str:
         clock=clock,
         passed=clock.passed(services().clock.now()) if clock is not None else 0,
     )
+
+
+def _clock_of(one: Authorization) -> DecisionClock | None:
+    """Return when the payer owes its answer, None where it owes none."""
+    return decision_clock(one, services().flows.billing.entry.rules.clock_of(one.payer_id))
 
 
 def _typed() -> dict[str, Any]:

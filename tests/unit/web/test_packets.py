@@ -17,6 +17,8 @@ from tests.fakes.console import Console
 from tests.flows.asking import say
 from tests.unit.web.test_api import UID, bind
 
+WANTED = {"order": True, "images": True, "report": True, "prior-reports": True, "office-note": False}
+
 
 @pytest.fixture
 def place(console: Console) -> str:
@@ -97,3 +99,10 @@ def test_the_page_shows_what_it_holds_and_what_not_without_taking_it_out(console
         assert words in page
     assert "packet_viewed" in actions(console)
     assert "packet_exported" not in actions(console)
+
+
+def test_an_authorization_tells_what_its_payer_wants_to_see_and_what_is_missing(console: Console, place: str) -> None:
+    told = console.machine(Role.BILLING).get(place.removesuffix("/attachments")).json["gaps"]
+    assert {one["need"]: one["met"] for one in told} == WANTED
+    page = console.browser(Role.BILLING).get(place.removeprefix("/api").removesuffix("/attachments"))
+    assert "What the payer wants to see" in page.get_data(as_text=True)
