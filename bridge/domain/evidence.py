@@ -70,7 +70,7 @@ class PatientRecord:
     A live patient with everything that was ever known of them.
 
     former_names, former_birth_dates: earlier values of this record. merged: the records that were merged into it,
-    through the whole chain. registered_at: when we first heard of it, None if that is not known.
+    through the whole chain; parted: those of which registration said since that they are somebody else's. registered_at: when we first heard of it, None if that is not known.
     """
 
     patient: Patient
@@ -78,6 +78,7 @@ class PatientRecord:
     former_birth_dates: tuple[str, ...] = ()
     merged: tuple[Patient, ...] = ()
     registered_at: datetime | None = None
+    parted: tuple[Patient, ...] = ()
 
     @property
     def key(self) -> int:

@@ -51,11 +51,16 @@ class OrderLead:
 
 @dataclass(frozen=True, slots=True)
 class PatientLead:
-    """A patient that an identifier names. contradicts: the primary number is another patient's."""
+    """
+    A patient that an identifier names. contradicts: the primary number is another patient's.
+
+    is_parted: the number is theirs by a merge alone, of which registration said since that it was of two people.
+    """
 
     via: Via
     patient: PatientRecord
     contradicts: bool = False
+    is_parted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +255,8 @@ def patient_leads(header: Header, registry: Registry, rules: ReconcileRules) -> 
     if not is_placeholder_id(written.patient_id, rules):
         for authority in ours:
             for patient in registry.patients_by_identifier(written.patient_id, authority):
-                primary[patient.key] = PatientLead(Via.PATIENT_ID, patient)
+                is_parted = _is_parted(patient, written.patient_id)
+                primary[patient.key] = PatientLead(Via.PATIENT_ID, patient, is_parted=is_parted)
         if not primary:
             keys = [key for authority in ours for key in normalised_id_keys(written.patient_id, authority, rules)]
             for patients in registry.patients_by_keys(keys, rules.lookup_limit).values():
@@ -262,6 +268,12 @@ def patient_leads(header: Header, registry: Registry, rules: ReconcileRules) -> 
         if says_issuer and lead.patient.key not in primary:
             primary[lead.patient.key] = PatientLead(lead.via, lead.patient, contradicts=True)
     return _in_order(primary.values())
+
+
+def _is_parted(patient: PatientRecord, patient_id: str) -> bool:
+    own = (*patient.patient.identifiers, *(number for one in patient.merged for number in one.identifiers))
+    parted = (number for one in patient.parted for number in one.identifiers)
+    return patient_id in {one.patient_id for one in parted} - {one.patient_id for one in own}
 
 
 def cross_references(header: Header, registry: Registry, rules: ReconcileRules) -> tuple[PatientLead, ...]:

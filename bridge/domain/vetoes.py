@@ -110,6 +110,9 @@ def _keys_disagree(case: Case) -> str:
         orders = set(case.import_patients) if len(case.import_patients) == 1 else set()
     if identities and orders and not orders & identities:
         return _contradiction(case, min(orders), sorted(identities))
+    if any(lead.is_parted for lead in case.identities):
+        names = names_of([lead.patient for lead in case.identities], case.rules)
+        return f"its patient ID came to {names} by a merge, and registration said since that the two are two people."
     if any(lead.contradicts for lead in case.identities):
         patients = [lead.patient for lead in case.identities]
         return f"its patient numbers belong to different patients: {names_of(patients, case.rules)}."

@@ -53,7 +53,7 @@ def _merged(tx: WriteTx, draft: LinkDraft, news: News) -> Changed | None:
         return None
     if draft.linked:
         take_as_one(tx, live.key, [first.key, second.key], news)
-        return Changed(live, [Notice("I", "the two are one record already, nothing changed", "PID-3")])
+        return Changed(live, [Notice("I", "the two are one record already, nothing changed", "PID-3")], (live.key,))
     ended = [(one, entry) for one in (first, second) if (entry := _merge_of(tx, one)) is not None]
     doubted = {key for one, entry in ended for key in _resting_on_merge(tx, one, entry, live.key)}
     changed = Changed(live, [Notice("W", "the two were merged: a person must part them", "PID-3")])

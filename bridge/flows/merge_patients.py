@@ -63,7 +63,7 @@ def _merged_before(tx: WriteTx, retired: Patient, survivor: Patient, news: News)
     if patients.survivor(tx, retired.key).key != survivor.key:
         raise Conflict("the patient was merged into another one before", code="duplicate_key", where="MRG-1")
     take_as_one(tx, survivor.key, [retired.key], news)
-    return Changed(survivor, [Notice("I", "merged before, nothing changed", "MRG-1")])
+    return Changed(survivor, [Notice("I", "merged before, nothing changed", "MRG-1")], (survivor.key,))
 
 
 def _issued_again(tx: ReadTx, holder: Patient, number: EntityIdentifier, news: News) -> Notice | None:

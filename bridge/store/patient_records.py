@@ -64,13 +64,14 @@ def record_of(tx: ReadTx, patient: Patient) -> PatientRecord:
     """Return *patient* with everything that was ever known of them; what is said to be no part of it by now is none."""
     retired = patients.merged_into(tx, patient.key)
     parted = links.parted_from(tx, patient.key) if retired else set()
-    retired = [key for key in retired if key not in parted]
-    known = patients.aliases(tx, [patient.key, *retired])
+    merged = [key for key in retired if key not in parted]
+    known = patients.aliases(tx, [patient.key, *merged])
     return PatientRecord(
         patient=patient,
         former_names=tuple(dict.fromkeys(name for name, _ in known if name)),
         former_birth_dates=tuple(dict.fromkeys(date for _, date in known if date)),
-        merged=tuple(patients.get_many(tx, retired)),
+        merged=tuple(patients.get_many(tx, merged)),
+        parted=tuple(patients.get_many(tx, sorted(parted.intersection(retired)))),
         registered_at=patients.registered_at(tx, patient.key),
     )
 

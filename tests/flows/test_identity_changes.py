@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -287,6 +288,28 @@ def test_after_an_unlink_the_retired_name_names_nobody_under_the_survivor_s_numb
         joined = merge(PLAIN, DOE, at="20260302130000")
         say(house, joined if again == "A40" else tell("A24", PLAIN.pid, DOE.pid, at="20260302130000"))
     receive(house, image(renamed(PLAIN, DOE.name, DOE.birth_date), "", study="2.25.4712"))
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, "2.25.4712")
+    assert found is not None
+    assert found.is_bound == bool(again)
+
+
+@pytest.mark.parametrize("again", ["", "A40", "A24"])
+@pytest.mark.parametrize("accession", ["", "P1"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_after_an_unlink_the_retired_number_names_the_survivor_no_more(
+    house: House, accession: str, again: str
+) -> None:
+    say(house, *history(), merge(PLAIN, DOE, at="20260302110000"))
+    say(house, tell("A37", PLAIN.pid, DOE.pid, at="20260302120000"))
+    receive(house, image(replace(PLAIN, patient_id=DOE.patient_id), accession, study="2.25.4712"))
+    with house.store.read() as tx:
+        found = studies.by_uid(tx, "2.25.4712")
+    assert found is not None
+    assert (found.is_bound, found.rule) == (False, "V06")
+    if again:
+        joined = merge(PLAIN, DOE, at="20260302130000")
+        say(house, joined if again == "A40" else tell("A24", PLAIN.pid, DOE.pid, at="20260302130000"))
     with house.store.read() as tx:
         found = studies.by_uid(tx, "2.25.4712")
     assert found is not None
