@@ -15,6 +15,7 @@ from bridge.flows.check_ready import check_ready
 from bridge.store.listings import body_parts, counts
 from bridge.store.listings.case_counts import CaseCounts, case_counts
 from bridge.web.access import needs, services
+from bridge.web.rested import Rested
 
 blueprint = Blueprint("health", __name__)
 
@@ -73,15 +74,28 @@ def _requests() -> _Requests:
     return found
 
 
+def _counted() -> Rested[tuple[counts.Tallies, CaseCounts, int]]:
+    """Return what counts the tables: millions of rows take seconds, and several may scrape."""
+    found = current_app.extensions.get("bridge_counted")
+    if not isinstance(found, Rested):
+        found = current_app.extensions["bridge_counted"] = Rested(_count_tables)
+    return found
+
+
+def _count_tables() -> tuple[counts.Tallies, CaseCounts, int]:
+    """Return what the tables say, and how many objects have a body part without a code."""
+    here = services()
+    with here.store.read() as tx:
+        without_code = sum(body_parts.without_code(tx).values())
+        return counts.tallies(tx, here.clock.now()), case_counts(tx, here.clock.now()), without_code
+
+
 class _StoreCounts(Collector):
-    """What the tables say at the moment of the scrape, so that every node gives the same answer."""
+    """What the tables say, so that every node gives the same answer, but for what rests because it is costly."""
 
     def collect(self) -> Iterator[Metric]:
         here = services()
-        with here.store.read() as tx:
-            tallies = counts.tallies(tx, here.clock.now())
-            cases = case_counts(tx, here.clock.now())
-            without_code = sum(body_parts.without_code(tx).values())
+        tallies, cases, without_code = _counted().get()
         for name, help_text, label, rows in (
             ("bridge_messages", "HL7 messages in the journal, by state", "state", tallies.messages),
             ("bridge_orders", "Orders, by status", "status", tallies.orders),
