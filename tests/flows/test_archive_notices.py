@@ -35,6 +35,7 @@ AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 # PLAIN again, under other numbers.
 TWICE = replace(PLAIN, patient_id="00041011")
 THRICE = replace(PLAIN, patient_id="00041012")
+TYPED_OVER = Ruling("restore", "typed over the wrong record", "user:maria")
 
 
 class Pacs:
@@ -215,6 +216,48 @@ def test_who_may_be_another_person_by_now_is_told_to_nobody_until_a_person_says(
     pacs.run()
     assert pacs.told == []
     assert pacs.states() == ["pending"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("ruling", "name"),
+    [(Ruling("bind", "passport seen", "user:maria", "A1"), "OKONKWO^ADA"), (TYPED_OVER, "HALVORSEN^INGRID")],
+)
+def test_once_a_person_has_said_who_it_is_the_archive_is_told_that_name(
+    make_pacs: MakePacs, ruling: Ruling, name: str
+) -> None:
+    pacs = make_pacs()
+    pacs.hear(updated(replace(PLAIN, name="OKONKWO^ADA", birth_date="19910101", sex="M")))
+    pacs.run()
+    assert pacs.told == []
+    resolver(pacs.house).resolve(study_uid("A1"), ruling)
+    pacs.run(2)
+    assert pacs.told == ["A08 00041001"]
+    assert pacs.peer.field("PID", 5)[0].startswith(name)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_changed_number_that_is_taken_back_after_it_was_told_is_a_task_and_its_correction_is_told_by_the_old_one(
+    make_pacs: MakePacs,
+) -> None:
+    pacs = make_pacs()
+    pacs.hear(renumbered(THRICE, PLAIN))
+    pacs.run()
+    pacs.undo_last()
+    (task,) = pacs.tasks()
+    assert task.startswith("it was told by ADT (A47, message")
+    pacs.hear(updated(renamed(PLAIN, "HALVORSEN^INGRID^MARIE"), "20260302235900"))
+    pacs.run()
+    assert pacs.told == ["A47 00041001 00041012", "A08 00041001"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_changed_number_that_is_taken_back_before_it_was_told_is_not_told(make_pacs: MakePacs) -> None:
+    pacs = make_pacs()
+    pacs.hear(renumbered(THRICE, PLAIN))
+    pacs.undo_last()
+    pacs.run()
+    assert (pacs.told, pacs.tasks()) == ([], [])
 
 
 def test_a_merge_undone_before_it_was_told_is_not_told(make_pacs: MakePacs) -> None:
