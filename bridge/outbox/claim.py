@@ -102,6 +102,7 @@ def _take(tx: WriteTx, found: Delivery, owner: str, now: datetime, lease: timede
                 fence=found.fence + 1,
                 lease_owner=owner,
                 lease_until=now + lease,
+                detail="",
                 updated_at=now,
             )
     except IntegrityError:

@@ -234,7 +234,7 @@ def retry(tx: WriteTx, delivery_key: int, at: datetime) -> int:
     """
     delivery = deliveries.get(tx, delivery_key)
     if delivery.state in (DeliveryState.SENT, DeliveryState.SENDING):
-        raise Conflict(f"the delivery is {delivery.state}", code=f"delivery_{delivery.state}")
+        raise _gone(delivery.state)
     if delivery.state == DeliveryState.DEAD and deliveries.has_twin(tx, delivery):
         enqueue(tx, _work_of(delivery), at)
         deliveries.put_aside(tx, delivery_key, "a newer delivery of the same work took its place", at)
@@ -254,10 +254,15 @@ def drop(tx: WriteTx, delivery_key: int, reason: str, at: datetime) -> None:
     """
     delivery = deliveries.get(tx, delivery_key)
     if delivery.state in (DeliveryState.SENT, DeliveryState.SENDING):
-        raise Conflict(f"the delivery is {delivery.state}", code=f"delivery_{delivery.state}")
+        raise _gone(delivery.state)
     if delivery.settled_at is not None:
         raise Conflict("the delivery was dropped before", code="delivery_dropped")
     deliveries.put_aside(tx, delivery_key, reason, at)
+
+
+def _gone(state: DeliveryState) -> Conflict:
+    said = "was sent already" if state == DeliveryState.SENT else "is being sent just now"
+    return Conflict(f"the delivery {said}", code=f"delivery_{state}")
 
 
 def _work_of(delivery: Delivery) -> Work:

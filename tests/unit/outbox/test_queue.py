@@ -108,6 +108,17 @@ def test_a_delivery_that_is_not_ready_costs_no_attempt(store: Store) -> None:
     assert (one.attempts, one.next_at) == (0, AT + 9 * SECOND)
 
 
+def test_what_kept_a_delivery_from_starting_is_not_said_of_it_once_it_was_tried(store: Store) -> None:
+    queue(store)
+    claimed = taken(store)
+    with store.write() as tx:
+        settle.wait(tx, claimed, AT + SECOND, "images are still coming", AT)
+    assert rows(store)[0].detail == "images are still coming"
+    fail(store, taken(store, 2), Unavailable("nobody is there", code="destination_down"), 2)
+    (row,) = rows(store)
+    assert (row.detail, row.last_error) == ("", "nobody is there")
+
+
 def test_held_work_is_not_claimed_and_is_freed_by_work_without_a_reason(store: Store) -> None:
     queue(store, held_reason="V06")
     assert take(store) is None
@@ -287,7 +298,7 @@ def test_a_dead_delivery_with_newer_work_waiting_gives_way_to_it(store: Store) -
 def test_what_was_sent_or_is_being_sent_is_neither_retried_nor_dropped(store: Store, action: str) -> None:
     queue(store)
     claimed = taken(store)
-    with pytest.raises(Conflict), store.write() as tx:
+    with pytest.raises(Conflict, match="the delivery is being sent just now"), store.write() as tx:
         enqueue.retry(tx, claimed.key, AT) if action == "retry" else enqueue.drop(tx, claimed.key, "no", AT)
 
 
