@@ -220,12 +220,12 @@ def deliveries(context: click.Context, config: Path | None, state: str, as_json:
 
 @deliveries.command("retry")
 @click.argument("delivery_id", type=int)
-@click.pass_obj
+@own_settings
 @reports_errors
 def retry_command(config: Path | None, delivery_id: int) -> None:
     """Send a delivery now.
 
-    Example: imaging-bridge deliveries retry 12
+    Example: imaging-bridge deliveries retry 12 -c bridge.toml
     """
     house = open_house(config)
     click.echo(f"delivery {retry_delivery(house.store, house.clock, delivery_id, actor())} waits to be sent")
@@ -233,12 +233,12 @@ def retry_command(config: Path | None, delivery_id: int) -> None:
 
 @deliveries.command("drop")
 @click.argument("delivery_id", type=int)
-@click.pass_obj
+@own_settings
 @reports_errors
 def drop_command(config: Path | None, delivery_id: int) -> None:
     """Give a delivery up; it stays on record.
 
-    Example: imaging-bridge deliveries drop 12
+    Example: imaging-bridge deliveries drop 12 -c bridge.toml
     """
     house = open_house(config)
     drop_delivery(house.store, house.clock, delivery_id, actor())

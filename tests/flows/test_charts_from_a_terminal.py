@@ -72,6 +72,12 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     ehr.stop()
 
 
+@pytest.mark.parametrize("action", ["retry", "drop"])
+def test_the_settings_may_be_named_after_what_is_done_to_a_delivery(terminal: Terminal, action: str) -> None:
+    done = CliRunner().invoke(main, ["deliveries", action, "1", "-c", str(terminal.config)])
+    assert (done.exit_code, "the delivery was sent already" in done.output) == (1, True), done.output
+
+
 def test_a_study_is_shown_withdrawn_with_its_report_and_let_back(terminal: Terminal) -> None:
     shown = terminal.run("show", "A1")
     assert shown.exit_code == 0, shown.output
