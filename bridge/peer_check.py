@@ -95,7 +95,9 @@ def _way(kind: Kind) -> str:
         return "by our ids"
     if kind.conditional_update:
         return "on a condition"
-    return "looked for before and after" if kind.interactions else "not listed"
+    if not kind.interactions:
+        return "not listed"
+    return "looked for before and after" if kind.may("create") else "cannot be made there (it offers no create)"
 
 
 def _fhir_version(client: FhirClient) -> str:

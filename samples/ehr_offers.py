@@ -20,12 +20,14 @@ class Offers:
     client_ids: bool = True
     conditional_create: bool = True
     conditional_update: bool = True
+    creates: bool = True
     deletes: bool = True
     transactions: bool = True
 
     def statement(self, fhir_version: str, base_url: str) -> Json:
         """Return the CapabilityStatement that says so."""
-        verbs = ["read", "vread", "update", "create", "search-type", "history-instance"]
+        verbs = ["read", "vread", "update", "search-type", "history-instance"]
+        verbs += ["create"] if self.creates else []
         verbs += ["delete"] if self.deletes else []
         resources = [
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -158,5 +159,7 @@ def test_a_check_says_what_a_server_allows_and_whose_clock_is_wrong(
     assert row["answer"].endswith(" s ahead")
     ehr.offers = BY_SEARCH
     assert "ImagingStudy looked for before and after; its" in check()["answer"]
+    ehr.offers = replace(BY_SEARCH, creates=False)
+    assert "ImagingStudy cannot be made there (it offers no create); its" in check()["answer"]
     ehr.door = Door(token="another")
     assert (check()["ok"], check()["answer"]) == (False, "the server answers 401")
