@@ -10,6 +10,7 @@ from bridge.errors import Malformed, Refused
 
 _ADDRESS_MAX = 2000
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NOT_PUBLIC = "only public addresses are called, and networks that [fhir.subscriptions] names in private"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 # This machine itself: what listens here only, answers whoever is here.
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -37,7 +38,7 @@ def check_endpoint(url: str, private: Iterable[str] = ()) -> SplitResult:
         raise Refused("https is wanted beyond this machine", code="plain_endpoint", where="endpoint")
     address = "127.0.0.1" if host == "localhost" else host
     if _is_literal(address) and not is_permitted(address, parts.scheme, private):
-        raise Refused("no address that only we can reach", code="private_address", where="endpoint")
+        raise Refused(_NOT_PUBLIC, code="private_address", where="endpoint")
     return parts
 
 

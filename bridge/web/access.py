@@ -73,8 +73,10 @@ def known_caller() -> Caller | None:
 
 def check(permission: Permission) -> None:
     """Raises: Refused, if the caller may not do what needs *permission*."""
-    if not caller().may(permission):
-        raise Refused("your role does not include this", code="role")
+    one = caller()
+    if not one.may(permission):
+        what = "your token's role and scopes do" if one.scopes else "your role does"
+        raise Refused(f"{what} not include this", code="role")
 
 
 def session() -> users.Session:

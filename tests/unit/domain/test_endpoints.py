@@ -45,6 +45,11 @@ def test_what_only_we_can_reach_and_what_is_no_address_is_not(url: str) -> None:
         check_endpoint(url)
 
 
+def test_a_refusal_of_a_private_address_names_the_setting_that_allows_it() -> None:
+    with pytest.raises(BridgeError, match=r"\[fhir\.subscriptions\] names in private"):
+        check_endpoint("http://127.0.0.1:9000/told")
+
+
 def test_a_network_of_ours_is_called_where_the_settings_say_so_and_over_tls_only() -> None:
     assert is_permitted("10.1.2.3", "https", ("10.0.0.0/8",))
     assert not is_permitted("10.1.2.3", "http", ("10.0.0.0/8",))

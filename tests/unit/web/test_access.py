@@ -145,7 +145,9 @@ def test_a_scope_narrows_a_machine(console: Console) -> None:
     machine = console.machine(Role.SYSTEM, "fhir")
     assert machine.get("/fhir/r4/ImagingStudy").status_code == 200
     assert machine.get("/dicom-web/studies").status_code == 403
-    assert machine.post("/api/hl7", data=b"x", content_type="application/hl7-v2").status_code == 403
+    refused = machine.post("/api/hl7", data=b"x", content_type="application/hl7-v2")
+    assert refused.status_code == 403
+    assert "your token's role and scopes do not include this" in refused.text
 
 
 def test_a_revoked_token_is_nobody(console: Console) -> None:
