@@ -112,6 +112,7 @@ def test_progress_is_told_until_it_is_done_and_a_restart_goes_on_where_it_was(sc
         pass
     done = scene.machine.get(place)
     assert sum(one["count"] for one in done.json["output"]) == 5
+    assert done.json["request"] == "http://localhost/fhir/r4/$export?_type=ImagingStudy"
     assert "Expires" in done.headers
 
 

@@ -102,6 +102,12 @@ def file(release: str, key: int, name: str) -> Response:
     return Response(_streamed(one, kind, wanted), content_type=NDJSON)
 
 
+def _address(release: str) -> str:
+    query = request.query_string.decode("ascii", "replace")
+    path = request.path.partition(f"/fhir/{release}")[2]
+    return f"{asked.base(release)}{path}{'?' if query else ''}{query}"
+
+
 def _ask(release: str) -> Response:
     asked.version_of(release)
     if "respond-async" not in request.headers.get("Prefer", ""):
@@ -115,7 +121,7 @@ def _ask(release: str) -> Response:
         key=0,
         release=release,
         base=asked.base(release),
-        request=f"{asked.base(release)}{request.path.partition(f'/fhir/{release}')[2]}",
+        request=_address(release),
         types=_types(release),
         since=_since(),
         patient_key=caller().only_patient_key,
