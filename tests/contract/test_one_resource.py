@@ -39,7 +39,7 @@ def scene(store: Store, server: StrictEhr) -> Iterator[Scene]:
     server.books.clear()
     server.offers, server.promises = BY_ID, None
     server.requests.clear()
-    found = Scene(store, server, timeout_secs=0.5)
+    found = Scene(store, server, timeout_secs=1.0)
     yield found
     found.client.close()
 
@@ -202,7 +202,7 @@ def test_a_server_whose_patients_are_only_named_gets_one_resource_under_the_numb
 ) -> None:
     server.books.clear()
     server.offers = offers
-    scene = Scene(store, server, timeout_secs=0.5, looks_up=False)
+    scene = Scene(store, server, timeout_secs=1.0, looks_up=False)
     study, patient = scene.bound_study()
     for number in range(2):
         server.misbehave("commit-then-500", 1, ["PUT", "POST"], types=["ImagingStudy"])

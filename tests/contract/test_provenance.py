@@ -28,7 +28,7 @@ def ehr(request: pytest.FixtureRequest) -> Iterator[StrictEhr]:
 
 @pytest.fixture
 def scene(store: Store, ehr: StrictEhr) -> Iterator[Scene]:
-    found = Scene(store, ehr, timeout_secs=1.0, traces=True)
+    found = Scene(store, ehr, timeout_secs=10.0, traces=True)
     yield found
     found.client.close()
 

@@ -111,7 +111,7 @@ def make_pacs(make_house: MakeHouse) -> Iterator[MakePacs]:
 
         def make(script: Script = accept, is_held: bool = True, **destination: object) -> Pacs:
             peer = stack.enter_context(open_peer(script))
-            door = {"name": "pacs-adt", "host": "127.0.0.1", "port": peer.port, "timeout_secs": 0.5}
+            door = {"name": "pacs-adt", "host": "127.0.0.1", "port": peer.port, "timeout_secs": 10}
             door |= {"messages": ["ADT"], "archive": "PACS"}
             archive = {"ae_title": "PACS", "host": "127.0.0.1", "port": 1, "roles": ["archive"]}
             ct = {"ae_title": "CT1", "host": "127.0.0.1", "port": 1, "roles": ["modality"], "modality": "CT"}
@@ -202,7 +202,7 @@ def test_a_chain_of_merges_is_told_in_order_though_the_first_was_not_answered(ma
         if exchange.number > 1:
             accept(exchange)
 
-    pacs = make_pacs(slow_at_first)
+    pacs = make_pacs(slow_at_first, timeout_secs=2)
     pacs.hear(adt(THRICE), merge(TWICE, PLAIN))
     pacs.hear(merge(THRICE, TWICE, "20260302094000"))
     pacs.run(3)
@@ -298,7 +298,7 @@ def test_merged_again_it_is_told_again_and_nobody_is_asked_to_part_them(make_pac
 
 
 def test_a_merge_undone_while_its_bytes_are_on_the_way_is_a_task_too(make_pacs: MakePacs) -> None:
-    pacs = make_pacs(lambda exchange: None)
+    pacs = make_pacs(lambda exchange: None, timeout_secs=2)
     pacs.hear(merge(TWICE, PLAIN))
     pacs.run()
     pacs.undo_last()

@@ -84,8 +84,8 @@ def world(make_house: Callable[..., House], strict_ehr: StrictEhr) -> Iterator[M
         def make(*kinds: str, fhir: bool = False, **settings: Any) -> World:
             registry, clock = PatientRegistry(), FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
             peer = stack.enter_context(open_peer(registry.script))
-            hl7 = {"name": "mpi", "host": "127.0.0.1", "port": peer.port, "ask": kinds, "timeout_secs": 1}
-            server = {"name": "exchange", "base_url": strict_ehr.base_url, "timeout_secs": 2}
+            hl7 = {"name": "mpi", "host": "127.0.0.1", "port": peer.port, "ask": kinds, "timeout_secs": 3}
+            server = {"name": "exchange", "base_url": strict_ehr.base_url, "timeout_secs": 3}
             outside = {"hl7": [hl7] if kinds else [], "fhir": [server] if fhir else []} | settings
             house = make_house(
                 clock, outside=outside, identity={"authority": "RIVERSIDE", "authorities": [RIVERSIDE, SUMMIT]}
@@ -242,7 +242,7 @@ def test_silence_leaves_the_study_where_it_is_and_is_asked_again_a_few_times(wor
     here.ask()
     asked = here.question()
     assert (asked.state, asked.attempts, asked.asked_at) == (AnswerState.WAITING, 1, here.clock.now())
-    assert asked.sentence == "no answer within 1 s"
+    assert asked.sentence == "no answer within 3 s"
     here.later(minutes=1)
     here.ask()
     assert here.question().state == AnswerState.NO_ANSWER
@@ -252,7 +252,7 @@ def test_silence_leaves_the_study_where_it_is_and_is_asked_again_a_few_times(wor
     assert here.study().state == StudyState.QUARANTINE
     with here.house.store.read() as tx:
         told = [row.what for row in tx.execute(events.select()) if row.by == "mpi"]
-    assert told == ["Asked mpi who this is: no answer within 1 s"]
+    assert told == ["Asked mpi who this is: no answer within 3 s"]
 
 
 def test_a_person_asks_again_past_what_is_remembered(world: MakeWorld) -> None:

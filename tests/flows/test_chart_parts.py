@@ -109,7 +109,7 @@ def ehr(request: pytest.FixtureRequest) -> Iterator[StrictEhr]:
 
 @pytest.fixture
 def scene(make_house: MakeHouse, ehr: StrictEhr) -> Scene:
-    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version=ehr.version, timeout_secs=2)
+    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version=ehr.version, timeout_secs=10)
     clock = FixedClock(datetime(2026, 3, 2, 12, 30, tzinfo=UTC))
     found = Scene(make_house(clock, fhir={"servers": [server.model_dump()], "serve": []}), ehr)
     say(found.house, adt(PLAIN), order(PLAIN, "A1"))
@@ -493,7 +493,7 @@ def test_a_delivery_that_takes_a_report_back_cannot_be_given_up(scene: Scene) ->
 @BOTH_VERSIONS
 @ON_SQLITE
 def test_documents_are_read_at_the_address_of_the_servers_own_release(make_house: MakeHouse, ehr: StrictEhr) -> None:
-    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version=ehr.version, timeout_secs=2)
+    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version=ehr.version, timeout_secs=10)
     clock = FixedClock(datetime(2026, 3, 2, 12, 30, tzinfo=UTC))
     scene = Scene(make_house(clock, fhir={"servers": [server.model_dump()], "serve": ["R4", "R5"]}), ehr)
     say(scene.house, adt(PLAIN), order(PLAIN, "A1"))

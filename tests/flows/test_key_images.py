@@ -37,7 +37,7 @@ def ehr() -> Iterator[StrictEhr]:
 @pytest.fixture
 def scene(make_house: Callable[..., House], ehr: StrictEhr) -> Scene:
     """An EHR of R5 that knows the patient, and a bound study of three images."""
-    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version="R5", timeout_secs=2)
+    server = FhirServer(name="ehr", base_url=ehr.base_url, publish=KINDS, version="R5", timeout_secs=10)
     clock = FixedClock(datetime(2026, 3, 2, 12, 30, tzinfo=UTC))
     found = Scene(make_house(clock, fhir={"servers": [server.model_dump()], "serve": []}), ehr)
     say(found.house, adt(PLAIN), order(PLAIN, "A1"))

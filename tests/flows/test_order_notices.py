@@ -113,7 +113,7 @@ def make_ris(make_house: MakeHouse) -> Iterator[MakeRis]:
 
         def make(script: Script = accept, **destination: Any) -> Ris:
             peer = stack.enter_context(open_peer(script))
-            told = {"name": "ris", "host": "127.0.0.1", "port": peer.port, "timeout_secs": 0.5}
+            told = {"name": "ris", "host": "127.0.0.1", "port": peer.port, "timeout_secs": 10}
             house = make_house(
                 FixedClock(AT),
                 hl7={"destinations": [{**told, "messages": ["ORM^O01", "ORU^R01"], **destination}]},
@@ -398,7 +398,7 @@ def test_while_a_destination_rejects_everything_only_one_message_asks_again(make
 
 
 def test_a_message_without_an_answer_comes_again_byte_for_byte(make_ris: MakeRis) -> None:
-    ris = make_ris(answers("", "AA"))
+    ris = make_ris(answers("", "AA"), timeout_secs=2)
     ris.perform("IN PROGRESS")
     ris.pass_time(timedelta(seconds=30))
     ris.worker.run_due()
@@ -408,7 +408,7 @@ def test_a_message_without_an_answer_comes_again_byte_for_byte(make_ris: MakeRis
 
 
 def test_what_overtakes_an_unanswered_message_is_another_message(make_ris: MakeRis) -> None:
-    ris = make_ris(answers("", "AA"))
+    ris = make_ris(answers("", "AA"), timeout_secs=2)
     ris.perform("IN PROGRESS")
     ris.house.performed_steps.set("2.25.77", sent(cast_mpps("A1", "COMPLETED")), "CT1")
     ris.pass_time(timedelta(seconds=30))
@@ -418,7 +418,7 @@ def test_what_overtakes_an_unanswered_message_is_another_message(make_ris: MakeR
 
 
 def test_images_that_may_have_been_told_are_withdrawn_as_well(make_ris: MakeRis) -> None:
-    ris = make_ris(answers("", "AA"))
+    ris = make_ris(answers("", "AA"), timeout_secs=2)
     ris.receive_images()
     assert (ris.told, ris.states()) == (["ORU A O"], ["pending"])
     ris.pass_time(timedelta(seconds=30))

@@ -28,7 +28,7 @@ def server() -> Iterator[StrictEhr]:
 def scene(store: Store, server: StrictEhr) -> Iterator[Scene]:
     server.misbehave("ok")
     server.books.clear()
-    found = Scene(store, server, timeout_secs=1.0)
+    found = Scene(store, server, timeout_secs=10.0)
     yield found
     found.client.close()
 

@@ -100,7 +100,7 @@ def _wait_for(base_url: str, process: subprocess.Popen[bytes]) -> None:
     ends_at = time.monotonic() + START_SECS
     while True:
         try:
-            urllib.request.urlopen(f"{base_url}/metadata", timeout=2).close()
+            urllib.request.urlopen(f"{base_url}/metadata", timeout=10).close()
             return
         except (urllib.error.URLError, OSError):
             assert process.poll() is None, "the server ended"

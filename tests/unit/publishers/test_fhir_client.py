@@ -26,7 +26,7 @@ Connect = Callable[..., FhirClient]
 
 @pytest.fixture
 def ehr() -> Iterator[StrictEhr]:
-    server = StrictEhr(slow_secs=2.0).start()
+    server = StrictEhr(slow_secs=1.0).start()
     yield server
     server.stop()
 
@@ -36,7 +36,7 @@ def connect() -> Iterator[Connect]:
     clients: list[FhirClient] = []
 
     def make(ehr: StrictEhr, auth: Auth | None = None) -> FhirClient:
-        server = FhirServer(name="ehr", base_url=ehr.base_url, auth=auth or NoAuth(), timeout_secs=0.5)
+        server = FhirServer(name="ehr", base_url=ehr.base_url, auth=auth or NoAuth(), timeout_secs=2)
         clients.append(FhirClient(server, FixedClock(AT)))
         return clients[-1]
 
