@@ -33,7 +33,7 @@ from bridge.flows.register_patient import News, refresh_keys
 from bridge.flows.second_person import lapse
 from bridge.flows.start_exam import leave_exam, start_exam
 from bridge.flows.weigh_case import weigh_case
-from bridge.store import decisions, events, patients, reports, splits, studies
+from bridge.store import authorization_news, decisions, events, patients, reports, splits, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.events import Event, Station
@@ -116,9 +116,8 @@ def decide_after(
     made = {record.key: record for record in known.orders}
     new = {record.key for record in known.patients}
     records = [record for key in dict.fromkeys(patient_keys) if (record := registry.survivor(key)) is not None]
-    ordered = [
-        found for key in dict.fromkeys(order_keys) if (found := made.get(key) or registry.order_by_key(key)) is not None
-    ]
+    named = (made.get(key) or registry.order_by_key(key) for key in dict.fromkeys(order_keys))
+    ordered = [one for one in named if one is not None]
     touched = studies.answering(tx, fact_keys(records, ordered))
     for record in records:
         touched += studies.of_patient(tx, record.key) if record.key not in new else []
@@ -126,6 +125,7 @@ def decide_after(
     for placed in ordered:
         compare_again(tx, studies.of_order(tx, placed.key), how.rules.checklist, how.at)
     announce.begun_changed(tx, patient_keys, order_keys, how.destinations, how.at)
+    authorization_news.look_again(tx, how.at)
 
 
 def bind_by_person(tx: WriteTx, study: Study, bound: Binding, reason: str, actor: str, how: Deciding) -> Study:

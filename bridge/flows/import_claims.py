@@ -93,6 +93,35 @@ class ClaimFiles:
             detail = {"claim_outcome": outcome_key, "order": found[0].key}
             audit.add(tx, at=now, action="claim_assigned", actor=actor, patient_key=found[0].patient_key, detail=detail)
 
+    def take_back(self, outcome_key: int, reason: str, actor: str) -> None:
+        """
+        Take back what a person said a payer's word is about: it waits again, as it did when it came.
+
+        Raises: LookupError; Incomplete without reason; Conflict, if no person said it, or somebody took it back meanwhile.
+        """
+        if not reason.strip():
+            raise Incomplete("say why", code="missing", where="reason")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            kept = claim_outcomes.get(tx, outcome_key)
+            if kept.match.rule != MatchRule.BY_HAND:
+                raise Conflict("nobody's word on it stands here", code="not_assigned", where="claim")
+            claim_outcomes.assign(
+                tx, outcome_key, ClaimMatch(MatchRule.NONE, why="somebody's word on it was taken back")
+            )
+            order = orders.get(tx, kept.match.order_key) if kept.match.order_key is not None else None
+            what = f"No longer: the payer {OUTCOME_WORDS[kept.status]}. It is of another exam: {reason}"
+            _say(tx, Event(now, Station.AUTHORIZATION, what, actor, "claim", str(outcome_key)), kept.match)
+            audit.add(
+                tx,
+                at=now,
+                action="claim_assignment_undone",
+                actor=actor,
+                patient_key=order.patient_key if order is not None else None,
+                detail={"claim_outcome": outcome_key, "order": kept.match.order_key, "reason": reason},
+            )
+
     def _take(self, outcome: ClaimOutcome, file_key: int, done: ImportedClaims) -> ImportedClaims:
         with self._store.write() as tx:
             lock(tx, "identity")
@@ -138,7 +167,10 @@ def _whole(tx: ReadTx, match: ClaimMatch) -> ClaimMatch:
 
 
 def _tell(tx: WriteTx, status: OutcomeStatus, match: ClaimMatch, by: str, key: int, clock: Clock) -> None:
+    what = f"The payer {OUTCOME_WORDS[status]}"
+    _say(tx, Event(clock.now(), Station.AUTHORIZATION, what, by, "claim", str(key)), match)
+
+
+def _say(tx: WriteTx, event: Event, match: ClaimMatch) -> None:
     if match.order_key is not None:
-        source = ("claim", str(key))
-        what = f"The payer {OUTCOME_WORDS[status]}"
-        events.add(tx, Event(clock.now(), Station.AUTHORIZATION, what, by, *source, match.order_key))
+        events.add(tx, replace(event, order_key=match.order_key))

@@ -29,6 +29,7 @@ from bridge.domain.subscription import (
     fits,
 )
 from bridge.flows.lookout import Lookout
+from bridge.flows.take_authorization_news import Taking, take_waiting
 from bridge.flows.tell_charts import queue_parts
 from bridge.flows.weigh_authorization import weigh_authorization
 from bridge.leaving.studies import ORDER_ID
@@ -36,6 +37,7 @@ from bridge.outbox import enqueue
 from bridge.outbox.enqueue import SUBSCRIBERS, SUBSCRIPTION, WEBHOOK, Work
 from bridge.store import (
     authorization_links,
+    authorization_news,
     authorization_warnings,
     authorizations,
     chart_withdrawals,
@@ -117,6 +119,9 @@ class NewsWatch(Lookout):
 
     def _look(self, tx: WriteTx, look: Look, now: datetime) -> datetime | None:
         """Tell what is new of a subject; return when to look again, None for never."""
+        if look.kind == news.WAITING:
+            self._look_at_waiting(tx, look, now)
+            return None
         queue_parts(tx, look, self._charts, now)
         if look.kind == news.PATIENT:
             authorization_links.look_at_patient(tx, [look.row, *patients.merged_into(tx, look.row)], now)
@@ -128,6 +133,17 @@ class NewsWatch(Lookout):
             return self._look_at_authorization(tx, look, now)
         self._tell_if_new(tx, look.subject, _order_news(tx, look, now), orders.get(tx, look.row).status.value, now)
         return None
+
+    def _look_at_waiting(self, tx: WriteTx, look: Look, now: datetime) -> None:
+        """See whether news of an authorization are somebody's by now, then have the next that wait looked at."""
+        lock(tx, "identity")
+        if look.row:
+            heard = authorization_news.get(tx, look.row)
+            if heard.waits:
+                take_waiting(tx, heard, Taking(self._rules, now, "authorization rules"))
+        following = authorization_news.next_waiting(tx, look.row)
+        if following is not None:
+            news.look_at(tx, news.WAITING, following, now)
 
     def _look_at_authorization(self, tx: WriteTx, look: Look, now: datetime) -> datetime | None:
         again_at = weigh_authorization(tx, look.row, self._rules, now)

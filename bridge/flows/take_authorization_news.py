@@ -113,6 +113,7 @@ def remake(tx: WriteTx, key: int, rules: ReconcileRules, at: datetime) -> Author
     clock = decision_clock(made, clock_rules)
     authorizations.set_status(tx, key, status, at, due_at=clock.due_at if clock is not None else None)
     news.look_at(tx, news.AUTHORIZATION, key, at)
+    authorization_news.look_again(tx, at)
     return authorizations.get(tx, key)
 
 
@@ -130,15 +131,36 @@ def assign_news(tx: WriteTx, news_key: int, patient_key: int, taking: Taking) ->
     waits, owner = _whose(tx, heard.news, taking, found)
     if waits or owner is None:
         raise Conflict(waits, code="other_patient", where="patient")
+    return _settle(tx, heard, found, owner, taking)
+
+
+def take_waiting(tx: WriteTx, heard: Heard, taking: Taking) -> Taken:
+    """
+    Take in news that waited, if what is known by now says for certain whose they are; else they wait on.
+
+    What was brought by an order or a record of somebody else than the authorization's must name its patient itself.
+    """
+    said = heard.news
+    taking = replace(taking, source_kind=heard.source_kind, source_id=heard.source_id)
+    found = _meant(tx, said, taking)
+    waits, owner = _whose(tx, said, taking, found)
+    is_named = heard.waits != _ANOTHERS or find_insured(tx, said, taking.rules).patient_key is not None
+    if waits or owner is None or not is_named:
+        return Taken(NewsOutcome.WAITS, heard.key, why=heard.waits)
+    return _settle(tx, heard, found, owner, taking)
+
+
+def _settle(tx: WriteTx, heard: Heard, found: Authorization | None, owner: int, taking: Taking) -> Taken:
+    """Take in news that waited as those of *owner*."""
     key = found.key if found is not None else authorizations.add(tx, owner, None, heard.news.source, taking.at)
-    authorization_news.settle(tx, news_key, key, owner)
+    authorization_news.settle(tx, heard.key, key, owner)
     made = remake(tx, key, taking.rules, taking.at)
     _link(tx, made, heard.news, taking)
     _tell(tx, found, made, taking)
     _supersede(tx, made, heard.news, taking)
-    detail = {"authorization": key, "news": news_key}
+    detail = {"authorization": key, "news": heard.key}
     audit.add(tx, at=taking.at, action="authorization_assigned", actor=taking.by, patient_key=owner, detail=detail)
-    return Taken(NewsOutcome.APPLIED, news_key, authorizations.get(tx, key), found is None)
+    return Taken(NewsOutcome.APPLIED, heard.key, authorizations.get(tx, key), found is None)
 
 
 def _meant(tx: WriteTx, said: AuthorizationNews, taking: Taking) -> Authorization | None:

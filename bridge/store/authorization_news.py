@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -14,10 +14,13 @@ from sqlalchemy import Row, select, update
 from bridge.domain.authorization import AuthorizationLine, Urgency
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier, digest_of
+from bridge.store import news as looks
 from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.prepared import Prepared
 from bridge.store.tables import authorization_news
 
 _INSTANTS = ("said_at", "received_at")
+_PAUSE = timedelta(seconds=10)
 _ENTITIES = ("placer_order_number", "filler_order_number")
 
 
@@ -132,6 +135,22 @@ def waiting(tx: ReadTx, *, before: int | None = None, limit: int = 100) -> list[
     if before is not None:
         query = query.where(c.key < before)
     return [_heard(row) for row in tx.execute(query)]
+
+
+def look_again(tx: WriteTx, at: datetime) -> None:
+    """Have what waits looked at once more, soon: something became known that may say whose it is."""
+    if _ANY_WAITS.first(tx) is not None:
+        looks.look_at(tx, looks.WAITING, 0, at + _PAUSE)
+
+
+def next_waiting(tx: ReadTx, before: int) -> int | None:
+    """Return the newest that waits among those older than row *before*, 0 for all, None if there is none."""
+    c = authorization_news.c
+    query = select(c.key).where(c.waits != "").order_by(c.key.desc()).limit(1)
+    return tx.execute(query.where(c.key < before) if before else query).scalar()
+
+
+_ANY_WAITS = Prepared(select(authorization_news.c.key).where(authorization_news.c.waits != "").limit(1))
 
 
 def _content(said: AuthorizationNews) -> dict[str, Any]:

@@ -108,6 +108,12 @@ def waiting(tx: ReadTx, limit: int) -> list[KeptOutcome]:
     return [_kept(row) for row in tx.execute(query.order_by(_COLUMNS.key.desc()).limit(limit))]
 
 
+def assigned(tx: ReadTx, limit: int) -> list[KeptOutcome]:
+    """Return what a person said the exam of, newest first."""
+    query = select(claim_outcomes).where(_COLUMNS.matched_by == MatchRule.BY_HAND.value)
+    return [_kept(row) for row in tx.execute(query.order_by(_COLUMNS.key.desc()).limit(limit))]
+
+
 def _kept(row: Row[Any]) -> KeptOutcome:
     every = [*row.content["adjustments"], *(one for line in row.content["lines"] for one in line["adjustments"])]
     remarks = [*row.content["remarks"], *(one for line in row.content["lines"] for one in line["remarks"])]

@@ -19,6 +19,8 @@ from bridge.store.tables import news, news_looks, subscription_news, subscriptio
 STUDY = "study"
 ORDER = "order"
 AUTHORIZATION = "authorization"
+# News of an authorization that wait to be somebody's; row 0 stands for all of them.
+WAITING = "waiting"
 # What only charts are told of, with what hangs on it.
 PATIENT = "patient"
 PERFORMED = "performed"

@@ -1903,6 +1903,7 @@ claim_outcomes = Table(
     Column("heard_at", Instant, nullable=False),
     Index(None, "said_on"),
     Index("ix_claim_outcomes_waiting", "key", **_only(text("matched_by = 'none'"))),
+    Index("ix_claim_outcomes_assigned", "key", **_only(text("matched_by = 'by-hand'"))),
     _one_of("status", OutcomeStatus, "status"),
     _one_of("matched_by", MatchRule, "matched_by"),
 )

@@ -275,6 +275,62 @@ def test_a_person_says_whose_waiting_news_are(house: House) -> None:
         assert authorization_news.waiting(tx) == []
 
 
+def waiting(house: House) -> list[str]:
+    """Return why news wait once everything was looked at that is due in half a minute."""
+    assert isinstance(house.clock, FixedClock)
+    house.clock.at += timedelta(seconds=30)
+    look(house)
+    with house.store.read() as tx:
+        return [heard.waits for heard in authorization_news.waiting(tx)]
+
+
+def test_waiting_news_are_the_patient_s_as_soon_as_their_number_is_registered(house: House) -> None:
+    take(house, answer(person=NEAR_TWIN), answer(person=None, number="PA99"))
+    assert len(waiting(house)) == 2
+    say(house, adt(NEAR_TWIN))
+    assert waiting(house) == ["nothing in it says for certain whose it is"]
+    found = the_one(house)
+    with house.store.read() as tx:
+        assert patients.get(tx, found.patient_key).identifiers[0].patient_id == NEAR_TWIN.patient_id
+        (heard,) = authorization_news.of_authorization(tx, found.key)
+    assert (found.status, heard.heard_at) == (AuthorizationStatus.APPROVED, NOW)
+
+
+def test_waiting_news_of_two_patients_are_theirs_who_turn_out_to_be_one(house: House) -> None:
+    take(house, answer(person=STRANGER, accession_number="A1"))
+    assert waiting(house) == ["its numbers lead to different patients"]
+    say(house, merge(PLAIN, STRANGER))
+    assert waiting(house) == []
+    assert links(house) == [("A1", LinkRule.NAMED)]
+
+
+def test_waiting_news_find_the_member_whose_insurance_is_told_later(house: House) -> None:
+    who = {"member_id": "W123456789-01", "patient_name": PLAIN.name, "birth_date": PLAIN.birth_date}
+    take(house, answer(person=None, **who))
+    assert len(waiting(house)) == 1
+    insured(house)
+    say(house, adt(PLAIN, at="20260302160000"))
+    assert waiting(house) == []
+
+
+def test_an_answer_that_came_before_its_request_is_taken_once_that_is_known(house: House) -> None:
+    take(house, answer("A1", person=None, number="", trace="T1"))
+    assert len(waiting(house)) == 1
+    (asked,) = take(house, answer("", number="", kind=NewsKind.REQUESTED, trace="T1", said_at=NOW - timedelta(hours=1)))
+    assert waiting(house) == []
+    assert asked.authorization is not None
+    with house.store.read() as tx:
+        assert authorizations.get(tx, asked.authorization.key).status == AuthorizationStatus.APPROVED
+
+
+def test_what_another_patient_s_order_said_of_an_authorization_waits_for_a_person_for_good(house: House) -> None:
+    take(house, answer())
+    say(house, order(STRANGER, "A5", extra="AUT||60054|ACME|||PA11\r"))
+    say(house, adt(STRANGER, at="20260302160000"))
+    assert waiting(house) == ["the authorization is another patient's and was left there"]
+    assert links(house) == []
+
+
 # ── which order it is for ────────────────────────────────────────────────────────────────────────────────────────────
 
 

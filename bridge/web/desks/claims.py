@@ -9,11 +9,13 @@ from bridge.codecs.x12.cutting import MAX_BYTES
 from bridge.domain.accounts import Permission
 from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.flows.import_claims import OUTCOME_WORDS, ImportedClaims
-from bridge.store import claim_outcomes
+from bridge.store import claim_outcomes, orders
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services
 
 blueprint = Blueprint("claims", __name__)
+
+_ASSIGNED_SHOWN = 10
 
 
 @blueprint.get("/claims")
@@ -50,8 +52,31 @@ def assign(outcome_key: int) -> Response | str:
     return redirect(url_for("claims.waiting"), 303)
 
 
+@blueprint.post("/claims/<int:outcome_key>/undo")
+@needs(Permission.BILL)
+def undo(outcome_key: int) -> Response | str:
+    """Take back which exam a claim is about."""
+    try:
+        reason = request.form.get("reason", "")
+        services().flows.billing.claims.take_back(outcome_key, reason, caller().name)
+    except (Incomplete, Conflict) as fault:
+        return make_response(_page(None, fault.detail), 422)
+    return redirect(url_for("claims.waiting"), 303)
+
+
 def _page(done: ImportedClaims | None, sentence: str) -> str:
     with services().store.read() as tx:
         rows = claim_outcomes.waiting(tx, limit=paging.LIMIT)
-    reads.note("claims_listed", detail={"count": len(rows)})
-    return render_template("billing/claims.html", done=done, sentence=sentence, rows=rows, words=OUTCOME_WORDS)
+        assigned = claim_outcomes.assigned(tx, limit=_ASSIGNED_SHOWN)
+        keys = [one.match.order_key for one in assigned if one.match.order_key is not None]
+        exams = {key: orders.get(tx, key).accession_number for key in dict.fromkeys(keys)}
+    reads.note("claims_listed", detail={"count": len(rows) + len(assigned)})
+    return render_template(
+        "billing/claims.html",
+        done=done,
+        sentence=sentence,
+        rows=rows,
+        assigned=assigned,
+        exams=exams,
+        words=OUTCOME_WORDS,
+    )

@@ -19,7 +19,7 @@ from bridge.domain.claim_match import MatchRule
 from bridge.domain.claim_outcome import OutcomeStatus
 from bridge.errors import Conflict, Malformed
 from bridge.flows.import_claims import ImportedClaims
-from bridge.store import claim_outcomes, objects
+from bridge.store import audit, claim_outcomes, objects
 from bridge.store.claim_outcomes import KeptOutcome
 from bridge.store.tables import claim_files
 from tests.fakes.console import Console
@@ -100,6 +100,27 @@ def test_a_person_says_whose_a_claim_is_once(console: Console) -> None:
     assert "The payer paid the claim: 520.00 of 650.00 USD" in browser.get("/authorizations/1").text
     with pytest.raises(Conflict, match="meanwhile"):
         console.services.flows.billing.claims.assign(key, "A1", "user:bill")
+
+
+def test_what_a_person_said_of_a_claim_can_be_taken_back(console: Console) -> None:
+    console.order("A1")
+    taken(console)
+    browser = console.browser(Role.ADMIN)
+    key = next(one.key for one in waiting(console) if one.claim_number == "ACC17")
+    console.services.flows.billing.claims.assign(key, "A1", "user:bill")
+    form = {"csrf_token": console.form_token(browser, "/claims"), "reason": " "}
+    assert "Take back" in browser.get("/claims").text
+    assert browser.post(f"/claims/{key}/undo", data=form).status_code == 422
+    form["reason"] = "the other Lee"
+    assert browser.post(f"/claims/{key}/undo", data=form).status_code == 303
+    assert len(waiting(console)) == 5
+    assert "The payer paid the claim" not in browser.get("/authorizations/1").text
+    timeline = browser.get("/exams/A1", follow_redirects=True).text
+    assert "No longer: the payer paid the claim. It is of another exam: the other Lee" in timeline
+    with pytest.raises(Conflict, match="nobody"):
+        console.services.flows.billing.claims.take_back(key, "again", "user:bill")
+    with console.store.read() as tx:
+        assert [one.action for one in audit.recent(tx, limit=200)].count("claim_assignment_undone") == 1
 
 
 def test_a_request_for_documents_is_told_on_the_authorization(console: Console) -> None:

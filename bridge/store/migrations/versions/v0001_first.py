@@ -1468,6 +1468,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_outcomes")),
         sa.UniqueConstraint("source_number", name=op.f("uq_claim_outcomes_source_number")),
     )
+    op.create_index(
+        "ix_claim_outcomes_assigned",
+        "claim_outcomes",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("matched_by = 'by-hand'"),
+        postgresql_where=sa.text("matched_by = 'by-hand'"),
+    )
     op.create_index(op.f("ix_claim_outcomes_authorization_key"), "claim_outcomes", ["authorization_key"], unique=False)
     op.create_index(op.f("ix_claim_outcomes_claim_file_key"), "claim_outcomes", ["claim_file_key"], unique=False)
     op.create_index(op.f("ix_claim_outcomes_order_key"), "claim_outcomes", ["order_key"], unique=False)
