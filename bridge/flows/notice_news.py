@@ -49,6 +49,7 @@ from bridge.store import (
     performed,
     placements,
     rejections,
+    reports,
     studies,
     subscriptions,
 )
@@ -124,7 +125,9 @@ class NewsWatch(Lookout):
             return None
         queue_parts(tx, look, self._charts, now)
         if look.kind == news.PATIENT:
-            authorization_links.look_at_patient(tx, [look.row, *patients.merged_into(tx, look.row)], now)
+            self._look_at_evidence_of(tx, look.row, now)
+        if look.kind == news.REPORT:
+            self._look_at_evidence_of(tx, reports.get(tx, look.row).patient_key, now)
         if look.kind in (news.PATIENT, news.PERFORMED, news.REPORT):
             return None
         if look.kind == news.STUDY:
@@ -163,8 +166,15 @@ class NewsWatch(Lookout):
             self._tell(tx, said, now)
             news.put_told(tx, subject, standing, now)
 
+    def _look_at_evidence_of(self, tx: WriteTx, patient_key: int | None, now: datetime) -> None:
+        """Have a patient's authorizations looked at: a study or a report of theirs came, or counts no more."""
+        if patient_key is not None:
+            live = patients.survivor(tx, patient_key).key
+            authorization_links.look_at_patient(tx, [live, *patients.merged_into(tx, live)], now)
+
     def _look_at_study(self, tx: WriteTx, look: Look, now: datetime) -> datetime | None:
         study = studies.hold(tx, look.row)
+        self._look_at_evidence_of(tx, study.patient_key, now)
         before = news.told(tx, look.subject)
         owner = patients.survivor(tx, study.patient_key).key if study.is_bound and study.patient_key else None
         if chart_withdrawals.withdrawal_of(tx, study.key) is not None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bridge.domain.authorization import Authorization, AuthorizationStatus
+from bridge.domain.authorization import LIVE, Authorization, AuthorizationStatus
 from bridge.domain.authorization_clock import decision_clock, next_change, status_at
 from bridge.domain.authorization_news import NewsKind
 from bridge.domain.authorization_warnings import ExamWarning, Scene, warnings_of
+from bridge.domain.evidence_needs import Need
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.link_authorizations import exam_now, link_by_rule
 from bridge.flows.take_authorization_news import STATUS_WORDS
+from bridge.leaving.evidence_gaps import evidence_gaps
 from bridge.store import (
+    authorization_gaps,
     authorization_links,
     authorization_news,
     authorization_warnings,
@@ -38,7 +41,16 @@ def weigh_authorization(tx: WriteTx, key: int, rules: ReconcileRules, now: datet
         _tell(tx, one, warning, warning.sentence, now)
     for warning in over:
         _tell(tx, one, warning, f"no longer: {warning.sentence}", now)
+    authorization_gaps.replace_all(tx, key, _missing(tx, one, rules))
     return next_change(one, now, rules.authorizations.clock_of(one.payer_id))
+
+
+def _missing(tx: ReadTx, one: Authorization, rules: ReconcileRules) -> list[Need]:
+    """Return what the payer wants to see and is not here, as long as it may still ask for it."""
+    if one.status not in LIVE:
+        return []
+    filled = evidence_gaps(tx, one, rules.authorizations, rules.checklist.body_parts)
+    return [row.need for row in filled if not row.is_met]
 
 
 def scene_of(tx: ReadTx, one: Authorization, owner: int, rules: ReconcileRules) -> Scene:

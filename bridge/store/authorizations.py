@@ -18,6 +18,7 @@ from bridge.domain.authorization import (
     number_key,
 )
 from bridge.domain.authorization_news import Account
+from bridge.store import news
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import attachments, authorization_numbers, authorizations
@@ -189,6 +190,7 @@ def get_attachment(tx: ReadTx, key: int) -> ClaimAttachment:
 
 def put_attachment(tx: WriteTx, attachment: ClaimAttachment, payer: str, at: datetime) -> ClaimAttachment:
     """Store an attachment, or the same one again with a newer binding (its key is ignored)."""
+    news.look_at(tx, news.AUTHORIZATION, attachment.authorization_key, at)
     row = tx.execute(
         select(attachments).where(
             attachments.c.authorization_key == attachment.authorization_key,

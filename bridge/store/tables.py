@@ -47,6 +47,7 @@ from bridge.domain.chart import Cause
 from bridge.domain.claim_match import MatchRule
 from bridge.domain.claim_outcome import OutcomeStatus
 from bridge.domain.commitment import CommitmentState
+from bridge.domain.evidence_needs import Need
 from bridge.domain.incident import DisclosureKind
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
@@ -1847,6 +1848,18 @@ authorization_warnings = Table(
     Index("ix_authorization_warnings_open", "authorization_key", **_only(text("closed_at IS NULL"))),
     Index("ix_authorization_warnings_open_of_order", "order_key", **_only(text("closed_at IS NULL"))),
     _one_of("kind", WarningKind, "kind"),
+)
+
+# What of a payer's checklist is not here, as it was when the authorization was looked at last.
+authorization_gaps = Table(
+    "authorization_gaps",
+    metadata,
+    _key(),
+    _to("authorization"),
+    Column("need", Text, nullable=False),
+    UniqueConstraint("authorization_key", "need"),
+    Index(None, "need", "authorization_key"),
+    _one_of("need", Need, "need"),
 )
 
 # The insurances that a record was said to have; those of merged records are read along with the survivor's.

@@ -13,6 +13,7 @@ from bridge.clock import FixedClock
 from bridge.domain.authorization import Authorization, AuthorizationLine, AuthorizationStatus
 from bridge.domain.authorization_links import LinkRule
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
+from bridge.domain.evidence_needs import Need
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.member_id import Coverage, MemberId
 from bridge.errors import Conflict
@@ -27,6 +28,7 @@ from bridge.flows.take_authorization_news import (
 )
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.store import (
+    authorization_gaps,
     authorization_links,
     authorization_news,
     authorization_warnings,
@@ -39,7 +41,7 @@ from bridge.store import (
 from bridge.store.events import Station
 from bridge.store.tables import merges
 from bridge.wiring import House
-from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, merge, order
+from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, merge, order, report
 from tests.flows.asking import say, typed_authorization
 
 # What differs between databases is the store's, and told apart there.
@@ -377,6 +379,25 @@ def test_two_orders_that_fit_are_left_to_a_person(house: House) -> None:
     say(house, order(PLAIN, "A2"))
     take(house, answer(member_id="W123456789-01"))
     assert links(house) == []
+
+
+# ── what its payer wants to see ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_report_that_comes_later_is_missing_until_then(house: House) -> None:
+    take(house, answer(accession_number="A1"))
+    key = the_one(house).key
+
+    def missing() -> tuple[Need, ...]:
+        look(house)
+        with house.store.read() as tx:
+            return authorization_gaps.of_authorizations(tx, [key]).get(key, ())
+
+    assert {Need.REPORT, Need.IMAGES} <= set(missing())
+    say(house, report(PLAIN, "A1"))
+    assert Need.REPORT not in missing()
+    take(house, answer("A3", said_at=NOW + timedelta(hours=1)))
+    assert missing() == ()
 
 
 # ── what is warned of ────────────────────────────────────────────────────────────────────────────────────────────────

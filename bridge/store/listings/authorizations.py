@@ -12,12 +12,15 @@ from bridge.domain.attachment import AttachmentState
 from bridge.domain.authorization import LIVE, WAITS_FOR_PAYER, Authorization
 from bridge.domain.authorization_links import Link
 from bridge.domain.authorization_warnings import ExamWarning
+from bridge.domain.evidence_needs import Need
+from bridge.store import authorization_gaps as gaps
 from bridge.store import authorization_links, authorization_warnings
 from bridge.store import authorizations as claims
 from bridge.store.db import ReadTx
 from bridge.store.listings.people import Person, by_key, keys_by_name, keys_by_number
 from bridge.store.tables import (
     attachments,
+    authorization_gaps,
     authorizations,
     orders,
 )
@@ -32,7 +35,7 @@ class AuthorizationRow:
     """
     One authorization. attached: number of attachments by state. warnings: what stands between it and its exams.
 
-    links: the orders under it; accessions: their accession numbers, by order. due_at: when the payer owes its answer.
+    missing: what of the payer's checklist is not here. links: the orders under it; accessions: their accession numbers, by order. due_at: when the payer owes its answer.
     """
 
     authorization: Authorization
@@ -43,6 +46,7 @@ class AuthorizationRow:
     links: tuple[Link, ...] = ()
     accessions: dict[int, str] | None = None
     due_at: datetime | None = None
+    missing: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class Wanted:
     What is asked for, "" for everything. text: a number, an accession number, a patient's number or beginning of a name.
 
     payer: its id or name; status: one of AuthorizationStatus; gap: a kind of warning, or "any". due_before: whose answer is
-    due before then. lacks: one of LACKS.
+    due before then. lacks: one of LACKS. missing: one of Need, that is not here.
     """
 
     text: str = ""
@@ -60,6 +64,7 @@ class Wanted:
     gap: str = ""
     due_before: datetime | None = None
     lacks: str = ""
+    missing: str = ""
 
 
 # What an authorization may want of the desk. attachment: nothing is attached; release: a draft waits for a person's word;
@@ -98,6 +103,9 @@ def conditions(tx: ReadTx, wanted: Wanted) -> list[ColumnElement[bool]]:
         if wanted.gap != "any":
             amiss = amiss.where(warnings_table.c.kind == wanted.gap)
         found.append(_COLUMNS.key.in_(amiss))
+    if wanted.missing:
+        missing = select(authorization_gaps.c.authorization_key).where(authorization_gaps.c.need == wanted.missing)
+        found.append(_COLUMNS.key.in_(missing))
     if wanted.lacks:
         found.append(_lacking(wanted.lacks))
     return found
@@ -128,7 +136,7 @@ def by_keys(tx: ReadTx, wanted: Sequence[int]) -> list[AuthorizationRow]:
         amiss[warning.authorization_key].append(warning.warning)
     times = select(_COLUMNS.key, _COLUMNS.due_at).where(_COLUMNS.key.in_(list(wanted)))
     due = {row.key: row.due_at for row in tx.execute(times)}
-    tally = _attached(tx, wanted)
+    tally, missing = _attached(tx, wanted), gaps.of_authorizations(tx, wanted)
     return [
         AuthorizationRow(
             one,
@@ -139,6 +147,7 @@ def by_keys(tx: ReadTx, wanted: Sequence[int]) -> list[AuthorizationRow]:
             tuple(linked[one.key]),
             accessions,
             due.get(one.key),
+            missing.get(one.key, ()),
         )
         for one in found
     ]

@@ -38,6 +38,7 @@ def authorization_row(row: AuthorizationRow) -> Json:
         "expires_on": date(one.expires_on),
         "due_at": instant(row.due_at),
         "warnings": [_warning(each, row.accessions or {}) for each in row.warnings],
+        "missing": [need.value for need in row.missing],
         "source": one.source,
         "policy_level": one.policy_level,
         "attachments": row.attached,

@@ -12,6 +12,7 @@ from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.authorization_news import AuthorizationNews
 from bridge.domain.authorization_warnings import WarningKind
+from bridge.domain.evidence_needs import Need
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete, Malformed
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
@@ -51,9 +52,13 @@ def _wanted() -> Wanted:
     asked = {name: request.args.get(name, "").strip() for name in ("q", "payer", "status", "due", "gap")}
     if asked["status"] and asked["status"] not in tuple(AuthorizationStatus):
         raise Malformed(f"any of {', '.join(AuthorizationStatus)} is wanted", code="not_in_table", where="status")
-    if asked["gap"] and asked["gap"] not in ("any", *WarningKind):
-        raise Malformed(f"any of any, {', '.join(WarningKind)} is wanted", code="not_in_table", where="gap")
-    return Wanted(asked["q"], asked["payer"], asked["status"], asked["gap"], _due_before(asked["due"]))
+    gap = asked["gap"]
+    if gap and gap not in ("any", *WarningKind, *Need):
+        kinds = ", ".join((*WarningKind, *Need))
+        raise Malformed(f"any of any, {kinds} is wanted", code="not_in_table", where="gap")
+    warned, missing = ("", gap) if gap in tuple(Need) else (gap, "")
+    due = _due_before(asked["due"])
+    return Wanted(asked["q"], asked["payer"], asked["status"], gap=warned, due_before=due, missing=missing)
 
 
 def _due_before(text: str) -> datetime | None:

@@ -221,6 +221,7 @@ def _list(text: str) -> str:
         statuses=tuple(AuthorizationStatus),
         lacks=_LACK_WORDS,
         warning_kinds=tuple(WarningKind),
+        needs=_NEED_WORDS,
         dues=_DUE_WORDS,
         payers=here.settings.payers,
         waiting=waiting,
@@ -238,6 +239,7 @@ def _wanted(text: str, chosen: Mapping[str, str], now: datetime) -> Wanted:
         gap=gap if gap in ("any", *WarningKind) else "",
         due_before=now + due if due is not None else None,
         lacks=gap if gap in LACKS else "",
+        missing=gap if gap in tuple(Need) else "",
     )
 
 

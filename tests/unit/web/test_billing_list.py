@@ -101,6 +101,27 @@ def test_what_is_missing_narrows_the_list(console: Console) -> None:
         assert keys(console, Wanted(lacks=what)) == [soon]
 
 
+def test_what_the_payer_wants_to_see_and_is_not_here_is_told_until_it_comes(console: Console) -> None:
+    *_, soon = three(console)
+    assert soon in keys(console, Wanted(missing="images"))
+    study = console.images(UID)
+    decide = {"action": "bind", "accession_number": "A1", "reason": "asked"}
+    assert console.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=decide).status_code == 200
+    api, browser = console.machine(Role.BILLING), console.browser(Role.BILLING)
+    row = next(one for one in api.get("/api/authorizations?gap=images").json["authorizations"] if one["id"] == soon)
+    assert {"images", "report"} <= set(row["missing"])
+    assert "images" in re.findall(r"not here: ([^<]*)<", browser.get("/authorizations?gap=images").text)[0]
+    body = {"study_instance_uid": study.study_instance_uid, "as": ["claim"]}
+    assert api.post(f"/api/authorizations/{soon}/attachments", json=body).status_code == 201
+    looked_at(console)
+    assert soon not in keys(console, Wanted(missing="images"))
+    assert soon in keys(console, Wanted(missing="report"))
+    unbound = {"action": "unbind", "reason": "another person's"}
+    assert console.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=unbound).status_code == 200
+    looked_at(console)
+    assert soon in keys(console, Wanted(missing="images"))
+
+
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_filter_is_in_the_address_and_the_search_is_not(console: Console) -> None:
     _, denied, late, soon = three(console)

@@ -1177,6 +1177,30 @@ def upgrade() -> None:
     op.create_index(op.f("ix_audit_rows_patient_key"), "audit_rows", ["patient_key"], unique=False)
     op.create_index(op.f("ix_audit_rows_study_key"), "audit_rows", ["study_key"], unique=False)
     op.create_table(
+        "authorization_gaps",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("need", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "need IN ('order', 'report', 'prior-reports', 'images', 'office-note', 'creatinine')",
+            name=op.f("ck_authorization_gaps_need"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_authorization_gaps_authorization_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_authorization_gaps")),
+        sa.UniqueConstraint("authorization_key", "need", name=op.f("uq_authorization_gaps_authorization_key_need")),
+    )
+    op.create_index(
+        op.f("ix_authorization_gaps_authorization_key"), "authorization_gaps", ["authorization_key"], unique=False
+    )
+    op.create_index(
+        op.f("ix_authorization_gaps_need_authorization_key"),
+        "authorization_gaps",
+        ["need", "authorization_key"],
+        unique=False,
+    )
+    op.create_table(
         "authorization_links",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
