@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from bridge.commands.records import own_settings
 from bridge.commands.setting_up import (
     actor,
     json_option,
     open_house,
+    own_settings,
     print_json,
     print_table,
     reports_errors,

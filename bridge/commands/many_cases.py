@@ -12,11 +12,11 @@ import click
 import orjson
 
 from bridge.bulk import bulk_queue
-from bridge.commands.records import own_settings
 from bridge.commands.setting_up import (
     actor,
     json_option,
     open_house,
+    own_settings,
     print_json,
     print_table,
     reports_errors,

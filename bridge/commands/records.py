@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import update_wrapper
 from pathlib import Path
-from typing import Any
 
 import click
 
+from bridge.commands.many_cases import bulk
 from bridge.commands.setting_up import (
     actor,
     json_option,
     open_house,
+    own_settings,
     print_json,
     print_table,
     reports_errors,
@@ -86,14 +85,7 @@ def mismatches(context: click.Context, config: Path | None, as_json: bool) -> No
         print_table(rows, columns, "no study waits for a person")
 
 
-def own_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Hand *command* the settings file that is named after it, else the one named after its group."""
-
-    def chosen(of_group: Path | None, /, config: Path | None, **said: Any) -> None:
-        command(config or of_group, **said)
-
-    update_wrapper(chosen, command)
-    return settings_option(click.pass_obj(chosen))
+mismatches.add_command(bulk)
 
 
 def _case(tx: ReadTx, case: str) -> list[queues.MismatchRow]:

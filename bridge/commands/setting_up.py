@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 import orjson
@@ -16,7 +16,9 @@ import orjson
 from bridge import log, settings
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Misconfigured
-from bridge.wiring import House
+
+if TYPE_CHECKING:
+    from bridge.wiring import House
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,8 +34,21 @@ settings_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def own_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Hand *command* the settings file that is named after it, else the one named after its group."""
+
+    def chosen(of_group: Path | None, /, config: Path | None, **said: Any) -> None:
+        command(config or of_group, **said)
+
+    functools.update_wrapper(chosen, command)
+    return settings_option(click.pass_obj(chosen))
+
+
 def open_house(config: Path | None) -> House:
     """Return the house of *config*, with logs kept to warnings: a command's output is its answer."""
+    # Nothing else takes as long to load, and looking at a file needs no house.
+    from bridge.wiring import House
+
     log.configure(level=30)
     return House(settings.load(config), Clock())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import threading
 from dataclasses import dataclass
@@ -22,8 +23,6 @@ _SEARCHES_KEPT = 200
 _HASHER = PasswordHasher()  # argon2id with RFC 9106's low-memory profile
 # 64 MiB each: without a limit, a burst of guesses would take the machine's memory.
 _HASHING = threading.Semaphore(3)
-# Verified when nobody has that name, so that both answers take the same time.
-_NOBODY = _HASHER.hash(secrets.token_hex(16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +164,17 @@ def remember_search(store: Store, session: users.Session, text: str) -> int:
     return len(searches)
 
 
+@functools.cache
+def _hash_of_nobody() -> str:
+    return _HASHER.hash(secrets.token_hex(16))
+
+
 def _verify(known: str, password: str) -> bool:
     with _HASHING:
         try:
-            return _HASHER.verify(known or _NOBODY, password) and bool(known)
+            # Before either way, so that a name that nobody has takes as long as one that is known.
+            nobodys = _hash_of_nobody()
+            return _HASHER.verify(known or nobodys, password) and bool(known)
         except (VerificationError, InvalidHashError):
             return False
 

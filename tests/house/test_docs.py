@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click import Group
+from click import Context, Group
 from pydantic import BaseModel
 
 from bridge.cli import main as command_line
@@ -232,9 +232,9 @@ def test_every_command_in_the_documents_exists(root: Path) -> None:
     for name in names:
         for words in re.findall(r"imaging-bridge ([a-z][a-z0-9]*(?: [a-z0-9]+)?)", text_of(root, name)):
             first, _, second = words.partition(" ")
-            command = command_line.commands.get(first)
-            is_group = isinstance(command, Group) and second and not command.invoke_without_command
-            if command is None or (is_group and second not in command.commands):
+            command = command_line.get_command(Context(command_line), first)
+            inner = command.commands if isinstance(command, Group) and not command.invoke_without_command else {}
+            if command is None or (inner and second and second not in inner):
                 unknown.append(f"{name}: {words}")
     assert not unknown, "\n".join(unknown)
 
@@ -248,16 +248,21 @@ def test_every_chore_in_the_documents_exists(root: Path) -> None:
 
 
 def test_every_command_line_has_an_example(root: Path) -> None:
-    bare = []
+    bare, seen = [], []
 
     def look(command: Any, path: str) -> None:
         if isinstance(command, Group):
-            for name, inner in command.commands.items():
-                look(inner, f"{path} {name}")
-        elif "xample" not in (command.help or ""):
-            bare.append(path)
+            context = Context(command)
+            for name in command.list_commands(context):
+                look(command.get_command(context, name), f"{path} {name}")
+            return
+        seen.append(path)
+        with Context(command, info_name=path) as context:
+            if f"Example: {' '.join(path.split()[:2])}" not in command.get_help(context):
+                bare.append(path)
 
     look(command_line, "imaging-bridge")
+    assert len(seen) >= 20
     assert not bare, "\n".join(bare)
 
 

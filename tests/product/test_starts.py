@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import click
 import psutil
 import pytest
 
-from bridge.cli import main
 from bridge.errors import Unavailable
 from tests.cast import PLAIN, adt
-from tests.product.running import Product, free_port, log_lines, run_command, wait_for
+from tests.product.running import Product, free_port, log_lines, wait_for
 
 
 def test_every_fault_of_the_settings_is_said_at_once(make_product: Callable[..., Product]) -> None:
@@ -82,27 +80,6 @@ def test_a_role_that_dies_is_started_again(make_product: Callable[..., Product])
             return False
 
     assert wait_for(answered, "an answer after the restart", 60)
-
-
-def test_all_commands_have_an_example_in_their_help() -> None:
-    found = dict(_commands(main, ("imaging-bridge",)))
-    assert len(found) >= 20
-    without = [path for path, command in found.items() if f"Example: {' '.join(path[:2])}" not in _help(path, command)]
-    assert without == []
-    assert "Example:" in run_command("token", "create", "--help").stdout
-
-
-def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            yield from _commands(command, (*path, name))
-        else:
-            yield (*path, name), command
-
-
-def _help(path: tuple[str, ...], command: click.Command) -> str:
-    """Return a command's help in one line."""
-    return " ".join(command.get_help(click.Context(command, info_name=path[-1])).split())
 
 
 def _listens(process: psutil.Process, port: int) -> bool:
