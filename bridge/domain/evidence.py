@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from bridge.domain.order import Order, Step
 from bridge.domain.patient import Patient
+from bridge.domain.repairs import as_received
 from bridge.domain.study import Header, RequestAttributes
 
 WRONG_WORKLIST_ENTRY_CODES = frozenset({"110514", "113038"})
@@ -204,6 +205,18 @@ def identity_of(header: Header) -> NamedIdentity:
         header.patient_name,
         header.patient_birth_date,
         header.patient_sex,
+    )
+
+
+def identity_written(header: Header) -> NamedIdentity:
+    """Return whom *header* names as it was written, whatever a device's rules read in its place."""
+    written = as_received(header.repairs)
+    return NamedIdentity(
+        written.get("PatientID", header.patient_id),
+        written.get("IssuerOfPatientID", header.issuer_of_patient_id),
+        written.get("PatientName", header.patient_name),
+        written.get("PatientBirthDate", header.patient_birth_date),
+        written.get("PatientSex", header.patient_sex),
     )
 
 

@@ -250,11 +250,11 @@ def _reconsider(tx: WriteTx, study: Study, evidence: StudyEvidence, registry: St
 
 
 def return_to(tx: WriteTx, study: Study, before: Decision, how: Deciding, *, reason: str = "") -> None:
-    """Give a study back what it was bound to by *before*, unless something newly speaks against it, or images came late."""
+    """Give a study back what it was bound to by *before*, unless something newly speaks against it, or images came since."""
     owner = patients.survivor(tx, before.patient_key or 0).key
     binding = replace(_binding_of(before), patient_key=owner)
     found = reconsider(binding, evidence_of(tx, study), StoredRegistry(tx), how.rules)
-    if found.step != Step.HOLD and not holds_late(tx, study, before.decided_at):
+    if found.step != Step.HOLD and not holds_late(tx, study, decisions.ended_at(tx, before) or how.at):
         how = replace(how, confirmed_by=before.confirmed_by)
         _record(tx, study, found.verdict, how, actor=before.actor, reason=reason)
 

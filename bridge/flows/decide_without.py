@@ -12,7 +12,7 @@ from bridge.domain.study import Study
 from bridge.domain.waking import fact_keys
 from bridge.flows.decide_study import Deciding, decide_by_rule, reopen, return_to, withdraw
 from bridge.flows.gather_evidence import evidence_of
-from bridge.store import decisions, orders, patients, studies
+from bridge.store import decisions, orders, patients, rejections, studies
 from bridge.store.db import WriteTx
 from bridge.store.decisions import Decision
 from bridge.store.registry import StoredRegistry
@@ -25,7 +25,8 @@ def decide_without(tx: WriteTx, touched: Iterable[Study], since: datetime, how: 
     What was bound before goes on from the decision that stood then; what a rule bound since is held, unless a rule says
     the same without the change. since: when the change was heard of.
     """
-    for study in touched:
+    for key in dict.fromkeys(one.key for one in touched):
+        study = studies.get(tx, key)
         if not study.is_bound:
             continue
         before = _stood_at(decisions.of_study(tx, study.key), since)
@@ -81,11 +82,11 @@ def open_again(tx: WriteTx, study: Study, reason: str, actor: str, how: Deciding
     """
     Take back that a person closed a study's case: it stands as it did before, bound or waiting.
 
-    What was bound waits all the same if something speaks against that by now, or it shows nothing any more.
+    What was bound waits all the same if something speaks against that by now, or its images stand in another study.
     """
     before = decisions.of_study(tx, study.key)[1:2]
     reopened = reopen(tx, study, reason, actor, how)
-    if before and before[0].patient_key is not None and studies.contents(tx, study.key).instance_count:
+    if before and before[0].patient_key is not None and rejections.has_content(tx, study.key):
         return_to(tx, reopened, before[0], how, reason=reason)
     return studies.get(tx, study.key)
 

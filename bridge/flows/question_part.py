@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.domain.evidence import identity_of
+from bridge.domain.evidence import identity_of, identity_written
 from bridge.domain.study import Header, Study
 from bridge.domain.verdict import Outcome, Verdict
 from bridge.store import decisions, patients, splits, studies
@@ -79,8 +79,12 @@ def _is_doubtful(come: LateSeries, is_alike: bool) -> bool:
 
 def _is_alike(tx: ReadTx, study: Study, header: Header) -> bool:
     """Say whether a part of *study* names whom *header* names."""
-    parts = (studies.get(tx, key).received for key in splits.parts_of(tx, study.key))
-    return any(identity_of(part) == identity_of(header) for part in parts)
+    return any(_say_the_same(studies.get(tx, key).received, header) for key in splits.parts_of(tx, study.key))
+
+
+def _say_the_same(one: Header, other: Header) -> bool:
+    """Say whether two headers name the same person as they are read, or as they were written: a device may be read otherwise since."""
+    return identity_of(one) == identity_of(other) or identity_written(one) == identity_written(other)
 
 
 def _asking(verdict: Verdict, sentence: str) -> Verdict:
@@ -97,7 +101,7 @@ def _asking(verdict: Verdict, sentence: str) -> Verdict:
 
 def _whose(tx: ReadTx, study: Study, other: Study) -> set[int]:
     keys = {other.patient_key}
-    if not other.is_bound and identity_of(other.received) == identity_of(study.received):
+    if not other.is_bound and _say_the_same(other.received, study.received):
         was = decisions.last_binding(tx, other.key)
         keys.add(was.patient_key if was is not None else None)
     return {patients.survivor(tx, key).key for key in keys if key is not None}

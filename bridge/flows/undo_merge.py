@@ -83,6 +83,8 @@ class MergeUndoer:
             decide_without(tx, studies.of_patient(tx, patient_key), entry.heard_at, how)
             decide_touched(tx, studies.of_patient(tx, patient_key), how)
         live = [key for key in records if patients.get(tx, key).merged_into is None]
+        # Somebody else's may have been bound because a record that fits as well was not there.
+        decide_without(tx, naming(tx, live, moved.get("orders", ())), entry.heard_at, how)
         named = [*studies.held_from(tx, records), *naming(tx, live, moved.get("orders", ()))]
         free_without(tx, named, entry.heard_at, reason, how)
         decide_after(tx, live, moved.get("orders", ()), how)

@@ -90,6 +90,14 @@ def last_binding(tx: ReadTx, study_key: int) -> Decision | None:
     return next((one for one in of_study(tx, study_key) if one.patient_key is not None), None)
 
 
+def ended_at(tx: ReadTx, binding: Decision) -> datetime | None:
+    """Return when a binding was taken away first since it was made, None if it stands."""
+    query = select(func.min(decisions.c.decided_at)).where(
+        decisions.c.study_key == binding.study_key, decisions.c.key > binding.key, decisions.c.patient_key.is_(None)
+    )
+    return tx.execute(query).scalar()
+
+
 def open_mismatch(
     tx: WriteTx, study_key: int, rule: str, sentence: str, at: datetime, *, risk: CaseRisk = CaseRisk.ROUTINE
 ) -> int:

@@ -101,12 +101,17 @@ def refresh(tx: WriteTx, study_key: int) -> int:
     return sum(len(keys) for keys in changed.values())
 
 
-def leaves_nothing(tx: ReadTx, study_key: int) -> bool:
-    """Say whether a study has instances, and every one of them is withheld."""
+def has_content(tx: ReadTx, study_key: int) -> bool:
+    """Say whether a study has an instance of its own, shown or rejected: no note, and none that stands elsewhere now."""
     mine = instances.c.study_key == study_key
     content = select(instances.c.key).where(mine, instances.c.withheld.not_in(_NO_CONTENT)).limit(1)
-    shown = select(instances.c.key).where(mine, instances.c.withheld == "").limit(1)
-    return tx.execute(content).first() is not None and tx.execute(shown).first() is None
+    return tx.execute(content).first() is not None
+
+
+def leaves_nothing(tx: ReadTx, study_key: int) -> bool:
+    """Say whether a study has instances, and every one of them is withheld."""
+    shown = select(instances.c.key).where(instances.c.study_key == study_key, instances.c.withheld == "").limit(1)
+    return has_content(tx, study_key) and tx.execute(shown).first() is None
 
 
 def shows_nothing() -> ColumnElement[bool]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, insert, or_, select, update
 
 from bridge.domain.rejection import JOINED, NOTE, SPLIT_OFF
 from bridge.domain.study import Instance, Series
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.received import series_of_row
-from bridge.store.tables import instances, series, split_instances, splits, studies
+from bridge.store.tables import instances, rejected_instances, rejections, series, split_instances, splits, studies
 
 _AT_ONCE = 500
 _mine = (splits.c.study_key == bindparam("study_key")) | (splits.c.new_study_key == bindparam("study_key"))
@@ -127,7 +127,7 @@ def late_series(tx: ReadTx, study_key: int, since: datetime | None = None) -> li
     """
     Return which series of a parted study have images that came since: it is not told by them whose they are.
 
-    since: what had come by then was seen, and is not late any more.
+    since: what was shown by then was seen, and is not late any more; what a note kept back when it came was not.
     """
     standing = (splits.c.study_key == study_key, splits.c.joined_at.is_(None))
     newest = tx.execute(select(func.max(splits.c.last_instance_key)).where(*standing)).scalar()
@@ -135,7 +135,7 @@ def late_series(tx: ReadTx, study_key: int, since: datetime | None = None) -> li
         return []
     is_shown, is_late = instances.c.withheld == "", instances.c.key > newest
     if since is not None:
-        is_late = and_(is_late, instances.c.received_at > since)
+        is_late = and_(is_late, or_(instances.c.received_at > since, _first_shown_since(since)))
     counts = (
         _number_of(and_(is_shown, is_late)),
         _number_of(and_(is_shown, ~is_late)),
@@ -211,6 +211,13 @@ def old_keys(tx: ReadTx, split_key: int) -> list[int]:
     """Return the keys of the instances that a split moved, as they were."""
     query = select(split_instances.c.instance_key).where(split_instances.c.split_key == split_key)
     return list(tx.execute(query).scalars())
+
+
+def _first_shown_since(at: datetime) -> ColumnElement[bool]:
+    """Say whether an instance was rejected before it came, and that was taken back only after *at*."""
+    before = (rejections.c.note_key < instances.c.key, rejections.c.decided_at > at)
+    named = select(rejections.c.key).join(rejected_instances, rejected_instances.c.rejection_key == rejections.c.key)
+    return named.where(rejected_instances.c.sop_instance_uid == instances.c.sop_instance_uid, *before).exists()
 
 
 def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:

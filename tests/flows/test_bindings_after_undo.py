@@ -130,3 +130,15 @@ def test_a_merge_of_a_number_s_next_holder_taken_back_leaves_what_came_by_the_fi
     clinic.hear(merge(PLAIN, TWICE, at="20260302130000"))
     clinic.undo_last_merge()
     assert clinic.seen() == before
+
+
+def test_a_study_that_was_bound_because_who_fits_better_was_merged_away_waits_again(clinic: Clinic) -> None:
+    namesake = replace(PLAIN, patient_id="00041012", sex="M")
+    clinic.hear(adt(namesake), adt(MERGED))
+    clinic.receive(replace(PLAIN, patient_id=namesake.patient_id))
+    before = clinic.seen()
+    assert (before, clinic.study().rule) == ((False, "", ""), "V08")
+    clinic.hear(merge(MERGED, PLAIN, at="20260302120000"))
+    assert clinic.seen() == (True, namesake.patient_id, "")
+    clinic.undo_last_merge()
+    assert (clinic.seen(), clinic.study().rule) == (before, "V08")

@@ -16,12 +16,12 @@ from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.bulk_cases import BulkDesk
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.flows.split_study import StudySplitter
 from bridge.store import bulk_jobs, splits, studies
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.flows.asking import say
+from tests.flows.test_splits import splitter
 
 MARIA = "user:maria"
 PREFIX: Mapping[str, Any] = {"do": "strip", "of": ["PatientID", "AccessionNumber"], "prefix": "77"}
@@ -136,14 +136,29 @@ def test_what_is_split_off_and_joined_is_read_as_its_device_is_read_by_now(house
     applied(house)
     receive(house, PLAIN, "A1", number=2)
     uid = study_uid("77A1")
-    parts = house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources
-    new = StudySplitter(*parts).split(uid, [f"{uid}.1.2"], "a trial", MARIA)
+    new = splitter(house).split(uid, [f"{uid}.1.2"], "a trial", MARIA)
     assert new.received.patient_id == study_of(house, "A1").received.patient_id == PLAIN.patient_id
     with house.store.read() as tx:
         (made,) = splits.of_study(tx, new.key)
-    StudySplitter(*parts).join(made.key, "it was one", MARIA)
+    splitter(house).join(made.key, "it was one", MARIA)
     assert study_of(house, "A1").received.patient_id == PLAIN.patient_id
     assert study_of(house, "A1").is_bound
+
+
+def test_a_part_that_is_read_otherwise_than_its_whole_is_not_given_to_the_patient_whom_that_was_held_from(
+    house: House,
+) -> None:
+    receive(house, PLAIN, "A1", number=2)
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("77A1"), Ruling("bind", "her wristband", "user:ana", "A1"))
+    part = splitter(house).split(study_uid("77A1"), [f"{study_uid('77A1')}.1.2"], "two on one list", MARIA)
+    applied(house)
+    receive(house, STRANGER, "A1", "CT3", number=3)
+    assert not study_of(house, "A1").is_bound
+    say(house, order(PLAIN, "A8"))
+    with house.store.read() as tx:
+        after = studies.get(tx, part.key)
+    assert (after.received.patient_id, after.is_bound, after.rule) == (PLAIN.patient_id, False, "V02")
 
 
 def test_what_somebody_decided_since_stays(house: House) -> None:

@@ -12,13 +12,13 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.decide_study import Deciding, propose
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.resolve_mismatch import Ruling
-from bridge.store import rejections, studies
+from bridge.store import rejections, splits, studies
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, merge, order, study_uid
 from tests.flows.asking import say
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_rejections import desk, note
-from tests.flows.test_splits import bind, ct, one_header, split, state_of
+from tests.flows.test_splits import bind, ct, one_header, split, splitter, state_of
 
 MakeHouse = Callable[..., House]
 UID = study_uid("A1")
@@ -140,3 +140,62 @@ def test_images_of_two_people_that_come_while_a_bound_study_is_closed_wait_when_
     receive(house, ct(3, 2))
     rule(house, "reopen")
     assert not study_of(house, "A1").is_bound
+
+
+def test_a_late_image_that_asked_nobody_asks_nobody_when_the_binding_is_given_back(
+    house: House, clock: FixedClock
+) -> None:
+    one_header(house)
+    split(house, f"{study_uid('A1')}.1.2", f"{study_uid('A1')}.2.2")
+    clock.at = clock.at.replace(hour=11)
+    late = ct(3, 1)
+    late.PatientID = ""
+    receive(house, late)
+    assert study_of(house, "A1").is_bound
+    receive(house, note("113038", late))
+    assert not study_of(house, "A1").is_bound
+    take_back_the_note(house)
+    assert study_of(house, "A1").is_bound
+
+
+def test_a_late_image_that_was_kept_back_until_its_study_was_held_asks_before_the_binding_is_given_back(
+    house: House, clock: FixedClock
+) -> None:
+    one_header(house)
+    split(house)
+    late = ct(3, 2)
+    receive(house, note("113001", late))
+    clock.at = clock.at.replace(hour=11)
+    receive(house, late)
+    assert study_of(house, "A1").is_bound
+    receive(house, note("113037", ct(1, 1), number=2))
+    clock.at = clock.at.replace(hour=12)
+    with house.store.read() as tx:
+        quality, safety = rejections.of_study(tx, UID)
+    desk(house).decide(quality.key, "undo", "it is sharp", "user:maria")
+    desk(house).decide(safety.key, "undo", "they are hers", "user:maria")
+    assert not study_of(house, "A1").is_bound
+
+
+@pytest.mark.parametrize("title", ["113001", "113039"])
+def test_a_bound_study_of_which_everything_was_rejected_is_bound_again_when_its_case_is_opened_again(
+    house: House, title: str
+) -> None:
+    before = one_header(house)
+    receive(house, note(title, ct(1, 1), ct(2, 1), ct(1, 2), ct(2, 2)))
+    rule(house, "reject")
+    rule(house, "reopen")
+    after = study_of(house, "A1")
+    assert (after.is_bound, after.patient_key, after.order_key) == (True, before.patient_key, before.order_key)
+
+
+def test_a_bound_part_that_was_joined_again_is_nobody_s_when_its_case_is_opened_again(house: House) -> None:
+    one_header(house)
+    part = split(house)
+    whom = PatientIdentifier(STRANGER.patient_id, "RIVERSIDE")
+    resolver(house).resolve(part.study_instance_uid, Ruling("bind", "it is his", "user:maria", patient=whom))
+    with house.store.read() as tx:
+        (made,) = splits.of_study(tx, part.key)
+    splitter(house).join(made.key, "it was one person", "user:maria")
+    resolver(house).resolve(part.study_instance_uid, Ruling("reopen", "looked at", "user:maria"))
+    assert not state_of(house, part.study_instance_uid).is_bound
