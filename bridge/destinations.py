@@ -100,9 +100,13 @@ def _packets(house: House) -> PacketPublisher:
     def limit_of(payer_id: str, payer_name: str) -> int:
         return limits.get(payer_id, limits.get(payer_name, int(MAX_PACKET_MB * 1_000_000)))
 
-    parts = house.rules.checklist.body_parts
-    ground = PacketGround(settings.bridge.organization, settings.time_zone, parts)
-    return PacketPublisher(house.blobs, house.pictures, ground, limit_of)
+    return PacketPublisher(house.blobs, house.pictures, packet_ground(house), limit_of)
+
+
+def packet_ground(house: House) -> PacketGround:
+    """Return what is the same for all packets of a house."""
+    settings = house.settings
+    return PacketGround(settings.bridge.organization, settings.time_zone, house.rules.checklist.body_parts)
 
 
 def _beside_studies(house: House, ehrs: Mapping[str, Ehr], publishing: PublishingHouse) -> list[Publisher[Any, Any]]:

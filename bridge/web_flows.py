@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.casework import casework
+from bridge.destinations import packet_ground
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
@@ -101,7 +102,9 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
 
 def _billing_desk(house: House) -> BillingDesk:
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
-    return BillingDesk(entry, authorization_lists(house), EvidenceDesk(house.rules), claim_files(house))
+    return BillingDesk(
+        entry, authorization_lists(house), EvidenceDesk(house.rules, packet_ground(house)), claim_files(house)
+    )
 
 
 def _study_desks(house: House) -> StudyDesks:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import LIVE, Authorization
 from bridge.domain.authorization_exam import exam_of
 from bridge.domain.evidence_choice import Fit, fit_of
@@ -12,6 +14,7 @@ from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
 from bridge.leaving.evidence_gaps import evidence_gaps
+from bridge.leaving.packet_material import PacketGround, PacketMaterial, collect_packet
 from bridge.store import authorization_links, authorizations, orders, patients, studies
 from bridge.store.db import ReadTx
 
@@ -48,10 +51,15 @@ class OfferedAuthorization:
 
 
 class EvidenceDesk:
-    """Sets studies and authorizations of one patient beside each other, the ones that fit best first."""
+    """
+    Sets studies and authorizations of one patient beside each other, the ones that fit best first.
 
-    def __init__(self, rules: ReconcileRules) -> None:
+    ground: what is the same for all packets.
+    """
+
+    def __init__(self, rules: ReconcileRules, ground: PacketGround) -> None:
         self._rules = rules
+        self._ground = ground
 
     def studies_for(self, tx: ReadTx, authorization: Authorization) -> list[OfferedStudy]:
         """Return the bound studies of the authorization's patient, wherever merges led, the best first, then the newest."""
@@ -67,6 +75,12 @@ class EvidenceDesk:
         if not study.is_bound or study.patient_key != patients.survivor(tx, authorization.patient_key).key:
             raise LookupError(f"study {study_key} is not offered")
         return OfferedStudy(study, *self._fit(tx, authorization, study))
+
+    def packet_for(self, tx: ReadTx, authorization: Authorization, study: Study, now: datetime) -> PacketMaterial:
+        """Return what a packet would hold by now, were this study attached as one; nobody chose its images."""
+        kind, state = AttachmentKind.PDF, AttachmentState.DRAFT
+        blank = ClaimAttachment(0, authorization.key, study.key, kind, state, study.binding_version, attached_by="")
+        return collect_packet(tx, blank, self._ground, now)
 
     def gaps(self, tx: ReadTx, authorization: Authorization) -> tuple[NeedRow, ...]:
         """Return the payer's checklist for an authorization, filled with what is here; () where there is none."""

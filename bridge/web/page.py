@@ -39,6 +39,9 @@ DESKS = (
     ("People & tokens", "admin.users", Permission.ADMINISTER, ""),
 )
 
+# Pages of a desk that do not lie below its address, by their blueprint.
+_ALSO_OF = {"billing.authorizations": ("claims",)}
+
 AUTHORIZATION_WORDS = {
     "authorization-unconfirmed": ("waiting", "number only"),
     "authorization-draft": ("waiting", "not sent yet"),
@@ -338,7 +341,12 @@ def _context() -> dict[str, Any]:
             work = counts.open_work(tx)
         shell["work"] = work
         shell["desks"] = [
-            {"title": title, "url": url_for(endpoint), "count": getattr(work, number) if number else 0}
+            {
+                "title": title,
+                "url": url_for(endpoint),
+                "count": getattr(work, number) if number else 0,
+                "is_here": request.blueprint in _ALSO_OF.get(endpoint, ()),
+            }
             for title, endpoint, permission, number in DESKS
             if caller.may(permission)
         ]

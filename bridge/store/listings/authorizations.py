@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Text, and_, cast, exists, func, not_, or_, select
 
-from bridge.domain.attachment import AttachmentState
+from bridge.domain.attachment import AttachmentKind, AttachmentState
 from bridge.domain.authorization import LIVE, WAITS_FOR_PAYER, Authorization
 from bridge.domain.authorization_links import Link
 from bridge.domain.authorization_warnings import ExamWarning
@@ -23,6 +24,8 @@ from bridge.store.tables import (
     authorization_gaps,
     authorizations,
     orders,
+    packets,
+    studies,
 )
 from bridge.store.tables import authorization_links as links_table
 from bridge.store.tables import authorization_warnings as warnings_table
@@ -31,9 +34,19 @@ _COLUMNS = authorizations.c
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """One way in which images reach an authorization, and how far it is; number: of studies. is_ready: its packet is made."""
+
+    kind: AttachmentKind
+    state: AttachmentState
+    is_ready: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizationRow:
     """
-    One authorization. attached: number of attachments by state. warnings: what stands between it and its exams.
+    One authorization. attached: number of attachments by state; ways: in which ways. warnings: what stands between it and its exams.
 
     missing: what of the payer's checklist is not here. links: the orders under it; accessions: their accession numbers, by order. due_at: when the payer owes its answer.
     """
@@ -47,6 +60,7 @@ class AuthorizationRow:
     accessions: dict[int, str] | None = None
     due_at: datetime | None = None
     missing: tuple[Need, ...] = ()
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +150,19 @@ def by_keys(tx: ReadTx, wanted: Sequence[int]) -> list[AuthorizationRow]:
         amiss[warning.authorization_key].append(warning.warning)
     times = select(_COLUMNS.key, _COLUMNS.due_at).where(_COLUMNS.key.in_(list(wanted)))
     due = {row.key: row.due_at for row in tx.execute(times)}
-    tally, missing = _attached(tx, wanted), gaps.of_authorizations(tx, wanted)
+    ways, missing = _ways(tx, wanted), gaps.of_authorizations(tx, wanted)
     return [
         AuthorizationRow(
             one,
             people.get(one.patient_key),
             accessions.get(one.order_key or 0, ""),
-            tally[one.key],
+            _by_state(ways[one.key]),
             tuple(amiss[one.key]),
             tuple(linked[one.key]),
             accessions,
             due.get(one.key),
             missing.get(one.key, ()),
+            ways[one.key],
         )
         for one in found
     ]
@@ -172,13 +187,28 @@ def _accessions(tx: ReadTx, order_keys: Iterable[int]) -> dict[int, str]:
     return {row.key: row.accession_number for row in tx.execute(columns)}
 
 
-def _attached(tx: ReadTx, wanted: Sequence[int]) -> dict[int, dict[str, int]]:
-    tally: dict[int, dict[str, int]] = {key: {} for key in wanted}
-    counted = (
-        select(attachments.c.authorization_key, attachments.c.state, func.count())
-        .where(attachments.c.authorization_key.in_(list(wanted)))
-        .group_by(attachments.c.authorization_key, attachments.c.state)
+def _ways(tx: ReadTx, wanted: Sequence[int]) -> dict[int, tuple[Way, ...]]:
+    """Return the ways of each authorization, in the order in which they were first attached."""
+    c = attachments.c
+    has_packet = exists().where(
+        packets.c.attachment_key == c.key,
+        studies.c.key == c.study_key,
+        studies.c.binding_version == packets.c.binding_version,
     )
-    for row in tx.execute(counted):
-        tally[row[0]][row[1]] = int(row[2])
-    return tally
+    query = select(c.authorization_key, c.kind, c.state, has_packet.label("is_ready"))
+    counted: dict[int, Counter[tuple[str, str, bool]]] = {key: Counter() for key in wanted}
+    for row in tx.execute(query.where(c.authorization_key.in_(list(wanted))).order_by(c.key)):
+        counted[row.authorization_key][(row.kind, row.state, bool(row.is_ready))] += 1
+    return {
+        key: tuple(
+            Way(AttachmentKind(kind), AttachmentState(state), is_ready, n) for (kind, state, is_ready), n in of.items()
+        )
+        for key, of in counted.items()
+    }
+
+
+def _by_state(ways: Iterable[Way]) -> dict[str, int]:
+    tally: Counter[str] = Counter()
+    for way in ways:
+        tally[way.state.value] += way.number
+    return dict(tally)

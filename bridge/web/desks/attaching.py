@@ -10,7 +10,7 @@ from bridge.domain.attachment import AttachmentKind
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.store import authorizations, studies
 from bridge.store.listings import authorizations as listing
-from bridge.store.listings import exam_reports, study_page
+from bridge.store.listings import study_page
 from bridge.web import reads
 from bridge.web.access import caller, needs, services
 
@@ -60,8 +60,8 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
     with here.store.read() as tx:
         row = listing.by_keys(tx, [authorization_key])[0]
         chosen = here.flows.billing.evidence.study_for(tx, row.authorization, study_key)
+        packet = here.flows.billing.evidence.packet_for(tx, row.authorization, chosen.study, here.clock.now())
         series = study_page.series_of(tx, study_key)
-        material = exam_reports.of_exam(tx, chosen.order, [chosen.study])
         attached = [one for one in authorizations.attachments_of(tx, authorization_key) if one.study_key == study_key]
     reads.note("attachment_previewed", patient_key=chosen.study.patient_key, study_key=study_key)
     order_key = chosen.study.order_key
@@ -70,8 +70,8 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
         row=row,
         chosen=chosen,
         series=series,
+        packet=packet,
         images=sum(one.instance_count for one in series),
-        reports=material,
         attached=attached,
         warnings=[one for one in row.warnings if one.order_key in (None, order_key)],
         offered={kind: KIND_WORDS[kind] for kind in here.attachment_kinds},

@@ -10,7 +10,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.attachment import AttachmentState
+from bridge.domain.attachment import AttachmentKind, AttachmentState
 from bridge.domain.authorization import Authorization, AuthorizationStatus
 from bridge.domain.authorization_clock import DecisionClock, decision_clock
 from bridge.domain.authorization_warnings import WarningKind
@@ -41,6 +41,15 @@ _NEED_WORDS = {
     Need.IMAGES: "Images",
     Need.OFFICE_NOTE: "Office note",
     Need.CREATININE: "Creatinine",
+}
+
+_WAY_WORDS = {
+    AttachmentKind.CLAIM: "claim",
+    AttachmentKind.PDF: "packet",
+    AttachmentKind.NARRATIVE: "text",
+    AttachmentKind.CDEX: "CDex",
+    AttachmentKind.PAS: "request",
+    AttachmentKind.X12_275: "X12 275",
 }
 
 # Where a text is typed in, as billing systems and the claim form call it.
@@ -222,6 +231,7 @@ def _list(text: str) -> str:
         lacks=_LACK_WORDS,
         warning_kinds=tuple(WarningKind),
         needs=_NEED_WORDS,
+        ways=_WAY_WORDS,
         dues=_DUE_WORDS,
         payers=here.settings.payers,
         waiting=waiting,

@@ -49,7 +49,15 @@ def test_what_is_offered_is_seen_before_it_is_attached(console: Console) -> None
     browser, key = console.browser(Role.BILLING), key_of(console)
     place = f"/authorizations/{key}/studies/{study.key}"
     page = browser.get(place).text
-    for said in ("2 series, 6 images", "Its order is under this authorization", "Reference on the claim"):
+    for said in (
+        "2 series, 6 images",
+        "Its order is under this authorization",
+        "Reference on the claim",
+        "What its packet would hold",
+        "stands for its series",
+        "No signed report of this exam is here",
+        "No earlier study of the region",
+    ):
         assert said in page, said
     form = {"kind": "claim", "csrf_token": console.form_token(browser, place)}
     done = browser.post(place, data=form)

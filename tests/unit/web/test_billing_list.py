@@ -116,6 +116,7 @@ def test_what_the_payer_wants_to_see_and_is_not_here_is_told_until_it_comes(cons
     looked_at(console)
     assert soon not in keys(console, Wanted(missing="images"))
     assert soon in keys(console, Wanted(missing="report"))
+    assert re.search(r"claim\s+<span class=\"state waiting\">on its way", browser.get("/authorizations").text)
     unbound = {"action": "unbind", "reason": "another person's"}
     assert console.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=unbound).status_code == 200
     looked_at(console)
