@@ -33,7 +33,7 @@ class ChartFacts:
 
     is_bound: to the chart's patient. shown: how many of its instances show; received: how many came at all.
     is_whole: it is complete. announced: its modality has begun it for an order of the patient, and has not stopped;
-    stopped: all that had begun it has stopped.
+    stopped: all that had begun it has stopped. misplaced: it was announced in the chart of somebody whose it is not by now.
     """
 
     standing: ChartStatus | None = None
@@ -43,6 +43,7 @@ class ChartFacts:
     is_whole: bool = False
     announced: bool = False
     stopped: bool = False
+    misplaced: bool = False
 
 
 def chart_status(facts: ChartFacts) -> ChartStatus | None:
@@ -51,12 +52,13 @@ def chart_status(facts: ChartFacts) -> ChartStatus | None:
         return ChartStatus.ENTERED_IN_ERROR if facts.standing is not None else None
     if facts.shown:
         return _with_images(facts)
-    if facts.received or (facts.stopped and not facts.announced):
+    if facts.received or (facts.stopped and not facts.announced and not facts.misplaced):
         return ChartStatus.CANCELLED if facts.standing is not None else None
     if facts.announced:
         return ChartStatus.REGISTERED
     # An announcement that nothing holds any more: its order was moved to somebody else, or its step taken back.
-    return ChartStatus.ENTERED_IN_ERROR if facts.standing not in (None, ChartStatus.CANCELLED) else None
+    stays = (None,) if facts.misplaced else (None, ChartStatus.CANCELLED)
+    return ChartStatus.ENTERED_IN_ERROR if facts.standing not in stays else None
 
 
 def _with_images(facts: ChartFacts) -> ChartStatus:
@@ -71,7 +73,7 @@ def waits_for_more(facts: ChartFacts) -> bool:
 
 
 def is_going(step: PerformedStep) -> bool:
-    """Say whether a modality has begun *step* for an order, and has not stopped it without an image."""
+    """Say whether a modality has begun *step* for an order, and has not stopped it, or ended it, without an image."""
     return bool(step.step_keys) and step.status != PerformedStatus.DISCONTINUED and not step.timed_out_at
 
 

@@ -94,7 +94,8 @@ class PerformedStep:
     """
     One MPPS instance as stored. step_keys: the scheduled steps it performs, empty for an unscheduled exam.
 
-    incomplete: what its device left out at its end. timed_out_at: when we gave up waiting for that end, None unless so.
+    incomplete: what its device left out at its end. timed_out_at: when we gave up waiting for that end, or for an image
+    of one that ended without naming any, None unless so.
     """
 
     key: int
@@ -123,6 +124,11 @@ class PerformedStep:
     def is_open(self) -> bool:
         """Say whether its end is still awaited."""
         return self.status == PerformedStatus.IN_PROGRESS and self.timed_out_at is None
+
+
+def names_nothing(step: PerformedStep) -> bool:
+    """Say whether a performed step of an order was completed without naming an instance: it may be that it made none."""
+    return bool(step.step_keys) and step.status == PerformedStatus.COMPLETED and not step.referenced_instances
 
 
 def may_be_of(named: PerformedDraft | PerformedStep, patient: Patient) -> bool:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from bridge.clock import Clock
 from bridge.domain.checklist_rules import ChecklistRules
 from bridge.domain.order import FINAL, Order, Step, StepStatus
-from bridge.domain.performed import ChangeCause, PerformedStep
+from bridge.domain.performed import ChangeCause, PerformedStep, names_nothing
 from bridge.domain.step_change import StepChange
 from bridge.domain.study import Study
 from bridge.flows import announce
@@ -149,17 +149,21 @@ def look_at_performed_step(tx: WriteTx, mpps: PerformedStep, patience: Patience,
     """
     Give up on a performed step that its device left open; return when to look again, None for never.
 
-    An exam of which images are here is completed. Without any, what became of it only a person can say.
+    An exam of which images are here is completed. Without any, what became of it only a person can say. One that was
+    completed without naming an image is waited for as long, as images may come all the same.
     """
-    if not mpps.is_open:
-        return None
     study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
+    if not mpps.is_open and (study is not None or mpps.timed_out_at or not names_nothing(mpps)):
+        return None
     heard = [at for at in (mpps.updated_at, study.last_instance_at if study else None) if at is not None]
     idle_at = max(heard) + patience.idle
     if idle_at > how.at:
         return idle_at
     performed.time_out(tx, mpps.key, how.at)
     news.look_at(tx, news.PERFORMED, mpps.key, how.at)
+    if not mpps.is_open:
+        _tell_of_none(tx, mpps, how)
+        return None
     has_images = study is not None and studies.count_instances(tx, study.key) > 0
     station = mpps.performed_station_ae_title or mpps.calling_ae_title
     left = f"{station} left its MPPS open and said nothing for {_in_words(patience.idle)}"
@@ -173,11 +177,24 @@ def look_at_performed_step(tx: WriteTx, mpps: PerformedStep, patience: Patience,
             _tell(tx, f"Exam completed: {left}, and images are here", order, study, how)
         else:
             _tell(tx, f"{left}: a person must say what became of the exam", order, study, how)
-    for order_key in dict.fromkeys(step.order_key for step in orders.get_steps(tx, mpps.step_keys)):
+    for order_key in _order_keys(tx, mpps):
         announce.exam_begun(tx, mpps, order_key, how.destinations, how.at)
     if study is not None:
         exam_checks.watch_study(tx, study.key, how.at)
     return None
+
+
+def _tell_of_none(tx: WriteTx, mpps: PerformedStep, how: Moving) -> None:
+    """Say that no image of a completed performed step came: who was told that a study is to come hears that none will."""
+    for order_key in _order_keys(tx, mpps):
+        station = mpps.performed_station_ae_title or mpps.calling_ae_title
+        what = f"{station} completed the exam and named no image, and none of that study came"
+        _tell(tx, what, orders.get(tx, order_key), None, how)
+        announce.exam_begun(tx, mpps, order_key, how.destinations, how.at)
+
+
+def _order_keys(tx: WriteTx, mpps: PerformedStep) -> list[int]:
+    return list(dict.fromkeys(step.order_key for step in orders.get_steps(tx, mpps.step_keys)))
 
 
 def _complete(tx: WriteTx, order: Order, steps: Sequence[Step], said: StepChange, how: Moving) -> Order:

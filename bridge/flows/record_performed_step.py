@@ -19,6 +19,7 @@ from bridge.domain.performed import (
     PerformedStep,
     check_create,
     check_set,
+    names_nothing,
 )
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import BridgeError, Conflict, Refused
@@ -149,7 +150,7 @@ class PerformedStepRecorder:
                 told = self._told(message, now)
                 move_steps(tx, saved, orders.get_steps(tx, saved.step_keys), told)
                 follow_exam(tx, saved, told)
-            if saved.is_open:
+            if saved.is_open or names_nothing(saved):
                 exam_checks.watch_performed_step(tx, saved.key, now)
             self._keep(tx, message, saved, now)
         _log.info("performed_step_set", peer=message.calling_ae_title, status=status.value, ignored=len(ignored))

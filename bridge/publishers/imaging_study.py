@@ -123,11 +123,9 @@ class ImagingStudyPublisher:
         if ready_at > now:
             return NotYet(ready_at, "the study is not complete yet")
         patient = patients.survivor(tx, study.patient_key)
-        same_person = frozenset(
-            one.reference
-            for one in known
-            if one.patient_key is not None and patients.survivor(tx, one.patient_key).key == patient.key
-        )
+        placed = chart_versions.placed_for(tx, delivery.destination, study.key, [study.order_key])
+        placed |= {one.reference: one.patient_key for one in known if one.patient_key is not None}
+        same_person = of_one_person(tx, placed, patient)
         order = orders.get(tx, study.order_key) if study.order_key is not None else None
         rests_on = (delivery, study.key, study.binding_version, contents)
         return StudyParcel(
@@ -229,6 +227,11 @@ class ImagingStudyPublisher:
                     at, Station.CHART, what, delivery.destination, "delivery", source_id, study_key=delivery.study_key
                 ),
             )
+
+
+def of_one_person(tx: ReadTx, placed: Mapping[str, int], patient: Patient) -> frozenset[str]:
+    """Return which entries stand for the one who is *patient* now. placed: for whom each stood, by reference."""
+    return frozenset(one for one, key in placed.items() if patients.survivor(tx, key).key == patient.key)
 
 
 def until_settled(step: Callable[[], T]) -> T:

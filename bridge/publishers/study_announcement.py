@@ -25,7 +25,7 @@ from bridge.domain.study import Study, StudyContents
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
-from bridge.publishers.imaging_study import Ehr, until_settled
+from bridge.publishers.imaging_study import Ehr, of_one_person, until_settled
 from bridge.publishers.study_placing import Known, Placing, StudyReceipt
 from bridge.store import chart_versions, deliveries, events, orders, patients, performed, publications, studies
 from bridge.store.chart_versions import Standing
@@ -41,7 +41,8 @@ class AnnouncementParcel(Parcel):
     """
     What is to stand. patient: None takes back what was announced, as *ending* says.
 
-    contents: of a study whose images come; step: of one of which none is here yet.
+    contents: of a study whose images come; step: of one of which none is here yet. same_person: what stands there for the
+    one who is *patient* now.
     """
 
     study_instance_uid: str
@@ -50,6 +51,7 @@ class AnnouncementParcel(Parcel):
     contents: StudyContents | None = None
     step: PerformedStep | None = None
     known: tuple[Publication, ...] = ()
+    same_person: frozenset[str] = frozenset()
     ending: str = codec.ENTERED_IN_ERROR
 
 
@@ -87,23 +89,30 @@ class StudyAnnouncementPublisher:
             return Nothing("the study itself is published")
         patient = patients.survivor(tx, study.patient_key)
         order = orders.get(tx, study.order_key) if study.order_key is not None else None
-        return AnnouncementParcel(*rests_on, patient, order, contents)
+        placed = chart_versions.placed_for(tx, delivery.destination, study.key, [study.order_key])
+        same_person = of_one_person(tx, placed, patient)
+        return AnnouncementParcel(*rests_on, patient, order, contents, same_person=same_person)
 
     def _of_step(self, tx: ReadTx, delivery: Delivery) -> AnnouncementParcel | Nothing:
         uid = delivery.order_of
         steps = performed.of_study(tx, uid)
         begun = _certain(tx, steps)
         was_tried = deliveries.was_tried(tx, self.topic, delivery.destination, uid)
+        of_orders = [orders.get(tx, one.order_key) for step in steps for one in orders.get_steps(tx, step.step_keys)]
+        owners = {owner.key: owner for owner in (patients.survivor(tx, one.patient_key) for one in of_orders)}
+        placed = chart_versions.placed_for(tx, delivery.destination, None, {one.key for one in of_orders})
+        ours = {one for owner in owners.values() for one in of_one_person(tx, placed, owner)}
         facts = ChartFacts(
             standing=ChartStatus.REGISTERED if was_tried else None,
             announced=begun is not None,
             stopped=is_stopped(steps),
+            misplaced=bool(placed.keys() - ours),
         )
         status = chart_status(facts)
         if begun is not None:
             step, order = begun
             patient = patients.survivor(tx, order.patient_key)
-            return AnnouncementParcel(delivery, None, 0, uid, patient, order, step=step)
+            return AnnouncementParcel(delivery, None, 0, uid, patient, order, step=step, same_person=frozenset(ours))
         if status is None:
             return Nothing("nothing has begun that is certainly one patient's")
         return AnnouncementParcel(delivery, None, 0, uid, ending=status.value)
@@ -112,7 +121,7 @@ class StudyAnnouncementPublisher:
         """Bring the server to what *parcel* says; what stands there already is never made less."""
         ehr = self._ehrs[parcel.delivery.destination]
         uid = parcel.study_instance_uid
-        placing = Placing(ehr.client, Known(uid, parcel.known, frozenset(), parcel.ending), still_wanted)
+        placing = Placing(ehr.client, Known(uid, parcel.known, parcel.same_person, parcel.ending), still_wanted)
         if parcel.patient is None:
             withdrawn = until_settled(placing.withdraw)
             detail = f"{', '.join(withdrawn)} {parcel.ending}" if withdrawn else "nothing stands there"

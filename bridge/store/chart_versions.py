@@ -186,6 +186,15 @@ def newest_of_studies(
     return [_version(row) for row in tx.execute(select(*_LISTED).where(_c.key.in_(last)).order_by(_c.key))]
 
 
+def placed_for(tx: ReadTx, server: str, study_key: int | None, order_keys: Collection[int | None]) -> dict[str, int]:
+    """Return for whom each entry of a study, or one that was announced of these orders, stood at *server* last, by reference."""
+    about: ColumnElement[bool] = _c.order_key.in_([key for key in order_keys if key is not None])
+    about = about if study_key is None else or_(about, _c.study_key == study_key)
+    mine = (_c.server == server, _c.resource_type == "ImagingStudy", _c.patient_key.is_not(None))
+    query = select(_c.reference, _c.patient_key).where(about, *mine).order_by(_c.key)
+    return {row.reference: row.patient_key for row in tx.execute(query)}
+
+
 def said_by(tx: ReadTx, keys: Collection[int]) -> dict[int, dict[str, Json]]:
     """Return what versions say, by row and release; one that is not kept any more is left out."""
     rows = tx.execute(select(_c.key, _c.content).where(_c.key.in_(list(keys)), _c.content.is_not(None)))

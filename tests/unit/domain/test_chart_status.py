@@ -36,6 +36,8 @@ STEP = PerformedStep(1, "2.25.9", PerformedStatus.IN_PROGRESS, "2.25.77", step_k
         ("begun anew after a stop", ChartFacts(standing=CANCELLED, announced=True), REGISTERED),
         ("its order was moved away", ChartFacts(standing=REGISTERED), ERROR),
         ("what was cancelled stays so", ChartFacts(standing=CANCELLED), None),
+        ("what was cancelled is somebody else's", ChartFacts(standing=CANCELLED, stopped=True, misplaced=True), ERROR),
+        ("stopped, and never stood there", ChartFacts(stopped=True, misplaced=True), None),
         ("the first image", BOUND, REGISTERED),
         ("more images", replace(BOUND, standing=REGISTERED), REGISTERED),
         ("the last image", replace(BOUND, standing=REGISTERED, is_whole=True), AVAILABLE),
