@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
@@ -14,7 +13,6 @@ from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
-from bridge.flows.take_payer_files import PayerFiles, PayerFolder
 from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.packet_material import PacketGround
 from bridge.leaving.studies import house_of
@@ -167,13 +165,6 @@ def chart_watch(house: House) -> ChartWatch:
     asked = [server for server in house.settings.fhir.servers if ours.intersection(server.publish)]
     readers = {server.name: fhir_client(server, house.clock) for server in asked}
     return ChartWatch(house.store, house.clock, readers, owner=house.node)
-
-
-def payer_files(house: House) -> PayerFiles:
-    """Return what takes the files that clearinghouses put into folders."""
-    own = house.settings.bridge.time_zone
-    folders = [PayerFolder(one.name, one.inbox, ZoneInfo(one.zone or own)) for one in house.settings.clearinghouses]
-    return PayerFiles(house.store, house.clock, house.rules, folders, owner=house.node)
 
 
 def order_poll(house: House) -> OrderPoll:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bridge.casework import casework
+from bridge.clearing import claim_files
 from bridge.destinations import packet_ground
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
@@ -22,7 +23,6 @@ from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.enter_order import Entered, Repeat, read_order
 from bridge.flows.import_authorizations import AuthorizationLists
-from bridge.flows.import_claims import ClaimFiles
 from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_parts import PartsDesk
@@ -152,11 +152,6 @@ def part_storer(house: House) -> PartStorer:
     """Return what keeps the objects that STOW-RS brings."""
     max_bytes = house.settings.dicom.max_instance_mb << 20
     return PartStorer(house.instances, house.store, house.blobs, house.clock, max_bytes)
-
-
-def claim_files(house: House) -> ClaimFiles:
-    """Return what takes in payers' files on claims."""
-    return ClaimFiles(house.store, house.blobs, house.clock)
 
 
 def authorization_lists(house: House) -> AuthorizationLists:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from bridge.clearing import claim_files
 from bridge.commands.setting_up import actor, json_option, open_house, print_json, reports_errors, settings_option
-from bridge.web_flows import claim_files
 
 
 @click.group(name="claims")
@@ -23,15 +23,17 @@ def claims_command() -> None:
 @json_option
 @reports_errors
 def import_file(file: Path, config: Path | None, as_json: bool) -> None:
-    """Take in a payer's or clearinghouse's file (X12 835, 277); the same file again changes nothing.
+    """Take in a payer's or clearinghouse's file (X12 835, 277, 278); the same file again changes nothing.
 
     Example: imaging-bridge claims import remittance.835 -c bridge.toml
     """
-    done = claim_files(open_house(config)).import_file(file.read_bytes(), actor())
+    done = claim_files(open_house(config)).import_file(file.read_bytes(), actor(), file.name)
     if as_json:
         print_json(asdict(done))
     else:
         click.echo(f"{done.taken} new, of which {done.waiting} about nobody known; {done.known} known already")
+        if done.news:
+            click.echo(f"{done.news} new on authorizations")
         for why in done.refused:
             click.echo(f"not taken in: {why}")
     if done.refused:

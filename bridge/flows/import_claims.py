@@ -1,75 +1,64 @@
-"""A payer's file on claims (835, 277) is taken in: its bytes first, then each claim by itself, once, with whom it is about."""
+"""Payers' files that people hand in, mend and look at; and whom a word in them is about, where a person has to say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import tzinfo
 
 from bridge.clock import Clock
-from bridge.codecs.x12 import claim_status, envelope, remittance
-from bridge.codecs.x12.envelope import Transaction
-from bridge.domain.claim_match import ClaimMatch, Found, MatchRule, match_claim
-from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
+from bridge.domain.claim_match import ClaimMatch, MatchRule
 from bridge.domain.identifiers import digest_of
-from bridge.domain.records import replace
-from bridge.errors import BridgeError, Conflict, Incomplete
-from bridge.store import audit, authorization_links, authorizations, claim_outcomes, events, orders, patients
-from bridge.store.blobs import Blobs
-from bridge.store.db import ReadTx, Store, WriteTx, lock
+from bridge.domain.payer_file import PayerFile, PayerFileState, plain_name
+from bridge.errors import Conflict, Incomplete
+from bridge.flows.take_claim import OUTCOME_WORDS, say, tell, with_its_other_side
+from bridge.flows.take_payer_file import Brought, PayerFileTaker, TakenFile
+from bridge.store import audit, claim_outcomes, orders, payer_files
+from bridge.store.db import Store, lock
 from bridge.store.events import Event, Station
-
-OUTCOME_WORDS = {
-    OutcomeStatus.ACCEPTED: "took the claim in",
-    OutcomeStatus.RETURNED: "sent the claim back unread",
-    OutcomeStatus.PENDED: "has not decided on the claim yet",
-    OutcomeStatus.ASKED: "asks for documents on the claim",
-    OutcomeStatus.PAID: "paid the claim",
-    OutcomeStatus.PARTLY_PAID: "paid the claim in part",
-    OutcomeStatus.DENIED: "denied the claim",
-    OutcomeStatus.REVERSED: "took its payment of the claim back",
-    OutcomeStatus.UNKNOWN: "answered the claim",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedClaims:
-    """
-    What became of a file. taken: claims that are new, of which waiting are about nobody known; known: heard before.
-
-    refused: what of it was not read, with the place and why, in words without values.
-    """
-
-    taken: int = 0
-    waiting: int = 0
-    known: int = 0
-    refused: tuple[str, ...] = ()
 
 
 class ClaimFiles:
-    """Takes in what payers say of claims, and lets a person say whom an unknown one is about."""
+    """
+    Takes in the files that people hand in, and lets them say whom a payer's word is about where its numbers do not.
 
-    def __init__(self, store: Store, blobs: Blobs, clock: Clock) -> None:
+    zone: in which files tell the time that come from nobody's folder.
+    """
+
+    def __init__(self, store: Store, clock: Clock, taker: PayerFileTaker, zone: tzinfo) -> None:
         self._store = store
-        self._blobs = blobs
         self._clock = clock
+        self._taker = taker
+        self._zone = zone
 
-    def import_file(self, raw: bytes, actor: str) -> ImportedClaims:
+    def import_file(self, raw: bytes, actor: str, name: str = "") -> TakenFile:
         """
         Take a file in; the same again changes nothing. Raises: Malformed, if it is no X12; Unavailable, if it cannot be kept.
         """
-        transactions = [one for each in envelope.read(raw) for one in each.transactions()]
-        blob = self._blobs.keep_bytes(raw, digest_of(raw))
+        return self._taker.take(raw, Brought(actor, self._zone, plain_name(name)))
+
+    def take_again(self, refused_key: int, raw: bytes, actor: str, name: str = "") -> TakenFile:
+        """
+        Take in a mended copy of a file that was refused.
+
+        Raises: LookupError; Conflict, if it was not refused, or the copy is the same to the byte; Malformed; Unavailable.
+        """
+        with self._store.read() as tx:
+            file = payer_files.get(tx, refused_key)
+        if file.state != PayerFileState.REFUSED:
+            raise Conflict("that file was not refused", code="not_refused", where="file")
+        if digest_of(raw) == file.blob:
+            raise Conflict("it is the same file, to the byte: mend a copy", code="same_file", where="file")
+        zone = self._taker.zone_of(file.origin) or self._zone
+        return self._taker.take(raw, Brought(actor, zone, plain_name(name), file.origin, refused_key))
+
+    def open(self, file_key: int, actor: str, origin: str) -> tuple[PayerFile, bytes]:
+        """Return a file as it came; it counts as exported. Raises: LookupError, Unavailable."""
+        with self._store.read() as tx:
+            file = payer_files.get(tx, file_key)
+        content = self._taker.content_of(file)
         with self._store.write() as tx:
-            file_key = claim_outcomes.add_file(tx, blob, len(raw), actor, self._clock.now())
-        done = ImportedClaims()
-        for transaction in transactions:
-            found, why = _read(transaction)
-            done = replace(done, refused=(*done.refused, *why))
-            for outcome in found:
-                done = self._take(outcome, file_key, done)
-        detail = {"taken": done.taken, "waiting": done.waiting, "known": done.known, "refused": len(done.refused)}
-        with self._store.write() as tx:
-            audit.add(tx, at=self._clock.now(), action="claims_imported", actor=actor, detail=detail)
-        return done
+            detail = {"payer_file": file_key, "size_bytes": file.size_bytes}
+            audit.add(tx, at=self._clock.now(), action="payer_file_exported", actor=actor, origin=origin, detail=detail)
+        return file, content
 
     def assign(self, outcome_key: int, accession_number: str, actor: str) -> None:
         """
@@ -87,9 +76,9 @@ class ClaimFiles:
             found = orders.by_accession(tx, accession_number)
             if len(found) != 1:
                 raise Conflict("no exam, or more than one, has that number", code="unknown", where="accession_number")
-            match = _whole(tx, ClaimMatch(MatchRule.BY_HAND, None, found[0].key))
+            match = with_its_other_side(tx, ClaimMatch(MatchRule.BY_HAND, None, found[0].key))
             claim_outcomes.assign(tx, outcome_key, match)
-            _tell(tx, kept.status, match, actor, outcome_key, self._clock)
+            tell(tx, kept.status, match, actor, outcome_key, now)
             detail = {"claim_outcome": outcome_key, "order": found[0].key}
             audit.add(tx, at=now, action="claim_assigned", actor=actor, patient_key=found[0].patient_key, detail=detail)
 
@@ -112,7 +101,7 @@ class ClaimFiles:
             )
             order = orders.get(tx, kept.match.order_key) if kept.match.order_key is not None else None
             what = f"No longer: the payer {OUTCOME_WORDS[kept.status]}. It is of another exam: {reason}"
-            _say(tx, Event(now, Station.AUTHORIZATION, what, actor, "claim", str(outcome_key)), kept.match)
+            say(tx, Event(now, Station.AUTHORIZATION, what, actor, "claim", str(outcome_key)), kept.match)
             audit.add(
                 tx,
                 at=now,
@@ -121,56 +110,3 @@ class ClaimFiles:
                 patient_key=order.patient_key if order is not None else None,
                 detail={"claim_outcome": outcome_key, "order": kept.match.order_key, "reason": reason},
             )
-
-    def _take(self, outcome: ClaimOutcome, file_key: int, done: ImportedClaims) -> ImportedClaims:
-        with self._store.write() as tx:
-            lock(tx, "identity")
-            if claim_outcomes.is_known(tx, outcome.source_number):
-                return replace(done, known=done.known + 1)
-            match = _whole(tx, _match(tx, outcome))
-            key = claim_outcomes.add(tx, outcome, match, file_key, self._clock.now())
-            _tell(tx, outcome.status, match, "payer", key, self._clock)
-        waits = match.rule == MatchRule.NONE
-        return replace(done, taken=done.taken + 1, waiting=done.waiting + waits)
-
-
-def _read(transaction: Transaction) -> tuple[list[ClaimOutcome], tuple[str, ...]]:
-    """Return the claims of a transaction, or why there are none."""
-    if transaction.name not in ("835", "277"):
-        return [], (f"{transaction.name}: no file on claims, and not taken in here",)
-    if transaction.is_test:
-        return [], (f"{transaction.name}: a test of the sender's, not taken in",)
-    try:
-        if transaction.name == "835":
-            return list(remittance.read(transaction).claims), ()
-        return claim_status.outcomes(claim_status.read(transaction)), ()
-    except BridgeError as fault:
-        return [], (f"{transaction.name}, {fault.where}: {fault.detail}",)
-
-
-def _match(tx: ReadTx, outcome: ClaimOutcome) -> ClaimMatch:
-    named = {key for number in outcome.authorization_numbers for key in authorizations.keys_by_number(tx, number)}
-    owners = [Found(key, patients.survivor(tx, authorizations.get(tx, key).patient_key).key) for key in sorted(named)]
-    ordered = orders.by_accession(tx, outcome.claim_number) if outcome.claim_number else []
-    return match_claim(owners, [Found(one.key, patients.survivor(tx, one.patient_key).key) for one in ordered])
-
-
-def _whole(tx: ReadTx, match: ClaimMatch) -> ClaimMatch:
-    """Return a match with the other side of it, where one link alone leads there."""
-    if match.order_key is not None and match.authorization_key is None:
-        above = {link.authorization_key for link in authorization_links.of_orders(tx, [match.order_key])}
-        return replace(match, authorization_key=above.pop()) if len(above) == 1 else match
-    if match.authorization_key is not None and match.order_key is None:
-        below = {link.order_key for link in authorization_links.of_authorization(tx, match.authorization_key)}
-        return replace(match, order_key=below.pop()) if len(below) == 1 else match
-    return match
-
-
-def _tell(tx: WriteTx, status: OutcomeStatus, match: ClaimMatch, by: str, key: int, clock: Clock) -> None:
-    what = f"The payer {OUTCOME_WORDS[status]}"
-    _say(tx, Event(clock.now(), Station.AUTHORIZATION, what, by, "claim", str(key)), match)
-
-
-def _say(tx: WriteTx, event: Event, match: ClaimMatch) -> None:
-    if match.order_key is not None:
-        events.add(tx, replace(event, order_key=match.order_key))

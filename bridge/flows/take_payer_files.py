@@ -16,24 +16,19 @@ from pathlib import Path
 import structlog
 
 from bridge.clock import Clock
-from bridge.codecs.x12 import claim_status, envelope, prior_authorization
-from bridge.codecs.x12.envelope import Transaction
-from bridge.codecs.x12.news import news_of, news_of_request_for_documents
-from bridge.domain.authorization_news import AuthorizationNews
-from bridge.domain.identifiers import digest_of
-from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.codecs.x12.cutting import MAX_BYTES
+from bridge.domain.payer_file import plain_name
 from bridge.errors import BridgeError, Malformed, Unavailable
 from bridge.flows.lookout import Lookout
-from bridge.flows.take_authorization_news import Taking, take_authorization_news
+from bridge.flows.take_payer_file import Brought, PayerFileTaker, sentence_of
 from bridge.store import leases
-from bridge.store.db import Store, lock
+from bridge.store.db import Store
 
 _log = structlog.get_logger(__name__)
 
 TAKEN, REFUSED = "taken", "refused"
 # A file that was written to so lately may be incomplete.
 SETTLED_AFTER = timedelta(seconds=5)
-MAX_BYTES = 64 << 20
 _LEASE = timedelta(seconds=120)
 # What programs call a file that they are still writing.
 _UNFINISHED = (".tmp", ".part", ".filepart", ".crdownload")
@@ -55,12 +50,12 @@ class PayerFiles(Lookout):
     look_secs = 2.0
 
     def __init__(
-        self, store: Store, clock: Clock, rules: ReconcileRules, folders: Sequence[PayerFolder], *, owner: str
+        self, store: Store, clock: Clock, taker: PayerFileTaker, folders: Sequence[PayerFolder], *, owner: str
     ) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
-        self._rules = rules
+        self._taker = taker
         self._folders = folders
         self._owner = owner
         self._closed: set[str] = set()
@@ -107,49 +102,28 @@ class PayerFiles(Lookout):
                 yield path
 
     def _take(self, folder: PayerFolder, path: Path) -> int:
+        reasons: tuple[str, ...]
         try:
-            content = _bytes_of(path)
-            reasons = list(self._said_by(folder, content, f"{folder.name}:{digest_of(content)[:16]}"))
+            reasons = self._said_by(folder, path.name, _bytes_of(path))
         except Unavailable:
             raise
         except OSError as fault:
             _log.warning("payer_file_unreadable", clearinghouse=folder.name, fault=type(fault).__name__)
             return 0
         except BridgeError as fault:
-            reasons = [_sentence(fault)]
-        except Exception:  # noqa: BLE001 - one odd file must neither stop the others nor be read for ever
-            _log.exception("payer_file_failed", clearinghouse=folder.name)
-            reasons = ["something went wrong on our side"]
+            reasons = (sentence_of(fault),)
         return self._set_aside(folder, path, reasons)
 
-    def _said_by(self, folder: PayerFolder, content: bytes, source_id: str) -> Iterator[str]:
-        """Take in what a file says; yield why something of it was not taken."""
-        for interchange in envelope.read(content):
-            if not interchange.groups:
-                yield from (f"{fault.where}: {fault.detail}" for fault in interchange.faults)
-            for number, transaction in enumerate(interchange.transactions(), start=1):
-                if reason := self._why_not_taken(folder, transaction, source_id):
-                    yield f"transaction {number} ({transaction.name}): {reason}"
-
-    def _why_not_taken(self, folder: PayerFolder, transaction: Transaction, source_id: str) -> str:
-        """Take in what a transaction says, each item in its own database transaction; return why not, "" if it was."""
+    def _said_by(self, folder: PayerFolder, name: str, content: bytes) -> tuple[str, ...]:
+        """Take in what a file says; return why something of it was not taken. Raises: Unavailable."""
+        brought = Brought(f"x12:{folder.name}", folder.zone, plain_name(name), folder.name)
         try:
-            for news in _news_in(transaction, f"x12:{folder.name}", folder.zone):
-                self._write_down(news, folder, source_id)
-        except Unavailable:
+            return self._taker.take(content, brought).refused
+        except Malformed as fault:
+            self._taker.refuse(content, brought, (sentence_of(fault),))
             raise
-        except BridgeError as fault:
-            return _sentence(fault)
-        return ""
 
-    def _write_down(self, news: AuthorizationNews, folder: PayerFolder, source_id: str) -> None:
-        with self._store.write() as tx:
-            lock(tx, "identity")
-            by = f"x12:{folder.name}"
-            taking = Taking(self._rules, self._clock.now(), by, source_kind="x12", source_id=source_id)
-            take_authorization_news(tx, news, taking)
-
-    def _set_aside(self, folder: PayerFolder, path: Path, reasons: list[str]) -> int:
+    def _set_aside(self, folder: PayerFolder, path: Path, reasons: tuple[str, ...]) -> int:
         place = folder.inbox / (REFUSED if reasons else TAKEN)
         try:
             place.mkdir(exist_ok=True)
@@ -172,18 +146,6 @@ def _bytes_of(path: Path) -> bytes:
     return content
 
 
-def _news_in(transaction: Transaction, source: str, zone: tzinfo) -> Iterator[AuthorizationNews]:
-    """Return what a transaction says of authorizations: a 278, and a 277 that asks for documents; others say nothing."""
-    transaction.require_whole()
-    if transaction.name in ("278", "277") and transaction.is_test:
-        raise Malformed("it is a test file", code="test_file", where="ISA15")
-    if transaction.name == "278":
-        yield from (news_of(one, source, zone) for one in prior_authorization.read(transaction))
-    elif transaction.name == "277":
-        for outcome in claim_status.outcomes(claim_status.read(transaction)):
-            yield from news_of_request_for_documents(outcome, source, zone)
-
-
 def _unused(place: Path, name: str) -> Path:
     """Return a path in *place* at which nothing lies; whoever calls holds the folder's lease."""
     target, number = place / name, 1
@@ -191,7 +153,3 @@ def _unused(place: Path, name: str) -> Path:
         number += 1
         target = place / f"{name}.{number}"
     return target
-
-
-def _sentence(fault: BridgeError) -> str:
-    return f"{fault.where}: {fault.detail}" if fault.where else fault.detail

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.bulk import bulk_queue
-from bridge.destinations import at_once, authorization_polls, chart_watch, order_poll, payer_files, publishers
+from bridge.clearing import payer_files
+from bridge.destinations import at_once, authorization_polls, chart_watch, order_poll, publishers
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.flows.lookout import Lookout
 from bridge.housekeeping import Housekeeping

@@ -1,4 +1,4 @@
-"""What payers said of claims, as it came and once each; and the files that said it."""
+"""What payers said of claims, as it came and once each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import Row, select, update
 from bridge.domain.claim_match import ClaimMatch, MatchRule
 from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import claim_files, claim_outcomes
+from bridge.store.tables import claim_outcomes
 
 _COLUMNS = claim_outcomes.c
 
@@ -42,14 +42,6 @@ class KeptOutcome:
     heard_at: datetime
 
 
-def add_file(tx: WriteTx, blob: str, size_bytes: int, by: str, at: datetime) -> int:
-    """Write down that a file came, whose bytes are kept as *blob*; the same file again is the same row."""
-    known = tx.execute(select(claim_files.c.key).where(claim_files.c.blob == blob)).scalar_one_or_none()
-    if known is not None:
-        return int(known)
-    return insert_row(tx, claim_files, blob=blob, size_bytes=size_bytes, taken_by=by, taken_at=at)
-
-
 def is_known(tx: ReadTx, source_number: str) -> bool:
     """Say whether that word of a payer was kept before, from whatever file."""
     return tx.execute(select(_COLUMNS.key).where(_COLUMNS.source_number == source_number)).first() is not None
@@ -60,7 +52,7 @@ def add(tx: WriteTx, outcome: ClaimOutcome, match: ClaimMatch, file_key: int, at
     return insert_row(
         tx,
         claim_outcomes,
-        claim_file_key=file_key,
+        payer_file_key=file_key,
         source_number=outcome.source_number,
         claim_number=outcome.claim_number,
         payer_claim_number=outcome.payer_claim_number,

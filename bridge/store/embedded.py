@@ -16,11 +16,11 @@ from bridge.store import audit, objects
 from bridge.store.db import Store, WriteTx
 from bridge.store.deliveries import HoldKind
 from bridge.store.tables import (
-    claim_files,
     conflicting_instances,
     deliveries,
     instances,
     packet_files,
+    payer_files,
     report_documents,
     stamps,
 )
@@ -53,7 +53,7 @@ def blobs_named_by(database: Path) -> list[str]:
             select(conflicting_instances.c.blob),
             select(report_documents.c.digest),
             select(packet_files.c.digest),
-            select(claim_files.c.blob),
+            select(payer_files.c.blob),
         )
         named = list(tx.execute(union(here, *others)).scalars())
     store.dispose()

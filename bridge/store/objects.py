@@ -11,11 +11,11 @@ from sqlalchemy import Select, delete, func, insert, select, union, update
 
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import (
-    claim_files,
     conflicting_instances,
     instances,
     object_checks,
     packet_files,
+    payer_files,
     report_documents,
     studies,
     verifications,
@@ -27,7 +27,7 @@ _OF_ROWS = (
     (conflicting_instances.c.blob, None),
     (report_documents.c.digest, None),
     (packet_files.c.digest, None),
-    (claim_files.c.blob, None),
+    (payer_files.c.blob, None),
 )
 
 

@@ -56,6 +56,7 @@ from bridge.domain.outside import AnswerState
 from bridge.domain.overlay import VersionKind
 from bridge.domain.packet import PacketFile
 from bridge.domain.patient import VisitState
+from bridge.domain.payer_file import PayerFileState
 from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.questions import AnswerKind
 from bridge.domain.rejection import RejectionState
@@ -167,7 +168,7 @@ _PLURALS = {
     "authorization": "authorizations",
     "attachment": "attachments",
     "packet": "packets",
-    "claim_file": "claim_files",
+    "payer_file": "payer_files",
     "question": "questions",
     "user": "users",
     "token": "tokens",
@@ -1880,15 +1881,23 @@ coverages = Table(
     Index(None, "member_key"),
 )
 
-# Payers' files on claims, whose bytes are kept as they came.
-claim_files = Table(
-    "claim_files",
+# Files of payers and clearinghouses, whose bytes are kept as they came: each once, however often and under what name it comes.
+# origin: whose folder it lay in, "" of one that a person handed in. mends: the refused one that it stands in for.
+payer_files = Table(
+    "payer_files",
     metadata,
     _key(),
     Column("blob", Text, nullable=False, unique=True),
     _count("size_bytes"),
+    _text("name"),
+    _text("origin"),
+    Column("state", Text, nullable=False),
+    Column("reasons", JSON, nullable=False, server_default=text("'[]'")),
+    Column("mends", BigInteger, index=True),
     _text("taken_by"),
     Column("taken_at", Instant, nullable=False),
+    Index(None, "state", "key"),
+    _one_of("state", PayerFileState),
 )
 
 # What a payer said of one claim at one time, append-only but for whom it is about. why: why nobody knows.
@@ -1896,7 +1905,7 @@ claim_outcomes = Table(
     "claim_outcomes",
     metadata,
     _key(),
-    _to("claim_file"),
+    _to("payer_file"),
     Column("source_number", Text, nullable=False, unique=True),
     _text("claim_number"),
     _text("payer_claim_number"),

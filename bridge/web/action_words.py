@@ -32,6 +32,8 @@ ACTIONS = {
     "view_looked_at": "looked at the studies that were opened",
     "view_closed": "closed images",
     "packet_viewed": "looked at a packet for a payer",
+    "payer_files_listed": "listed payers' files",
+    "payer_file_exported": "took out a payer's file",
     "packet_exported": "took out a packet for a payer",
     "viewer_link_made": "made a link to images",
     "viewer_link_revoked": "ended a link to images",

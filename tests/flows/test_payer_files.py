@@ -10,19 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from bridge.clearing import claim_files, payer_file_taker
 from bridge.clock import FixedClock
 from bridge.codecs.x12 import prior_authorization
 from bridge.codecs.x12.facts import Decision
 from bridge.codecs.x12.writer import Draft, write
 from bridge.domain.authorization import AuthorizationStatus
-from bridge.errors import Unavailable
-from bridge.flows import take_payer_files
+from bridge.domain.payer_file import PayerFileState
+from bridge.errors import Conflict, Unavailable
+from bridge.flows import take_payer_file, take_payer_files
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.take_payer_files import PayerFiles, PayerFolder
-from bridge.store import authorization_news, authorizations
+from bridge.store import authorization_news, authorizations, claim_outcomes, payer_files
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, order
 from tests.flows.asking import say, typed_authorization
+from tests.unit.codecs.x12.claims import ACKNOWLEDGED, ASKED, PAYMENT, file_of
 from tests.unit.codecs.x12.payers import ANSWERED, SENDING
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -42,7 +45,7 @@ class Folder:
 
     def another(self, owner: str) -> PayerFiles:
         folder = PayerFolder("eastlink", self.inbox, UTC)
-        return PayerFiles(self.house.store, self.house.clock, self.house.rules, [folder], owner=owner)
+        return PayerFiles(self.house.store, self.house.clock, payer_file_taker(self.house), [folder], owner=owner)
 
     def put(self, name: str, content: bytes, age: timedelta = timedelta(minutes=1)) -> Path:
         path = self.inbox / name
@@ -163,14 +166,14 @@ def test_a_file_whose_taking_broke_off_is_taken_again(folder: Folder, monkeypatc
     key = known(folder)
     path = folder.put("answer.edi", answer(PENDS, ANSWERED))
     calls = iter((True, False))
-    real = take_payer_files.take_authorization_news
+    real = take_payer_file.take_authorization_news
 
     def breaks(*args: object, **said: object) -> object:
         if not next(calls):
             raise Unavailable("the database is away")
         return real(*args, **said)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(take_payer_files, "take_authorization_news", breaks)
+    monkeypatch.setattr(take_payer_file, "take_authorization_news", breaks)
     with pytest.raises(Unavailable):
         folder.reader.work()
     assert path.exists()
@@ -194,6 +197,49 @@ def test_a_file_that_is_too_large_is_not_read(folder: Folder, monkeypatch: pytes
     folder.put("answer.edi", answer(ANSWERED))
     assert folder.reader.work() == 1
     assert len(folder.names("refused")) == 2
+
+
+def test_payments_and_requests_for_documents_in_a_folder_are_kept_as_those_that_people_hand_in(folder: Folder) -> None:
+    folder.put("a.835", file_of("835", "005010X221A1", PAYMENT))
+    folder.put("b.277", file_of("277", "005010X213", ASKED))
+    folder.put("c.277", file_of("277", "005010X214", ACKNOWLEDGED))
+    assert folder.reader.work() == 3
+    assert len(folder.names("taken")) == 3
+    with folder.house.store.read() as tx:
+        numbers = {one.claim_number for one in claim_outcomes.waiting(tx, limit=50)}
+        assert len(claim_outcomes.waiting(tx, limit=50)) == 8
+    assert numbers == {"ACC17", "ACC18", "ACC19", "ACC20", "ACC21"}
+    by_hand = claim_files(folder.house).import_file(file_of("835", "005010X221A1", PAYMENT), "user:bill")
+    assert (by_hand.taken, by_hand.known) == (0, 5)
+
+
+def test_every_file_is_listed_with_where_it_came_from_and_why_it_was_refused(folder: Folder) -> None:
+    folder.put("whole.edi", answer(PENDS))
+    folder.put("picture.edi", b"\x89PNG nothing to read")
+    folder.reader.work()
+    with folder.house.store.read() as tx:
+        whole, picture = sorted(payer_files.newest(tx, 10), key=lambda one: one.name, reverse=True)
+    assert (whole.name, whole.origin, whole.state, whole.reasons) == ("whole.edi", "eastlink", "taken", ())
+    assert (picture.name, picture.state, len(picture.reasons)) == ("picture.edi", "refused", 1)
+
+
+def test_a_mended_copy_of_a_refused_file_counts_as_the_clearinghouse_s(folder: Folder) -> None:
+    key = known(folder)
+    whole = answer(ANSWERED)
+    folder.put("cut.edi", whole[:-60])
+    folder.reader.work()
+    desk = claim_files(folder.house)
+    with folder.house.store.read() as tx:
+        (refused,) = payer_files.newest(tx, 10, PayerFileState.REFUSED)
+    with pytest.raises(Conflict, match="same file"):
+        desk.take_again(refused.key, whole[:-60], "user:bill")
+    assert desk.take_again(refused.key, whole, "user:bill", "mended.edi").news == 1
+    assert folder.status(key) == AuthorizationStatus.PARTIAL
+    with folder.house.store.read() as tx:
+        mended, refused = payer_files.newest(tx, 10)
+    assert (mended.origin, mended.mends, refused.mended_by) == ("eastlink", refused.key, mended.key)
+    with pytest.raises(Conflict, match="not refused"):
+        desk.take_again(mended.key, whole, "user:bill")
 
 
 def test_a_folder_that_is_not_there_stops_nothing(folder: Folder) -> None:

@@ -38,7 +38,8 @@ class Transaction:
     One ST to SE. segments: those between them. faults: why it must not be taken.
 
     name: ST01. version: ST03, else GS08. sender, receiver: GS02 and GS03. is_test: ISA15 is not "P".
-    file_number: sender, ISA13, GS06 and ST02: the same where the same transaction comes again, and nowhere else.
+    file_number: sender, ISA13, its day and time (senders begin anew every day), GS06, ST01, version and
+    ST02: the same where the same transaction comes again, and nowhere else.
     """
 
     name: str
@@ -144,7 +145,7 @@ class _Reading:
     def interchange(self) -> Interchange:
         isa = next(self._segments)
         self._is_test = isa.element(15) != "P"
-        self._number = f"{isa.element(6)}/{isa.element(13)}"
+        self._number = "/".join(isa.element(at) for at in (6, 13, 9, 10))
         groups: list[Group] = []
         acknowledgements: list[Segment] = []
         for segment in self._until("IEA"):
@@ -203,7 +204,7 @@ class _Reading:
             if segment.name in _ENVELOPE:
                 _misplaced(segment, "inside a transaction")
             segments.append(segment)
-        end, name = self._end, st.element(1)
+        end, name, version = self._end, st.element(1), st.element(3) or gs.element(8)
         faults = [
             *(Fault("binary_length", at, "the bytes are not as many as it says") for at in self._cutter.uncounted),
             *_count_faults(end, 1, len(segments) + 2, "segments"),
@@ -214,12 +215,12 @@ class _Reading:
         return Transaction(
             name=name,
             control_number=st.element(2),
-            version=st.element(3) or gs.element(8),
+            version=version,
             segments=tuple(segments),
             sender=gs.element(2),
             receiver=gs.element(3),
             is_test=self._is_test,
-            file_number=f"{self._number}/{gs.element(6)}/{st.element(2)}",
+            file_number=f"{self._number}/{gs.element(6)}/{name}/{version}/{st.element(2)}",
             faults=tuple(faults),
         )
 

@@ -18,8 +18,8 @@ from bridge.domain.evidence_needs import Need
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.narrative import Place
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
-from bridge.flows.import_claims import OUTCOME_WORDS
 from bridge.flows.sign_in import remember_search
+from bridge.flows.take_claim import OUTCOME_WORDS
 from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
 from bridge.store import authorization_news, claim_outcomes, events, packets

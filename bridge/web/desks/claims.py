@@ -5,13 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from bridge.codecs.x12.cutting import MAX_BYTES
 from bridge.domain.accounts import Permission
 from bridge.errors import Conflict, Incomplete, Malformed
-from bridge.flows.import_claims import OUTCOME_WORDS, ImportedClaims
+from bridge.flows.take_claim import OUTCOME_WORDS
+from bridge.flows.take_payer_file import TakenFile
 from bridge.store import claim_outcomes, orders
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services
+from bridge.web.desks.payer_files import handed_in
 
 blueprint = Blueprint("claims", __name__)
 
@@ -29,12 +30,9 @@ def waiting() -> str:
 @needs(Permission.BILL)
 def take() -> Response | str:
     """Take a file in, and say what came of it."""
-    file = request.files.get("file")
-    raw = file.stream.read(MAX_BYTES + 1) if file is not None else b""
     try:
-        if not raw:
-            raise Incomplete("choose a file", where="file")
-        done = services().flows.billing.claims.import_file(raw, caller().name)
+        raw, name = handed_in()
+        done = services().flows.billing.claims.import_file(raw, caller().name, name)
     except (Malformed, Incomplete) as fault:
         return make_response(_page(None, fault.detail), 422)
     return _page(done, "")
@@ -64,7 +62,7 @@ def undo(outcome_key: int) -> Response | str:
     return redirect(url_for("claims.waiting"), 303)
 
 
-def _page(done: ImportedClaims | None, sentence: str) -> str:
+def _page(done: TakenFile | None, sentence: str) -> str:
     with services().store.read() as tx:
         rows = claim_outcomes.waiting(tx, limit=paging.LIMIT)
         assigned = claim_outcomes.assigned(tx, limit=_ASSIGNED_SHOWN)

@@ -18,10 +18,10 @@ from bridge.domain.accounts import Role
 from bridge.domain.claim_match import MatchRule
 from bridge.domain.claim_outcome import OutcomeStatus
 from bridge.errors import Conflict, Malformed
-from bridge.flows.import_claims import ImportedClaims
-from bridge.store import audit, claim_outcomes, objects
+from bridge.flows.take_payer_file import TakenFile
+from bridge.store import audit, authorizations, claim_outcomes, objects
 from bridge.store.claim_outcomes import KeptOutcome
-from bridge.store.tables import claim_files
+from bridge.store.tables import payer_files
 from tests.fakes.console import Console
 from tests.unit.codecs.x12.claims import ASKED, PAYMENT, file_of, parsed
 from tests.unit.codecs.x12.payers import SENDING
@@ -29,7 +29,7 @@ from tests.unit.codecs.x12.payers import SENDING
 PAID = file_of("835", "005010X221A1", PAYMENT)
 
 
-def taken(console: Console, raw: bytes = PAID) -> ImportedClaims:
+def taken(console: Console, raw: bytes = PAID) -> TakenFile:
     return console.services.flows.billing.claims.import_file(raw, "user:bill")
 
 
@@ -39,8 +39,8 @@ def waiting(console: Console) -> list[KeptOutcome]:
 
 
 def test_every_claim_of_a_payment_is_kept_once(console: Console) -> None:
-    assert taken(console) == ImportedClaims(taken=5, waiting=5)
-    assert taken(console) == ImportedClaims(known=5)
+    assert taken(console) == TakenFile(taken=5, waiting=5)
+    assert taken(console) == TakenFile(known=5)
     found = {one.claim_number: one for one in waiting(console)}
     assert (found["ACC17"].status, found["ACC17"].paid) == (OutcomeStatus.PAID, Decimal(520))
     assert (found["ACC18"].status, found["ACC18"].lacks_documents) == (OutcomeStatus.DENIED, True)
@@ -53,7 +53,7 @@ def test_the_bytes_of_a_file_are_kept_as_they_came_and_never_swept(console: Cons
     taken(console)
     assert console.services.blobs is not None
     with console.store.read() as tx:
-        (blob,) = tx.execute(select(claim_files.c.blob)).scalars()
+        (blob,) = tx.execute(select(payer_files.c.blob)).scalars()
         assert objects.named(tx, [blob]) == {blob}
     with console.services.blobs.at_hand(blob) as path:
         assert path.read_bytes() == PAID
@@ -61,7 +61,7 @@ def test_the_bytes_of_a_file_are_kept_as_they_came_and_never_swept(console: Cons
 
 def test_a_claim_numbered_as_an_exam_is_that_exams_and_its_authorizations(console: Console) -> None:
     console.order("ACC18")
-    assert taken(console) == ImportedClaims(taken=5, waiting=4)
+    assert taken(console) == TakenFile(taken=5, waiting=4)
     billing = console.browser(Role.ADMIN)
     page = billing.get("/authorizations/1").text
     for said in ("The payer denied the claim", "For want of documents", "CO-16, N706, M31", "0.00 of 900.00 USD"):
@@ -132,7 +132,7 @@ def test_a_request_for_documents_is_told_on_the_authorization(console: Console) 
 def test_what_is_no_file_on_claims_is_told_and_not_kept(console: Console) -> None:
     test_file = write(replace(SENDING, is_test=True), [Draft("835", "005010X221A1", tuple(parsed(PAYMENT)))])
     done = taken(console, test_file)
-    assert (done.taken, done.refused) == (0, ("835: a test of the sender's, not taken in",))
+    assert (done.taken, done.refused) == (0, ("transaction 1 (835): ISA15: it is a test file",))
     broken = PAID.replace(b"CLP*ACC17*1*650*", b"CLP*ACC17*1*SIX*")
     (why,) = taken(console, broken).refused
     assert "what should be an amount is none" in why
@@ -140,6 +140,35 @@ def test_what_is_no_file_on_claims_is_told_and_not_kept(console: Console) -> Non
     with pytest.raises(Malformed):
         taken(console, b"hello")
     assert waiting(console) == []
+
+
+def test_a_request_for_documents_by_hand_is_the_authorization_s_news_too(console: Console) -> None:
+    console.order("A1")
+    asked = ASKED.replace("REF*EJ*ACC17", "REF*EJ*ACC17\nREF*G1*PAA1").replace("EAST01", "60054")
+    assert taken(console, file_of("277", "005010X213", asked)).news == 1
+    with console.store.read() as tx:
+        assert authorizations.get(tx, 1).wanted == ("18748-4", "55113-5", "RR")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_files_are_listed_and_handed_out_to_who_may(console: Console) -> None:
+    broken = PAID.replace(b"CLP*ACC17*1*650*", b"CLP*ACC17*1*SIX*")
+    console.services.flows.billing.claims.import_file(broken, "user:bill", "C:\\in\\march.835")
+    browser = console.browser(Role.BILLING)
+    page = browser.get("/claims/files").text
+    assert "march.835" in page
+    assert "what should be an amount is none" in page
+    assert "C:" not in page
+    assert "march.835" not in browser.get("/claims/files?state=taken").text
+    answer = browser.get("/claims/files/1")
+    assert (answer.data, answer.headers["Content-Disposition"]) == (broken, 'attachment; filename="payer-file-1.edi"')
+    with console.store.read() as tx:
+        assert "payer_file_exported" in [one.action for one in audit.recent(tx, limit=20)]
+    token = console.form_token(browser, "/claims/files")
+    data = {"csrf_token": token, "file": (io.BytesIO(PAID), "mended.835")}
+    page = browser.post("/claims/files/1/again", data=data, content_type="multipart/form-data").text
+    assert "5 new" in page
+    assert "a mended copy came as no. 2" in page
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -169,6 +198,6 @@ def test_a_terminal_takes_a_file_in(console: Console, tmp_path: Path) -> None:
     )
     done = CliRunner().invoke(main, ["claims", "import", str(file), "-c", str(config), "--json"])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"taken": 5, "waiting": 5, "known": 0, "refused": []}
+    assert json.loads(done.stdout) == {"taken": 5, "waiting": 5, "known": 0, "news": 0, "refused": []}
     again = CliRunner().invoke(main, ["claims", "import", str(file), "-c", str(config)])
     assert "0 new, of which 0 about nobody known; 5 known already" in again.stdout

@@ -45,16 +45,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_bulk_jobs_state_key"), "bulk_jobs", ["state", "key"], unique=False)
     op.create_table(
-        "claim_files",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("blob", sa.Text(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("taken_by", sa.Text(), server_default="", nullable=False),
-        sa.Column("taken_at", Instant(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_files")),
-        sa.UniqueConstraint("blob", name=op.f("uq_claim_files_blob")),
-    )
-    op.create_table(
         "commitment_requests",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("ae_title", sa.Text(), nullable=False),
@@ -251,6 +241,24 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_patients_merged_into"), "patients", ["merged_into"], unique=False)
     op.create_index(op.f("ix_patients_patient_birth_date"), "patients", ["patient_birth_date"], unique=False)
+    op.create_table(
+        "payer_files",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("blob", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("origin", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reasons", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("mends", sa.BigInteger(), nullable=True),
+        sa.Column("taken_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("taken_at", Instant(), nullable=False),
+        sa.CheckConstraint("state IN ('open', 'taken', 'refused')", name=op.f("ck_payer_files_state")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_files")),
+        sa.UniqueConstraint("blob", name=op.f("uq_payer_files_blob")),
+    )
+    op.create_index(op.f("ix_payer_files_mends"), "payer_files", ["mends"], unique=False)
+    op.create_index(op.f("ix_payer_files_state_key"), "payer_files", ["state", "key"], unique=False)
     op.create_table(
         "performed_steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -1458,7 +1466,7 @@ def upgrade() -> None:
     op.create_table(
         "claim_outcomes",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("claim_file_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("payer_file_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("source_number", sa.Text(), nullable=False),
         sa.Column("claim_number", sa.Text(), server_default="", nullable=False),
         sa.Column("payer_claim_number", sa.Text(), server_default="", nullable=False),
@@ -1487,8 +1495,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["authorization_key"], ["authorizations.key"], name=op.f("fk_claim_outcomes_authorization_key")
         ),
-        sa.ForeignKeyConstraint(["claim_file_key"], ["claim_files.key"], name=op.f("fk_claim_outcomes_claim_file_key")),
         sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_claim_outcomes_order_key")),
+        sa.ForeignKeyConstraint(["payer_file_key"], ["payer_files.key"], name=op.f("fk_claim_outcomes_payer_file_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_outcomes")),
         sa.UniqueConstraint("source_number", name=op.f("uq_claim_outcomes_source_number")),
     )
@@ -1501,8 +1509,8 @@ def upgrade() -> None:
         postgresql_where=sa.text("matched_by = 'by-hand'"),
     )
     op.create_index(op.f("ix_claim_outcomes_authorization_key"), "claim_outcomes", ["authorization_key"], unique=False)
-    op.create_index(op.f("ix_claim_outcomes_claim_file_key"), "claim_outcomes", ["claim_file_key"], unique=False)
     op.create_index(op.f("ix_claim_outcomes_order_key"), "claim_outcomes", ["order_key"], unique=False)
+    op.create_index(op.f("ix_claim_outcomes_payer_file_key"), "claim_outcomes", ["payer_file_key"], unique=False)
     op.create_index(op.f("ix_claim_outcomes_said_on"), "claim_outcomes", ["said_on"], unique=False)
     op.create_index(
         "ix_claim_outcomes_waiting",

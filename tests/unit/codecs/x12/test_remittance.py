@@ -133,7 +133,7 @@ def test_the_same_news_have_the_same_number_and_others_another() -> None:
     first, again = read(payment()).claims[0], read(payment()).claims[0]
     other = read(payment().replace(b"*000000041", b"*000000042")).claims[0]
 
-    assert first.source_number == again.source_number == "CLEARVIEW/000000041/1/0001/15"
+    assert first.source_number == again.source_number == "CLEARVIEW/000000041/260302/1405/1/835/005010X221A1/0001/15"
     assert other.source_number != first.source_number
 
 

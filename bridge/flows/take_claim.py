@@ -1,0 +1,64 @@
+"""A payer's word on a claim (835, 277) is taken in, once, with whom it is about, as far as its numbers say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bridge.domain.claim_match import ClaimMatch, Found, match_claim
+from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
+from bridge.domain.records import replace
+from bridge.store import authorization_links, authorizations, claim_outcomes, events, orders, patients
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.events import Event, Station
+
+OUTCOME_WORDS = {
+    OutcomeStatus.ACCEPTED: "took the claim in",
+    OutcomeStatus.RETURNED: "sent the claim back unread",
+    OutcomeStatus.PENDED: "has not decided on the claim yet",
+    OutcomeStatus.ASKED: "asks for documents on the claim",
+    OutcomeStatus.PAID: "paid the claim",
+    OutcomeStatus.PARTLY_PAID: "paid the claim in part",
+    OutcomeStatus.DENIED: "denied the claim",
+    OutcomeStatus.REVERSED: "took its payment of the claim back",
+    OutcomeStatus.UNKNOWN: "answered the claim",
+}
+
+
+def take_claim(tx: WriteTx, outcome: ClaimOutcome, file_key: int, at: datetime) -> ClaimMatch | None:
+    """Take in a payer's word on a claim, inside the caller's transaction, which holds "identity"; None if it was heard before."""
+    if claim_outcomes.is_known(tx, outcome.source_number):
+        return None
+    match = with_its_other_side(tx, _match(tx, outcome))
+    key = claim_outcomes.add(tx, outcome, match, file_key, at)
+    tell(tx, outcome.status, match, "payer", key, at)
+    return match
+
+
+def _match(tx: ReadTx, outcome: ClaimOutcome) -> ClaimMatch:
+    named = {key for number in outcome.authorization_numbers for key in authorizations.keys_by_number(tx, number)}
+    owners = [Found(key, patients.survivor(tx, authorizations.get(tx, key).patient_key).key) for key in sorted(named)]
+    ordered = orders.by_accession(tx, outcome.claim_number) if outcome.claim_number else []
+    return match_claim(owners, [Found(one.key, patients.survivor(tx, one.patient_key).key) for one in ordered])
+
+
+def with_its_other_side(tx: ReadTx, match: ClaimMatch) -> ClaimMatch:
+    """Return a match with the other side of it, where one link alone leads there."""
+    if match.order_key is not None and match.authorization_key is None:
+        above = {link.authorization_key for link in authorization_links.of_orders(tx, [match.order_key])}
+        return replace(match, authorization_key=above.pop()) if len(above) == 1 else match
+    if match.authorization_key is not None and match.order_key is None:
+        below = {link.order_key for link in authorization_links.of_authorization(tx, match.authorization_key)}
+        return replace(match, order_key=below.pop()) if len(below) == 1 else match
+    return match
+
+
+def tell(tx: WriteTx, status: OutcomeStatus, match: ClaimMatch, by: str, key: int, at: datetime) -> None:
+    """Say on the exam's timeline what a payer said."""
+    what = f"The payer {OUTCOME_WORDS[status]}"
+    say(tx, Event(at, Station.AUTHORIZATION, what, by, "claim", str(key)), match)
+
+
+def say(tx: WriteTx, event: Event, match: ClaimMatch) -> None:
+    """Put an event on the timeline of the exam that a match names, if it names one."""
+    if match.order_key is not None:
+        events.add(tx, replace(event, order_key=match.order_key))
