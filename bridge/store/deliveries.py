@@ -129,12 +129,6 @@ def of_study(tx: ReadTx, study_key: int) -> list[Delivery]:
     return [_delivery(row) for row in _OF_STUDY.all(tx, study_key=study_key)]
 
 
-def of_attachment(tx: ReadTx, attachment_key: int) -> list[Delivery]:
-    """Return the deliveries of a claim attachment, newest first."""
-    query = select(deliveries).where(deliveries.c.attachment_key == attachment_key).order_by(deliveries.c.key.desc())
-    return _list(tx, query)
-
-
 def attempts_of(tx: ReadTx, delivery_key: int) -> list[Attempt]:
     """Return what was tried, oldest first."""
     rows = tx.execute(

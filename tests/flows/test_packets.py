@@ -111,7 +111,7 @@ def rule(house: House, action: str, **on: PatientIdentifier | str) -> None:
     resolver.resolve(study_uid("A1"), Ruling(action, "looked again", "user:maria", **on))  # type: ignore[arg-type]
 
 
-def test_a_packet_holds_the_report_and_an_image_of_each_series(house: House) -> None:
+def test_trap_14_a_packet_holds_the_report_and_an_image_of_each_series_never_the_study(house: House) -> None:
     made = attach(house)
     work(house)
     said = text_of(open_file(house, made))
@@ -181,7 +181,7 @@ def test_a_packet_is_handed_out_no_more_once_its_study_is_nobody_s(house: House)
         open_file(house, made, version=1)
 
 
-def test_a_packet_that_its_payer_would_not_take_says_what_is_too_large(
+def test_trap_10_a_packet_that_its_payer_would_not_take_says_what_is_too_large(
     make_house: MakeHouse, decoders: DecoderPool
 ) -> None:
     small = [{"name": "tiny", "id": "60054", "max_packet_mb": 0.001}]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.codecs.x12.claim_fragment import for_line
+from bridge.codecs.x12.claim_fragment import Fragment, for_claim, for_line
 from bridge.codecs.x12.facts import Evidence
 from bridge.domain.authorization import Authorization, AuthorizationStatus
 from bridge.domain.narrative import LIMITS, Place, Says, Subject, narrative
@@ -47,11 +47,13 @@ class ClaimText:
     """
     What is copied. text: for the CPT line (837P 2400 NTE). segments: of loop 2400, with terminators.
 
-    line_segments: for each procedure code that has a number of its own. places: every place that can say it.
+    whole_claim_segments: of loop 2300, where all of the claim rests on it. line_segments: for each procedure code that has
+    a number of its own. places: every place that can say it.
     """
 
     text: str
     segments: tuple[str, ...]
+    whole_claim_segments: tuple[str, ...]
     line_segments: tuple[tuple[str, tuple[str, ...]], ...]
     places: tuple[PlacedText, ...]
 
@@ -73,6 +75,7 @@ def claim_text(authorization: Authorization, study: AttachedStudy, says: Says) -
     return ClaimText(
         text,
         _segments(number, evidence, text),
+        _lines(for_claim(number, [evidence], narrative(Place.CLAIM_NOTE, says, subject))),
         tuple((code, _segments(each, evidence, text)) for code, each in own),
         tuple(_places(says, subject)),
     )
@@ -80,7 +83,11 @@ def claim_text(authorization: Authorization, study: AttachedStudy, says: Says) -
 
 def _segments(number: str, evidence: Evidence, text: str) -> tuple[str, ...]:
     numbers = [(number, "")] if number else []
-    return tuple(for_line(numbers, [evidence], text).text.split("\n"))
+    return _lines(for_line(numbers, [evidence], text))
+
+
+def _lines(fragment: Fragment) -> tuple[str, ...]:
+    return tuple(fragment.text.split("\n"))
 
 
 def _places(says: Says, subject: Subject) -> list[PlacedText]:

@@ -137,10 +137,15 @@ def _clock(one: Authorization, rules: ClockRules, now: datetime) -> Json | None:
 
 
 def claim_text(text: ClaimText) -> Json:
-    """Return what is copied onto a claim. text: for the CPT line; claim_segments: of loop 2400 (PWK, REF, NTE)."""
+    """
+    Return what is copied onto a claim. text: for the CPT line; claim_segments: of loop 2400 (PWK, REF, NTE).
+
+    whole_claim_segments: the same of loop 2300.
+    """
     return {
         "text": text.text,
         "claim_segments": list(text.segments),
+        "whole_claim_segments": list(text.whole_claim_segments),
         "line_segments": [{"code": code, "claim_segments": list(segments)} for code, segments in text.line_segments],
         "texts": [{"place": one.place.value, "text": one.text, "limit": one.limit} for one in text.places],
     }

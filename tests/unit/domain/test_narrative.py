@@ -46,7 +46,7 @@ def test_each_place_has_its_text(place: Place, says: Says, text: str) -> None:
 
 
 @pytest.mark.parametrize("place", [Place.REFERENCE, Place.EVIDENCE, Place.FORM_LINE_24])
-def test_a_uid_is_never_written_where_it_would_be_cut(place: Place) -> None:
+def test_trap_13_a_uid_is_never_written_where_it_would_be_cut(place: Place) -> None:
     with pytest.raises(Incomplete) as caught:
         narrative(place, Says.STUDY_UID, SUBJECT)
     assert (caught.value.code, caught.value.where) == ("narrative_form", place)

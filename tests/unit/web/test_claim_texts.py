@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from sqlalchemy import insert, select
+
 from bridge.domain.accounts import Role
 from bridge.store import audit
+from bridge.store.tables import attachments
 from tests.fakes.console import Console
 
 UID = "1.2.840.99.1"
@@ -38,6 +42,22 @@ def test_a_narrative_is_ready_at_once_with_text_and_segments(console: Console) -
     (again,) = console.machine(Role.BILLING).get(place).json["attachments"]
     assert again["text"] == made["text"]
     assert given(console) == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "transmission"), [("draft", "AA"), ("sent", "EL"), ("failed", "AA"), ("review", "AA")]
+)
+def test_trap_9_a_claim_promises_images_by_wire_only_where_they_went(
+    console: Console, state: str, transmission: str
+) -> None:
+    place, made = narrative(console)
+    with console.store.write() as tx:
+        row = tx.execute(select(attachments).where(attachments.c.key == made["id"])).one()
+        values = {name: value for name, value in row._mapping.items() if name != "key"}
+        tx.execute(insert(attachments).values(values | {"kind": "cdex", "state": state}))
+    rows = console.machine(Role.BILLING).get(place).json["attachments"]
+    (segment, *_) = next(one["claim_segments"] for one in rows if one["as"] == "narrative")
+    assert segment == f"PWK*RB*{transmission}***AC*{made['text'].removeprefix('IMAGES ')}~"
 
 
 def test_a_copy_from_the_page_is_recorded_as_an_export(console: Console) -> None:

@@ -88,7 +88,7 @@ def test_a_link_for_a_patient_opens_all_of_their_bound_studies_and_nobody_elses(
     assert "INGEBORG" not in page
 
 
-def test_a_link_runs_out(console: Console) -> None:
+def test_trap_12_a_link_runs_out(console: Console) -> None:
     machine = console.machine(Role.SYSTEM)
     link = made(machine, STUDY | {"minutes": 2})
     console.clock.at += timedelta(minutes=2)

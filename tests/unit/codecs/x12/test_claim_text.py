@@ -24,6 +24,7 @@ def test_a_line_says_the_control_number_and_the_segments_say_it_too() -> None:
     assert is_control_number(NUMBER)
     assert said.text == f"IMAGES {NUMBER}"
     assert said.segments == (f"PWK*RB*AA***AC*{NUMBER}~", "REF*G1*PA778120~", f"NTE*ADD*IMAGES {NUMBER}~")
+    assert said.whole_claim_segments == said.segments
 
 
 def test_evidence_that_we_send_ourselves_is_announced_as_electronic() -> None:
