@@ -9,6 +9,8 @@ from bridge.domain.code import Code
 
 # Titles of documents that list what there is; nobody chose anything. Source: PS3.16 CID 7010.
 _LISTS_ALL: Final = frozenset({"113030", "113031", "113032", "113033", "113034", "113035"})
+# Titles of images that are poor, or must not be used. Source: PS3.16 CID 7010, CID 7011.
+_BAD: Final = frozenset({"113001", "113010", "113037", "113038", "113039"})
 _DCM: Final = "DCM"
 
 
@@ -73,3 +75,8 @@ class KeySelection:
 def is_choice(title: Code) -> bool:
     """Say whether somebody chose the images under this title, rather than listed all there are."""
     return not (title.coding_scheme_designator == _DCM and title.code_value in _LISTS_ALL)
+
+
+def is_evidence(title: Code) -> bool:
+    """Say whether images under this title may stand for an exam: not those that somebody marked as bad."""
+    return is_choice(title) and not (title.coding_scheme_designator == _DCM and title.code_value in _BAD)

@@ -25,6 +25,14 @@ class PacketFile(StrEnum):
     KEY_OBJECTS = "key-objects"
 
 
+class ChosenBy(StrEnum):
+    """Who chose an image. key-object: somebody, who marked it at the device or where it was read; representative: nobody."""
+
+    PERSON = "person"
+    KEY_OBJECT = "key-object"
+    REPRESENTATIVE = "representative"
+
+
 @dataclass(frozen=True, slots=True)
 class PacketPatient:
     """Whom the packet is about. name: alphabetic; other_names: the same in other scripts."""
@@ -102,7 +110,7 @@ class KeyPicture:
     """
     One chosen image as it is drawn. digest: SHA-256 of the object that it was drawn of, as received.
 
-    frame: from 1. is_chosen: a person or a key object chose it; else it stands for its series. side: "" if unpaired.
+    frame: from 1. marked_as: the title under which it was marked, "" if it was not. side: "" if unpaired.
     window: centre and width that it is drawn with, in words, "" for values as they are.
     """
 
@@ -116,9 +124,15 @@ class KeyPicture:
     instance_number: str = ""
     side: str = ""
     frame: int = 1
-    is_chosen: bool = True
+    chosen_by: ChosenBy = ChosenBy.PERSON
+    marked_as: str = ""
     is_lossy: bool = False
     window: str = ""
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether somebody chose it; else it stands for its series."""
+        return self.chosen_by != ChosenBy.REPRESENTATIVE
 
 
 @dataclass(frozen=True, slots=True)

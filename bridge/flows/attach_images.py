@@ -14,6 +14,7 @@ from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.claim_texts import ClaimTexts
+from bridge.leaving.packet_pictures import MOST_CHOSEN
 from bridge.store import audit, authorizations, events, patients, rejections, studies
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
@@ -153,6 +154,9 @@ def _check_shown(tx: WriteTx, study: Study, instances: Sequence[str]) -> None:
         raise Conflict("every image of the study was rejected", code="study_rejected", where="study_instance_uid")
     if set(instances) - shown:
         raise Incomplete("not an instance of this study", code="not_in_table", where="instances")
+    if len(set(instances)) > MOST_CHOSEN:
+        what = f"at most {MOST_CHOSEN} images can be chosen: a payer gets what it needs, not the whole study"
+        raise Incomplete(what, code="too_many", where="instances")
 
 
 def _blank(

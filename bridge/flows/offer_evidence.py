@@ -76,10 +76,14 @@ class EvidenceDesk:
             raise LookupError(f"study {study_key} is not offered")
         return OfferedStudy(study, *self._fit(tx, authorization, study))
 
-    def packet_for(self, tx: ReadTx, authorization: Authorization, study: Study, now: datetime) -> PacketMaterial:
-        """Return what a packet would hold by now, were this study attached as one; nobody chose its images."""
+    def packet_for(
+        self, tx: ReadTx, authorization: Authorization, study: Study, now: datetime, *, instances: tuple[str, ...] = ()
+    ) -> PacketMaterial:
+        """Return what a packet would hold by now, were this study attached as one. instances: chosen by hand, () for none."""
         kind, state = AttachmentKind.PDF, AttachmentState.DRAFT
-        blank = ClaimAttachment(0, authorization.key, study.key, kind, state, study.binding_version, attached_by="")
+        blank = ClaimAttachment(
+            0, authorization.key, study.key, kind, state, study.binding_version, attached_by="", instances=instances
+        )
         return collect_packet(tx, blank, self._ground, now)
 
     def gaps(self, tx: ReadTx, authorization: Authorization) -> tuple[NeedRow, ...]:

@@ -10,11 +10,9 @@ from bridge.codecs.fhir.elements import clean, display_name
 from bridge.domain.attachment import ClaimAttachment, control_number_of
 from bridge.domain.authorization import DECISIONS, Authorization, AuthorizationLine
 from bridge.domain.body_parts import BodyParts
-from bridge.domain.image_warnings import ImageWarning
 from bridge.domain.order import Order
 from bridge.domain.packet import (
     PURPOSE,
-    KeyPicture,
     ManifestSeries,
     ManifestStudy,
     Packet,
@@ -28,17 +26,13 @@ from bridge.domain.packet import (
 )
 from bridge.domain.patient import Patient
 from bridge.domain.report import Report
-from bridge.domain.study import Instance, Series, Study, StudyContents, StudyState
+from bridge.domain.study import Instance, Series, Study, StudyContents
+from bridge.leaving.packet_pictures import Chosen, choose_pictures, number_of, shown_of
 from bridge.store import authorizations, orders, overlays, packets, patients, reports, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import exam_reports, people_images
 
-MOST_PICTURES = 6
 PRIORS_MONTHS = 24
-_SIDES = {"L": "left", "R": "right", "B": "both sides"}
-_NO_PICTURE = frozenset({"KO", "SR", "PR", "DOC", "PLAN", "RTSTRUCT", "RTPLAN", "REG", "SEG"})
-_NO_PIXELS = frozenset({ImageWarning.NO_PIXELS, ImageWarning.PIXELS_CUT, ImageWarning.DOCUMENT})
-_MAY_NAME = frozenset({ImageWarning.BURNED_IN, ImageWarning.MAY_BE_BURNED_IN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +42,6 @@ class PacketGround:
     organization: str
     time_zone: tzinfo
     parts: BodyParts
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """An image that is to be drawn, and what stands under it."""
-
-    picture: KeyPicture
-    instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +74,7 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
     patient = patients.survivor(tx, authorization.patient_key)
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     values = {**_received(study), **overlays.current(tx, study).values}
-    chosen, left_out = _choice(contents, attachment.instances, values)
+    chosen, left_out = choose_pictures(tx, contents, attachment.instances, values)
     kept = packets.newest(tx, attachment.key)
     found = exam_reports.for_authorization(tx, authorization)
     signed = [one for one in found if one.is_signed]
@@ -291,7 +277,7 @@ def _manifest(contents: StudyContents, order: Order | None, values: dict[str, st
         values["StudyDate"],
         order.accession_number if order is not None else values["AccessionNumber"],
         clean(values["StudyDescription"]),
-        tuple(_series(one, shown) for one in contents.series if (shown := _shown(contents, one))),
+        tuple(_series(one, shown) for one in contents.series if (shown := shown_of(contents, one))),
     )
 
 
@@ -301,79 +287,6 @@ def _series(series: Series, shown: Sequence[Instance]) -> ManifestSeries:
         series.modality,
         len(shown),
         series_digest([(one.sop_instance_uid, one.digest) for one in shown]),
-        _number(series.series_number),
+        number_of(series.series_number),
         clean(series.series_description),
     )
-
-
-def _shown(contents: StudyContents, series: Series) -> list[Instance]:
-    """Return what a series shows, in its order."""
-    kept = (one for one in contents.instances.get(series.key, ()) if not one.withheld)
-    return sorted(kept, key=lambda one: (one.instance_number or 0, one.key))
-
-
-def _choice(
-    contents: StudyContents, wanted: Sequence[str], values: dict[str, str]
-) -> tuple[tuple[Chosen, ...], tuple[str, ...]]:
-    """Return the images that a person chose, else those that stand for their series; and what cannot be shown."""
-    series = [(one, _shown(contents, one)) for one in contents.series]
-    if wanted:
-        asked = [(of, one, True) for of, shown in series for one in shown if one.sop_instance_uid in set(wanted)]
-    else:
-        asked = [(of, _middle(shown), False) for of, shown in series if shown and of.modality not in _NO_PICTURE]
-        asked = asked[:MOST_PICTURES]
-    chosen, left_out = list[Chosen](), list[str]()
-    is_corrected = contents.study.state == StudyState.BOUND_WITH_CORRECTION
-    for of, one, by_hand in asked:
-        why = _why_not(one, by_hand=by_hand, is_corrected=is_corrected)
-        if why:
-            left_out.append(f"{_named(of, one)}: {why}")
-        else:
-            chosen.append(Chosen(_picture(of, one, values, is_chosen=by_hand), one))
-    return tuple(chosen), tuple(left_out)
-
-
-def _middle(shown: Sequence[Instance]) -> Instance:
-    return shown[len(shown) // 2]
-
-
-def _why_not(one: Instance, *, by_hand: bool, is_corrected: bool) -> str:
-    """Return why an image is not shown to a payer, "" if it may be: a name in the picture itself cannot be corrected."""
-    warned = frozenset(one.warnings.split())
-    if one.removed_at is not None:
-        return "an archive alone has it by now"
-    if warned & _NO_PIXELS:
-        return "it has no picture"
-    if warned & _MAY_NAME and is_corrected:
-        return "it may carry another name in the picture than the record's"
-    if ImageWarning.BURNED_IN in warned and not by_hand:
-        return "it carries text in the picture; choose it by hand if it may leave"
-    return ""
-
-
-def _named(series: Series, one: Instance) -> str:
-    number = _number(one.instance_number)
-    return f"Series {_number(series.series_number) or 'without number'}, image {number or 'without number'}"
-
-
-def _picture(series: Series, one: Instance, values: dict[str, str], *, is_chosen: bool) -> KeyPicture:
-    side = values.get("Laterality") or one.image_laterality or series.laterality
-    warned = one.warnings.split()
-    return KeyPicture(
-        sop_instance_uid=one.sop_instance_uid,
-        series_instance_uid=series.series_instance_uid,
-        digest=one.digest,
-        study_date=values["StudyDate"],
-        modality=series.modality,
-        series_description=clean(series.series_description),
-        series_number=_number(series.series_number),
-        instance_number=_number(one.instance_number),
-        side=_SIDES.get(side, ""),
-        frame=one.number_of_frames // 2 + 1 if one.number_of_frames > 1 else 1,
-        is_chosen=is_chosen,
-        is_lossy=ImageWarning.LOSSY in warned,
-    )
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else str(value)

@@ -16,7 +16,7 @@ from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.evidence_needs import Need, NeedRule
 from bridge.domain.identifiers import is_npi
 from bridge.mapping.authorization_columns import COLUMNS, column_key
-from bridge.mapping.rules_file import Faults, check_schema, read_toml
+from bridge.mapping.rules_file import Faults, lay_over
 
 FILE_NAME = "authorizations.toml"
 
@@ -26,7 +26,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "warnings": ("off",),
     "modifiers": ("ignored",),
 }
-_OPEN_SECTIONS = ("codes", "payers", "sites", "columns", "evidence")
+_KNOWN = {**_SECTIONS, **dict.fromkeys(("codes", "payers", "sites", "columns", "evidence"))}
 _PAYER = ("time_zone", "expedited_hours", "standard_days")
 _SITE = ("names", "npi", "place_of_service")
 _EVIDENCE = ("codes", "payers", "needs", "office_note_days")
@@ -41,7 +41,7 @@ def read_authorization_rules(shipped: Path, overlay: Path | None, zone: tzinfo, 
     for folder in (shipped, overlay):
         file = folder / FILE_NAME if folder is not None else None
         if file is not None and file.is_file():
-            _lay_over(said, read_toml(file, faults) or {}, str(file), faults)
+            lay_over(said, file, _KNOWN, faults)
     clock, links, warnings, modifiers = (said.get(name, {}) for name in _SECTIONS)
     return AuthorizationRules(
         ClockRules(
@@ -60,21 +60,6 @@ def read_authorization_rules(shipped: Path, overlay: Path | None, zone: tzinfo, 
         _columns(said.get("columns", {}), faults),
         {name: _evidence(name, entry, faults) for name, entry in said.get("evidence", {}).items()},
     )
-
-
-def _lay_over(said: dict[str, dict[str, Any]], content: Mapping[str, Any], source: str, faults: Faults) -> None:
-    check_schema(content, source, faults)
-    for section, entries in content.items():
-        if section == "schema":
-            continue
-        if section not in (*_SECTIONS, *_OPEN_SECTIONS):
-            faults.unknown(source, section, section, (*_SECTIONS, *_OPEN_SECTIONS))
-        elif not isinstance(entries, dict):
-            faults.add(source, section, "must be a table")
-        else:
-            for key in entries.keys() - _SECTIONS.get(section, entries.keys()):
-                faults.unknown(source, f"{section}.{key}", key, _SECTIONS[section])
-            said.setdefault(section, {}).update(entries)
 
 
 def _payer(payer: str, entry: Any, faults: Faults) -> PayerRules:

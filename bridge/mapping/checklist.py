@@ -10,7 +10,7 @@ from typing import Any
 from bridge.domain.body_parts import BodyPart, BodyParts, Sides, tokens
 from bridge.domain.checklist_rules import ChecklistRules
 from bridge.errors import Misconfigured
-from bridge.mapping.rules_file import Faults, check_schema, read_toml
+from bridge.mapping.rules_file import Faults, lay_over
 
 FILE_NAME = "checklist.toml"
 
@@ -19,7 +19,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
     "modalities": ("alike", "beside"),
     "sides": ("left", "right", "both"),
 }
-_OPEN_SECTIONS = ("together", "body_parts")
+_KNOWN = {**_SECTIONS, "together": None, "body_parts": None}
 _PART = ("words", "codes", "within", "paired")
 _MOST_DAYS, _MOST_MINUTES = 366, 1440
 
@@ -35,26 +35,11 @@ def load_checklist(shipped: Path, overlay: Path | None, zone: tzinfo) -> Checkli
     for folder in (shipped, overlay):
         file = folder / FILE_NAME if folder is not None else None
         if file is not None and file.is_file():
-            _lay_over(said, read_toml(file, faults) or {}, str(file), faults)
+            lay_over(said, file, _KNOWN, faults)
     rules = _build(said, zone, faults)
     if faults.found:
         raise Misconfigured(faults.found)
     return rules
-
-
-def _lay_over(said: dict[str, dict[str, Any]], content: Mapping[str, Any], source: str, faults: Faults) -> None:
-    check_schema(content, source, faults)
-    for section, entries in content.items():
-        if section == "schema":
-            continue
-        if section not in (*_SECTIONS, *_OPEN_SECTIONS):
-            faults.unknown(source, section, section, (*_SECTIONS, *_OPEN_SECTIONS))
-        elif not isinstance(entries, dict):
-            faults.add(source, section, "must be a table")
-        else:
-            for key in entries.keys() - _SECTIONS.get(section, entries.keys()):
-                faults.unknown(source, f"{section}.{key}", key, _SECTIONS[section])
-            said.setdefault(section, {}).update(entries)
 
 
 def _build(said: Mapping[str, dict[str, Any]], zone: tzinfo, faults: Faults) -> ChecklistRules:

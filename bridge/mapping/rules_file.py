@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 from typing import Any
@@ -148,3 +148,23 @@ def read_title(content: Mapping[str, Any], thing: str, source: str, faults: Faul
         return title
     faults.add(source, "title", f"must say what people call {thing}")
     return ""
+
+
+def lay_over(
+    said: dict[str, dict[str, Any]], file: FilePath, known: Mapping[str, Collection[str] | None], faults: Faults
+) -> None:
+    """
+    Lay a file's sections over what was *said* before it, entry by entry.
+
+    known: the keys of each section; None where a section may hold any.
+    """
+    content, source = read_toml(file, faults) or {}, str(file)
+    check_head(content, (*known, "schema"), source, faults)
+    for section in (one for one in content if one in known):
+        entries, allowed = content[section], known[section]
+        if not isinstance(entries, dict):
+            faults.add(source, section, "must be a table")
+            continue
+        for key in entries.keys() - (entries.keys() if allowed is None else allowed):
+            faults.unknown(source, f"{section}.{key}", key, allowed or ())
+        said.setdefault(section, {}).update(entries)

@@ -14,7 +14,8 @@ from bridge.domain.identifiers import derive_uid, digest_of
 from bridge.domain.packet import KeyPicture, Packet, PacketFile
 from bridge.errors import Conflict, Incomplete, Unavailable, Unsupported
 from bridge.leaving.objects import MODIFYING_SYSTEM
-from bridge.leaving.packet_material import Chosen, PacketGround, PacketMaterial, collect_packet
+from bridge.leaving.packet_material import PacketGround, PacketMaterial, collect_packet
+from bridge.leaving.packet_pictures import Chosen
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
 from bridge.pictures.gallery import Pictures

@@ -17,7 +17,7 @@ from bridge.destinations import publishers
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.packet import PacketFile
-from bridge.errors import Conflict
+from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
@@ -30,6 +30,7 @@ from bridge.store.tables import instances
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, report, spooled, study_uid
 from tests.flows.asking import say, typed_authorization
+from tests.flows.test_rejections import note
 
 MakeHouse = Callable[..., House]
 
@@ -126,7 +127,8 @@ def test_who_chose_images_by_hand_gets_these_alone(house: House) -> None:
     made = attach(house, instances=(chosen,))
     work(house)
     manifest = json.loads(open_file(house, made, PacketFile.MANIFEST))
-    assert [(one["sop_instance_uid"], one["is_chosen"]) for one in manifest["pictures"]] == [(chosen, True)]
+    assert [(one["sop_instance_uid"], one["chosen_by"]) for one in manifest["pictures"]] == [(chosen, "person")]
+    assert "chosen by hand" in text_of(open_file(house, made))
 
 
 def test_the_key_object_document_names_the_images_as_the_patient_is_on_record(house: House) -> None:
@@ -224,3 +226,23 @@ def test_earlier_studies_of_the_region_are_listed_and_others_are_not(house: Hous
     manifest = json.loads(open_file(house, made, PacketFile.MANIFEST))
     found = [(one["accession_number"], one["study_date"], one["has_report"]) for one in manifest["priors"]]
     assert found == [("P1", "20250302", False)]
+
+
+def test_marked_images_go_before_the_automatic_rule_and_poor_ones_do_not(house: House) -> None:
+    receive(house, note("113010", image(PLAIN, "A1", 1, series=1)))
+    receive(house, note("113000", *(image(PLAIN, "A1", at, series=2) for at in (3, 1)), number=2))
+    made = attach(house)
+    work(house)
+    manifest = json.loads(open_file(house, made, PacketFile.MANIFEST))
+    found = [(one["sop_instance_uid"], one["chosen_by"]) for one in manifest["pictures"]]
+    assert found == [(f"{study_uid('A1')}.2.{number}", "key-object") for number in (3, 1)]
+    assert "marked as key image: title" in text_of(open_file(house, made))
+
+
+def test_more_images_than_a_payer_needs_are_refused(house: House) -> None:
+    every = tuple(f"{study_uid('A1')}.3.{number}" for number in range(41))
+    for number in range(41):
+        receive(house, image(PLAIN, "A1", number, series=3))
+    with pytest.raises(Incomplete) as refused:
+        attach(house, instances=every)
+    assert refused.value.code == "too_many"

@@ -26,7 +26,7 @@ from reportlab.platypus import (
 
 from bridge.codecs.pdf import typefaces
 from bridge.codecs.pdf.paragraphs import paragraph, strong
-from bridge.domain.packet import KeyPicture, ManifestStudy, Packet, PacketReport, PacketService, PriorStudy
+from bridge.domain.packet import ChosenBy, KeyPicture, ManifestStudy, Packet, PacketReport, PacketService, PriorStudy
 
 _MARGIN = 18 * mm
 _WIDTH = LETTER[0] - 2 * _MARGIN
@@ -35,6 +35,16 @@ _SHADE = HexColor("#eef1f4")
 _PICTURE_WIDTH = (_WIDTH - 8 * mm) / 2
 _PICTURE_HEIGHT = 58 * mm
 _NOTHING = "\u2013"
+_CHOICES = {
+    ChosenBy.PERSON: "chosen by hand",
+    ChosenBy.KEY_OBJECT: "marked as key image",
+    ChosenBy.REPRESENTATIVE: "representative",
+}
+_CHOICE_WORDS = {
+    ChosenBy.PERSON: "These images were chosen by hand for this packet.",
+    ChosenBy.KEY_OBJECT: "These images were marked as key images where the study was made or read.",
+    ChosenBy.REPRESENTATIVE: "Images marked \u201crepresentative\u201d stand for their series; nobody picked them by hand.",
+}
 
 
 def write_packet(packet: Packet, pictures: Mapping[str, bytes]) -> bytes:
@@ -198,10 +208,7 @@ def _priors(priors: Sequence[PriorStudy]) -> Iterator[Flowable]:
 
 def _key_images(chosen: Sequence[KeyPicture], pictures: Mapping[str, bytes]) -> Iterator[Flowable]:
     yield paragraph("Key images", "title")
-    if any(not one.is_chosen for one in chosen):
-        yield paragraph(
-            "Images marked \u201crepresentative\u201d stand for their series; nobody picked them by hand.", "small"
-        )
+    yield paragraph(_how(chosen), "small")
     cells = [_picture(one, pictures[picture_key(one)]) for one in chosen]
     if len(cells) % 2:
         cells.append([])
@@ -209,6 +216,12 @@ def _key_images(chosen: Sequence[KeyPicture], pictures: Mapping[str, bytes]) -> 
     table = Table(rows, colWidths=[_WIDTH / 2] * 2, hAlign="LEFT")
     table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
     yield table
+
+
+def _how(chosen: Sequence[KeyPicture]) -> str:
+    """Return how the images came to be these, in words."""
+    ways = {one.chosen_by for one in chosen}
+    return " ".join(words for way, words in _CHOICE_WORDS.items() if way in ways)
 
 
 def _picture(picture: KeyPicture, content: bytes) -> list[Flowable]:
@@ -220,11 +233,13 @@ def _picture(picture: KeyPicture, content: bytes) -> list[Flowable]:
     which = picture.instance_number and f"image {picture.instance_number}"
     frame = f"frame {picture.frame}" if picture.frame > 1 else ""
     marks = [
-        "" if picture.is_chosen else "representative",
+        _CHOICES[picture.chosen_by],
         "lossy compression" if picture.is_lossy else "",
         picture.side,
         picture.window and f"window {picture.window}",
     ]
+    if picture.marked_as:
+        marks[0] = f"{marks[0]}: {picture.marked_as}"
     lines = (
         ", ".join(filter(None, (_day(picture.study_date), picture.modality, series))),
         ", ".join(filter(None, (which, frame, *marks))),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.attachment import AttachmentKind
+from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
+from bridge.leaving.packet_pictures import MOST_CHOSEN
 from bridge.store import authorizations, studies
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import study_page
 from bridge.web import reads
 from bridge.web.access import caller, needs, services
+from bridge.web.picture_choice import series_to_pick
 
 blueprint = Blueprint("attaching", __name__)
 
@@ -37,7 +41,9 @@ def preview(authorization_key: int, study_key: int) -> str:
 @blueprint.post("/authorizations/<int:authorization_key>/studies/<int:study_key>")
 @needs(Permission.BILL)
 def attach(authorization_key: int, study_key: int) -> Response | str:
-    """Attach the study that was looked at."""
+    """Attach the study that was looked at; or show more of its images to choose from."""
+    if "show" in request.form:
+        return _page(authorization_key, study_key, "")
     with services().store.read() as tx:
         uid = studies.get(tx, study_key).study_instance_uid
     try:
@@ -45,7 +51,7 @@ def attach(authorization_key: int, study_key: int) -> Response | str:
             authorization_key=authorization_key,
             study_instance_uid=uid,
             kinds=request.form.getlist("kind"),
-            instances=(),
+            instances=request.form.getlist("instance"),
             payer="",
             actor=caller().name,
         )
@@ -57,12 +63,17 @@ def attach(authorization_key: int, study_key: int) -> Response | str:
 
 def _page(authorization_key: int, study_key: int, sentence: str) -> str:
     here = services()
+    kinds = (request.form if request.method == "POST" else request.args).getlist("kind")
     with here.store.read() as tx:
         row = listing.by_keys(tx, [authorization_key])[0]
         chosen = here.flows.billing.evidence.study_for(tx, row.authorization, study_key)
-        packet = here.flows.billing.evidence.packet_for(tx, row.authorization, chosen.study, here.clock.now())
         series = study_page.series_of(tx, study_key)
+        contents = studies.contents(tx, study_key)
         attached = [one for one in authorizations.attachments_of(tx, authorization_key) if one.study_key == study_key]
+        ticked = _ticked(attached, kinds)
+        packet = here.flows.billing.evidence.packet_for(
+            tx, row.authorization, chosen.study, here.clock.now(), instances=tuple(ticked)
+        )
     reads.note("attachment_previewed", patient_key=chosen.study.patient_key, study_key=study_key)
     order_key = chosen.study.order_key
     return render_template(
@@ -73,8 +84,19 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
         packet=packet,
         images=sum(one.instance_count for one in series),
         attached=attached,
+        kinds=kinds,
+        ticked=ticked,
+        to_pick=series_to_pick(contents, ticked, request.form.get("show", "")),
+        most_chosen=MOST_CHOSEN,
         warnings=[one for one in row.warnings if one.order_key in (None, order_key)],
         offered={kind: KIND_WORDS[kind] for kind in here.attachment_kinds},
         needs_release=NEEDS_RELEASE,
         sentence=sentence,
     )
+
+
+def _ticked(attached: Sequence[ClaimAttachment], kinds: Collection[str]) -> frozenset[str]:
+    """Return the images that are chosen: as the form says, else as the packet that is to be changed has them."""
+    if request.method == "POST":
+        return frozenset(request.form.getlist("instance"))
+    return frozenset(uid for one in attached if one.kind.value in kinds for uid in one.instances)

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.domain.accounts import Role
 from bridge.domain.study import Study
-from bridge.store import patients
+from bridge.store import authorizations, patients
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings.authorizations import Wanted
 from tests.fakes.console import Console
@@ -121,3 +121,27 @@ def test_attaching_in_no_way_says_what_is_needed_and_changes_nothing(console: Co
     assert refused.status_code == 422
     assert "Say how to attach it" in refused.text
     assert "Nothing was changed" in refused.text
+
+
+def test_key_images_are_ticked_on_the_page_and_stand_ticked_when_the_packet_is_changed(console: Console) -> None:
+    console.order()
+    study = bound(console)
+    browser, key = console.browser(Role.BILLING), key_of(console)
+    place = f"/authorizations/{key}/studies/{study.key}"
+    token = console.form_token(browser, place)
+    boxes = re.findall(r'name="instance" value="([^"]+)"', browser.get(place).text)
+    assert (len(boxes), len(set(boxes))) == (6, 6)
+    more = browser.post(place, data={"show": "1", "instance": boxes[4], "kind": "pdf", "csrf_token": token})
+    assert (more.status_code, ticked(more.text)) == (200, [boxes[4]])
+    wrong = browser.post(place, data={"kind": "pdf", "instance": "1.2.3", "csrf_token": token})
+    assert (wrong.status_code, "Not an instance of this study" in wrong.text) == (422, True)
+    browser.post(place, data={"kind": "pdf", "instance": boxes[4], "csrf_token": token})
+    with console.store.read() as tx:
+        (made,) = authorizations.attachments_of(tx, key)
+    assert made.instances == (boxes[4],)
+    assert ticked(browser.get(f"{place}?kind=pdf").text) == [boxes[4]]
+    assert ticked(browser.get(place).text) == []
+
+
+def ticked(page: str) -> list[str]:
+    return re.findall(r'name="instance" value="([^"]+)" checked', page)

@@ -12,6 +12,7 @@ from pypdf import PdfReader
 
 from bridge.codecs.pdf.packet_document import picture_key, write_packet
 from bridge.domain.packet import (
+    ChosenBy,
     KeyPicture,
     ManifestSeries,
     ManifestStudy,
@@ -107,14 +108,14 @@ def test_reports_priors_pictures_and_manifest_follow_in_this_order():
         PACKET,
         reports=(REPORT,),
         priors=(PriorStudy("20250114", "MR", "MRI lumbar spine", "LSPINE", "A7", True),),
-        pictures=(PICTURE, replace(PICTURE, frame=2, is_chosen=False, is_lossy=True)),
+        pictures=(PICTURE, replace(PICTURE, frame=2, chosen_by=ChosenBy.REPRESENTATIVE, is_lossy=True)),
         manifest=(ManifestStudy(STUDY, "20260302", "A1001", "MRI lumbar spine", (series,)),),
     )
     cover, report, priors, images, manifest = pages(packet, {picture_key(one): jpeg() for one in packet.pictures})
     assert "1 signed report" in cover
     assert "Moderate stenosis." in report
     assert "2025-01-14 MR MRI lumbar spine LSPINE A7 on record" in priors
-    assert "image 47, left" in images
+    assert "image 47, chosen by hand, left" in images
     assert "image 47, frame 2, representative, lossy compression, left" in images
     assert STUDY in manifest
     assert PICTURE.digest in manifest
