@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge.errors import BridgeError
+from bridge.flows.count_claims import ExamCounter
 from bridge.flows.keep_house import forget_finished_steps, forget_old_news, forget_versions, sweep_spool, take_lead
 from bridge.flows.keep_pictures import forget_absent
 from bridge.flows.look_at_shelf import count_usage
@@ -30,6 +32,7 @@ _ROUTES_SECS = 5
 _SWEEP_MINUTES = 15
 _TRIM_MINUTES = 5
 _REMOVE_MINUTES = 60
+_COUNT_MINUTES = 10
 _LEFTOVER_SECS = 3600.0
 
 
@@ -47,6 +50,9 @@ class Housekeeping:
         self._scheduler.add_job(self._sweep_objects, "interval", minutes=_REMOVE_MINUTES)
         soon = house.clock.now() + timedelta(seconds=_TICK_SECS)
         self._scheduler.add_job(self._count_usage, "interval", minutes=_REMOVE_MINUTES, next_run_time=soon)
+        self._exams = ExamCounter(house.store, house.clock, house.settings.time_zone)
+        self._scheduler.add_job(self._count_recent, "interval", minutes=_COUNT_MINUTES, next_run_time=soon)
+        self._scheduler.add_job(self._count_all, "interval", hours=24)
         self._scheduler.add_job(self._forget_sessions, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_finished, "interval", minutes=_SWEEP_MINUTES)
         self._scheduler.add_job(self._forget_news, "interval", minutes=_REMOVE_MINUTES)
@@ -101,6 +107,22 @@ class Housekeeping:
             _log.info("usage_counted", objects=count_usage(self._house.store, self._house.clock.now()))
         except BridgeError as fault:
             _log.warning("usage_not_counted", code=fault.code)
+
+    def _count_recent(self) -> None:
+        self._count_exams(self._exams.count_recent)
+
+    def _count_all(self) -> None:
+        self._count_exams(self._exams.count_all)
+
+    def _count_exams(self, count: Callable[[], int]) -> None:
+        """Bring what the proof counts in line with what was done since."""
+        if not self._leads:
+            return
+        try:
+            if changed := count():
+                _log.info("exams_counted", changed=changed)
+        except BridgeError as fault:
+            _log.warning("exams_not_counted", code=fault.code)
 
     def _forget_sessions(self) -> None:
         if not self._leads:

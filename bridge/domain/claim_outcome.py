@@ -95,6 +95,7 @@ class ClaimOutcome:
     "A7:21". said_on: when the payer said or paid it. payment_number: check or transfer. authorization_numbers: REF*G1.
     attachment_control_numbers: of documents that are asked for. wanted: LOINC or PWK01 of them. due_on: until when.
     source_number: sender, control numbers and place of what told it: the same where the same news come again.
+    processed_as: CLP02, as which insurer's it was processed or that it was reversed; "" of what is no payment.
     """
 
     claim_number: str
@@ -118,6 +119,7 @@ class ClaimOutcome:
     wanted: tuple[str, ...] = ()
     due_on: date | None = None
     source_number: str = ""
+    processed_as: str = ""
 
     @property
     def every_adjustment(self) -> tuple[Adjustment, ...]:
@@ -125,12 +127,23 @@ class ClaimOutcome:
         return (*self.adjustments, *(one for line in self.lines for one in line.adjustments))
 
     @property
+    def denials(self) -> tuple[Adjustment, ...]:
+        """The adjustments by which it, or a line of it, was denied; the most money first."""
+        denied = [line.adjustments for line in self.lines if line.is_denied]
+        if self.status is OutcomeStatus.DENIED or (self.status is OutcomeStatus.PARTLY_PAID and not denied):
+            denied.append(self.adjustments)
+        found = [one for each in denied for one in each if one.category not in NO_DENIAL]
+        return tuple(sorted(found, key=lambda one: -one.amount))
+
+    @property
     def denial_categories(self) -> frozenset[ReasonCategory]:
         """Why it, or a line of it, was denied; empty where nothing was."""
-        denied = [line.adjustments for line in self.lines if line.is_denied]
-        if self.status is OutcomeStatus.DENIED:
-            denied.append(self.adjustments)
-        return frozenset(one.category for found in denied for one in found) - NO_DENIAL
+        return frozenset(one.category for one in self.denials)
+
+    @property
+    def every_remark(self) -> tuple[str, ...]:
+        """Its own and its lines' remarks (RARC), each once."""
+        return tuple(dict.fromkeys([*self.remarks, *(one for line in self.lines for one in line.remarks)]))
 
     @property
     def lacks_documents(self) -> bool:

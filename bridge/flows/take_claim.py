@@ -7,6 +7,7 @@ from datetime import datetime
 from bridge.domain.claim_match import ClaimMatch, Found, match_claim
 from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
 from bridge.domain.records import replace
+from bridge.flows.count_claims import count_claim
 from bridge.store import authorization_links, authorizations, claim_outcomes, events, orders, patients
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
@@ -30,6 +31,7 @@ def take_claim(tx: WriteTx, outcome: ClaimOutcome, file_key: int, at: datetime) 
         return None
     match = with_its_other_side(tx, _match(tx, outcome))
     key = claim_outcomes.add(tx, outcome, match, file_key, at)
+    count_claim(tx, outcome.claim_number)
     tell(tx, outcome.status, match, "payer", key, at)
     return match
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import (
@@ -230,6 +230,8 @@ def set_attachment_state(
     values: dict[str, Any] = {"state": state.value, "detail": detail, "updated_at": at}
     if reference is not None:
         values["reference"] = reference
+    if state == AttachmentState.SENT:
+        values["sent_at"] = func.coalesce(attachments.c.sent_at, bindparam("sent_at", at, attachments.c.sent_at.type))
     tx.execute(update(attachments).where(attachments.c.key == key).values(**values))
 
 

@@ -45,7 +45,8 @@ from bridge.domain.availability import Availability
 from bridge.domain.bulk import BulkKind, BulkOutcome, BulkState
 from bridge.domain.chart import Cause
 from bridge.domain.claim_match import MatchRule
-from bridge.domain.claim_outcome import OutcomeStatus
+from bridge.domain.claim_outcome import OutcomeStatus, ReasonCategory
+from bridge.domain.claim_story import FirstAnswer
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.evidence_needs import Need
 from bridge.domain.incident import DisclosureKind
@@ -58,6 +59,7 @@ from bridge.domain.packet import PacketFile
 from bridge.domain.patient import VisitState
 from bridge.domain.payer_file import PayerFileState
 from bridge.domain.performed import ChangeCause, PerformedStatus
+from bridge.domain.proof import Warned
 from bridge.domain.questions import AnswerKind
 from bridge.domain.rejection import RejectionState
 from bridge.domain.report import ReportStatus
@@ -169,6 +171,7 @@ _PLURALS = {
     "attachment": "attachments",
     "packet": "packets",
     "payer_file": "payer_files",
+    "claim_figure": "claim_figures",
     "question": "questions",
     "user": "users",
     "token": "tokens",
@@ -1924,10 +1927,70 @@ claim_outcomes = Table(
     _text("why"),
     Column("heard_at", Instant, nullable=False),
     Index(None, "said_on"),
+    Index(None, "claim_number"),
     Index("ix_claim_outcomes_waiting", "key", **_only(text("matched_by = 'none'"))),
     Index("ix_claim_outcomes_assigned", "key", **_only(text("matched_by = 'by-hand'"))),
     _one_of("status", OutcomeStatus, "status"),
     _one_of("matched_by", MatchRule, "matched_by"),
+)
+
+# One claim out of all that was said of it, made anew with each word; what the proof counts.
+claim_figures = Table(
+    "claim_figures",
+    metadata,
+    _key(),
+    _text("claim_number", index=True),
+    # "YYYYMMDD", "" if nobody says.
+    _text("service_on"),
+    _text("payer"),
+    _text("payer_name"),
+    # Whose images they are: the title of the device that its exam's study came from, "" while none is known.
+    _text("device"),
+    _to("order", nullable=True),
+    Column("first", Text, nullable=False),
+    _flag("was_returned"),
+    _flag("was_asked"),
+    _flag("is_void"),
+    _text("category"),
+    Column("days_to_payment", Integer),
+    Index(None, "payer", "key"),
+    Index(
+        "ix_claim_figures_counted",
+        *("service_on", "payer", "device", "first", "category", "was_returned", "was_asked", "is_void"),
+        "days_to_payment",
+    ),
+    _one_of("first", FirstAnswer, "first"),
+)
+
+claim_denials = Table(
+    "claim_denials",
+    metadata,
+    _key(),
+    _to("claim_figure"),
+    _text("service_on"),
+    Column("category", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Index("ix_claim_denials_counted", "service_on", "category", "code"),
+    _one_of("category", ReasonCategory, "category"),
+)
+
+# One exam under an authorization, with images; made anew now and then; what the proof counts.
+exam_figures = Table(
+    "exam_figures",
+    metadata,
+    _key(),
+    _to("order", index=False),
+    Column("exam_on", Text, nullable=False),
+    _text("payer"),
+    _text("payer_name"),
+    _text("device"),
+    Column("warned", Text, nullable=False),
+    # From its last image until the first attachment had left; null while none has.
+    Column("evidence_minutes", Integer),
+    UniqueConstraint("order_key"),
+    Index(None, "payer", "key"),
+    Index("ix_exam_figures_counted", "exam_on", "payer", "device", "warned", "evidence_minutes"),
+    _one_of("warned", Warned, "warned"),
 )
 
 attachments = Table(
@@ -1947,6 +2010,8 @@ attachments = Table(
     _text("detail"),
     _text("attached_by"),
     Column("attached_at", Instant, nullable=False),
+    # When the other side had it first.
+    Column("sent_at", Instant),
     Column("updated_at", Instant, nullable=False),
     UniqueConstraint("authorization_key", "study_key", "kind"),
     Index(None, "state"),

@@ -30,6 +30,8 @@ from bridge.errors import Malformed, Unsupported
 
 _AMOUNT = re.compile(r"[+-]?(?:\d{1,15}(?:\.\d{0,6})?|\.\d{1,6})", re.ASCII)
 DENIED, REVERSED = "4", "22"
+# Handed on to another insurer, and a mere forecast: neither decides the claim. Source: 005010X221A1 CLP02.
+_UNDECIDED = frozenset({"23", "25"})
 _AUTHORIZATION, _LINE_CONTROL = "G1", "6R"
 _MOA_REMARKS, _MIA_REMARKS = (3, 4, 5, 6, 7), (5, 20, 21, 22, 23)
 
@@ -150,10 +152,13 @@ def _claim(loop: Loop, remittance: Remittance, transaction: Transaction) -> Clai
         payment_number=remittance.number,
         authorization_numbers=tuple(one.element(2) for one in loop.all("REF", _AUTHORIZATION)),
         source_number=f"{transaction.file_number}/{clp.number}",
+        processed_as=clp.element(2),
     )
-    if clp.element(2) == REVERSED:
+    if said.processed_as == REVERSED:
         return replace(said, status=OutcomeStatus.REVERSED)
-    return replace(said, status=OutcomeStatus.DENIED if clp.element(2) == DENIED else status_of_payment(said))
+    if said.processed_as in _UNDECIDED:
+        return said
+    return replace(said, status=OutcomeStatus.DENIED if said.processed_as == DENIED else status_of_payment(said))
 
 
 def _line(loop: Loop, of_claim: tuple[str, ...]) -> LineOutcome:

@@ -935,6 +935,68 @@ def upgrade() -> None:
     op.create_index(op.f("ix_authorizations_status"), "authorizations", ["status"], unique=False)
     op.create_index(op.f("ix_authorizations_superseded_by"), "authorizations", ["superseded_by"], unique=False)
     op.create_table(
+        "claim_figures",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("claim_number", sa.Text(), server_default="", nullable=False),
+        sa.Column("service_on", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("device", sa.Text(), server_default="", nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("first", sa.Text(), nullable=False),
+        sa.Column("was_returned", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("was_asked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("is_void", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("category", sa.Text(), server_default="", nullable=False),
+        sa.Column("days_to_payment", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "first IN ('paid', 'partly-paid', 'denied', 'returned', 'none')", name=op.f("ck_claim_figures_first")
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_claim_figures_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_figures")),
+    )
+    op.create_index(op.f("ix_claim_figures_claim_number"), "claim_figures", ["claim_number"], unique=False)
+    op.create_index(
+        "ix_claim_figures_counted",
+        "claim_figures",
+        [
+            "service_on",
+            "payer",
+            "device",
+            "first",
+            "category",
+            "was_returned",
+            "was_asked",
+            "is_void",
+            "days_to_payment",
+        ],
+        unique=False,
+    )
+    op.create_index(op.f("ix_claim_figures_order_key"), "claim_figures", ["order_key"], unique=False)
+    op.create_index(op.f("ix_claim_figures_payer_key"), "claim_figures", ["payer", "key"], unique=False)
+    op.create_table(
+        "exam_figures",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("exam_on", sa.Text(), nullable=False),
+        sa.Column("payer", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("device", sa.Text(), server_default="", nullable=False),
+        sa.Column("warned", sa.Text(), nullable=False),
+        sa.Column("evidence_minutes", sa.Integer(), nullable=True),
+        sa.CheckConstraint("warned IN ('never', 'before', 'after')", name=op.f("ck_exam_figures_warned")),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_exam_figures_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_exam_figures")),
+        sa.UniqueConstraint("order_key", name=op.f("uq_exam_figures_order_key")),
+    )
+    op.create_index(
+        "ix_exam_figures_counted",
+        "exam_figures",
+        ["exam_on", "payer", "device", "warned", "evidence_minutes"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_exam_figures_payer_key"), "exam_figures", ["payer", "key"], unique=False)
+    op.create_table(
         "export_parts",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("export_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1143,6 +1205,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("attached_by", sa.Text(), server_default="", nullable=False),
         sa.Column("attached_at", Instant(), nullable=False),
+        sa.Column("sent_at", Instant(), nullable=True),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.CheckConstraint(
             "kind IN ('claim', 'pdf', 'narrative', 'cdex', 'pas', 'x12-275')", name=op.f("ck_attachments_kind")
@@ -1464,6 +1527,24 @@ def upgrade() -> None:
     op.create_index(op.f("ix_chart_withdrawals_of_work"), "chart_withdrawals", ["of_work"], unique=False)
     op.create_index(op.f("ix_chart_withdrawals_study_key"), "chart_withdrawals", ["study_key"], unique=False)
     op.create_table(
+        "claim_denials",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("claim_figure_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("service_on", sa.Text(), server_default="", nullable=False),
+        sa.Column("category", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "category IN ('documentation', 'information', 'authorization', 'eligibility', 'coverage', 'necessity', 'coding', 'bundled', 'duplicate', 'timely-filing', 'other-payer', 'limit', 'contract', 'patient-share', 'other')",
+            name=op.f("ck_claim_denials_category"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["claim_figure_key"], ["claim_figures.key"], name=op.f("fk_claim_denials_claim_figure_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_denials")),
+    )
+    op.create_index(op.f("ix_claim_denials_claim_figure_key"), "claim_denials", ["claim_figure_key"], unique=False)
+    op.create_index("ix_claim_denials_counted", "claim_denials", ["service_on", "category", "code"], unique=False)
+    op.create_table(
         "claim_outcomes",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("payer_file_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1509,6 +1590,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("matched_by = 'by-hand'"),
     )
     op.create_index(op.f("ix_claim_outcomes_authorization_key"), "claim_outcomes", ["authorization_key"], unique=False)
+    op.create_index(op.f("ix_claim_outcomes_claim_number"), "claim_outcomes", ["claim_number"], unique=False)
     op.create_index(op.f("ix_claim_outcomes_order_key"), "claim_outcomes", ["order_key"], unique=False)
     op.create_index(op.f("ix_claim_outcomes_payer_file_key"), "claim_outcomes", ["payer_file_key"], unique=False)
     op.create_index(op.f("ix_claim_outcomes_said_on"), "claim_outcomes", ["said_on"], unique=False)

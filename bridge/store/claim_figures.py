@@ -1,0 +1,216 @@
+"""Claims and exams as the proof counts them: one row each, made anew from what was said and done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from bridge.domain.claim_outcome import Adjustment, ClaimOutcome, LineOutcome, OutcomeStatus, ReasonCategory
+from bridge.domain.claim_story import ClaimStory, ClaimWord
+from bridge.domain.proof import Warned
+from bridge.domain.study import BOUND_STATES
+from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.tables import (
+    attachments,
+    authorization_links,
+    authorization_warnings,
+    authorizations,
+    claim_denials,
+    claim_figures,
+    claim_outcomes,
+    exam_figures,
+    orders,
+    studies,
+)
+
+_BOUND = studies.c.state.in_([state.value for state in BOUND_STATES])
+
+
+@dataclass(frozen=True, slots=True)
+class Imaged:
+    """An exam's images. study_keys: oldest first; device: whose the first were; study_date: as its header says."""
+
+    study_keys: tuple[int, ...]
+    device: str
+    study_date: str
+    first_image_at: datetime
+    last_image_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExamFigure:
+    """One exam under an authorization, as it is counted."""
+
+    order_key: int
+    exam_on: str
+    payer: str
+    payer_name: str
+    device: str
+    warned: Warned
+    evidence_minutes: int | None
+
+
+def words_on(tx: ReadTx, claim_number: str) -> list[ClaimWord]:
+    """Return all that was said of the claims with that number, as it was heard."""
+    columns = (claim_outcomes.c.key, claim_outcomes.c.content, claim_outcomes.c.order_key)
+    query = select(*columns).where(claim_outcomes.c.claim_number == claim_number).order_by(claim_outcomes.c.key)
+    return [ClaimWord(row.key, _outcome(row.content), row.order_key) for row in tx.execute(query)]
+
+
+def replace_claims(tx: WriteTx, claim_number: str, found: Iterable[tuple[ClaimStory, str, str]]) -> None:
+    """Let *found* be the claims with that number, each with its day of service ("" for none) and its device."""
+    standing = select(claim_figures.c.key).where(claim_figures.c.claim_number == claim_number)
+    tx.execute(delete(claim_denials).where(claim_denials.c.claim_figure_key.in_(standing)))
+    tx.execute(delete(claim_figures).where(claim_figures.c.claim_number == claim_number))
+    for story, service_on, device in found:
+        key = insert_row(
+            tx,
+            claim_figures,
+            claim_number=claim_number,
+            service_on=service_on,
+            payer=story.payer,
+            payer_name=story.payer_name,
+            device=device,
+            order_key=story.order_key,
+            first=story.first.value,
+            was_returned=story.was_returned,
+            was_asked=story.was_asked,
+            is_void=story.is_void,
+            category=story.category.value if story.category is not None else "",
+            days_to_payment=story.days_to_payment,
+        )
+        denials = [] if story.is_void else story.denials
+        rows = [{"category": one.category.value, "code": one.code, "service_on": service_on} for one in denials]
+        if rows:
+            tx.execute(insert(claim_denials), [row | {"claim_figure_key": key} for row in rows])
+
+
+def images_of(tx: ReadTx, order_keys: Collection[int]) -> dict[int, Imaged]:
+    """Return the bound images of exams, by order; none of tests."""
+    columns = (studies.c.key, studies.c.order_key, studies.c.source_ae_title, studies.c.study_date)
+    query = (
+        select(*columns, studies.c.first_instance_at, studies.c.last_instance_at)
+        .join(orders, orders.c.key == studies.c.order_key)
+        .where(studies.c.order_key.in_(list(order_keys)), _BOUND, orders.c.is_test.is_(False))
+        .order_by(studies.c.first_instance_at, studies.c.key)
+    )
+    found: dict[int, list[Any]] = {}
+    for row in tx.execute(query):
+        found.setdefault(int(row.order_key), []).append(row)
+    return {key: _imaged(rows) for key, rows in found.items()}
+
+
+def orders_from(tx: ReadTx, after: int, limit: int) -> list[int]:
+    """Return the next orders by row, those whose row is greater than *after*."""
+    query = select(orders.c.key).where(orders.c.key > after).order_by(orders.c.key).limit(limit)
+    return list(tx.execute(query).scalars())
+
+
+def orders_with_images_since(tx: ReadTx, since: datetime) -> list[int]:
+    """Return the orders of studies that had images since an instant."""
+    of_order = studies.c.order_key.is_not(None)
+    query = select(studies.c.order_key).where(studies.c.last_instance_at >= since, of_order).distinct()
+    return sorted(tx.execute(query).scalars())
+
+
+def payers_of(tx: ReadTx, order_keys: Collection[int]) -> dict[int, tuple[str, str]]:
+    """Return id and name of the payer whose authorization each exam is under, by order; the first one's of several."""
+    query = (
+        select(authorization_links.c.order_key, authorizations.c.payer_id, authorizations.c.payer_name)
+        .join(authorizations, authorizations.c.key == authorization_links.c.authorization_key)
+        .where(authorization_links.c.order_key.in_(list(order_keys)), authorization_links.c.ended_at.is_(None))
+        .order_by(authorization_links.c.key.desc())
+    )
+    return {row.order_key: (row.payer_id or row.payer_name, row.payer_name) for row in tx.execute(query)}
+
+
+def first_warned_at(tx: ReadTx, order_keys: Collection[int]) -> dict[int, datetime]:
+    """Return when it was first warned of anything between an exam and an authorization, by order."""
+    columns = authorization_warnings.c
+    query = select(columns.order_key, func.min(columns.opened_at)).where(columns.order_key.in_(list(order_keys)))
+    return {int(key): at for key, at in tx.execute(query.group_by(columns.order_key)) if key is not None}
+
+
+def first_sent_at(tx: ReadTx, study_keys: Collection[int]) -> dict[int, datetime]:
+    """Return when the first attachment of a study had left, by study."""
+    columns = attachments.c
+    query = select(columns.study_key, func.min(columns.sent_at)).where(columns.study_key.in_(list(study_keys)))
+    rows = tx.execute(query.where(columns.sent_at.is_not(None)).group_by(columns.study_key))
+    return {int(key): at for key, at in rows}
+
+
+def replace_exams(tx: WriteTx, order_keys: Collection[int], found: Iterable[ExamFigure]) -> int:
+    """Let *found* be what is counted of these exams; return how many rows were not so."""
+    columns = [one for one in exam_figures.c if one.name != "key"]
+    query = select(*columns).where(exam_figures.c.order_key.in_(list(order_keys)))
+    standing = {
+        row.order_key: ExamFigure(**(row._asdict() | {"warned": Warned(row.warned)})) for row in tx.execute(query)
+    }
+    wanted = {one.order_key: one for one in found}
+    other = [key for key in standing if standing[key] != wanted.get(key)]
+    if other:
+        tx.execute(delete(exam_figures).where(exam_figures.c.order_key.in_(other)))
+    new = [one for key, one in wanted.items() if standing.get(key) != one]
+    if new:
+        tx.execute(insert(exam_figures), [_values(one) for one in new])
+    return len({*other, *(one.order_key for one in new)})
+
+
+def put_devices(tx: WriteTx, order_keys: Collection[int], devices: dict[int, str]) -> int:
+    """Note of the claims of these exams whose images they are; return how many were not so."""
+    columns = claim_figures.c
+    query = select(columns.key, columns.order_key, columns.device).where(columns.order_key.in_(list(order_keys)))
+    other = [
+        (row.key, devices.get(row.order_key, ""))
+        for row in tx.execute(query)
+        if row.device != devices.get(row.order_key, "")
+    ]
+    for key, device in other:
+        tx.execute(update(claim_figures).where(columns.key == key).values(device=device))
+    return len(other)
+
+
+def _values(one: ExamFigure) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in ExamFigure.__slots__} | {"warned": one.warned.value}
+
+
+def _imaged(rows: list[Any]) -> Imaged:
+    first = rows[0]
+    return Imaged(
+        tuple(row.key for row in rows),
+        first.source_ae_title,
+        first.study_date,
+        first.first_instance_at,
+        max(row.last_instance_at for row in rows),
+    )
+
+
+def _outcome(content: dict[str, Any]) -> ClaimOutcome:
+    """Return what was kept as JSON."""
+    said: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
+    said |= {name: Decimal(said[name]) for name in ("charged", "paid", "patient_share")}
+    said |= {name: _day(said[name]) for name in ("said_on", "service_from", "service_to", "due_on")}
+    said |= {"lines": tuple(_line(one) for one in said["lines"]), "adjustments": _adjustments(said["adjustments"])}
+    return ClaimOutcome(**(said | {"status": OutcomeStatus(said["status"])}))
+
+
+def _line(content: dict[str, Any]) -> LineOutcome:
+    said: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
+    said |= {name: Decimal(said[name]) for name in ("charged", "paid")}
+    said |= {name: _day(said[name]) for name in ("service_from", "service_to")}
+    return LineOutcome(**(said | {"adjustments": _adjustments(said["adjustments"])}))
+
+
+def _adjustments(said: Iterable[dict[str, str]]) -> tuple[Adjustment, ...]:
+    return tuple(
+        Adjustment(one["group"], one["reason"], Decimal(one["amount"]), ReasonCategory(one["category"])) for one in said
+    )
+
+
+def _day(said: str | None) -> date | None:
+    return date.fromisoformat(said) if said else None
