@@ -15,11 +15,12 @@ from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.packet_material import PacketGround
+from bridge.leaving.payer_request import RequestGround
 from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
-from bridge.payer_section import MAX_PACKET_MB, packet_limits
+from bridge.payer_section import MAX_PACKET_MB, packet_limits, takes_requests
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.chart_order import ChartOrderPublisher
@@ -36,6 +37,7 @@ from bridge.publishers.order_owed import Answerable
 from bridge.publishers.order_status import Destination, OrderStatusPublisher
 from bridge.publishers.packet import PacketPublisher
 from bridge.publishers.patient_notice import AdtDoor, PatientNoticePublisher
+from bridge.publishers.payer_request import PayerRequestPublisher
 from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.publishers.provenance import ProvenancePublisher
 from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
@@ -46,7 +48,15 @@ from bridge.publishers.validation import Validation
 from bridge.remote_sections import OrdersPoll, SendSection
 from bridge.sections import Hl7Destination
 from bridge.settings import FhirServer, Settings
-from bridge.targets import archive_target, asks_commitment, commits, fhir_client, mllp_target, takes_decompressed
+from bridge.targets import (
+    archive_target,
+    asks_commitment,
+    commits,
+    fhir_client,
+    mllp_target,
+    payer_client,
+    takes_decompressed,
+)
 from bridge.telling import telling_publishers
 from bridge.wiring import House
 
@@ -88,6 +98,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
         *telling_publishers(house),
         _packets(house),
+        _payer_requests(house),
     ]
 
 
@@ -105,6 +116,14 @@ def packet_ground(house: House) -> PacketGround:
     """Return what is the same for all packets of a house."""
     settings = house.settings
     return PacketGround(settings.bridge.organization, settings.time_zone, house.rules.checklist.body_parts)
+
+
+def _payer_requests(house: House) -> PayerRequestPublisher:
+    settings = house.settings
+    payers = {one.name: payer_client(one, house.clock) for one in settings.payers if takes_requests(one)}
+    base = f"{house.public_url}/fhir/r4"
+    ground = RequestGround(settings.bridge.organization, settings.bridge.npi, base, settings.identity.system_of)
+    return PayerRequestPublisher(payers, house.blobs, ground)
 
 
 def _beside_studies(house: House, ehrs: Mapping[str, Ehr], publishing: PublishingHouse) -> list[Publisher[Any, Any]]:

@@ -33,12 +33,13 @@ class Payer(Section):
     A payer's endpoint. id: its number on claims (X12 NM109).
 
     narrative: what a claim's text leads to images by; anything but our control number where a payer agreed to it.
-    max_packet_mb: the largest PDF that it takes.
+    max_packet_mb: the largest PDF that it takes. asks_while_pended: it is asked again by itself what it has not decided.
     """
 
     name: str
     id: str
     base_url: str = ""
+    asks_while_pended: bool = False
     kind: tuple[Literal["cdex", "pas"], ...] = ()
     auth: Auth = NoAuth()
     narrative: Literal["control-number", "accession", "study-uid"] = "control-number"
@@ -55,6 +56,11 @@ class Clearinghouse(Section):
     name: str = Field(min_length=1)
     inbox: Path
     zone: TimeZone = ""
+
+
+def takes_requests(one: Payer) -> bool:
+    """Say whether a payer takes requests for authorization as FHIR."""
+    return bool(one.base_url and one.id) and "pas" in one.kind
 
 
 def narratives(payers: Iterable[Payer]) -> dict[str, Says]:

@@ -8,6 +8,7 @@ from bridge import safety
 from bridge.clock import Clock
 from bridge.codecs.dicom.unpacked import Unpack
 from bridge.outside_section import OutsideHl7
+from bridge.payer_section import Payer
 from bridge.publishers.dicom_client import Target
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpTarget
@@ -38,6 +39,11 @@ def mllp_target(one: Hl7Destination | OutsideHl7) -> MllpTarget:
 def fhir_client(server: FhirServer, clock: Clock) -> FhirClient:
     """Return a client of *server*. Raises: Misconfigured, if a certificate or key cannot be used."""
     return FhirClient(server, clock, safety.caller_context(server.tls) if server.tls else None)
+
+
+def payer_client(payer: Payer, clock: Clock) -> FhirClient:
+    """Return a client of a payer's endpoint. Raises: Misconfigured, if a key cannot be used."""
+    return FhirClient(FhirServer(name=payer.name, base_url=payer.base_url, auth=payer.auth, connections=2), clock)
 
 
 def commits(peer: Peer) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bridge.asking import payer_desk
 from bridge.casework import casework
 from bridge.clearing import claim_files
 from bridge.destinations import packet_ground
@@ -103,7 +104,11 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
 def _billing_desk(house: House) -> BillingDesk:
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
     return BillingDesk(
-        entry, authorization_lists(house), EvidenceDesk(house.rules, packet_ground(house)), claim_files(house)
+        entry,
+        authorization_lists(house),
+        EvidenceDesk(house.rules, packet_ground(house)),
+        claim_files(house),
+        payer_desk(house),
     )
 
 

@@ -51,6 +51,8 @@ DECISIONS: Mapping[str, AuthorizationStatus] = {
     "CT": AuthorizationStatus.CONTACT_PAYER,
     "NA": AuthorizationStatus.NOT_REQUIRED,
 }
+# With any other decision a number is the payer's own reference, and never an authorization's.
+GRANTING = frozenset({"A1", "A2", "A6", "C"})
 
 
 class Urgency(StrEnum):

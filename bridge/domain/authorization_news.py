@@ -21,13 +21,14 @@ class NewsKind(StrEnum):
     What the news are.
 
     named: a number was given, without the payer's word on it. drafted, requested: somebody asks. answered: the payer's
-    own word (278 response, 277, ClaimResponse, or read to a person).
+    own word (278 response, 277, ClaimResponse, or read to a person). withdrawn: it takes an answer back.
     """
 
     NAMED = "named"
     DRAFTED = "drafted"
     REQUESTED = "requested"
     ANSWERED = "answered"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,23 @@ def fold(said: Iterable[tuple[AuthorizationNews, str]]) -> Account:
     for news, _ in sorted(said, key=lambda one: (one[0].said_at, one[1])):
         account = _with(account, news)
     return account
+
+
+def without_answer(news: AuthorizationNews) -> AuthorizationNews:
+    """Return news whose answer was taken back: they name the authorization still, and decide nothing."""
+    undecided = {"decision": "", "number": "", "reason_codes": (), "approved_units": ""}
+    return replace(
+        news,
+        kind=NewsKind.NAMED,
+        number="",
+        decision="",
+        reason_codes=(),
+        wanted=(),
+        error_codes=(),
+        effective_on="",
+        expires_on="",
+        lines=tuple(replace(line, **undecided) for line in news.lines),
+    )
 
 
 def _with(account: Account, news: AuthorizationNews) -> Account:

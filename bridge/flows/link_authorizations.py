@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bridge.domain.authorization import LIVE, Authorization
-from bridge.domain.authorization_exam import Exam, exam_of
 from bridge.domain.authorization_links import Link, LinkRule, is_stronger, the_exam_that_fits
 from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.domain.records import replace
-from bridge.store import authorization_links, authorizations, coverages, events, news, orders, patients
-from bridge.store.db import ReadTx, WriteTx
+from bridge.leaving.authorized_exams import exam_now
+from bridge.store import authorization_links, authorizations, events, news, orders
+from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
 _WORDS = {
@@ -80,11 +79,3 @@ def _is_filed_loosely(authorization: Authorization, every: Sequence[Link]) -> bo
     """Say whether an authorization is filed with an order that only has it on its insurance."""
     filed = [one for one in every if one.order_key == authorization.order_key and one.ended_at is None]
     return bool(filed) and all(one.rule == LinkRule.INSURANCE for one in filed)
-
-
-def exam_now(tx: ReadTx, order: Order, rules: ReconcileRules) -> Exam:
-    """Return an order as authorizations are compared with it."""
-    owner = patients.survivor(tx, order.patient_key).key
-    insured = coverages.of_records(tx, [owner, *patients.merged_into(tx, owner)])
-    found = replace(order, patient_key=owner)
-    return exam_of(found, orders.steps_of(tx, order.key), insured, rules.authorizations, rules.checklist.sides)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from bridge.domain.authorization import Authorization, AuthorizationStatus, status_of
 from bridge.domain.authorization_clock import decision_clock, status_at
 from bridge.domain.authorization_links import LinkRule
-from bridge.domain.authorization_news import AuthorizationNews, NewsKind, fold
+from bridge.domain.authorization_news import AuthorizationNews, NewsKind, fold, without_answer
 from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
@@ -26,6 +26,7 @@ from bridge.store.authorization_news import Heard
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
+_OTHER_NUMBER = "its number is another authorization's"
 _ANOTHERS = "the authorization is another patient's and was left there"
 
 
@@ -43,7 +44,8 @@ class Taking:
     How news are taken in. at: now. by: who brought them. order: the order that names the authorization, None for none.
 
     patient_key: whose a person says they are. source_kind, source_id: where they came from, as the timeline names it.
-    is_undated: their source does not say when; the same words as it last said are no news.
+    is_undated: their source does not say when; the same words as it last said are no news. about: the authorization that
+    they answer to, where that is known otherwise than by what they say.
     """
 
     rules: ReconcileRules
@@ -54,6 +56,7 @@ class Taking:
     source_kind: str = ""
     source_id: str = ""
     is_undated: bool = False
+    about: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def take_authorization_news(tx: WriteTx, said: AuthorizationNews, taking: Taking
             _link(tx, known, said, taking)
         return Taken(NewsOutcome.KNOWN, heard.key, known, why=heard.waits)
     found = _meant(tx, said, taking)
+    if found is None and said.kind == NewsKind.WITHDRAWN:
+        return Taken(NewsOutcome.KNOWN, 0, why="what it takes back was never heard")
     waits, patient_key = _whose(tx, said, taking, found)
     if waits or patient_key is None:
         blank = Heard(0, said, digest, taking.at, None, None, waits, taking.source_kind, taking.source_id)
@@ -102,8 +107,7 @@ def take_authorization_news(tx: WriteTx, said: AuthorizationNews, taking: Taking
 
 def remake(tx: WriteTx, key: int, rules: ReconcileRules, at: datetime) -> Authorization:
     """Make an authorization anew from everything that was said of it."""
-    said = [(heard.news, heard.digest) for heard in authorization_news.of_authorization(tx, key)]
-    account = fold(said)
+    account = fold(_standing(authorization_news.of_authorization(tx, key)))
     status = status_of(account.standing)
     if authorizations.get(tx, key).superseded_by is not None:
         status = AuthorizationStatus.SUPERSEDED
@@ -115,6 +119,22 @@ def remake(tx: WriteTx, key: int, rules: ReconcileRules, at: datetime) -> Author
     news.look_at(tx, news.AUTHORIZATION, key, at)
     authorization_news.look_again(tx, at)
     return authorizations.get(tx, key)
+
+
+def _standing(every: Sequence[Heard]) -> list[tuple[AuthorizationNews, str]]:
+    """Return what was said, with its digest, without the answers that their source took back since."""
+    back = {
+        (heard.news.source, heard.source_id): heard.news.said_at
+        for heard in every
+        if heard.news.kind == NewsKind.WITHDRAWN and heard.source_id
+    }
+    found = []
+    for heard in every:
+        until = back.get((heard.news.source, heard.source_id))
+        is_gone = heard.news.kind == NewsKind.ANSWERED and until is not None and heard.news.said_at <= until
+        if heard.news.kind != NewsKind.WITHDRAWN:
+            found.append((without_answer(heard.news) if is_gone else heard.news, heard.digest))
+    return found
 
 
 def assign_news(tx: WriteTx, news_key: int, patient_key: int, taking: Taking) -> Taken:
@@ -165,6 +185,8 @@ def _settle(tx: WriteTx, heard: Heard, found: Authorization | None, owner: int, 
 
 def _meant(tx: WriteTx, said: AuthorizationNews, taking: Taking) -> Authorization | None:
     """Return the authorization that is meant: by its number, a line's, the payer's reference or the requester's."""
+    if taking.about is not None:
+        return authorizations.get(tx, taking.about)
     for number, kinds in (
         (said.number, ("number", "reference")),
         (said.administrative_reference, ("reference", "number")),
@@ -196,6 +218,8 @@ def _whose(tx: WriteTx, said: AuthorizationNews, taking: Taking, found: Authoriz
     whose = find_insured(tx, said, taking.rules, taking.order, taking.patient_key)
     if found is None:
         return whose.why, whose.patient_key
+    if any(one.key != found.key for one in authorizations.known_as(tx, found.payer_id, said.number, ("number",))):
+        return _OTHER_NUMBER, None
     owner = patients.survivor(tx, found.patient_key).key
     if whose.patient_key is not None and whose.patient_key != owner:
         return _ANOTHERS, None

@@ -10,8 +10,9 @@ from bridge.domain.authorization_news import NewsKind
 from bridge.domain.authorization_warnings import ExamWarning, Scene, warnings_of
 from bridge.domain.evidence_needs import Need
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.flows.link_authorizations import exam_now, link_by_rule
+from bridge.flows.link_authorizations import link_by_rule
 from bridge.flows.take_authorization_news import STATUS_WORDS
+from bridge.leaving.authorized_exams import exam_now
 from bridge.leaving.evidence_gaps import evidence_gaps
 from bridge.store import (
     authorization_gaps,

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.domain.authorization import DECISIONS, AuthorizationLine, Urgency, combined
+from bridge.domain.authorization import DECISIONS, GRANTING, AuthorizationLine, Urgency, combined
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
 from bridge.domain.identifiers import PatientIdentifier, is_npi
 from bridge.domain.records import replace
-from bridge.errors import Incomplete
 from bridge.mapping.fhir_fields import FhirGround, Json, Resource, inner_reference
-from bridge.mapping.fhir_patients import numbers_of, read_patient
+from bridge.mapping.fhir_patients import numbers_of, person_name_of
 
 _BILLED = frozenset(
     {
@@ -29,13 +28,21 @@ _NPI = "http://hl7.org/fhir/sid/us-npi"
 # X12 1338: level of service.
 _SOON = frozenset({"03", "U", "stat"})
 _TEXT_MAX = 64
+_TAKEN_BACK = ("cancelled", "entered-in-error")
 
 
 def read_claim_response(resource: Resource, source: str, ground: FhirGround, now: datetime) -> AuthorizationNews | None:
-    """Return a payer's answer, None for what is no standing answer to a preauthorization. Raises: Malformed, Incomplete."""
-    if resource.text("use") != "preauthorization" or resource.text("status") != "active":
+    """
+    Return a payer's answer, or that it took one back; None for what is neither, or not of a preauthorization.
+
+    Raises: Malformed, Incomplete.
+    """
+    status = resource.text("status")
+    if resource.text("use") != "preauthorization" or status not in ("active", *_TAKEN_BACK):
         return None
     request = resource.resolve(resource.first("request"), "request")
+    if status in _TAKEN_BACK:
+        return _taken_back(resource, request, source, ground, now)
     asked = {line.sequence: line for line in _lines_of_claim(request)} if request is not None else {}
     answered = (_answered(item, asked) for item in resource.each("item"))
     lines = tuple(line for line in answered if line.sequence or line.code)
@@ -45,9 +52,9 @@ def read_claim_response(resource: Resource, source: str, ground: FhirGround, now
     decision = _code(action, "reviewActionCode")
     decided = decision or combined(line.decision for line in lines)
     reference = resource.text("preAuthRef")[:_TEXT_MAX] or _text_of(action, "number")
-    is_number = bool(decided) and decided != "A4"
+    is_number = decided in GRANTING
     period = resource.first("preAuthPeriod")
-    tracking = [number for item in resource.each("item") if (number := _value(item, "administrationReferenceNumber"))]
+    tracking = list(filter(None, map(_own_reference, resource.each("item"))))
     said = AuthorizationNews(
         source=source,
         said_at=_said_at(resource, now),
@@ -62,6 +69,23 @@ def read_claim_response(resource: Resource, source: str, ground: FhirGround, now
         effective_on=_day(period.get("start")),
         expires_on=_day(period.get("end")),
         lines=lines,
+    )
+    return _with_people(said, resource, request, ground)
+
+
+def _taken_back(
+    resource: Resource, request: Resource | None, source: str, ground: FhirGround, now: datetime
+) -> AuthorizationNews:
+    """Return that an answer counts no more, with the numbers by which its authorization is found."""
+    reference = resource.text("preAuthRef")[:_TEXT_MAX]
+    said = AuthorizationNews(
+        source=source,
+        said_at=_said_at(resource, now),
+        kind=NewsKind.WITHDRAWN,
+        number=reference,
+        administrative_reference=next(filter(None, map(_own_reference, resource.each("item"))), ""),
+        trace=_trace(resource) or (_trace(request) if request is not None else ""),
+        lines=tuple(_answered(item, {}) for item in resource.each("item")),
     )
     return _with_people(said, resource, request, ground)
 
@@ -99,22 +123,35 @@ def read_claim(resource: Resource, source: str, ground: FhirGround, now: datetim
     return _with_people(said, resource, resource, ground)
 
 
+def _own_reference(item: Json) -> str:
+    """Return what the payer calls an item that it did not grant: its tracking number, else the number beside its decision."""
+    tracking = _value(item, "administrationReferenceNumber")
+    action = _review_of_item(item)
+    return tracking or ("" if _code(action, "reviewActionCode") in GRANTING else _text_of(action, "number"))
+
+
+def _review_of_item(item: Json) -> Json:
+    adjudications = item.get("adjudication") or []
+    return next((one for each in _objects(adjudications) if (one := _review(each))), {})
+
+
 def _answered(item: Json, asked: Mapping[int, AuthorizationLine]) -> AuthorizationLine:
     """Return what was decided on an item: its number stands in its review action, else beside it."""
     sequence = _number(item.get("itemSequence"))
     line = asked.get(sequence, AuthorizationLine("", sequence=sequence))
-    adjudications = item.get("adjudication") or []
-    action = next((one for each in _objects(adjudications) if (one := _review(each))), {})
+    action = _review_of_item(item)
     period = next((one.get("valuePeriod") for one in _extensions(item, "itemPreAuthPeriod")), None)
     period = period if isinstance(period, Mapping) else {}
     detail = next(iter(_extensions(item, "itemAuthorizedDetail")), {})
     authorized = _billed(_inner(detail, "productOrServiceCode").get("valueCodeableConcept"))
     quantity = _inner(detail, "quantity").get("valueQuantity")
+    decision = _code(action, "reviewActionCode")
+    number = _text_of(action, "number") or _value(item, "authorizationNumber")
     return replace(
         line,
         code=authorized or line.code,
-        decision=_code(action, "reviewActionCode"),
-        number=_text_of(action, "number") or _value(item, "authorizationNumber"),
+        decision=decision,
+        number=number if decision in GRANTING else "",
         reason_codes=_reasons(action),
         approved_units=_quantity(quantity),
         service_from=_day(period.get("start")) or line.service_from,
@@ -161,10 +198,12 @@ def _with_people(
     name = birth_date = ""
     if patient is not None and patient.kind == "Patient":
         numbers = numbers_of(patient.said, ground)
-        try:
-            draft = read_patient(patient, ground)
-            name, birth_date = draft.patient_name or "", draft.patient_birth_date or ""
-        except Incomplete:
+        # Who it is said to be counts without a number, too: it must not be another person's.
+        name, birth_date = (
+            person_name_of(resource, resource.first("patient"), "patient"),
+            patient.day("birthDate") or "",
+        )
+        if not numbers:
             resource.warn("its patient has no identifier", "patient")
     payer_id, payer_name = _payer(resource)
     member_id, suffix, subscriber = _member(request) if request is not None else ("", "", "")

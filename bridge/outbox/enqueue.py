@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.domain.chart import ORDER, ChartVersion, Part, part_named
+from bridge.domain.payer_request import PayerRequest
 from bridge.errors import Conflict
 from bridge.store import deliveries, waiting
 from bridge.store.db import WriteTx
@@ -31,6 +32,9 @@ PACKET = "packet"
 PACKETS = "packets"
 _SUBSCRIPTION_OF = "subscription:"
 _NEWS_OF = "news:"
+# What is asked of payers about authorizations.
+PAYER_REQUEST = "payer_request"
+_REQUEST_OF = "payer-request:"
 PROVENANCE = "provenance"
 CHART_PART = "chart_part"
 CHART_ORDER = "chart_order"
@@ -97,6 +101,17 @@ def request_of(delivery: Delivery) -> int | None:
     """Return the row of the commitment request that *delivery* reports on, None if it is none."""
     key = delivery.order_of.removeprefix(_COMMITMENT_OF)
     return int(key) if key.isdecimal() else None
+
+
+def payer_request(request: PayerRequest, study_key: int | None = None) -> Work:
+    """Return the work that brings *request* to its payer. study_key: whose evidence is inside, None without."""
+    order_of = f"{_REQUEST_OF}{request.key}"
+    return Work(PAYER_REQUEST, request.payer, order_of, study_key, attachment_key=request.attachment_key)
+
+
+def payer_request_in(delivery: Delivery) -> int | None:
+    """Return the row of the request to a payer that *delivery* brings, None if it brings none."""
+    return _row_in(delivery, _REQUEST_OF)
 
 
 def subscription_of(key: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bridge.asking import payer_readers
 from bridge.bulk import bulk_queue
 from bridge.clearing import payer_files
 from bridge.destinations import at_once, authorization_polls, chart_watch, order_poll, publishers
@@ -28,7 +29,12 @@ class WorkerRole:
         self._order_lists = house.order_lists
         self._order_poll = order_poll(house)
         self._chart_watch = chart_watch(house)
-        self._askers: list[Lookout] = [*askers(house), *authorization_polls(house), payer_files(house)]
+        self._askers: list[Lookout] = [
+            *askers(house),
+            *authorization_polls(house),
+            *payer_readers(house),
+            payer_files(house),
+        ]
         self._exams = house.exam_watch
         self._news = news_watch(house)
         self._exports = export_queue(house)

@@ -110,7 +110,7 @@ def write(
     values: dict[str, Any] = {name: getattr(account, name) for name in _OF_ACCOUNT}
     values |= {name: list(getattr(account, name)) for name in _TUPLES}
     values |= {
-        "lines": [_without_empty(asdict(line)) for line in account.lines],
+        "lines": [written_line(line) for line in account.lines],
         "urgency": account.urgency.value,
         "status": status.value,
         "due_at": due_at,
@@ -264,11 +264,13 @@ def free_attachment(tx: WriteTx, key: int, at: datetime) -> AttachmentState:
     return state
 
 
-def _without_empty(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in said.items() if value or name == "code"}
+def written_line(line: AuthorizationLine) -> dict[str, Any]:
+    """Return a line as a row keeps it."""
+    return {name: value for name, value in asdict(line).items() if value or name == "code"}
 
 
-def _line(said: Mapping[str, Any]) -> AuthorizationLine:
+def read_line(said: Mapping[str, Any]) -> AuthorizationLine:
+    """Return a line that a row keeps."""
     found: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in said.items()}
     return AuthorizationLine(**found)
 
@@ -277,7 +279,7 @@ def _authorization(row: Row[Any]) -> Authorization:
     said = {name: getattr(row, name) for name in Authorization.__slots__}
     said |= {name: tuple(said[name]) for name in _TUPLES}
     said |= {
-        "lines": tuple(_line(one) for one in row.lines),
+        "lines": tuple(read_line(one) for one in row.lines),
         "status": AuthorizationStatus(row.status),
         "urgency": Urgency(row.urgency),
     }

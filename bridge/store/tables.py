@@ -58,6 +58,7 @@ from bridge.domain.overlay import VersionKind
 from bridge.domain.packet import PacketFile
 from bridge.domain.patient import VisitState
 from bridge.domain.payer_file import PayerFileState
+from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.proof import Warned
 from bridge.domain.questions import AnswerKind
@@ -169,6 +170,7 @@ _PLURALS = {
     "delivery": "deliveries",
     "authorization": "authorizations",
     "attachment": "attachments",
+    "payer_request": "payer_requests",
     "packet": "packets",
     "payer_file": "payer_files",
     "claim_figure": "claim_figures",
@@ -2017,6 +2019,45 @@ attachments = Table(
     Index(None, "state"),
     _one_of("kind", AttachmentKind, "kind"),
     _one_of("state", AttachmentState),
+)
+
+# What a person let go to a payer about an authorization: asked for the first time, changed, ended, or how it stands.
+payer_requests = Table(
+    "payer_requests",
+    metadata,
+    _key(),
+    _to("authorization"),
+    _to("attachment", nullable=True),
+    Column("payer", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lines", JSON, nullable=False, server_default=text("'[]'")),
+    Column("cancelled", JSON, nullable=False, server_default=text("'[]'")),
+    Column("control_numbers", JSON, nullable=False, server_default=text("'[]'")),
+    _text("asked_by"),
+    _text("reason"),
+    Column("asked_at", Instant, nullable=False),
+    Column("begun_at", Instant),
+    Column("ended_at", Instant),
+    _text("detail"),
+    _one_of("kind", RequestKind, "kind"),
+    _one_of("state", RequestState),
+)
+
+# What payers answered, as it came, and what it said once somebody had read it. why: why it says nothing.
+claim_responses = Table(
+    "claim_responses",
+    metadata,
+    _key(),
+    _to("authorization"),
+    _to("payer_request", nullable=True),
+    Column("payer", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("heard_at", Instant, nullable=False),
+    Column("read_at", Instant),
+    _text("why"),
+    Index("ix_claim_responses_unread", "key", **_only(text("read_at IS NULL"))),
 )
 
 # What was put together for a payer, version by version; binding_version: the study's that it rests on.

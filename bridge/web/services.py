@@ -16,6 +16,7 @@ from bridge.domain.worklist_query import KeptQuery
 from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
+from bridge.flows.ask_payer import PayerDesk
 from bridge.flows.attach_images import SERVED
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_step import StepChanger
@@ -107,13 +108,14 @@ class BillingDesk:
     """
     entry: authorizations that people write down, answer, link and assign. lists: those that come as files.
 
-    evidence: what could be attached to which. claims: what payers say of claims.
+    evidence: what could be attached to which. claims: what payers say of claims. payers: asks those that take requests.
     """
 
     entry: AuthorizationEntry
     lists: AuthorizationLists
     evidence: EvidenceDesk
     claims: ClaimFiles
+    payers: PayerDesk
 
 
 class ReleaseAttachment(Protocol):

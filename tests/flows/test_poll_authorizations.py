@@ -187,6 +187,38 @@ def test_what_was_seen_is_not_taken_again_and_what_changed_is(scene: Scene) -> N
     assert "_include=ClaimResponse:request" in scene.ehr.asked[-1]
 
 
+@pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
+def test_an_answer_that_its_source_takes_back_decides_nothing_any_more(scene: Scene, status: str) -> None:
+    scene.ask(claim(), response("A1", "PA-7", preAuthPeriod={"end": "2026-04-30"}))
+    assert scene.the_one().status == AuthorizationStatus.APPROVED
+    back = response("A1", "PA-7", status=status, meta={"lastUpdated": "2026-03-02T11:00:00Z"})
+    scene.ask(claim(), back)
+    one = scene.the_one()
+    assert (one.status, one.lines[0].decision, one.lines[0].number) == (AuthorizationStatus.SUBMITTED, "", "")
+    assert (one.expires_on, one.payer_id) == ("", "60054")
+    again = response("A3", id="cr2", meta={"lastUpdated": "2026-03-02T12:00:00Z"})
+    scene.ask(claim(), again)
+    assert scene.the_one().status == AuthorizationStatus.DENIED
+
+
+def test_an_older_answer_of_another_response_stands_where_a_newer_one_is_taken_back(scene: Scene) -> None:
+    scene.ask(claim(), response("A4"), response("A1", "PA-7", id="cr2", meta={"lastUpdated": "2026-03-02T11:00:00Z"}))
+    scene.ask(claim(), response("A1", id="cr2", status="cancelled", meta={"lastUpdated": "2026-03-02T12:00:00Z"}))
+    assert scene.the_one().status == AuthorizationStatus.PENDED
+
+
+def test_what_was_taken_back_and_never_heard_waits_for_nobody(scene: Scene) -> None:
+    scene.ask(response("A1", "PA-7", status="cancelled", request={}))
+    with scene.house.store.read() as tx:
+        assert authorization_news.waiting(tx) == []
+
+
+def test_trap_7_a_number_beside_a_pended_line_is_the_payer_s_reference(scene: Scene) -> None:
+    scene.ask(claim(), response("A4", "TRACK9"))
+    one = scene.the_one()
+    assert (one.lines[0].number, one.number, one.administrative_reference) == ("", "", "TRACK9")
+
+
 def test_an_answer_of_another_patient_under_the_same_trace_waits_for_a_person(scene: Scene) -> None:
     scene.ask(claim())
     PATIENT_2 = {**PATIENT, "id": "p2", "identifier": [{"system": "urn:riverside", "value": STRANGER.patient_id}]}

@@ -17,6 +17,7 @@ from bridge.codecs.fhir.people import NPI
 from bridge.codecs.fhir.references import SystemOf, derived_id, typed_identifier
 from bridge.domain.authorization import Authorization, AuthorizationLine, Urgency
 from bridge.domain.patient import Patient
+from bridge.domain.payer_request import LineChange, change_of
 from bridge.errors import Incomplete
 
 Json = dict[str, Any]
@@ -31,8 +32,8 @@ _ICD_10 = "http://hl7.org/fhir/sid/icd-10-cm"
 _PAYER_SYSTEM = "urn:imaging-bridge:payer"
 _MEMBER_SYSTEM = "urn:imaging-bridge:member"
 _TRACE_SYSTEM = "urn:imaging-bridge:trace"
-# X12 1525 health services review; 1322 initial, revised; 1365 diagnostic X-ray, MRI or CT.
-HEALTH_SERVICES_REVIEW, INITIAL, REVISED, IMAGING = "HS", "I", "S", "4"
+# X12 1525 health services review; 1322 initial, revised, cancel; 1365 diagnostic X-ray, MRI or CT.
+HEALTH_SERVICES_REVIEW, INITIAL, REVISED, CANCEL, IMAGING = "HS", "I", "S", "3", "4"
 ELECTRONIC = "EL"
 
 
@@ -42,7 +43,8 @@ class PasSubmission:
     What is asked of a payer. trace: the requester's number, the same for the request's whole life (TRN02).
 
     provider, provider_npi: who asks. at: when. base: where our resources would be, for full URLs. is_update: the payer has
-    an earlier one with this trace, and evidence that is not among *known* (control numbers) is new to it.
+    an earlier one with this trace, of which it was told *known* (control numbers of evidence) and known_lines; cancelled:
+    sequence numbers of lines that are asked for no more.
     """
 
     authorization: Authorization
@@ -55,6 +57,17 @@ class PasSubmission:
     evidence: tuple[InlineEvidence, ...] = ()
     is_update: bool = False
     known: frozenset[str] = frozenset()
+    known_lines: tuple[AuthorizationLine, ...] | None = None
+    cancelled: frozenset[int] = frozenset()
+
+    def change_of(self, line: AuthorizationLine) -> LineChange:
+        """Return what the payer is told of a line: one that new evidence is for is changed, too."""
+        if not self.is_update:
+            return LineChange.ADDED
+        known = self.authorization.lines if self.known_lines is None else self.known_lines
+        change = change_of(line, known, self.cancelled)
+        has_news = any(one.control_number not in self.known for one in self.evidence)
+        return LineChange.CHANGED if change is LineChange.SAME and has_news else change
 
 
 def request(said: PasSubmission, system_of: SystemOf) -> Json:
@@ -87,7 +100,7 @@ def inquiry(said: PasSubmission, system_of: SystemOf) -> Json:
     return _bundle(said, "inquiry-request", [claim, *_parties(said, system_of)])
 
 
-_OF_REQUESTS = ("informationSequence", "diagnosisSequence", "careTeamSequence")
+_OF_REQUESTS = ("informationSequence", "diagnosisSequence", "careTeamSequence", "modifierExtension")
 
 
 def _check(said: PasSubmission) -> None:
@@ -124,9 +137,14 @@ def _claim(said: PasSubmission, profile: str) -> Json:
     )
 
 
+_CERTIFICATION = {LineChange.CHANGED: REVISED, LineChange.CANCELLED: CANCEL}
+_CANCELLED: Json = {"url": f"{_PAS}modifierextension-infoCancelled", "valueBoolean": True}
+
+
 def _item(said: PasSubmission, number: int, line: AuthorizationLine) -> Json:
     one, diagnoses = said.authorization, _diagnoses(said)
-    certification = one.certification or (REVISED if said.is_update or one.number else INITIAL)
+    change = said.change_of(line)
+    certification = _CERTIFICATION.get(change) or ("" if said.is_update else one.certification) or INITIAL
     names = (line.trace or f"{said.trace}-{line.sequence or number}", line.number or one.number)
     extensions = [
         _extension("serviceItemRequestType", valueCodeableConcept=_x12("1525", one.request_category or "HS")),
@@ -137,10 +155,14 @@ def _item(said: PasSubmission, number: int, line: AuthorizationLine) -> Json:
         extensions.append(_extension("authorizationNumber", valueString=clean(names[1])))
     if one.administrative_reference:
         extensions.append(_extension("administrationReferenceNumber", valueString=clean(one.administrative_reference)))
+    if said.is_update and change is not LineChange.SAME:
+        what = "added" if change is LineChange.ADDED else "changed"
+        extensions.append(_extension("infoChanged", valueCode=what))
     units = line.requested_units if line.requested_units.isdecimal() else ""
     return without_empty(
         {
             "extension": extensions,
+            "modifierExtension": [_CANCELLED] if change is LineChange.CANCELLED else [],
             "sequence": line.sequence or number,
             "careTeamSequence": [at for at, npi in enumerate(_npis(said), start=1) if npi in _npis_of(line)],
             "diagnosisSequence": [at for at, code in enumerate(diagnoses, start=1) if code in line.diagnoses],
@@ -149,7 +171,7 @@ def _item(said: PasSubmission, number: int, line: AuthorizationLine) -> Json:
             "productOrService": _procedure(line),
             "modifier": [{"coding": [{"system": _CPT, "code": each}]} for each in line.modifiers],
             **_serviced(line),
-            "locationCodeableConcept": _concept(_PLACES, line.place_of_service or "11"),
+            "locationCodeableConcept": _concept(_PLACES, line.place_of_service) if line.place_of_service else {},
             "quantity": {"value": int(units)} if units else {},
         }
     )

@@ -14,7 +14,7 @@ from bridge.codecs.fhir.dicom_json import first_text, items_of, texts_of
 from bridge.codecs.fhir.elements import clean, display_name, shown
 from bridge.codecs.fhir.references import SystemOf, typed_identifier
 from bridge.domain.code import Code
-from bridge.domain.identifiers import EntityIdentifier
+from bridge.domain.identifiers import EntityIdentifier, is_npi
 from bridge.domain.order import Order
 
 Json = dict[str, Any]
@@ -50,9 +50,18 @@ def practitioner(person: Person, system_of: SystemOf) -> Json:
 
 def requester(order: Order, system_of: SystemOf) -> Json:
     """Return a Reference to who asked for *order*, {} where nobody is named."""
-    return practitioner(
-        _numbered(order.requesting_physician, order.details.get("requesting_physician_code")), system_of
-    )
+    return practitioner(requesting(order), system_of)
+
+
+def requesting(order: Order) -> Person:
+    """Return who asked for *order*."""
+    return _numbered(order.requesting_physician, order.details.get("requesting_physician_code"))
+
+
+def npi_of(person: Person) -> str:
+    """Return a person's NPI, "" where another number, or none, is known."""
+    number = person.number
+    return number.value if number.issuer.upper() in _NPI_ISSUERS and is_npi(number.value) else ""
 
 
 def referrer(order: Order, system_of: SystemOf) -> Json:

@@ -14,13 +14,12 @@ from datetime import datetime, time, tzinfo
 from bridge.codecs.x12.facts import Decision, Reference, Rejection, Service, Trace, When
 from bridge.codecs.x12.parties import Member, Party
 from bridge.codecs.x12.prior_authorization import Event, Line, PriorAuthorization
-from bridge.domain.authorization import AuthorizationLine, Urgency
+from bridge.domain.authorization import GRANTING, AuthorizationLine, Urgency
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
 from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
 from bridge.domain.records import replace
 from bridge.errors import Malformed
 
-GRANTED = frozenset({"A1", "A2", "A6", "C"})
 _AUTHORIZATION, _ADMINISTRATIVE = "BB", "NT"
 _EFFECTIVE, _EXPIRES, _SERVICE = "007", "036", "472"
 _NPI, _PLACE_OF_SERVICE = "XX", "B"
@@ -119,7 +118,7 @@ def _line(line: Line, event: Event, is_answer: bool) -> AuthorizationLine:
         modifiers=service.modifiers,
         diagnoses=_diagnoses(service.pointers, event),
         requested_units="" if is_answer else service.quantity or units,
-        approved_units=(service.quantity or units) if decision is not None and decision.action in GRANTED else "",
+        approved_units=(service.quantity or units) if decision is not None and decision.action in GRANTING else "",
         place_of_service=place,
         rendering_npi=_npi(parties, _RENDERING),
         ordering_npi=_npi(parties, _ORDERING),
@@ -137,7 +136,7 @@ def _numbers(decision: Decision | None, known: str) -> tuple[str, str]:
     """Return the authorization's number and the payer's own reference, as a decision makes the one or the other of HCR02."""
     if decision is None:
         return known, ""
-    if decision.action in GRANTED:
+    if decision.action in GRANTING:
         return decision.number or known, ""
     return "", decision.number
 

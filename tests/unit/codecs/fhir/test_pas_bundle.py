@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from bridge.codecs.fhir.validate import faults
 from bridge.domain.authorization import Urgency
 from bridge.errors import Incomplete
 from tests.conftest import ROOT
-from tests.fakes.pas_samples import PDF, authorization, evidence, submission, system_of
+from tests.fakes.pas_samples import LINES, PDF, authorization, evidence, submission, system_of
 
 Json = dict[str, Any]
 EXAMPLES = ROOT.parent / "shared" / "corpus" / "fhir" / "pas-examples"
@@ -62,10 +63,12 @@ BUNDLES = [
     pas_bundle.request(submission(is_update=True, known=frozenset({"OLDONE"})), system_of),
     pas_bundle.request(submission(evidence=()), system_of),
     pas_bundle.inquiry(submission(), system_of),
+    pas_bundle.request(submission(is_update=True, cancelled=frozenset({1, 2}), evidence=()), system_of),
 ]
+NAMES = ["request", "update", "without evidence", "inquiry", "cancel"]
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=["request", "update", "without evidence", "inquiry"])
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
 def test_a_bundle_is_valid_and_holds_all_that_it_refers_to(bundle: Json) -> None:
     assert faults(bundle, "R4") == []
     assert bundle["type"] == "collection"
@@ -74,7 +77,7 @@ def test_a_bundle_is_valid_and_holds_all_that_it_refers_to(bundle: Json) -> None
     assert {f"https://bridge.example.org/fhir/r4/{one}" for one in references(bundle)} <= urls
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=["request", "update", "without evidence", "inquiry"])
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
 def test_a_bundle_has_no_element_that_the_guide_s_examples_have_not(bundle: Json) -> None:
     if not EXAMPLES.is_dir():
         pytest.skip("the guide's examples are not here")
@@ -143,6 +146,32 @@ def test_an_update_names_what_it_follows_and_what_is_new_in_it() -> None:
     assert not [one for one in old["extension"] if one["url"].endswith("infoChanged")]
     assert extension(claim["item"][0], "certificationType")["valueCodeableConcept"]["coding"][0]["code"] == "S"
     assert [one["sequence"] for one in claim["item"]] == [one["sequence"] for one in first["item"]]
+
+
+def test_an_update_marks_lines_as_added_changed_or_asked_for_no_more_and_keeps_their_numbers() -> None:
+    known = (LINES[0], LINES[1], replace(LINES[0], sequence=3, code="72141"))
+    asked = (LINES[0], replace(LINES[1], service_to="20260325"), known[2], replace(LINES[0], sequence=4, code="72158"))
+    said = submission(
+        authorization(lines=asked), is_update=True, known_lines=known, cancelled=frozenset({3}), evidence=()
+    )
+    bundle = pas_bundle.request(said, system_of)
+    assert faults(bundle, "R4") == []
+    items = claim_of(bundle)["item"]
+    changed = [
+        [one["valueCode"] for one in item["extension"] if one["url"].endswith("extension-infoChanged")]
+        for item in items
+    ]
+    certified = [extension(one, "certificationType")["valueCodeableConcept"]["coding"][0]["code"] for one in items]
+    assert changed == [[], ["changed"], ["changed"], ["added"]]
+    assert certified == ["I", "S", "3", "I"]
+    assert [one["sequence"] for one in items] == [1, 2, 3, 4]
+    assert ["modifierExtension" in one for one in items] == [False, False, True, False]
+    assert items[2]["modifierExtension"] == [
+        {
+            "url": "http://hl7.org/fhir/us/davinci-pas/StructureDefinition/modifierextension-infoCancelled",
+            "valueBoolean": True,
+        }
+    ]
 
 
 def test_an_inquiry_carries_no_evidence() -> None:

@@ -1,0 +1,121 @@
+"""Payers' answers, which are kept as they came, read into news of authorizations: each in a transaction of its own, once.
+
+What an answer decides is its review action alone. An answer that names another request, or another person, changes nothing
+and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from bridge.clock import Clock
+from bridge.codecs.fhir.payer_answer import Json, is_about, read_answer, responses_in, why_not_taken
+from bridge.domain.authorization import Authorization
+from bridge.domain.authorization_news import AuthorizationNews, NewsKind
+from bridge.domain.payer_request import PayerRequest
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.records import replace
+from bridge.errors import BridgeError
+from bridge.flows.lookout import Lookout
+from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
+from bridge.mapping.fhir_authorizations import read_claim_response
+from bridge.mapping.fhir_fields import FhirGround, Resource
+from bridge.store import authorizations, patients, payer_requests
+from bridge.store.db import Store, WriteTx, lock
+from bridge.store.payer_requests import KeptResponse
+
+_OTHER_REQUEST = "it answers another request than the one it came to"
+_NOTHING = "it says nothing of the authorization"
+
+
+class AnswerReader(Lookout):
+    """Reads what is unread, the oldest first."""
+
+    name = "payer-answers"
+
+    def __init__(self, store: Store, clock: Clock, rules: ReconcileRules, ground: Callable[[], FhirGround]) -> None:
+        super().__init__()
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._ground = ground
+
+    def work(self) -> int:
+        """Read the next answer; 0 if there is none. Raises: Unavailable, without a database."""
+        with self._store.read() as tx:
+            unread = payer_requests.next_unread(tx)
+        if unread is None:
+            return 0
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            if payer_requests.is_unread(tx, unread.key):
+                now = self._clock.now()
+                payer_requests.note_read(tx, unread.key, self._take(tx, unread, now), now)
+        return 1
+
+    def _take(self, tx: WriteTx, answer: KeptResponse, now: datetime) -> str:
+        """Take an answer in; return why it says nothing, "" if it does."""
+        request = payer_requests.get(tx, answer.request_key) if answer.request_key is not None else None
+        try:
+            said = read_answer(answer.body)
+            found = responses_in(said)
+            if not found:
+                return why_not_taken(said)
+            trace = request.trace if request is not None else authorizations.get(tx, answer.authorization_key).trace
+            about = [(one, around) for one, around in found if is_about(one, trace)]
+            if not about:
+                return _OTHER_REQUEST
+            why_not = why_not_taken(said)
+            if request is not None and request.changes_something and not why_not:
+                self._note_asked(tx, request, answer, now)
+            whys = [self._hear(tx, one, around, answer, now) for one, around in about]
+        except BridgeError as fault:
+            return fault.detail
+        return next((why for why in whys if why), why_not)
+
+    def _note_asked(self, tx: WriteTx, request: PayerRequest, answer: KeptResponse, now: datetime) -> None:
+        """Write down what the payer was asked: it has it, since it answers."""
+        one = authorizations.get(tx, request.authorization_key)
+        gone = frozenset(request.cancelled)
+        news = AuthorizationNews(
+            source=f"bridge:{request.payer}",
+            said_at=request.begun_at or answer.heard_at,
+            kind=NewsKind.REQUESTED,
+            payer_id=one.payer_id,
+            payer_name=one.payer_name,
+            trace=request.trace,
+            urgency=one.urgency,
+            received_at=answer.heard_at if one.received_at is None else None,
+            lines=tuple(line for line in request.lines if line.sequence not in gone),
+        )
+        self._take_news(tx, one, news, "payer-request", str(request.key), now)
+
+    def _hear(self, tx: WriteTx, said: Json, around: dict[str, Json], answer: KeptResponse, now: datetime) -> str:
+        one = authorizations.get(tx, answer.authorization_key)
+        source = f"payer:{answer.payer}"
+        resource = Resource(said, around)
+        news = read_claim_response(resource, source, self._ground(), answer.heard_at)
+        if news is None:
+            return _NOTHING
+        named = replace(
+            news,
+            # What is asked for now is answered as it stands now, whenever it was decided.
+            said_at=answer.heard_at,
+            payer_id=one.payer_id,
+            payer_name=one.payer_name,
+        )
+        source_id = f"ClaimResponse/{resource.id}" if resource.id else f"answer:{answer.key}"
+        return self._take_news(tx, one, named, "payer-answer", source_id, now)
+
+    def _take_news(
+        self, tx: WriteTx, one: Authorization, news: AuthorizationNews, kind: str, source_id: str, now: datetime
+    ) -> str:
+        """Take news of an authorization that is known; return why they wait, "" if they do not."""
+        # Its own number, so that name and birth date beside it are compared with the record's.
+        owner = patients.survivor(tx, one.patient_key)
+        known = replace(news, patient_numbers=(owner.primary,))
+        by = f"payer:{news.source.partition(':')[2]}"
+        taking = Taking(self._rules, now, by, source_kind=kind, source_id=source_id, is_undated=True, about=one.key)
+        taken = take_authorization_news(tx, known, taking)
+        return taken.why if taken.outcome == NewsOutcome.WAITS else ""
