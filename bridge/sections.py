@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bridge.domain.identifiers import check_ae_title
+from bridge.domain.identifiers import check_ae_title, is_npi
 from bridge.errors import BridgeError
 
 T = TypeVar("T")
@@ -45,9 +45,16 @@ def each_once(entries: tuple[T, ...], name_of: Callable[[T], str]) -> tuple[T, .
     return entries
 
 
+def _npi(value: str) -> str:
+    if value and not is_npi(value):
+        raise ValueError("no National Provider Identifier: its check digit does not fit")
+    return value
+
+
 AETitle = Annotated[str, AfterValidator(_ae_title)]
 Network = Annotated[str, AfterValidator(_network)]
 Origin = Annotated[str, AfterValidator(_origin)]
+Npi = Annotated[str, AfterValidator(_npi)]
 
 
 class Section(BaseModel):

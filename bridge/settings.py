@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from bridge.device_section import Modality, WorklistSection
 from bridge.domain.chart import OWN, SELECTION
-from bridge.domain.identifiers import is_npi, is_oid
+from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
 from bridge.payer_section import Clearinghouse, Payer
@@ -31,7 +31,7 @@ from bridge.remote_sections import (
     PublishSection,
     SendSection,
 )
-from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Origin, Port, Section, Tls, each_once
+from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Npi, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
 from bridge.told_sections import SubscriptionsSection, Webhooks
 
@@ -39,24 +39,13 @@ ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
 
 
 class BridgeSection(Section):
-    """
-    Where things lie and what house this is. mappings: a folder laid over the shipped mappings/.
-
-    npi: by which payers know the house, "" where it asks none.
-    """
+    """Where things lie and what house this is. mappings: laid over the shipped mappings/. npi: the house's, for payers."""
 
     data: Path = Path("var")
     mappings: Path | None = None
     time_zone: str = "UTC"
     organization: str = "Imaging Bridge"
-    npi: str = ""
-
-    @field_validator("npi")
-    @classmethod
-    def _an_npi_or_none(cls, value: str) -> str:
-        if value and not is_npi(value):
-            raise ValueError("no National Provider Identifier: its check digit does not fit")
-        return value
+    npi: Npi = ""
 
     @field_validator("mappings", mode="before")
     @classmethod

@@ -74,6 +74,7 @@ _KINDS: Mapping[str, _Kind] = {
     "workitem_created": _PERFORMED,
     "claim_text_given": _EXPORTED,
     "attachment_released": _EXPORTED,
+    "payer_request_released": _EXPORTED,
     "bind": _RECORD,
     "merge_undone": _RECORD,
     "patient_restored": _RECORD,

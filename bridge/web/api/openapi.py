@@ -70,6 +70,8 @@ _BODIES = {
     "/authorizations/{authorization_key}/orders": ("accession_number", "line"),
     "/authorizations/{authorization_key}/orders/{link_key}/undo": ("reason",),
     "/authorizations/news/{news_key}/assign": ("patient",),
+    "/authorizations/{authorization_key}/requests": ("as", "reason"),
+    "/authorizations/{authorization_key}/requests/{request_key}/settle": ("payer_has_it", "reason"),
     "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason",),
 }

@@ -295,6 +295,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         waiting=AttachmentState.DRAFT,
         sentence=sentence,
         history=history,
+        at_payer=services().flows.billing.payers.payer_of(row.authorization) is not None,
         clock=clock,
         passed=clock.passed(services().clock.now()) if clock is not None else 0,
     )

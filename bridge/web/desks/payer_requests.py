@@ -1,0 +1,111 @@
+"""What a payer is asked about an authorization, on one page: what would leave, what left, what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from bridge.domain.accounts import Permission
+from bridge.domain.payer_request import RequestKind, RequestState
+from bridge.errors import Conflict, Incomplete, Unsupported
+from bridge.store import authorizations, payer_requests
+from bridge.store.listings.people import by_key
+from bridge.web import reads
+from bridge.web.access import caller, needs, services
+
+blueprint = Blueprint("payer_requests", __name__, url_prefix="/authorizations/<int:authorization_key>/payer")
+
+KIND_WORDS = {
+    RequestKind.SUBMIT: "Asked for the authorization",
+    RequestKind.UPDATE: "Sent what changed",
+    RequestKind.CANCEL: "Asked to end it",
+    RequestKind.INQUIRE: "Asked how it stands",
+}
+STATE_WORDS = {
+    RequestState.WAITING: ("waiting", "on its way"),
+    RequestState.BEGUN: ("waiting", "perhaps with the payer"),
+    RequestState.ANSWERED: ("done", "answered"),
+    RequestState.FAILED: ("failed", "not taken"),
+    RequestState.DROPPED: ("done", "given up"),
+}
+
+
+@blueprint.get("")
+@needs(Permission.BILL)
+def page(authorization_key: int) -> str:
+    """Show what the payer was asked, and what would be asked now."""
+    return _page(authorization_key, "")
+
+
+@blueprint.post("/ask")
+@needs(Permission.BILL)
+def ask(authorization_key: int) -> Response | str:
+    """Let the request go that the page shows."""
+    desk = services().flows.billing.payers
+    return _done(authorization_key, lambda: desk.ask(authorization_key, _reason(), caller().name))
+
+
+@blueprint.post("/cancel")
+@needs(Permission.BILL)
+def cancel(authorization_key: int) -> Response | str:
+    """Let the payer know that nothing of it is wanted any more."""
+    desk = services().flows.billing.payers
+    return _done(authorization_key, lambda: desk.cancel(authorization_key, _reason(), caller().name))
+
+
+@blueprint.post("/inquire")
+@needs(Permission.BILL)
+def inquire(authorization_key: int) -> Response | str:
+    """Ask the payer how it stands."""
+    desk = services().flows.billing.payers
+    return _done(authorization_key, lambda: desk.inquire(authorization_key, caller().name))
+
+
+@blueprint.post("/<int:request_key>/settle")
+@needs(Permission.BILL)
+def settle(authorization_key: int, request_key: int) -> Response | str:
+    """Say whether the payer has a request that it never answered."""
+    desk, has_it = services().flows.billing.payers, request.form.get("has_it") == "yes"
+    return _done(
+        authorization_key,
+        lambda: desk.settle_unknown(
+            authorization_key, request_key, has_it=has_it, reason=_reason(), actor=caller().name
+        ),
+    )
+
+
+def _done(authorization_key: int, work: Callable[[], object]) -> Response | str:
+    try:
+        work()
+    except (Incomplete, Conflict, Unsupported) as fault:
+        return make_response(_page(authorization_key, fault.detail), 422)
+    return redirect(url_for("payer_requests.page", authorization_key=authorization_key), 303)
+
+
+def _reason() -> str:
+    return request.form.get("reason", "").strip()
+
+
+def _page(authorization_key: int, sentence: str) -> str:
+    with services().store.read() as tx:
+        one = authorizations.get(tx, authorization_key)
+        desk = services().flows.billing.payers
+        proposal = desk.propose(tx, one)
+        asked = payer_requests.of_authorization(tx, authorization_key)
+        answers = payer_requests.responses_of(tx, authorization_key)
+        patient = by_key(tx, [one.patient_key]).get(one.patient_key)
+    reads.note("payer_requests_viewed", patient_key=one.patient_key)
+    return render_template(
+        "billing/payer.html",
+        one=one,
+        patient=patient,
+        proposal=proposal,
+        asked=asked,
+        was_asked=any(each.state == RequestState.ANSWERED and each.changes_something for each in asked),
+        whys={each.request_key: each.why for each in answers if each.why},
+        kinds=KIND_WORDS,
+        states=STATE_WORDS,
+        sentence=sentence,
+    )
