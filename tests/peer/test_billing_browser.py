@@ -50,8 +50,8 @@ def work(console: Console, *topics: str) -> None:
 
 
 def see_pictures(page: Page) -> None:
-    """Wait until every picture of what a packet holds is drawn."""
-    pictures = page.locator(".thumbs img")
+    """Wait until both pictures of what a packet holds are drawn."""
+    pictures = page.locator("ul.thumbs").first.locator("img")
     expect(pictures).to_have_count(2)
     for number in range(2):
         expect(pictures.nth(number)).to_have_js_property("complete", True)
