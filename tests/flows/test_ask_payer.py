@@ -4,34 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bridge.asking import payer_desk, payer_readers
-from bridge.clock import FixedClock
-from bridge.destinations import publishers
-from bridge.domain.authorization import Authorization, AuthorizationLine, AuthorizationStatus
+from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
 from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.errors import Conflict, Incomplete
-from bridge.flows.ask_payer import PayerDesk
-from bridge.flows.enter_authorization import AuthorizationEntry
-from bridge.outbox.worker import Worker
-from bridge.store import authorization_news, authorizations, events, payer_requests
+from bridge.store import authorization_news, events, payer_requests
 from bridge.store.events import Station
 from bridge.wiring import House
-from tests.cast import PLAIN, adt, order
-from tests.conftest import ROOT
+from tests.cast import PLAIN, order
 from tests.fakes.pas_payer import PasPayer
-from tests.flows.asking import say, typed_authorization
+from tests.fakes.payer_scene import LINE, PayerScene, payer_scene
+from tests.flows.asking import say
 
 Json = dict[str, Any]
-
-LINE = AuthorizationLine(
-    "71260", "CT chest", diagnoses=("R05.9",), place_of_service="22", requested_units="1", ordering_npi="1234567893"
-)
 
 
 @pytest.fixture
@@ -42,47 +32,20 @@ def payer() -> Iterator[PasPayer]:
 
 
 @dataclass
-class Scene:
-    """A house, its payer, and one authorization that nobody was asked for."""
+class Scene(PayerScene):
+    """With the payer at hand."""
 
-    house: House
     payer: PasPayer
-    desk: PayerDesk
-    key: int
-    clock: FixedClock
-
-    def one(self) -> Authorization:
-        with self.house.store.read() as tx:
-            return authorizations.get(tx, self.key)
-
-    def send(self) -> None:
-        """Let the worker send what is due, and read what came back."""
-        Worker(self.house.store, self.clock, publishers(self.house), owner="test", jitter=lambda: 0.5).run_due()
-        for each in payer_readers(self.house):
-            while each.work():
-                pass
 
     def asked(self) -> list[RequestState]:
-        with self.house.store.read() as tx:
-            return [each.state for each in payer_requests.of_authorization(tx, self.key)]
+        return [each.state for each in self.requests()]
 
 
 @pytest.fixture
 def make_scene(make_house: Callable[..., House], payer: PasPayer, tmp_path: Path) -> Callable[..., Scene]:
-    def make(lines: tuple[AuthorizationLine, ...] = (LINE,), npi: str = "1003000126", **said: Any) -> Scene:
-        clock = FixedClock(datetime(2026, 3, 2, 10, 0, tzinfo=UTC))
-        mappings = ROOT / "samples" / "mappings"
-        house = make_house(
-            clock,
-            bridge={"data": tmp_path / "data", "mappings": mappings, "npi": npi, "organization": "Riverside Imaging"},
-            payers=[
-                {"name": "acme", "id": "60054", "base_url": payer.base_url, "kind": ["pas"], "asks_while_pended": True}
-            ],
-        )
-        say(house, adt(PLAIN), order(PLAIN, "A1"))
-        entry = AuthorizationEntry(house.store, house.clock, house.rules)
-        typed = typed_authorization("", PLAIN, "A1", lines=lines, **{"member_id": "W1122"} | said)
-        return Scene(house, payer, payer_desk(house), entry.enter(typed, "user:bill"), clock)
+    def make(*lines: AuthorizationLine, **said: Any) -> Scene:
+        made = payer_scene(make_house, tmp_path, {"base_url": payer.base_url}, lines or (LINE,), **said)
+        return Scene(made.house, made.desk, made.key, made.clock, payer)
 
     return make
 
@@ -109,7 +72,7 @@ def test_a_request_that_a_person_let_go_is_decided_by_the_payer_s_review_action(
     assert scene.asked() == [RequestState.ANSWERED]
 
 
-def test_pended_is_no_approval_whatever_number_stands_beside_it(make_scene: Callable[..., Scene]) -> None:
+def test_trap_7_pended_is_no_approval_whatever_number_stands_beside_it(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene()
     scene.payer.decision, scene.payer.number = "A4", "TRK-99"
     scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
@@ -120,7 +83,7 @@ def test_pended_is_no_approval_whatever_number_stands_beside_it(make_scene: Call
 
 
 def test_what_is_missing_is_told_in_words_and_nothing_leaves(make_scene: Callable[..., Scene]) -> None:
-    scene = make_scene((AuthorizationLine("71260"),), npi="", member_id="")
+    scene = make_scene(AuthorizationLine("71260"), npi="", member_id="")
     with pytest.raises(Incomplete) as fault:
         scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
     for words in ("member number", "NPI", "diagnosis", "place of service"):
@@ -153,8 +116,7 @@ def test_where_the_payer_cannot_be_asked_a_person_says_whether_it_has_a_request(
         scene.send()
         scene.clock.at += timedelta(minutes=20)
     assert len(scene.payer.submitted) == 1
-    with scene.house.store.read() as tx:
-        (request,) = payer_requests.of_authorization(tx, scene.key)
+    (request,) = scene.requests()
     assert request.state == RequestState.BEGUN
     assert "ask there" in request.detail
     scene.desk.settle_unknown(scene.key, request.key, has_it=False, reason="called Acme", actor="user:bill")
@@ -196,7 +158,7 @@ def test_a_request_that_the_payer_cannot_read_fails_in_words_and_can_be_sent_aga
     assert scene.one().status == AuthorizationStatus.APPROVED
 
 
-def test_an_exam_that_became_another_one_is_an_update_with_the_old_line_cancelled(
+def test_trap_1_an_exam_that_became_another_one_is_an_update_with_the_old_line_cancelled(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene()
@@ -214,7 +176,7 @@ def test_an_exam_that_became_another_one_is_an_update_with_the_old_line_cancelle
     assert [each.where for each in proposal.lacks if each.is_needed] == ["lines[2].diagnoses", "lines[2].place"]
 
 
-def test_a_cancel_ends_every_line_and_only_the_payer_s_answer_cancels_the_authorization(
+def test_trap_18_a_cancel_ends_every_line_and_only_the_payer_s_answer_cancels_the_authorization(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene()
@@ -252,7 +214,7 @@ def test_what_is_pended_is_asked_again_no_faster_than_the_guide_allows(make_scen
     assert len([one for one, _ in scene.payer.requests if one == "$inquire"]) == 3
 
 
-def test_an_answer_about_another_person_waits_for_somebody_and_decides_nothing(
+def test_trap_11_an_answer_about_another_person_waits_for_somebody_and_decides_nothing(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene()

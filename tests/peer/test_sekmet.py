@@ -21,17 +21,21 @@ from joserfc.jwk import RSAKey
 
 from bridge.clock import Clock, FixedClock
 from bridge.codecs.fhir import pas_bundle
+from bridge.domain.authorization import AuthorizationStatus
+from bridge.domain.authorization_news import NewsKind
+from bridge.domain.payer_request import RequestState
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.publishers.fhir_client import FhirClient
 from bridge.remote_sections import SmartBackendAuth
 from bridge.settings import FhirServer
-from bridge.store import orders
+from bridge.store import orders, payer_requests
 from bridge.store.db import Store
 from bridge.wiring import House as HouseOfRooms
 from tests.conftest import ROOT, missing_peer
 from tests.fakes.losing_proxy import LosingProxy
 from tests.fakes.pas_samples import submission, system_of
+from tests.fakes.payer_scene import NPI, payer_scene
 from tests.peer.far_charts import Scene, patient_in
 
 pytestmark = pytest.mark.peer
@@ -218,3 +222,32 @@ def test_a_payer_s_server_takes_a_request_for_authorization_with_its_evidence(se
     assert answer["request"]["reference"].endswith(kept.reference)
     for element in ("item", "supportingInfo", "careTeam", "diagnosis", "insurance"):
         assert kept.resource[element] == sent[element]
+
+
+def test_a_payer_is_asked_by_a_person_through_the_whole_flow_and_its_answer_decides_nothing_it_does_not_say(
+    server: Server, make_house: Callable[..., HouseOfRooms], tmp_path: Path
+) -> None:
+    auth = {"kind": "smart-backend", "client_id": "bridge", "key": server.auth.key, "scope": "system/*.*"}
+    # The server outlives the test, which runs once for each database.
+    trace = f"T{Clock().new_id()[:10]}"
+    payer = {"base_url": server.base_url, "auth": auth}
+    scene = payer_scene(make_house, tmp_path, payer, at=Clock().now(), trace=trace, kind=NewsKind.DRAFTED)
+    scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
+    scene.send()
+    (kept,) = server.client.search("Claim", {"identifier": f"urn:trnorg:{NPI}|{trace}"})
+    assert kept.resource["item"][0]["productOrService"]["coding"][0]["code"] == "71260"
+    one = scene.one()
+    # It names a number and no review action: asked, and not approved.
+    assert (one.status, one.number, one.trace) == (AuthorizationStatus.SUBMITTED, "", trace)
+    with scene.house.store.read() as tx:
+        (response,) = payer_requests.responses_of(tx, scene.key)
+    assert b'"ClaimResponse"' in response.body
+    scene.desk.cancel(scene.key, "patient declined", "user:bill")
+    scene.send()
+    assert len(server.client.search("Claim", {"identifier": f"urn:trnorg:{NPI}|{trace}"})) == 2
+    # It offers no inquiry: that is told, and nothing else happens.
+    scene.desk.inquire(scene.key, "user:bill")
+    scene.send()
+    asked = scene.requests()
+    assert [each.state for each in asked] == [RequestState.ANSWERED, RequestState.ANSWERED, RequestState.FAILED]
+    assert "inquire" in asked[-1].detail
