@@ -94,6 +94,17 @@ class PacketReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendedDocument:
+    """A document of a signed report that came as PDF, behind the packet's own pages. digest: SHA-256, as received."""
+
+    title: str
+    issued_on: str
+    accession_number: str
+    pages: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class PriorStudy:
     """An earlier study of the same region, and whether this packet or the record holds its report."""
 
@@ -183,6 +194,8 @@ class Packet:
     authorization: PacketAuthorization
     order: PacketOrder
     reports: tuple[PacketReport, ...] = ()
+    prior_reports: tuple[PacketReport, ...] = ()
+    appended: tuple[AppendedDocument, ...] = ()
     priors: tuple[PriorStudy, ...] = ()
     pictures: tuple[KeyPicture, ...] = ()
     manifest: tuple[ManifestStudy, ...] = ()

@@ -41,6 +41,7 @@ from bridge.store import (
     messages,
     news,
     order_notices,
+    orders,
     outside_questions,
     overlays,
     packets,
@@ -50,7 +51,6 @@ from bridge.store import (
     rejections,
     route_facts,
     served_studies,
-    studies,
 )
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
@@ -107,6 +107,9 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
         enqueue.enqueue(tx, _work(ARCHIVE, place, study, urgency), at, at + _ARCHIVE_GATHERS, held_reason)
     for place in to.notified:
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at, at + to.study_quiet, held_reason)
+    for attachment in authorizations.attachments_of_study(tx, study.key):
+        if _follows_evidence(attachment):
+            attachment_ready(tx, attachment, to, at, at + to.study_quiet)
     if study.order_key is not None:
         order_moved(tx, study.order_key, to, at, at + to.study_quiet)
 
@@ -129,6 +132,7 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
         order_moved(tx, study.order_key, to, at)
     _correct_notices(tx, study, at)
     _recheck_attachments(tx, study, to, at)
+    _look_at_packets(tx, _had_patients(tx, study), at)
     _flag_archived(tx, study, at)
     _ask_by_hand(tx, study, to, at)
 
@@ -177,6 +181,7 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     _correct_notices(tx, study, at)
     for attachment in authorizations.attachments_of_study(tx, study.key):
         _hold_attachment(tx, attachment, study, "the study's patient is in question", at)
+    _look_at_packets(tx, _had_patients(tx, study), at)
     _flag_archived(tx, study, at)
 
 
@@ -225,20 +230,39 @@ def performed_step_told(
         enqueue.enqueue(tx, Work(PERFORMED_STEP, ae_title, sop_instance_uid, order_key=order_key), at)
 
 
-def attachment_ready(tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime) -> None:
+def attachment_ready(
+    tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime, next_at: datetime | None = None
+) -> None:
     """An attachment may go to the clinic's own servers, or its packet is to be put together, as its kind says."""
     lanes = {AttachmentKind.CLAIM: [(CLAIM, server) for server in to.claims], AttachmentKind.PDF: [(PACKET, PACKETS)]}
     about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
     for topic, place in lanes.get(attachment.kind, ()):
-        enqueue.enqueue(tx, Work(topic, place, f"attachment:{attachment.key}", **about), at)
+        enqueue.enqueue(tx, Work(topic, place, f"attachment:{attachment.key}", **about), at, next_at)
 
 
 def reports_changed(tx: WriteTx, order_key: int, at: datetime) -> None:
-    """A report on an exam is not as it was: packets that hold it are looked at again."""
-    for study in studies.of_order(tx, order_key):
-        for attachment in authorizations.attachments_of_study(tx, study.key):
-            if attachment.kind == AttachmentKind.PDF and attachment.state != AttachmentState.REVIEW:
+    """A report on an exam is not as it was: its person's packets, which hold it or list its study, are looked at again."""
+    order = orders.get(tx, order_key)
+    _look_at_packets(tx, {order.patient_key}, at)
+
+
+def _look_at_packets(tx: WriteTx, patient_keys: Iterable[int], at: datetime) -> None:
+    """What packets of these people hold may have changed: each is made anew if it has, what was made stays."""
+    for key in sorted({patients.survivor(tx, one).key for one in patient_keys}):
+        for attachment in authorizations.attachments_of_people(tx, [key, *patients.merged_into(tx, key)]):
+            if _follows_evidence(attachment):
                 attachment_ready(tx, attachment, Destinations(), at)
+
+
+def _follows_evidence(attachment: ClaimAttachment) -> bool:
+    """Say whether a packet is made anew when what it holds changes."""
+    return attachment.kind == AttachmentKind.PDF and attachment.state != AttachmentState.REVIEW
+
+
+def _had_patients(tx: WriteTx, study: Study) -> set[int]:
+    """Return whose a study is and was: it was among the prior studies of each."""
+    found = {one.patient_key for one in overlays.of_study(tx, study.key)} | {study.patient_key}
+    return {key for key in found if key is not None}
 
 
 def _correct_notices(tx: WriteTx, study: Study, at: datetime) -> None:
@@ -264,7 +288,7 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
             _hold_attachment(tx, attachment, study, "images on it were rejected, or split off", at)
         elif attachment.state == AttachmentState.REVIEW:
             _free_attachment(tx, attachment, to, at)
-        elif attachment.kind == AttachmentKind.PDF:
+        elif _follows_evidence(attachment):
             attachment_ready(tx, attachment, to, at)
 
 

@@ -7,7 +7,8 @@ from bridge.domain.authorization_rules import AuthorizationRules
 from bridge.domain.body_parts import BodyParts
 from bridge.domain.evidence_needs import EvidenceHere, NeedRow, fill, rule_for
 from bridge.domain.packet import PriorStudy
-from bridge.leaving.packet_material import order_facts, prior_studies
+from bridge.leaving.packet_material import order_facts
+from bridge.leaving.packet_priors import priors_of
 from bridge.store import authorizations, orders, patients, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import exam_reports
@@ -40,7 +41,7 @@ def _here(tx: ReadTx, authorization: Authorization, parts: BodyParts) -> Evidenc
     found = exam_reports.for_authorization(tx, authorization)
     priors: dict[PriorStudy, None] = {}
     for one in attached:
-        priors |= dict.fromkeys(prior_studies(tx, one, parts))
+        priors |= dict.fromkeys(each.study for each in priors_of(tx, one, parts))
     return EvidenceHere(
         order=tuple(f"order {order.accession_number}".strip() for order in asked),
         reason=tuple(dict.fromkeys(reason for _, reasons in facts for reason in reasons)),

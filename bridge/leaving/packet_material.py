@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import datetime, tzinfo
 
 from bridge.codecs.fhir.elements import clean, display_name
 from bridge.domain.attachment import ClaimAttachment, control_number_of
@@ -21,18 +21,18 @@ from bridge.domain.packet import (
     PacketPatient,
     PacketReport,
     PacketService,
-    PriorStudy,
     series_digest,
 )
 from bridge.domain.patient import Patient
-from bridge.domain.report import Report
+from bridge.domain.report import Report, ReportDocument
 from bridge.domain.study import Instance, Series, Study, StudyContents
 from bridge.leaving.packet_pictures import Chosen, choose_pictures, number_of, shown_of
-from bridge.store import authorizations, orders, overlays, packets, patients, reports, studies
+from bridge.leaving.packet_priors import Prior, priors_of
+from bridge.store import authorizations, orders, overlays, packets, patients, studies
 from bridge.store.db import ReadTx
-from bridge.store.listings import exam_reports, people_images
+from bridge.store.listings import exam_reports
 
-PRIORS_MONTHS = 24
+MOST_PRIOR_REPORTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,19 @@ class PacketGround:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedDocument:
+    """A document that came with a report, and that report as the packet says it."""
+
+    document: ReportDocument
+    report: PacketReport
+
+
+@dataclass(frozen=True, slots=True)
 class PacketMaterial:
     """
     A packet without its pictures. chosen: what is drawn for it; left_out: what is not, and why, in sentences.
 
-    study_date, study_time, study_id: as the study leaves.
+    documents: of signed reports, to be put behind its pages. study_date, study_time, study_id: as the study leaves.
     """
 
     packet: Packet
@@ -60,6 +68,7 @@ class PacketMaterial:
     study_date: str
     study_time: str
     study_id: str
+    documents: tuple[ReceivedDocument, ...] = ()
 
 
 def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround, now: datetime) -> PacketMaterial:
@@ -78,7 +87,8 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
     kept = packets.newest(tx, attachment.key)
     found = exam_reports.for_authorization(tx, authorization)
     signed = [one for one in found if one.is_signed]
-    unsigned = len(found) - len(signed)
+    priors = priors_of(tx, study, ground.parts)
+    earlier = _reports_of_priors(priors, {one.key for one in signed})
     packet = Packet(
         organization=ground.organization,
         version=kept.version + 1 if kept is not None else 1,
@@ -88,21 +98,41 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         authorization=_authorization(authorization, study),
         order=_order(order, values, ground),
         reports=tuple(_report(one, ground) for one in signed),
-        priors=prior_studies(tx, study, ground.parts),
+        prior_reports=tuple(_report(one, ground) for one in earlier[:MOST_PRIOR_REPORTS]),
+        priors=tuple(one.study for one in priors),
         manifest=(_manifest(contents, order, values),),
     )
-    if unsigned:
-        left_out = (*left_out, f"{unsigned} report{'' if unsigned == 1 else 's'} that nobody has signed yet")
     return PacketMaterial(
         packet,
         patient,
         study,
         chosen,
-        left_out,
+        (*left_out, *_unsent(len(found) - len(signed), len(earlier) - MOST_PRIOR_REPORTS)),
         values["StudyDate"],
         study.received.study_time,
         values.get("StudyID", ""),
+        tuple(_documents([*signed, *earlier[:MOST_PRIOR_REPORTS]], ground)),
     )
+
+
+def _unsent(unsigned: int, older: int) -> Iterator[str]:
+    """Yield what is said of reports that stay out."""
+    if unsigned > 0:
+        yield f"{unsigned} report{'' if unsigned == 1 else 's'} that nobody has signed yet"
+    if older > 0:
+        yield f"{older} older report{'' if older == 1 else 's'} of prior studies; the newest {MOST_PRIOR_REPORTS} are here"
+
+
+def _reports_of_priors(priors: Sequence[Prior], told: Collection[int]) -> list[Report]:
+    """Return the signed reports of prior studies, newest study first, each once and none that the packet has already."""
+    found = {report.key: report for one in priors for report in one.reports if report.key not in told}
+    return list(found.values())
+
+
+def _documents(found: Sequence[Report], ground: PacketGround) -> Iterator[ReceivedDocument]:
+    for report in found:
+        for one in report.content.documents:
+            yield ReceivedDocument(one, _report(report, ground))
 
 
 def _received(study: Study) -> dict[str, str]:
@@ -194,81 +224,6 @@ def _report(report: Report, ground: PacketGround) -> PacketReport:
 
 def _local_day(at: datetime | None, ground: PacketGround) -> str:
     return at.astimezone(ground.time_zone).strftime("%Y%m%d") if at is not None else ""
-
-
-def prior_studies(tx: ReadTx, study: Study, parts: BodyParts) -> tuple[PriorStudy, ...]:
-    """Return the person's earlier studies of a bound study's region in two years, newest first."""
-    order = orders.get(tx, study.order_key) if study.order_key is not None else None
-    day = overlays.current(tx, study).values.get("StudyDate", study.received.study_date)
-    wanted = regions(study, order, parts)
-    if study.patient_key is None or not day or not wanted:
-        return ()
-    since, found = _months_before(day, PRIORS_MONTHS), []
-    for one in people_images.of_person(tx, patients.survivor(tx, study.patient_key).key):
-        prior_day = overlays.current(tx, one.study).values.get("StudyDate", one.study.received.study_date)
-        if one.study.key == study.key or not since <= prior_day <= day:
-            continue
-        asked = orders.get(tx, one.study.order_key) if one.study.order_key is not None else None
-        theirs = regions(one.study, asked, parts)
-        if not any(parts.may_be_same(ours, other) for ours in wanted for other in theirs):
-            continue
-        signed = [report for report in _reports_of(tx, one.study) if report.is_signed]
-        found.append(
-            PriorStudy(
-                prior_day,
-                "/".join(one.modalities),
-                _words(one.study, asked),
-                parts.titles(theirs),
-                one.accession_number,
-                has_report=bool(signed),
-            )
-        )
-    return tuple(sorted(found, key=lambda each: (each.study_date, each.accession_number), reverse=True))
-
-
-def _reports_of(tx: ReadTx, study: Study) -> Iterable[Report]:
-    """Return a bound study's reports of its own patient."""
-    if study.order_key is not None:
-        found = reports.of_orders(tx, [study.order_key])
-    else:
-        found = reports.of_study(tx, study.study_instance_uid)
-    return (one for one in found if one.patient_key == study.patient_key)
-
-
-def regions(study: Study, order: Order | None, parts: BodyParts) -> frozenset[str]:
-    """Return the parts of the body that a study is of: as its images say, else its order, else its description."""
-    header = study.received
-    examined = parts.named_in([header.body_part_examined], [header.body_part_examined])
-    if examined:
-        return examined
-    code = order.requested_procedure_code if order is not None else None
-    asked = (
-        parts.named_in([order.requested_procedure_description, code.code_meaning], [code.code_value])
-        if order is not None and code is not None
-        else frozenset[str]()
-    )
-    return asked or parts.named_in([header.study_description])
-
-
-def _words(study: Study, order: Order | None) -> str:
-    asked = clean(order.requested_procedure_description) if order is not None else ""
-    return asked or clean(study.received.study_description) or "Study"
-
-
-def _months_before(day: str, months: int) -> str:
-    """
-    Return the same day so many months earlier, "YYYYMMDD".
-
-    >>> _months_before("20260331", 13)
-    '20250228'
-    """
-    year, month = divmod(int(day[:4]) * 12 + int(day[4:6]) - 1 - months, 12)
-    for last in (int(day[6:8]), 30, 29, 28):
-        try:
-            return date(year, month + 1, last).strftime("%Y%m%d")
-        except ValueError:
-            continue
-    return day
 
 
 def _manifest(contents: StudyContents, order: Order | None, values: dict[str, str]) -> ManifestStudy:

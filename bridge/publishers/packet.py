@@ -20,6 +20,7 @@ from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.wish import Picture, Window, Wish
+from bridge.publishers.packet_documents import Documents, read_documents
 from bridge.store import authorizations, events, packets, patients, rejections, studies
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
@@ -109,20 +110,31 @@ class PacketPublisher:
 
         Raises: Conflict, "packet_too_large", if its payer takes less, however small its pictures are; Unavailable.
         """
+        documents = read_documents(self._blobs, parcel.material.documents)
+        while True:
+            made = self._made(parcel, documents, still_wanted)
+            if isinstance(made, PacketReceipt):
+                return made
+            if not documents.received:
+                raise made
+            documents = documents.without_largest()
+
+    def _made(self, parcel: PacketParcel, documents: Documents, still_wanted: StillWanted) -> PacketReceipt | Conflict:
+        """Return the packet with these documents, or why it is too large with them, however small its pictures are."""
+        document, packet = b"", parcel.material.packet
         for quality, side in _STEPS:
             drawn = self._draw(parcel.material.chosen, quality, side)
-            packet = replace(parcel.material.packet, pictures=drawn.pictures)
-            digest = packet.digest()
-            if digest == parcel.known:
+            packet = replace(packet, pictures=drawn.pictures, appended=documents.said)
+            if packet.digest() == parcel.known:
                 return PacketReceipt("the packet that stands says the same", None)
-            document = write_packet(packet, drawn.contents)
+            document = write_packet(packet, drawn.contents, documents.received)
             if len(document) <= parcel.limit_bytes:
-                left_out = (*parcel.material.left_out, *drawn.left_out)
+                left_out = (*parcel.material.left_out, *drawn.left_out, *documents.left_out)
                 still_wanted()
                 return self._kept(parcel, packet, document, left_out)
             if not drawn.pictures:
                 break
-        raise _too_large(len(document), parcel.limit_bytes, packet)
+        return _too_large(len(document), parcel.limit_bytes, packet)
 
     def settled(self, tx: WriteTx, parcel: PacketParcel, receipt: PacketReceipt, at: datetime) -> None:
         """Tell of the new version, unless the binding under it changed."""

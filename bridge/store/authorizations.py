@@ -180,6 +180,13 @@ def attachments_of_study(tx: ReadTx, study_key: int) -> list[ClaimAttachment]:
     return [_attachment(row) for row in _OF_STUDY.all(tx, study_key=study_key)]
 
 
+def attachments_of_people(tx: ReadTx, patient_keys: Iterable[int]) -> list[ClaimAttachment]:
+    """Return what is attached to authorizations of these records."""
+    theirs = select(authorizations.c.key).where(authorizations.c.patient_key.in_(list(patient_keys)))
+    query = select(attachments).where(attachments.c.authorization_key.in_(theirs)).order_by(attachments.c.key)
+    return [_attachment(row) for row in tx.execute(query)]
+
+
 def get_attachment(tx: ReadTx, key: int) -> ClaimAttachment:
     """Return the attachment in row *key*. Raises: LookupError."""
     row = tx.execute(select(attachments).where(attachments.c.key == key)).first()

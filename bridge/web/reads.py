@@ -7,13 +7,13 @@ from typing import Unpack
 
 from flask import Response
 
-from bridge.flows.read_document import read_document
 from bridge.flows.record_access import record_access, record_look_at
 from bridge.store import audit
 from bridge.store.listings import exam_detail, exam_reports, search
 from bridge.store.listings.exam_detail import Exam
 from bridge.store.listings.people import Person
 from bridge.store.listings.search import Found
+from bridge.store.report_bytes import read_document
 from bridge.web import documents
 from bridge.web.access import caller, origin, services
 

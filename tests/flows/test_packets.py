@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from sqlalchemy import update
 from bridge.clock import FixedClock
 from bridge.destinations import publishers
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
-from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.identifiers import PatientIdentifier, digest_of
 from bridge.domain.packet import PacketFile
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
@@ -31,6 +32,7 @@ from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, report, spooled, study_uid
 from tests.flows.asking import say, typed_authorization
 from tests.flows.test_rejections import note
+from tests.unit.codecs.pdf.test_received_pdf import pdf
 
 MakeHouse = Callable[..., House]
 
@@ -237,6 +239,42 @@ def test_marked_images_go_before_the_automatic_rule_and_poor_ones_do_not(house: 
     found = [(one["sop_instance_uid"], one["chosen_by"]) for one in manifest["pictures"]]
     assert found == [(f"{study_uid('A1')}.2.{number}", "key-object") for number in (3, 1)]
     assert "marked as key image: title" in text_of(open_file(house, made))
+
+
+def enclosed(content: bytes, title: str = "Signed report") -> str:
+    """Return the OBX of a document in a result message."""
+    return f"OBX|3|ED|PDF^{title}||RIV^Application^PDF^Base64^{base64.b64encode(content).decode()}||||||F\r"
+
+
+def test_a_report_that_came_as_pdf_stands_at_the_end_as_it_came_and_a_broken_one_is_named(house: House) -> None:
+    say(house, report(PLAIN, "A1", "C", at="20260302130000", extra=enclosed(pdf("Dictated page", "Its second page"))))
+    made = attach(house)
+    work(house)
+    document = open_file(house, made)
+    said = [" ".join(page.extract_text().split()) for page in PdfReader(BytesIO(document)).pages]
+    assert said[-2:] == ["Dictated page", "Its second page"]
+    assert f"{len(said) - 1} to {len(said)} Signed report" in said[-3]
+    (appended,) = json.loads(open_file(house, made, PacketFile.MANIFEST))["appended"]
+    assert (appended["pages"], appended["digest"]) == (2, digest_of(pdf("Dictated page", "Its second page")))
+    say(house, report(PLAIN, "A1", "C", at="20260302140000", extra=enclosed(b"%PDF-1.7 broken")))
+    work(house)
+    assert newest(house, made).version == 2
+    (why,) = newest(house, made).left_out
+    assert ("Signed report" in why, "cannot be read" in why) == (True, True)
+
+
+def test_signed_reports_of_earlier_studies_of_the_region_go_along(house: House) -> None:
+    say(house, order(PLAIN, "P1", start="20250302101500"))
+    older = image(PLAIN, "P1")
+    older.StudyDate = "20250302"
+    receive(house, older)
+    made = attach(house)
+    work(house)
+    assert json.loads(open_file(house, made, PacketFile.MANIFEST))["prior_reports"] == []
+    say(house, report(PLAIN, "P1", text="A nodule of 4 mm."))
+    work(house)
+    assert versions(house, made) == [2, 1]
+    assert "A nodule of 4 mm." in text_of(open_file(house, made))
 
 
 def test_more_images_than_a_payer_needs_are_refused(house: House) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BytesIO
-from typing import Any
 
-from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import LETTER
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
@@ -25,16 +23,22 @@ from reportlab.platypus import (
 )
 
 from bridge.codecs.pdf import typefaces
-from bridge.codecs.pdf.paragraphs import paragraph, strong
-from bridge.domain.packet import ChosenBy, KeyPicture, ManifestStudy, Packet, PacketReport, PacketService, PriorStudy
+from bridge.codecs.pdf.paragraphs import paragraph
+from bridge.codecs.pdf.received_pdf import ReceivedPdf, append_received
+from bridge.codecs.pdf.tables import MARGIN, WIDTH, facts, table_of
+from bridge.domain.packet import (
+    AppendedDocument,
+    ChosenBy,
+    KeyPicture,
+    ManifestStudy,
+    Packet,
+    PacketReport,
+    PacketService,
+    PriorStudy,
+)
 
-_MARGIN = 18 * mm
-_WIDTH = LETTER[0] - 2 * _MARGIN
-_RULE = HexColor("#9aa5b1")
-_SHADE = HexColor("#eef1f4")
-_PICTURE_WIDTH = (_WIDTH - 8 * mm) / 2
+_PICTURE_WIDTH = (WIDTH - 8 * mm) / 2
 _PICTURE_HEIGHT = 58 * mm
-_NOTHING = "\u2013"
 _CHOICES = {
     ChosenBy.PERSON: "chosen by hand",
     ChosenBy.KEY_OBJECT: "marked as key image",
@@ -47,16 +51,17 @@ _CHOICE_WORDS = {
 }
 
 
-def write_packet(packet: Packet, pictures: Mapping[str, bytes]) -> bytes:
+def write_packet(packet: Packet, pictures: Mapping[str, bytes], received: Sequence[ReceivedPdf] = ()) -> bytes:
     """
-    Return the PDF of a packet, on US Letter.
+    Return the PDF of a packet, on US Letter, with *received* documents behind its own pages.
 
     pictures: the JPEG of each key image, by SOP Instance UID and frame as `picture_key` names them.
     Raises: KeyError, if a picture is missing.
     """
     # Only a whole document knows how many pages it has.
     _, pages = _built(packet, pictures, 0)
-    return _built(packet, pictures, pages)[0]
+    document = _built(packet, pictures, pages)[0]
+    return append_received(document, received) if received else document
 
 
 def _built(packet: Packet, pictures: Mapping[str, bytes], pages: int) -> tuple[bytes, int]:
@@ -66,10 +71,10 @@ def _built(packet: Packet, pictures: Mapping[str, bytes], pages: int) -> tuple[b
     document = SimpleDocTemplate(
         file,
         pagesize=LETTER,
-        leftMargin=_MARGIN,
-        rightMargin=_MARGIN,
-        topMargin=_MARGIN,
-        bottomMargin=_MARGIN,
+        leftMargin=MARGIN,
+        rightMargin=MARGIN,
+        topMargin=MARGIN,
+        bottomMargin=MARGIN,
         title=f"Supporting evidence {packet.authorization.control_number}",
         author=packet.organization,
         subject="Prior authorization",
@@ -77,7 +82,7 @@ def _built(packet: Packet, pictures: Mapping[str, bytes], pages: int) -> tuple[b
         invariant=1,
     )
     foot = _foot(packet, pages)
-    document.build(list(_pages(packet, pictures)), onFirstPage=foot, onLaterPages=foot)
+    document.build(list(_pages(packet, pictures, pages)), onFirstPage=foot, onLaterPages=foot)
     return file.getvalue(), document.page
 
 
@@ -86,7 +91,8 @@ def picture_key(picture: KeyPicture) -> str:
     return f"{picture.sop_instance_uid}#{picture.frame}"
 
 
-def _pages(packet: Packet, pictures: Mapping[str, bytes]) -> Iterator[Flowable]:
+def _pages(packet: Packet, pictures: Mapping[str, bytes], own: int) -> Iterator[Flowable]:
+    """Yield what stands on the pages. own: how many of them are ours."""
     yield from _cover(packet)
     for report in packet.reports:
         yield PageBreak()
@@ -94,19 +100,24 @@ def _pages(packet: Packet, pictures: Mapping[str, bytes]) -> Iterator[Flowable]:
     if packet.priors:
         yield PageBreak()
         yield from _priors(packet.priors)
+    for report in packet.prior_reports:
+        yield PageBreak()
+        yield from _report(report, "Report of a prior study")
     if packet.pictures:
         yield PageBreak()
         yield from _key_images(packet.pictures, pictures)
     if packet.manifest:
         yield PageBreak()
         yield from _manifest(packet)
+    if packet.appended:
+        yield from _appended(packet.appended, own)
 
 
 def _cover(packet: Packet) -> Iterator[Flowable]:
     authorization, patient, order = packet.authorization, packet.patient, packet.order
     yield paragraph(packet.organization, "kicker")
     yield paragraph("Supporting evidence for prior authorization", "title")
-    yield _facts(
+    yield facts(
         "Authorization",
         ("Control number", authorization.control_number),
         ("Authorization number", authorization.number or "not given yet"),
@@ -114,7 +125,7 @@ def _cover(packet: Packet) -> Iterator[Flowable]:
         ("Member ID", authorization.member_id),
         ("Valid", _period(authorization.effective_on, authorization.expires_on)),
     )
-    yield _facts(
+    yield facts(
         "Patient",
         ("Name", patient.name),
         *(("Name in other scripts", other) for other in patient.other_names),
@@ -122,7 +133,7 @@ def _cover(packet: Packet) -> Iterator[Flowable]:
         ("Sex", patient.sex),
         ("Patient ID", patient.patient_id),
     )
-    yield _facts(
+    yield facts(
         "Order",
         ("Accession number", order.accession_number),
         *(("Procedure", one) for one in order.procedures),
@@ -148,7 +159,7 @@ def _services(services: Sequence[PacketService]) -> Flowable:
         for one in services
     ]
     heads = ("Code", "Service", "Diagnoses", "Units", "Decision")
-    return _table(heads, rows, (24, 62, 38, 16, 40), title="Services")
+    return table_of(heads, rows, (24, 62, 38, 16, 40), title="Services")
 
 
 def _contents(packet: Packet) -> Iterator[Flowable]:
@@ -156,9 +167,15 @@ def _contents(packet: Packet) -> Iterator[Flowable]:
     kept = [
         f"{len(packet.reports)} signed report{_s(packet.reports)}",
         f"{len(packet.priors)} prior stud{'y' if len(packet.priors) == 1 else 'ies'} of the region",
+        *([f"{_count(packet.prior_reports, 'signed report')} of these"] if packet.prior_reports else []),
         f"{len(packet.pictures)} key image{_s(packet.pictures)}",
         f"A manifest of {len(packet.manifest)} stud{'y' if len(packet.manifest) == 1 else 'ies'} with identifiers and digests",
     ]
+    if packet.appended:
+        pages = sum(one.pages for one in packet.appended)
+        kept.append(
+            f"{_count(packet.appended, 'document')} as received, {pages} page{'' if pages == 1 else 's'}, at its end"
+        )
     for one in kept:
         yield paragraph(f"\u2022 {one}", "body")
     if packet.link is not None:
@@ -173,15 +190,20 @@ def _contents(packet: Packet) -> Iterator[Flowable]:
     )
 
 
-def _report(report: PacketReport) -> Iterator[Flowable]:
+def _report(report: PacketReport, heading: str = "Report") -> Iterator[Flowable]:
     yield paragraph(report.title, "title")
-    yield _facts(
-        "Report",
+    yield facts(
+        heading,
         ("Status", report.status),
         ("Issued on", _day(report.issued_on)),
         ("Signed by", report.signed_by),
         ("Accession number", report.accession_number),
     )
+    if not any(text.strip() for _, text in report.sections):
+        yield paragraph(
+            "It came without text. The document that came with it stands at the end of this file, unless it is named as left out.",
+            "body",
+        )
     for title, text in report.sections:
         if title:
             yield paragraph(title, "heading")
@@ -203,7 +225,7 @@ def _priors(priors: Sequence[PriorStudy]) -> Iterator[Flowable]:
         )
         for one in priors
     ]
-    yield _table(heads, rows, (24, 20, 58, 30, 28, 20))
+    yield table_of(heads, rows, (24, 20, 58, 30, 28, 20))
 
 
 def _key_images(chosen: Sequence[KeyPicture], pictures: Mapping[str, bytes]) -> Iterator[Flowable]:
@@ -213,7 +235,7 @@ def _key_images(chosen: Sequence[KeyPicture], pictures: Mapping[str, bytes]) -> 
     if len(cells) % 2:
         cells.append([])
     rows = [cells[at : at + 2] for at in range(0, len(cells), 2)]
-    table = Table(rows, colWidths=[_WIDTH / 2] * 2, hAlign="LEFT")
+    table = Table(rows, colWidths=[WIDTH / 2] * 2, hAlign="LEFT")
     table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)]))
     yield table
 
@@ -265,13 +287,13 @@ def _manifest(packet: Packet) -> Iterator[Flowable]:
     if packet.pictures:
         yield paragraph("Objects of the key images", "heading")
         rows = [(one.sop_instance_uid, one.digest) for one in packet.pictures]
-        yield _table(("SOP Instance UID", "Digest"), rows, (84, 96), style="mono")
+        yield table_of(("SOP Instance UID", "Digest"), rows, (84, 96), style="mono")
     yield Spacer(0, 2 * mm)
     yield paragraph(f"Digest of the evidence: {packet.digest()}", "mono")
 
 
 def _manifest_study(study: ManifestStudy) -> Iterator[Flowable]:
-    head = _facts(
+    head = facts(
         "Study",
         ("Study Instance UID", study.study_instance_uid),
         ("Date", _day(study.study_date)),
@@ -283,55 +305,25 @@ def _manifest_study(study: ManifestStudy) -> Iterator[Flowable]:
         for one in study.series
     ]
     yield KeepTogether(head)
-    yield _table(("No.", "Modality", "Images", "Series", "Series Instance UID and digest"), rows, (12, 20, 16, 46, 86))
-
-
-def _facts(title: str, *rows: tuple[str, str]) -> Flowable:
-    said = [(strong(name, "small"), paragraph(value, "body")) for name, value in rows if value]
-    table = Table(
-        [(strong(title, "heading"), ""), *said],
-        colWidths=[42 * mm, _WIDTH - 42 * mm],
-        hAlign="LEFT",
+    yield table_of(
+        ("No.", "Modality", "Images", "Series", "Series Instance UID and digest"), rows, (12, 20, 16, 46, 86)
     )
-    table.setStyle(
-        TableStyle(
-            [
-                ("SPAN", (0, 0), (-1, 0)),
-                ("LINEBELOW", (0, 0), (-1, 0), 0.6, _RULE),
-                ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                ("LEFTPADDING", (0, 0), (-1, -1), 0),
-                ("TOPPADDING", (0, 0), (-1, -1), 1.5),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
-            ]
-        )
-    )
-    return table
 
 
-def _table(
-    heads: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    widths_mm: Sequence[float],
-    *,
-    title: str = "",
-    style: str = "small",
-) -> Flowable:
-    body: list[list[Any]] = [[strong(head, "small") for head in heads]]
-    body += [[paragraph(cell or _NOTHING, style) for cell in row] for row in rows]
-    scale = _WIDTH / (sum(widths_mm) * mm)
-    table = Table(body, colWidths=[one * mm * scale for one in widths_mm], repeatRows=1, hAlign="LEFT")
-    table.setStyle(
-        TableStyle(
-            [
-                ("BACKGROUND", (0, 0), (-1, 0), _SHADE),
-                ("LINEBELOW", (0, 0), (-1, -1), 0.4, _RULE),
-                ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                ("LEFTPADDING", (0, 0), (-1, -1), 3),
-                ("RIGHTPADDING", (0, 0), (-1, -1), 3),
-            ]
-        )
+def _appended(appended: Sequence[AppendedDocument], own: int) -> Iterator[Flowable]:
+    yield paragraph("Documents as received", "heading")
+    yield paragraph(
+        "They follow behind this page. Scripts, links and embedded files are taken out of them; digests are of the files as "
+        "received.",
+        "small",
     )
-    return KeepTogether([paragraph(title, "heading"), table]) if title else table
+    rows, first = [], own + 1
+    for one in appended:
+        last = first + one.pages - 1
+        where = str(first) if one.pages == 1 else f"{first} to {last}"
+        rows.append((where, one.title, _day(one.issued_on), one.accession_number, one.digest))
+        first = last + 1
+    yield table_of(("Pages", "Document", "Issued on", "Accession", "Digest"), rows, (20, 52, 22, 26, 60))
 
 
 def _foot(packet: Packet, pages: int) -> Callable[[Canvas, BaseDocTemplate], None]:
@@ -340,8 +332,8 @@ def _foot(packet: Packet, pages: int) -> Callable[[Canvas, BaseDocTemplate], Non
 
     def write(canvas: Canvas, document: BaseDocTemplate) -> None:
         line = paragraph(f"{said} \u00b7 page {document.page} of {pages}", "foot")
-        line.wrapOn(canvas, _WIDTH, _MARGIN)
-        line.drawOn(canvas, _MARGIN, 9 * mm)
+        line.wrapOn(canvas, WIDTH, MARGIN)
+        line.drawOn(canvas, MARGIN, 9 * mm)
 
     return write
 
@@ -356,6 +348,10 @@ def _day(date: str) -> str:
 
 def _moment(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _count(many: Sequence[object], what: str) -> str:
+    return f"{len(many)} {what}{_s(many)}"
 
 
 def _s(many: Sequence[object]) -> str:

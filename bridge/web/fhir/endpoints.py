@@ -7,8 +7,8 @@ from flask import Blueprint, Response, request
 from bridge.codecs.fhir import diagnostic_report, endpoint
 from bridge.domain.accounts import Permission
 from bridge.domain.resource_query import Asked, Term, Token, Total
-from bridge.flows.read_document import read_document
 from bridge.store import reports
+from bridge.store.report_bytes import read_document
 from bridge.store.searches import charts, conditions
 from bridge.web import documents, reads
 from bridge.web.access import needs, services

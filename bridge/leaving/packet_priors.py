@@ -1,0 +1,101 @@
+"""A person's earlier studies of the region that a study is of, with their signed reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from bridge.codecs.fhir.elements import clean
+from bridge.domain.body_parts import BodyParts
+from bridge.domain.order import Order
+from bridge.domain.packet import PriorStudy
+from bridge.domain.report import Report
+from bridge.domain.study import Study
+from bridge.store import orders, overlays, patients, reports
+from bridge.store.db import ReadTx
+from bridge.store.listings import people_images
+
+PRIORS_MONTHS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """An earlier study as a packet lists it, and its signed reports."""
+
+    study: PriorStudy
+    reports: tuple[Report, ...] = ()
+
+
+def priors_of(tx: ReadTx, study: Study, parts: BodyParts) -> tuple[Prior, ...]:
+    """Return the person's earlier studies of a bound study's region in two years, newest first."""
+    order = orders.get(tx, study.order_key) if study.order_key is not None else None
+    day = overlays.current(tx, study).values.get("StudyDate", study.received.study_date)
+    wanted = regions(study, order, parts)
+    if study.patient_key is None or not day or not wanted:
+        return ()
+    since, found = _months_before(day, PRIORS_MONTHS), []
+    for one in people_images.of_person(tx, patients.survivor(tx, study.patient_key).key):
+        prior_day = overlays.current(tx, one.study).values.get("StudyDate", one.study.received.study_date)
+        if one.study.key == study.key or not since <= prior_day <= day:
+            continue
+        asked = orders.get(tx, one.study.order_key) if one.study.order_key is not None else None
+        theirs = regions(one.study, asked, parts)
+        if not any(parts.may_be_same(ours, other) for ours in wanted for other in theirs):
+            continue
+        signed = tuple(report for report in _reports_of(tx, one.study) if report.is_signed)
+        said = PriorStudy(
+            prior_day,
+            "/".join(one.modalities),
+            _words(one.study, asked),
+            parts.titles(theirs),
+            one.accession_number,
+            has_report=bool(signed),
+        )
+        found.append(Prior(said, signed))
+    return tuple(sorted(found, key=lambda each: (each.study.study_date, each.study.accession_number), reverse=True))
+
+
+def _reports_of(tx: ReadTx, study: Study) -> Iterable[Report]:
+    """Return a bound study's reports of its own patient."""
+    if study.order_key is not None:
+        found = reports.of_orders(tx, [study.order_key])
+    else:
+        found = reports.of_study(tx, study.study_instance_uid)
+    return (one for one in found if one.patient_key == study.patient_key)
+
+
+def regions(study: Study, order: Order | None, parts: BodyParts) -> frozenset[str]:
+    """Return the parts of the body that a study is of: as its images say, else its order, else its description."""
+    header = study.received
+    examined = parts.named_in([header.body_part_examined], [header.body_part_examined])
+    if examined:
+        return examined
+    code = order.requested_procedure_code if order is not None else None
+    asked = (
+        parts.named_in([order.requested_procedure_description, code.code_meaning], [code.code_value])
+        if order is not None and code is not None
+        else frozenset[str]()
+    )
+    return asked or parts.named_in([header.study_description])
+
+
+def _words(study: Study, order: Order | None) -> str:
+    asked = clean(order.requested_procedure_description) if order is not None else ""
+    return asked or clean(study.received.study_description) or "Study"
+
+
+def _months_before(day: str, months: int) -> str:
+    """
+    Return the same day so many months earlier, "YYYYMMDD".
+
+    >>> _months_before("20260331", 13)
+    '20250228'
+    """
+    year, month = divmod(int(day[:4]) * 12 + int(day[4:6]) - 1 - months, 12)
+    for last in (int(day[6:8]), 30, 29, 28):
+        try:
+            return date(year, month + 1, last).strftime("%Y%m%d")
+        except ValueError:
+            continue
+    return day
