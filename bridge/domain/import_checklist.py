@@ -233,7 +233,7 @@ def _span(time: timedelta) -> str:
     minutes = int(time.total_seconds()) // 60
     for size, words in ((1440, "days"), (60, "hours")):
         if minutes >= 2 * size:
-            return f"{minutes // size} {words}"
+            return f"{round(minutes / size)} {words}"
     return f"{minutes} minutes"
 
 

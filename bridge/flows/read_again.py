@@ -17,6 +17,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_by_rule, may_free
 from bridge.flows.gather_evidence import evidence_of
 from bridge.flows.image_sources import ImageSources
+from bridge.flows.question_part import question_part
 from bridge.flows.receive_instance import named_by
 from bridge.flows.standing_repairs import repairs_for
 from bridge.store import audit, bulk_jobs, patients, studies
@@ -110,7 +111,7 @@ class StudyRereader:
             held_from = study.held_from_patient_key
             if held_from is not None and not may_free(study, patients.survivor(tx, held_from).key, verdict):
                 return None
-        return verdict
+            return question_part(tx, anew, verdict)
 
     def headers(self, study: Study, standing: Sequence[BulkJob]) -> list[Header]:
         """Return what each object of *study* says, the first received first."""

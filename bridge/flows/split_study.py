@@ -16,12 +16,14 @@ from bridge.clock import Clock
 from bridge.codecs.dicom.original_attributes import Modification
 from bridge.codecs.dicom.renamed import renamed_copy
 from bridge.domain.identifiers import derive_uid
+from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header, Instance, Series, Study
 from bridge.domain.waking import study_keys
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.announce import Destinations
-from bridge.flows.decide_study import Deciding, close, decide_by_rule, decide_part, free_by_rule
+from bridge.flows.decide_study import Deciding, close, decide_by_rule, decide_part, free_by_rule, withdraw
+from bridge.flows.gather_evidence import evidence_of
 from bridge.flows.image_sources import ImageSources
 from bridge.flows.receive_instance import named_by
 from bridge.flows.record_incident import Found, record_split
@@ -34,6 +36,7 @@ from bridge.store.blobs import Blobs
 from bridge.store.bulk_jobs import BulkJob
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
+from bridge.store.registry import StoredRegistry
 from bridge.store.splits import Split
 
 MOST_AT_ONCE = 5000
@@ -276,10 +279,19 @@ class StudySplitter:
         if study.held_from_patient_key is not None:
             free_by_rule(tx, study, reason, actor, how)
         decide_by_rule(tx, studies.get(tx, study.key), how)
-        study = studies.get(tx, study.key)
+        study = self._ask_anew(tx, studies.get(tx, study.key), reason, how)
         if study.is_bound:
             show_as_now(tx, study, reason, actor, how)
         exam_checks.watch_study(tx, study.key, how.at)
+
+    def _ask_anew(self, tx: WriteTx, study: Study, reason: str, how: Deciding) -> Study:
+        """Let a study that a rule holds say what speaks against it as it is now, not as it was when it was held."""
+        if study.is_bound or study.held_from_patient_key is None or study.is_decided_by_person:
+            return study
+        found = decide(evidence_of(tx, study), StoredRegistry(tx), self._rules)
+        if found.binds or (found.rule, found.sentence) == (study.rule, study.sentence):
+            return study
+        return withdraw(tx, study, found.rule, found.sentence, how, actor=found.rule, reason=reason)
 
     def _tell(self, tx: WriteTx, split: Split, study: Study, new: Study, how: Deciding, what: str) -> None:
         for one in (study, new):

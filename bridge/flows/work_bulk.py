@@ -236,7 +236,7 @@ def _foreseen(one: BulkStudy, study: Study, verdict: Verdict | None) -> BulkStud
     if verdict is None:
         return replace(one, outcome=BulkOutcome.SAME, foreseen={})
     said = {"outcome": verdict.outcome.value.lower(), "rule": verdict.rule, "patient_key": verdict.patient_key}
-    is_same = not verdict.binds and (verdict.rule, verdict.sentence) == (study.rule, study.sentence)
+    is_same = not verdict.binds and (verdict.rule, said["outcome"]) == (study.rule, study.state.value)
     outcome = BulkOutcome.SAME if is_same else BulkOutcome.CHANGED
     return replace(one, outcome=outcome, foreseen={**said, "was": study.rule}, fault="")
 

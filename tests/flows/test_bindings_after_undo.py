@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bridge.clock import FixedClock
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.undo_merge import MergeUndoer
@@ -41,9 +42,9 @@ class Clinic:
         self._clock.at += timedelta(hours=1)
         receive(self.house, image(person, accession, study=STUDY))
 
-    def rule(self, action: str, accession: str = "") -> None:
+    def rule(self, action: str, patient: PatientIdentifier | None = None) -> None:
         self._clock.at += timedelta(hours=1)
-        ruling = Ruling(action, "asked the technologist", "user:maria", accession_number=accession)
+        ruling = Ruling(action, "asked the technologist", "user:maria", patient=patient)
         resolver(self.house).resolve(STUDY, ruling)
 
     def undo_last_merge(self) -> None:
@@ -142,3 +143,15 @@ def test_a_study_that_was_bound_because_who_fits_better_was_merged_away_waits_ag
     assert clinic.seen() == (True, namesake.patient_id, "")
     clinic.undo_last_merge()
     assert (clinic.seen(), clinic.study().rule) == (before, "V08")
+
+
+def test_a_person_s_binding_that_got_an_order_through_a_merge_stands_without_it_again(clinic: Clinic) -> None:
+    clinic.receive(replace(STRANGER, patient_id="00049999"))
+    clinic.rule("bind", patient=PatientIdentifier(PLAIN.patient_id, "RIVERSIDE"))
+    before = clinic.seen()
+    assert before == (True, PLAIN.patient_id, "")
+    clinic.hear(order(TWICE, "A1"))
+    clinic.hear(merge(PLAIN, TWICE, at="20260302120000"))
+    assert clinic.seen() == (True, PLAIN.patient_id, "A1")
+    clinic.undo_last_merge()
+    assert clinic.seen() == before

@@ -89,6 +89,31 @@ def test_a_trial_says_what_each_would_come_to_and_changes_nothing(house: House) 
     assert [study_of(house, number) for number in ("A1", "A3", "A7")] == before
 
 
+def test_a_trial_counts_as_changed_what_is_changed_when_it_is_applied(house: House) -> None:
+    receive(house, STRANGER, "A1", number=2)
+    mixed = study_of(house, "A1")
+    assert mixed.rule == "V02"
+    key = tried(house)
+    with house.store.read() as tx:
+        foreseen = {row.study_key: row.outcome for row in bulk_jobs.studies_of(tx, key, 10)}
+    BulkDesk(house.store, house.clock).apply(key, "a wrong label roll", MARIA)
+    work(house, key)
+    with house.store.read() as tx:
+        assert {row.study_key: row.outcome for row in bulk_jobs.studies_of(tx, key, 10)} == foreseen
+    assert foreseen[mixed.key] == BulkOutcome.SAME
+
+
+def test_a_trial_asks_of_a_part_what_a_rule_would_ask(house: House) -> None:
+    receive(house, PLAIN, "A1", number=2)
+    resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
+    resolver.resolve(study_uid("77A1"), Ruling("bind", "her wristband", "user:ana", "A1"))
+    part = splitter(house).split(study_uid("77A1"), [f"{study_uid('77A1')}.1.2"], "two on one list", MARIA)
+    key = tried(house)
+    with house.store.read() as tx:
+        foreseen = {row.study_key: row.foreseen for row in bulk_jobs.studies_of(tx, key, 10)}
+    assert foreseen[part.key]["rule"] == "V02"
+
+
 def test_applied_each_is_read_again_and_decided_by_rule(house: House) -> None:
     key = applied(house)
     plain, unknown = study_of(house, "A1"), study_of(house, "A7")

@@ -14,7 +14,7 @@ from bridge.flows.read_again import StudyRereader
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.store import rejections, splits, studies
 from bridge.wiring import House
-from tests.cast import PLAIN, STRANGER, adt, merge, order, study_uid
+from tests.cast import PLAIN, STRANGER, adt, image, merge, order, study_uid
 from tests.flows.asking import say
 from tests.flows.test_images import receive, resolver, study_of
 from tests.flows.test_rejections import desk, note
@@ -199,3 +199,12 @@ def test_a_bound_part_that_was_joined_again_is_nobody_s_when_its_case_is_opened_
     splitter(house).join(made.key, "it was one person", "user:maria")
     resolver(house).resolve(part.study_instance_uid, Ruling("reopen", "looked at", "user:maria"))
     assert not state_of(house, part.study_instance_uid).is_bound
+
+
+def test_what_stays_of_a_mixed_series_says_what_speaks_against_it_now(house: House) -> None:
+    receive(house, ct(1, 1), image(STRANGER, "A1", 2))
+    assert study_of(house, "A1").rule == "V02"
+    split(house, f"{UID}.1.1")
+    rest = study_of(house, "A1")
+    assert (rest.is_bound, rest.rule, rest.held_from_patient_key is not None) == (False, "V06", True)
+    assert "more than one patient" not in rest.sentence

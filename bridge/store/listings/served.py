@@ -18,7 +18,7 @@ from bridge.domain.study import StudyState
 from bridge.store import chart_versions, performed, placements, rejections
 from bridge.store.db import ReadTx
 from bridge.store.studies import instance_uids
-from bridge.store.tables import orders, patient_identifiers, studies
+from bridge.store.tables import orders, studies
 
 _BOUND = (StudyState.BOUND.value, StudyState.BOUND_WITH_CORRECTION.value)
 
@@ -84,11 +84,3 @@ def _kept_of(tx: ReadTx, study_keys: list[int]) -> dict[int, str]:
         for one in chart_versions.newest_of_studies(tx, OWN, study_keys)
         if one.whose.study_key is not None and one.resource_id == named.get(one.whose.study_key)
     }
-
-
-def patients_by_number(tx: ReadTx, patient_id: str, issuers: tuple[str, ...] | None) -> list[int]:
-    """Return whose number *patient_id* is; issuers: of these authorities only."""
-    query = select(patient_identifiers.c.patient_key).where(patient_identifiers.c.patient_id == patient_id)
-    if issuers is not None:
-        query = query.where(patient_identifiers.c.issuer_of_patient_id.in_(issuers))
-    return list(dict.fromkeys(tx.execute(query.limit(50)).scalars()))
