@@ -14,15 +14,18 @@ from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.watch_charts import ChartWatch
+from bridge.leaving.cdex_way import CdexWay
 from bridge.leaving.packet_material import PacketGround
 from bridge.leaving.payer_request import RequestGround
+from bridge.leaving.payer_ways import PayerWay
 from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
-from bridge.outbox.enqueue import ARCHIVE, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
+from bridge.outbox.enqueue import ARCHIVE, CDEX, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
 from bridge.payer_section import MAX_PACKET_MB, packet_limits, takes_requests
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
+from bridge.publishers.cdex import CdexPublisher
 from bridge.publishers.chart_order import ChartOrderPublisher
 from bridge.publishers.chart_part import ChartPartPublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
@@ -38,6 +41,7 @@ from bridge.publishers.order_status import Destination, OrderStatusPublisher
 from bridge.publishers.packet import PacketPublisher
 from bridge.publishers.patient_notice import AdtDoor, PatientNoticePublisher
 from bridge.publishers.payer_request import PayerRequestPublisher
+from bridge.publishers.payer_sending import PayerDoor
 from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.publishers.provenance import ProvenancePublisher
 from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
@@ -99,7 +103,19 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         *telling_publishers(house),
         _packets(house),
         _payer_requests(house),
+        CdexPublisher(payer_doors(house, CDEX), house.blobs),
     ]
+
+
+def ways_to_payers(house: House) -> tuple[PayerWay, ...]:
+    """Return every way that leads to a payer."""
+    return (CdexWay(house.settings.payers),)
+
+
+def payer_doors(house: House, kind: str) -> dict[str, PayerDoor]:
+    """Return the FHIR endpoints of the payers that are reached by *kind*, by name."""
+    reached = [one for one in house.settings.payers if kind in one.kind and one.base_url]
+    return {one.name: PayerDoor(one, payer_client(one, house.clock)) for one in reached}
 
 
 def _packets(house: House) -> PacketPublisher:

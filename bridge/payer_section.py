@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from bridge.domain.narrative import Says
 from bridge.remote_sections import Auth, NoAuth
-from bridge.sections import Section
+from bridge.sections import ClientTls, Section
 
 # What portals and clearinghouses commonly take.
 MAX_PACKET_MB = 10.0
@@ -33,7 +33,8 @@ class Payer(Section):
     A payer's endpoint. id: its number on claims (X12 NM109).
 
     narrative: what a claim's text leads to images by; anything but our control number where a payer agreed to it.
-    max_packet_mb: the largest PDF that it takes. asks_while_pended: it is asked again by itself what it has not decided.
+    max_packet_mb: the largest PDF that it takes. timeout_secs: how long its answer is waited for. tls: as of a FHIR server.
+    asks_while_pended: it is asked again by itself what it has not decided.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Payer(Section):
     auth: Auth = NoAuth()
     narrative: Literal["control-number", "accession", "study-uid"] = "control-number"
     max_packet_mb: float = Field(default=MAX_PACKET_MB, gt=0, le=100)
+    timeout_secs: float = Field(default=60, gt=0, le=300)
+    tls: ClientTls | None = None
 
 
 class Clearinghouse(Section):

@@ -42,8 +42,19 @@ def fhir_client(server: FhirServer, clock: Clock) -> FhirClient:
 
 
 def payer_client(payer: Payer, clock: Clock) -> FhirClient:
-    """Return a client of a payer's endpoint. Raises: Misconfigured, if a key cannot be used."""
-    return FhirClient(FhirServer(name=payer.name, base_url=payer.base_url, auth=payer.auth, connections=2), clock)
+    """Return a client of a payer's FHIR endpoint. Raises: Misconfigured, if a certificate or key cannot be used."""
+    return fhir_client(
+        FhirServer(
+            name=payer.name,
+            base_url=payer.base_url,
+            auth=payer.auth,
+            timeout_secs=payer.timeout_secs,
+            tls=payer.tls,
+            publish=(),
+            connections=2,
+        ),
+        clock,
+    )
 
 
 def commits(peer: Peer) -> bool:

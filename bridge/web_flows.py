@@ -8,7 +8,7 @@ from typing import Any
 from bridge.asking import payer_desk
 from bridge.casework import casework
 from bridge.clearing import claim_files
-from bridge.destinations import packet_ground
+from bridge.destinations import packet_ground, ways_to_payers
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
@@ -34,6 +34,7 @@ from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
 from bridge.flows.record_incident import OutsideTasks
 from bridge.flows.reject_instances import RejectionDesk
+from bridge.flows.release_attachment import PayerReleases
 from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
@@ -79,7 +80,6 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
         decide_study=calls.decide_study,
         studies=_study_desks(house),
         attach_images=calls.attach_images,
-        release_attachment=calls.release_attachment,
         billing=_billing_desk(house),
         enter_order=calls.enter_order,
         read_order=calls.read_order,
@@ -103,13 +103,9 @@ def _flows_of(house: House, calls: _Calls) -> WebFlows:
 
 def _billing_desk(house: House) -> BillingDesk:
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
-    return BillingDesk(
-        entry,
-        authorization_lists(house),
-        EvidenceDesk(house.rules, packet_ground(house)),
-        claim_files(house),
-        payer_desk(house),
-    )
+    releases = PayerReleases(house.store, house.clock, ways_to_payers(house))
+    evidence = EvidenceDesk(house.rules, packet_ground(house))
+    return BillingDesk(entry, authorization_lists(house), evidence, claim_files(house), payer_desk(house), releases)
 
 
 def _study_desks(house: House) -> StudyDesks:
@@ -254,9 +250,6 @@ class _Calls:
             known = ", ".join(AttachmentKind)
             raise Incomplete(f"kinds are {known}", code="not_in_table", where="as") from None
         return self._attacher.attach(authorization_key, study_instance_uid, chosen, instances, payer=payer, actor=actor)
-
-    def release_attachment(self, *, authorization_key: int, attachment_key: int, reason: str, actor: str) -> None:
-        self._attacher.release(authorization_key, attachment_key, reason, actor)
 
     def enter_order(self, *, said: Mapping[str, Any], actor: str, repeat: Repeat | None = None) -> Entered:
         return self._entry.enter_order(read_typed_order(said, self._house.typed_ground), actor, repeat)

@@ -22,6 +22,11 @@ class AttachmentKind(StrEnum):
     X12_275 = "x12-275"
 
 
+# What a payer gets: a packet is put together, a person looks at it, and lets it go.
+TO_PAYER = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
+HAS_PACKET = TO_PAYER | {AttachmentKind.PDF}
+
+
 class AttachmentState(StrEnum):
     """draft waits for a release; review: the binding under it changed; sent: the other side has it."""
 
@@ -34,7 +39,7 @@ class AttachmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClaimAttachment:
-    """One study on one authorization, one way. binding_version: the study's when it was attached."""
+    """One study on one authorization, one way. binding_version: the study's when it was attached. payer: to whom, "" for its own."""
 
     key: int
     authorization_key: int
@@ -47,6 +52,7 @@ class ClaimAttachment:
     attached_by: str = ""
     attached_at: datetime | None = None
     instances: tuple[str, ...] = ()
+    payer: str = ""
 
 
 def purpose_of_use(kind: AttachmentKind) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.attachment import HAS_PACKET, TO_PAYER, AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.chart import OWN
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
@@ -17,6 +17,7 @@ from bridge.domain.performed import PerformedStep
 from bridge.domain.rejection import Rejection
 from bridge.domain.routing import Routing
 from bridge.domain.study import Study
+from bridge.flows.draft_again import draft_again
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import (
     ANNOUNCEMENT,
@@ -51,6 +52,7 @@ from bridge.store import (
     rejections,
     route_facts,
     served_studies,
+    submissions,
 )
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
@@ -234,9 +236,11 @@ def attachment_ready(
     tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime, next_at: datetime | None = None
 ) -> None:
     """An attachment may go to the clinic's own servers, or its packet is to be put together, as its kind says."""
-    lanes = {AttachmentKind.CLAIM: [(CLAIM, server) for server in to.claims], AttachmentKind.PDF: [(PACKET, PACKETS)]}
+    lanes = [(PACKET, PACKETS)] if attachment.kind in HAS_PACKET else []
+    if attachment.kind == AttachmentKind.CLAIM:
+        lanes = [(CLAIM, server) for server in to.claims]
     about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
-    for topic, place in lanes.get(attachment.kind, ()):
+    for topic, place in lanes:
         enqueue.enqueue(tx, Work(topic, place, f"attachment:{attachment.key}", **about), at, next_at)
 
 
@@ -255,8 +259,10 @@ def _look_at_packets(tx: WriteTx, patient_keys: Iterable[int], at: datetime) -> 
 
 
 def _follows_evidence(attachment: ClaimAttachment) -> bool:
-    """Say whether a packet is made anew when what it holds changes."""
-    return attachment.kind == AttachmentKind.PDF and attachment.state != AttachmentState.REVIEW
+    """Say whether a packet is made anew when what it holds changes: not once a person has let it go."""
+    if attachment.kind in TO_PAYER:
+        return attachment.state == AttachmentState.DRAFT
+    return attachment.kind in HAS_PACKET and attachment.state != AttachmentState.REVIEW
 
 
 def _had_patients(tx: WriteTx, study: Study) -> set[int]:
@@ -288,16 +294,19 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
             _hold_attachment(tx, attachment, study, "images on it were rejected, or split off", at)
         elif attachment.state == AttachmentState.REVIEW:
             _free_attachment(tx, attachment, to, at)
-        elif _follows_evidence(attachment):
+        elif _follows_evidence(draft_again(tx, attachment, study, at)):
             attachment_ready(tx, attachment, to, at)
 
 
 def _hold_attachment(tx: WriteTx, attachment: ClaimAttachment, study: Study, why: str, at: datetime) -> None:
     """Let an attachment leave no more; of one that has left already the claim's owner is told that it had."""
     enqueue.hold_attachment(tx, attachment.key, why, at)
-    had_left = authorizations.had_left(tx, attachment.key) or packets.was_opened(tx, attachment.key)
+    at_payers = submissions.may_be_there(tx, attachment.key)
+    had_left = authorizations.had_left(tx, attachment.key) or packets.was_opened(tx, attachment.key) or bool(at_payers)
     detail = f"had already been sent: {why}" if had_left else why
     authorizations.hold_attachment(tx, attachment.key, detail, at)
+    for one in at_payers[:1]:
+        submissions.ask_to_withdraw(tx, one, study.key, why, at)
     if had_left and attachment.detail != detail:
         on = authorizations.get(tx, attachment.authorization_key)
         what = f"What {attachment.attached_by} put on authorization {on.number} {detail}"
@@ -308,6 +317,12 @@ def _hold_attachment(tx: WriteTx, attachment: ClaimAttachment, study: Study, why
 
 def _free_attachment(tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime) -> None:
     """A draft is a draft again: what a payer gets, a person releases."""
+    freed = submissions.free_held(tx, attachment.key, at)
+    if freed is not None:
+        enqueue.release_attachment(tx, attachment.key, at)
+        if freed == AttachmentState.DRAFT:
+            attachment_ready(tx, attachment, to, at)
+        return
     if authorizations.free_attachment(tx, attachment.key, at) == AttachmentState.RELEASED:
         enqueue.release_attachment(tx, attachment.key, at)
         attachment_ready(tx, attachment, to, at)

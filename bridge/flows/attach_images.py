@@ -1,4 +1,4 @@
-"""A study goes onto an authorization, and a person lets go what a payer gets."""
+"""A study goes onto an authorization; what a payer gets waits as a draft."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from bridge.clock import Clock
-from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, check_attach, purpose_of_use
+from bridge.domain.attachment import (
+    TO_PAYER,
+    AttachmentKind,
+    AttachmentState,
+    ClaimAttachment,
+    check_attach,
+    purpose_of_use,
+)
 from bridge.domain.authorization import Authorization
 from bridge.domain.narrative import Says
 from bridge.domain.study import Study
-from bridge.errors import Conflict, Incomplete, Unsupported
+from bridge.errors import Conflict, Incomplete
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.claim_texts import ClaimTexts
 from bridge.leaving.packet_pictures import MOST_CHOSEN
-from bridge.store import audit, authorizations, events, patients, rejections, studies
+from bridge.store import audit, authorizations, events, patients, rejections, studies, submissions
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
-
-# The clinic's own server, the packet that billing fetches, and words that people copy; every other way is answered as not served.
-SERVED = (AttachmentKind.CLAIM, AttachmentKind.PDF, AttachmentKind.NARRATIVE)
-_NEEDS_RELEASE = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
 
 
 class ImageAttacher:
@@ -53,7 +56,7 @@ class ImageAttacher:
         Attach a bound study to an authorization of the same patient, in each of *kinds*.
 
         Raises: LookupError; Conflict for an unbound study or another patient's; Incomplete for an instance that is not
-        the study's, or a text that cannot be written for its place; Unsupported for a kind that is not served.
+        the study's, or a text that cannot be written for its place.
         """
         now = self._clock.now()
         with self._store.write() as tx:
@@ -85,58 +88,18 @@ class ImageAttacher:
             )
         return made
 
-    def release(self, authorization_key: int, attachment_key: int, reason: str, actor: str) -> ClaimAttachment:
-        """
-        Let a draft go to its payer.
-
-        Raises: LookupError; Conflict, if it is no draft, or its study's binding changed since; Incomplete without reason.
-        """
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
-        now = self._clock.now()
-        with self._store.write() as tx:
-            attachment = authorizations.get_attachment(tx, attachment_key)
-            if attachment.authorization_key != authorization_key:
-                raise LookupError("no such attachment")
-            if attachment.state != AttachmentState.DRAFT:
-                raise Conflict(f"the attachment is {attachment.state.value}, not a draft", code="not_a_draft")
-            study = studies.get(tx, attachment.study_key)
-            if not study.is_bound or study.binding_version != attachment.binding_version:
-                raise Conflict("the study's patient was decided anew since: look again", code="binding_changed")
-            authorization = authorizations.get(tx, authorization_key)
-            check_attach(study, patients.survivor(tx, authorization.patient_key).key)
-            _check_shown(tx, study, attachment.instances)
-            authorizations.set_attachment_state(tx, attachment_key, AttachmentState.RELEASED, now)
-            audit.add(
-                tx,
-                at=now,
-                action="attachment_released",
-                actor=actor,
-                patient_key=study.patient_key,
-                study_key=study.key,
-                detail={
-                    "attachment": attachment_key,
-                    "as": attachment.kind.value,
-                    "purpose_of_use": purpose_of_use(attachment.kind),
-                    "reason": reason,
-                },
-            )
-            return authorizations.get_attachment(tx, attachment_key)
-
     def _check(self, tx: WriteTx, study: Study, kinds: Sequence[AttachmentKind], instances: Sequence[str]) -> None:
         if not kinds:
             raise Incomplete("say how to attach it", code="missing", where="as")
-        for kind in kinds:
-            if kind not in SERVED:
-                raise Unsupported(f"attaching as {kind.value} is not served here", where="as")
-        _check_shown(tx, study, instances)
+        check_shown(tx, study, instances)
 
     def _put(
         self, tx: WriteTx, authorization: Authorization, study: Study, blank: ClaimAttachment, payer: str
     ) -> ClaimAttachment:
         now = self._clock.now()
         attachment = authorizations.put_attachment(tx, blank, payer, now)
-        if attachment.state == AttachmentState.RELEASED:
+        submissions.take_back(tx, attachment.key, "it was attached again before it had left", now)
+        if attachment.state == AttachmentState.RELEASED or attachment.kind in TO_PAYER:
             announce.attachment_ready(tx, attachment, self._destinations, now)
         what = f"Images attached to authorization {authorization.number} ({attachment.kind.value})"
         source = ("authorization", str(authorization.key))
@@ -147,7 +110,7 @@ class ImageAttacher:
         return attachment
 
 
-def _check_shown(tx: WriteTx, study: Study, instances: Sequence[str]) -> None:
+def check_shown(tx: WriteTx, study: Study, instances: Sequence[str]) -> None:
     """Refuse images that were rejected, or are not the study's. Raises: Conflict, Incomplete."""
     shown = rejections.shown_uids(tx, study.key)
     if not shown:
@@ -167,7 +130,7 @@ def _blank(
         authorization_key=authorization.key,
         study_key=study.key,
         kind=kind,
-        state=AttachmentState.DRAFT if kind in _NEEDS_RELEASE else AttachmentState.RELEASED,
+        state=AttachmentState.DRAFT if kind in TO_PAYER else AttachmentState.RELEASED,
         binding_version=study.binding_version,
         attached_by=actor,
         instances=instances,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.clock import Clock
-from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, check_attach
+from bridge.domain.attachment import HAS_PACKET, AttachmentState, ClaimAttachment, check_attach
 from bridge.domain.identifiers import digest_of
 from bridge.domain.packet import PURPOSE, PacketFile
 from bridge.errors import Conflict, Unavailable
@@ -129,7 +129,7 @@ def standing(tx: ReadTx, authorization_key: int, attachment_key: int) -> ClaimAt
     Raises: LookupError; Conflict, if it is in review, or its study is not this patient's.
     """
     attachment = authorizations.get_attachment(tx, attachment_key)
-    if attachment.authorization_key != authorization_key or attachment.kind != AttachmentKind.PDF:
+    if attachment.authorization_key != authorization_key or attachment.kind not in HAS_PACKET:
         raise LookupError("no such packet")
     if attachment.state == AttachmentState.REVIEW:
         raise Conflict(attachment.detail or "the attachment is in review", code="attachment_in_review")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.chart import ORDER, ChartVersion, Part, part_named
 from bridge.domain.payer_request import PayerRequest
 from bridge.errors import Conflict
@@ -35,6 +36,10 @@ _NEWS_OF = "news:"
 # What is asked of payers about authorizations.
 PAYER_REQUEST = "payer_request"
 _REQUEST_OF = "payer-request:"
+# What a person let go to a payer, by the way it goes.
+CDEX = "cdex"
+PAS = "pas"
+X12 = "x12"
 PROVENANCE = "provenance"
 CHART_PART = "chart_part"
 CHART_ORDER = "chart_order"
@@ -90,6 +95,12 @@ def chart_part(part: Part, server: str, order_key: int | None) -> Work:
 def part_in(delivery: Delivery) -> Part:
     """Return the part that *delivery* brings to a chart. Raises: LookupError, if it brings none."""
     return part_named(delivery.order_of)
+
+
+def to_payer(topic: str, destination: str, attachment: ClaimAttachment) -> Work:
+    """Return the work that brings an attachment to a payer. topic: of the way it goes."""
+    about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
+    return Work(topic, destination, f"attachment:{attachment.key}", **about)
 
 
 def commitment_request(key: int) -> str:

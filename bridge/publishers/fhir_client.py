@@ -211,6 +211,19 @@ class FhirClient:
             if fault.code in (DESTINATION_DOWN, NO_ANSWER, THROTTLED):
                 raise
 
+    def post(self, operation: str, body: Json) -> Answer:
+        """
+        Call an operation and return its answer as it came, whatever its status: for what must be kept.
+
+        Raises: Unavailable alone, where none came: code "destination_down" only where nobody could have read it.
+        `check_answer` says what its status means.
+        """
+        return self._answered("POST", operation, body=body)
+
+    def authorize(self) -> None:
+        """Have what shows who we are at hand. Raises: Refused, Unavailable."""
+        self._authorization.header(False)
+
     def metadata(self) -> Json:
         """Return the server's CapabilityStatement."""
         return self._json(self._ask("GET", "metadata"))
@@ -263,6 +276,31 @@ class FhirClient:
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
+        """
+        Ask, and read what the answer's status means.
+
+        Raises: Unavailable, code "destination_down" once a server that could be reached has kept silent several times.
+        """
+        try:
+            answer = self._answered(method, path, parameters=parameters, body=body, headers=headers)
+        except Unavailable as fault:
+            self._silences += fault.code == NO_ANSWER
+            if fault.code == NO_ANSWER and self._silences >= _SILENT_AT:
+                raise Unavailable(fault.detail, code=DESTINATION_DOWN) from None
+            raise
+        self._silences = 0
+        check_answer(answer, method, self.clock)
+        return answer
+
+    def _answered(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Ask once; once more with a new token, if the first was refused."""
         said = dict(headers or {})
         content = None
@@ -280,31 +318,14 @@ class FhirClient:
                 headers=said | ({"Authorization": value} if value else {}),
                 extensions=self._sni,
             )
-            answer = self._exchanged(request)
-            if answer.status != 401 or not self._authorization.is_renewable:
-                break
-        _check(answer, method, self.clock)
-        return answer
-
-    def _exchanged(self, request: httpx2.Request) -> Answer:
-        """
-        Send *request* when its turn comes.
-
-        Raises: Unavailable, code "destination_down" once a server that could be reached has kept silent several times.
-        """
-        try:
             with self._turns.turn():
                 answer = exchange(self._http, request, self._limits)
-        except Unavailable as fault:
-            self._silences += fault.code == NO_ANSWER
-            if fault.code == NO_ANSWER and self._silences >= _SILENT_AT:
-                raise Unavailable(fault.detail, code=DESTINATION_DOWN) from None
-            raise
-        self._silences = 0
+            if answer.status != 401 or not self._authorization.is_renewable:
+                break
         return answer
 
 
-def _check(answer: Answer, method: str, clock: Clock) -> None:
+def check_answer(answer: Answer, method: str, clock: Clock) -> None:
     """Raise what *answer*'s status means, unless the caller reads it himself (2xx, and 404 or 410)."""
     status = answer.status
     if 200 <= status < 300 or status in (404, 410):

@@ -9,7 +9,7 @@ from datetime import datetime
 from bridge.codecs.dicom.key_object_manifest import KeyObjectManifest, NamedObject, write_manifest
 from bridge.codecs.packet_manifest import write_packet_manifest
 from bridge.codecs.pdf.packet_document import picture_key, write_packet
-from bridge.domain.attachment import AttachmentState, ClaimAttachment
+from bridge.domain.attachment import TO_PAYER, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import derive_uid, digest_of
 from bridge.domain.packet import KeyPicture, Packet, PacketFile
 from bridge.errors import Conflict, Incomplete, Unavailable, Unsupported
@@ -147,7 +147,10 @@ class PacketPublisher:
             raise Unavailable("another version of the packet was made meanwhile", code="packet_changed")
         packets.add(tx, receipt.kept)
         now = authorizations.get_attachment(tx, attachment.key)
-        if now.state == AttachmentState.FAILED:
+        if now.kind in TO_PAYER:
+            if now.state == AttachmentState.DRAFT and now.detail:
+                authorizations.set_attachment_state(tx, attachment.key, now.state, at)
+        elif now.state == AttachmentState.FAILED:
             authorizations.set_attachment_state(tx, attachment.key, AttachmentState.RELEASED, at)
         on = authorizations.get(tx, attachment.authorization_key)
         what = f"Packet for authorization {on.name} put together, version {version}"
@@ -159,7 +162,7 @@ class PacketPublisher:
         if delivery.attachment_key is None:
             return
         attachment = authorizations.get_attachment(tx, delivery.attachment_key)
-        is_held = attachment.state in (AttachmentState.DRAFT, AttachmentState.REVIEW)
+        is_held = attachment.state in (AttachmentState.DRAFT, AttachmentState.REVIEW) or attachment.kind in TO_PAYER
         state = AttachmentState.FAILED if is_dead and not is_held else attachment.state
         authorizations.set_attachment_state(tx, attachment.key, state, at, detail=detail)
 

@@ -306,4 +306,5 @@ def _attachment(row: Row[Any]) -> ClaimAttachment:
         attached_by=row.attached_by,
         attached_at=row.attached_at,
         instances=tuple(row.instances),
+        payer=row.payer,
     )

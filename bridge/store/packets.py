@@ -95,6 +95,14 @@ def versions(tx: ReadTx, attachment_key: int) -> list[KeptPacket]:
     return [_packet(tx, row) for row in tx.execute(query).all()]
 
 
+def get(tx: ReadTx, key: int) -> KeptPacket:
+    """Return the version in row *key*. Raises: LookupError."""
+    row = tx.execute(select(packets).where(packets.c.key == key)).first()
+    if row is None:
+        raise LookupError(f"no packet {key}")
+    return _packet(tx, row)
+
+
 def get_version(tx: ReadTx, attachment_key: int, version: int) -> KeptPacket:
     """Return one version of an attachment's packet. Raises: LookupError."""
     mine = (packets.c.attachment_key == attachment_key, packets.c.version == version)

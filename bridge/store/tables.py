@@ -66,6 +66,7 @@ from bridge.domain.rejection import RejectionState
 from bridge.domain.report import ReportStatus
 from bridge.domain.second_person import ProposalEnd
 from bridge.domain.study import StudyState
+from bridge.domain.submission import SubmissionState
 from bridge.domain.subscription import SubscriptionState
 from bridge.domain.workitem import WorkitemState
 from bridge.domain.worklist_query import QueryOutcome
@@ -174,6 +175,7 @@ _PLURALS = {
     "packet": "packets",
     "payer_file": "payer_files",
     "claim_figure": "claim_figures",
+    "submission": "payer_submissions",
     "question": "questions",
     "user": "users",
     "token": "tokens",
@@ -2088,6 +2090,39 @@ packet_files = Table(
     Column("digest", Text, nullable=False, index=True),
     UniqueConstraint("packet_key", "kind"),
     _one_of("kind", PacketFile, "kind"),
+)
+
+# What a person let go to a payer, one row for each release. packet: the version that leaves.
+payer_submissions = Table(
+    "payer_submissions",
+    metadata,
+    _key(),
+    _to("attachment"),
+    _to("packet", index=False),
+    Column("destination", Text, nullable=False),
+    Column("control_number", Text, nullable=False, index=True),
+    Column("purpose_of_use", Text, nullable=False),
+    _text("reason"),
+    _text("released_by"),
+    Column("released_at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    _text("detail"),
+    Column("updated_at", Instant, nullable=False),
+    _one_of("state", SubmissionState),
+)
+
+# What payers answered, as it came; append-only.
+payer_answers = Table(
+    "payer_answers",
+    metadata,
+    _key(),
+    _to("submission"),
+    Column("heard_at", Instant, nullable=False),
+    _count("status"),
+    _text("content_type"),
+    Column("payer_numbers", JSON, nullable=False, server_default=text("'[]'")),
+    _text("detail"),
+    Column("content", LargeBinary, nullable=False),
 )
 
 # ── who may, who did ─────────────────────────────────────────────────────────────────────────────────────────────────

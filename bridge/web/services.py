@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from bridge.clock import Clock
 from bridge.codecs.dicom.asked_keys import AskedKeys
-from bridge.domain.attachment import AttachmentKind, ClaimAttachment
+from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.message import MessageFilter, MessageState
 from bridge.domain.oncology import OncologyRules
@@ -17,7 +17,6 @@ from bridge.domain.worklist_reasons import Reason
 from bridge.flows.answer_proposal import ProposalAnswers
 from bridge.flows.answer_workitems import WorkitemSearch
 from bridge.flows.ask_payer import PayerDesk
-from bridge.flows.attach_images import SERVED
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_step import StepChanger
 from bridge.flows.claim_texts import ClaimTexts
@@ -46,6 +45,7 @@ from bridge.flows.perform_workitem import WorkitemPerformer
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
 from bridge.flows.record_incident import OutsideTasks
+from bridge.flows.release_attachment import PayerReleases
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
@@ -109,6 +109,7 @@ class BillingDesk:
     entry: authorizations that people write down, answer, link and assign. lists: those that come as files.
 
     evidence: what could be attached to which. claims: what payers say of claims. payers: asks those that take requests.
+    releases: what is let go to payers.
     """
 
     entry: AuthorizationEntry
@@ -116,12 +117,7 @@ class BillingDesk:
     evidence: EvidenceDesk
     claims: ClaimFiles
     payers: PayerDesk
-
-
-class ReleaseAttachment(Protocol):
-    """Let a waiting attachment go to the payer."""
-
-    def __call__(self, *, authorization_key: int, attachment_key: int, reason: str, actor: str) -> None: ...
+    releases: PayerReleases
 
 
 class EnterOrder(Protocol):
@@ -242,7 +238,6 @@ class WebFlows:
     decide_study: DecideStudy
     studies: StudyDesks
     attach_images: AttachImages
-    release_attachment: ReleaseAttachment
     billing: BillingDesk
     enter_order: EnterOrder
     read_order: ReadOrder
@@ -301,7 +296,7 @@ class WebServices:
     Everything views need. blobs, search, objects, parts, pictures, workitems: None where none of it is served. is_demo: pages say so.
 
     listeners: state by name ("hl7", "dicom") as far as this process knows it, for /readyz. version: the product's.
-    oncology: which exams follow a tumour. attachment_kinds: the ways of attaching that the billing desk offers.
+    oncology: which exams follow a tumour.
     """
 
     settings: Settings
@@ -319,5 +314,4 @@ class WebServices:
     is_demo: bool = False
     version: str = ""
     oncology: OncologyRules = field(default_factory=OncologyRules)
-    attachment_kinds: tuple[AttachmentKind, ...] = SERVED
     listeners: Callable[[], Mapping[str, bool]] = _nothing_listens

@@ -75,6 +75,8 @@ _KINDS: Mapping[str, _Kind] = {
     "claim_text_given": _EXPORTED,
     "attachment_released": _EXPORTED,
     "payer_request_released": _EXPORTED,
+    "evidence_sent": _EXPORTED,
+    "packet_exported": _EXPORTED,
     "bind": _RECORD,
     "merge_undone": _RECORD,
     "patient_restored": _RECORD,

@@ -12,6 +12,8 @@ from bridge.codecs.fhir.references import study_identifier
 
 Json = dict[str, Any]
 
+# Of our own control numbers, by which a document is found again.
+EVIDENCE_SYSTEM = "urn:imaging-bridge:evidence"
 _CATEGORY: Json = {
     "coding": [
         {"system": "http://hl7.org/fhir/us/core/CodeSystem/us-core-documentreference-category", "code": "clinical-note"}
@@ -49,7 +51,7 @@ def document(one: InlineEvidence, resource_id: str, subject: Json) -> Json:
     return {
         "resourceType": "DocumentReference",
         "id": resource_id,
-        "identifier": [{"system": "urn:imaging-bridge:evidence", "value": one.control_number}],
+        "identifier": [{"system": EVIDENCE_SYSTEM, "value": one.control_number}],
         "status": "current",
         "type": {"coding": [{"system": LOINC, "code": code, "display": words}]},
         "category": [_CATEGORY],

@@ -12,9 +12,11 @@ from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.authorization_clock import ClockRules, days_left, decision_clock
 from bridge.domain.authorization_warnings import ExamWarning
 from bridge.domain.evidence_needs import NeedRow
+from bridge.domain.submission import Outgoing, Submission
 from bridge.store.authorization_news import Heard
 from bridge.store.listings.authorizations import AuthorizationRow
 from bridge.store.packets import KeptPacket
+from bridge.store.submissions import AnswerRow
 from bridge.web.api.shapes import date, instant, person
 
 Json = dict[str, Any]
@@ -193,6 +195,54 @@ def packet(one: ClaimAttachment, made: KeptPacket) -> Json:
                 "url": f"{address}/{file.kind.value}?version={made.version}",
             }
             for file in made.files
+        ],
+    }
+
+
+def outgoing(one: ClaimAttachment, made: KeptPacket, said: Outgoing) -> Json:
+    """Return what would leave. lacks: what keeps it here, in sentences."""
+    return {
+        "id": one.key,
+        "as": one.kind.value,
+        "to": said.to,
+        "address": said.address,
+        "way": said.way,
+        "control_number": said.control_number,
+        "purpose_of_use": said.purpose_of_use,
+        "packet": packet(one, made),
+        "document_bytes": said.document_bytes,
+        "bytes": said.size_bytes,
+        "limit_bytes": said.limit_bytes,
+        "content": [{"name": name, "value": value} for name, value in said.facts],
+        "segments": list(said.segments),
+        "lacks": list(said.lacks),
+    }
+
+
+def submission(one: ClaimAttachment, said: Submission, version: int, answers: Sequence[AnswerRow]) -> Json:
+    """Return one release. version: of the packet that it let go."""
+    address = f"/api/authorizations/{one.authorization_key}/attachments/{one.key}/answers"
+    return {
+        "id": said.key,
+        "to": said.destination,
+        "state": said.state.value,
+        "detail": said.detail or None,
+        "control_number": said.control_number,
+        "purpose_of_use": said.purpose_of_use,
+        "packet_version": version,
+        "reason": said.reason,
+        "released_by": said.released_by,
+        "released_at": instant(said.released_at),
+        "answers": [
+            {
+                "id": each.key,
+                "heard_at": instant(each.heard_at),
+                "status": each.status or None,
+                "payer_numbers": list(each.payer_numbers),
+                "detail": each.detail or None,
+                "url": f"{address}/{each.key}",
+            }
+            for each in answers
         ],
     }
 

@@ -186,7 +186,7 @@ def list_attachments(authorization_key: int) -> Response:
         patient_key = authorizations.get(tx, authorization_key).patient_key
         found = authorizations.attachments_of(tx, authorization_key)
     reads.note("attachments_viewed", patient_key=patient_key)
-    return jsonify(attachments=_rows(found), next=None)
+    return jsonify(attachments=attachment_rows(found), next=None)
 
 
 @blueprint.post("/authorizations/<int:authorization_key>/attachments")
@@ -206,26 +206,10 @@ def attach_images(authorization_key: int) -> tuple[Response, int]:
         payer=bodies.text(body, "payer", limit=80),
         actor=caller().name,
     )
-    return jsonify(attachments=_rows(attached), next=None), 201
+    return jsonify(attachments=attachment_rows(attached), next=None), 201
 
 
-@blueprint.post("/authorizations/<int:authorization_key>/attachments/<int:attachment_key>/release")
-@needs(Permission.BILL)
-def release_attachment(authorization_key: int, attachment_key: int) -> Response:
-    """Let a waiting attachment go to the payer."""
-    body = bodies.only(bodies.json_object(), "reason")
-    services().flows.release_attachment(
-        authorization_key=authorization_key,
-        attachment_key=attachment_key,
-        reason=bodies.text(body, "reason", required=True),
-        actor=caller().name,
-    )
-    with services().store.read() as tx:
-        found = authorizations.get_attachment(tx, attachment_key)
-    return jsonify(_rows([found])[0])
-
-
-def _rows(found: list[ClaimAttachment]) -> list[dict[str, Any]]:
+def attachment_rows(found: list[ClaimAttachment]) -> list[dict[str, Any]]:
     """Return *found* as the API tells them; each text for a claim that goes along is recorded as given out."""
     texts = services().flows.studies.claim_texts
     rows = []

@@ -73,7 +73,8 @@ _BODIES = {
     "/authorizations/{authorization_key}/requests": ("as", "reason"),
     "/authorizations/{authorization_key}/requests/{request_key}/settle": ("payer_has_it", "reason"),
     "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),
-    "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason",),
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason", "version"),
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/settle": ("is_there", "reason"),
 }
 
 
@@ -110,6 +111,7 @@ _OTHER_ANSWERS = {
     "/documents/{document_key}": "application/octet-stream",
     "/authorizations/{authorization_key}/attachments/{attachment_key}/packet": "application/pdf",
     "/authorizations/{authorization_key}/attachments/{attachment_key}/packet/{kind}": "application/octet-stream",
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/answers/{answer_key}": "application/octet-stream",
 }
 _PROBLEM = {
     "type": "object",

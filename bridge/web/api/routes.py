@@ -27,6 +27,7 @@ from bridge.web.api import (
     shelf,
     splits,
     studies,
+    submissions,
     viewer_links,
     worklist,
 )
@@ -55,6 +56,7 @@ blueprints = (
     authorizations.blueprint,
     packets.blueprint,
     payer_requests.blueprint,
+    submissions.blueprint,
     orders.blueprint,
     audit.blueprint,
     openapi.blueprint,

@@ -8,7 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.attachment import AttachmentKind, ClaimAttachment
+from bridge.domain.attachment import TO_PAYER, AttachmentKind, ClaimAttachment
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.leaving.packet_pictures import MOST_CHOSEN
 from bridge.store import authorizations, studies
@@ -28,7 +28,6 @@ KIND_WORDS = {
     AttachmentKind.PAS: "To the payer, with the authorization request",
     AttachmentKind.X12_275: "To the payer, by clearinghouse (X12 275)",
 }
-NEEDS_RELEASE = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X12_275})
 
 
 @blueprint.get("/authorizations/<int:authorization_key>/studies/<int:study_key>")
@@ -69,6 +68,7 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
         chosen = here.flows.billing.evidence.study_for(tx, row.authorization, study_key)
         series = study_page.series_of(tx, study_key)
         contents = studies.contents(tx, study_key)
+        reached = here.flows.billing.releases.reaches(tx, authorization_key)
         attached = [one for one in authorizations.attachments_of(tx, authorization_key) if one.study_key == study_key]
         ticked = _ticked(attached, kinds)
         packet = here.flows.billing.evidence.packet_for(
@@ -89,8 +89,8 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
         to_pick=series_to_pick(contents, ticked, request.form.get("show", "")),
         most_chosen=MOST_CHOSEN,
         warnings=[one for one in row.warnings if one.order_key in (None, order_key)],
-        offered={kind: KIND_WORDS[kind] for kind in here.attachment_kinds},
-        needs_release=NEEDS_RELEASE,
+        offered={kind: words for kind, words in KIND_WORDS.items() if kind not in TO_PAYER or kind in reached},
+        needs_release=TO_PAYER,
         sentence=sentence,
     )
 

@@ -10,19 +10,19 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.attachment import AttachmentKind, AttachmentState
+from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState
 from bridge.domain.authorization import Authorization, AuthorizationStatus
 from bridge.domain.authorization_clock import DecisionClock, decision_clock
 from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.evidence_needs import Need
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.narrative import Place
-from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
+from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.flows.sign_in import remember_search
 from bridge.flows.take_claim import OUTCOME_WORDS
 from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
-from bridge.store import authorization_news, claim_outcomes, events, packets
+from bridge.store import authorization_news, claim_outcomes, events, packets, submissions
 from bridge.store import authorizations as claims
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import billing_queue, exam_reports, exams
@@ -181,23 +181,6 @@ def authorization(authorization_key: int) -> str:
     return _one(authorization_key, "")
 
 
-@blueprint.post("/authorizations/<int:authorization_key>/attachments/<int:attachment_key>/release")
-@needs(Permission.BILL)
-def release(authorization_key: int, attachment_key: int) -> Response | str:
-    """Let a waiting attachment go to the payer."""
-    try:
-        services().flows.release_attachment(
-            authorization_key=authorization_key,
-            attachment_key=attachment_key,
-            reason=_said("reason"),
-            actor=caller().name,
-        )
-    except (Malformed, Incomplete, Conflict, Unsupported) as fault:
-        return make_response(_one(authorization_key, fault.detail), 422)
-    place = url_for("billing.authorization", authorization_key=authorization_key)
-    return redirect(f"{place}#attached", 303)
-
-
 @blueprint.post("/authorizations/<int:authorization_key>/attachments/<int:attachment_key>/copied")
 @needs(Permission.BILL)
 def copied(authorization_key: int, attachment_key: int) -> Response | str:
@@ -265,6 +248,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         answers = claim_outcomes.of_authorization(tx, authorization_key)
         history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
+        released = submissions.newest_of(tx, [each.key for each in attached])
         made = packets.standing(tx, attached)
         evidence = services().flows.billing.evidence
         needs, offered = evidence.gaps(tx, row.authorization), evidence.studies_for(tx, row.authorization)
@@ -284,6 +268,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         texts={key: text for key, text in given if text is not None},
         places=_PLACE_WORDS,
         packets=made,
+        released=released,
         needs=[(_NEED_WORDS[one.need], one) for one in needs],
         exams=rows,
         reports=material,
@@ -293,6 +278,7 @@ def _one(authorization_key: int, sentence: str) -> str:
         answers=answers,
         outcome_words=OUTCOME_WORDS,
         waiting=AttachmentState.DRAFT,
+        to_payer=TO_PAYER,
         sentence=sentence,
         history=history,
         at_payer=services().flows.billing.payers.payer_of(row.authorization) is not None,

@@ -2724,6 +2724,32 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_packet_files_digest"), "packet_files", ["digest"], unique=False)
     op.create_table(
+        "payer_submissions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("attachment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("packet_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("control_number", sa.Text(), nullable=False),
+        sa.Column("purpose_of_use", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("released_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("released_at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("updated_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('ready', 'sending', 'unclear', 'sent', 'accepted', 'refused', 'taken-back')",
+            name=op.f("ck_payer_submissions_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["attachment_key"], ["attachments.key"], name=op.f("fk_payer_submissions_attachment_key")
+        ),
+        sa.ForeignKeyConstraint(["packet_key"], ["packets.key"], name=op.f("fk_payer_submissions_packet_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_submissions")),
+    )
+    op.create_index(op.f("ix_payer_submissions_attachment_key"), "payer_submissions", ["attachment_key"], unique=False)
+    op.create_index(op.f("ix_payer_submissions_control_number"), "payer_submissions", ["control_number"], unique=False)
+    op.create_table(
         "rejections",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("note_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2784,6 +2810,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_key_images")),
     )
     op.create_index(op.f("ix_key_images_key_object_key"), "key_images", ["key_object_key"], unique=False)
+    op.create_table(
+        "payer_answers",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("submission_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("status", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("content_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_numbers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["submission_key"], ["payer_submissions.key"], name=op.f("fk_payer_answers_submission_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_answers")),
+    )
+    op.create_index(op.f("ix_payer_answers_submission_key"), "payer_answers", ["submission_key"], unique=False)
     op.create_table(
         "rejected_instances",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,232 @@
+"""A person looks at what a payer would get, lets it go, and says what became of it where nobody could tell.
+
+What leaves is the version of the packet that was released, and no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.clock import Clock
+from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState, ClaimAttachment, check_attach
+from bridge.domain.submission import Outgoing, Submission, SubmissionState
+from bridge.errors import Conflict, Incomplete, Unsupported
+from bridge.flows.attach_images import check_shown
+from bridge.flows.serve_packet import not_ready
+from bridge.leaving.packet_pictures import MOST_PICTURES
+from bridge.leaving.payer_ways import PayerWay, Sendable, collect_sendable
+from bridge.outbox import enqueue
+from bridge.store import audit, authorizations, events, packets, patients, rejections, studies, submissions
+from bridge.store.db import ReadTx, Store, WriteTx, lock
+from bridge.store.events import Event, Station
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a person says when it is let go. version: of the packet that was looked at, 0 for the newest."""
+
+    reason: str
+    actor: str
+    version: int = 0
+    origin: str = ""
+
+
+class PayerReleases:
+    """Lets evidence go to payers. ways: those that the settings lead to."""
+
+    def __init__(self, store: Store, clock: Clock, ways: Sequence[PayerWay]) -> None:
+        self._store = store
+        self._clock = clock
+        self._ways = {one.kind: one for one in ways}
+
+    def reaches(self, tx: ReadTx, authorization_key: int) -> tuple[AttachmentKind, ...]:
+        """Return the ways that lead to the payer of an authorization."""
+        authorization = authorizations.get(tx, authorization_key)
+        return tuple(kind for kind, way in self._ways.items() if way.place_of(authorization))
+
+    def outgoing(self, tx: ReadTx, authorization_key: int, attachment_key: int) -> tuple[Sendable, Outgoing]:
+        """
+        Return exactly what would leave, if it were released now.
+
+        Raises: LookupError; Conflict, if it must not leave; Unsupported, where no way leads to its payer; Unavailable,
+        before its packet is made.
+        """
+        attachment = _to_payer(tx, authorization_key, attachment_key)
+        if attachment.state == AttachmentState.REVIEW:
+            raise Conflict(attachment.detail or "the attachment is in review", code="attachment_in_review")
+        packet = packets.newest(tx, attachment_key)
+        if packet is None:
+            raise Conflict(attachment.detail, code="packet_failed") if attachment.detail else not_ready()
+        found = collect_sendable(tx, attachment, packet)
+        check_attach(found.study, found.patient.key)
+        return found, self._way_of(found).outgoing(tx, found)
+
+    def release(self, authorization_key: int, attachment_key: int, said: Release) -> ClaimAttachment:
+        """
+        Let a draft go to its payer.
+
+        Raises: LookupError; Conflict, if it is no draft, its study's binding changed since, it is more than is needed, or too
+        large for its payer; Incomplete, without reason, or while something is missing that the payer requires; Unsupported,
+        where no way leads to its payer; Unavailable, before its packet is made.
+        """
+        if not said.reason.strip():
+            raise Incomplete("say why", code="missing", where="reason")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            attachment = authorizations.get_attachment(tx, attachment_key)
+            if attachment.authorization_key != authorization_key:
+                raise LookupError("no such attachment")
+            _check_draft(tx, attachment)
+            found, outgoing = self.outgoing(tx, authorization_key, attachment_key)
+            _check_packet(tx, found, said.version)
+            _check_outgoing(outgoing)
+            key = submissions.add(tx, _submission(found, outgoing, said, now), now)
+            authorizations.set_attachment_state(tx, attachment_key, AttachmentState.RELEASED, now)
+            work = enqueue.to_payer(self._ways[attachment.kind].topic, outgoing.to, attachment)
+            enqueue.enqueue(tx, work, now)
+            self._record(tx, found, outgoing, said, key)
+            return authorizations.get_attachment(tx, attachment_key)
+
+    def _record(self, tx: WriteTx, found: Sendable, outgoing: Outgoing, said: Release, key: int) -> None:
+        now, attachment = self._clock.now(), found.attachment
+        detail = {"attachment": attachment.key, "as": attachment.kind.value, "submission": key, "to": outgoing.to}
+        detail |= {"version": found.packet.version, "control_number": found.control_number}
+        audit.add(
+            tx,
+            at=now,
+            action="attachment_released",
+            actor=said.actor,
+            origin=said.origin,
+            patient_key=found.study.patient_key,
+            study_key=found.study.key,
+            detail=detail | {"purpose_of_use": outgoing.purpose_of_use, "reason": said.reason},
+        )
+        what = f"Released to {outgoing.to} for authorization {found.authorization.name}, packet version {found.packet.version}"
+        _tell(tx, found, what, said.actor, self._clock)
+
+    def settle_unclear(
+        self, authorization_key: int, attachment_key: int, *, is_there: bool, said: Release
+    ) -> ClaimAttachment:
+        """
+        Note what a person found out at the payer of something that may be there: it is, or it is sent again.
+
+        Raises: LookupError; Conflict, if there is no doubt; Incomplete without reason.
+        """
+        if not said.reason.strip():
+            raise Incomplete("say who told you, or where you saw it", code="missing", where="reason")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            attachment = _to_payer(tx, authorization_key, attachment_key)
+            standing = submissions.newest(tx, attachment_key)
+            if standing is None or standing.state != SubmissionState.UNCLEAR:
+                raise Conflict("nothing is in doubt about it", code="not_unclear")
+            found = collect_sendable(tx, attachment, packets.get(tx, standing.packet_key))
+            if is_there:
+                detail = f"{said.actor} says that it is there: {said.reason}"
+                submissions.set_state(tx, standing.key, SubmissionState.ACCEPTED, now, detail)
+                submissions.attachment_left(tx, attachment_key, standing.control_number, "", now)
+            else:
+                is_waiting = attachment.state in (AttachmentState.RELEASED, AttachmentState.FAILED)
+                state = SubmissionState.READY if is_waiting else SubmissionState.TAKEN_BACK
+                submissions.set_state(tx, standing.key, state, now, "a person says that it is not there")
+            work = enqueue.to_payer(self._ways[attachment.kind].topic, standing.destination, attachment)
+            enqueue.enqueue(tx, work, now)
+            audit.add(
+                tx,
+                at=now,
+                action="submission_settled",
+                actor=said.actor,
+                origin=said.origin,
+                patient_key=found.study.patient_key,
+                study_key=found.study.key,
+                detail={"submission": standing.key, "is_there": is_there, "reason": said.reason},
+            )
+            end = "is there" if is_there else "is not there, and is sent again"
+            what = f"What was sent to {standing.destination} for authorization {found.authorization.name} {end}: {said.reason}"
+            _tell(tx, found, what, said.actor, self._clock)
+            return authorizations.get_attachment(tx, attachment_key)
+
+    def _way_of(self, found: Sendable) -> PayerWay:
+        """Return the way of an attachment. Raises: Unsupported, where none leads to its payer."""
+        way = self._ways.get(found.attachment.kind)
+        if way is None or not way.place_of(found.authorization, found.attachment.payer):
+            what = f"no payer in the settings takes this authorization's evidence by {found.attachment.kind.value}"
+            raise Unsupported(what, code="no_way", where="as")
+        return way
+
+
+def _to_payer(tx: ReadTx, authorization_key: int, attachment_key: int) -> ClaimAttachment:
+    """Return an attachment that goes to a payer. Raises: LookupError."""
+    attachment = authorizations.get_attachment(tx, attachment_key)
+    if attachment.authorization_key != authorization_key or attachment.kind not in TO_PAYER:
+        raise LookupError("no such attachment")
+    return attachment
+
+
+def _check_draft(tx: ReadTx, attachment: ClaimAttachment) -> None:
+    """Refuse what is no draft, or whose study's binding is not the one it was attached under. Raises: Conflict."""
+    if attachment.state != AttachmentState.DRAFT:
+        raise Conflict(f"the attachment is {attachment.state.value}, not a draft", code="not_a_draft")
+    study = studies.get(tx, attachment.study_key)
+    if not study.is_bound or study.binding_version != attachment.binding_version:
+        raise Conflict("the study's patient was decided anew since: look again", code="binding_changed")
+    authorization = authorizations.get(tx, attachment.authorization_key)
+    check_attach(study, patients.survivor(tx, authorization.patient_key).key)
+    check_shown(tx, study, attachment.instances)
+    unclear = submissions.newest(tx, attachment.key)
+    if unclear is not None and unclear.state in (SubmissionState.SENDING, SubmissionState.UNCLEAR):
+        raise Conflict("nobody knows yet whether the payer has what was sent before: settle that first", code="unclear")
+
+
+def _check_packet(tx: ReadTx, found: Sendable, looked_at: int) -> None:
+    """Refuse a packet that is not the one that was looked at, rests on another binding, or is the whole study. Raises: Conflict."""
+    packet = found.packet
+    if packet.binding_version != found.study.binding_version:
+        raise Conflict("the study was bound or corrected since; its packet is made anew", code="binding_changed")
+    if looked_at and looked_at != packet.version:
+        raise Conflict(
+            "a newer version of the packet was made since you looked: look at it first", code="packet_changed"
+        )
+    shown = len(rejections.shown_uids(tx, found.study.key))
+    if packet.pictures > MOST_PICTURES and packet.pictures >= shown:
+        raise Conflict(
+            f"it would hold every one of the study's {shown} images: choose the ones that the payer needs",
+            code="more_than_necessary",
+            where="instances",
+        )
+
+
+def _check_outgoing(outgoing: Outgoing) -> None:
+    """Refuse what is not whole, or larger than its payer takes. Raises: Incomplete, Conflict."""
+    if outgoing.lacks:
+        raise Incomplete("; ".join(outgoing.lacks), code="missing", where="authorization")
+    if outgoing.document_bytes > outgoing.limit_bytes:
+        what = (
+            f"the PDF has {outgoing.document_bytes} bytes, {outgoing.to} takes {outgoing.limit_bytes}: "
+            "choose fewer images and attach them again"
+        )
+        raise Conflict(what, code="packet_too_large", where="instances")
+
+
+def _submission(found: Sendable, outgoing: Outgoing, said: Release, at: datetime) -> Submission:
+    return Submission(
+        key=0,
+        attachment_key=found.attachment.key,
+        packet_key=found.packet.key,
+        destination=outgoing.to,
+        control_number=found.control_number,
+        purpose_of_use=outgoing.purpose_of_use,
+        reason=said.reason,
+        released_by=said.actor,
+        released_at=at,
+    )
+
+
+def _tell(tx: WriteTx, found: Sendable, what: str, actor: str, clock: Clock) -> None:
+    source = ("authorization", str(found.authorization.key))
+    line = Event(clock.now(), Station.AUTHORIZATION, what, actor, *source, found.study.order_key, found.study.key)
+    events.add(tx, line)

@@ -1,0 +1,120 @@
+"""Da Vinci CDex: a packet as the Parameters of $submit-attachment, told before it leaves and written when it does.
+
+Source: HL7 Da Vinci CDex, operation submit-attachment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from bridge.codecs.fhir.cdex_parameters import CdexAttachment, parameters
+from bridge.codecs.fhir.inline_evidence import InlineEvidence
+from bridge.domain.attachment import AttachmentKind, purpose_of_use
+from bridge.domain.authorization import Authorization
+from bridge.domain.submission import Outgoing
+from bridge.errors import Incomplete
+from bridge.leaving.payer_ways import Sendable, payer_for
+from bridge.outbox.enqueue import CDEX
+from bridge.payer_section import Payer
+from bridge.store.db import ReadTx
+
+OPERATION = "$submit-attachment"
+
+
+class CdexWay:
+    """Evidence that no one asked for, or that a payer asked for by a Task. payers: those of the settings."""
+
+    kind = AttachmentKind.CDEX
+    topic = CDEX
+
+    def __init__(self, payers: Sequence[Payer]) -> None:
+        self._payers = tuple(payers)
+
+    def place_of(self, authorization: Authorization, named: str = "") -> str:
+        """Return the payer's name in the settings, "" where none of them takes CDex."""
+        found = payer_for(self._payers, self.kind, authorization, named)
+        return found.name if found is not None else ""
+
+    def outgoing(self, tx: ReadTx, found: Sendable) -> Outgoing:
+        """Return what would leave. Raises: LookupError, where no payer of the settings is the authorization's."""
+        payer = payer_for(self._payers, self.kind, found.authorization, found.attachment.payer)
+        if payer is None:
+            raise LookupError("no payer takes it by CDex")
+        said = attachment_of(found, payer, b"")
+        lacks, size = list[str](), 0
+        try:
+            size = len(orjson.dumps(parameters(said))) + _encoded(found.document_bytes)
+        except Incomplete as fault:
+            lacks.append(fault.detail)
+        return Outgoing(
+            to=payer.name,
+            address=f"{payer.base_url.rstrip('/')}/{OPERATION}",
+            way="Da Vinci CDex, $submit-attachment",
+            control_number=found.control_number,
+            purpose_of_use=purpose_of_use(self.kind),
+            document_bytes=found.document_bytes,
+            size_bytes=size,
+            limit_bytes=int(payer.max_packet_mb * 1_000_000),
+            facts=_facts(said),
+            lacks=tuple(lacks),
+        )
+
+
+def attachment_of(found: Sendable, payer: Payer, document: bytes) -> CdexAttachment:
+    """Return what is sent of a packet. document: its PDF."""
+    authorization = found.authorization
+    evidence = InlineEvidence(
+        control_number=found.control_number,
+        content=document,
+        title=f"Imaging evidence, packet {found.control_number}",
+        dated=found.packet.made_at,
+        study_instance_uid=found.study.study_instance_uid,
+    )
+    lines = authorization.lines
+    return CdexAttachment(
+        tracking_id=found.control_number,
+        member_id=authorization.member_id or authorization.subscriber_id,
+        evidence=(evidence,),
+        payer_id=payer.id,
+        organization_npi=_only(line.site_npi for line in lines),
+        provider_npi=_only(line.ordering_npi for line in lines),
+        service_on=_only(line.service_from for line in lines),
+    )
+
+
+def written(found: Sendable, payer: Payer, document: bytes) -> dict[str, Any]:
+    """Return the Parameters as they leave. Raises: Incomplete, where what they require is not known."""
+    return parameters(attachment_of(found, payer, document))
+
+
+def _facts(said: CdexAttachment) -> tuple[tuple[str, str], ...]:
+    (evidence,) = said.evidence
+    code, words = evidence.loinc
+    named = (
+        ("Tracking number", said.tracking_id),
+        ("Payer's own reference", said.administrative_reference),
+        ("Attached to", said.attach_to),
+        ("Payer", said.payer_id),
+        ("Member", said.member_id),
+        ("Organization (NPI)", said.organization_npi),
+        ("Ordered by (NPI)", said.provider_npi),
+        ("Day of service", said.service_on),
+        ("Lines", ", ".join(str(one) for one in said.lines)),
+        ("Document", f"{evidence.content_type}, LOINC {code} {words}"),
+        ("More to follow", "no" if said.is_final else "yes"),
+    )
+    return tuple((name, value) for name, value in named if value)
+
+
+def _only(values: Iterable[str]) -> str:
+    """Return the value that every line that says one agrees on, "" if they differ."""
+    said = {one for one in values if one}
+    return said.pop() if len(said) == 1 else ""
+
+
+def _encoded(size: int) -> int:
+    """Return how long *size* bytes are in Base64, with the digits that tell their number. Source: RFC 4648 4."""
+    return 4 * ((size + 2) // 3) + len(str(size)) - 1

@@ -1,0 +1,192 @@
+"""What every way to a payer has in common: what may leave, that it may have left, and what came back.
+
+Before a request goes out it is on record that it does; its answer is on record before anybody is told of it. Whatever
+ends in between leaves "sending": then a payer that can be asked is asked, and else a person. Nothing is sent twice in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.domain.attachment import AttachmentState
+from bridge.domain.packet import PacketFile
+from bridge.domain.submission import PayerAnswer, Submission, SubmissionState
+from bridge.errors import Unavailable
+from bridge.leaving.payer_ways import Sendable, collect_sendable
+from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
+from bridge.payer_section import Payer
+from bridge.publishers.fhir_client import FhirClient
+from bridge.store import audit, authorizations, events, packets, rejections, submissions
+from bridge.store.blobs import Blobs
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.deliveries import Delivery, HoldKind
+from bridge.store.events import Event, Station
+
+_ENDED = frozenset({SubmissionState.SENT, SubmissionState.ACCEPTED, SubmissionState.TAKEN_BACK})
+_MAY_LEAVE = frozenset({AttachmentState.RELEASED, AttachmentState.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class PayerDoor:
+    """A payer's FHIR endpoint."""
+
+    payer: Payer
+    client: FhirClient
+
+
+@dataclass(frozen=True, slots=True)
+class PayerParcel(Parcel):
+    """What was released. submission: the release; its state is "sending" where an earlier try ended without a known end."""
+
+    submission: Submission
+    found: Sendable
+
+    @property
+    def may_be_there(self) -> bool:
+        """Say whether an earlier try may have brought it to the payer."""
+        return self.submission.state == SubmissionState.SENDING
+
+
+@dataclass(frozen=True, slots=True)
+class PayerReceipt(Receipt):
+    """
+    What became of it. state: of the release, from now on. answer: what came back; None where it stands on record already, or
+    nothing came. reference: by which the payer finds it.
+    """
+
+    state: SubmissionState
+    reference: str = ""
+    answer: PayerAnswer | None = None
+
+
+def standing(tx: ReadTx, delivery: Delivery) -> PayerParcel | Hold | Nothing:
+    """Return what a person released and still may leave, as it was released."""
+    if delivery.attachment_key is None:
+        return Nothing("it names no attachment")
+    attachment = authorizations.get_attachment(tx, delivery.attachment_key)
+    submission = submissions.newest(tx, attachment.key)
+    if submission is None or submission.state in _ENDED or submission.destination != delivery.destination:
+        return Nothing("nothing of it waits to be sent")
+    if submission.state == SubmissionState.UNCLEAR:
+        return Hold(submission.detail, HoldKind.RECEIVER)
+    if attachment.state == AttachmentState.REVIEW:
+        return Hold(attachment.detail or "the attachment is in review")
+    if attachment.state not in _MAY_LEAVE:
+        return Nothing("it is released no more")
+    packet = packets.get(tx, submission.packet_key)
+    found = collect_sendable(tx, attachment, packet)
+    if not found.study.is_bound or found.study.patient_key != found.patient.key:
+        return Hold("the study is not bound to this patient")
+    if packet.binding_version != found.study.binding_version:
+        return Hold("the study was bound or corrected since it was released")
+    if not rejections.shown_uids(tx, found.study.key).issuperset(attachment.instances):
+        return Hold("images on it were rejected")
+    return PayerParcel(delivery, found.study.key, found.study.binding_version, submission, found)
+
+
+def document_of(blobs: Blobs, parcel: PayerParcel) -> bytes:
+    """Return the PDF of the version that was released. Raises: Unavailable."""
+    try:
+        with blobs.at_hand(parcel.found.packet.file(PacketFile.DOCUMENT).digest) as path:
+            return path.read_bytes()
+    except OSError:
+        raise Unavailable("the packet cannot be read", code="packet_missing") from None
+
+
+def note_leaving(parcel: PayerParcel, still_wanted: StillWanted) -> None:
+    """Put on record that a request leaves now. Raises: Unavailable, if it is no longer wanted, or the lease is lost."""
+    still_wanted()
+
+    def write(tx: WriteTx, at: datetime) -> None:
+        submissions.set_state(tx, parcel.submission.key, SubmissionState.SENDING, at, "a request is on its way")
+
+    still_wanted.note(write, "a request is on its way")
+
+
+def note_not_there(parcel: PayerParcel, still_wanted: StillWanted, detail: str) -> None:
+    """Put on record that the payer has nothing of it: another try is the first."""
+
+    def write(tx: WriteTx, at: datetime) -> None:
+        submissions.set_state(tx, parcel.submission.key, SubmissionState.READY, at, detail)
+
+    still_wanted.note(write, detail)
+
+
+def keep_answer(answer: PayerAnswer, state: SubmissionState, still_wanted: StillWanted) -> None:
+    """Put an answer on record as it came, and what it means for the release."""
+
+    def write(tx: WriteTx, at: datetime) -> None:
+        submissions.add_answer(tx, answer)
+        submissions.set_state(tx, answer.submission_key, state, at, answer.detail)
+
+    still_wanted.note(write, answer.detail)
+
+
+def ask_a_person(why: str) -> PayerReceipt:
+    """Return what is said where nobody can tell whether it is there."""
+    said = f"{why}: look at the payer's portal or call, then say here whether it is there"
+    return PayerReceipt(said, SubmissionState.UNCLEAR, held=Hold(said, HoldKind.RECEIVER))
+
+
+def settle(tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime) -> None:
+    """Note what became of a release where people look for it; what was put in question meanwhile is to be withdrawn."""
+    key, attachment = parcel.submission.key, parcel.found.attachment
+    submissions.set_state(tx, key, receipt.state, at, receipt.detail)
+    if receipt.state == SubmissionState.UNCLEAR:
+        _note_unclear(tx, parcel, receipt, at)
+        return
+    is_clean = submissions.attachment_left(tx, attachment.key, receipt.reference, receipt.detail, at)
+    _tell(tx, parcel, f"Sent to {parcel.submission.destination}: {receipt.detail}", at)
+    audit.add(
+        tx,
+        at=at,
+        action="evidence_sent",
+        actor=parcel.submission.released_by,
+        patient_key=parcel.found.study.patient_key,
+        study_key=parcel.found.study.key,
+        detail={
+            "attachment": attachment.key,
+            "submission": key,
+            "to": parcel.submission.destination,
+            "purpose_of_use": parcel.submission.purpose_of_use,
+        },
+    )
+    if not is_clean:
+        why = authorizations.get_attachment(tx, attachment.key).detail
+        submissions.ask_to_withdraw(tx, submissions.get(tx, key), parcel.found.study.key, why, at)
+
+
+def fail(tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
+    """Say at the attachment why it is not there; dead, it failed, and waits for a person."""
+    if delivery.attachment_key is None:
+        return
+    attachment = authorizations.get_attachment(tx, delivery.attachment_key)
+    if attachment.state not in _MAY_LEAVE:
+        return
+    state = AttachmentState.FAILED if is_dead else attachment.state
+    authorizations.set_attachment_state(tx, attachment.key, state, at, detail=detail)
+    submission = submissions.newest(tx, attachment.key)
+    if not is_dead or submission is None:
+        return
+    if submission.state == SubmissionState.READY:
+        submissions.set_state(tx, submission.key, SubmissionState.REFUSED, at, detail)
+    on = authorizations.get(tx, attachment.authorization_key)
+    what = f"Not sent to {submission.destination}: {detail}"
+    line = (Station.AUTHORIZATION, what, delivery.destination, "authorization", str(on.key))
+    events.add(tx, Event(at, *line, on.order_key, attachment.study_key))
+
+
+def _note_unclear(tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime) -> None:
+    attachment = authorizations.get_attachment(tx, parcel.found.attachment.key)
+    if attachment.state in _MAY_LEAVE:
+        state = AttachmentState.RELEASED
+        authorizations.set_attachment_state(tx, attachment.key, state, at, detail=receipt.detail)
+    _tell(tx, parcel, f"May be at {parcel.submission.destination}: {receipt.detail}", at)
+
+
+def _tell(tx: WriteTx, parcel: PayerParcel, what: str, at: datetime) -> None:
+    on, study = parcel.found.authorization, parcel.found.study
+    source = ("authorization", str(on.key))
+    by = parcel.submission.destination
+    events.add(tx, Event(at, Station.AUTHORIZATION, what, by, *source, study.order_key, study.key))
