@@ -56,14 +56,6 @@ def of_attachments(tx: ReadTx, attachment_keys: Collection[int]) -> list[Submiss
     return [_submission(row) for row in tx.execute(query)] if attachment_keys else []
 
 
-def newest_of(tx: ReadTx, attachment_keys: Collection[int]) -> dict[int, Submission]:
-    """Return the last release of each attachment that was released, by its key."""
-    found: dict[int, Submission] = {}
-    for one in of_attachments(tx, attachment_keys):
-        found.setdefault(one.attachment_key, one)
-    return found
-
-
 def by_control_number(tx: ReadTx, control_number: str) -> list[Submission]:
     """Return the releases that went under a control number, newest first."""
     query = select(payer_submissions).where(_c.control_number == control_number).order_by(_c.key.desc())

@@ -22,7 +22,7 @@ from bridge.flows.sign_in import remember_search
 from bridge.flows.take_claim import OUTCOME_WORDS
 from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
-from bridge.store import authorization_news, claim_outcomes, events, packets, submissions
+from bridge.store import authorization_news, claim_outcomes, events, packets
 from bridge.store import authorizations as claims
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import billing_queue, exam_reports, exams
@@ -248,7 +248,6 @@ def _one(authorization_key: int, sentence: str) -> str:
         answers = claim_outcomes.of_authorization(tx, authorization_key)
         history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
-        released = submissions.newest_of(tx, [each.key for each in attached])
         made = packets.standing(tx, attached)
         evidence = services().flows.billing.evidence
         needs, offered = evidence.gaps(tx, row.authorization), evidence.studies_for(tx, row.authorization)
@@ -268,7 +267,6 @@ def _one(authorization_key: int, sentence: str) -> str:
         texts={key: text for key, text in given if text is not None},
         places=_PLACE_WORDS,
         packets=made,
-        released=released,
         needs=[(_NEED_WORDS[one.need], one) for one in needs],
         exams=rows,
         reports=material,
