@@ -10,7 +10,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState
+from bridge.domain.attachment import TO_PAYER, AttachmentKind
 from bridge.domain.authorization import Authorization, AuthorizationStatus
 from bridge.domain.authorization_clock import DecisionClock, decision_clock
 from bridge.domain.authorization_warnings import WarningKind
@@ -275,7 +275,6 @@ def _one(authorization_key: int, sentence: str) -> str:
         kinds=KIND_WORDS,
         answers=answers,
         outcome_words=OUTCOME_WORDS,
-        waiting=AttachmentState.DRAFT,
         to_payer=TO_PAYER,
         sentence=sentence,
         history=history,
