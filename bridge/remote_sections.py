@@ -53,7 +53,7 @@ class OrdersPoll(Section):
 class LaunchSection(Section):
     """
     How an EHR launches us. secret or key: how we show who we are, neither for a public client. users: what it calls people,
-    and their accounts here; viewers: kinds of people that may look without one.
+    and their accounts here; viewers: kinds of people that may look without one; console: accounts may enter the console.
     """
 
     client_id: str = Field(min_length=1)
@@ -62,6 +62,7 @@ class LaunchSection(Section):
     key_id: str = ""
     users: dict[str, str] = Field(default_factory=dict)
     viewers: tuple[Literal["Practitioner", "PractitionerRole", "RelatedPerson", "Person", "Patient"], ...] = ()
+    console: bool = False
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -12,7 +12,7 @@ class Begun:
     """
     A launch on its way through the EHR's authorization server. server: its name in the settings; issuer: its base URL.
 
-    state, nonce, verifier: secrets of the browser that was launched.
+    state, nonce, verifier: secrets of the browser that was launched. into_console: it is to end there, not in a view.
     """
 
     server: str
@@ -20,6 +20,7 @@ class Begun:
     state: str
     nonce: str
     verifier: str
+    into_console: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 INVOKE_PATH = "/IHEInvokeImageDisplay"
 OPEN_PATH = "/open"
 LAUNCH_PATH = "/launch"
+LAUNCH_CONSOLE_PATH = "/launch/console"
 LAUNCHED_PATH = "/launch/done"
 
 
@@ -36,11 +37,13 @@ def open_link(public_url: str, secret: str) -> str:
     return f"{public_url.rstrip('/')}{OPEN_PATH}?link={quote(secret, safe='')}"
 
 
-def launch_address(public_url: str) -> str:
-    """Return where an EHR launches us: what it is told as the launch URL. Source: HL7 SMART App Launch 2.2, 2.0.7."""
-    return f"{public_url.rstrip('/')}{LAUNCH_PATH}"
+def launched_address(public_url: str, server: str) -> str:
+    """
+    Return where an EHR's authorization server sends the browser back to: the redirect URI that it is told.
 
+    One for each EHR, so that no answer of one is taken for another's. server: its name in the settings. Source: RFC 9700 4.4.2.
 
-def launched_address(public_url: str) -> str:
-    """Return where an EHR's authorization server sends the browser back to: the redirect URI that it is told."""
-    return f"{public_url.rstrip('/')}{LAUNCHED_PATH}"
+    >>> launched_address("https://bridge.example.org/", "mercy")
+    'https://bridge.example.org/launch/done/mercy'
+    """
+    return f"{public_url.rstrip('/')}{LAUNCHED_PATH}/{quote(server, safe='')}"

@@ -32,10 +32,15 @@ _NOTHING_ELSE = ("view",)
 
 @dataclass(frozen=True, slots=True)
 class WhoMay:
-    """Who may look for an EHR. accounts: what it calls people, and what we do. viewers: kinds of people without an account."""
+    """
+    Who may look for an EHR. accounts: what it calls people, and what we do. viewers: kinds of people without an account.
+
+    into_console: whether those with an account may be let into the console, too.
+    """
 
     accounts: Mapping[str, str]
     viewers: Sequence[str]
+    into_console: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +55,42 @@ class OpenedView:
 class Launches(Protocol):
     """What follows an EHR's launch. Raises: Refused, Unavailable, Malformed."""
 
-    def begin(self, issuer: str, launch: str, redirect_uri: str) -> tuple[Begun, str]:
-        """Return a launch and the address that the browser is sent to."""
+    def begin(self, issuer: str, launch: str, redirect_to: Callable[[str], str]) -> tuple[Begun, str]:
+        """Return a launch and the address that the browser is sent to. redirect_to: where it comes back, by the EHR's name."""
 
     def finish(self, begun: Begun, code: str, issuer: str, redirect_uri: str) -> Launched:
         """Redeem *code* and return what the EHR says, verified. issuer: what the answer itself names, "" for nothing."""
 
 
-class ViewDesk:
-    """Opens views and recognises them. who_may: by the name of an EHR's server in the settings. ground_of: what a Patient is read by."""
+class LaunchedPatient:
+    """Finds here whom, and what, an EHR's launch means. ground_of: what a Patient is read by."""
 
-    def __init__(
-        self, store: Store, clock: Clock, who_may: Mapping[str, WhoMay], ground_of: Callable[[], FhirGround]
-    ) -> None:
+    def __init__(self, ground_of: Callable[[], FhirGround]) -> None:
+        self._ground_of = ground_of
+
+    def records(self, tx: ReadTx, launched: Launched) -> tuple[int, ...]:
+        """Return the records that have the patient's numbers. Raises: Malformed."""
+        found = [patients.find(tx, number) for number in numbers_of(launched.patient, self._ground_of())]
+        return tuple(dict.fromkeys(one.key for one in found if one is not None))
+
+    def person(self, tx: ReadTx, launched: Launched) -> tuple[int, tuple[int, ...]]:
+        """
+        Return whose chart it is, past merges, and the studies that are meant, () for all.
+
+        Raises: Malformed; Conflict, LookupError, as person_of; LookupError, if one of the studies is not this person's.
+        """
+        person = person_of(tx, self.records(tx, launched))
+        return person, _wanted(tx, launched, people_images.of_person(tx, person, in_charts=True))
+
+
+class ViewDesk:
+    """Opens views and recognises them. who_may: by the name of an EHR's server in the settings."""
+
+    def __init__(self, store: Store, clock: Clock, who_may: Mapping[str, WhoMay], meant: LaunchedPatient) -> None:
         self._store = store
         self._clock = clock
-        self._ground_of = ground_of
         self._who_may = who_may
+        self._meant = meant
 
     def open_launched(self, launched: Launched, origin: str) -> OpenedView:
         """
@@ -81,10 +105,9 @@ class ViewDesk:
             with self._store.write() as tx:
                 user = self._user(tx, launched)
                 actor = f"user:{user.name}" if user is not None else actor
-                records = self._records(tx, launched)
-                view, opened = new_view(actor, records, now, timedelta(seconds=launched.life_secs), launched.issuer)
-                person = person_of(tx, view.record_keys)
-                wanted = _wanted(tx, launched, people_images.of_person(tx, person, in_charts=True))
+                person, wanted = self._meant.person(tx, launched)
+                records, life = self._meant.records(tx, launched), timedelta(seconds=launched.life_secs)
+                view, opened = new_view(actor, records, now, life, launched.issuer)
                 view = replace(view, study_keys=wanted, user_key=user.key if user is not None else None)
                 key = views.add(tx, view)
                 audit.add(
@@ -142,11 +165,6 @@ class ViewDesk:
                 origin=origin,
                 detail={"view": view.key},
             )
-
-    def _records(self, tx: ReadTx, launched: Launched) -> tuple[int, ...]:
-        """Return the records that have the patient's numbers. Raises: Malformed."""
-        found = [patients.find(tx, number) for number in numbers_of(launched.patient, self._ground_of())]
-        return tuple(dict.fromkeys(one.key for one in found if one is not None))
 
     def _user(self, tx: ReadTx, launched: Launched) -> User | None:
         """Return the account of whoever looks, None for one of the EHR's who needs none. Raises: Refused."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -57,7 +58,7 @@ def sign_in(store: Store, clock: Clock, name: str, password: str, origin: str) -
             audit.add(tx, at=now, action="sign_in", actor=actor, origin=origin, outcome="refused")
             session_id = ""
         else:
-            session_id = _open(tx, user, now)
+            session_id = open_session(tx, user, now)
             audit.add(tx, at=now, action="sign_in", actor=f"user:{user.name}", origin=origin)
     if user is None or not session_id:
         raise Refused("user name or password is wrong", code="sign_in")
@@ -81,7 +82,7 @@ def sign_in_by_link(store: Store, clock: Clock, link: str, origin: str) -> Signe
         offer = _take(tx, link, now)
         if offer.user is None or not offer.trusted or offer.user.disabled:
             raise Refused("this link asks for a password to be chosen", code="link")
-        session_id = _open(tx, offer.user, now)
+        session_id = open_session(tx, offer.user, now)
         audit.add(tx, at=now, action="sign_in", actor=f"user:{offer.user.name}", origin=origin, detail={"by": "link"})
     return SignedIn(offer.user, session_id)
 
@@ -102,7 +103,7 @@ def choose_password(store: Store, clock: Clock, link: str, *, name: str, passwor
     with store.write() as tx:
         offer = _take(tx, link, now)
         user = _settle(tx, offer, name, hashed, now)
-        session_id = _open(tx, user, now)
+        session_id = open_session(tx, user, now)
         actor = f"user:{user.name}"
         audit.add(tx, at=now, action="password_chosen", actor=actor, origin=origin, detail={"user": user.key})
         audit.add(tx, at=now, action="sign_in", actor=actor, origin=origin, detail={"by": "link"})
@@ -179,10 +180,11 @@ def _verify(known: str, password: str) -> bool:
             return False
 
 
-def _open(tx: WriteTx, user: User, now: datetime) -> str:
+def open_session(tx: WriteTx, user: User, now: datetime, searches: Sequence[str] = ()) -> str:
+    """Return the secret of a new session; only its digest is stored. searches: what it begins with having searched for."""
     session_id = secrets.token_urlsafe(32)
     digest = users.digest_of_secret(session_id)
-    users.open_session(tx, user_key=user.key, digest=digest, at=now, ends_at=now + ABSOLUTE)
+    users.open_session(tx, user_key=user.key, digest=digest, at=now, ends_at=now + ABSOLUTE, searches=searches)
     return session_id
 
 

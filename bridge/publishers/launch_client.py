@@ -65,9 +65,9 @@ class LaunchClient:
         for one in self._ehrs.values():
             one.close()
 
-    def begin(self, issuer: str, launch: str, redirect_uri: str) -> tuple[Begun, str]:
+    def begin(self, issuer: str, launch: str, redirect_to: Callable[[str], str]) -> tuple[Begun, str]:
         """
-        Return a launch and the address that the browser is sent to.
+        Return a launch and the address that the browser is sent to. redirect_to: where it comes back, by the EHR's name.
 
         Raises: Refused, for an issuer that the settings do not name; Unavailable, if it cannot be asked or does not offer
         what is wanted.
@@ -84,7 +84,7 @@ class LaunchClient:
         asked = {
             "response_type": "code",
             "client_id": ehr.settings.client_id,
-            "redirect_uri": redirect_uri,
+            "redirect_uri": redirect_to(ehr.name),
             "launch": launch,
             "scope": f"launch openid fhirUser patient/Patient.{reads} patient/ImagingStudy.{reads}",
             "state": begun.state,
@@ -160,9 +160,8 @@ class _Ehr:
                 failed = self._failed[0]
                 raise type(failed)(failed.detail, code=failed.code)
             try:
-                found = smart_launch.read_configuration(
-                    self._ask("GET", f"{self.base_url}/.well-known/smart-configuration")
-                )
+                said = self._ask("GET", f"{self.base_url}/.well-known/smart-configuration")
+                found = smart_launch.read_configuration(said, self.base_url)
             except BridgeError as fault:
                 self._failed = fault, self._clock.now()
                 raise

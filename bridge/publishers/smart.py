@@ -120,7 +120,7 @@ class SmartToken:
         url = f"{self._base_url}/.well-known/smart-configuration"
         found = self._ask(self._http.build_request("GET", url, headers={"Accept": "application/json"}))
         endpoint = found.get("token_endpoint")
-        if not isinstance(endpoint, str) or not is_safe(endpoint):
+        if not isinstance(endpoint, str) or not is_safe(endpoint, self._base_url):
             raise Unavailable("the server names no token endpoint that may be used", code="no_token_endpoint")
         return endpoint
 

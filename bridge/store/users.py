@@ -101,11 +101,12 @@ def change(tx: WriteTx, key: int, *, role: Role, disabled: bool, at: datetime) -
     end_sessions(tx, key)
 
 
-def open_session(tx: WriteTx, *, user_key: int, digest: str, at: datetime, ends_at: datetime) -> None:
-    """Remember a session by its id's digest."""
-    tx.execute(
-        insert(sessions).values(token_digest=digest, user_key=user_key, created_at=at, seen_at=at, ends_at=ends_at)
-    )
+def open_session(
+    tx: WriteTx, *, user_key: int, digest: str, at: datetime, ends_at: datetime, searches: Sequence[str] = ()
+) -> None:
+    """Remember a session by its id's digest. searches: what it begins with having searched for."""
+    row = {"token_digest": digest, "user_key": user_key, "created_at": at, "seen_at": at, "ends_at": ends_at}
+    tx.execute(insert(sessions).values(row | {"searches": list(searches)}))
 
 
 def find_session(tx: ReadTx, digest: str) -> Session | None:

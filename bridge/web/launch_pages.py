@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import cast
 
 import orjson
-from flask import Blueprint, Response, current_app, redirect, request
+from flask import Blueprint, Response, current_app, redirect, request, url_for
 from joserfc import jwe
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
@@ -17,8 +17,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from bridge.domain.accounts import Permission
 from bridge.domain.view import Begun
-from bridge.domain.viewer_links import LAUNCH_PATH, LAUNCHED_PATH, OPEN_PATH, launched_address
+from bridge.domain.viewer_links import LAUNCH_CONSOLE_PATH, LAUNCH_PATH, LAUNCHED_PATH, OPEN_PATH, launched_address
 from bridge.errors import BridgeError, Refused
+from bridge.flows.enter_console import Entered
 from bridge.flows.keep_secret import launch_secret
 from bridge.web import access, addresses, problems, view_pages
 from bridge.web.access import needs, services
@@ -36,11 +37,23 @@ _FREE_TRIES = {"pair": 200, "account": 200, "address": 200}
 @blueprint.get(LAUNCH_PATH)
 @needs(Permission.OPEN)
 def launch() -> AnyResponse:
-    """Send the browser to the EHR's authorization server, if the settings name that EHR."""
+    """Send the browser to the EHR's authorization server, if the settings name that EHR: a view is to open."""
+    return _begin(into_console=False)
+
+
+@blueprint.get(LAUNCH_CONSOLE_PATH)
+@needs(Permission.OPEN)
+def launch_console() -> AnyResponse:
+    """Send the browser to the EHR's authorization server, if the settings name that EHR: the console is to open."""
+    return _begin(into_console=True)
+
+
+def _begin(*, into_console: bool) -> AnyResponse:
     if _is_only_tried():
         return _not_yet()
     try:
-        begun, address = services().viewing.launches.begin(_said("iss"), _said("launch"), _redirect_uri())
+        begun, address = services().viewing.launches.begin(_said("iss"), _said("launch"), _redirect_uri)
+        begun = replace(begun, into_console=into_console)
     except BridgeError as fault:
         return _not_opened(fault, "")
     response = redirect(address, code=302)
@@ -57,9 +70,9 @@ def launch() -> AnyResponse:
     return response
 
 
-@blueprint.get(LAUNCHED_PATH)
+@blueprint.get(f"{LAUNCHED_PATH}/<path:server>")
 @needs(Permission.OPEN)
-def launched() -> AnyResponse:
+def launched(server: str) -> AnyResponse:
     """Take the EHR's answer, find out who looks at whom, and open what is to be shown."""
     if _is_only_tried():
         return _not_yet()
@@ -67,16 +80,28 @@ def launched() -> AnyResponse:
     try:
         begun = _begun(_said("state"))
         issuer = begun.issuer
+        if server != begun.server:
+            raise Refused("another authorization server answered", code="mixed_up")
         if "error" in request.args or not _said("code"):
             raise Refused("the EHR did not let us in", code="refused_there")
-        found = desks.launches.finish(begun, _said("code"), _said("iss"), _redirect_uri())
+        found = desks.launches.finish(begun, _said("code"), _said("iss"), _redirect_uri(server))
     except BridgeError as fault:
         return _forgetting(_not_opened(fault, issuer))
     try:
-        opened = desks.views.open_launched(found, access.origin())
+        if begun.into_console:
+            return _forgetting(_enter(desks.console.enter(found, access.origin())))
+        return _forgetting(view_pages.enter(desks.views.open_launched(found, access.origin())))
     except (BridgeError, LookupError) as fault:
         return _forgetting(_page(fault))
-    return _forgetting(view_pages.enter(opened))
+
+
+def _enter(entered: Entered) -> AnyResponse:
+    """Hand a new session to its browser, and go to the study that the chart names, else to the patient's exams."""
+    if entered.study_key is not None:
+        place = url_for("studies.study", study_key=entered.study_key)
+    else:
+        place = url_for("exams.found", number=1)
+    return access.set_session_cookie(cast(Response, redirect(place, 303)), entered.session.session_id)
 
 
 @blueprint.get(OPEN_PATH)
@@ -171,8 +196,8 @@ def _forgetting(response: AnyResponse) -> AnyResponse:
     return response
 
 
-def _redirect_uri() -> str:
-    return launched_address(addresses.base_url())
+def _redirect_uri(server: str) -> str:
+    return launched_address(addresses.base_url(), server)
 
 
 def _said(name: str) -> str:

@@ -25,6 +25,7 @@ from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.create_workitem import WorkitemCreator
 from bridge.flows.device_desk import DeviceDesk
 from bridge.flows.enter_authorization import AuthorizationEntry
+from bridge.flows.enter_console import ConsoleDoor
 from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.export_resources import ExportDesk
@@ -283,6 +284,7 @@ class ViewDesks:
 
     views: ViewDesk
     launches: Launches
+    console: ConsoleDoor
     links: LinkDesk
 
 

@@ -55,7 +55,7 @@ def console(make_house: Callable[..., House], ehr: LaunchingEhr) -> Iterator[Con
 def test_a_launch_leads_to_the_patients_pictures_and_ends(
     page: Page, console: Console, ehr: LaunchingEhr, address: str
 ) -> None:
-    ehr.app.redirect_uri = f"{address}/launch/done"
+    ehr.app.redirect_uri = f"{address}/launch/done/mercy"
     enter(page, console, Role.IT)
     page.goto(f"/launch?iss={ehr.base_url}&launch=opened")
     page.wait_for_url(re.compile("/view/[^/]+/$"))

@@ -23,7 +23,7 @@ from tests.flows.asking import say
 
 pytestmark = [pytest.mark.peer, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
 
-DONE = "http://localhost:8099/launch/done"
+DONE = "http://localhost:8099/launch/done/mercy"
 SECRET = "a-secret-of-the-app"
 
 

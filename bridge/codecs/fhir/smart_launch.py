@@ -85,15 +85,19 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def read_configuration(said: Mapping[str, Any]) -> Endpoints:
-    """Return where to ask. Raises: Unavailable, with what is missing or unsafe there. Source: SMART App Launch 2.2, 7.2."""
+def read_configuration(said: Mapping[str, Any], base_url: str) -> Endpoints:
+    """
+    Return where to ask what the server at *base_url* says.
+
+    Raises: Unavailable, with what is missing or unsafe there. Source: SMART App Launch 2.2, 7.2.
+    """
     methods = said.get("code_challenge_methods_supported")
     if not isinstance(methods, list) or "S256" not in methods:
         raise Unavailable("the EHR does not offer PKCE with S256", code="no_pkce", source="SMART App Launch 2.2, 7.2.1")
     found = {}
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
         found[name] = said.get(name)
-        if not is_safe(found[name]):
+        if not is_safe(found[name], base_url):
             raise Unavailable(f"the EHR names no {name} over https", code="no_endpoint")
     issuer, capabilities = said.get("issuer"), said.get("capabilities")
     if not isinstance(issuer, str) or not issuer:
@@ -181,18 +185,22 @@ def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
-def is_safe(url: object) -> bool:
-    """Say whether secrets may be sent to an address: over TLS, or on this machine."""
+def is_safe(url: object, base_url: str) -> bool:
+    """Say whether secrets may be sent to an address that a server names: over TLS, or on this machine if that is where it is."""
     if not isinstance(url, str) or not url.isascii() or not url.isprintable() or len(url) > 2000:
         return False
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    is_here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
-    return (
-        bool(parts.hostname) and not parts.fragment and "@" not in parts.netloc and (parts.scheme == "https" or is_here)
-    )
+    is_https = parts.scheme == "https" or (_is_here(url) and _is_here(base_url))
+    return bool(parts.hostname) and not parts.fragment and "@" not in parts.netloc and is_https
+
+
+def _is_here(url: str) -> bool:
+    """Say whether an address is one of this machine, without TLS."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _studies(context: object) -> tuple[tuple[str, str], ...]:

@@ -10,116 +10,47 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import httpx2
 import pytest
 from cryptography.hazmat.primitives import serialization
 from flask.testing import FlaskClient
 from joserfc.jwk import ECKey, OctKey, RSAKey
-from werkzeug.test import TestResponse
 
 from bridge.clock import FixedClock
+from bridge.codecs.fhir.smart_launch import read_configuration
 from bridge.domain.accounts import Role
+from bridge.errors import Unavailable
 from bridge.flows import manage_users
-from bridge.store import audit, studies, users
-from bridge.store.audit import AuditRow
+from bridge.store import users
 from bridge.store.db import ReadTx
 from bridge.store.listings import people_images
 from bridge.web import launch_pages
 from bridge.wiring import House
 from samples.launching_ehr import App, LaunchingEhr
-from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, spooled, study_uid
+from tests.cast import NEAR_TWIN, PLAIN, merge, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import COOKIE, Console
+from tests.fakes.launches import DONE, SECRET, SYSTEM, Launched, begins_anew, patient, standing, words
 from tests.flows.asking import say
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
-SYSTEM = "urn:imaging-bridge:authority:RIVERSIDE"
-DONE = "http://localhost:80/launch/done"
-SECRET = "a-secret-of-the-app"
-# Nothing here is asked over TLS, and reading the authorities that are trusted is slow.
-BROWSER = httpx2.Client(verify=False)
 OTHER_KEY = RSAKey.generate_key(2048, {"kid": "ehr-1", "use": "sig"})
-
-
-def patient(resource_id: str, number: str, **more: Any) -> dict[str, Any]:
-    return {"resourceType": "Patient", "id": resource_id, "identifier": [{"system": SYSTEM, "value": number}]} | more
 
 
 @pytest.fixture(scope="module")
 def standing_ehr() -> Iterator[LaunchingEhr]:
     """One EHR for all: it listens on one port, and what it says is set anew for each test."""
-    ehr = LaunchingEhr(App("bridge-app", DONE), now=AT.timestamp).start()
-    yield ehr
-    ehr.stop()
+    yield from standing()
 
 
 @pytest.fixture
 def ehr(standing_ehr: LaunchingEhr) -> LaunchingEhr:
-    ehr = standing_ehr
-    ehr.app = App("bridge-app", DONE, secret=SECRET)
-    ehr.user, ehr.now = "Practitioner/7", AT.timestamp
-    ehr.claims, ehr.grant, ehr.configuration = {}, {}, {}
-    ehr.signing_key, ehr.algorithm = ehr.key, "RS256"
-    ehr.context = {"plain": {"patient": "p1"}}
-    ehr.resources = {"Patient/p1": patient("p1", PLAIN.patient_id), "Patient/p2": patient("p2", NEAR_TWIN.patient_id)}
-    ehr.requests.clear()
-    return ehr
-
-
-class Launched:
-    """A console that an EHR launches. settings: of the launch, laid over the usual ones."""
-
-    def __init__(self, make_house: Callable[..., House], ehr: LaunchingEhr, **settings: Any) -> None:
-        launch = {"client_id": "bridge-app", "secret": SECRET, "viewers": ["Practitioner"]} | settings
-        server = {"name": "mercy", "base_url": ehr.base_url, "publish": [], "launch": launch}
-        self.console = Console(make_house(FixedClock(AT), fhir={"servers": [server]}, http={"public_url": DONE[:-12]}))
-        self.ehr = ehr
-        say(self.console.house, adt(PLAIN), adt(NEAR_TWIN), order(PLAIN, "A1"), order(PLAIN, "A2"))
-        say(self.console.house, order(NEAR_TWIN, "B1"))
-        for person, number in ((PLAIN, "A1"), (PLAIN, "A2"), (NEAR_TWIN, "B1")):
-            self.console.house.instances.receive(spooled(self.console.house, image(person, number)))
-
-    def begin(self, browser: FlaskClient, launch: str = "plain", issuer: str = "") -> TestResponse:
-        return browser.get("/launch", query_string={"iss": issuer or self.ehr.base_url, "launch": launch})
-
-    def back(self, begun: TestResponse) -> str:
-        """Let the EHR answer, and return where it sends the browser."""
-        answer = BROWSER.get(begun.headers["Location"])
-        assert answer.status_code == 302, answer.text
-        return str(answer.headers["Location"])
-
-    def open(self, browser: FlaskClient, launch: str = "plain") -> TestResponse:
-        """Go the whole way; returns what the bridge says in the end."""
-        return browser.get(self.back(self.begin(browser, launch)))
-
-    def view(self, browser: FlaskClient, launch: str = "plain") -> str:
-        """Return the address of a view that was opened."""
-        answer = self.open(browser, launch)
-        assert answer.status_code == 303, answer.get_data(as_text=True)
-        return str(urlsplit(answer.headers["Location"]).path)
-
-    def browser(self) -> FlaskClient:
-        return self.console.app.test_client()
-
-    def row_of(self, accession: str) -> int:
-        with self.console.store.read() as tx:
-            found = studies.by_uid(tx, study_uid(accession))
-        assert found is not None
-        return found.key
-
-    def trail(self, action: str) -> list[AuditRow]:
-        with self.console.store.read() as tx:
-            return [row for row in audit.recent(tx, limit=50) if row.action == action]
+    return begins_anew(standing_ehr)
 
 
 @pytest.fixture
 def launched(make_house: Callable[..., House], ehr: LaunchingEhr) -> Launched:
     return Launched(make_house, ehr)
-
-
-def words(answer: TestResponse) -> str:
-    return answer.get_data(as_text=True)
 
 
 def test_a_launch_opens_the_patients_studies_down_to_a_picture_and_is_audited(launched: Launched) -> None:
@@ -385,6 +316,20 @@ def test_an_ehr_that_does_not_offer_what_is_safe_is_not_asked_further(
         assert answer.status_code == 503, said
 
 
+def test_an_ehr_over_tls_names_no_endpoint_without() -> None:
+    here = "http://127.0.0.1:8080/token"
+    said = {
+        "issuer": "https://ehr.example.org",
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_endpoint": "https://ehr.example.org/authorize",
+        "token_endpoint": here,
+        "jwks_uri": "https://ehr.example.org/jwks",
+    }
+    assert read_configuration(said, "http://127.0.0.1:8080/fhir").token == here
+    with pytest.raises(Unavailable, match="token_endpoint"):
+        read_configuration(said, "https://ehr.example.org/fhir")
+
+
 def _bare(make_house: Callable[..., House], ehr: LaunchingEhr) -> FlaskClient:
     launch = {"client_id": "bridge-app", "viewers": ["Practitioner"]}
     server = {"name": "mercy", "base_url": ehr.base_url, "publish": [], "launch": launch}
@@ -408,11 +353,18 @@ def test_an_answer_that_comes_late_or_from_elsewhere_or_says_no_opens_nothing(la
     swapped = browser.get(f"{back.split('&iss=')[0]}&iss=https%3A%2F%2Fevil.example.org")
     assert "nother authorization server" in words(swapped)
     state = parse_qs(urlsplit(launched.begin(browser).headers["Location"]).query)["state"][0]
-    denied = browser.get("/launch/done", query_string={"error": "access_denied", "state": state})
+    denied = browser.get("/launch/done/mercy", query_string={"error": "access_denied", "state": state})
     assert denied.status_code == 403
     back = launched.back(launched.begin(browser))
     launched.console.clock.at += timedelta(minutes=11)
     assert browser.get(back).status_code == 403
+
+
+def test_the_answer_of_another_ehr_is_never_taken_for_this_ones(launched: Launched) -> None:
+    browser = launched.browser()
+    swapped = browser.get(launched.back(launched.begin(browser)).replace("/done/mercy", "/done/general"))
+    assert swapped.status_code == 403
+    assert "nother authorization server" in words(swapped)
 
 
 def test_an_ehr_that_always_names_itself_must_do_so(launched: Launched) -> None:

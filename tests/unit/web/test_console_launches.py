@@ -1,0 +1,119 @@
+"""SMART App Launch into the console: whoever the settings name enters as that account, at the chart's patient; nobody else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from bridge.domain.accounts import Role
+from bridge.flows import manage_users
+from bridge.store import users
+from bridge.wiring import House
+from samples.launching_ehr import LaunchingEhr
+from tests.cast import PLAIN, study_uid
+from tests.fakes.console import COOKIE
+from tests.fakes.launches import Launched, begins_anew, patient, standing, words
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+ACCOUNTS = {"Practitioner/7": "maria", "Practitioner/8": "chief", "Practitioner/9": "gone"}
+
+
+@pytest.fixture(scope="module")
+def standing_ehr() -> Iterator[LaunchingEhr]:
+    yield from standing()
+
+
+@pytest.fixture
+def ehr(standing_ehr: LaunchingEhr) -> LaunchingEhr:
+    return begins_anew(standing_ehr)
+
+
+@pytest.fixture
+def launched(make_house: Callable[..., House], ehr: LaunchingEhr) -> Launched:
+    made = Launched(make_house, ehr, users=ACCOUNTS, console=True)
+    for name, role in (("maria", Role.INTAKE), ("chief", Role.ADMIN), ("gone", Role.VIEWER)):
+        manage_users.trusted_sign_in_link(made.console.store, made.console.clock, name, role)
+    with made.console.store.read() as tx:
+        gone = users.find(tx, "gone")
+    assert gone is not None
+    manage_users.change_user(
+        made.console.store, made.console.clock, gone.key, role=Role.VIEWER, disabled=True, actor="system"
+    )
+    return made
+
+
+def enter(launched: Launched, browser: FlaskClient, launch: str = "plain") -> TestResponse:
+    return browser.get(launched.back(launched.begin(browser, launch, path="/launch/console")))
+
+
+def test_somebody_with_an_account_enters_at_the_patients_exams_with_the_rights_of_that_account(
+    launched: Launched,
+) -> None:
+    browser = launched.browser()
+    answer = enter(launched, browser)
+    assert answer.status_code == 303, words(answer)
+    place = urlsplit(answer.headers["Location"]).path
+    assert PLAIN.patient_id not in place
+    exams = words(browser.get(place, follow_redirects=True))
+    assert "A1" in exams
+    assert "A2" in exams
+    assert "B1" not in exams
+    assert browser.get("/mismatches").status_code == 200
+    assert browser.get("/users").status_code == 403
+    signed = launched.trail("sign_in")[0]
+    assert (signed.actor, signed.outcome) == ("user:maria", "ok")
+    assert signed.detail["by"] == "launch"
+    assert signed.detail["user"] == "Practitioner/7"
+
+
+def test_a_chart_that_names_one_study_leads_to_it(launched: Launched) -> None:
+    identifier = {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid('A2')}"}
+    launched.ehr.context["study"] = {
+        "patient": "p1",
+        "fhirContext": [{"type": "ImagingStudy", "identifier": identifier}],
+    }
+    answer = enter(launched, launched.browser(), "study")
+    assert urlsplit(answer.headers["Location"]).path == f"/studies/{launched.row_of('A2')}"
+
+
+def test_nobody_enters_whom_the_settings_do_not_name_nor_an_administrator_nor_a_disabled_account(
+    launched: Launched,
+) -> None:
+    for user in ("Practitioner/1", "Practitioner/8", "Practitioner/9", "Patient/7"):
+        launched.ehr.user = user
+        browser = launched.browser()
+        assert enter(launched, browser).status_code == 403, user
+        assert browser.get_cookie(COOKIE) is None
+        assert launched.trail("sign_in")[0].outcome == "refused"
+
+
+def test_an_ehr_that_may_open_images_alone_opens_no_console(
+    make_house: Callable[..., House], ehr: LaunchingEhr
+) -> None:
+    launched = Launched(make_house, ehr, users=ACCOUNTS)
+    manage_users.trusted_sign_in_link(launched.console.store, launched.console.clock, "maria", Role.INTAKE)
+    browser = launched.browser()
+    answer = enter(launched, browser)
+    assert answer.status_code == 403
+    assert "opens images, not the console" in words(answer)
+    assert browser.get_cookie(COOKIE) is None
+    assert launched.open(browser).status_code == 303
+
+
+def test_a_patient_or_a_study_that_is_not_known_here_opens_no_session(launched: Launched) -> None:
+    launched.ehr.resources["Patient/p9"] = patient("p9", "99999999")
+    launched.ehr.context["stranger"] = {"patient": "p9"}
+    theirs = {"system": "urn:dicom:uid", "value": f"urn:oid:{study_uid('B1')}"}
+    launched.ehr.context["theirs"] = {
+        "patient": "p1",
+        "fhirContext": [{"type": "ImagingStudy", "identifier": theirs}],
+    }
+    for launch in ("stranger", "theirs"):
+        browser = launched.browser()
+        assert enter(launched, browser, launch).status_code == 404
+        assert browser.get_cookie(COOKIE) is None
