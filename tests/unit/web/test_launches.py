@@ -16,9 +16,7 @@ from flask.testing import FlaskClient
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from bridge.clock import FixedClock
-from bridge.codecs.fhir.smart_launch import read_configuration
 from bridge.domain.accounts import Role
-from bridge.errors import Unavailable
 from bridge.flows import manage_users
 from bridge.store import users
 from bridge.store.db import ReadTx
@@ -314,20 +312,6 @@ def test_an_ehr_that_does_not_offer_what_is_safe_is_not_asked_further(
         launched = _bare(make_house, ehr)
         answer = launched.get("/launch", query_string={"iss": ehr.base_url, "launch": "plain"})
         assert answer.status_code == 503, said
-
-
-def test_an_ehr_over_tls_names_no_endpoint_without() -> None:
-    here = "http://127.0.0.1:8080/token"
-    said = {
-        "issuer": "https://ehr.example.org",
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_endpoint": "https://ehr.example.org/authorize",
-        "token_endpoint": here,
-        "jwks_uri": "https://ehr.example.org/jwks",
-    }
-    assert read_configuration(said, "http://127.0.0.1:8080/fhir").token == here
-    with pytest.raises(Unavailable, match="token_endpoint"):
-        read_configuration(said, "https://ehr.example.org/fhir")
 
 
 def _bare(make_house: Callable[..., House], ehr: LaunchingEhr) -> FlaskClient:
