@@ -10,12 +10,14 @@ import pytest
 from bridge.clock import FixedClock
 from bridge.destinations import publishers
 from bridge.domain.accounts import Role
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.outbox.worker import Worker
 from bridge.wiring import House
+from samples.strict_payer import StrictPayer
 from tests.cast import PLAIN, adt, image, order, report, spooled
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, typed_authorization
 from tests.peer.test_browser import _POOR_CONTRAST, address, browser, database_url, enter, page
 
 playwright_api = pytest.importorskip("playwright.sync_api")
@@ -27,14 +29,24 @@ expect.set_options(timeout=15_000)
 
 __all__ = ["address", "browser", "database_url", "page"]
 
-_AUTHORIZED = "AUT||60054|Acme Health Plan|20260301|20260430|PA-1\r"
+
+@pytest.fixture
+def payer() -> Iterator[StrictPayer]:
+    """A payer that takes CDex, over HTTP."""
+    found = StrictPayer()
+    found.start()
+    yield found
+    found.stop()
 
 
 @pytest.fixture
-def console(make_house: Callable[..., House]) -> Iterator[Console]:
-    """A console over one bound and reported CT of two series, whose order names an authorization."""
-    found = Console(make_house(FixedClock(AT)))
-    say(found.house, adt(PLAIN), order(PLAIN, "A1", extra=_AUTHORIZED))
+def console(make_house: Callable[..., House], payer: StrictPayer) -> Iterator[Console]:
+    """A console over one bound and reported CT of two series, whose order names an authorization of that payer."""
+    acme = {"name": "acme", "id": "60054", "base_url": payer.base_url, "kind": ["cdex"], "timeout_secs": 60}
+    found = Console(make_house(FixedClock(AT), payers=[acme]))
+    say(found.house, adt(PLAIN), order(PLAIN, "A1"))
+    entry = AuthorizationEntry(found.store, found.clock, found.house.rules)
+    entry.enter(typed_authorization("PA-1", PLAIN, "A1", member_id="W1122"), "user:bill")
     for series in (1, 2):
         for number in (1, 2, 3):
             found.house.instances.receive(spooled(found.house, image(PLAIN, "A1", number, series=series)))
@@ -68,13 +80,37 @@ def test_a_ct_is_attached_from_its_authorization_in_two_clicks(page: Page, conso
     expect(page.get_by_role("heading", name="What its packet would hold")).to_be_visible()
     see_pictures(page)
     expect(page.locator("main")).to_contain_text("stands for its series")
-    page.get_by_label("Packet as PDF").check()
     page.get_by_role("button", name="Attach").click()
     page.wait_for_url(re.compile(r"/authorizations/\d+#attached"))
+
+
+def test_a_newcomer_lets_a_packet_go_to_its_payer_and_finds_the_receipt(
+    page: Page, console: Console, payer: StrictPayer
+) -> None:
+    enter(page, console)
+    page.goto("/exams/A1")
+    page.get_by_role("link", name="Attach to PA-1").click()
+    expect(page.get_by_label("To the payer, by CDex")).to_be_checked()
+    page.get_by_role("button", name="Attach").click()
     work(console, "packet")
     page.reload()
+    page.get_by_role("link", name="Look, and release").click()
+    expect(page.get_by_role("heading", name="Let this go to acme?")).to_be_visible()
     page.get_by_role("link", name="Look at the packet").click()
     see_pictures(page)
+    page.go_back()
+    assert payer.received == {}
+    page.get_by_label("Why it goes").fill("asked for by phone")
+    page.get_by_role("button", name="Release to acme").click()
+    page.wait_for_url(re.compile("#attached"))
+    work(console, "cdex")
+    assert [len(one) for one in payer.received.values()] == [1]
+    page.reload()
+    expect(page.locator("#attached + .table")).to_contain_text("sent")
+    page.get_by_role("link", name="What was sent").click()
+    expect(page.locator("#past + .table")).to_contain_text("accepted")
+    page.goto("/exams/A1")
+    expect(page.locator("main")).to_contain_text("Sent to acme: the payer accepted it")
 
 
 def test_a_ct_is_attached_from_its_exam_in_two_clicks_without_scripts(
@@ -87,6 +123,7 @@ def test_a_ct_is_attached_from_its_exam_in_two_clicks_without_scripts(
     page.get_by_placeholder(re.compile("Accession")).first.fill("A1")
     page.get_by_placeholder(re.compile("Accession")).first.press("Enter")
     page.get_by_role("link", name="Attach to PA-1").click()
+    page.get_by_label("Reference on the claim").check()
     page.get_by_role("button", name="Attach").click()
     expect(page.locator("#attached + .table")).to_contain_text("Reference on the claim in our own record system")
     expect(page.locator("main")).to_contain_text("Images attached to authorization PA-1")
@@ -103,12 +140,13 @@ def test_every_page_of_the_desk_is_read_on_a_phone_and_in_the_dark(page: Page, c
     page.get_by_label("Packet as PDF").check()
     page.get_by_label("Line of text").check()
     page.get_by_role("button", name="Attach").click()
-    work(console, "packet")
     page.wait_for_url(re.compile("#attached"))
+    work(console, "packet")
     one = page.url.partition("#")[0]
     page.reload()
-    packet = page.get_by_role("link", name="Look at the packet").get_attribute("href")
-    places = ["/authorizations", preview, one, packet, "/claims", "/claims/files", "/authorizations/new"]
+    inner = [page.get_by_role("link", name=name).first for name in ("Look at the packet", "Look, and release")]
+    places = ["/authorizations", preview, one, *(link.get_attribute("href") for link in inner)]
+    places += ["/claims", "/claims/files", "/authorizations/new"]
     for place in [*places, "/authorizations/import"]:
         assert page.goto(place).status == 200, place
         for scheme in ("light", "dark"):

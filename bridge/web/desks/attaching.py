@@ -76,6 +76,7 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
         )
     reads.note("attachment_previewed", patient_key=chosen.study.patient_key, study_key=study_key)
     order_key = chosen.study.order_key
+    offered = [kind for kind in KIND_WORDS if kind not in TO_PAYER or kind in reached]
     return render_template(
         "billing/attach.html",
         row=row,
@@ -89,7 +90,8 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
         to_pick=series_to_pick(contents, ticked, request.form.get("show", "")),
         most_chosen=MOST_CHOSEN,
         warnings=[one for one in row.warnings if one.order_key in (None, order_key)],
-        offered={kind: words for kind, words in KIND_WORDS.items() if kind not in TO_PAYER or kind in reached},
+        offered={kind: KIND_WORDS[kind] for kind in offered},
+        proposed=next((kind for kind in offered if kind in TO_PAYER), offered[0]),
         needs_release=TO_PAYER,
         sentence=sentence,
     )

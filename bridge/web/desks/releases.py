@@ -108,6 +108,6 @@ def _page(authorization_key: int, attachment_key: int, sentence: str) -> str:
         answers=answers,
         versions=versions,
         kinds=KIND_WORDS,
-        state_words=STATE_WORDS,
+        how_far=STATE_WORDS,
         sentence=sentence,
     )

@@ -170,6 +170,14 @@ def test_the_clocks_part_of_the_list_reads_its_index(console: Console) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_what_is_missing_is_found_by_its_index(console: Console) -> None:
+    query = "SELECT authorization_key FROM authorization_gaps WHERE need = 'report'"
+    with console.store.read() as tx:
+        plan = " ".join(str(row) for row in tx.execute(text(f"EXPLAIN QUERY PLAN {query}")))
+    assert "COVERING INDEX ix_authorization_gaps_need_authorization_key" in plan
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_every_lack_has_its_words(console: Console) -> None:
     page = console.browser(Role.BILLING).get("/authorizations").text
     assert [one for one in LACKS if f'<option value="{one}"' not in page] == []
