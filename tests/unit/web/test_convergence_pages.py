@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bridge.domain.accounts import Role
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
 from tests.fakes.console import Console
@@ -102,3 +104,10 @@ def test_an_incident_and_its_task_are_listed_and_the_task_is_done(console: Conso
     assert desk.post(f"/incidents/tasks/{task['id']}", data=data).status_code == 303
     assert api.post(f"/api/incidents/tasks/{task['id']}/done", json={"reason": "moved"}).status_code == 404
     assert "moved" in desk.get("/incidents").text
+
+
+def test_incidents_and_merged_records_are_pages_of_the_queue_s_desk(console: Console) -> None:
+    desk = console.browser(Role.INTAKE)
+    for page in ("/mismatches", "/incidents", "/merges"):
+        (here,) = re.findall(r'href="([^"]*)" aria-current="page"', desk.get(page).text)
+        assert here == "/mismatches"
