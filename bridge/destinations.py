@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from bridge.clearing import x12_files, x12_way
 from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
@@ -104,12 +105,13 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         _packets(house),
         _payer_requests(house),
         CdexPublisher(payer_doors(house, CDEX), house.blobs),
+        x12_files(house),
     ]
 
 
 def ways_to_payers(house: House) -> tuple[PayerWay, ...]:
     """Return every way that leads to a payer."""
-    return (CdexWay(house.settings.payers),)
+    return (CdexWay(house.settings.payers), x12_way(house))
 
 
 def payer_doors(house: House, kind: str) -> dict[str, PayerDoor]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from bridge.domain.narrative import Says
 from bridge.remote_sections import Auth, NoAuth
-from bridge.sections import ClientTls, Section
+from bridge.sections import ClientTls, Port, Section
 
 # What portals and clearinghouses commonly take.
 MAX_PACKET_MB = 10.0
+_PARTY_MAX = 15
 
 
 def _zone(value: str) -> str:
@@ -25,7 +26,15 @@ def _zone(value: str) -> str:
     return value
 
 
+def _party(value: str) -> str:
+    qualifier, _, number = value.partition(":")
+    if value and (len(qualifier) != 2 or not 1 <= len(number) <= _PARTY_MAX or not number.isascii()):
+        raise ValueError('write qualifier and id, as "ZZ:CLEARVIEW", the id of up to 15 characters')
+    return value
+
+
 TimeZone = Annotated[str, AfterValidator(_zone)]
+InterchangeParty = Annotated[str, AfterValidator(_party)]
 
 
 class Payer(Section):
@@ -34,7 +43,8 @@ class Payer(Section):
 
     narrative: what a claim's text leads to images by; anything but our control number where a payer agreed to it.
     max_packet_mb: the largest PDF that it takes. timeout_secs: how long its answer is waited for. tls: as of a FHIR server.
-    asks_while_pended: it is asked again by itself what it has not decided.
+    asks_while_pended: it is asked again by itself what it has not decided. clearinghouse: who passes X12 on to it, "" for
+    nobody; documents: how it wants them in a 275; announce: a 278 goes with them while nobody has asked it yet.
     """
 
     name: str
@@ -47,18 +57,72 @@ class Payer(Section):
     max_packet_mb: float = Field(default=MAX_PACKET_MB, gt=0, le=100)
     timeout_secs: float = Field(default=60, gt=0, le=300)
     tls: ClientTls | None = None
+    clearinghouse: str = ""
+    documents: Literal["005010X210", "006020X314"] = "006020X314"
+    announce: bool = False
+
+
+class Sftp(Section):
+    """
+    A host that files are handed over to. host_key: its line of ssh-keyscan; folder: "" for where the user begins.
+
+    key: file of the user's private key; password: where there is none.
+    """
+
+    host: str = Field(min_length=1)
+    port: Port = 22
+    user: str = Field(min_length=1)
+    host_key: str = Field(min_length=1)
+    folder: str = ""
+    key: Path | None = None
+    password: SecretStr = SecretStr("")
+    timeout_secs: float = Field(default=30, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        if (self.key is None) == (not self.password.get_secret_value()):
+            raise ValueError("sftp: a key or a password, one of them")
+        return self
 
 
 class Clearinghouse(Section):
     """
-    Who passes payers' X12 files on. inbox: the folder in which it puts answers, or in which a program fetches them.
+    Who passes X12 files on. inbox: the folder in which it puts answers, or in which a program fetches them.
 
-    zone: in which its files tell the time, "" for the bridge's own.
+    outbox or sftp: where it takes files. sender, receiver: ISA05 to ISA08, as "ZZ:CLEARVIEW"; sender_code, receiver_code: GS02
+    and GS03, the ids where "". zone: in which files tell the time, "" for the bridge's own. first_control_number: ISA13 of
+    the first file, for a site that sent some before. test: files say that they are tests (ISA15).
     """
 
     name: str = Field(min_length=1)
-    inbox: Path
+    inbox: Path | None = None
+    outbox: Path | None = None
+    sftp: Sftp | None = None
+    sender: InterchangeParty = ""
+    receiver: InterchangeParty = ""
+    sender_code: str = Field(default="", max_length=15)
+    receiver_code: str = Field(default="", max_length=15)
     zone: TimeZone = ""
+    first_control_number: int = Field(default=1, ge=1, le=900_000_000)
+    test: bool = False
+    line_ends: bool = False
+
+    @model_validator(mode="after")
+    def _can_do_something(self) -> Self:
+        if self.outbox is not None and self.sftp is not None:
+            raise ValueError("a clearinghouse takes files in outbox or by sftp, not both")
+        if self.takes_files and not (self.sender and self.receiver):
+            raise ValueError("files for a clearinghouse need sender and receiver")
+        if self.inbox is None and not self.takes_files:
+            raise ValueError("name an inbox, an outbox or sftp")
+        if self.inbox is not None and self.inbox == self.outbox:
+            raise ValueError("inbox and outbox are two folders: what is written to one would be read from it")
+        return self
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether files can be handed over to it."""
+        return self.outbox is not None or self.sftp is not None
 
 
 def takes_requests(one: Payer) -> bool:

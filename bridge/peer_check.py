@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from bridge.clearing import clearing_places
 from bridge.codecs.fhir.offered import Kind
 from bridge.errors import BridgeError
 from bridge.outside import fhir_server
@@ -28,9 +29,9 @@ _CLOCKS_APART_SECS = 2.0
 
 def check_peers(house: House) -> list[dict[str, Any]]:
     """
-    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities), HL7 destination or registry (a connection) and bucket.
+    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities), HL7 destination or registry (a connection), folder of a clearinghouse and bucket.
 
-    Nothing is changed anywhere, and no message is sent; in the bucket a small object is written, read and removed.
+    Nothing is changed anywhere, and no message is sent; in the bucket a small object is written, read and removed, in folders an empty file.
     """
     rows = [_bucket(house)] if house.settings.store.is_s3 else []
     ours = house.settings.dicom.ae_title
@@ -52,6 +53,7 @@ def check_peers(house: House) -> list[dict[str, Any]]:
     for archive in house.settings.dicomweb.servers:
         rows.append(_call(archive.name, "dicomweb", archive.base_url, StowClient(archive, house.clock).probe))
     rows += [_registry(one, house) for one in house.settings.outside.fhir]
+    rows += [_call(one.name, one.kind, one.address, one.probe) for one in clearing_places(house)]
     rows += [_destination(one) for one in house.settings.hl7.destinations]
     return rows + [_destination(one) for one in house.settings.outside.hl7]
 

@@ -267,6 +267,9 @@ class Settings(Section):
     @model_validator(mode="after")
     def _sections_fit(self) -> Self:
         each_once(tuple(one.name for one in self.clearinghouses), str)
+        takers = {one.name for one in self.clearinghouses if one.takes_files}
+        if lost := [one.name for one in self.payers if one.clearinghouse and one.clearinghouse not in takers]:
+            raise ValueError(f"payers: {lost[0]!r} names a clearinghouse that takes no files in [[clearinghouses]]")
         places = (*(one.ae_title for one in self.dicom.peers), *(one.name for one in self.dicomweb.servers))
         each_once(places, str)
         if unknown := [archive for _, archive in self.hl7.adt_doors if archive not in places]:

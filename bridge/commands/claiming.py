@@ -34,6 +34,8 @@ def import_file(file: Path, config: Path | None, as_json: bool) -> None:
         click.echo(f"{done.taken} new, of which {done.waiting} about nobody known; {done.known} known already")
         if done.news:
             click.echo(f"{done.news} new on authorizations")
+        if done.answered:
+            click.echo(f"{done.answered} on files that were handed over")
         for why in done.refused:
             click.echo(f"not taken in: {why}")
     if done.refused:

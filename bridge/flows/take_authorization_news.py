@@ -19,6 +19,7 @@ from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
 from bridge.errors import Conflict
+from bridge.flows.find_attached import find_attached
 from bridge.flows.find_insured import find_insured, order_named
 from bridge.flows.link_authorizations import link_by_rule, link_order
 from bridge.store import audit, authorization_links, authorization_news, authorizations, events, news, patients
@@ -201,7 +202,17 @@ def _meant(tx: WriteTx, said: AuthorizationNews, taking: Taking) -> Authorizatio
             unnamed = _of_no_payer(tx, number, said, taking)
             if unnamed is not None:
                 return unnamed
-    return None
+    return _attached_to(tx, said) if said.kind == NewsKind.ANSWERED else None
+
+
+def _attached_to(tx: WriteTx, said: AuthorizationNews) -> Authorization | None:
+    """Return the payer's authorization that a control number of ours was told for, where it is one and not in question."""
+    numbers = (said.trace, said.number, said.administrative_reference, *(line.trace for line in said.lines))
+    found = find_attached(tx, numbers)
+    if len(found) != 1 or found[0].in_question:
+        return None
+    one = authorizations.get(tx, found[0].authorization_key)
+    return None if said.payer_id and one.payer_id and said.payer_id != one.payer_id else one
 
 
 def _of_no_payer(tx: WriteTx, number: str, said: AuthorizationNews, taking: Taking) -> Authorization | None:

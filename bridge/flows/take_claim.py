@@ -8,6 +8,7 @@ from bridge.domain.claim_match import ClaimMatch, Found, match_claim
 from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
 from bridge.domain.records import replace
 from bridge.flows.count_claims import count_claim
+from bridge.flows.find_attached import find_attached
 from bridge.store import authorization_links, authorizations, claim_outcomes, events, orders, patients
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
@@ -40,7 +41,10 @@ def _match(tx: ReadTx, outcome: ClaimOutcome) -> ClaimMatch:
     named = {key for number in outcome.authorization_numbers for key in authorizations.keys_by_number(tx, number)}
     owners = [Found(key, patients.survivor(tx, authorizations.get(tx, key).patient_key).key) for key in sorted(named)]
     ordered = orders.by_accession(tx, outcome.claim_number) if outcome.claim_number else []
-    return match_claim(owners, [Found(one.key, patients.survivor(tx, one.patient_key).key) for one in ordered])
+    exams = [Found(one.key, patients.survivor(tx, one.patient_key).key) for one in ordered]
+    lines = (one.control_number for one in outcome.lines)
+    attached = find_attached(tx, (outcome.claim_number, *outcome.attachment_control_numbers, *lines))
+    return match_claim(owners, exams, attached)
 
 
 def with_its_other_side(tx: ReadTx, match: ClaimMatch) -> ClaimMatch:

@@ -6,7 +6,7 @@ without doubt is named with its place, and no values; what stands beside it coun
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from types import MappingProxyType
@@ -14,9 +14,11 @@ from types import MappingProxyType
 import structlog
 
 from bridge.clock import Clock
-from bridge.codecs.x12 import claim_status, envelope, prior_authorization, remittance
+from bridge.codecs.x12 import acknowledgement, claim_status, envelope, prior_authorization, remittance
+from bridge.codecs.x12.acknowledgement import GroupAnswer, InterchangeAnswer
 from bridge.codecs.x12.envelope import Interchange, Transaction
 from bridge.codecs.x12.news import news_of, news_of_request_for_documents
+from bridge.codecs.x12.segments import Segment
 from bridge.domain.authorization_news import AuthorizationNews
 from bridge.domain.claim_match import MatchRule
 from bridge.domain.claim_outcome import ClaimOutcome
@@ -25,6 +27,7 @@ from bridge.domain.payer_file import PayerFile, PayerFileState
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
 from bridge.errors import BridgeError, Malformed, Unavailable
+from bridge.flows.take_acknowledgement import Acknowledged, of_group, of_interchange, take_acknowledgement
 from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
 from bridge.flows.take_claim import take_claim
 from bridge.store import audit, payer_files
@@ -57,7 +60,7 @@ class TakenFile:
     """
     What became of a file. taken: claims that are new, of which waiting are about nobody known; known: heard before.
 
-    news: what it says of authorizations that was not known. refused: what of it was not taken, with the place and why, in
+    news: what it says of authorizations that was not known; answered: files of ours that it acknowledges or refuses. refused: what of it was not taken, with the place and why, in
     words without values.
     """
 
@@ -65,6 +68,7 @@ class TakenFile:
     waiting: int = 0
     known: int = 0
     news: int = 0
+    answered: int = 0
     refused: tuple[str, ...] = ()
 
 
@@ -97,10 +101,14 @@ class PayerFileTaker:
         file_key = self._keep(raw, brought)
         done, number = TakenFile(), 0
         for interchange in interchanges:
+            file = _From(file_key, digest_of(raw), brought)
             done = replace(done, refused=(*done.refused, *_empty(interchange)))
+            if not interchange.faults:
+                for answer in acknowledgement.read_interchange(interchange):
+                    done = self._take_answer(answer, interchange.acknowledgements, file, done)
             for transaction in interchange.transactions():
                 number += 1
-                done = self._one(transaction, number, _From(file_key, digest_of(raw), brought), done)
+                done = self._one(transaction, number, file, done)
         self._settle(file_key, brought, done)
         return done
 
@@ -122,7 +130,7 @@ class PayerFileTaker:
             return payer_files.add(tx, blank)
 
     def _settle(self, file_key: int, brought: Brought, done: TakenFile) -> None:
-        counts = {name: getattr(done, name) for name in ("taken", "waiting", "known", "news")}
+        counts = {name: getattr(done, name) for name in ("taken", "waiting", "known", "news", "answered")}
         detail = {"payer_file": file_key, **counts, "refused": len(done.refused)}
         with self._store.write() as tx:
             payer_files.settle(tx, file_key, done.refused)
@@ -136,6 +144,8 @@ class PayerFileTaker:
                 done = self._take_news(news, file, done)
             for claim in said.claims:
                 done = self._take_claim(claim, file, done)
+            for answer in said.answers:
+                done = self._take_answer(answer, transaction.segments, file, done)
             return done
         except Unavailable:
             raise
@@ -152,6 +162,19 @@ class PayerFileTaker:
             lock(tx, "identity")
             outcome = take_authorization_news(tx, said, how).outcome
         return done if outcome == NewsOutcome.KNOWN else replace(done, news=done.news + 1)
+
+    def _take_answer(
+        self, said: GroupAnswer | InterchangeAnswer, segments: Sequence[Segment], file: _From, done: TakenFile
+    ) -> TakenFile:
+        origin, now = file.brought.origin, self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            found = of_group(tx, said, origin) if isinstance(said, GroupAnswer) else of_interchange(tx, said, origin)
+            if found is None:
+                return done
+            content = "~\n".join(one.text for one in segments).encode("latin-1", "replace")
+            is_new = take_acknowledgement(tx, Acknowledged(*found, content, file.brought.by), now)
+        return replace(done, answered=done.answered + is_new)
 
     def _take_claim(self, claim: ClaimOutcome, file: _From, done: TakenFile) -> TakenFile:
         with self._store.write() as tx:
@@ -188,11 +211,14 @@ class _Said:
 
     news: tuple[AuthorizationNews, ...] = ()
     claims: tuple[ClaimOutcome, ...] = ()
+    answers: tuple[GroupAnswer, ...] = ()
 
 
 def _said_in(transaction: Transaction, file: _From) -> _Said:
     """Return what a transaction says of authorizations and claims; nothing, for a kind that says nothing of either."""
     transaction.require_whole()
+    if transaction.name in ("997", "999"):
+        return _Said(answers=(acknowledgement.read(transaction),))
     if transaction.name not in ("278", "277", "835"):
         return _Said()
     if transaction.is_test:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,7 +70,11 @@ def payer_for(payers: Iterable[Payer], kind: str, authorization: Authorization, 
 
     By its number; by its name where the authorization has no number. named: another one, as a person chose it, by either.
     """
-    reached = [one for one in payers if kind in one.kind and one.base_url]
+    return payer_by([one for one in payers if kind in one.kind and one.base_url], authorization, named)
+
+
+def payer_by(reached: Sequence[Payer], authorization: Authorization, named: str = "") -> Payer | None:
+    """Return the payer of an authorization among those that are *reached*, as `payer_for` finds it."""
     if named:
         return next((one for one in reached if named in (one.id, one.name)), None)
     if authorization.payer_id:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
-from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, control_number_of
 from bridge.domain.authorization import (
     Authorization,
     AuthorizationLine,
@@ -21,7 +21,7 @@ from bridge.domain.authorization_news import Account
 from bridge.store import news
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
-from bridge.store.tables import attachments, authorization_numbers, authorizations
+from bridge.store.tables import attachments, authorization_numbers, authorizations, studies
 
 _OF_ACCOUNT = (
     "payer_id",
@@ -218,16 +218,24 @@ def put_attachment(tx: WriteTx, attachment: ClaimAttachment, payer: str, at: dat
     if row is not None:
         tx.execute(update(attachments).where(attachments.c.key == row.key).values(**values))
         return get_attachment(tx, row.key)
+    uid = tx.execute(select(studies.c.study_instance_uid).where(studies.c.key == attachment.study_key)).scalar_one()
     key = insert_row(
         tx,
         attachments,
         authorization_key=attachment.authorization_key,
         study_key=attachment.study_key,
         kind=attachment.kind.value,
+        control_number=control_number_of(attachment.authorization_key, uid),
         attached_at=at,
         **values,
     )
     return get_attachment(tx, key)
+
+
+def attachments_numbered(tx: ReadTx, control_numbers: Iterable[str]) -> list[ClaimAttachment]:
+    """Return what was attached under any of these control numbers, in whatever way."""
+    query = select(attachments).where(attachments.c.control_number.in_([one for one in control_numbers if one]))
+    return [_attachment(row) for row in tx.execute(query.order_by(attachments.c.key))]
 
 
 def set_attachment_state(

@@ -94,6 +94,14 @@ def of_authorization(tx: ReadTx, authorization_key: int) -> list[KeptOutcome]:
     return [_kept(row) for row in tx.execute(query)]
 
 
+def asked_for(tx: ReadTx, authorization_key: int) -> tuple[str, tuple[str, ...]] | None:
+    """Return under which number a payer asked for documents of an authorization's claims last, and for which; None for never."""
+    mine = (_COLUMNS.authorization_key == authorization_key, _COLUMNS.status == OutcomeStatus.ASKED.value)
+    row = tx.execute(select(_COLUMNS.content).where(*mine).order_by(_COLUMNS.key.desc()).limit(1)).first()
+    numbers = row.content["attachment_control_numbers"] if row is not None else []
+    return (str(numbers[0]), tuple(row.content["wanted"])) if row is not None and numbers else None
+
+
 def waiting(tx: ReadTx, limit: int) -> list[KeptOutcome]:
     """Return what is about nobody known, newest first."""
     query = select(claim_outcomes).where(_COLUMNS.matched_by == MatchRule.NONE.value)

@@ -19,6 +19,7 @@ from bridge.store.tables import (
     conflicting_instances,
     deliveries,
     instances,
+    interchanges,
     packet_files,
     payer_files,
     report_documents,
@@ -54,6 +55,7 @@ def blobs_named_by(database: Path) -> list[str]:
             select(report_documents.c.digest),
             select(packet_files.c.digest),
             select(payer_files.c.blob),
+            select(interchanges.c.blob).where(interchanges.c.blob != ""),
         )
         named = list(tx.execute(union(here, *others)).scalars())
     store.dispose()

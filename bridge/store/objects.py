@@ -13,6 +13,7 @@ from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import (
     conflicting_instances,
     instances,
+    interchanges,
     object_checks,
     packet_files,
     payer_files,
@@ -28,6 +29,7 @@ _OF_ROWS = (
     (report_documents.c.digest, None),
     (packet_files.c.digest, None),
     (payer_files.c.blob, None),
+    (interchanges.c.blob, interchanges.c.blob != ""),
 )
 
 

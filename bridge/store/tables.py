@@ -50,6 +50,7 @@ from bridge.domain.claim_story import FirstAnswer
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.evidence_needs import Need
 from bridge.domain.incident import DisclosureKind
+from bridge.domain.interchange import InterchangeState
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
@@ -2010,6 +2011,7 @@ attachments = Table(
     _count("binding_version"),
     Column("instances", JSON, nullable=False, server_default=text("'[]'")),
     _text("payer"),
+    _text("control_number", index=True),
     _text("reference"),
     _text("detail"),
     _text("attached_by"),
@@ -2123,6 +2125,24 @@ payer_answers = Table(
     Column("payer_numbers", JSON, nullable=False, server_default=text("'[]'")),
     _text("detail"),
     Column("content", LargeBinary, nullable=False),
+)
+
+# Files that we hand over to clearinghouses; a control number is no other file's, ever.
+interchanges = Table(
+    "interchanges",
+    metadata,
+    _key(),
+    _to("submission"),
+    _text("clearinghouse"),
+    _text("transaction_name"),
+    Column("control_number", Integer, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    _text("stamp"),
+    _text("blob"),
+    Column("state", Text, nullable=False),
+    _text("detail"),
+    Column("answered_at", Instant),
+    _one_of("state", InterchangeState),
 )
 
 # ── who may, who did ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,7 @@ ACTIONS = {
     "submission_settled": "said whether a payer has something",
     "evidence_sent": "had evidence sent to a payer",
     "payer_answer_viewed": "read what a payer answered",
+    "file_acknowledged": "heard whether a file could be read",
     "packet_exported": "took out a packet for a payer",
     "viewer_link_made": "made a link to images",
     "viewer_link_revoked": "ended a link to images",

@@ -77,6 +77,7 @@ _KINDS: Mapping[str, _Kind] = {
     "payer_request_released": _EXPORTED,
     "evidence_sent": _EXPORTED,
     "packet_exported": _EXPORTED,
+    "payer_file_exported": _EXPORTED,
     "bind": _RECORD,
     "merge_undone": _RECORD,
     "patient_restored": _RECORD,

@@ -52,12 +52,13 @@ class GroupAnswer:
 
 @dataclass(frozen=True, slots=True)
 class InterchangeAnswer:
-    """TA1. control_number: ISA13 of what we sent. note: TA105, "000" where nothing is wrong."""
+    """TA1. control_number, created: ISA13, and ISA09 and ISA10, of what we sent. note: TA105, "000" where nothing is wrong."""
 
     control_number: str
     code: str
     is_accepted: bool
     note: str
+    created: str = ""
 
 
 def read(transaction: Transaction) -> GroupAnswer:
@@ -88,7 +89,9 @@ def read_interchange(interchange: Interchange) -> list[InterchangeAnswer]:
     found = []
     for ta1 in interchange.acknowledgements:
         code = ta1.element(4)
-        found.append(InterchangeAnswer(ta1.element(1), code, code in (_ACCEPTED, _WITH_ERRORS), ta1.element(5)))
+        is_accepted = code in (_ACCEPTED, _WITH_ERRORS)
+        created = ta1.element(2) + ta1.element(3)
+        found.append(InterchangeAnswer(ta1.element(1), code, is_accepted, ta1.element(5), created))
     return found
 
 

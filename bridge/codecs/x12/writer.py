@@ -35,7 +35,7 @@ class Sending:
 
     sender, receiver: (qualifier, id) for ISA05 to ISA08. sender_code, receiver_code: GS02 and GS03, the ids where "".
     control_number: 1 to 999,999,999, never used twice with this receiver. created: the sender's local time.
-    line_ends: a line feed after each segment, for partners who ask for one.
+    line_ends: a line feed after each segment, for partners who ask for one. group_number: GS06 of the first group.
     """
 
     sender: tuple[str, str]
@@ -47,6 +47,7 @@ class Sending:
     receiver_code: str = ""
     delimiters: Delimiters = STANDARD
     line_ends: bool = False
+    group_number: int = 1
 
 
 def write(sending: Sending, drafts: Sequence[Draft]) -> bytes:
@@ -59,7 +60,7 @@ def write(sending: Sending, drafts: Sequence[Draft]) -> bytes:
     groups = 0
     for (name, version), of_one_kind in groupby(drafts, lambda draft: (draft.name, draft.version)):
         groups += 1
-        segments += _group(sending, name, version, list(of_one_kind), groups)
+        segments += _group(sending, name, version, list(of_one_kind), sending.group_number + groups - 1)
     if not segments:
         raise Incomplete("there is nothing to send", code="empty", where="ST")
     segments.append(build("IEA", str(groups), f"{sending.control_number:09}"))

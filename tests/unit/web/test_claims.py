@@ -198,6 +198,6 @@ def test_a_terminal_takes_a_file_in(console: Console, tmp_path: Path) -> None:
     )
     done = CliRunner().invoke(main, ["claims", "import", str(file), "-c", str(config), "--json"])
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"taken": 5, "waiting": 5, "known": 0, "news": 0, "refused": []}
+    assert json.loads(done.stdout) == {"taken": 5, "waiting": 5, "known": 0, "news": 0, "answered": 0, "refused": []}
     again = CliRunner().invoke(main, ["claims", "import", str(file), "-c", str(config)])
     assert "0 new, of which 0 about nobody known; 5 known already" in again.stdout

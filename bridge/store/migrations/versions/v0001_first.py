@@ -1201,6 +1201,7 @@ def upgrade() -> None:
         sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
         sa.Column("instances", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("payer", sa.Text(), server_default="", nullable=False),
+        sa.Column("control_number", sa.Text(), server_default="", nullable=False),
         sa.Column("reference", sa.Text(), server_default="", nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("attached_by", sa.Text(), server_default="", nullable=False),
@@ -1223,6 +1224,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_attachments_authorization_key"), "attachments", ["authorization_key"], unique=False)
+    op.create_index(op.f("ix_attachments_control_number"), "attachments", ["control_number"], unique=False)
     op.create_index(op.f("ix_attachments_state"), "attachments", ["state"], unique=False)
     op.create_index(op.f("ix_attachments_study_key"), "attachments", ["study_key"], unique=False)
     op.create_table(
@@ -1567,7 +1569,7 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), server_default="", nullable=False),
         sa.Column("heard_at", Instant(), nullable=False),
         sa.CheckConstraint(
-            "matched_by IN ('authorization', 'accession', 'both', 'by-hand', 'none')",
+            "matched_by IN ('authorization', 'accession', 'both', 'by-hand', 'control-number', 'none')",
             name=op.f("ck_claim_outcomes_matched_by"),
         ),
         sa.CheckConstraint(
@@ -2800,6 +2802,29 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_workitem_inputs_study_key"), "workitem_inputs", ["study_key"], unique=False)
     op.create_index(op.f("ix_workitem_inputs_workitem_key"), "workitem_inputs", ["workitem_key"], unique=False)
+    op.create_table(
+        "interchanges",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("submission_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("clearinghouse", sa.Text(), server_default="", nullable=False),
+        sa.Column("transaction_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("control_number", sa.Integer(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.Column("stamp", sa.Text(), server_default="", nullable=False),
+        sa.Column("blob", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("answered_at", Instant(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('begun', 'sent', 'received', 'accepted', 'refused')", name=op.f("ck_interchanges_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["submission_key"], ["payer_submissions.key"], name=op.f("fk_interchanges_submission_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_interchanges")),
+        sa.UniqueConstraint("control_number", name=op.f("uq_interchanges_control_number")),
+    )
+    op.create_index(op.f("ix_interchanges_submission_key"), "interchanges", ["submission_key"], unique=False)
     op.create_table(
         "key_images",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),

@@ -1,0 +1,136 @@
+"""Evidence to payers as X12 files, handed over to a clearinghouse once, under numbers that no other file ever has.
+
+A file has its number and its bytes on record before it leaves; whatever ends in between, the next try hands over the same
+file under the same name, after it looked whether it lies there. What the other side says of it comes later (TA1, 999).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.domain.identifiers import digest_of
+from bridge.domain.interchange import STAMP, Interchange, InterchangeState, after, file_name
+from bridge.domain.submission import SubmissionState
+from bridge.errors import Conflict, Refused, Unavailable
+from bridge.leaving.x12_way import Asked, Through, X12Way, asked_of, transactions
+from bridge.outbox.enqueue import X12
+from bridge.outbox.publisher import Hold, Nothing, StillWanted
+from bridge.outbox.retry import DESTINATION_DOWN
+from bridge.publishers import payer_sending
+from bridge.publishers.file_folder import FileDoor
+from bridge.publishers.payer_sending import PayerParcel, PayerReceipt
+from bridge.store import interchanges
+from bridge.store.blobs import Blobs
+from bridge.store.db import ReadTx, WriteTx
+from bridge.store.deliveries import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class X12Parcel(PayerParcel):
+    """What was released, how it goes, and the files of it that have their numbers. asked: what the payer asked for."""
+
+    how: Through
+    asked: Asked
+    files: tuple[Interchange, ...]
+
+
+class X12FilePublisher:
+    """Hands files over. doors: by the clearinghouses' names."""
+
+    topic = X12
+
+    def __init__(self, doors: Mapping[str, FileDoor], way: X12Way, blobs: Blobs) -> None:
+        self._doors = dict(doors)
+        self._way = way
+        self._blobs = blobs
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        return tuple(self._doors)
+
+    def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> X12Parcel | Hold | Nothing:
+        """Collect what was released, while it may leave."""
+        standing = payer_sending.standing(tx, delivery)
+        if not isinstance(standing, PayerParcel):
+            return standing
+        try:
+            how = self._way.through(standing.found)
+        except LookupError as fault:
+            return Hold(str(fault))
+        return X12Parcel(
+            standing.delivery,
+            standing.study_key,
+            standing.binding_version,
+            standing.submission,
+            standing.found,
+            how,
+            asked_of(tx, standing.found),
+            tuple(interchanges.of_submissions(tx, [standing.submission.key])),
+        )
+
+    def send(self, parcel: X12Parcel, still_wanted: StillWanted) -> PayerReceipt:
+        """
+        Hand the files over, those that lie there already not again.
+
+        Raises: Conflict, if another file has the name; Incomplete; Refused; Unavailable.
+        """
+        files = parcel.files or self._begin(parcel, still_wanted)
+        contents = [self._content(parcel, one, still_wanted) for one in files]
+        door, said = self._doors[parcel.delivery.destination], list[str]()
+        payer_sending.note_leaving(parcel, still_wanted)
+        for one, content in zip(files, contents, strict=True):
+            name = self._name(parcel, one)
+            try:
+                is_new = door.put(name, content)
+            except (Conflict, Refused, Unavailable) as fault:
+                if isinstance(fault, Unavailable) and fault.code != DESTINATION_DOWN:
+                    raise
+                if not said:
+                    payer_sending.note_not_there(parcel, still_wanted, fault.detail)
+                raise
+            said.append(f"{name}{'' if is_new else ' (it lay there already)'}")
+        detail = f"handed over as {', '.join(said)}; whether it could be read is told by a TA1 or 999"
+        return PayerReceipt(detail, SubmissionState.SENT, parcel.submission.control_number)
+
+    def settled(self, tx: WriteTx, parcel: X12Parcel, receipt: PayerReceipt, at: datetime) -> None:
+        """Note that the files are there."""
+        for one in interchanges.of_submissions(tx, [parcel.submission.key]):
+            state = after(one.state, InterchangeState.SENT)
+            interchanges.set_state(tx, one.key, state, one.detail)
+        payer_sending.settle(tx, parcel, receipt, at)
+
+    def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
+        """Say at the attachment why it is not there."""
+        payer_sending.fail(tx, delivery, detail, is_dead, at)
+
+    def _begin(self, parcel: X12Parcel, still_wanted: StillWanted) -> tuple[Interchange, ...]:
+        """Give each file its number, for ever."""
+        made: list[Interchange] = []
+        house = parcel.how.clearinghouse
+
+        def write(tx: WriteTx, at: datetime) -> None:
+            stamp = at.astimezone(parcel.how.zone).strftime(STAMP)
+            for name in transactions(parcel.found, parcel.how):
+                blank = Interchange(0, parcel.submission.key, house.name, name, 0, at, stamp)
+                made.append(interchanges.begin(tx, blank, house.first_control_number))
+
+        still_wanted.note(write, "its files have their numbers")
+        return tuple(made)
+
+    def _content(self, parcel: X12Parcel, one: Interchange, still_wanted: StillWanted) -> bytes:
+        """Return a file's bytes: those that are kept, else written and kept now."""
+        if one.blob:
+            with self._blobs.at_hand(one.blob) as path:
+                return path.read_bytes()
+        document = payer_sending.document_of(self._blobs, parcel)
+        draft = self._way.draft(one.transaction, parcel.found, parcel.how, parcel.asked, document)
+        content = self._way.file(draft, parcel.how, one)
+        blob = self._blobs.keep_bytes(content, digest_of(content))
+        still_wanted.note(lambda tx, at: interchanges.keep(tx, one.key, blob), "its file is written")
+        return content
+
+    def _name(self, parcel: X12Parcel, one: Interchange) -> str:
+        sender = parcel.how.clearinghouse.sender.partition(":")[2]
+        return file_name(sender, one.transaction, one.control_number)

@@ -1,0 +1,371 @@
+"""Evidence by clearinghouse: the file that was looked at is handed over once, under numbers of its own, and what comes back counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bridge.clearing import claim_files
+from bridge.clock import FixedClock
+from bridge.codecs.x12 import additional_information, envelope, prior_authorization
+from bridge.codecs.x12.facts import Decision, Trace
+from bridge.codecs.x12.segments import build
+from bridge.codecs.x12.writer import Draft, Sending, write
+from bridge.destinations import publishers, ways_to_payers
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
+from bridge.domain.claim_match import MatchRule
+from bridge.domain.packet import PacketFile
+from bridge.domain.submission import Outgoing, Submission, SubmissionState
+from bridge.errors import Unavailable
+from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.enter_authorization import AuthorizationEntry
+from bridge.flows.release_attachment import PayerReleases, Release
+from bridge.outbox.worker import Worker
+from bridge.peer_check import check_peers
+from bridge.pictures.pool import DecoderPool
+from bridge.publishers import file_folder
+from bridge.settings import Settings
+from bridge.store import authorizations, claim_outcomes, interchanges, objects, packets, submissions
+from bridge.wiring import House
+from tests.cast import PLAIN, adt, image, order, report, spooled, study_uid
+from tests.flows.asking import say, typed_authorization
+from tests.unit.codecs.x12.claims import ASKED, file_of
+from tests.unit.codecs.x12.payers import ANSWERED
+
+MakeHouse = Callable[..., House]
+SAID = Release("the payer asked by phone", "user:bill")
+SENDING = Sending(("ZZ", "EASTLINK"), ("ZZ", "CLEARVIEW"), 900, datetime(2026, 3, 3, 9, 0))
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[DecoderPool]:
+    """One decoder for all of these tests: starting it takes longer than what it does."""
+    pool = DecoderPool(1)
+    yield pool
+    pool.close()
+
+
+class Desk:
+    """A house with a bound and reported CT, and a clearinghouse with a folder for each way."""
+
+    def __init__(self, house: House, folder: Path) -> None:
+        self.house, self.outbox = house, folder
+        self.releases = PayerReleases(house.store, house.clock, ways_to_payers(house))
+        self.worker = self.another("test")
+
+    def another(self, owner: str) -> Worker:
+        mine = [one for one in publishers(self.house) if one.topic in ("packet", "x12")]
+        return Worker(self.house.store, self.house.clock, mine, owner=owner, jitter=lambda: 0.5)
+
+    def ready(self, number: str = "PA1", **said: Any) -> ClaimAttachment:
+        entry = AuthorizationEntry(self.house.store, self.house.clock, self.house.rules)
+        known = {"member_id": "W1122"} | said
+        key = entry.enter(typed_authorization(number, PLAIN, "A1", **known), "user:bill")
+        return self.again(key)
+
+    def again(self, key: int) -> ClaimAttachment:
+        attacher = ImageAttacher(self.house.store, self.house.clock, self.house.destinations)
+        (made,) = attacher.attach(key, study_uid("A1"), [AttachmentKind.X12_275], actor="user:bill")
+        self.worker.run_due()
+        return made
+
+    def sent(self, **said: Any) -> ClaimAttachment:
+        made = self.ready(**said)
+        self.let_go(made)
+        return made
+
+    def let_go(self, made: ClaimAttachment) -> None:
+        self.releases.release(made.authorization_key, made.key, SAID)
+        self.worker.run_due()
+
+    def later(self) -> None:
+        clock = self.house.clock
+        assert isinstance(clock, FixedClock)
+        clock.at += timedelta(minutes=20)
+        self.worker.run_due()
+
+    def outgoing(self, made: ClaimAttachment) -> Outgoing:
+        with self.house.store.read() as tx:
+            return self.releases.outgoing(tx, made.authorization_key, made.key)[1]
+
+    def state(self, made: ClaimAttachment) -> ClaimAttachment:
+        with self.house.store.read() as tx:
+            return authorizations.get_attachment(tx, made.key)
+
+    def submission(self, made: ClaimAttachment) -> Submission:
+        with self.house.store.read() as tx:
+            found = submissions.newest(tx, made.key)
+        assert found is not None
+        return found
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in sorted(self.outbox.iterdir())}
+
+    def take(self, raw: bytes) -> int:
+        return claim_files(self.house).import_file(raw, "user:bill").answered
+
+
+@pytest.fixture
+def desk(make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path) -> Desk:
+    return desk_of(make_house, decoders, tmp_path)
+
+
+def desk_of(make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path, **payer: object) -> Desk:
+    outbox = tmp_path / "outbox"
+    outbox.mkdir()
+    east = {"name": "eastlink", "outbox": str(outbox), "sender": "ZZ:CLEARVIEW", "receiver": "ZZ:EASTLINK"}
+    acme = {"name": "acme", "id": "60054", "clearinghouse": "eastlink"} | payer
+    clock = FixedClock(datetime(2026, 3, 2, 18, 0, tzinfo=UTC))
+    house = make_house(
+        clock,
+        payers=[acme],
+        clearinghouses=[east],
+    )
+    house.settings = replace_settings(house.settings)
+    house.decoders = decoders
+    say(house, adt(PLAIN), order(PLAIN, "A1"))
+    for number in (1, 2, 3):
+        house.instances.receive(spooled(house, image(PLAIN, "A1", number), "CT1"))
+    say(house, report(PLAIN, "A1"))
+    return Desk(house, outbox)
+
+
+def replace_settings(settings: Settings) -> Settings:
+    """Return settings in which the clinic has its name and number."""
+    clinic = {"organization": "Clearview Imaging", "npi": "1234567893"}
+    return settings.model_copy(update={"bridge": settings.bridge.model_copy(update=clinic)})
+
+
+def acknowledgement(number: int, code: str = "A", *errors: str, group: str = "PI") -> bytes:
+    """Return a 999 on our file of a number."""
+    found = [build("AK1", group, str(number), "006020X314"), build("AK2", "275", "0001")]
+    found += [build("IK3", *one.split("*")) for one in errors]
+    found += [build("IK5", code), build("AK9", code, "1", "1", "0" if code == "R" else "1")]
+    return write(SENDING, [Draft("999", "005010X231A1", tuple(found))])
+
+
+def test_the_packet_is_in_the_file_byte_for_byte_under_the_number_that_the_claim_names(desk: Desk) -> None:
+    made = desk.sent()
+    ((name, raw),) = desk.files().items()
+    (interchange,) = envelope.read(raw)
+    (transaction,) = interchange.transactions()
+    found = additional_information.read(transaction)
+    with desk.house.store.read() as tx:
+        packet = packets.newest(tx, made.key)
+    assert packet is not None
+    with desk.house.blobs.at_hand(packet.file(PacketFile.DOCUMENT).digest) as path:
+        document = path.read_bytes()
+    ((answer,), number) = found.answers, desk.submission(made).control_number
+    assert name == "CLEARVIEW-275-000000001.x12"
+    assert [one.content for one in answer.documents] == [document]
+    assert (answer.trace.kind, answer.trace.number) == ("1", number)
+    assert (interchange.control_number, interchange.groups[0].control_number) == ("000000001", "1")
+    assert interchange.all_faults() == []
+    assert (desk.state(made).state, desk.submission(made).state) == (AttachmentState.SENT, SubmissionState.SENT)
+
+
+def test_the_preview_is_what_leaves_segment_for_segment(desk: Desk) -> None:
+    made = desk.ready()
+    shown = desk.outgoing(made)
+    desk.let_go(made)
+    (raw,) = desk.files().values()
+    segments = [one.split(b"*") for one in raw.split(b"~")]
+    assert (shown.to, shown.lacks, shown.size_bytes) == ("eastlink", (), len(raw))
+    assert [one.split("*")[0] for one in shown.segments] == [
+        one[0].decode() for one in segments if one[0] not in (b"ISA", b"GS", b"GE", b"IEA", b"")
+    ]
+    assert "NM1*QC*1*HALVORSEN*INGRID" in "\n".join(shown.segments)
+    assert all(len(one) < 200 for one in shown.segments)
+
+
+def test_a_request_with_a_pwk_goes_first_where_nobody_has_asked_the_payer(
+    make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path
+) -> None:
+    desk = desk_of(make_house, decoders, tmp_path, announce=True, documents="005010X210")
+    made = desk.sent(number="", lines=(AuthorizationLine("71260", diagnoses=("R91.1",)),))
+    request, documents = (envelope.read(raw)[0].transactions()[0] for raw in reversed(desk.files().values()))
+    ((asked,), number) = prior_authorization.read(request), desk.submission(made).control_number
+    assert asked.event is not None
+    assert [one.control_number for one in asked.event.evidence] == [number]
+    assert documents.version == "005010X210"
+    assert additional_information.read(documents).answers[0].trace.number == number
+    assert list(desk.files()) == ["CLEARVIEW-275-000000002.x12", "CLEARVIEW-278-000000001.x12"]
+
+
+def test_the_answer_to_our_request_is_known_by_the_number_it_was_asked_under(
+    make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path
+) -> None:
+    desk = desk_of(make_house, decoders, tmp_path, announce=True)
+    made = desk.sent(number="", lines=(AuthorizationLine("71260", diagnoses=("R91.1",)),))
+    number = desk.submission(made).control_number
+    assert ANSWERED.event is not None
+    event = replace(ANSWERED.event, traces=(Trace("2", number),), lines=(), decision=Decision("A1", "EP-AUTH-9"))
+    said = replace(ANSWERED, payer=replace(ANSWERED.payer, number="60054"), dependent=None, event=event)
+    raw = write(SENDING, [Draft("278", "005010X217", prior_authorization.segments_of(said))])
+    assert claim_files(desk.house).import_file(raw, "user:bill").news == 1
+    with desk.house.store.read() as tx:
+        found = authorizations.get(tx, made.authorization_key)
+    assert (found.status, found.number) == (AuthorizationStatus.APPROVED, "EP-AUTH-9")
+
+
+def test_a_file_whose_handing_over_broke_off_is_the_same_file_when_it_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = desk.ready()
+    real = file_folder.FolderDoor.put
+
+    def breaks(door: file_folder.FolderDoor, name: str, content: bytes) -> bool:
+        real(door, name, content)
+        raise Unavailable("the machine ends here", code="cut_off")
+
+    monkeypatch.setattr(file_folder.FolderDoor, "put", breaks)
+    desk.let_go(made)
+    before = desk.files()
+    assert desk.submission(made).state == SubmissionState.SENDING
+    monkeypatch.undo()
+    desk.later()
+    assert desk.files() == before
+    assert desk.submission(made).state == SubmissionState.SENT
+    assert "it lay there already" in desk.submission(made).detail
+
+
+def test_a_file_that_was_fetched_before_we_knew_is_the_same_interchange_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = desk.ready()
+    real = file_folder.FolderDoor.put
+
+    def breaks(door: file_folder.FolderDoor, name: str, content: bytes) -> bool:
+        real(door, name, content)
+        raise Unavailable("the machine ends here", code="cut_off")
+
+    monkeypatch.setattr(file_folder.FolderDoor, "put", breaks)
+    desk.let_go(made)
+    before = desk.files()
+    for path in desk.outbox.iterdir():
+        path.unlink()
+    monkeypatch.undo()
+    desk.later()
+    assert desk.files() == before
+
+
+def test_a_folder_that_is_away_gets_it_when_it_is_back(desk: Desk) -> None:
+    made = desk.ready()
+    desk.outbox.rmdir()
+    desk.let_go(made)
+    assert desk.submission(made).state == SubmissionState.READY
+    desk.outbox.mkdir()
+    desk.later()
+    assert list(desk.files()) == ["CLEARVIEW-275-000000001.x12"]
+
+
+def test_another_file_under_the_name_is_left_and_a_person_is_told(desk: Desk) -> None:
+    made = desk.ready()
+    (desk.outbox / "CLEARVIEW-275-000000001.x12").write_bytes(b"somebody's")
+    desk.let_go(made)
+    assert desk.files() == {"CLEARVIEW-275-000000001.x12": b"somebody's"}
+    assert desk.state(made).state == AttachmentState.FAILED
+    assert "left as it is" in desk.state(made).detail
+
+
+def test_no_two_files_ever_have_one_number_and_the_bytes_of_each_are_kept(desk: Desk) -> None:
+    made = desk.sent()
+    desk.take(acknowledgement(1, "R"))
+    desk.let_go(desk.again(made.authorization_key))
+    assert list(desk.files()) == ["CLEARVIEW-275-000000001.x12", "CLEARVIEW-275-000000002.x12"]
+    with desk.house.store.read() as tx:
+        kept = [interchanges.by_control_number(tx, number) for number in (1, 2)]
+        blobs = [one.blob for one in kept if one is not None]
+        assert objects.named(tx, blobs) == set(blobs)
+    assert len(set(blobs)) == 2
+
+
+def test_a_999_that_accepts_is_the_delivery_s_receipt(desk: Desk) -> None:
+    made = desk.sent()
+    raw = acknowledgement(1)
+    assert (desk.take(raw), desk.take(raw)) == (1, 0)
+    found = desk.submission(made)
+    assert (found.state, desk.state(made).state) == (SubmissionState.ACCEPTED, AttachmentState.SENT)
+    assert found.detail == "our 275, interchange 1, was accepted (999 A)"
+    with desk.house.store.read() as tx:
+        (row,) = submissions.answers_of(tx, [found.key])
+        assert submissions.answer(tx, row.key).content.startswith(b"AK1*PI*1*006020X314")
+
+
+def test_a_999_that_refuses_says_where_and_the_attachment_failed(desk: Desk) -> None:
+    made = desk.sent()
+    desk.take(acknowledgement(1, "R", "NM1*8*1000D*8"))
+    assert (desk.submission(made).state, desk.state(made).state) == (SubmissionState.REFUSED, AttachmentState.FAILED)
+    assert "was refused (999 R): NM1 (segment 8), loop 1000D (code 8)" in desk.state(made).detail
+    desk.take(acknowledgement(1))
+    assert desk.submission(made).state == SubmissionState.REFUSED
+
+
+@pytest.mark.parametrize(("code", "state"), [("A", SubmissionState.SENT), ("R", SubmissionState.REFUSED)])
+def test_a_ta1_says_whether_the_envelope_was_read(desk: Desk, code: str, state: SubmissionState) -> None:
+    made = desk.sent()
+    (raw,) = desk.files().values()
+    (ours,) = envelope.read(raw)
+    isa = write(SENDING, [Draft("999", "005010X231A1", (build("AK1", "PI", "7"), build("AK9", "A", "1", "1", "1")))])
+    ta1 = f"TA1*{ours.control_number}*{ours.created[:6]}*{ours.created[6:]}*{code}*000~".encode()
+    said = isa[: isa.index(b"GS*")] + ta1 + b"IEA*0*000000900~"
+    assert desk.take(said) == 1
+    assert desk.submission(made).state == state
+
+
+@pytest.mark.parametrize(
+    "raw", [acknowledgement(1, "R", group="HC"), acknowledgement(77, "R"), acknowledgement(1, "R", group="HI")]
+)
+def test_what_answers_somebody_else_s_file_says_nothing(desk: Desk, raw: bytes) -> None:
+    made = desk.sent()
+    assert desk.take(raw) == 0
+    assert desk.submission(made).state == SubmissionState.SENT
+
+
+def test_trap_9_a_word_under_our_control_number_is_about_the_exam_it_was_sent_for(desk: Desk) -> None:
+    made = desk.sent()
+    number = desk.submission(made).control_number
+    asked = ASKED.replace("REF*EJ*ACC17", f"REF*EJ*{number}")
+    claim_files(desk.house).import_file(file_of("277", "005010X213", asked), "user:bill")
+    with desk.house.store.read() as tx:
+        (found,) = claim_outcomes.of_authorization(tx, made.authorization_key)
+    assert found.match.rule == MatchRule.CONTROL_NUMBER
+
+
+def test_trap_9_another_control_number_is_nobody_s(desk: Desk) -> None:
+    made = desk.sent()
+    number = desk.submission(made).control_number
+    asked = ASKED.replace("REF*EJ*ACC17", f"REF*EJ*{number[:-1]}")
+    claim_files(desk.house).import_file(file_of("277", "005010X213", asked), "user:bill")
+    with desk.house.store.read() as tx:
+        assert claim_outcomes.of_authorization(tx, made.authorization_key) == []
+        assert len(claim_outcomes.waiting(tx, 9)) == 1
+
+
+def test_what_the_payer_asked_for_is_answered_under_its_number(desk: Desk) -> None:
+    made = desk.ready()
+    asked = ASKED.replace("REF*EJ*ACC17", "REF*EJ*A1").replace("EAST01", "60054")
+    claim_files(desk.house).import_file(file_of("277", "005010X213", asked), "user:bill")
+    shown = desk.outgoing(made)
+    desk.let_go(made)
+    (raw,) = desk.files().values()
+    found = additional_information.read(envelope.read(raw)[0].transactions()[0])
+    (answer,) = found.answers
+    assert (found.purpose, answer.trace.kind, answer.trace.number) == ("11", "2", "EP-CTRL-77")
+    assert (answer.asked_for, shown.purpose_of_use) == ("18748-4", "CLMATTCH")
+
+
+def test_a_check_says_of_every_folder_whether_it_can_be_written(desk: Desk) -> None:
+    (row,) = [one for one in check_peers(desk.house) if one["kind"].startswith("x12")]
+    assert (row["name"], row["ok"], row["answer"]) == ("eastlink", True, "can be written")
+    desk.outbox.rmdir()
+    (row,) = [one for one in check_peers(desk.house) if one["kind"].startswith("x12")]
+    assert (row["ok"], row["answer"]) == (False, "the folder cannot be written to (No such file or directory)")
