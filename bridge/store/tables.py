@@ -2110,6 +2110,7 @@ payer_submissions = Table(
     Column("state", Text, nullable=False),
     _text("detail"),
     Column("updated_at", Instant, nullable=False),
+    Index("ix_payer_submissions_unclear", "attachment_key", **_only(text("state = 'unclear'"))),
     _one_of("state", SubmissionState),
 )
 

@@ -14,6 +14,7 @@ from bridge.domain.authorization import LIVE, WAITS_FOR_PAYER, Authorization
 from bridge.domain.authorization_links import Link
 from bridge.domain.authorization_warnings import ExamWarning
 from bridge.domain.evidence_needs import Need
+from bridge.domain.submission import SubmissionState
 from bridge.store import authorization_gaps as gaps
 from bridge.store import authorization_links, authorization_warnings
 from bridge.store import authorizations as claims
@@ -25,6 +26,7 @@ from bridge.store.tables import (
     authorizations,
     orders,
     packets,
+    payer_submissions,
     studies,
 )
 from bridge.store.tables import authorization_links as links_table
@@ -35,11 +37,16 @@ _COLUMNS = authorizations.c
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way in which images reach an authorization, and how far it is; number: of studies. is_ready: its packet is made."""
+    """
+    One way in which images reach an authorization, and how far it is; number: of studies. is_ready: its packet is made.
+
+    is_unclear: nobody knows whether its payer has it.
+    """
 
     kind: AttachmentKind
     state: AttachmentState
     is_ready: bool
+    is_unclear: bool
     number: int
 
 
@@ -82,8 +89,9 @@ class Wanted:
 
 
 # What an authorization may want of the desk. attachment: nothing is attached; release: a draft waits for a person's word;
-# review: the images' patient is in doubt; papers: the payer asks for some; resend: sending failed.
-LACKS = ("attachment", "release", "review", "papers", "resend")
+# review: the images' patient is in doubt; unclear: nobody knows whether the payer has what was sent; papers: the payer asks
+# for some; resend: sending failed.
+LACKS = ("attachment", "release", "review", "unclear", "papers", "resend")
 _STATES = {"release": AttachmentState.DRAFT, "review": AttachmentState.REVIEW, "resend": AttachmentState.FAILED}
 
 
@@ -132,6 +140,11 @@ def _lacking(what: str) -> ColumnElement[bool]:
     if what == "attachment":
         has_one = exists().where(attachments.c.authorization_key == _COLUMNS.key)
         return and_(_COLUMNS.status.in_([one.value for one in LIVE]), not_(has_one))
+    if what == "unclear":
+        unclear = select(payer_submissions.c.attachment_key).where(
+            payer_submissions.c.state == SubmissionState.UNCLEAR.value
+        )
+        return _COLUMNS.key.in_(select(attachments.c.authorization_key).where(attachments.c.key.in_(unclear)))
     state = _STATES[what].value
     return _COLUMNS.key.in_(select(attachments.c.authorization_key).where(attachments.c.state == state))
 
@@ -195,13 +208,18 @@ def _ways(tx: ReadTx, wanted: Sequence[int]) -> dict[int, tuple[Way, ...]]:
         studies.c.key == c.study_key,
         studies.c.binding_version == packets.c.binding_version,
     )
-    query = select(c.authorization_key, c.kind, c.state, has_packet.label("is_ready"))
-    counted: dict[int, Counter[tuple[str, str, bool]]] = {key: Counter() for key in wanted}
+    is_unclear = exists().where(
+        payer_submissions.c.attachment_key == c.key, payer_submissions.c.state == SubmissionState.UNCLEAR.value
+    )
+    query = select(c.authorization_key, c.kind, c.state, has_packet.label("is_ready"), is_unclear.label("is_unclear"))
+    counted: dict[int, Counter[tuple[str, str, bool, bool]]] = {key: Counter() for key in wanted}
     for row in tx.execute(query.where(c.authorization_key.in_(list(wanted))).order_by(c.key)):
-        counted[row.authorization_key][(row.kind, row.state, bool(row.is_ready))] += 1
+        how_far = (row.kind, row.state, bool(row.is_ready), bool(row.is_unclear))
+        counted[row.authorization_key][how_far] += 1
     return {
         key: tuple(
-            Way(AttachmentKind(kind), AttachmentState(state), is_ready, n) for (kind, state, is_ready), n in of.items()
+            Way(AttachmentKind(kind), AttachmentState(state), is_ready, is_unclear, n)
+            for (kind, state, is_ready, is_unclear), n in of.items()
         )
         for key, of in counted.items()
     }

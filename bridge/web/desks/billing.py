@@ -67,6 +67,7 @@ _LACK_WORDS = {
     "attachment": "nothing is attached",
     "release": "waits for your release",
     "review": "images in doubt",
+    "unclear": "nobody knows whether it arrived",
     "papers": "the payer asks for papers",
     "resend": "sending failed",
 }

@@ -11,9 +11,10 @@ from sqlalchemy import text, update
 
 from bridge.domain.accounts import Role
 from bridge.flows.notice_news import Audience, NewsWatch
+from bridge.store.db import insert_row
 from bridge.store.listings import billing_queue
 from bridge.store.listings.authorizations import LACKS, Wanted
-from bridge.store.tables import attachments
+from bridge.store.tables import attachments, packets, payer_submissions
 from tests.fakes.console import Console
 
 UID = "1.2.840.99.8"
@@ -121,6 +122,22 @@ def test_what_the_payer_wants_to_see_and_is_not_here_is_told_until_it_comes(cons
     assert console.machine(Role.INTAKE).post(f"/api/studies/{UID}/decision", json=unbound).status_code == 200
     looked_at(console)
     assert soon in keys(console, Wanted(missing="images"))
+
+
+def test_what_nobody_knows_to_have_arrived_is_told_and_found(console: Console) -> None:
+    *_, late, _ = three(console)
+    study = console.images(UID)
+    with console.store.write() as tx:
+        said = {"attached_by": "bill", "attached_at": console.clock.now(), "updated_at": console.clock.now()}
+        said |= {"authorization_key": late, "study_key": study.key, "kind": "cdex", "state": "released"}
+        attachment = insert_row(tx, attachments, **said, binding_version=1)
+        said = {"version": 1, "binding_version": 1, "evidence_digest": "x", "made_at": console.clock.now()}
+        packet = insert_row(tx, packets, attachment_key=attachment, **said, left_out=[])
+        said = {"destination": "acme", "control_number": "X", "purpose_of_use": "COVAUTH", "state": "unclear"}
+        said |= {"attachment_key": attachment, "packet_key": packet}
+        insert_row(tx, payer_submissions, **said, released_at=console.clock.now(), updated_at=console.clock.now())
+    assert keys(console, Wanted(lacks="unclear")) == [late]
+    assert "perhaps there: ask the payer" in console.browser(Role.BILLING).get("/authorizations?gap=unclear").text
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

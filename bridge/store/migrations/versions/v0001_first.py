@@ -2751,6 +2751,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_payer_submissions_attachment_key"), "payer_submissions", ["attachment_key"], unique=False)
     op.create_index(op.f("ix_payer_submissions_control_number"), "payer_submissions", ["control_number"], unique=False)
+    op.create_index(
+        "ix_payer_submissions_unclear",
+        "payer_submissions",
+        ["attachment_key"],
+        unique=False,
+        sqlite_where=sa.text("state = 'unclear'"),
+        postgresql_where=sa.text("state = 'unclear'"),
+    )
     op.create_table(
         "rejections",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
