@@ -26,6 +26,7 @@ from bridge.flows.explain_routes import find_studies
 from bridge.flows.record_access import record_access
 from bridge.store import audit
 from bridge.store.db import ReadTx
+from bridge.store.deliveries import DeliveryState
 from bridge.telling import chart_takers
 from bridge.web import chart_views
 from bridge.web.api import chart_shapes
@@ -170,7 +171,8 @@ def _rows_of(what: str, entry: Entry) -> list[dict[str, Any]]:
     sent = entry.delivery
     waits = "" if sent is None or sent.state == "sent" else sent.held_reason or sent.last_error or sent.state.value
     if not entry.standing:
-        return [{"what": what, "state": "nothing yet", "waits": waits}]
+        state = "given up" if sent is not None and sent.state == DeliveryState.DEAD else "nothing yet"
+        return [{"what": what, "state": state, "waits": waits}]
     return [
         {
             "what": what,

@@ -130,6 +130,12 @@ TOPICS = {
     "claim": "Claim attachment",
     "Claim": "Claim attachment",
     "packet": "Packet for a payer",
+    "payer_request": "Request to a payer",
+    "cdex": "Attachment to a payer (CDex)",
+    "pas": "Attachment to a payer (PAS)",
+    "x12": "File for a clearinghouse",
+    "subscription": "Subscription's notification",
+    "webhook": "Webhook",
 }
 # What frees a held delivery, by what it waits for.
 HELD_WORDS = {

@@ -98,6 +98,16 @@ def test_a_study_is_shown_withdrawn_with_its_report_and_let_back(terminal: Termi
     assert ehr["parts"][0]["standing"][0]["status"] == "final"
 
 
+def test_what_was_given_up_before_a_chart_had_it_is_said_so(terminal: Terminal) -> None:
+    say(terminal.house, order(PLAIN, "A2"))
+    terminal.ehr.misbehave("422", types=["ImagingStudy"])
+    terminal.house.instances.receive(spooled(terminal.house, image(PLAIN, "A2"), "CT1"))
+    terminal.send()
+    shown = terminal.run("show", "A2").stdout
+    assert "given up" in shown
+    assert "nothing yet" not in shown
+
+
 def test_one_part_is_published_again_to_one_server_and_unknown_ones_are_said_so(terminal: Terminal) -> None:
     terminal.ehr.books.delete("DiagnosticReport", next(iter(terminal.ehr.state()["resources"]["DiagnosticReport"])))
     done = terminal.run("publish", "A1", "--server", "ehr", "--part", "DiagnosticReport:1")

@@ -36,6 +36,7 @@ def listed() -> str:
         server=server,
         servers=services().flows.studies.chart_desk.servers,
         own=OWN,
+        sees_all=caller().role != Role.IT,
         next=paging.next_url(rows[-1].version.key if more else None, server=server),
     )
 

@@ -101,6 +101,13 @@ def test_an_unbound_study_is_shown_to_those_who_may_see_such(console: Console, s
     assert f'href="{PAGE}"' not in listed
 
 
+def test_the_list_names_the_exam_but_not_to_those_who_keep_the_machines(console: Console, study: Study) -> None:
+    intake, it = (console.browser(role).get("/chart").get_data(as_text=True) for role in (Role.INTAKE, Role.IT))
+    assert f'<a class="row" href="{PAGE}"><span class="id">A1</span></a>' in intake
+    assert ">A1<" not in it
+    assert f'<a class="row" href="{PAGE}">Study 1</a>' in it
+
+
 def test_by_rest_a_study_is_published_again_withdrawn_and_let_back(console: Console, study: Study) -> None:
     machine = console.machine(Role.INTAKE)
     base = f"/api/studies/{UID}"
