@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from bridge.flows.ask_again import AskAgain
-from bridge.flows.ask_payer import PasPayer, PayerDesk
+from bridge.flows.ask_payer import PayerDesk
 from bridge.flows.lookout import Lookout
 from bridge.flows.read_payer_answers import AnswerReader
-from bridge.payer_section import takes_requests
+from bridge.leaving.pas_way import PasWay
+from bridge.leaving.payer_request import RequestGround
 from bridge.wiring import House
+
+
+def pas_way(house: House) -> PasWay:
+    """Return the way of requests for authorization."""
+    return PasWay(house.settings.payers, house.rules, request_ground(house))
+
+
+def request_ground(house: House) -> RequestGround:
+    """Return what is the same for all requests to payers."""
+    ours = house.settings.bridge
+    base = f"{house.public_url}/fhir/r4"
+    return RequestGround(ours.organization, ours.npi, base, house.settings.identity.system_of)
 
 
 def payer_desk(house: House) -> PayerDesk:
     """Return what people ask payers with."""
-    settings = house.settings
-    payers = [PasPayer(one.name, one.id) for one in settings.payers if takes_requests(one)]
-    return PayerDesk(house.store, house.clock, house.rules, payers, settings.bridge.npi)
+    return PayerDesk(house.store, house.clock, pas_way(house))
 
 
 def payer_readers(house: House) -> list[Lookout]:
     """Return what reads payers' answers, and what asks again where one is awaited."""
-    settings = house.settings
     reader = AnswerReader(house.store, house.clock, house.rules, lambda: house.fhir_ground)
-    again = [PasPayer(one.name, one.id) for one in settings.payers if takes_requests(one) and one.asks_while_pended]
+    again = [one.name for one in house.settings.payers if one.asks_while_pended and "pas" in one.kind]
     return [reader, AskAgain(house.store, house.clock, again)] if again else [reader]

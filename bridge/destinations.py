@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
+from bridge.asking import pas_way, request_ground
 from bridge.clearing import x12_files, x12_way
 from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
@@ -17,13 +18,12 @@ from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.cdex_way import CdexWay
 from bridge.leaving.packet_material import PacketGround
-from bridge.leaving.payer_request import RequestGround
 from bridge.leaving.payer_ways import PayerWay
 from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, CDEX, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
-from bridge.payer_section import MAX_PACKET_MB, packet_limits, takes_requests
+from bridge.payer_section import MAX_PACKET_MB, packet_limits
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.cdex import CdexPublisher
@@ -103,7 +103,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         PerformedStepPublisher(heard, settings.dicom.ae_title, house.rules),
         *telling_publishers(house),
         _packets(house),
-        _payer_requests(house),
+        PayerRequestPublisher(payer_doors(house, "pas"), house.blobs, request_ground(house)),
         CdexPublisher(payer_doors(house, CDEX), house.blobs),
         x12_files(house),
     ]
@@ -111,7 +111,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
 
 def ways_to_payers(house: House) -> tuple[PayerWay, ...]:
     """Return every way that leads to a payer."""
-    return (CdexWay(house.settings.payers), x12_way(house))
+    return (CdexWay(house.settings.payers), pas_way(house), x12_way(house))
 
 
 def payer_doors(house: House, kind: str) -> dict[str, PayerDoor]:
@@ -134,14 +134,6 @@ def packet_ground(house: House) -> PacketGround:
     """Return what is the same for all packets of a house."""
     settings = house.settings
     return PacketGround(settings.bridge.organization, settings.time_zone, house.rules.checklist.body_parts)
-
-
-def _payer_requests(house: House) -> PayerRequestPublisher:
-    settings = house.settings
-    payers = {one.name: payer_client(one, house.clock) for one in settings.payers if takes_requests(one)}
-    base = f"{house.public_url}/fhir/r4"
-    ground = RequestGround(settings.bridge.organization, settings.bridge.npi, base, settings.identity.system_of)
-    return PayerRequestPublisher(payers, house.blobs, ground)
 
 
 def _beside_studies(house: House, ehrs: Mapping[str, Ehr], publishing: PublishingHouse) -> list[Publisher[Any, Any]]:

@@ -125,11 +125,6 @@ class Clearinghouse(Section):
         return self.outbox is not None or self.sftp is not None
 
 
-def takes_requests(one: Payer) -> bool:
-    """Say whether a payer takes requests for authorization as FHIR."""
-    return bool(one.base_url and one.id) and "pas" in one.kind
-
-
 def narratives(payers: Iterable[Payer]) -> dict[str, Says]:
     """Return what the text on a claim leads to images by, by payer id."""
     return {one.id: Says(one.narrative) for one in payers}

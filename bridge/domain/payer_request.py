@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.domain.authorization import AuthorizationLine
+from bridge.domain.submission import SubmissionState
 
 # What the payer compares from one version of a request to the next.
 _COMPARED = (
@@ -43,6 +44,16 @@ class RequestState(StrEnum):
 
 
 OPEN = (RequestState.WAITING, RequestState.BEGUN)
+# Of a request with evidence, by how far its release is.
+BY_RELEASE = {
+    SubmissionState.READY: RequestState.WAITING,
+    SubmissionState.SENDING: RequestState.BEGUN,
+    SubmissionState.UNCLEAR: RequestState.BEGUN,
+    SubmissionState.SENT: RequestState.ANSWERED,
+    SubmissionState.ACCEPTED: RequestState.ANSWERED,
+    SubmissionState.REFUSED: RequestState.FAILED,
+    SubmissionState.TAKEN_BACK: RequestState.DROPPED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,8 @@ class PayerRequest:
     One request to one payer. trace: ours, the same for the request's whole life (TRN02).
 
     lines: what is asked for; cancelled: the sequence numbers of those that are asked for no more. control_numbers: of the
-    evidence in it; attachment_key: whose evidence that is, None for a request without. begun_at: when it may have left.
+    evidence in it; submission_key, attachment_key: the release of that evidence, whose state is this one's too, None for a
+    request without. begun_at: when it may have left.
     """
 
     key: int
@@ -63,6 +75,7 @@ class PayerRequest:
     lines: tuple[AuthorizationLine, ...] = ()
     cancelled: tuple[int, ...] = ()
     control_numbers: tuple[str, ...] = ()
+    submission_key: int | None = None
     attachment_key: int | None = None
     asked_by: str = ""
     reason: str = ""

@@ -57,17 +57,19 @@ class PayerAnswer:
     """
     What came back, kept as it came.
 
-    status: of HTTP, 0 where it came otherwise. payer_numbers: what the payer calls it. detail: in words, without patient data.
+    submission_key: what was released, None for a question without evidence; request_key: what was asked, None where nothing
+    was. status: of HTTP, 0 where it came otherwise. payer_numbers: what the payer calls it. detail: in words, without patient data.
     """
 
     key: int
-    submission_key: int
+    submission_key: int | None
     heard_at: datetime
     content: bytes
     content_type: str = ""
     status: int = 0
     payer_numbers: tuple[str, ...] = ()
     detail: str = ""
+    request_key: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

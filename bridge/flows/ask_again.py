@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from bridge.clock import Clock
 from bridge.domain.authorization import Authorization, AuthorizationStatus
 from bridge.domain.payer_request import asks_again_at
 from bridge.errors import Conflict
-from bridge.flows.ask_payer import PasPayer, ask_how_it_stands
+from bridge.flows.ask_payer import ask_how_it_stands
 from bridge.flows.lookout import Lookout
 from bridge.store import authorizations, payer_requests
 from bridge.store.db import ReadTx, Store
@@ -20,16 +20,16 @@ _BY = "schedule"
 
 
 class AskAgain(Lookout):
-    """Asks what is pended. payers: those that may be asked by schedule."""
+    """Asks what is pended. payers: the names of those that may be asked by schedule."""
 
     name = "ask-again"
     look_secs = 20.0
 
-    def __init__(self, store: Store, clock: Clock, payers: Iterable[PasPayer]) -> None:
+    def __init__(self, store: Store, clock: Clock, payers: Collection[str]) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
-        self._payers = {one.name: one for one in payers}
+        self._payers = payers
 
     def work(self) -> int:
         """Ask about what is due; 0, so that the next look waits. Raises: Unavailable, without a database."""
@@ -54,7 +54,7 @@ class AskAgain(Lookout):
             if one.status != AuthorizationStatus.PENDED or not self._is_due(tx, key, now):
                 return
             try:
-                ask_how_it_stands(tx, one, self._payers[every[-1].payer], _BY, now)
+                ask_how_it_stands(tx, one, every[-1].payer, _BY, now)
             except Conflict:
                 return
 

@@ -1,4 +1,4 @@
-"""What people ask payers about an authorization: for the first time, what changed, its end, or how it stands.
+"""What people ask payers about an authorization without further evidence: the first time, what changed, its end, how it stands.
 
 Nothing leaves that a person did not release, nothing that lacks what the payer needs, and nothing twice: while the payer may
 have a request that it did not answer, no other one follows.
@@ -6,118 +6,35 @@ have a request that it did not answer, no other one follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.clock import Clock
-from bridge.domain.attachment import AttachmentState, ClaimAttachment, control_number_of
-from bridge.domain.authorization import Authorization, AuthorizationStatus
-from bridge.domain.narrative import control_number
-from bridge.domain.patient import Patient
-from bridge.domain.payer_request import (
-    PayerRequest,
-    RequestKind,
-    RequestState,
-    Told,
-    in_words,
-    told_by,
-)
-from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.authorization import Authorization
+from bridge.domain.payer_request import PayerRequest, RequestKind, RequestState, told_by
 from bridge.domain.records import replace
-from bridge.domain.request_lines import Lack, lacks_of, lines_to_ask
 from bridge.errors import Conflict, Incomplete, Unsupported
-from bridge.leaving.authorized_exams import exams_under
-from bridge.leaving.payer_request import insured
+from bridge.leaving.pas_way import PasWay, Proposal
 from bridge.outbox import enqueue
-from bridge.store import audit, authorizations, payer_requests, studies
+from bridge.payer_section import Payer
+from bridge.store import audit, authorizations, payer_requests
 from bridge.store.db import ReadTx, Store, WriteTx, lock
-
-# How an authorization stands of which the payer is to be asked for the first time.
-_NEW = frozenset({AuthorizationStatus.UNCONFIRMED, AuthorizationStatus.DRAFT, AuthorizationStatus.ERROR})
-_OVER = {
-    AuthorizationStatus.DENIED: "the payer has denied it: an appeal goes its own way",
-    AuthorizationStatus.CANCELLED: "it is cancelled: ask for a new one",
-    AuthorizationStatus.EXPIRED: "its time is over: ask for a new one",
-    AuthorizationStatus.SUPERSEDED: "another one took its place",
-    AuthorizationStatus.NOT_REQUIRED: "the payer says that none is required",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class PasPayer:
-    """A payer that takes requests as FHIR. id: its number on claims."""
-
-    name: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """
-    What would be asked now. lines: a sentence each. why_not: why nothing can be asked, "" if it can.
-
-    request: as it would be kept; lacks: what is missing.
-    """
-
-    request: PayerRequest
-    patient: Patient
-    lines: tuple[str, ...]
-    lacks: tuple[Lack, ...]
-    why_not: str = ""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it could leave as it is."""
-        return not self.why_not and not any(one.is_needed for one in self.lacks)
 
 
 class PayerDesk:
-    """Asks payers. npi: our own; payers: those that take requests as FHIR."""
+    """Asks payers that take requests as FHIR."""
 
-    def __init__(self, store: Store, clock: Clock, rules: ReconcileRules, payers: Iterable[PasPayer], npi: str) -> None:
+    def __init__(self, store: Store, clock: Clock, way: PasWay) -> None:
         self._store = store
         self._clock = clock
-        self._rules = rules
-        self._payers = tuple(payers)
-        self._npi = npi
+        self._way = way
 
-    def payer_of(self, one: Authorization) -> PasPayer | None:
-        """Return who takes requests for an authorization as FHIR, None if its payer does not."""
-        return next((each for each in self._payers if each.id and each.id == one.payer_id), None)
+    def payer_of(self, one: Authorization) -> Payer | None:
+        """Return who takes requests for an authorization, None where nobody does."""
+        return self._way.payer_of(one)
 
-    def propose(self, tx: ReadTx, one: Authorization, attachment: ClaimAttachment | None = None) -> Proposal:
-        """Return what would be asked about an authorization now. attachment: whose evidence would go with it."""
-        payer = self.payer_of(one)
-        known, patient = insured(tx, one)
-        told = told_by(payer_requests.of_authorization(tx, one.key))
-        kind = RequestKind.UPDATE if told.is_known or one.status not in _NEW else RequestKind.SUBMIT
-        before = told.lines if told.is_known else one.lines if kind == RequestKind.UPDATE else ()
-        asked = lines_to_ask(one, exams_under(tx, one, self._rules), before, told.cancelled)
-        numbers = (self._number_of(tx, attachment),) if attachment is not None else ()
-        request = PayerRequest(
-            key=0,
-            authorization_key=one.key,
-            payer=payer.name if payer is not None else "",
-            kind=kind,
-            trace=one.trace or control_number("request", one.key),
-            lines=asked.lines,
-            cancelled=tuple(sorted(asked.cancelled)),
-            control_numbers=numbers,
-            attachment_key=attachment.key if attachment is not None else None,
-        )
-        why_not = self._why_not(tx, one, request, replace(told, lines=before))
-        words = tuple(in_words(asked.lines, before, asked.cancelled))
-        return Proposal(request, patient, words, lacks_of(known, asked, self._npi), why_not)
-
-    def release_evidence(self, tx: WriteTx, attachment: ClaimAttachment, actor: str, reason: str) -> PayerRequest:
-        """
-        Ask with an attachment's packet inside, in the transaction that releases it.
-
-        Raises: Unsupported; Conflict, if the payer cannot be asked now; Incomplete, if something is missing.
-        """
-        one = authorizations.get(tx, attachment.authorization_key)
-        return self._ask(tx, one, self.propose(tx, one, attachment), actor, reason)
+    def propose(self, tx: ReadTx, one: Authorization) -> Proposal:
+        """Return what would be asked about an authorization now."""
+        return self._way.propose(tx, one)
 
     def ask(self, authorization_key: int, reason: str, actor: str) -> PayerRequest:
         """
@@ -149,7 +66,7 @@ class PayerDesk:
                 lines=told.lines,
                 cancelled=tuple(sorted({line.sequence for line in told.lines})),
             )
-            why_not = self._why_not(tx, one, ended, told)
+            why_not = self._way.why_not(tx, one, ended, told)
             needed = tuple(each for each in proposal.lacks if not each.where.startswith("lines"))
             return self._ask(tx, one, replace(proposal, request=ended, why_not=why_not, lacks=needed), actor, reason)
 
@@ -161,7 +78,9 @@ class PayerDesk:
         """
         with self._store.write() as tx:
             one = authorizations.get(tx, authorization_key)
-            return ask_how_it_stands(tx, one, self._payer_that_takes(one), actor, self._clock.now())
+            made = ask_how_it_stands(tx, one, self._payer_that_takes(one).name, actor, self._clock.now())
+            self._note(tx, one, made, "payer_request_released", actor, "how it stands")
+            return made
 
     def settle_unknown(
         self, authorization_key: int, request_key: int, *, has_it: bool, reason: str, actor: str
@@ -169,7 +88,8 @@ class PayerDesk:
         """
         Say whether the payer has a request that it never answered, as a person learned by asking there.
 
-        has_it False sends it again. Raises: LookupError; Conflict, if that is not in question; Incomplete without reason.
+        has_it False sends it again. Raises: LookupError; Conflict, if that is not in question, or is to be said of the
+        evidence in it; Incomplete without reason.
         """
         _require(reason)
         now = self._clock.now()
@@ -179,37 +99,21 @@ class PayerDesk:
                 raise LookupError("no such request")
             if request.state != RequestState.BEGUN:
                 raise Conflict("that is not in question", code="settled")
+            if request.submission_key is not None:
+                raise Conflict("say it of the evidence that is in it, where that was released", code="has_evidence")
             if has_it:
                 payer_requests.end(tx, request_key, RequestState.ANSWERED, "a person asked: the payer has it", now)
-                if request.attachment_key is not None:
-                    authorizations.set_attachment_state(tx, request.attachment_key, AttachmentState.SENT, now)
             else:
                 payer_requests.begin(tx, request_key, None)
             enqueue.enqueue(tx, enqueue.payer_request(request), now)
             one = authorizations.get(tx, authorization_key)
             self._note(tx, one, request, "payer_request_settled", actor, reason, has_it=has_it)
 
-    def _payer_that_takes(self, one: Authorization) -> PasPayer:
+    def _payer_that_takes(self, one: Authorization) -> Payer:
         payer = self.payer_of(one)
         if payer is None:
             raise Unsupported("its payer takes no requests from here", code="no_such_payer")
         return payer
-
-    def _why_not(self, tx: ReadTx, one: Authorization, request: PayerRequest, told: Told) -> str:
-        if not request.payer:
-            return "its payer takes no requests from here: [[payers]] names none of its number with kind pas"
-        if any(each.changes_something for each in payer_requests.open_of(tx, one.key)):
-            return "an earlier request to the payer is still under way"
-        if request.kind == RequestKind.SUBMIT:
-            return ""
-        if not told.is_known and not one.trace:
-            return "the payer has it, and nobody here knows under which trace: it cannot be changed from here"
-        if one.status in _OVER:
-            return _OVER[one.status]
-        changed = request.lines != told.lines or set(request.cancelled) != told.cancelled
-        if not changed and set(request.control_numbers) <= told.control_numbers:
-            return "nothing changed since the payer was last asked"
-        return ""
 
     def _ask(self, tx: WriteTx, one: Authorization, proposal: Proposal, actor: str, reason: str) -> PayerRequest:
         _require(reason)
@@ -220,11 +124,7 @@ class PayerDesk:
         if missing:
             said = " ".join(each.sentence for each in missing)
             raise Incomplete(said, code="missing", where=missing[0].where)
-        now = self._clock.now()
-        asked = replace(proposal.request, asked_by=actor, reason=reason, asked_at=now)
-        made = replace(asked, key=payer_requests.add(tx, asked, now))
-        study_key = _study_key(tx, made)
-        enqueue.enqueue(tx, enqueue.payer_request(made, study_key), now)
+        made = _made(tx, replace(proposal.request, asked_by=actor, reason=reason), self._clock.now())
         self._note(tx, one, made, "payer_request_released", actor, reason)
         return made
 
@@ -242,11 +142,8 @@ class PayerDesk:
         }
         audit.add(tx, at=now, action=action, actor=actor, patient_key=one.patient_key, detail=detail | more)
 
-    def _number_of(self, tx: ReadTx, attachment: ClaimAttachment) -> str:
-        return control_number_of(attachment.authorization_key, studies.get(tx, attachment.study_key).study_instance_uid)
 
-
-def ask_how_it_stands(tx: WriteTx, one: Authorization, payer: PasPayer, actor: str, now: datetime) -> PayerRequest:
+def ask_how_it_stands(tx: WriteTx, one: Authorization, payer: str, actor: str, now: datetime) -> PayerRequest:
     """Queue the question how an authorization stands. Raises: Conflict."""
     every = payer_requests.of_authorization(tx, one.key)
     told = told_by(every)
@@ -256,7 +153,12 @@ def ask_how_it_stands(tx: WriteTx, one: Authorization, payer: PasPayer, actor: s
         raise Conflict("an earlier request to the payer is still under way", code="request_open")
     trace = next((each.trace for each in reversed(every)), one.trace)
     lines = told.lines if told.is_known else one.lines
-    asked = PayerRequest(0, one.key, payer.name, RequestKind.INQUIRE, trace, lines=lines, asked_by=actor, asked_at=now)
+    return _made(tx, PayerRequest(0, one.key, payer, RequestKind.INQUIRE, trace, lines=lines, asked_by=actor), now)
+
+
+def _made(tx: WriteTx, request: PayerRequest, now: datetime) -> PayerRequest:
+    """Keep a request and queue it."""
+    asked = replace(request, asked_at=now)
     made = replace(asked, key=payer_requests.add(tx, asked, now))
     enqueue.enqueue(tx, enqueue.payer_request(made), now)
     return made
@@ -265,9 +167,3 @@ def ask_how_it_stands(tx: WriteTx, one: Authorization, payer: PasPayer, actor: s
 def _require(reason: str) -> None:
     if not reason.strip():
         raise Incomplete("say why", code="missing", where="reason")
-
-
-def _study_key(tx: ReadTx, request: PayerRequest) -> int | None:
-    if request.attachment_key is None:
-        return None
-    return authorizations.get_attachment(tx, request.attachment_key).study_key

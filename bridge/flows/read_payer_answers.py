@@ -23,7 +23,7 @@ from bridge.mapping.fhir_authorizations import read_claim_response
 from bridge.mapping.fhir_fields import FhirGround, Resource
 from bridge.store import authorizations, patients, payer_requests
 from bridge.store.db import Store, WriteTx, lock
-from bridge.store.payer_requests import KeptResponse
+from bridge.store.payer_requests import HeardAnswer
 
 _OTHER_REQUEST = "it answers another request than the one it came to"
 _NOTHING = "it says nothing of the authorization"
@@ -54,27 +54,26 @@ class AnswerReader(Lookout):
                 payer_requests.note_read(tx, unread.key, self._take(tx, unread, now), now)
         return 1
 
-    def _take(self, tx: WriteTx, answer: KeptResponse, now: datetime) -> str:
+    def _take(self, tx: WriteTx, answer: HeardAnswer, now: datetime) -> str:
         """Take an answer in; return why it says nothing, "" if it does."""
-        request = payer_requests.get(tx, answer.request_key) if answer.request_key is not None else None
+        request = payer_requests.get(tx, answer.request_key)
         try:
             said = read_answer(answer.body)
             found = responses_in(said)
             if not found:
                 return why_not_taken(said)
-            trace = request.trace if request is not None else authorizations.get(tx, answer.authorization_key).trace
-            about = [(one, around) for one, around in found if is_about(one, trace)]
+            about = [(one, around) for one, around in found if is_about(one, request.trace)]
             if not about:
                 return _OTHER_REQUEST
             why_not = why_not_taken(said)
-            if request is not None and request.changes_something and not why_not:
+            if request.changes_something and not why_not:
                 self._note_asked(tx, request, answer, now)
             whys = [self._hear(tx, one, around, answer, now) for one, around in about]
         except BridgeError as fault:
             return fault.detail
         return next((why for why in whys if why), why_not)
 
-    def _note_asked(self, tx: WriteTx, request: PayerRequest, answer: KeptResponse, now: datetime) -> None:
+    def _note_asked(self, tx: WriteTx, request: PayerRequest, answer: HeardAnswer, now: datetime) -> None:
         """Write down what the payer was asked: it has it, since it answers."""
         one = authorizations.get(tx, request.authorization_key)
         gone = frozenset(request.cancelled)
@@ -91,7 +90,7 @@ class AnswerReader(Lookout):
         )
         self._take_news(tx, one, news, "payer-request", str(request.key), now)
 
-    def _hear(self, tx: WriteTx, said: Json, around: dict[str, Json], answer: KeptResponse, now: datetime) -> str:
+    def _hear(self, tx: WriteTx, said: Json, around: dict[str, Json], answer: HeardAnswer, now: datetime) -> str:
         one = authorizations.get(tx, answer.authorization_key)
         source = f"payer:{answer.payer}"
         resource = Resource(said, around)

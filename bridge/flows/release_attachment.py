@@ -11,6 +11,7 @@ from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState, ClaimAttachment, check_attach
+from bridge.domain.records import replace
 from bridge.domain.submission import Outgoing, Submission, SubmissionState
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.flows.attach_images import check_shown
@@ -83,7 +84,9 @@ class PayerReleases:
             found, outgoing = self.outgoing(tx, authorization_key, attachment_key)
             _check_packet(tx, found, said.version)
             _check_outgoing(outgoing)
-            key = submissions.add(tx, _submission(found, outgoing, said, now), now)
+            release = _submission(found, outgoing, said, now)
+            key = submissions.add(tx, release, now)
+            self._ways[attachment.kind].keep(tx, found, replace(release, key=key))
             authorizations.set_attachment_state(tx, attachment_key, AttachmentState.RELEASED, now)
             work = enqueue.to_payer(self._ways[attachment.kind].topic, outgoing.to, attachment)
             enqueue.enqueue(tx, work, now)

@@ -11,15 +11,14 @@ from typing import Any
 import orjson
 
 from bridge.codecs.fhir.cdex_parameters import CdexAttachment, parameters
-from bridge.codecs.fhir.inline_evidence import InlineEvidence
 from bridge.domain.attachment import AttachmentKind, purpose_of_use
 from bridge.domain.authorization import Authorization
-from bridge.domain.submission import Outgoing
+from bridge.domain.submission import Outgoing, Submission
 from bridge.errors import Incomplete
-from bridge.leaving.payer_ways import Sendable, payer_for
+from bridge.leaving.payer_ways import Sendable, encoded_bytes, evidence_of, payer_for
 from bridge.outbox.enqueue import CDEX
 from bridge.payer_section import Payer
-from bridge.store.db import ReadTx
+from bridge.store.db import ReadTx, WriteTx
 
 OPERATION = "$submit-attachment"
 
@@ -38,6 +37,9 @@ class CdexWay:
         found = payer_for(self._payers, self.kind, authorization, named)
         return found.name if found is not None else ""
 
+    def keep(self, tx: WriteTx, found: Sendable, release: Submission) -> None:
+        """Keep nothing beside the release: all that leaves is its packet."""
+
     def outgoing(self, tx: ReadTx, found: Sendable) -> Outgoing:
         """Return what would leave. Raises: LookupError, where no payer of the settings is the authorization's."""
         payer = payer_for(self._payers, self.kind, found.authorization, found.attachment.payer)
@@ -46,7 +48,7 @@ class CdexWay:
         said = attachment_of(found, payer, b"")
         lacks, size = list[str](), 0
         try:
-            size = len(orjson.dumps(parameters(said))) + _encoded(found.document_bytes)
+            size = len(orjson.dumps(parameters(said))) + encoded_bytes(found.document_bytes)
         except Incomplete as fault:
             lacks.append(fault.detail)
         return Outgoing(
@@ -66,18 +68,11 @@ class CdexWay:
 def attachment_of(found: Sendable, payer: Payer, document: bytes) -> CdexAttachment:
     """Return what is sent of a packet. document: its PDF."""
     authorization = found.authorization
-    evidence = InlineEvidence(
-        control_number=found.control_number,
-        content=document,
-        title=f"Imaging evidence, packet {found.control_number}",
-        dated=found.packet.made_at,
-        study_instance_uid=found.study.study_instance_uid,
-    )
     lines = authorization.lines
     return CdexAttachment(
         tracking_id=found.control_number,
         member_id=authorization.member_id or authorization.subscriber_id,
-        evidence=(evidence,),
+        evidence=(evidence_of(found, document),),
         payer_id=payer.id,
         organization_npi=_only(line.site_npi for line in lines),
         provider_npi=_only(line.ordering_npi for line in lines),
@@ -113,8 +108,3 @@ def _only(values: Iterable[str]) -> str:
     """Return the value that every line that says one agrees on, "" if they differ."""
     said = {one for one in values if one}
     return said.pop() if len(said) == 1 else ""
-
-
-def _encoded(size: int) -> int:
-    """Return how long *size* bytes are in Base64, with the digits that tell their number. Source: RFC 4648 4."""
-    return 4 * ((size + 2) // 3) + len(str(size)) - 1

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bridge.codecs.fhir.inline_evidence import InlineEvidence
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment, control_number_of
 from bridge.domain.authorization import Authorization
 from bridge.domain.packet import PacketFile
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
-from bridge.domain.submission import Outgoing
+from bridge.domain.submission import Outgoing, Submission
 from bridge.payer_section import Payer
 from bridge.store import authorizations, patients, studies
-from bridge.store.db import ReadTx
+from bridge.store.db import ReadTx, WriteTx
 from bridge.store.packets import KeptPacket
 
 
@@ -51,6 +52,9 @@ class PayerWay(Protocol):
     def place_of(self, authorization: Authorization, named: str = "") -> str:
         """Return where it leads from an authorization, by its name in the settings, "" for nowhere. named: what a person chose."""
 
+    def keep(self, tx: WriteTx, found: Sendable, release: Submission) -> None:
+        """Keep what else leaves with a release, in the transaction that makes it."""
+
     def outgoing(self, tx: ReadTx, found: Sendable) -> Outgoing:
         """Return what would leave, with what it lacks. Raises: LookupError, where the way leads nowhere."""
 
@@ -81,3 +85,19 @@ def payer_by(reached: Sequence[Payer], authorization: Authorization, named: str 
         return next((one for one in reached if one.id == authorization.payer_id), None)
     name = authorization.payer_name.casefold()
     return next((one for one in reached if name and one.name.casefold() == name), None)
+
+
+def evidence_of(found: Sendable, document: bytes) -> InlineEvidence:
+    """Return a packet as it goes inside a request. document: its PDF."""
+    return InlineEvidence(
+        control_number=found.control_number,
+        content=document,
+        title=f"Imaging evidence, packet {found.control_number}",
+        dated=found.packet.made_at,
+        study_instance_uid=found.study.study_instance_uid,
+    )
+
+
+def encoded_bytes(size: int) -> int:
+    """Return how long *size* bytes are in Base64, with the digits that tell their number. Source: RFC 4648 4."""
+    return 4 * ((size + 2) // 3) + len(str(size)) - 1

@@ -38,7 +38,6 @@ PAYER_REQUEST = "payer_request"
 _REQUEST_OF = "payer-request:"
 # What a person let go to a payer, by the way it goes.
 CDEX = "cdex"
-PAS = "pas"
 X12 = "x12"
 PROVENANCE = "provenance"
 CHART_PART = "chart_part"
@@ -114,15 +113,17 @@ def request_of(delivery: Delivery) -> int | None:
     return int(key) if key.isdecimal() else None
 
 
-def payer_request(request: PayerRequest, study_key: int | None = None) -> Work:
-    """Return the work that brings *request* to its payer. study_key: whose evidence is inside, None without."""
-    order_of = f"{_REQUEST_OF}{request.key}"
-    return Work(PAYER_REQUEST, request.payer, order_of, study_key, attachment_key=request.attachment_key)
+def payer_request(request: PayerRequest) -> Work:
+    """Return the work that brings *request*, which has no evidence inside, to its payer."""
+    return Work(PAYER_REQUEST, request.payer, f"{_REQUEST_OF}{request.key}")
 
 
-def payer_request_in(delivery: Delivery) -> int | None:
-    """Return the row of the request to a payer that *delivery* brings, None if it brings none."""
-    return _row_in(delivery, _REQUEST_OF)
+def payer_request_in(delivery: Delivery) -> int:
+    """Return the row of the request to a payer that *delivery* brings. Raises: LookupError, if it brings none."""
+    key = _row_in(delivery, _REQUEST_OF)
+    if key is None:
+        raise LookupError("it brings no request to a payer")
+    return key
 
 
 def subscription_of(key: int) -> str:

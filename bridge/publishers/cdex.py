@@ -19,7 +19,6 @@ from datetime import datetime
 import orjson
 
 from bridge.codecs.fhir.inline_evidence import EVIDENCE_SYSTEM
-from bridge.codecs.fhir.outcome import in_words
 from bridge.domain.submission import PayerAnswer, SubmissionState
 from bridge.errors import Conflict, Unavailable
 from bridge.leaving.cdex_way import OPERATION, written
@@ -34,9 +33,6 @@ from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 
-_REFUSED = frozenset({400, 404, 405, 409, 410, 415, 422})
-_NOT_THERE = frozenset({401, 403, 408, 425, 429, 503})
-_TOO_LARGE = 413
 _NO_ANSWER = "no answer came, and the payer may have it all the same"
 
 
@@ -102,7 +98,7 @@ class CdexPublisher:
 
     def _read(self, door: PayerDoor, parcel: PayerParcel, answer: Answer, still_wanted: StillWanted) -> PayerReceipt:
         """Keep an answer and say what it means."""
-        state, detail = _meaning(answer, parcel)
+        state, detail = payer_sending.meaning_of(answer, parcel.found.document_bytes)
         numbers = _numbers(answer)
         kept = PayerAnswer(
             key=0,
@@ -114,7 +110,7 @@ class CdexPublisher:
             payer_numbers=numbers,
             detail=detail,
         )
-        payer_sending.keep_answer(kept, state, still_wanted)
+        payer_sending.keep_answer(parcel, kept, state, still_wanted)
         if state == SubmissionState.ACCEPTED:
             return PayerReceipt(detail, state, next(iter(numbers), parcel.submission.control_number))
         if state == SubmissionState.REFUSED:
@@ -122,29 +118,6 @@ class CdexPublisher:
         if state == SubmissionState.READY:
             check_answer(answer, "POST", door.client.clock)
         raise Unavailable(detail, code=UNKNOWN_OUTCOME)
-
-
-def _meaning(answer: Answer, parcel: PayerParcel) -> tuple[SubmissionState, str]:
-    status, said = answer.status, _words(answer)
-    if 200 <= status < 300:
-        return SubmissionState.ACCEPTED, f"the payer accepted it ({status})"
-    if status == _TOO_LARGE:
-        size = parcel.found.document_bytes / 1e6
-        what = f"the payer takes nothing so large (413; the PDF has {size:.1f} MB): "
-        what += "lower max_packet_mb of this payer, or choose fewer images, and attach them again"
-        return SubmissionState.REFUSED, f"{what}{f' ({said})' if said else ''}"
-    if status in _REFUSED:
-        return SubmissionState.REFUSED, f"the payer refused it ({status}){f': {said}' if said else ''}"
-    if status in _NOT_THERE:
-        return SubmissionState.READY, f"the payer does not take it now ({status})"
-    return SubmissionState.SENDING, f"the payer answers {status}, and may have it all the same"
-
-
-def _words(answer: Answer) -> str:
-    try:
-        return in_words(orjson.loads(answer.body))
-    except orjson.JSONDecodeError:
-        return ""
 
 
 def _numbers(answer: Answer) -> tuple[str, ...]:

@@ -187,29 +187,10 @@ class FhirClient:
 
         Raises: Unsupported, where the server does not offer it.
         """
-        return self._json(self._invoked(operation, parameters))
-
-    def invoke_for_bytes(self, operation: str, parameters: Json) -> bytes:
-        """Call an operation and return its answer as it came. Raises: Unsupported, where the server does not offer it."""
-        answer = self._invoked(operation, parameters)
-        self._json(answer)
-        return answer.body
-
-    def _invoked(self, operation: str, parameters: Json) -> Answer:
         answer = self._ask("POST", operation, body=parameters)
         if answer.status in (404, 410):
             raise Unsupported(f"the server answers {answer.status} to {operation}", code=f"http_{answer.status}")
-        return answer
-
-    def reach(self) -> None:
-        """Find out whether the server can be reached, whatever it answers. Raises: Unavailable, if nobody is there."""
-        try:
-            self.metadata()
-        except (Malformed, Refused, Unsupported):
-            return
-        except Unavailable as fault:
-            if fault.code in (DESTINATION_DOWN, NO_ANSWER, THROTTLED):
-                raise
+        return self._json(answer)
 
     def post(self, operation: str, body: Json) -> Answer:
         """

@@ -1,6 +1,7 @@
-"""Requests to payers by Da Vinci PAS: Claim/$submit with the evidence inside, and Claim/$inquire.
+"""Requests to payers by Da Vinci PAS: Claim/$submit, with the evidence that was released inside, and Claim/$inquire.
 
-A request that may have arrived is looked for before it is sent again; where the payer cannot be asked, a person is.
+A request that may have arrived is looked for before it is sent again; where the payer cannot be asked, a person is. What its
+answer's status means is as for all evidence that goes to payers.
 """
 
 from __future__ import annotations
@@ -10,28 +11,31 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.codecs.fhir import pas_bundle
-from bridge.codecs.fhir.inline_evidence import InlineEvidence
 from bridge.codecs.fhir.pas_bundle import PasSubmission
 from bridge.codecs.fhir.payer_answer import is_about, read_answer, responses_in, why_not_taken
-from bridge.domain.attachment import AttachmentState
-from bridge.domain.packet import PacketFile
-from bridge.domain.payer_request import PayerRequest, RequestKind, RequestState
-from bridge.errors import Malformed, Refused, Unavailable, Unsupported
+from bridge.domain.payer_request import OPEN, PayerRequest, RequestKind, RequestState
+from bridge.domain.records import replace
+from bridge.domain.submission import PayerAnswer, SubmissionState
+from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable
+from bridge.leaving.pas_way import INQUIRE, SUBMIT
 from bridge.leaving.payer_request import RequestGround, submission_of
+from bridge.leaving.payer_ways import evidence_of
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
-from bridge.outbox.retry import THROTTLED
-from bridge.publishers.fhir_client import FhirClient
-from bridge.store import authorizations, events, packets, patients, payer_requests, studies
+from bridge.outbox.retry import DESTINATION_DOWN
+from bridge.publishers import payer_sending
+from bridge.publishers.fhir_client import check_answer
+from bridge.publishers.http_answer import UNKNOWN_OUTCOME, Answer
+from bridge.publishers.payer_sending import PayerDoor, PayerParcel, PayerReceipt
+from bridge.store import authorizations, events, payer_requests, submissions
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
-from bridge.store.payer_requests import KeptResponse
 
 _TURN = timedelta(seconds=30)
-_UNKNOWN = "it may be with the payer, which cannot be asked: ask there, then say on the authorization whether it is"
-_SUBMIT, _INQUIRE = "Claim/$submit", "Claim/$inquire"
+_UNKNOWN = "no answer came, and the payer may have it all the same"
+_CANNOT_ASK = f"{_UNKNOWN}: ask there, then say on the authorization whether it is there"
 _SAID = {
     RequestKind.SUBMIT: "asked for",
     RequestKind.UPDATE: "sent what changed of",
@@ -42,177 +46,214 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class RequestParcel(Parcel):
-    """A request as it would leave. order_key: of the exam that it is filed with."""
+    """A request as it would leave. release: what a person let go with it, None without evidence."""
 
     request: PayerRequest
     submission: PasSubmission
-    order_key: int | None
+    release: PayerParcel | None
 
-
-@dataclass(frozen=True, slots=True)
-class RequestReceipt(Receipt):
-    """What the payer said. why_not: why it did not take the request, "" if it did."""
-
-    why_not: str = ""
+    @property
+    def may_be_there(self) -> bool:
+        """Say whether an earlier try may have brought it to the payer."""
+        return self.release.may_be_there if self.release is not None else self.request.begun_at is not None
 
 
 class PayerRequestPublisher:
-    """Asks payers that take requests as FHIR, each by its own client."""
+    """Asks payers. doors: by the payers' names."""
 
     topic = enqueue.PAYER_REQUEST
 
-    def __init__(self, payers: Mapping[str, FhirClient], blobs: Blobs, ground: RequestGround) -> None:
-        self._payers = dict(payers)
+    def __init__(self, doors: Mapping[str, PayerDoor], blobs: Blobs, ground: RequestGround) -> None:
+        self._doors = dict(doors)
         self._blobs = blobs
         self._ground = ground
 
     @property
     def destinations(self) -> tuple[str, ...]:
-        return tuple(self._payers)
+        return tuple(self._doors)
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> RequestParcel | NotYet | Hold | Nothing:
-        """Collect a request that is still to be made, behind those that were released before it."""
-        key = enqueue.payer_request_in(delivery)
-        if key is None:
-            return Nothing("it names no request")
-        request = payer_requests.get(tx, key)
+        """Collect a request that is still to be made, behind those that were let go before it."""
+        release: PayerParcel | None = None
+        if delivery.attachment_key is not None:
+            standing = payer_sending.standing(tx, delivery)
+            if not isinstance(standing, PayerParcel):
+                return standing
+            release = standing
+            request = payer_requests.of_submission(tx, release.submission.key)
+        else:
+            request = payer_requests.get(tx, enqueue.payer_request_in(delivery))
         if request.state in (RequestState.ANSWERED, RequestState.DROPPED):
             return Nothing(request.detail or "the payer has answered it")
-        if (
-            payer_requests.open_of(tx, request.authorization_key)[:1] != [request]
-            and request.state != RequestState.FAILED
-        ):
+        every = payer_requests.of_authorization(tx, request.authorization_key)
+        if any(one.key < request.key and one.state in OPEN for one in every):
             return NotYet(now + _TURN, "an earlier request on this authorization goes first")
-        evidence: tuple[InlineEvidence, ...] = ()
-        study_key, binding_version = None, 0
-        if request.attachment_key is not None:
-            why_held = self._why_held(tx, request.attachment_key)
-            if why_held:
-                return Hold(why_held)
-            study = studies.get(tx, authorizations.get_attachment(tx, request.attachment_key).study_key)
-            study_key, binding_version = study.key, study.binding_version
-            evidence = self._evidence(tx, request, study.study_instance_uid)
-        one = authorizations.get(tx, request.authorization_key)
+        if request.state == RequestState.FAILED and any(
+            one.key > request.key and one.changes_something for one in every
+        ):
+            return Nothing("a later request took its place")
+        evidence = (evidence_of(release.found, b""),) if release is not None else ()
         said = submission_of(tx, request, self._ground, request.asked_at or now, evidence)
-        return RequestParcel(delivery, study_key, binding_version, request, said, one.order_key)
+        if release is None:
+            return RequestParcel(delivery, None, 0, request, said, None)
+        return RequestParcel(delivery, release.study_key, release.binding_version, request, said, release)
 
-    def send(self, parcel: RequestParcel, still_wanted: StillWanted) -> RequestReceipt:
-        """Ask, after looking whether the payer has it already if it may have; what it answers is kept before it counts."""
-        client, request = self._payers[parcel.delivery.destination], parcel.request
-        if not request.changes_something:
+    def send(self, parcel: RequestParcel, still_wanted: StillWanted) -> Receipt:
+        """
+        Ask, after looking whether the payer has it already if it may; what it answers is kept before it counts.
+
+        Raises: Conflict, Refused, Unavailable, as the answer's status has it; Conflict too, where the payer could not use it.
+        """
+        door = self._doors[parcel.delivery.destination]
+        if not parcel.request.changes_something:
             still_wanted()
-            return self._kept(parcel, self._inquired(client, parcel), still_wanted)
-        if request.begun_at is not None:
+            return self._read(door, parcel, self._inquired(door, parcel), still_wanted)
+        if parcel.may_be_there:
             try:
-                found = self._found(client, parcel)
-            except (Unsupported, Malformed):
-                return RequestReceipt("not known whether the payer has it", held=Hold(_UNKNOWN, HoldKind.RECEIVER))
+                found = self._found(door, parcel)
+            except BridgeError as fault:
+                if isinstance(fault, Unavailable | Refused):
+                    raise
+                return _ask_a_person(parcel)
             if found is not None:
-                return self._kept(parcel, found, still_wanted)
-        bundle = pas_bundle.request(parcel.submission, self._ground.system_of)
-        client.reach()
-        still_wanted()
-        still_wanted.note(_begun(request.key), "is being submitted")
+                return self._read(door, parcel, found, still_wanted)
+        bundle = pas_bundle.request(self._whole(parcel), self._ground.system_of)
+        door.client.authorize()
+        _note_leaving(parcel, still_wanted)
         try:
-            answer = client.invoke_for_bytes(_SUBMIT, bundle)
-        except (Malformed, Unsupported, Refused) as fault:
-            still_wanted.note(_not_begun(request.key), fault.detail)
-            raise
+            answer = door.client.post(SUBMIT, bundle)
         except Unavailable as fault:
-            if fault.code == THROTTLED:
-                still_wanted.note(_not_begun(request.key), fault.detail)
-            raise
-        return self._kept(parcel, answer, still_wanted)
+            if fault.code == DESTINATION_DOWN:
+                _note_not_there(parcel, still_wanted, fault.detail)
+                raise
+            raise Unavailable(_UNKNOWN, code=UNKNOWN_OUTCOME) from None
+        return self._read(door, parcel, answer, still_wanted)
 
-    def settled(self, tx: WriteTx, parcel: RequestParcel, receipt: RequestReceipt, at: datetime) -> None:
-        """Mark the request answered, or not taken, and tell the timeline."""
+    def settled(self, tx: WriteTx, parcel: RequestParcel, receipt: Receipt, at: datetime) -> None:
+        """Note that the payer has it, or that a person has to say."""
+        if parcel.release is not None and isinstance(receipt, PayerReceipt):
+            payer_sending.settle(tx, parcel.release, receipt, at)
+            return
         if receipt.held is not None:
             payer_requests.describe(tx, parcel.request.key, receipt.held.why)
             return
-        state = RequestState.FAILED if receipt.why_not else RequestState.ANSWERED
-        payer_requests.end(tx, parcel.request.key, state, receipt.why_not, at)
-        self._mark(tx, parcel.request, receipt.why_not, at)
+        payer_requests.end(tx, parcel.request.key, RequestState.ANSWERED, "", at)
         if parcel.request.changes_something:
-            self._tell(tx, parcel.request, parcel.delivery, receipt.why_not, at)
+            what = f"{parcel.delivery.destination} was {_SAID[parcel.request.kind]} this authorization"
+            _tell(tx, parcel.request, what, at)
 
     def failed(self, tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: datetime) -> None:
-        """Say at the request why it did not arrive; dead, it has failed."""
-        key = enqueue.payer_request_in(delivery)
-        if key is None:
+        """Say at the request, or at the evidence in it, why it is not there."""
+        if delivery.attachment_key is not None:
+            payer_sending.fail(tx, delivery, detail, is_dead, at)
             return
-        request = payer_requests.get(tx, key)
-        payer_requests.describe(tx, key, detail)
+        request = payer_requests.get(tx, enqueue.payer_request_in(delivery))
+        payer_requests.describe(tx, request.key, detail)
         if is_dead:
-            payer_requests.end(tx, key, RequestState.FAILED, detail, at)
-            self._mark(tx, request, detail, at)
-            self._tell(tx, request, delivery, detail, at)
+            payer_requests.end(tx, request.key, RequestState.FAILED, detail, at)
+            _tell(tx, request, f"{delivery.destination} did not take what was sent: {detail}", at)
 
-    def _why_held(self, tx: ReadTx, attachment_key: int) -> str:
-        """Return why an attachment's evidence must not leave, "" if it may."""
-        attachment = authorizations.get_attachment(tx, attachment_key)
-        if attachment.state in (AttachmentState.DRAFT, AttachmentState.REVIEW):
-            return f"the attachment is in {attachment.state}"
-        study = studies.get(tx, attachment.study_key)
-        if not study.is_bound or study.patient_key is None:
-            return "the study is not bound to a patient"
-        owner = authorizations.get(tx, attachment.authorization_key).patient_key
-        if patients.survivor(tx, study.patient_key).key != patients.survivor(tx, owner).key:
-            return "the study is another patient's now"
-        return ""
+    def _whole(self, parcel: RequestParcel) -> PasSubmission:
+        """Return the request with its document inside. Raises: Unavailable."""
+        if parcel.release is None:
+            return parcel.submission
+        document = payer_sending.document_of(self._blobs, parcel.release)
+        return replace(parcel.submission, evidence=(evidence_of(parcel.release.found, document),))
 
-    def _evidence(self, tx: ReadTx, request: PayerRequest, study_instance_uid: str) -> tuple[InlineEvidence, ...]:
-        assert request.attachment_key is not None
-        packet = packets.newest(tx, request.attachment_key)
-        if packet is None:
-            raise Unavailable("the packet is not put together yet", code="no_packet")
-        with self._blobs.at_hand(packet.file(PacketFile.DOCUMENT).digest) as path:
-            content = path.read_bytes()
-        number = request.control_numbers[0]
-        return (InlineEvidence(number, content, "Evidence for authorization", packet.made_at, study_instance_uid),)
+    def _inquired(self, door: PayerDoor, parcel: RequestParcel) -> Answer:
+        answer = door.client.post(INQUIRE, pas_bundle.inquiry(parcel.submission, self._ground.system_of))
+        if answer.status in (404, 410):
+            raise Conflict(f"the payer does not offer {INQUIRE} ({answer.status})", code="no_inquiry")
+        check_answer(answer, "POST", door.client.clock)
+        return answer
 
-    def _inquired(self, client: FhirClient, parcel: RequestParcel) -> bytes:
-        return client.invoke_for_bytes(_INQUIRE, pas_bundle.inquiry(parcel.submission, self._ground.system_of))
-
-    def _found(self, client: FhirClient, parcel: RequestParcel) -> bytes | None:
-        """Return the payer's answer to a request that it has, None if it has none with this trace."""
-        answer = self._inquired(client, parcel)
-        said = read_answer(answer)
+    def _found(self, door: PayerDoor, parcel: RequestParcel) -> Answer | None:
+        """Return the payer's answer to a request that it has, None if it has none with this trace. Raises: BridgeError."""
+        answer = self._inquired(door, parcel)
+        said = read_answer(answer.body)
         mine = [one for one, _ in responses_in(said) if is_about(one, parcel.request.trace)]
         return answer if mine and not why_not_taken(said) else None
 
-    def _kept(self, parcel: RequestParcel, answer: bytes, still_wanted: StillWanted) -> RequestReceipt:
-        request = parcel.request
+    def _read(self, door: PayerDoor, parcel: RequestParcel, answer: Answer, still_wanted: StillWanted) -> Receipt:
+        """Keep an answer and say what it means."""
+        state, detail = payer_sending.meaning_of(answer, parcel.release.found.document_bytes if parcel.release else 0)
+        if state == SubmissionState.ACCEPTED:
+            why_not = _why_not(answer)
+            state, detail = (SubmissionState.REFUSED, why_not) if why_not else (state, detail)
+        self._keep(door, parcel, answer, (state, detail), still_wanted)
+        if state == SubmissionState.ACCEPTED:
+            if parcel.release is None:
+                return Receipt(detail)
+            return PayerReceipt(detail, state, parcel.request.trace)
+        if state == SubmissionState.REFUSED:
+            raise Conflict(detail, code=f"http_{answer.status}")
+        if state == SubmissionState.READY:
+            _note_not_there(parcel, still_wanted, detail)
+            check_answer(answer, "POST", door.client.clock)
+        raise Unavailable(detail, code=UNKNOWN_OUTCOME)
 
-        def keep(tx: WriteTx, at: datetime) -> None:
-            row = KeptResponse(0, request.authorization_key, request.key, request.payer, answer, at)
-            payer_requests.keep_response(tx, row)
-
-        still_wanted.note(keep, "the payer has answered")
-        why_not = why_not_taken(read_answer(answer))
-        return RequestReceipt(why_not or "the payer has answered", why_not=why_not)
-
-    def _mark(self, tx: WriteTx, request: PayerRequest, why_not: str, at: datetime) -> None:
-        if request.attachment_key is None:
+    def _keep(
+        self,
+        door: PayerDoor,
+        parcel: RequestParcel,
+        answer: Answer,
+        means: tuple[SubmissionState, str],
+        still_wanted: StillWanted,
+    ) -> None:
+        kept = PayerAnswer(
+            key=0,
+            submission_key=parcel.release.submission.key if parcel.release is not None else None,
+            heard_at=door.client.clock.now(),
+            content=answer.body,
+            content_type=answer.headers.get("Content-Type", ""),
+            status=answer.status,
+            detail=means[1],
+            request_key=parcel.request.key,
+        )
+        if parcel.release is not None:
+            payer_sending.keep_answer(parcel.release, kept, means[0], still_wanted)
             return
-        attachment = authorizations.get_attachment(tx, request.attachment_key)
-        if attachment.state in (AttachmentState.DRAFT, AttachmentState.REVIEW):
-            return
-        state = AttachmentState.FAILED if why_not else AttachmentState.SENT
-        authorizations.set_attachment_state(tx, attachment.key, state, at, reference=request.trace, detail=why_not)
+        still_wanted.note(lambda tx, _: _added(tx, kept), means[1])
 
-    def _tell(self, tx: WriteTx, request: PayerRequest, delivery: Delivery, why_not: str, at: datetime) -> None:
-        one = authorizations.get(tx, request.authorization_key)
-        what = f"{delivery.destination} was {_SAID[request.kind]} authorization {one.name or request.trace}"
-        if why_not:
-            what = f"{delivery.destination} did not take what was sent on authorization {one.name or request.trace}: {why_not}"
-        source = ("authorization", str(one.key))
-        line = Event(at, Station.AUTHORIZATION, what, request.asked_by, *source, one.order_key, delivery.study_key)
-        events.add(tx, line)
+
+def _why_not(answer: Answer) -> str:
+    """Return why the payer did not take what it answers with 2xx, "" if it did. Raises: Unavailable, if nobody can tell."""
+    try:
+        return why_not_taken(read_answer(answer.body))
+    except Malformed as fault:
+        raise Unavailable(fault.detail, code=UNKNOWN_OUTCOME) from None
+
+
+def _added(tx: WriteTx, answer: PayerAnswer) -> None:
+    submissions.add_answer(tx, answer)
+
+
+def _note_leaving(parcel: RequestParcel, still_wanted: StillWanted) -> None:
+    if parcel.release is not None:
+        payer_sending.note_leaving(parcel.release, still_wanted)
+        return
+    still_wanted()
+    still_wanted.note(_begun(parcel.request.key), "a request is on its way")
+
+
+def _note_not_there(parcel: RequestParcel, still_wanted: StillWanted, detail: str) -> None:
+    if parcel.release is not None:
+        payer_sending.note_not_there(parcel.release, still_wanted, detail)
+        return
+    still_wanted.note(lambda tx, _: payer_requests.begin(tx, parcel.request.key, None), detail)
+
+
+def _ask_a_person(parcel: RequestParcel) -> Receipt:
+    if parcel.release is not None:
+        return payer_sending.ask_a_person(_UNKNOWN)
+    return Receipt(_CANNOT_ASK, held=Hold(_CANNOT_ASK, HoldKind.RECEIVER))
 
 
 def _begun(key: int) -> Callable[[WriteTx, datetime], None]:
     return lambda tx, at: payer_requests.begin(tx, key, at)
 
 
-def _not_begun(key: int) -> Callable[[WriteTx, datetime], None]:
-    return lambda tx, _: payer_requests.begin(tx, key, None)
+def _tell(tx: WriteTx, request: PayerRequest, what: str, at: datetime) -> None:
+    one = authorizations.get(tx, request.authorization_key)
+    source = ("authorization", str(one.key))
+    events.add(tx, Event(at, Station.AUTHORIZATION, what, request.asked_by, *source, one.order_key))

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
+
+from bridge.codecs.fhir.outcome import in_words
 from bridge.domain.attachment import AttachmentState
 from bridge.domain.packet import PacketFile
 from bridge.domain.submission import PayerAnswer, Submission, SubmissionState
@@ -17,6 +20,7 @@ from bridge.leaving.payer_ways import Sendable, collect_sendable
 from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
 from bridge.payer_section import Payer
 from bridge.publishers.fhir_client import FhirClient
+from bridge.publishers.http_answer import Answer
 from bridge.store import audit, authorizations, events, packets, rejections, submissions
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
@@ -25,6 +29,9 @@ from bridge.store.events import Event, Station
 
 _ENDED = frozenset({SubmissionState.SENT, SubmissionState.ACCEPTED, SubmissionState.TAKEN_BACK})
 _MAY_LEAVE = frozenset({AttachmentState.RELEASED, AttachmentState.FAILED})
+_REFUSED = frozenset({400, 404, 405, 409, 410, 415, 422})
+_NOT_THERE = frozenset({401, 403, 408, 425, 429, 503})
+_TOO_LARGE = 413
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +120,38 @@ def note_not_there(parcel: PayerParcel, still_wanted: StillWanted, detail: str) 
     still_wanted.note(write, detail)
 
 
-def keep_answer(answer: PayerAnswer, state: SubmissionState, still_wanted: StillWanted) -> None:
+def keep_answer(parcel: PayerParcel, answer: PayerAnswer, state: SubmissionState, still_wanted: StillWanted) -> None:
     """Put an answer on record as it came, and what it means for the release."""
 
     def write(tx: WriteTx, at: datetime) -> None:
         submissions.add_answer(tx, answer)
-        submissions.set_state(tx, answer.submission_key, state, at, answer.detail)
+        submissions.set_state(tx, parcel.submission.key, state, at, answer.detail)
 
     still_wanted.note(write, answer.detail)
+
+
+def meaning_of(answer: Answer, document_bytes: int) -> tuple[SubmissionState, str]:
+    """Return what an answer's status means for what was released, and in words. document_bytes: of the PDF in it, 0 for none."""
+    status, said = answer.status, _words(answer)
+    if 200 <= status < 300:
+        return SubmissionState.ACCEPTED, f"the payer accepted it ({status})"
+    if status == _TOO_LARGE:
+        size = document_bytes / 1e6
+        what = f"the payer takes nothing so large (413; the PDF has {size:.1f} MB): "
+        what += "lower max_packet_mb of this payer, or choose fewer images, and attach them again"
+        return SubmissionState.REFUSED, f"{what}{f' ({said})' if said else ''}"
+    if status in _REFUSED:
+        return SubmissionState.REFUSED, f"the payer refused it ({status}){f': {said}' if said else ''}"
+    if status in _NOT_THERE:
+        return SubmissionState.READY, f"the payer does not take it now ({status})"
+    return SubmissionState.SENDING, f"the payer answers {status}, and may have it all the same"
+
+
+def _words(answer: Answer) -> str:
+    try:
+        return in_words(orjson.loads(answer.body))
+    except orjson.JSONDecodeError:
+        return ""
 
 
 def ask_a_person(why: str) -> PayerReceipt:

@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Select, func, select, update
 
 from bridge.domain.authorization import AuthorizationStatus
-from bridge.domain.payer_request import OPEN, PayerRequest, RequestKind, RequestState
+from bridge.domain.payer_request import BY_RELEASE, OPEN, PayerRequest, RequestKind, RequestState
+from bridge.domain.submission import SubmissionState
 from bridge.store.authorizations import read_line, written_line
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import authorizations, claim_responses, payer_requests
+from bridge.store.tables import authorizations, payer_answers, payer_requests, payer_submissions
 
 _COLUMNS = payer_requests.c
-_RESPONSES = claim_responses.c
+_ANSWERS = payer_answers.c
 _OPEN = [state.value for state in OPEN]
 
 
 @dataclass(frozen=True, slots=True)
-class KeptResponse:
-    """A payer's answer. body: as it came. request_key: what it answers, None where it came by itself. why: why it says nothing."""
+class HeardAnswer:
+    """A payer's answer to a request. body: as it came. read_at: when it was read; why: why it decides nothing."""
 
     key: int
     authorization_key: int
-    request_key: int | None
+    request_key: int
     payer: str
     body: bytes
     heard_at: datetime
@@ -40,7 +41,7 @@ def add(tx: WriteTx, request: PayerRequest, at: datetime) -> int:
         tx,
         payer_requests,
         authorization_key=request.authorization_key,
-        attachment_key=request.attachment_key,
+        submission_key=request.submission_key,
         payer=request.payer,
         kind=request.kind.value,
         trace=request.trace,
@@ -56,7 +57,7 @@ def add(tx: WriteTx, request: PayerRequest, at: datetime) -> int:
 
 def get(tx: ReadTx, key: int) -> PayerRequest:
     """Return the request in row *key*. Raises: LookupError."""
-    row = tx.execute(select(payer_requests).where(_COLUMNS.key == key)).first()
+    row = tx.execute(_requests().where(_COLUMNS.key == key)).first()
     if row is None:
         raise LookupError(f"no request to a payer {key}")
     return _request(row)
@@ -64,7 +65,7 @@ def get(tx: ReadTx, key: int) -> PayerRequest:
 
 def of_authorization(tx: ReadTx, authorization_key: int) -> list[PayerRequest]:
     """Return what was asked about an authorization, oldest first."""
-    query = select(payer_requests).where(_COLUMNS.authorization_key == authorization_key).order_by(_COLUMNS.key)
+    query = _requests().where(_COLUMNS.authorization_key == authorization_key).order_by(_COLUMNS.key)
     return [_request(row) for row in tx.execute(query)]
 
 
@@ -73,11 +74,12 @@ def open_of(tx: ReadTx, authorization_key: int) -> list[PayerRequest]:
     return [one for one in of_authorization(tx, authorization_key) if one.state in OPEN]
 
 
-def of_attachment(tx: ReadTx, attachment_key: int) -> PayerRequest | None:
-    """Return the newest request that carries an attachment's evidence."""
-    query = select(payer_requests).where(_COLUMNS.attachment_key == attachment_key).order_by(_COLUMNS.key.desc())
-    row = tx.execute(query.limit(1)).first()
-    return None if row is None else _request(row)
+def of_submission(tx: ReadTx, submission_key: int) -> PayerRequest:
+    """Return the request that leaves with a release. Raises: LookupError."""
+    row = tx.execute(_requests().where(_COLUMNS.submission_key == submission_key)).first()
+    if row is None:
+        raise LookupError(f"no request to a payer with release {submission_key}")
+    return _request(row)
 
 
 def pended(tx: ReadTx, payers: Collection[str]) -> list[int]:
@@ -91,7 +93,7 @@ def pended(tx: ReadTx, payers: Collection[str]) -> list[int]:
 def begin(tx: WriteTx, key: int, at: datetime | None) -> None:
     """Note that a request is about to leave; None: that it certainly did not."""
     state = RequestState.BEGUN if at is not None else RequestState.WAITING
-    here = (_COLUMNS.key == key, _COLUMNS.state.in_(_OPEN))
+    here = (_COLUMNS.key == key, _COLUMNS.state.in_([*_OPEN, RequestState.FAILED.value]))
     tx.execute(update(payer_requests).where(*here).values(state=state.value, begun_at=at))
 
 
@@ -106,80 +108,59 @@ def describe(tx: WriteTx, key: int, detail: str) -> None:
     tx.execute(update(payer_requests).where(_COLUMNS.key == key).values(detail=detail))
 
 
-def keep_response(tx: WriteTx, answer: KeptResponse) -> int:
-    """Keep an answer that nobody has read yet (its key is ignored); returns its row."""
-    return insert_row(
-        tx,
-        claim_responses,
-        authorization_key=answer.authorization_key,
-        payer_request_key=answer.request_key,
-        payer=answer.payer,
-        body=answer.body,
-        heard_at=answer.heard_at,
-    )
+def next_unread(tx: ReadTx) -> HeardAnswer | None:
+    """Return the oldest answer to a request that nobody has read yet."""
+    row = tx.execute(_answers().where(_ANSWERS.read_at.is_(None)).order_by(_ANSWERS.key).limit(1)).first()
+    return None if row is None else HeardAnswer(*row)
 
 
-def next_unread(tx: ReadTx) -> KeptResponse | None:
-    """Return the oldest answer that nobody has read yet."""
-    row = tx.execute(
-        select(claim_responses).where(_RESPONSES.read_at.is_(None)).order_by(_RESPONSES.key).limit(1)
-    ).first()
-    return None if row is None else _response(row)
-
-
-def responses_of(tx: ReadTx, authorization_key: int) -> list[KeptResponse]:
-    """Return what was answered about an authorization, oldest first."""
-    query = select(claim_responses).where(_RESPONSES.authorization_key == authorization_key).order_by(_RESPONSES.key)
-    return [_response(row) for row in tx.execute(query)]
-
-
-def get_response(tx: ReadTx, key: int) -> KeptResponse:
-    """Return the answer in row *key*. Raises: LookupError."""
-    row = tx.execute(select(claim_responses).where(_RESPONSES.key == key)).first()
-    if row is None:
-        raise LookupError(f"no answer of a payer {key}")
-    return _response(row)
+def answers_of(tx: ReadTx, authorization_key: int) -> list[HeardAnswer]:
+    """Return what was answered to the requests about an authorization, oldest first."""
+    query = _answers().where(_COLUMNS.authorization_key == authorization_key).order_by(_ANSWERS.key)
+    return [HeardAnswer(*row) for row in tx.execute(query)]
 
 
 def is_unread(tx: ReadTx, key: int) -> bool:
     """Say whether nobody has read an answer yet."""
-    return get_response(tx, key).read_at is None
+    return tx.execute(select(_ANSWERS.key).where(_ANSWERS.key == key, _ANSWERS.read_at.is_(None))).first() is not None
 
 
 def note_read(tx: WriteTx, key: int, why: str, at: datetime) -> None:
-    """Note that an answer was read. why: why it says nothing, "" if it does."""
-    tx.execute(update(claim_responses).where(_RESPONSES.key == key).values(read_at=at, why=why))
+    """Note that an answer was read. why: why it decides nothing, "" if it does."""
+    tx.execute(update(payer_answers).where(_ANSWERS.key == key).values(read_at=at, why=why))
+
+
+def _requests() -> Select[Any]:
+    released = payer_submissions.c
+    return select(
+        payer_requests, released.attachment_key, released.state.label("release"), released.detail.label("said")
+    ).outerjoin(payer_submissions, released.key == _COLUMNS.submission_key)
+
+
+def _answers() -> Select[Any]:
+    told = (_ANSWERS.content, _ANSWERS.heard_at, _ANSWERS.read_at, _ANSWERS.why)
+    whose = (_ANSWERS.key, _COLUMNS.authorization_key, _COLUMNS.key, _COLUMNS.payer)
+    return select(*whose, *told).join(payer_requests, _COLUMNS.key == _ANSWERS.request_key)
 
 
 def _request(row: Row[Any]) -> PayerRequest:
+    state = RequestState(row.state) if row.release is None else BY_RELEASE[SubmissionState(row.release)]
     return PayerRequest(
         key=row.key,
         authorization_key=row.authorization_key,
         payer=row.payer,
         kind=RequestKind(row.kind),
         trace=row.trace,
-        state=RequestState(row.state),
+        state=state,
         lines=tuple(read_line(one) for one in row.lines),
         cancelled=tuple(row.cancelled),
         control_numbers=tuple(row.control_numbers),
+        submission_key=row.submission_key,
         attachment_key=row.attachment_key,
         asked_by=row.asked_by,
         reason=row.reason,
         asked_at=row.asked_at,
         begun_at=row.begun_at,
         ended_at=row.ended_at,
-        detail=row.detail,
-    )
-
-
-def _response(row: Row[Any]) -> KeptResponse:
-    return KeptResponse(
-        row.key,
-        row.authorization_key,
-        row.payer_request_key,
-        row.payer,
-        bytes(row.body),
-        row.heard_at,
-        row.read_at,
-        row.why,
+        detail=row.said if row.release is not None else row.detail,
     )

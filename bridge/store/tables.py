@@ -2025,45 +2025,6 @@ attachments = Table(
     _one_of("state", AttachmentState),
 )
 
-# What a person let go to a payer about an authorization: asked for the first time, changed, ended, or how it stands.
-payer_requests = Table(
-    "payer_requests",
-    metadata,
-    _key(),
-    _to("authorization"),
-    _to("attachment", nullable=True),
-    Column("payer", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("trace", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("lines", JSON, nullable=False, server_default=text("'[]'")),
-    Column("cancelled", JSON, nullable=False, server_default=text("'[]'")),
-    Column("control_numbers", JSON, nullable=False, server_default=text("'[]'")),
-    _text("asked_by"),
-    _text("reason"),
-    Column("asked_at", Instant, nullable=False),
-    Column("begun_at", Instant),
-    Column("ended_at", Instant),
-    _text("detail"),
-    _one_of("kind", RequestKind, "kind"),
-    _one_of("state", RequestState),
-)
-
-# What payers answered, as it came, and what it said once somebody had read it. why: why it says nothing.
-claim_responses = Table(
-    "claim_responses",
-    metadata,
-    _key(),
-    _to("authorization"),
-    _to("payer_request", nullable=True),
-    Column("payer", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("heard_at", Instant, nullable=False),
-    Column("read_at", Instant),
-    _text("why"),
-    Index("ix_claim_responses_unread", "key", **_only(text("read_at IS NULL"))),
-)
-
 # What was put together for a payer, version by version; binding_version: the study's that it rests on.
 packets = Table(
     "packets",
@@ -2114,18 +2075,46 @@ payer_submissions = Table(
     _one_of("state", SubmissionState),
 )
 
-# What payers answered, as it came; append-only.
+# What a person let go to a payer about an authorization: asked for the first time, changed, ended, or how it stands.
+payer_requests = Table(
+    "payer_requests",
+    metadata,
+    _key(),
+    _to("authorization"),
+    _to("submission", nullable=True),
+    Column("payer", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("lines", JSON, nullable=False, server_default=text("'[]'")),
+    Column("cancelled", JSON, nullable=False, server_default=text("'[]'")),
+    Column("control_numbers", JSON, nullable=False, server_default=text("'[]'")),
+    _text("asked_by"),
+    _text("reason"),
+    Column("asked_at", Instant, nullable=False),
+    Column("begun_at", Instant),
+    Column("ended_at", Instant),
+    _text("detail"),
+    _one_of("kind", RequestKind, "kind"),
+    _one_of("state", RequestState),
+)
+
+# What payers answered, as it came; append-only. read_at: when a decision in it was read; why: why it decides nothing.
 payer_answers = Table(
     "payer_answers",
     metadata,
     _key(),
-    _to("submission"),
+    _to("submission", nullable=True),
+    _to("payer_request", column="request_key", nullable=True),
     Column("heard_at", Instant, nullable=False),
     _count("status"),
     _text("content_type"),
     Column("payer_numbers", JSON, nullable=False, server_default=text("'[]'")),
     _text("detail"),
     Column("content", LargeBinary, nullable=False),
+    Column("read_at", Instant),
+    _text("why"),
+    Index("ix_payer_answers_unread", "key", **_only(text("request_key IS NOT NULL AND read_at IS NULL"))),
 )
 
 # Files that we hand over to clearinghouses; a control number is no other file's, ever.

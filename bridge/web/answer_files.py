@@ -13,6 +13,8 @@ def answer(authorization_key: int, attachment_key: int, answer_key: int) -> Resp
     """Return an answer's bytes; audited. Raises: LookupError. Source: RFC 6266."""
     with services().store.read() as tx:
         found = submissions.answer(tx, answer_key)
+        if found.submission_key is None:
+            raise LookupError("no such answer")
         attachment = authorizations.get_attachment(tx, submissions.get(tx, found.submission_key).attachment_key)
         if (attachment.key, attachment.authorization_key) != (attachment_key, authorization_key):
             raise LookupError("no such answer")

@@ -224,7 +224,7 @@ def test_trap_11_an_answer_about_another_person_waits_for_somebody_and_decides_n
     assert scene.one().status == AuthorizationStatus.SUBMITTED
     with scene.house.store.read() as tx:
         (waiting,) = authorization_news.waiting(tx)
-        (answer,) = payer_requests.responses_of(tx, scene.key)
+        (answer,) = payer_requests.answers_of(tx, scene.key)
     assert "another person" in waiting.waits
     assert b"OKAFOR" in answer.body
 

@@ -240,7 +240,7 @@ def test_a_payer_is_asked_by_a_person_through_the_whole_flow_and_its_answer_deci
     # It names a number and no review action: asked, and not approved.
     assert (one.status, one.number, one.trace) == (AuthorizationStatus.SUBMITTED, "", trace)
     with scene.house.store.read() as tx:
-        (response,) = payer_requests.responses_of(tx, scene.key)
+        (response,) = payer_requests.answers_of(tx, scene.key)
     assert b'"ClaimResponse"' in response.body
     scene.desk.cancel(scene.key, "patient declined", "user:bill")
     scene.send()

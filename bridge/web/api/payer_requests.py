@@ -9,9 +9,9 @@ from flask import Blueprint, Response, jsonify
 from bridge.domain.accounts import Permission
 from bridge.domain.payer_request import PayerRequest, RequestKind
 from bridge.errors import Malformed
-from bridge.flows.ask_payer import Proposal
+from bridge.leaving.pas_way import Proposal
 from bridge.store import authorizations, payer_requests
-from bridge.store.payer_requests import KeptResponse
+from bridge.store.payer_requests import HeardAnswer
 from bridge.web import bodies, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.api.shapes import instant
@@ -28,7 +28,7 @@ def list_requests(authorization_key: int) -> Response:
         one = authorizations.get(tx, authorization_key)
         proposal = services().flows.billing.payers.propose(tx, one)
         asked = payer_requests.of_authorization(tx, authorization_key)
-        answers = payer_requests.responses_of(tx, authorization_key)
+        answers = payer_requests.answers_of(tx, authorization_key)
     reads.note("payer_requests_viewed", patient_key=one.patient_key)
     return jsonify(
         requests=[_request(each) for each in asked],
@@ -91,7 +91,7 @@ def _request(one: PayerRequest) -> dict[str, Any]:
     }
 
 
-def _response(one: KeptResponse) -> dict[str, Any]:
+def _response(one: HeardAnswer) -> dict[str, Any]:
     return {
         "id": one.key,
         "request": one.request_key,

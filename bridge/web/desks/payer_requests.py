@@ -94,7 +94,7 @@ def _page(authorization_key: int, sentence: str) -> str:
         desk = services().flows.billing.payers
         proposal = desk.propose(tx, one)
         asked = payer_requests.of_authorization(tx, authorization_key)
-        answers = payer_requests.responses_of(tx, authorization_key)
+        answers = payer_requests.answers_of(tx, authorization_key)
         patient = by_key(tx, [one.patient_key]).get(one.patient_key)
     reads.note("payer_requests_viewed", patient_key=one.patient_key)
     return render_template(

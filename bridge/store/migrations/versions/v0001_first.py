@@ -2295,36 +2295,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("attachment_key", "version", name=op.f("uq_packets_attachment_key_version")),
     )
     op.create_table(
-        "payer_requests",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("attachment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("payer", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("trace", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("lines", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
-        sa.Column("cancelled", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
-        sa.Column("control_numbers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
-        sa.Column("asked_by", sa.Text(), server_default="", nullable=False),
-        sa.Column("reason", sa.Text(), server_default="", nullable=False),
-        sa.Column("asked_at", Instant(), nullable=False),
-        sa.Column("begun_at", Instant(), nullable=True),
-        sa.Column("ended_at", Instant(), nullable=True),
-        sa.Column("detail", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint("kind IN ('submit', 'update', 'cancel', 'inquire')", name=op.f("ck_payer_requests_kind")),
-        sa.CheckConstraint(
-            "state IN ('waiting', 'begun', 'answered', 'failed', 'dropped')", name=op.f("ck_payer_requests_state")
-        ),
-        sa.ForeignKeyConstraint(["attachment_key"], ["attachments.key"], name=op.f("fk_payer_requests_attachment_key")),
-        sa.ForeignKeyConstraint(
-            ["authorization_key"], ["authorizations.key"], name=op.f("fk_payer_requests_authorization_key")
-        ),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_requests")),
-    )
-    op.create_index(op.f("ix_payer_requests_attachment_key"), "payer_requests", ["attachment_key"], unique=False)
-    op.create_index(op.f("ix_payer_requests_authorization_key"), "payer_requests", ["authorization_key"], unique=False)
-    op.create_table(
         "performed_step_links",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("performed_step_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2581,38 +2551,6 @@ def upgrade() -> None:
         op.f("ix_worklist_entries_study_instance_uid"), "worklist_entries", ["study_instance_uid"], unique=False
     )
     op.create_table(
-        "claim_responses",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("payer_request_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("payer", sa.Text(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("heard_at", Instant(), nullable=False),
-        sa.Column("read_at", Instant(), nullable=True),
-        sa.Column("why", sa.Text(), server_default="", nullable=False),
-        sa.ForeignKeyConstraint(
-            ["authorization_key"], ["authorizations.key"], name=op.f("fk_claim_responses_authorization_key")
-        ),
-        sa.ForeignKeyConstraint(
-            ["payer_request_key"], ["payer_requests.key"], name=op.f("fk_claim_responses_payer_request_key")
-        ),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_claim_responses")),
-    )
-    op.create_index(
-        op.f("ix_claim_responses_authorization_key"), "claim_responses", ["authorization_key"], unique=False
-    )
-    op.create_index(
-        op.f("ix_claim_responses_payer_request_key"), "claim_responses", ["payer_request_key"], unique=False
-    )
-    op.create_index(
-        "ix_claim_responses_unread",
-        "claim_responses",
-        ["key"],
-        unique=False,
-        sqlite_where=sa.text("read_at IS NULL"),
-        postgresql_where=sa.text("read_at IS NULL"),
-    )
-    op.create_table(
         "delivery_attempts",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("delivery_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2844,21 +2782,37 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_key_images_key_object_key"), "key_images", ["key_object_key"], unique=False)
     op.create_table(
-        "payer_answers",
+        "payer_requests",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("submission_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("heard_at", Instant(), nullable=False),
-        sa.Column("status", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("content_type", sa.Text(), server_default="", nullable=False),
-        sa.Column("payer_numbers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("submission_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("payer", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("trace", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("lines", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("cancelled", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("control_numbers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("asked_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("asked_at", Instant(), nullable=False),
+        sa.Column("begun_at", Instant(), nullable=True),
+        sa.Column("ended_at", Instant(), nullable=True),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["submission_key"], ["payer_submissions.key"], name=op.f("fk_payer_answers_submission_key")
+        sa.CheckConstraint("kind IN ('submit', 'update', 'cancel', 'inquire')", name=op.f("ck_payer_requests_kind")),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'begun', 'answered', 'failed', 'dropped')", name=op.f("ck_payer_requests_state")
         ),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_answers")),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_payer_requests_authorization_key")
+        ),
+        sa.ForeignKeyConstraint(
+            ["submission_key"], ["payer_submissions.key"], name=op.f("fk_payer_requests_submission_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_requests")),
     )
-    op.create_index(op.f("ix_payer_answers_submission_key"), "payer_answers", ["submission_key"], unique=False)
+    op.create_index(op.f("ix_payer_requests_authorization_key"), "payer_requests", ["authorization_key"], unique=False)
+    op.create_index(op.f("ix_payer_requests_submission_key"), "payer_requests", ["submission_key"], unique=False)
     op.create_table(
         "rejected_instances",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -2873,6 +2827,35 @@ def upgrade() -> None:
     op.create_index(op.f("ix_rejected_instances_rejection_key"), "rejected_instances", ["rejection_key"], unique=False)
     op.create_index(
         op.f("ix_rejected_instances_sop_instance_uid"), "rejected_instances", ["sop_instance_uid"], unique=False
+    )
+    op.create_table(
+        "payer_answers",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("submission_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("request_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("status", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("content_type", sa.Text(), server_default="", nullable=False),
+        sa.Column("payer_numbers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("read_at", Instant(), nullable=True),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["request_key"], ["payer_requests.key"], name=op.f("fk_payer_answers_request_key")),
+        sa.ForeignKeyConstraint(
+            ["submission_key"], ["payer_submissions.key"], name=op.f("fk_payer_answers_submission_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_answers")),
+    )
+    op.create_index(op.f("ix_payer_answers_request_key"), "payer_answers", ["request_key"], unique=False)
+    op.create_index(op.f("ix_payer_answers_submission_key"), "payer_answers", ["submission_key"], unique=False)
+    op.create_index(
+        "ix_payer_answers_unread",
+        "payer_answers",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("request_key IS NOT NULL AND read_at IS NULL"),
+        postgresql_where=sa.text("request_key IS NOT NULL AND read_at IS NULL"),
     )
     op.create_index(
         "ix_patients_patient_name",
