@@ -9,12 +9,13 @@ from typing import Any
 
 from sqlalchemy import Row, Select, func, select, update
 
+from bridge.domain.attachment import AttachmentState
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.payer_request import BY_RELEASE, OPEN, PayerRequest, RequestKind, RequestState
 from bridge.domain.submission import SubmissionState
 from bridge.store.authorizations import read_line, written_line
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import authorizations, payer_answers, payer_requests, payer_submissions
+from bridge.store.tables import attachments, authorizations, payer_answers, payer_requests, payer_submissions
 
 _COLUMNS = payer_requests.c
 _ANSWERS = payer_answers.c
@@ -132,9 +133,12 @@ def note_read(tx: WriteTx, key: int, why: str, at: datetime) -> None:
 
 def _requests() -> Select[Any]:
     released = payer_submissions.c
-    return select(
-        payer_requests, released.attachment_key, released.state.label("release"), released.detail.label("said")
-    ).outerjoin(payer_submissions, released.key == _COLUMNS.submission_key)
+    how_far = (released.attachment_key, released.state.label("release"), released.detail.label("said"))
+    return (
+        select(payer_requests, *how_far, attachments.c.state.label("held"))
+        .outerjoin(payer_submissions, released.key == _COLUMNS.submission_key)
+        .outerjoin(attachments, attachments.c.key == released.attachment_key)
+    )
 
 
 def _answers() -> Select[Any]:
@@ -145,6 +149,9 @@ def _answers() -> Select[Any]:
 
 def _request(row: Row[Any]) -> PayerRequest:
     state = RequestState(row.state) if row.release is None else BY_RELEASE[SubmissionState(row.release)]
+    # What came in question before it left is let go anew by a person, or never.
+    if row.held == AttachmentState.REVIEW.value and state == RequestState.WAITING:
+        state = RequestState.DROPPED
     return PayerRequest(
         key=row.key,
         authorization_key=row.authorization_key,

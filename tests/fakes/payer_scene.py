@@ -68,7 +68,9 @@ def payer_scene(
     house = make_house(
         clock,
         bridge={"data": folder / "data", "mappings": mappings, "npi": npi, "organization": "Riverside Imaging"},
-        payers=[{"name": "acme", "id": "60054", "kind": ["pas"], "asks_while_pended": True} | payer],
+        payers=[
+            {"name": "acme", "id": "60054", "kind": ["pas"], "asks_while_pended": True, "timeout_secs": 60} | payer
+        ],
     )
     say(house, adt(PLAIN), order(PLAIN, "A1"))
     entry = AuthorizationEntry(house.store, house.clock, house.rules)

