@@ -16,13 +16,13 @@ from bridge.codecs.x12.writer import Draft, Sending, write
 from bridge.domain.attachment import AttachmentKind, purpose_of_use
 from bridge.domain.authorization import Authorization, AuthorizationStatus
 from bridge.domain.interchange import Interchange
-from bridge.domain.submission import Outgoing
+from bridge.domain.submission import Outgoing, Submission
 from bridge.errors import BridgeError
 from bridge.leaving.payer_ways import Sendable, payer_by
 from bridge.outbox.enqueue import X12
 from bridge.payer_section import Clearinghouse, Payer
 from bridge.store import claim_outcomes, overlays
-from bridge.store.db import ReadTx
+from bridge.store.db import ReadTx, WriteTx
 
 # Where nobody has asked the payer yet, as far as we know.
 _NOT_ASKED = frozenset({AuthorizationStatus.DRAFT, AuthorizationStatus.UNCONFIRMED})
@@ -87,6 +87,9 @@ class X12Way:
             raise LookupError("no clearinghouse leads to its payer")
         house = self._clearinghouses[payer.clearinghouse]
         return Through(house, payer, ZoneInfo(house.zone) if house.zone else self._zone)
+
+    def keep(self, tx: WriteTx, found: Sendable, release: Submission) -> None:
+        """Keep nothing beside the release."""
 
     def outgoing(self, tx: ReadTx, found: Sendable) -> Outgoing:
         """Return what would leave. Raises: LookupError, where no clearinghouse leads to its payer."""
