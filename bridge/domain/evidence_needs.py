@@ -33,7 +33,8 @@ class EvidenceHere:
     """
     What is known here for an authorization, each in words, () for nothing.
 
-    unsigned: reports that nobody has signed; priors, priors_without_report: earlier studies of the region.
+    unsigned: reports that nobody has signed; priors, priors_without_report: earlier studies of the region, which nobody can
+    look up while is_region_known is False.
     """
 
     order: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class EvidenceHere:
     images: tuple[str, ...] = ()
     priors: int = 0
     priors_without_report: tuple[str, ...] = ()
+    is_region_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ def _no_report(unsigned: int) -> str:
 
 
 def _prior_reports(here: EvidenceHere) -> NeedRow:
+    if not here.is_region_known:
+        return NeedRow(Need.PRIOR_REPORTS, (), "what is examined is not known yet: link its order, or attach a study")
     if not here.priors:
         return NeedRow(Need.PRIOR_REPORTS, ("no earlier study of the region in 24 months is known",))
     found = here.priors - len(here.priors_without_report)

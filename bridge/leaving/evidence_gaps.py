@@ -8,7 +8,7 @@ from bridge.domain.body_parts import BodyParts
 from bridge.domain.evidence_needs import EvidenceHere, NeedRow, fill, rule_for
 from bridge.domain.packet import PriorStudy
 from bridge.leaving.packet_material import order_facts
-from bridge.leaving.packet_priors import priors_of
+from bridge.leaving.packet_priors import Prior, priors_before, priors_of
 from bridge.store import authorizations, orders, patients, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import exam_reports
@@ -39,9 +39,11 @@ def _here(tx: ReadTx, authorization: Authorization, parts: BodyParts) -> Evidenc
     asked = [orders.get(tx, key) for key in dict.fromkeys(order_keys) if key is not None]
     facts = [order_facts(order) for order in asked]
     found = exam_reports.for_authorization(tx, authorization)
-    priors: dict[PriorStudy, None] = {}
-    for one in attached:
-        priors |= dict.fromkeys(each.study for each in priors_of(tx, one, parts))
+    looked_up: list[tuple[Prior, ...] | None] = [priors_of(tx, one, parts) for one in attached]
+    if not attached:
+        looked_up = [priors_before(tx, one, parts) for one in asked]
+    known = [each for each in looked_up if each is not None]
+    priors = dict.fromkeys(prior.study for each in known for prior in each)
     return EvidenceHere(
         order=tuple(f"order {order.accession_number}".strip() for order in asked),
         reason=tuple(dict.fromkeys(reason for _, reasons in facts for reason in reasons)),
@@ -50,6 +52,7 @@ def _here(tx: ReadTx, authorization: Authorization, parts: BodyParts) -> Evidenc
         images=tuple(one.received.study_description or "a study" for one in attached),
         priors=len(priors),
         priors_without_report=tuple(f"{one.description} of {_day(one)}" for one in priors if not one.has_report),
+        is_region_known=bool(known),
     )
 
 

@@ -12,7 +12,7 @@ from bridge.domain.order import Order
 from bridge.domain.packet import PriorStudy
 from bridge.domain.report import Report
 from bridge.domain.study import Study
-from bridge.store import orders, overlays, patients, reports
+from bridge.store import orders, overlays, patients, reports, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import people_images
 
@@ -31,13 +31,35 @@ def priors_of(tx: ReadTx, study: Study, parts: BodyParts) -> tuple[Prior, ...]:
     """Return the person's earlier studies of a bound study's region in two years, newest first."""
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     day = overlays.current(tx, study).values.get("StudyDate", study.received.study_date)
-    wanted = regions(study, order, parts)
-    if study.patient_key is None or not day or not wanted:
+    if study.patient_key is None or not day:
         return ()
+    every = _earlier(tx, study.patient_key, day, regions(study, order, parts), parts)
+    return tuple(prior for key, prior in every if key != study.key)
+
+
+def priors_before(tx: ReadTx, order: Order, parts: BodyParts) -> tuple[Prior, ...] | None:
+    """
+    Return the earlier studies of the region that an order asks for, in two years before the day it is planned for.
+
+    None where region or day are not known.
+    """
+    wanted = _asked_regions(order, parts)
+    days = sorted(filter(None, (step.scheduled_start_local[:8] for step in orders.steps_of(tx, order.key))))
+    if not wanted or not days:
+        return None
+    own = {one.key for one in studies.of_order(tx, order.key)}
+    every = _earlier(tx, order.patient_key, days[0], wanted, parts)
+    return tuple(prior for key, prior in every if key not in own)
+
+
+def _earlier(
+    tx: ReadTx, patient_key: int, day: str, wanted: frozenset[str], parts: BodyParts
+) -> list[tuple[int, Prior]]:
+    """Return a person's studies of these regions in two years up to *day*, each with its row, newest first."""
     since, found = _months_before(day, PRIORS_MONTHS), []
-    for one in people_images.of_person(tx, patients.survivor(tx, study.patient_key).key):
+    for one in people_images.of_person(tx, patients.survivor(tx, patient_key).key) if wanted else ():
         prior_day = overlays.current(tx, one.study).values.get("StudyDate", one.study.received.study_date)
-        if one.study.key == study.key or not since <= prior_day <= day:
+        if not since <= prior_day <= day:
             continue
         asked = orders.get(tx, one.study.order_key) if one.study.order_key is not None else None
         theirs = regions(one.study, asked, parts)
@@ -52,8 +74,8 @@ def priors_of(tx: ReadTx, study: Study, parts: BodyParts) -> tuple[Prior, ...]:
             one.accession_number,
             has_report=bool(signed),
         )
-        found.append(Prior(said, signed))
-    return tuple(sorted(found, key=lambda each: (each.study.study_date, each.study.accession_number), reverse=True))
+        found.append((one.study.key, Prior(said, signed)))
+    return sorted(found, key=lambda each: (each[1].study.study_date, each[1].study.accession_number), reverse=True)
 
 
 def _reports_of(tx: ReadTx, study: Study) -> Iterable[Report]:
@@ -71,13 +93,13 @@ def regions(study: Study, order: Order | None, parts: BodyParts) -> frozenset[st
     examined = parts.named_in([header.body_part_examined], [header.body_part_examined])
     if examined:
         return examined
-    code = order.requested_procedure_code if order is not None else None
-    asked = (
-        parts.named_in([order.requested_procedure_description, code.code_meaning], [code.code_value])
-        if order is not None and code is not None
-        else frozenset[str]()
-    )
+    asked = _asked_regions(order, parts) if order is not None else frozenset[str]()
     return asked or parts.named_in([header.study_description])
+
+
+def _asked_regions(order: Order, parts: BodyParts) -> frozenset[str]:
+    code = order.requested_procedure_code
+    return parts.named_in([order.requested_procedure_description, code.code_meaning], [code.code_value])
 
 
 def _words(study: Study, order: Order | None) -> str:

@@ -14,13 +14,16 @@ from pypdf import PdfReader
 from sqlalchemy import update
 
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
+from bridge.destinations import packet_ground, publishers
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.authorization import AuthorizationLine
+from bridge.domain.evidence_needs import Need
 from bridge.domain.identifiers import PatientIdentifier, digest_of
 from bridge.domain.packet import PacketFile
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry
+from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.serve_packet import PacketShelf, WantedPacket
 from bridge.outbox.worker import Worker
@@ -228,6 +231,25 @@ def test_earlier_studies_of_the_region_are_listed_and_others_are_not(house: Hous
     manifest = json.loads(open_file(house, made, PacketFile.MANIFEST))
     found = [(one["accession_number"], one["study_date"], one["has_report"]) for one in manifest["priors"]]
     assert found == [("P1", "20250302", False)]
+
+
+def test_earlier_studies_without_a_report_are_missed_before_anything_is_attached(house: House) -> None:
+    older = image(PLAIN, "P1")
+    older.StudyDate = "20250302"
+    receive(house, older)
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
+    desk = EvidenceDesk(house.rules, packet_ground(house))
+
+    def missing(number: str, accession: str) -> str:
+        key = entry.enter(
+            typed_authorization(number, PLAIN, accession, lines=(AuthorizationLine("71260"),)), "user:bill"
+        )
+        with house.store.read() as tx:
+            rows = desk.gaps(tx, authorizations.get(tx, key))
+        return next(one.gap for one in rows if one.need == Need.PRIOR_REPORTS)
+
+    assert "2025-03-02" in missing("PA1", "A1")
+    assert "attach a study" in missing("PA2", "")
 
 
 def test_marked_images_go_before_the_automatic_rule_and_poor_ones_do_not(house: House) -> None:

@@ -44,6 +44,7 @@ def gap(need: Need, here: EvidenceHere) -> str:
         (Need.REPORT, EvidenceHere(unsigned=1), "the report is not signed yet"),
         (Need.IMAGES, EvidenceHere(), "no study is attached"),
         (Need.PRIOR_REPORTS, EvidenceHere(priors=1, priors_without_report=("CT of 2025-03-02",)), "CT of 2025-03-02"),
+        (Need.PRIOR_REPORTS, EvidenceHere(is_region_known=False), "link its order, or attach a study"),
         (Need.OFFICE_NOTE, EvidenceHere(), "the last 90 days"),
         (Need.CREATININE, EvidenceHere(), "no creatinine"),
     ],
