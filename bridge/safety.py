@@ -55,6 +55,7 @@ def check_demonstration(settings: Settings) -> None:
     outside += [one.host for one in settings.outside.hl7 if not is_loopback(one.host)]
     servers = [server.base_url for server in settings.fhir.servers]
     servers += [server.base_url for server in settings.outside.fhir]
+    servers += [payer.base_url for payer in settings.payers if payer.base_url]
     outside += [url for url in servers if not is_loopback(urlsplit(url).hostname or "")]
     if settings.store.is_s3 and not is_loopback(urlsplit(settings.store.s3.endpoint).hostname or ""):
         outside.append("a bucket")
@@ -150,11 +151,13 @@ def caller_context(tls: ClientTls) -> ssl.SSLContext:
 
 
 def _charts(settings: Settings) -> list[str]:
-    """What is published names patients, and a token opens their charts."""
+    """What is published, or goes to payers, names patients, and a token opens their charts."""
+    called = [(f"fhir.servers: {server.name}", server.base_url) for server in settings.fhir.servers]
+    called += [(f"payers: {payer.name}", payer.base_url) for payer in settings.payers]
     return [
-        f"fhir.servers: {server.name}: plain http beyond loopback would show patients and tokens; use https"
-        for server in settings.fhir.servers
-        if urlsplit(server.base_url).scheme == "http" and not is_loopback(urlsplit(server.base_url).hostname or "")
+        f"{name}: plain http beyond loopback would show patients and tokens; use https"
+        for name, address in called
+        if urlsplit(address).scheme == "http" and not is_loopback(urlsplit(address).hostname or "")
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from bridge.store import authorizations, submissions
+from bridge.store import authorizations, payer_requests, submissions
 from bridge.web import reads
 from bridge.web.access import services
 
@@ -21,6 +21,22 @@ def answer(authorization_key: int, attachment_key: int, answer_key: int) -> Resp
         patient_key = authorizations.get(tx, authorization_key).patient_key
     about = {"attachment": attachment_key, "answer": answer_key}
     reads.note("payer_answer_viewed", patient_key=patient_key, study_key=attachment.study_key, detail=about)
-    response = Response(found.content, content_type="application/octet-stream")
+    return _file(found.content, answer_key)
+
+
+def answer_to_request(authorization_key: int, answer_key: int) -> Response:
+    """Return the bytes of what a payer answered when it was asked about an authorization; audited. Raises: LookupError."""
+    with services().store.read() as tx:
+        mine = payer_requests.answers_of(tx, authorization_key)
+        found = next((one for one in mine if one.key == answer_key), None)
+        if found is None:
+            raise LookupError("no such answer")
+        patient_key = authorizations.get(tx, authorization_key).patient_key
+    reads.note("payer_answer_viewed", patient_key=patient_key, detail={"answer": answer_key})
+    return _file(found.body, answer_key)
+
+
+def _file(content: bytes, answer_key: int) -> Response:
+    response = Response(content, content_type="application/octet-stream")
     response.headers["Content-Disposition"] = f'attachment; filename="answer-{answer_key}.bin"'
     return response

@@ -252,6 +252,10 @@ def test_a_bucket_s_secret_is_shown_nowhere(tmp_path: Path) -> None:
     [
         ('[[outside.hl7]]\nname = "mpi"\nhost = "mpi.example.org"\nport = 2575\n', "plain MLLP beyond loopback"),
         ('[[outside.fhir]]\nname = "hie"\nbase_url = "http://hie.example.org/fhir"\n', "plain http beyond loopback"),
+        (
+            '[[payers]]\nname = "acme"\nid = "60054"\nbase_url = "http://acme.example.org/fhir"\n',
+            "plain http beyond loopback",
+        ),
         ('[[outside.fhir]]\nname = "hie"\nbase_url = "https://me:secret@hie.example.org"\n', "belongs in auth"),
         ('[[outside.fhir]]\nname = "hie"\nbase_url = "hie.example.org"\n', "no address"),
     ],

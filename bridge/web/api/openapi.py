@@ -112,6 +112,7 @@ _OTHER_ANSWERS = {
     "/authorizations/{authorization_key}/attachments/{attachment_key}/packet": "application/pdf",
     "/authorizations/{authorization_key}/attachments/{attachment_key}/packet/{kind}": "application/octet-stream",
     "/authorizations/{authorization_key}/attachments/{attachment_key}/answers/{answer_key}": "application/octet-stream",
+    "/authorizations/{authorization_key}/requests/answers/{answer_key}": "application/octet-stream",
 }
 _PROBLEM = {
     "type": "object",

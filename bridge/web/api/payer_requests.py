@@ -12,7 +12,7 @@ from bridge.errors import Malformed
 from bridge.leaving.pas_way import Proposal
 from bridge.store import authorizations, payer_requests
 from bridge.store.payer_requests import HeardAnswer
-from bridge.web import bodies, reads
+from bridge.web import answer_files, bodies, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.api.shapes import instant
 
@@ -36,6 +36,13 @@ def list_requests(authorization_key: int) -> Response:
         proposed=_proposal(proposal),
         next=None,
     )
+
+
+@blueprint.get("/answers/<int:answer_key>")
+@needs(Permission.BILL)
+def read_answer(authorization_key: int, answer_key: int) -> Response:
+    """Return what the payer answered, as it came."""
+    return answer_files.answer_to_request(authorization_key, answer_key)
 
 
 @blueprint.post("")

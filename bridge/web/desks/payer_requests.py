@@ -12,7 +12,7 @@ from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.store import authorizations, payer_requests
 from bridge.store.listings.people import by_key
-from bridge.web import reads
+from bridge.web import answer_files, reads
 from bridge.web.access import caller, needs, services
 
 blueprint = Blueprint("payer_requests", __name__, url_prefix="/authorizations/<int:authorization_key>/payer")
@@ -37,6 +37,13 @@ STATE_WORDS = {
 def page(authorization_key: int) -> str:
     """Show what the payer was asked, and what would be asked now."""
     return _page(authorization_key, "")
+
+
+@blueprint.get("/answers/<int:answer_key>")
+@needs(Permission.BILL)
+def answer(authorization_key: int, answer_key: int) -> Response:
+    """Hand out what the payer answered, as it came."""
+    return answer_files.answer_to_request(authorization_key, answer_key)
 
 
 @blueprint.post("/ask")
@@ -104,7 +111,7 @@ def _page(authorization_key: int, sentence: str) -> str:
         proposal=proposal,
         asked=asked,
         was_asked=any(each.state == RequestState.ANSWERED and each.changes_something for each in asked),
-        whys={each.request_key: each.why for each in answers if each.why},
+        answers=answers,
         kinds=KIND_WORDS,
         states=STATE_WORDS,
         sentence=sentence,

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.payer_request import RequestState
-from bridge.store import payer_requests
+from bridge.domain.submission import PayerAnswer
+from bridge.store import payer_requests, submissions
 from bridge.wiring import House
 from tests.conftest import ROOT
 from tests.fakes.clinic import AT
@@ -95,6 +96,22 @@ def test_the_page_shows_what_would_leave_and_lets_it_go(console: Console) -> Non
     assert done.status_code == 303
     assert "on its way" in browser.get(f"{here}payer").text
     assert browser.post(f"{here}payer/inquire", data={"csrf_token": token}).status_code == 422
+
+
+def test_an_answer_is_handed_out_as_it_came_to_who_bills(console: Console) -> None:
+    api, place = entered(console)
+    key = api.post(place, json={"as": "request", "reason": "scheduled"}).json["id"]
+    with console.store.write() as tx:
+        kept = PayerAnswer(0, None, AT, b'{"resourceType": "Bundle"}', "application/fhir+json", 200, request_key=key)
+        number = submissions.add_answer(tx, kept)
+    (row,) = api.get(place).json["answers"]
+    assert (row["id"], row["request"]) == (number, key)
+    file = api.get(f"{place}/answers/{number}")
+    assert (file.data, file.content_type) == (b'{"resourceType": "Bundle"}', "application/octet-stream")
+    here = place.removeprefix("/api").removesuffix("requests")
+    assert "as it came" in console.browser(Role.BILLING).get(f"{here}payer").text
+    assert console.browser(Role.BILLING).get(f"{here}payer/answers/{number}").data == file.data
+    assert api.get(f"{place}/answers/{number + 1}").status_code == 404
 
 
 def test_only_who_bills_asks(console: Console) -> None:
