@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from bridge.domain.host_key import read_host_key
 from bridge.domain.narrative import Says
 from bridge.remote_sections import Auth, NoAuth
 from bridge.sections import ClientTls, Port, Section
@@ -33,7 +34,13 @@ def _party(value: str) -> str:
     return value
 
 
+def _host_key(value: str) -> str:
+    read_host_key(value)
+    return value
+
+
 TimeZone = Annotated[str, AfterValidator(_zone)]
+HostKey = Annotated[str, AfterValidator(_host_key)]
 InterchangeParty = Annotated[str, AfterValidator(_party)]
 
 
@@ -72,7 +79,7 @@ class Sftp(Section):
     host: str = Field(min_length=1)
     port: Port = 22
     user: str = Field(min_length=1)
-    host_key: str = Field(min_length=1)
+    host_key: HostKey
     folder: str = ""
     key: Path | None = None
     password: SecretStr = SecretStr("")

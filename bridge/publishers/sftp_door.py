@@ -6,7 +6,6 @@ Source: draft-ietf-secsh-filexfer-02 6.5 (a rename onto a name that is taken fai
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
 import hmac
@@ -14,11 +13,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import paramiko
 
+from bridge.domain.host_key import read_host_key
 from bridge.errors import Misconfigured, Refused, Unavailable
 from bridge.outbox.retry import DESTINATION_DOWN
 from bridge.publishers.file_folder import UNFINISHED, name_taken
@@ -53,7 +52,10 @@ class SftpDoor:
 
     def __init__(self, place: SftpPlace) -> None:
         self._place = place
-        self._key_type, self._host_key = pinned(place.host_key)
+        try:
+            self._key_type, self._host_key = read_host_key(place.host_key)
+        except ValueError as fault:
+            raise Misconfigured([f"sftp host_key: {fault}"]) from None
         self._key = _own_key(place)
 
     def put(self, name: str, content: bytes) -> bool:
@@ -127,25 +129,6 @@ class SftpDoor:
         folder.get_channel().settimeout(self._place.timeout_secs)
         folder.chdir(self._place.folder or ".")
         return folder
-
-
-def pinned(host_key: str) -> tuple[str, bytes]:
-    """Return the type of a host's key, and the key. Raises: Misconfigured, if it is none."""
-    parts = host_key.split()
-    for kind, key in pairwise(parts):
-        if (content := _key_of(kind, key)) is not None:
-            return kind, content
-    raise Misconfigured(["host_key: write the host's line of `ssh-keyscan HOST`, its type and its key"])
-
-
-def _key_of(kind: str, key: str) -> bytes | None:
-    """Return a key in Base64, if it says itself that it is of that kind. Source: RFC 4253 6.6."""
-    try:
-        content = base64.b64decode(key, validate=True)
-    except ValueError:
-        return None
-    size = int.from_bytes(content[:4], "big")
-    return content if content[4 : 4 + size] == kind.encode() and len(content) > 4 + size else None
 
 
 def _own_key(place: SftpPlace) -> paramiko.PKey | None:

@@ -24,7 +24,7 @@ from bridge.publishers.payer_sending import PayerParcel, PayerReceipt
 from bridge.store import interchanges
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.deliveries import Delivery
+from bridge.store.deliveries import Delivery, HoldKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class X12FilePublisher:
         try:
             how = self._way.through(standing.found)
         except LookupError as fault:
-            return Hold(str(fault))
+            return Hold(str(fault), HoldKind.RECEIVER)
         return X12Parcel(
             standing.delivery,
             standing.study_key,

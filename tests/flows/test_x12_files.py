@@ -27,6 +27,7 @@ from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.release_attachment import PayerReleases, Release
 from bridge.outbox.worker import Worker
+from bridge.payer_section import Sftp
 from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
 from bridge.publishers import file_folder
@@ -34,6 +35,7 @@ from bridge.settings import Settings
 from bridge.store import authorizations, claim_outcomes, interchanges, objects, packets, submissions
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, image, order, report, spooled, study_uid
+from tests.fakes import sshd
 from tests.flows.asking import say, typed_authorization
 from tests.unit.codecs.x12.claims import ASKED, file_of
 from tests.unit.codecs.x12.payers import ANSWERED
@@ -118,10 +120,17 @@ def desk(make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path) -> Desk:
     return desk_of(make_house, decoders, tmp_path)
 
 
-def desk_of(make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path, **payer: object) -> Desk:
+def desk_of(
+    make_house: MakeHouse,
+    decoders: DecoderPool,
+    tmp_path: Path,
+    through: dict[str, object] | None = None,
+    **payer: object,
+) -> Desk:
     outbox = tmp_path / "outbox"
     outbox.mkdir()
-    east = {"name": "eastlink", "outbox": str(outbox), "sender": "ZZ:CLEARVIEW", "receiver": "ZZ:EASTLINK"}
+    east = {"name": "eastlink", "sender": "ZZ:CLEARVIEW", "receiver": "ZZ:EASTLINK"}
+    east |= through or {"outbox": str(outbox)}
     acme = {"name": "acme", "id": "60054", "clearinghouse": "eastlink"} | payer
     clock = FixedClock(datetime(2026, 3, 2, 18, 0, tzinfo=UTC))
     house = make_house(
@@ -369,3 +378,43 @@ def test_a_check_says_of_every_folder_whether_it_can_be_written(desk: Desk) -> N
     desk.outbox.rmdir()
     (row,) = [one for one in check_peers(desk.house) if one["kind"].startswith("x12")]
     assert (row["ok"], row["answer"]) == (False, "the folder cannot be written to (No such file or directory)")
+
+
+def test_a_packet_reaches_an_sftp_host_whose_key_is_pinned_and_no_other(
+    make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path
+) -> None:
+    if not sshd.is_here():
+        pytest.skip("no OpenSSH server on this machine (apt-get install openssh-server)")
+    with sshd.running(tmp_path / "sshd") as server:
+        sftp = {"host": "127.0.0.1", "port": server.port, "user": server.user, "key": str(server.key)}
+        sftp |= {"host_key": server.host_key, "folder": str(server.folder), "timeout_secs": 120}
+        stranger = sftp | {"host_key": f"ssh-ed25519 {OTHER_KEY}"}
+        desk = desk_of(make_house, decoders, tmp_path, through={"sftp": stranger})
+        made = desk.sent()
+        assert list(server.folder.iterdir()) == []
+        assert "nothing was sent" in desk.state(made).detail
+        change_host_key(desk, sftp)
+        desk.later()
+        ((path,), blob) = server.folder.iterdir(), blob_of(desk, 1)
+        assert path.name == "CLEARVIEW-275-000000001.x12"
+        with desk.house.blobs.at_hand(blob) as kept:
+            assert path.read_bytes() == kept.read_bytes()
+    assert desk.submission(made).state == SubmissionState.SENT
+
+
+OTHER_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g"
+
+
+def change_host_key(desk: Desk, sftp: dict[str, object]) -> None:
+    """Let the settings name the host's own key, as after a restart."""
+    settings = desk.house.settings
+    changed = settings.clearinghouses[0].model_copy(update={"sftp": Sftp.model_validate(sftp)})
+    desk.house.settings = settings.model_copy(update={"clearinghouses": (changed,)})
+    desk.worker = desk.another("test")
+
+
+def blob_of(desk: Desk, number: int) -> str:
+    with desk.house.store.read() as tx:
+        found = interchanges.by_control_number(tx, number)
+    assert found is not None
+    return found.blob
