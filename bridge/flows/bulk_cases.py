@@ -110,7 +110,7 @@ class BulkDesk:
             raise Conflict("only what is applied can be taken back", code="bulk_not_applied")
         rows = bulk_jobs.applied_to(tx, job)
         stays = [row.study_key for row in rows if bulk_jobs.is_decided_since(tx, row)]
-        later = bulk_jobs.of_device(tx, job, only_waiting=False, since=job.created_at)
+        later = bulk_jobs.came_under(tx, job)
         return [key for key in (*(row.study_key for row in rows), *later) if key not in stays], stays
 
     def _audit(self, tx: WriteTx, action: str, key: int, actor: str, **detail: object) -> None:

@@ -162,18 +162,24 @@ class BulkQueue(Lookout):
             raise Conflict("somebody decided about it since", code="decided_meanwhile")
         self._admit(tx, study, job.undo_reason, job.undone_by)
         how, was = self._how(job.undone_by), study
+        others = bulk_jobs.resting_on(tx, one)
+        # Another repair stands that reads it so as well: what rests on the reading is that one's from now on.
+        is_alike = study.is_bound and _reads_alike(study.received, headers[0])
         if one.before or headers[0] != study.received:
             self._rereader.take(tx, study, headers)
             study = studies.get(tx, study.key)
-        if one.before:
+        if one.before and not is_alike:
             before = bulk_jobs.as_before(study, one.before)
             study = put_back(tx, study, before, job.undo_reason, job.undone_by, how)
         elif study.is_bound:
             study = self._ask_again(tx, job, was, study)
         elif study.version != was.version:
             study = decide_by_rule(tx, study, how)
-        outcome = BulkOutcome.SAME if study.state == was.state and not one.before else BulkOutcome.CHANGED
+        outcome = BulkOutcome.SAME if study.state == was.state and (is_alike or not one.before) else BulkOutcome.CHANGED
         self._note_or_stop(tx, job, replace(one, outcome=outcome))
+        made = decisions.latest(tx, study.key)
+        if made is not None:
+            bulk_jobs.follow_decision(tx, others, made.key)
         return study
 
     def _ask_again(self, tx: WriteTx, job: BulkJob, was: Study, study: Study) -> Study:
@@ -203,7 +209,7 @@ class BulkQueue(Lookout):
         if job.state == BulkState.APPLYING:
             found, step = bulk_jobs.of_device(tx, job, only_waiting=True), ""
         elif job.state == BulkState.UNDOING:
-            found, step = bulk_jobs.of_device(tx, job, only_waiting=False, since=job.created_at), bulk_jobs.LATER
+            found, step = bulk_jobs.came_under(tx, job), bulk_jobs.LATER
         else:
             return False
         bulk_jobs.add_studies(tx, job.key, found, step)
@@ -230,6 +236,11 @@ class BulkQueue(Lookout):
                 audit.add(tx, at=now, action=f"bulk_{WORK[job.state].value}", actor=actor, detail=detail)
                 _log.info("bulk_step_done", bulk=job.key, step=job.state.value, **counted)
         return False
+
+
+def _reads_alike(one: Header, other: Header) -> bool:
+    """Say whether two readings are the same, whichever rule made them."""
+    return replace(one, repairs=()) == replace(other, repairs=())
 
 
 def _foreseen(one: BulkStudy, study: Study, verdict: Verdict | None) -> BulkStudy:

@@ -12,6 +12,7 @@ from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from bridge.domain.bulk import STANDING, WORK, BulkKind, BulkOutcome, BulkState, Repairing
 from bridge.domain.study import Study, StudyState, is_person
 from bridge.store import decisions
+from bridge.store import studies as studies_store
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import bulk_jobs, bulk_studies, studies
@@ -180,6 +181,26 @@ def of_device(tx: ReadTx, job: BulkJob, *, only_waiting: bool, since: datetime |
     return [int(key) for key in tx.execute(query).scalars()]
 
 
+def read_by(tx: ReadTx, job: BulkJob) -> list[int]:
+    """Return the studies that are read as a repair says and that its rows do not name: another had read them so before."""
+    found = studies_store.many(tx, of_device(tx, job, only_waiting=False))
+    is_clock = job.repairing is not None and job.repairing.entry.get("do") == "clock"
+    name = f"bulk-{job.key}."
+    read = (
+        one.key
+        for one in found
+        if any(each.rule.startswith(name) for each in one.received.repairs)
+        or (is_clock and one.received.clock_ahead_secs)
+    )
+    return sorted(read)
+
+
+def came_under(tx: ReadTx, job: BulkJob) -> list[int]:
+    """Return what taking a repair back is about beside its rows: what came since it was tried, or is read as it says."""
+    came = of_device(tx, job, only_waiting=False, since=job.created_at)
+    return list(dict.fromkeys((*came, *read_by(tx, job))))
+
+
 def standing(tx: ReadTx) -> list[BulkJob]:
     """Return the repairs that are applied, the newest first: what was found out last is right."""
     wanted = (bulk_jobs.c.kind == BulkKind.REPAIR.value, bulk_jobs.c.state.in_([state.value for state in STANDING]))
@@ -200,6 +221,19 @@ def is_decided_since(tx: ReadTx, one: BulkStudy) -> bool:
     """Say whether somebody decided about the study after the bulk had."""
     made = decisions.of_study(tx, one.study_key)
     return any(found.key > (one.decision_key or 0) and is_person(found.actor) for found in made)
+
+
+def resting_on(tx: ReadTx, one: BulkStudy) -> list[int]:
+    """Return the other bulks' rows of a study since which nobody has decided about it: they can be taken back, too."""
+    mine = (bulk_studies.c.study_key == one.study_key, bulk_studies.c.key != one.key)
+    rows = tx.execute(select(bulk_studies).where(*mine, bulk_studies.c.decision_key.is_not(None)))
+    return [row.key for row in rows if not is_decided_since(tx, _bulk_study(row))]
+
+
+def follow_decision(tx: WriteTx, row_keys: Iterable[int], decision_key: int) -> None:
+    """Note that these rows' study was decided last because another bulk was taken back: that was no new decision."""
+    rows = bulk_studies.c.key.in_(list(row_keys))
+    tx.execute(update(bulk_studies).where(rows).values(decision_key=decision_key))
 
 
 def _job(row: Any) -> BulkJob:

@@ -195,6 +195,32 @@ def test_what_somebody_decided_since_stays(house: House) -> None:
     assert not study_of(house, "A3").is_bound
 
 
+def test_of_two_repairs_that_read_alike_one_taken_back_changes_nothing_and_both_take_the_binding_back(
+    house: House,
+) -> None:
+    before = study_of(house, "A1")
+    first, second = applied(house), applied(house)
+    assert study_of(house, "A1").is_bound
+    taken_back(house, first)
+    assert study_of(house, "A1").is_bound
+    taken_back(house, second)
+    after = study_of(house, "A1")
+    assert (after.is_bound, after.received) == (False, before.received)
+
+
+def test_a_clock_that_two_repairs_read_alike_is_read_as_written_once_both_are_taken_back(house: House) -> None:
+    before = study_of(house, "A1")
+    made = []
+    for _ in range(2):
+        made.append(tried(house, {"do": "clock", "ahead_minutes": 90}))
+        BulkDesk(house.store, house.clock).apply(made[-1], "its battery was dead", MARIA)
+        work(house, made[-1])
+    for key in made:
+        assert study_of(house, "A1").received.clock_ahead_secs == 5400
+        taken_back(house, key)
+    assert study_of(house, "A1").received == before.received
+
+
 def test_a_veto_holds_whatever_a_repair_says(house: House) -> None:
     mixed = replace(PLAIN, patient_id=STRANGER.patient_id)
     receive(house, mixed, "A9")
