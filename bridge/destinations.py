@@ -19,11 +19,12 @@ from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.cdex_way import CdexWay
 from bridge.leaving.packet_material import PacketGround
 from bridge.leaving.payer_ways import PayerWay
+from bridge.leaving.share_terms import ShareTerms
 from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, CDEX, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
-from bridge.payer_section import MAX_PACKET_MB, packet_limits
+from bridge.payer_section import MAX_PACKET_MB, packet_limits, share_days
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.cdex import CdexPublisher
@@ -133,7 +134,13 @@ def _packets(house: House) -> PacketPublisher:
 def packet_ground(house: House) -> PacketGround:
     """Return what is the same for all packets of a house."""
     settings = house.settings
-    return PacketGround(settings.bridge.organization, settings.time_zone, house.rules.checklist.body_parts)
+    parts = house.rules.checklist.body_parts
+    return PacketGround(settings.bridge.organization, settings.time_zone, parts, share_terms(house))
+
+
+def share_terms(house: House) -> ShareTerms:
+    """Return which payers may get links to whole studies."""
+    return ShareTerms(share_days(house.settings.payers), house.settings.http.public_url)
 
 
 def _beside_studies(house: House, ehrs: Mapping[str, Ehr], publishing: PublishingHouse) -> list[Publisher[Any, Any]]:

@@ -49,6 +49,7 @@ class Payer(Section):
     A payer's endpoint. id: its number on claims (X12 NM109).
 
     narrative: what a claim's text leads to images by; anything but our control number where a payer agreed to it.
+    share_days: for how long it may look at a whole study by a link, 0 for never.
     max_packet_mb: the largest PDF that it takes. timeout_secs: how long its answer is waited for. tls: as of a FHIR server.
     asks_while_pended: it is asked again by itself what it has not decided. clearinghouse: who passes X12 on to it, "" for
     nobody; documents: how it wants them in a 275; announce: a 278 goes with them while nobody has asked it yet.
@@ -57,6 +58,7 @@ class Payer(Section):
     name: str
     id: str
     base_url: str = ""
+    share_days: int = Field(default=0, ge=0, le=30)
     asks_while_pended: bool = False
     kind: tuple[Literal["cdex", "pas"], ...] = ()
     auth: Auth = NoAuth()
@@ -140,3 +142,13 @@ def narratives(payers: Iterable[Payer]) -> dict[str, Says]:
 def packet_limits(payers: Iterable[Payer]) -> dict[str, int]:
     """Return the bytes of the largest PDF that each takes, by payer id and by name."""
     return {key: int(one.max_packet_mb * 1_000_000) for one in payers for key in (one.id, one.name)}
+
+
+def share_days(payers: Iterable[Payer]) -> dict[str, int]:
+    """Return for how many days a link to a study is good, by payer id and by name."""
+    return {key: one.share_days for one in payers for key in (one.id, one.name)}
+
+
+def sharing(payers: Iterable[Payer]) -> list[str]:
+    """Return the names of those that may get links to studies."""
+    return [one.name for one in payers if one.share_days]

@@ -8,7 +8,7 @@ from typing import Any
 from bridge.asking import payer_desk
 from bridge.casework import casework
 from bridge.clearing import claim_files
-from bridge.destinations import packet_ground, ways_to_payers
+from bridge.destinations import packet_ground, share_terms, ways_to_payers
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
@@ -39,6 +39,7 @@ from bridge.flows.replay_message import replay_message
 from bridge.flows.replay_messages import ask_replay, cancel_replay
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.serve_objects import ObjectServer
+from bridge.flows.share_study import ShareDesk
 from bridge.flows.split_study import StudySplitter
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
@@ -105,7 +106,15 @@ def _billing_desk(house: House) -> BillingDesk:
     entry = AuthorizationEntry(house.store, house.clock, house.rules)
     releases = PayerReleases(house.store, house.clock, ways_to_payers(house))
     evidence = EvidenceDesk(house.rules, packet_ground(house))
-    return BillingDesk(entry, authorization_lists(house), evidence, claim_files(house), payer_desk(house), releases)
+    return BillingDesk(
+        entry,
+        authorization_lists(house),
+        evidence,
+        claim_files(house),
+        payer_desk(house),
+        releases,
+        ShareDesk(house.store, house.clock, share_terms(house)),
+    )
 
 
 def _study_desks(house: House) -> StudyDesks:

@@ -39,7 +39,11 @@ class AttachmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClaimAttachment:
-    """One study on one authorization, one way. binding_version: the study's when it was attached. payer: to whom, "" for its own."""
+    """
+    One study on one authorization, one way. binding_version: the study's when it was attached. payer: to whom, "" for its own.
+
+    shared_at, shared_because: since when and why its payer may look at the whole study, None and "" if it may not.
+    """
 
     key: int
     authorization_key: int
@@ -53,6 +57,8 @@ class ClaimAttachment:
     attached_at: datetime | None = None
     instances: tuple[str, ...] = ()
     payer: str = ""
+    shared_at: datetime | None = None
+    shared_because: str = ""
 
 
 def purpose_of_use(kind: AttachmentKind) -> str:

@@ -183,7 +183,8 @@ class Packet:
     Everything that one packet says.
 
     purpose: for what it may be used, in words. version: from 1, a new one when what it says changes. made_at: when this
-    version was made; it is printed, so that the same version always gives the same document.
+    version was made; it is printed, so that the same version always gives the same document. whole_study_because: why its
+    payer may look at all images by the link, "" if it may not.
     """
 
     organization: str
@@ -200,13 +201,15 @@ class Packet:
     pictures: tuple[KeyPicture, ...] = ()
     manifest: tuple[ManifestStudy, ...] = ()
     link: ShareLink | None = None
+    whole_study_because: str = ""
+    whole_study_since: datetime | None = None
 
     def digest(self) -> str:
         """Return the SHA-256 of all that it says but its version, time and link: the same for the same evidence."""
         said = asdict(self)
         for name in ("version", "made_at", "link"):
             del said[name]
-        return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=True, default=str).encode()).hexdigest()
 
 
 def series_digest(digests: Sequence[tuple[str, str]]) -> str:

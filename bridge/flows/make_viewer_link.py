@@ -11,6 +11,7 @@ from bridge.domain.accounts import Caller, Permission, check_user_name
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import BridgeError, Incomplete, Refused
 from bridge.flows.open_view import OpenedView, new_view, person_of
+from bridge.leaving.share_terms import still_shared
 from bridge.store import audit, chart_withdrawals, credentials, patients, studies, users, viewer_links, views
 from bridge.store.db import ReadTx, Store, WriteTx
 from bridge.store.viewer_links import ViewerLink
@@ -120,15 +121,10 @@ class LinkDesk:
             return viewer_links.get(tx, key)
 
     def _open(self, tx: WriteTx, link: ViewerLink | None, now: datetime, origin: str) -> OpenedView:
-        is_good = (
-            link is not None
-            and link.ends_at > now
-            and credentials.may_still(tx, link.credential, Permission.MAKE_LINKS, now)
-        )
-        if link is None or not is_good or not viewer_links.open_once(tx, link.key, now):
+        if link is None or link.ends_at <= now or not _may_open(tx, link, now):
             raise Refused("this link was used, was revoked, or has run out", code="link")
         actor, person = f"link:{link.made_for}", person_of(tx, link.record_keys)
-        view, opened = new_view(actor, link.record_keys, now, _VIEW_LIFE)
+        view, opened = new_view(actor, link.record_keys, now, min(_VIEW_LIFE, link.ends_at - now))
         only = (link.study_key,) if link.study_key is not None else ()
         key = views.add(tx, replace(view, study_keys=only, link_key=link.key))
         audit.add(
@@ -142,6 +138,16 @@ class LinkDesk:
             detail={"link": link.key, "view": key},
         )
         return opened
+
+
+def _may_open(tx: WriteTx, link: ViewerLink, now: datetime) -> bool:
+    """Say whether a link that has not run out opens, and use it up if it opens once; a payer's opens while its packet stands."""
+    if link.attachment_key is not None:
+        viewer_links.note_opened(tx, link.key, now)
+        return still_shared(tx, link)
+    return credentials.may_still(tx, link.credential, Permission.MAKE_LINKS, now) and viewer_links.open_once(
+        tx, link.key, now
+    )
 
 
 def _meant(tx: ReadTx, wanted: WantedLink) -> tuple[tuple[int, ...], int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 
 from bridge.codecs.fhir.elements import clean, display_name
@@ -28,6 +28,7 @@ from bridge.domain.report import Report, ReportDocument
 from bridge.domain.study import Instance, Series, Study, StudyContents
 from bridge.leaving.packet_pictures import Chosen, choose_pictures, number_of, shown_of
 from bridge.leaving.packet_priors import Prior, priors_of
+from bridge.leaving.share_terms import ShareTerms
 from bridge.store import authorizations, orders, overlays, packets, patients, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import exam_reports
@@ -37,11 +38,12 @@ MOST_PRIOR_REPORTS = 6
 
 @dataclass(frozen=True, slots=True)
 class PacketGround:
-    """What is the same for all packets. parts: what tells one region of the body from another."""
+    """What is the same for all packets. parts: what tells one region of the body from another. share: who may get links."""
 
     organization: str
     time_zone: tzinfo
     parts: BodyParts
+    share: ShareTerms = field(default_factory=ShareTerms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         priors=tuple(one.study for one in priors),
         manifest=(_manifest(contents, order, values),),
     )
+    if attachment.shared_at is not None and ground.share.days(authorization.payer_id, authorization.payer_name):
+        packet = replace(packet, whole_study_because=attachment.shared_because, whole_study_since=attachment.shared_at)
     return PacketMaterial(
         packet,
         patient,

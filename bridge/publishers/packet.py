@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from secrets import token_urlsafe
 
 from bridge.codecs.dicom.key_object_manifest import KeyObjectManifest, NamedObject, write_manifest
 from bridge.codecs.packet_manifest import write_packet_manifest
 from bridge.codecs.pdf.packet_document import picture_key, write_packet
 from bridge.domain.attachment import TO_PAYER, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import derive_uid, digest_of
-from bridge.domain.packet import KeyPicture, Packet, PacketFile
+from bridge.domain.packet import KeyPicture, Packet, PacketFile, ShareLink
+from bridge.domain.viewer_links import open_link
 from bridge.errors import Conflict, Incomplete, Unavailable, Unsupported
 from bridge.leaving.objects import MODIFYING_SYSTEM
 from bridge.leaving.packet_material import PacketGround, PacketMaterial, collect_packet
@@ -21,12 +23,14 @@ from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.wish import Picture, Window, Wish
 from bridge.publishers.packet_documents import Documents, read_documents
-from bridge.store import authorizations, events, packets, patients, rejections, studies
+from bridge.store import authorizations, events, packets, patients, rejections, studies, viewer_links
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
 from bridge.store.packets import KeptFile, KeptPacket
+from bridge.store.users import digest_of_secret
+from bridge.store.viewer_links import ViewerLink
 
 # Quality of the JPEGs and their longer side, tried in turn until the packet is small enough.
 _STEPS = ((90, 1024), (80, 1024), (75, 768), (65, 512), (50, 384))
@@ -43,13 +47,15 @@ class PacketParcel(Parcel):
     material: PacketMaterial
     limit_bytes: int
     known: str
+    payer: tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class PacketReceipt(Receipt):
-    """What was kept; None where the version that stands says the same."""
+    """What was kept; None where the version that stands says the same. link: what it has, and its secret's digest."""
 
     kept: KeptPacket | None
+    link: tuple[ShareLink, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class PacketPublisher:
             collect_packet(tx, attachment, self._ground, now),
             self._limit_of(authorization.payer_id, authorization.payer_name),
             standing.evidence_digest if standing is not None and is_same_binding else "",
+            (authorization.payer_id, authorization.payer_name),
         )
 
     def send(self, parcel: PacketParcel, still_wanted: StillWanted) -> PacketReceipt:
@@ -110,14 +117,25 @@ class PacketPublisher:
 
         Raises: Conflict, "packet_too_large", if its payer takes less, however small its pictures are; Unavailable.
         """
+        link, digest = self._link(parcel)
+        parcel = replace(parcel, material=replace(parcel.material, packet=replace(parcel.material.packet, link=link)))
         documents = read_documents(self._blobs, parcel.material.documents)
         while True:
             made = self._made(parcel, documents, still_wanted)
             if isinstance(made, PacketReceipt):
-                return made
+                return replace(made, link=(link, digest)) if link is not None else made
             if not documents.received:
                 raise made
             documents = documents.without_largest()
+
+    def _link(self, parcel: PacketParcel) -> tuple[ShareLink | None, str]:
+        """Return a new link to the whole study and its secret's digest, if the packet is to have one."""
+        packet, terms = parcel.material.packet, self._ground.share
+        if not packet.whole_study_because:
+            return None, ""
+        secret = token_urlsafe(32)
+        ends_at = packet.made_at + timedelta(days=terms.days(*parcel.payer))
+        return ShareLink(open_link(terms.public_url, secret), ends_at), digest_of_secret(secret)
 
     def _made(self, parcel: PacketParcel, documents: Documents, still_wanted: StillWanted) -> PacketReceipt | Conflict:
         """Return the packet with these documents, or why it is too large with them, however small its pictures are."""
@@ -147,6 +165,8 @@ class PacketPublisher:
             raise Unavailable("another version of the packet was made meanwhile", code="packet_changed")
         packets.add(tx, receipt.kept)
         now = authorizations.get_attachment(tx, attachment.key)
+        if receipt.link is not None:
+            _keep_link(tx, parcel, receipt.link, now, at)
         if now.kind in TO_PAYER:
             if now.state == AttachmentState.DRAFT and now.detail:
                 authorizations.set_attachment_state(tx, attachment.key, now.state, at)
@@ -206,6 +226,29 @@ class PacketPublisher:
             files=files,
         )
         return PacketReceipt(f"version {packet.version}, {len(document)} bytes", kept)
+
+
+def _keep_link(
+    tx: WriteTx, parcel: PacketParcel, made: tuple[ShareLink, str], now: ClaimAttachment, at: datetime
+) -> None:
+    """Let the link that a packet has open its study, unless sharing was ended meanwhile."""
+    if now.shared_at != parcel.attachment.shared_at:
+        raise Unavailable("what the payer may look at was changed meanwhile", code="packet_changed")
+    link, digest = made
+    study, payer = parcel.material.study, next(filter(None, parcel.payer), "payer")
+    kept = ViewerLink(
+        0,
+        (parcel.material.patient.key,),
+        study.key,
+        payer,
+        now.attached_by,
+        "",
+        at,
+        link.expires_at,
+        attachment_key=now.key,
+        binding_version=parcel.binding_version,
+    )
+    viewer_links.add(tx, kept, digest)
 
 
 def _window(drawn: Picture) -> str:

@@ -250,6 +250,11 @@ def set_attachment_state(
     tx.execute(update(attachments).where(attachments.c.key == key).values(**values))
 
 
+def set_shared(tx: WriteTx, key: int, reason: str, at: datetime | None) -> None:
+    """Note since when and why a payer may look at the whole study; None for no more."""
+    tx.execute(update(attachments).where(attachments.c.key == key).values(shared_at=at, shared_because=reason))
+
+
 def hold_attachment(tx: WriteTx, key: int, detail: str, at: datetime) -> None:
     """Put an attachment before a person, with what it was before."""
     state = get_attachment(tx, key).state
@@ -315,4 +320,6 @@ def _attachment(row: Row[Any]) -> ClaimAttachment:
         attached_at=row.attached_at,
         instances=tuple(row.instances),
         payer=row.payer,
+        shared_at=row.shared_at,
+        shared_because=row.shared_because,
     )

@@ -2019,6 +2019,9 @@ attachments = Table(
     # When the other side had it first.
     Column("sent_at", Instant),
     Column("updated_at", Instant, nullable=False),
+    # Since when, and why, its payer may look at the whole study.
+    Column("shared_at", Instant),
+    _text("shared_because"),
     UniqueConstraint("authorization_key", "study_key", "kind"),
     Index(None, "state"),
     _one_of("kind", AttachmentKind, "kind"),
@@ -2177,7 +2180,8 @@ sign_in_links = Table(
 )
 
 # A link that somebody may open once, without a sign-in, to look at one person's studies, or one of them. record_keys: as
-# in views. credential: of whoever made it, without whom it opens nothing.
+# in views. credential: of whoever made it, without whom it opens nothing. attachment: in whose packet it stands; then it
+# opens until it ends, while the study is bound as in binding_version.
 viewer_links = Table(
     "viewer_links",
     metadata,
@@ -2185,6 +2189,8 @@ viewer_links = Table(
     Column("token_digest", Text, nullable=False, unique=True),
     Column("record_keys", JSON, nullable=False),
     _to("study", nullable=True, index=False),
+    _to("attachment", nullable=True),
+    _count("binding_version"),
     Column("made_for", Text, nullable=False),
     Column("made_by", Text, nullable=False),
     Column("credential", Text, nullable=False),

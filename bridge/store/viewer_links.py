@@ -19,7 +19,8 @@ class ViewerLink:
     """
     A link that was made. record_keys: the records that were meant; study_key: None for all of the person's studies.
 
-    made_for: who will look, as its maker says it. credential: what its maker came with.
+    made_for: who will look, as its maker says it. credential: what its maker came with. attachment_key: whose packet it stands
+    in; such a link opens many times, while the study's binding_version is this. opened_at: for the first time.
     """
 
     key: int
@@ -32,6 +33,8 @@ class ViewerLink:
     ends_at: datetime
     opened_at: datetime | None = None
     revoked_at: datetime | None = None
+    attachment_key: int | None = None
+    binding_version: int = 0
 
 
 def add(tx: WriteTx, link: ViewerLink, digest: str) -> int:
@@ -58,6 +61,17 @@ def open_once(tx: WriteTx, key: int, at: datetime) -> bool:
     """Mark a link as opened; False if somebody else was faster, or it was revoked meanwhile."""
     mark = update(viewer_links).where(_c.key == key, _c.opened_at.is_(None), _c.revoked_at.is_(None))
     return bool(tx.execute(mark.values(opened_at=at)).rowcount == 1)
+
+
+def of_attachment(tx: ReadTx, attachment_key: int) -> list[ViewerLink]:
+    """Return the links that stand in an attachment's packets, newest first."""
+    query = select(viewer_links).where(_c.attachment_key == attachment_key).order_by(_c.key.desc())
+    return [_link(row) for row in tx.execute(query)]
+
+
+def note_opened(tx: WriteTx, key: int, at: datetime) -> None:
+    """Note that a link was opened, for the first time."""
+    tx.execute(update(viewer_links).where(_c.key == key, _c.opened_at.is_(None)).values(opened_at=at))
 
 
 def revoke(tx: WriteTx, key: int, by: str, at: datetime) -> None:

@@ -41,6 +41,8 @@ ACTIONS = {
     "payer_answer_viewed": "read what a payer answered",
     "file_acknowledged": "heard whether a file could be read",
     "packet_exported": "took out a packet for a payer",
+    "study_shared": "let a payer look at a whole study",
+    "study_share_ended": "ended a payer's link to a study",
     "viewer_link_made": "made a link to images",
     "viewer_link_revoked": "ended a link to images",
     "viewer_link_viewed": "looked at a link to images",

@@ -50,6 +50,7 @@ from bridge.flows.release_attachment import PayerReleases
 from bridge.flows.route_studies import HandSender
 from bridge.flows.search_studies import StudySearch
 from bridge.flows.serve_objects import ObjectServer
+from bridge.flows.share_study import ShareDesk
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.subscribe import SubscriptionDesk
 from bridge.flows.try_rules import Trial as RulesTrial
@@ -110,7 +111,7 @@ class BillingDesk:
     entry: authorizations that people write down, answer, link and assign. lists: those that come as files.
 
     evidence: what could be attached to which. claims: what payers say of claims. payers: asks those that take requests.
-    releases: what is let go to payers.
+    releases: what is let go to payers. shares: who may look at whole studies.
     """
 
     entry: AuthorizationEntry
@@ -119,6 +120,7 @@ class BillingDesk:
     claims: ClaimFiles
     payers: PayerDesk
     releases: PayerReleases
+    shares: ShareDesk
 
 
 class EnterOrder(Protocol):

@@ -67,6 +67,8 @@ _KINDS: Mapping[str, _Kind] = {
     "view_closed": _SIGN_IN,
     "view_looked_at": _LOOK,
     "studies_invoked": _QUERY,
+    "study_shared": _SECURITY,
+    "study_share_ended": _SECURITY,
     "viewer_link_made": _SECURITY,
     "viewer_link_revoked": _SECURITY,
     "message_applied": _ORDER,

@@ -182,6 +182,7 @@ def _contents(packet: Packet) -> Iterator[Flowable]:
         until = _moment(packet.link.expires_at)
         yield paragraph(f"\u2022 The images, until {until}, at", "body")
         yield paragraph(packet.link.url, "small")
+        yield paragraph(f"The whole study may be looked at there, because: {packet.whole_study_because}", "small")
     yield Spacer(0, 4 * mm)
     yield paragraph(
         f"Purpose: {packet.purpose}. It holds what this purpose needs and nothing else of the record. "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
 from bridge.domain.accounts import Permission
 from bridge.flows.serve_packet import WantedPacket
-from bridge.store import packets, studies
+from bridge.flows.share_study import Asker
+from bridge.store import authorizations, packets, studies
 from bridge.web import packet_answers
 from bridge.web.access import caller, needs, origin, services
 
@@ -25,9 +27,30 @@ def packet(authorization_key: int, attachment_key: int) -> str:
         uids = [one["sop_instance_uid"] for one in said["pictures"]]
         keys = {uid: one.key for uid in uids if (one := studies.instance_by_uid(tx, uid)) is not None}
         versions = packets.versions(tx, attachment_key)
+        payer = authorizations.get(tx, authorization_key)
     return render_template(
-        "billing/packet.html", attachment=attachment, kept=kept, said=said, keys=keys, versions=versions
+        "billing/packet.html",
+        attachment=attachment,
+        kept=kept,
+        said=said,
+        keys=keys,
+        versions=versions,
+        share_days=services().flows.billing.shares.days(payer),
+        links=services().flows.billing.shares.links(authorization_key, attachment_key)[1],
     )
+
+
+@blueprint.post("/share")
+@needs(Permission.BILL)
+def share(authorization_key: int, attachment_key: int) -> AnyResponse:
+    """Let the payer look at the whole study, for a reason; or end that."""
+    shares, asker = services().flows.billing.shares, Asker(caller().name, origin())
+    if "end" in request.form:
+        shares.end(authorization_key, attachment_key, asker)
+    else:
+        shares.share(authorization_key, attachment_key, request.form.get("reason", ""), asker)
+    place = url_for("billing.authorization", authorization_key=authorization_key)
+    return redirect(f"{place}#attached", 303)
 
 
 @blueprint.get("/<kind>")

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
 import pytest
 from pypdf import PdfReader
 
+from bridge.clock import FixedClock
 from bridge.destinations import publishers
 from bridge.domain.accounts import Role
 from bridge.outbox.worker import Worker
 from bridge.store import audit
+from bridge.wiring import House
 from tests.cast import PLAIN, report
 from tests.fakes.console import Console
 from tests.flows.asking import say
+from tests.unit.web.conftest import AT
 from tests.unit.web.test_api import UID, bind
 
 WANTED = {"order": True, "images": True, "report": True, "prior-reports": True, "office-note": False}
+
+
+AGREED = {
+    "payers": [{"name": "Acme Health Plan", "id": "60054", "share_days": 10}],
+    "http": {"public_url": "https://bridge.example.org"},
+}
+
+
+@pytest.fixture
+def house_settings(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the house is set up with beside the usual."""
+    found: dict[str, Any] = getattr(request, "param", {})
+    return found
+
+
+@pytest.fixture
+def console(make_house: Callable[..., House], house_settings: dict[str, Any]) -> Console:
+    return Console(make_house(FixedClock(AT), **house_settings))
 
 
 @pytest.fixture
@@ -106,3 +128,38 @@ def test_an_authorization_tells_what_its_payer_wants_to_see_and_what_is_missing(
     assert {one["need"]: one["met"] for one in told} == WANTED
     page = console.browser(Role.BILLING).get(place.removeprefix("/api").removesuffix("/attachments"))
     assert "What the payer wants to see" in page.get_data(as_text=True)
+
+
+def test_a_payer_gets_a_link_to_the_whole_study_for_a_reason_only_where_that_was_agreed(
+    console: Console, place: str
+) -> None:
+    work(console)
+    api, address = console.machine(Role.BILLING), f"{place}/{row_of(console, place)['id']}/share"
+    refused = api.post(address, json={"reason": "asked for by the reviewer"})
+    assert (refused.status_code >= 400, refused.json["code"]) == (True, "not_agreed")
+    assert api.get(address).json == {"shared_at": None, "reason": None, "links": []}
+    assert api.delete(address).status_code == 404
+    assert console.machine(Role.VIEWER).get(address).status_code == 403
+    assert "Add a link" not in console.browser(Role.BILLING).get(page_of(console, place)).text
+
+
+@pytest.mark.parametrize("house_settings", [AGREED], indirect=True)
+def test_a_link_is_added_and_ended_on_the_packets_page(console: Console, place: str) -> None:
+    work(console)
+    browser, page = console.browser(Role.BILLING), page_of(console, place)
+    token = console.form_token(browser, page)
+    assert "for 10 days" in browser.get(page).text
+    browser.post(f"{page}/share", data={"reason": "peer review", "csrf_token": token})
+    work(console)
+    shown = browser.get(page).text
+    assert "because: peer review" in shown
+    assert "/open?link=" not in shown
+    api, address = console.machine(Role.BILLING), f"{place}/{row_of(console, place)['id']}/share"
+    assert [one["revoked_at"] for one in api.get(address).json["links"]] == [None]
+    browser.post(f"{page}/share", data={"end": "1", "csrf_token": token})
+    after = api.get(address).json
+    assert (after["reason"], after["links"][0]["revoked_at"] is not None) == (None, True)
+
+
+def page_of(console: Console, place: str) -> str:
+    return f"{place.removeprefix('/api')}/{row_of(console, place)['id']}/packet"

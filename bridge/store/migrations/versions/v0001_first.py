@@ -1208,6 +1208,8 @@ def upgrade() -> None:
         sa.Column("attached_at", Instant(), nullable=False),
         sa.Column("sent_at", Instant(), nullable=True),
         sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("shared_at", Instant(), nullable=True),
+        sa.Column("shared_because", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
             "kind IN ('claim', 'pdf', 'narrative', 'cdex', 'pas', 'x12-275')", name=op.f("ck_attachments_kind")
         ),
@@ -2112,25 +2114,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_study_placements_patient_key"), "study_placements", ["patient_key"], unique=False)
     op.create_table(
-        "viewer_links",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("token_digest", sa.Text(), nullable=False),
-        sa.Column("record_keys", sa.JSON(), nullable=False),
-        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("made_for", sa.Text(), nullable=False),
-        sa.Column("made_by", sa.Text(), nullable=False),
-        sa.Column("credential", sa.Text(), nullable=False),
-        sa.Column("made_at", Instant(), nullable=False),
-        sa.Column("ends_at", Instant(), nullable=False),
-        sa.Column("opened_at", Instant(), nullable=True),
-        sa.Column("revoked_at", Instant(), nullable=True),
-        sa.Column("revoked_by", sa.Text(), server_default="", nullable=False),
-        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_viewer_links_study_key")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_viewer_links")),
-        sa.UniqueConstraint("token_digest", name=op.f("uq_viewer_links_token_digest")),
-    )
-    op.create_index(op.f("ix_viewer_links_ends_at"), "viewer_links", ["ends_at"], unique=False)
-    op.create_table(
         "case_proposals",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2395,27 +2378,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_subscription_news_news_key"), "subscription_news", ["news_key"], unique=False)
     op.create_table(
-        "views",
+        "viewer_links",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("token_digest", sa.Text(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("user_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("link_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("record_keys", sa.JSON(), nullable=False),
-        sa.Column("study_keys", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
-        sa.Column("issuer", sa.Text(), server_default="", nullable=False),
-        sa.Column("opened_at", Instant(), nullable=False),
-        sa.Column("seen_at", Instant(), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("attachment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("made_for", sa.Text(), nullable=False),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("credential", sa.Text(), nullable=False),
+        sa.Column("made_at", Instant(), nullable=False),
         sa.Column("ends_at", Instant(), nullable=False),
-        sa.ForeignKeyConstraint(["link_key"], ["viewer_links.key"], name=op.f("fk_views_link_key")),
-        sa.ForeignKeyConstraint(["user_key"], ["users.key"], name=op.f("fk_views_user_key")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_views")),
-        sa.UniqueConstraint("name", name=op.f("uq_views_name")),
+        sa.Column("opened_at", Instant(), nullable=True),
+        sa.Column("revoked_at", Instant(), nullable=True),
+        sa.Column("revoked_by", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(["attachment_key"], ["attachments.key"], name=op.f("fk_viewer_links_attachment_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_viewer_links_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_viewer_links")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_viewer_links_token_digest")),
     )
-    op.create_index(op.f("ix_views_ends_at"), "views", ["ends_at"], unique=False)
-    op.create_index(op.f("ix_views_link_key"), "views", ["link_key"], unique=False)
-    op.create_index(op.f("ix_views_user_key"), "views", ["user_key"], unique=False)
+    op.create_index(op.f("ix_viewer_links_attachment_key"), "viewer_links", ["attachment_key"], unique=False)
+    op.create_index(op.f("ix_viewer_links_ends_at"), "viewer_links", ["ends_at"], unique=False)
     op.create_table(
         "workitems",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -2736,6 +2720,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_split_instances")),
     )
     op.create_index(op.f("ix_split_instances_split_key"), "split_instances", ["split_key"], unique=False)
+    op.create_table(
+        "views",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("token_digest", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("user_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("link_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("record_keys", sa.JSON(), nullable=False),
+        sa.Column("study_keys", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("issuer", sa.Text(), server_default="", nullable=False),
+        sa.Column("opened_at", Instant(), nullable=False),
+        sa.Column("seen_at", Instant(), nullable=False),
+        sa.Column("ends_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["link_key"], ["viewer_links.key"], name=op.f("fk_views_link_key")),
+        sa.ForeignKeyConstraint(["user_key"], ["users.key"], name=op.f("fk_views_user_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_views")),
+        sa.UniqueConstraint("name", name=op.f("uq_views_name")),
+    )
+    op.create_index(op.f("ix_views_ends_at"), "views", ["ends_at"], unique=False)
+    op.create_index(op.f("ix_views_link_key"), "views", ["link_key"], unique=False)
+    op.create_index(op.f("ix_views_user_key"), "views", ["user_key"], unique=False)
     op.create_table(
         "workitem_inputs",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
