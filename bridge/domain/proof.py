@@ -105,7 +105,7 @@ def _ranked(found: Mapping[int, int], rank: int, unit: float) -> float | None:
     for value in sorted(found):
         passed += found[value]
         if passed >= rank:
-            return value * unit
+            return round(value * unit, 1) if unit != 1 else value
     return None
 
 

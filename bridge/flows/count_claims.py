@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from bridge.clock import Clock
@@ -12,7 +12,7 @@ from bridge.store import claim_figures
 from bridge.store.claim_figures import ExamFigure, Imaged
 from bridge.store.db import ReadTx, Store, WriteTx
 
-_RECENT = timedelta(days=90)
+_RECENT = timedelta(days=30)
 _AT_ONCE = 1000
 
 
@@ -42,7 +42,7 @@ class ExamCounter:
         self._zone = zone
 
     def count_recent(self) -> int:
-        """Count the exams that had images in the last 90 days; return how many rows changed."""
+        """Count the exams that had images in the last 30 days; return how many rows changed."""
         with self._store.read() as tx:
             keys = claim_figures.orders_with_images_since(tx, self._clock.now() - _RECENT)
         return sum(self._count(keys[at : at + _AT_ONCE]) for at in range(0, len(keys), _AT_ONCE))
@@ -58,11 +58,18 @@ class ExamCounter:
             changed += self._count(keys)
             last = keys[-1]
 
-    def _count(self, order_keys: Collection[int]) -> int:
-        with self._store.write() as tx:
+    def _count(self, order_keys: Sequence[int]) -> int:
+        """Look without a lock; only what is not as it was counted is counted anew, as it is by then."""
+        with self._store.read() as tx:
             imaged = claim_figures.images_of(tx, order_keys)
-            changed = claim_figures.replace_exams(tx, order_keys, _exams(tx, imaged, self._zone))
-            return changed + claim_figures.put_devices(tx, order_keys, {key: one.device for key, one in imaged.items()})
+            exams = claim_figures.other_exams(tx, order_keys, _exams(tx, imaged, self._zone))
+            devices = claim_figures.other_devices(tx, order_keys, {key: one.device for key, one in imaged.items()})
+        if exams or devices:
+            with self._store.write() as tx:
+                imaged = claim_figures.images_of(tx, exams)
+                claim_figures.replace_exams(tx, exams, _exams(tx, imaged, self._zone))
+                claim_figures.put_devices(tx, devices)
+        return len(exams) + len(devices)
 
 
 def _exams(tx: ReadTx, imaged: dict[int, Imaged], zone: tzinfo) -> list[ExamFigure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from bridge.domain.claim_outcome import Adjustment, ClaimOutcome, LineOutcome, O
 from bridge.domain.claim_story import ClaimStory, ClaimWord
 from bridge.domain.proof import Warned
 from bridge.domain.study import BOUND_STATES
-from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.db import ReadTx, WriteTx, insert_row, lock
 from bridge.store.tables import (
     attachments,
     authorization_links,
@@ -24,6 +24,7 @@ from bridge.store.tables import (
     claim_figures,
     claim_outcomes,
     exam_figures,
+    figure_months,
     orders,
     studies,
 )
@@ -64,30 +65,46 @@ def words_on(tx: ReadTx, claim_number: str) -> list[ClaimWord]:
 
 def replace_claims(tx: WriteTx, claim_number: str, found: Iterable[tuple[ClaimStory, str, str]]) -> None:
     """Let *found* be the claims with that number, each with its day of service ("" for none) and its device."""
-    standing = select(claim_figures.c.key).where(claim_figures.c.claim_number == claim_number)
+    ours = claim_figures.c.claim_number == claim_number
+    days = set(tx.execute(select(claim_figures.c.service_on).where(ours)).scalars())
+    standing = select(claim_figures.c.key).where(ours)
     tx.execute(delete(claim_denials).where(claim_denials.c.claim_figure_key.in_(standing)))
-    tx.execute(delete(claim_figures).where(claim_figures.c.claim_number == claim_number))
+    tx.execute(delete(claim_figures).where(ours))
     for story, service_on, device in found:
-        key = insert_row(
-            tx,
-            claim_figures,
-            claim_number=claim_number,
-            service_on=service_on,
-            payer=story.payer,
-            payer_name=story.payer_name,
-            device=device,
-            order_key=story.order_key,
-            first=story.first.value,
-            was_returned=story.was_returned,
-            was_asked=story.was_asked,
-            is_void=story.is_void,
-            category=story.category.value if story.category is not None else "",
-            days_to_payment=story.days_to_payment,
-        )
+        days.add(service_on)
+        key = insert_row(tx, claim_figures, **_claim_values(story, service_on, device))
         denials = [] if story.is_void else story.denials
         rows = [{"category": one.category.value, "code": one.code, "service_on": service_on} for one in denials]
         if rows:
             tx.execute(insert(claim_denials), [row | {"claim_figure_key": key} for row in rows])
+    _counted_anew(tx, days)
+
+
+def _claim_values(story: ClaimStory, service_on: str, device: str) -> dict[str, Any]:
+    return {
+        "claim_number": story.claim_number,
+        "service_on": service_on,
+        "payer": story.payer,
+        "payer_name": story.payer_name,
+        "device": device,
+        "order_key": story.order_key,
+        "first": story.first.value,
+        "was_returned": story.was_returned,
+        "was_asked": story.was_asked,
+        "is_void": story.is_void,
+        "category": story.category.value if story.category is not None else "",
+        "days_to_payment": story.days_to_payment,
+    }
+
+
+def _counted_anew(tx: WriteTx, days: Iterable[str]) -> None:
+    months = sorted({day[:6] for day in days if day})
+    if months:
+        lock(tx, "figure_months")
+    for month in months:
+        ours = figure_months.c.month == month
+        if not tx.execute(update(figure_months).where(ours).values(version=figure_months.c.version + 1)).rowcount:
+            tx.execute(insert(figure_months).values(month=month))
 
 
 def images_of(tx: ReadTx, order_keys: Collection[int]) -> dict[int, Imaged]:
@@ -144,35 +161,43 @@ def first_sent_at(tx: ReadTx, study_keys: Collection[int]) -> dict[int, datetime
     return {int(key): at for key, at in rows}
 
 
-def replace_exams(tx: WriteTx, order_keys: Collection[int], found: Iterable[ExamFigure]) -> int:
-    """Let *found* be what is counted of these exams; return how many rows were not so."""
-    columns = [one for one in exam_figures.c if one.name != "key"]
-    query = select(*columns).where(exam_figures.c.order_key.in_(list(order_keys)))
-    standing = {
-        row.order_key: ExamFigure(**(row._asdict() | {"warned": Warned(row.warned)})) for row in tx.execute(query)
-    }
+def other_exams(tx: ReadTx, order_keys: Collection[int], found: Iterable[ExamFigure]) -> list[int]:
+    """Return the exams of these of which something else is counted than *found*."""
     wanted = {one.order_key: one for one in found}
-    other = [key for key in standing if standing[key] != wanted.get(key)]
-    if other:
-        tx.execute(delete(exam_figures).where(exam_figures.c.order_key.in_(other)))
-    new = [one for key, one in wanted.items() if standing.get(key) != one]
+    standing = _standing(tx, order_keys)
+    return [key for key in order_keys if standing.get(key) != wanted.get(key)]
+
+
+def replace_exams(tx: WriteTx, order_keys: Collection[int], found: Iterable[ExamFigure]) -> None:
+    """Let *found* be what is counted of these exams."""
+    new = list(found)
+    days = {one.exam_on for one in (*_standing(tx, order_keys).values(), *new)}
+    tx.execute(delete(exam_figures).where(exam_figures.c.order_key.in_(list(order_keys))))
     if new:
         tx.execute(insert(exam_figures), [_values(one) for one in new])
-    return len({*other, *(one.order_key for one in new)})
+    _counted_anew(tx, days)
 
 
-def put_devices(tx: WriteTx, order_keys: Collection[int], devices: dict[int, str]) -> int:
-    """Note of the claims of these exams whose images they are; return how many were not so."""
+def _standing(tx: ReadTx, order_keys: Collection[int]) -> dict[int, ExamFigure]:
+    columns = [one for one in exam_figures.c if one.name != "key"]
+    query = select(*columns).where(exam_figures.c.order_key.in_(list(order_keys)))
+    return {row.order_key: ExamFigure(**(row._asdict() | {"warned": Warned(row.warned)})) for row in tx.execute(query)}
+
+
+def other_devices(tx: ReadTx, order_keys: Collection[int], devices: Mapping[int, str]) -> dict[int, str]:
+    """Return the device of each claim of these exams that is noted with another one, by the claim's row."""
     columns = claim_figures.c
     query = select(columns.key, columns.order_key, columns.device).where(columns.order_key.in_(list(order_keys)))
-    other = [
-        (row.key, devices.get(row.order_key, ""))
-        for row in tx.execute(query)
-        if row.device != devices.get(row.order_key, "")
-    ]
-    for key, device in other:
-        tx.execute(update(claim_figures).where(columns.key == key).values(device=device))
-    return len(other)
+    rows = [(row.key, row.device, devices.get(row.order_key, "")) for row in tx.execute(query)]
+    return {key: device for key, noted, device in rows if noted != device}
+
+
+def put_devices(tx: WriteTx, devices: Mapping[int, str]) -> None:
+    """Note of claims, by their rows, whose images they are; one that was made anew meanwhile has no such row."""
+    for key, device in devices.items():
+        tx.execute(update(claim_figures).where(claim_figures.c.key == key).values(device=device))
+    days = select(claim_figures.c.service_on).where(claim_figures.c.key.in_(list(devices)))
+    _counted_anew(tx, set(tx.execute(days).scalars()))
 
 
 def _values(one: ExamFigure) -> dict[str, Any]:

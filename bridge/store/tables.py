@@ -1998,6 +1998,14 @@ exam_figures = Table(
     _one_of("warned", Warned, "warned"),
 )
 
+# How often anything of a month was counted anew: what was read of it stands as long as that does.
+figure_months = Table(
+    "figure_months",
+    metadata,
+    Column("month", Text, primary_key=True),
+    _count("version", 1),
+)
+
 attachments = Table(
     "attachments",
     metadata,

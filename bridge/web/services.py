@@ -43,6 +43,7 @@ from bridge.flows.media_files import MediaFile
 from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.flows.open_view import Launches, ViewDesk
 from bridge.flows.perform_workitem import WorkitemPerformer
+from bridge.flows.prove import Prover
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FhirAnswer
 from bridge.flows.record_incident import OutsideTasks
@@ -112,6 +113,7 @@ class BillingDesk:
 
     evidence: what could be attached to which. claims: what payers say of claims. payers: asks those that take requests.
     releases: what is let go to payers. shares: who may look at whole studies.
+    prover: what came of it all.
     """
 
     entry: AuthorizationEntry
@@ -121,6 +123,7 @@ class BillingDesk:
     payers: PayerDesk
     releases: PayerReleases
     shares: ShareDesk
+    prover: Prover
 
 
 class EnterOrder(Protocol):

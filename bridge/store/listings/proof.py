@@ -1,9 +1,9 @@
-"""What the proof is made of: counts by month, payer and device, before a day and since, read from their indexes alone."""
+"""What the proof is made of: counts of each payer and device over a span of days, read from their indexes alone."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,11 @@ from sqlalchemy import Column, ColumnElement, and_, case, func, literal, literal
 
 from bridge.domain.claim_outcome import ReasonCategory
 from bridge.domain.claim_story import FirstAnswer
-from bridge.domain.proof import Compared, Figures, Proof, Reason, Tally, Warned, by_name, together
+from bridge.domain.proof import Figures, Reason, Tally, Warned
 from bridge.store.db import ReadTx
-from bridge.store.tables import claim_denials, claim_figures, exam_figures
+from bridge.store.tables import claim_denials, claim_figures, exam_figures, figure_months
 
 _CLAIMS, _EXAMS, _DENIALS = claim_figures.c, exam_figures.c, claim_denials.c
-NO_PAYER, NO_DEVICE = "payer not named", "device not known"
 _DECIDED = [FirstAnswer.PAID.value, FirstAnswer.PARTLY_PAID.value, FirstAnswer.DENIED.value]
 _TENTH_MINUTES = 6
 
@@ -30,70 +29,30 @@ class Window:
     since: str = ""
 
 
-_Key = tuple[str, bool]
+# Payer and device, by their keys.
+Cells = Mapping[tuple[str, str], Figures]
 
 
-class _Groups:
-    """Tallies and spreads by the name of a group and whether it is of since."""
-
-    def __init__(self) -> None:
-        self.tallies: dict[_Key, Tally] = {}
-        self.days: dict[_Key, Counter[int]] = {}
-        self.tenths: dict[_Key, Counter[int]] = {}
-
-    def compared(self) -> dict[str, Compared]:
-        names = {name for found in (self.tallies, self.days, self.tenths) for name, _ in found}
-        return {name: Compared(name, self._figures((name, False)), self._figures((name, True))) for name in names}
-
-    def _figures(self, key: _Key) -> Figures:
-        return Figures(self.tallies.get(key, Tally()), self.days.get(key, {}), self.tenths.get(key, {}))
+def months_of(tx: ReadTx, window: Window) -> dict[str, int]:
+    """Return the months in which anything was counted, each with how often it was counted anew."""
+    months = figure_months.c.month
+    query = select(months, figure_months.c.version).where(months.between(window.begins[:6], window.ends[:6]))
+    return {row.month: row.version for row in tx.execute(query.order_by(months))}
 
 
-def prove(tx: ReadTx, window: Window) -> Proof:
-    """Return the whole report on a window."""
-    months, payers, devices = _Groups(), _Groups(), _Groups()
-    for row in (*_claim_rows(tx, window), *_exam_rows(tx, window)):
-        tally = row.tally
-        for groups, name in ((months, row.month), (payers, row.payer), (devices, row.device)):
-            key = (name, row.is_since)
-            groups.tallies[key] = groups.tallies.get(key, Tally()) + tally
-    for groups, of_claims, of_exams in (
-        (months, func.substr(_CLAIMS.service_on, 1, 6), func.substr(_EXAMS.exam_on, 1, 6)),
-        (payers, _CLAIMS.payer, _EXAMS.payer),
-        (devices, _CLAIMS.device, _EXAMS.device),
-    ):
-        groups.days = _days(tx, window, of_claims)
-        groups.tenths = _tenths(tx, window, of_exams)
-    by_month = months.compared()
-    every = list(by_month.values())
-    whole = Compared("", together(one.before for one in every), together(one.since for one in every))
-    by_payer = payers.compared()
-    names = _payer_names(tx, by_payer)
-    categories, reasons = _reasons(tx, window)
-    return Proof(
-        window.since,
-        whole,
-        tuple(by_month[name] for name in sorted(by_month)),
-        by_name(by_payer, lambda key: names.get(key) or key or NO_PAYER),
-        by_name(devices.compared(), lambda key: key or NO_DEVICE),
-        categories,
-        reasons,
-        _undated(tx),
-    )
+def cells(tx: ReadTx, begins: str, ends: str) -> Cells:
+    """Return the figures of each payer and device from one day to another, both within."""
+    tallies: dict[tuple[str, str], Tally] = {}
+    for key, tally in (*_claim_tallies(tx, begins, ends), *_exam_tallies(tx, begins, ends)):
+        tallies[key] = tallies.get(key, Tally()) + tally
+    days = _spreads(tx, (begins, ends), _CLAIMS.service_on, _CLAIMS.days_to_payment, ~_CLAIMS.is_void)
+    tenths = _spreads(tx, (begins, ends), _EXAMS.exam_on, _EXAMS.evidence_minutes // _TENTH_MINUTES, true())
+    return {key: Figures(tally, days.get(key, {}), tenths.get(key, {})) for key, tally in tallies.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    month: str
-    is_since: bool
-    payer: str
-    device: str
-    tally: Tally
-
-
-def _claim_rows(tx: ReadTx, window: Window) -> Iterable[_Counted]:
-    decided = and_(~_CLAIMS.is_void, _CLAIMS.first.in_(_DECIDED))
+def _claim_tallies(tx: ReadTx, begins: str, ends: str) -> Iterable[tuple[tuple[str, str], Tally]]:
     alive = ~_CLAIMS.is_void
+    decided = and_(alive, _CLAIMS.first.in_(_DECIDED))
     counts = {
         "decided": decided,
         "open": and_(alive, _CLAIMS.first == FirstAnswer.NONE.value),
@@ -105,63 +64,37 @@ def _claim_rows(tx: ReadTx, window: Window) -> Iterable[_Counted]:
         "clean": and_(alive, _CLAIMS.first == FirstAnswer.PAID.value, ~_CLAIMS.was_returned),
         "void": _CLAIMS.is_void,
     }
-    return _rows(tx, window, _CLAIMS.service_on, counts)
+    return _tallies(tx, (begins, ends), _CLAIMS.service_on, counts)
 
 
-def _exam_rows(tx: ReadTx, window: Window) -> Iterable[_Counted]:
-    counts = {
-        "exams": _EXAMS.order_key.is_not(None),
+def _exam_tallies(tx: ReadTx, begins: str, ends: str) -> Iterable[tuple[tuple[str, str], Tally]]:
+    counts: dict[str, ColumnElement[bool]] = {
+        "exams": true(),
         "warned": _EXAMS.warned != Warned.NEVER.value,
         "in_time": _EXAMS.warned == Warned.BEFORE.value,
     }
-    return _rows(tx, window, _EXAMS.exam_on, counts)
+    return _tallies(tx, (begins, ends), _EXAMS.exam_on, counts)
 
 
-def _rows(
-    tx: ReadTx, window: Window, day: Column[Any], counts: Mapping[str, ColumnElement[bool]]
-) -> Iterable[_Counted]:
-    table = day.table
-    shown = [
-        func.substr(day, 1, 6).label("month"),
-        _is_since(day, window).label("is_since"),
-        table.c.payer,
-        table.c.device,
-    ]
+def _tallies(
+    tx: ReadTx, days: tuple[str, str], day: Column[Any], counts: Mapping[str, ColumnElement[bool]]
+) -> Iterable[tuple[tuple[str, str], Tally]]:
+    payer, device = day.table.c.payer, day.table.c.device
     sums = [func.sum(case((holds, 1), else_=0)).label(name) for name, holds in counts.items()]
-    query = select(*shown, *sums).where(day.between(window.begins, window.ends))
-    for row in tx.execute(query.group_by(*_places(4))):
-        tally = Tally(**{name: int(getattr(row, name)) for name in counts})
-        yield _Counted(row.month, bool(row.is_since), row.payer, row.device, tally)
-
-
-def _is_since(day: Column[Any], window: Window) -> ColumnElement[int]:
-    return case((day >= window.since, 1), else_=0)
-
-
-def _days(tx: ReadTx, window: Window, name: ColumnElement[str]) -> dict[_Key, Counter[int]]:
-    """Return how often it took how many days from the service to the payment."""
-    took = _CLAIMS.days_to_payment
-    return _spreads(tx, window, name, (_CLAIMS.service_on, took, ~_CLAIMS.is_void))
-
-
-def _tenths(tx: ReadTx, window: Window, name: ColumnElement[str]) -> dict[_Key, Counter[int]]:
-    """Return how often it took how many tenths of an hour from the last image until an attachment had left."""
-    took = _EXAMS.evidence_minutes
-    return _spreads(tx, window, name, (_EXAMS.exam_on, took // _TENTH_MINUTES, took.is_not(None)))
+    query = select(payer, device, *sums).where(day.between(*days)).group_by(payer, device)
+    for row in tx.execute(query):
+        yield (row.payer, row.device), Tally(**{name: int(getattr(row, name)) for name in counts})
 
 
 def _spreads(
-    tx: ReadTx,
-    window: Window,
-    name: ColumnElement[str],
-    of: tuple[Column[Any], ColumnElement[int], ColumnElement[bool]],
-) -> dict[_Key, Counter[int]]:
-    day, took, counts = of
-    query = select(name, _is_since(day, window), took, func.count())
-    query = query.where(day.between(window.begins, window.ends), counts, took.is_not(None))
-    found: dict[_Key, Counter[int]] = {}
-    for group, is_since, value, number in tx.execute(query.group_by(*_places(3))):
-        found.setdefault((group, bool(is_since)), Counter())[int(value)] = int(number)
+    tx: ReadTx, days: tuple[str, str], day: Column[Any], took: ColumnElement[int], counts: ColumnElement[bool]
+) -> dict[tuple[str, str], Counter[int]]:
+    """Return how often it took how long."""
+    query = select(day.table.c.payer, day.table.c.device, took, func.count())
+    query = query.where(day.between(*days), counts, took.is_not(None)).group_by(*_places(3))
+    found: dict[tuple[str, str], Counter[int]] = {}
+    for payer, device, value, number in tx.execute(query):
+        found.setdefault((payer, device), Counter())[int(value)] = int(number)
     return found
 
 
@@ -170,7 +103,7 @@ def _places(number: int) -> list[ColumnElement[Any]]:
     return [literal_column(str(place)) for place in range(1, number + 1)]
 
 
-def _payer_names(tx: ReadTx, keys: Iterable[str]) -> dict[str, str]:
+def payer_names(tx: ReadTx, keys: Iterable[str]) -> dict[str, str]:
     """Return what each payer was called last."""
     found: dict[str, str] = {}
     for key in keys:
@@ -180,26 +113,27 @@ def _payer_names(tx: ReadTx, keys: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _reasons(tx: ReadTx, window: Window) -> tuple[tuple[Reason, ...], tuple[Reason, ...]]:
-    """Return why claims were denied, by category with each claim once, and by code; most first."""
-    of_claims = and_(~_CLAIMS.is_void, _CLAIMS.first.in_(_DECIDED), _CLAIMS.category != "")
-    return (
-        _counted_reasons(tx, window, (_CLAIMS.service_on, _CLAIMS.category, literal("").label("code"), of_claims)),
-        _counted_reasons(tx, window, (_DENIALS.service_on, _DENIALS.category, _DENIALS.code, true())),
-    )
+def categories(tx: ReadTx, window: Window) -> tuple[Reason, ...]:
+    """Return why claims were denied, each claim once; most first."""
+    denied = and_(~_CLAIMS.is_void, _CLAIMS.first.in_(_DECIDED), _CLAIMS.category != "")
+    return _reasons(tx, window, _CLAIMS.service_on, [_CLAIMS.category, literal("").label("code")], denied)
 
 
-def _counted_reasons(
-    tx: ReadTx,
-    window: Window,
-    of: tuple[Column[Any], ColumnElement[str], ColumnElement[str], ColumnElement[bool]],
+def codes(tx: ReadTx, window: Window) -> tuple[Reason, ...]:
+    """Return the codes that stood on denied claims; most first."""
+    return _reasons(tx, window, _DENIALS.service_on, [_DENIALS.category, _DENIALS.code], true())
+
+
+def _reasons(
+    tx: ReadTx, window: Window, day: Column[Any], named: Sequence[ColumnElement[str]], counts: ColumnElement[bool]
 ) -> tuple[Reason, ...]:
-    day, category, code, counts = of
-    since = func.sum(_is_since(day, window))
-    query = select(category, code, func.count() - since, since).where(day.between(window.begins, window.ends), counts)
-    rows = [Reason(*row[:2], int(row[2]), int(row[3])) for row in tx.execute(query.group_by(*_places(2)))]
-    return tuple(sorted(rows, key=lambda one: (-one.before - one.since, one.category, one.code)))
+    since = func.sum(case((day >= window.since, 1), else_=0))
+    query = select(*named, func.count(), since).where(day.between(window.begins, window.ends), counts)
+    rows = [tuple(row) for row in tx.execute(query.group_by(*_places(2)))]
+    found = [Reason(row[0], row[1], int(row[2]) - int(row[3]), int(row[3])) for row in rows]
+    return tuple(sorted(found, key=lambda one: (-one.before - one.since, one.category, one.code)))
 
 
-def _undated(tx: ReadTx) -> int:
+def undated(tx: ReadTx) -> int:
+    """Return of how many claims nobody says the day of service."""
     return int(tx.execute(select(func.count()).where(_CLAIMS.service_on == "", ~_CLAIMS.is_void)).scalar_one())

@@ -37,6 +37,7 @@ QUERIES = {
     "/authorizations/news": ("cursor", "limit"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/packet": ("version",),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/packet/{kind}": ("version",),
+    "/proof": ("since", "from", "to"),
     "/audit": ("patient_id", "since", "cursor", "limit"),
 }
 _BODIES = {

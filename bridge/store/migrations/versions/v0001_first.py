@@ -109,6 +109,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("server", name=op.f("uq_fhir_bookmarks_server")),
     )
     op.create_table(
+        "figure_months",
+        sa.Column("month", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.PrimaryKeyConstraint("month", name=op.f("pk_figure_months")),
+    )
+    op.create_table(
         "leases",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("owner", sa.Text(), nullable=False),
