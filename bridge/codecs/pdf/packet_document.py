@@ -38,7 +38,7 @@ from bridge.domain.packet import (
 )
 
 _PICTURE_WIDTH = (WIDTH - 8 * mm) / 2
-_PICTURE_HEIGHT = 58 * mm
+_PICTURE_HEIGHT = 82 * mm
 _CHOICES = {
     ChosenBy.PERSON: "chosen by hand",
     ChosenBy.KEY_OBJECT: "marked as key image",
