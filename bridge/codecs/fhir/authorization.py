@@ -50,8 +50,9 @@ class AuthorizationContent:
     outcome: str
 
 
+COMPLETE = "complete"
 # What is not decided is queued; whoever only has a number here is told no more than that it was given.
-_OUTCOMES = {
+OUTCOMES = {
     AuthorizationStatus.DRAFT: "queued",
     AuthorizationStatus.SUBMITTED: "queued",
     AuthorizationStatus.PENDED: "queued",
@@ -77,7 +78,7 @@ def build(found: Authorization, subject: str, provider: str, studies: tuple[str,
         valid=period(_day(found.effective_on), _day(found.expires_on)),
         lines=tuple(_line(one.code, one.description) for one in found.lines),
         studies=studies,
-        outcome=_OUTCOMES.get(found.status, "complete"),
+        outcome=OUTCOMES.get(found.status, COMPLETE),
     )
 
 

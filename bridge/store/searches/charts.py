@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, case, cast, false, func, literal, or_, select, true
 
+from bridge.codecs.fhir.authorization import COMPLETE, OUTCOMES
+from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.chart import DOCUMENT, PROCEDURE
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import PerformedStatus
@@ -332,13 +334,13 @@ _AUTHORIZATION_TERMS: Mapping[str, Write] = {
     "use": conditions.always(("preauthorization",), ("http://hl7.org/fhir/claim-use",)),
     "created": conditions.within(authorizations.c.created_at),
     "insurer.identifier": _among(authorizations.c.payer_id, _PAYER_SYSTEM),
-    "insurer": conditions.never,
+    "insurer": conditions.in_words(true()),
 }
 CLAIMS = Search(
     rows=authorizations,
     key=authorizations.c.key,
     standing=_authorization_standing,
-    terms={**_AUTHORIZATION_TERMS, "priority": conditions.always(("normal",)), "provider": conditions.never}
+    terms={**_AUTHORIZATION_TERMS, "priority": conditions.always(("normal",)), "provider": conditions.in_words(true())}
     | {"provider.identifier": conditions.never},
     sorts={"_id": authorizations.c.key, "created": authorizations.c.created_at},
 )
@@ -351,6 +353,14 @@ def _request(_: ReadTx, term: Term, __: House) -> Condition:
     return authorizations.c.key.in_([int(one) for one in named if conditions.is_row(one)])
 
 
+def _with_outcomes() -> dict[str, list[str]]:
+    """Return the states of an authorization by the outcome that is said of them."""
+    found: dict[str, list[str]] = {}
+    for one in AuthorizationStatus:
+        found.setdefault(OUTCOMES.get(one, COMPLETE), []).append(one.value)
+    return found
+
+
 CLAIM_RESPONSES = Search(
     rows=authorizations,
     key=authorizations.c.key,
@@ -358,7 +368,9 @@ CLAIM_RESPONSES = Search(
     terms={
         **_AUTHORIZATION_TERMS,
         "request": _request,
-        "outcome": conditions.always(("complete",), ("http://hl7.org/fhir/remittance-outcome",)),
+        "outcome": conditions.coded(
+            authorizations.c.status, _with_outcomes(), ("http://hl7.org/fhir/remittance-outcome",)
+        ),
         "disposition": conditions.never,
         "requestor": conditions.never,
         "requestor.identifier": conditions.never,

@@ -153,6 +153,17 @@ def never(_: ReadTx, term: Term, __: House) -> Condition:
     return true() if term.is_missing else false()
 
 
+def in_words(is_named: Condition) -> Write:
+    """Return the condition of a reference to somebody without a resource here. is_named: whether a row says who it is."""
+
+    def write(_: ReadTx, term: Term, __: House) -> Condition:
+        if term.is_missing is None:
+            return false()
+        return not_(is_named) if term.is_missing else is_named
+
+    return write
+
+
 def within(column: ColumnElement[datetime]) -> Write:
     """Return the condition of a moment."""
 

@@ -116,7 +116,7 @@ ORDERS = Search(
         "authored": conditions.within(orders.c.ordered_at),
         "occurrence": _occurrence,
         "encounter": _encounter,
-        "requester": conditions.never,
+        "requester": conditions.in_words(orders.c.requesting_physician != ""),
         "requester.identifier": conditions.never,
         "performer": conditions.never,
         "performer.identifier": conditions.never,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, false, or_, select, true
+from sqlalchemy import and_, false, not_, or_, select, true
 
+from bridge.codecs.fhir.people import AE_TITLE_SYSTEM, USER_SYSTEM
 from bridge.domain.resource_query import Term
 from bridge.store.db import ReadTx
 from bridge.store.searches import conditions
@@ -55,6 +56,10 @@ def _audit_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Conditi
 
 
 def _entity(tx: ReadTx, term: Term, _: House) -> Condition:
+    if term.is_missing is not None:
+        about = (audit_rows.c.patient_key, audit_rows.c.study_key, audit_rows.c.order_key)
+        nothing = and_(*(one.is_(None) for one in about))
+        return nothing if term.is_missing else not_(nothing)
     columns = {"Patient": audit_rows.c.patient_key, "ImagingStudy": audit_rows.c.study_key}
     found: list[Condition] = []
     for one in term.targets():
@@ -64,6 +69,13 @@ def _entity(tx: ReadTx, term: Term, _: House) -> Condition:
         if column is not None and conditions.is_row(row):
             found.append(column == int(row))
     return or_(false(), *found)
+
+
+def _agent_number(_: ReadTx, term: Term, __: House) -> Condition:
+    """Look for accounts and tokens by our name for them, and for devices by their AE title."""
+    ours = [one.code for one in term.tokens() if one.system in (None, USER_SYSTEM)]
+    devices = [f"peer:{one.code}" for one in term.tokens() if one.system in (None, AE_TITLE_SYSTEM)]
+    return audit_rows.c.actor.in_([*ours, *devices])
 
 
 AUDIT_EVENTS = Search(
@@ -77,8 +89,8 @@ AUDIT_EVENTS = Search(
         "patient": conditions.subjects(audit_rows.c.patient_key),
         "patient.identifier": conditions.subjects_by_number(audit_rows.c.patient_key),
         "entity": _entity,
-        "agent": conditions.never,
-        "agent.identifier": lambda _, term, __: audit_rows.c.actor.in_([one.code for one in term.tokens()]),
+        "agent": conditions.in_words(true()),
+        "agent.identifier": _agent_number,
     },
     sorts={"_id": audit_rows.c.key, "date": audit_rows.c.at},
 )
