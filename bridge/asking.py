@@ -6,6 +6,7 @@ from bridge.flows.ask_again import AskAgain
 from bridge.flows.ask_payer import PayerDesk
 from bridge.flows.lookout import Lookout
 from bridge.flows.read_payer_answers import AnswerReader
+from bridge.flows.take_evidence_request import EvidenceRequests
 from bridge.leaving.pas_way import PasWay
 from bridge.leaving.payer_request import RequestGround
 from bridge.wiring import House
@@ -33,3 +34,8 @@ def payer_readers(house: House) -> list[Lookout]:
     reader = AnswerReader(house.store, house.clock, house.rules, lambda: house.fhir_ground)
     again = [one.name for one in house.settings.payers if one.asks_while_pended and "pas" in one.kind]
     return [reader, AskAgain(house.store, house.clock, again)] if again else [reader]
+
+
+def evidence_requests(house: House) -> EvidenceRequests:
+    """Return what people do with what payers ask to see."""
+    return EvidenceRequests(house.store, house.clock, house.rules, house.settings.payers)

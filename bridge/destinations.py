@@ -15,6 +15,7 @@ from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
+from bridge.flows.take_evidence_request import EvidencePoll
 from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.cdex_way import CdexWay
 from bridge.leaving.packet_material import PacketGround
@@ -35,6 +36,7 @@ from bridge.publishers.commitment_report import CommitmentReportPublisher
 from bridge.publishers.commitment_request import CommitmentPublisher
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
+from bridge.publishers.evidence_request import EvidenceRequestPublisher
 from bridge.publishers.forwarding import Ways
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.mllp_link import MllpLink
@@ -66,6 +68,8 @@ from bridge.targets import (
 from bridge.telling import telling_publishers
 from bridge.wiring import House
 
+# How far back a payer is asked the first time: its answers are due within days.
+_FIRST_LOOK_DAYS = 30
 # One that answers slowly must not keep the others waiting.
 _SUBSCRIBERS_AT_ONCE = 12
 
@@ -105,7 +109,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         *telling_publishers(house),
         _packets(house),
         PayerRequestPublisher(payer_doors(house, "pas"), house.blobs, request_ground(house)),
-        CdexPublisher(payer_doors(house, CDEX), house.blobs),
+        *_payers_by_cdex(house),
         x12_files(house),
     ]
 
@@ -113,6 +117,11 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
 def ways_to_payers(house: House) -> tuple[PayerWay, ...]:
     """Return every way that leads to a payer."""
     return (CdexWay(house.settings.payers), pas_way(house), x12_way(house))
+
+
+def _payers_by_cdex(house: House) -> list[Publisher[Any, Any]]:
+    doors = payer_doors(house, CDEX)
+    return [CdexPublisher(doors, house.blobs), EvidenceRequestPublisher(doors)]
 
 
 def payer_doors(house: House, kind: str) -> dict[str, PayerDoor]:
@@ -221,6 +230,23 @@ def authorization_polls(house: House) -> list[AuthorizationPoll]:
         for kind in ("Claim", "ClaimResponse")
         if servers
     ]
+
+
+def evidence_polls(house: House) -> list[EvidencePoll]:
+    """Return what asks payers which evidence they want."""
+    asked = [one for one in house.settings.payers if CDEX in one.kind and one.base_url and one.requests_every_secs]
+    servers = [
+        PolledServer(
+            one.name,
+            payer_client(one, house.clock),
+            every=timedelta(seconds=one.requests_every_secs),
+            since=timedelta(days=_FIRST_LOOK_DAYS),
+        )
+        for one in asked
+    ]
+    return (
+        [EvidencePoll(house.store, house.clock, servers, asked, rules=house.rules, owner=house.node)] if asked else []
+    )
 
 
 def _polled(server: FhirServer, how: OrdersPoll, house: House) -> PolledServer:

@@ -51,6 +51,7 @@ class Payer(Section):
     narrative: what a claim's text leads to images by; anything but our control number where a payer agreed to it.
     share_days: for how long it may look at a whole study by a link, 0 for never.
     max_packet_mb: the largest PDF that it takes. timeout_secs: how long its answer is waited for. tls: as of a FHIR server.
+    requests_every_secs: how often it is asked what it wants to see (kind "cdex"), 0 for never.
     asks_while_pended: it is asked again by itself what it has not decided. clearinghouse: who passes X12 on to it, "" for
     nobody; documents: how it wants them in a 275; announce: a 278 goes with them while nobody has asked it yet.
     """
@@ -64,6 +65,7 @@ class Payer(Section):
     auth: Auth = NoAuth()
     narrative: Literal["control-number", "accession", "study-uid"] = "control-number"
     max_packet_mb: float = Field(default=MAX_PACKET_MB, gt=0, le=100)
+    requests_every_secs: float = Field(default=300, ge=0, le=86_400)
     timeout_secs: float = Field(default=60, gt=0, le=300)
     tls: ClientTls | None = None
     clearinghouse: str = ""

@@ -164,6 +164,9 @@ def _fits(resource: Json, name: str, said: str) -> bool:
         return any(one in targets for one in wanted)
     if name == "_id":
         return resource["id"] in wanted
+    if name == "_lastUpdated":
+        changed = datetime.fromisoformat(resource["meta"]["lastUpdated"])
+        return said.startswith("ge") and changed >= datetime.fromisoformat(said.removeprefix("ge"))
     if name in ("status", "use", "intent", "gender"):
         return resource.get(name) in wanted
     if name == "preAuthRef":

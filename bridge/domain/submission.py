@@ -35,7 +35,7 @@ class Submission:
     One release of one attachment.
 
     packet_key: the version that leaves, and no other. destination: the payer's or clearinghouse's name in the settings.
-    control_number: by which it is found there. reason: why it was released. detail: how it went, without patient data.
+    control_number: by which it is found there: ours, or the payer's where it asked for it (evidence_request_key). reason: why it was released. detail: how it went, without patient data.
     """
 
     key: int
@@ -50,6 +50,7 @@ class Submission:
     state: SubmissionState = SubmissionState.READY
     detail: str = ""
     updated_at: datetime | None = None
+    evidence_request_key: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Outgoing:
 
     to: the payer; address: where it goes; way: how, in words. facts: what it says, as name and value; segments: as X12 has
     it, in readable form. document_bytes: of the PDF; size_bytes: of all of it; limit_bytes: of the largest PDF that the
-    payer takes. lacks: what keeps it from leaving, in sentences.
+    payer takes. lacks: what keeps it from leaving; notes: what to know besides, in sentences.
     """
 
     to: str
@@ -93,3 +94,4 @@ class Outgoing:
     facts: tuple[tuple[str, str], ...] = ()
     segments: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -86,7 +86,7 @@ def _by_numbers(tx: ReadTx, said: AuthorizationNews, rules: ReconcileRules) -> l
 
 
 def _is_somebody_else(patient: Patient, said: AuthorizationNews, rules: ReconcileRules) -> bool:
-    name, birth_date = _grades(patient, said, rules)
+    name, birth_date = grades_of(patient, said, rules)
     return name not in _NAMES_FIT or birth_date not in _DATES_FIT
 
 
@@ -95,11 +95,11 @@ def _by_member(tx: ReadTx, said: AuthorizationNews, rules: ReconcileRules) -> in
     if len(live) != 1:
         return None
     found = patients.get(tx, live.pop())
-    fits = _grades(found, said, rules) == (NameGrade.EQUAL, BirthDateGrade.EQUAL)
+    fits = grades_of(found, said, rules) == (NameGrade.EQUAL, BirthDateGrade.EQUAL)
     return found.key if fits else None
 
 
-def _grades(patient: Patient, said: AuthorizationNews, rules: ReconcileRules) -> tuple[NameGrade, BirthDateGrade]:
+def grades_of(patient: Patient, said: AuthorizationNews, rules: ReconcileRules) -> tuple[NameGrade, BirthDateGrade]:
     known = (patient.patient_name, *patient.other_patient_names)
     graded = [grade_texts(said.patient_name, name, rules).grade for name in known if name and said.patient_name]
     name = min(graded, key=_BEST_FIRST.index, default=NameGrade.NA)

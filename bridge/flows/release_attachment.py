@@ -11,6 +11,7 @@ from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState, ClaimAttachment, check_attach
+from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.domain.records import replace
 from bridge.domain.submission import Outgoing, Submission, SubmissionState
 from bridge.errors import Conflict, Incomplete, Unsupported
@@ -19,7 +20,17 @@ from bridge.flows.serve_packet import not_ready
 from bridge.leaving.packet_pictures import MOST_PICTURES
 from bridge.leaving.payer_ways import PayerWay, Sendable, collect_sendable
 from bridge.outbox import enqueue
-from bridge.store import audit, authorizations, events, packets, patients, rejections, studies, submissions
+from bridge.store import (
+    audit,
+    authorizations,
+    events,
+    evidence_requests,
+    packets,
+    patients,
+    rejections,
+    studies,
+    submissions,
+)
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
@@ -60,7 +71,7 @@ class PayerReleases:
         packet = packets.newest(tx, attachment_key)
         if packet is None:
             raise Conflict(attachment.detail, code="packet_failed") if attachment.detail else not_ready()
-        found = collect_sendable(tx, attachment, packet)
+        found = collect_sendable(tx, attachment, packet, self._asked(tx, attachment))
         check_attach(found.study, found.patient.key)
         return found, self._way_of(found).outgoing(tx, found)
 
@@ -90,6 +101,8 @@ class PayerReleases:
             authorizations.set_attachment_state(tx, attachment_key, AttachmentState.RELEASED, now)
             work = enqueue.to_payer(self._ways[attachment.kind].topic, outgoing.to, attachment)
             enqueue.enqueue(tx, work, now)
+            for one in evidence_requests.with_repetitions(tx, found.request.key) if found.request is not None else ():
+                enqueue.enqueue(tx, enqueue.evidence_request(one.payer, one.key), now)
             self._record(tx, found, outgoing, said, key)
             return authorizations.get_attachment(tx, attachment_key)
 
@@ -152,6 +165,16 @@ class PayerReleases:
             what = f"What was sent to {standing.destination} for authorization {found.authorization.name} {end}: {said.reason}"
             _tell(tx, found, what, said.actor, self._clock)
             return authorizations.get_attachment(tx, attachment_key)
+
+    def _asked(self, tx: ReadTx, attachment: ClaimAttachment) -> EvidenceRequest | None:
+        """Return what the payer asked for that this would answer: the open request of its authorization that is due first."""
+        way = self._ways.get(attachment.kind)
+        if attachment.kind != AttachmentKind.CDEX or way is None:
+            return None
+        place = way.place_of(authorizations.get(tx, attachment.authorization_key), attachment.payer)
+        asked = evidence_requests.of_authorization(tx, attachment.authorization_key)
+        waiting = [one for one in asked if one.state == AskState.OPEN and one.payer == place]
+        return min(waiting, key=lambda one: (one.due_at is None, one.due_at or self._clock.now()), default=None)
 
     def _way_of(self, found: Sendable) -> PayerWay:
         """Return the way of an attachment. Raises: Unsupported, where none leads to its payer."""
@@ -221,11 +244,12 @@ def _submission(found: Sendable, outgoing: Outgoing, said: Release, at: datetime
         attachment_key=found.attachment.key,
         packet_key=found.packet.key,
         destination=outgoing.to,
-        control_number=found.control_number,
+        control_number=outgoing.control_number,
         purpose_of_use=outgoing.purpose_of_use,
         reason=said.reason,
         released_by=said.actor,
         released_at=at,
+        evidence_request_key=found.request.key if found.request is not None else None,
     )
 
 

@@ -13,6 +13,7 @@ import orjson
 from bridge.codecs.fhir.cdex_parameters import CdexAttachment, parameters
 from bridge.domain.attachment import AttachmentKind, purpose_of_use
 from bridge.domain.authorization import Authorization
+from bridge.domain.evidence_request import EvidenceRequest, in_words
 from bridge.domain.submission import Outgoing, Submission
 from bridge.errors import Incomplete
 from bridge.leaving.payer_ways import Sendable, encoded_bytes, evidence_of, payer_for
@@ -55,12 +56,13 @@ class CdexWay:
             to=payer.name,
             address=f"{payer.base_url.rstrip('/')}/{OPERATION}",
             way="Da Vinci CDex, $submit-attachment",
-            control_number=found.control_number,
-            purpose_of_use=purpose_of_use(self.kind),
+            control_number=said.tracking_id,
+            purpose_of_use=found.request.purpose_of_use if found.request is not None else purpose_of_use(self.kind),
             document_bytes=found.document_bytes,
             size_bytes=size,
             limit_bytes=int(payer.max_packet_mb * 1_000_000),
-            facts=_facts(said),
+            facts=(*_asked(found.request), *_facts(said)),
+            notes=found.request.gaps if found.request is not None else (),
             lacks=tuple(lacks),
         )
 
@@ -68,15 +70,21 @@ class CdexWay:
 def attachment_of(found: Sendable, payer: Payer, document: bytes) -> CdexAttachment:
     """Return what is sent of a packet. document: its PDF."""
     authorization = found.authorization
-    lines = authorization.lines
+    lines, request = authorization.lines, found.request
+    asked: dict[str, Any] = {"tracking_id": found.control_number}
+    if request is not None:
+        asked = {"tracking_id": request.tracking_id, "lines": request.lines, "attach_to": request.attach_to}
+        asked |= {"administrative_reference": request.administrative_reference}
+        asked |= {"tracking_system": request.tracking_system} if request.tracking_system else {}
+    service_on = _only(line.service_from for line in lines)
     return CdexAttachment(
-        tracking_id=found.control_number,
+        **asked,
         member_id=authorization.member_id or authorization.subscriber_id,
         evidence=(evidence_of(found, document),),
         payer_id=payer.id,
         organization_npi=_only(line.site_npi for line in lines),
         provider_npi=_only(line.ordering_npi for line in lines),
-        service_on=_only(line.service_from for line in lines),
+        service_on=(request.service_on if request is not None else "") or service_on,
     )
 
 
@@ -102,6 +110,14 @@ def _facts(said: CdexAttachment) -> tuple[tuple[str, str], ...]:
         ("More to follow", "no" if said.is_final else "yes"),
     )
     return tuple((name, value) for name, value in named if value)
+
+
+def _asked(request: EvidenceRequest | None) -> tuple[tuple[str, str], ...]:
+    """Return what the payer asked for, in words."""
+    if request is None:
+        return ()
+    due = f", until {request.due_at:%Y-%m-%d %H:%M} UTC" if request.due_at is not None else ""
+    return (("The payer asked for", f"{', '.join(in_words(code) for code in request.codes)}{due}"),)
 
 
 def _only(values: Iterable[str]) -> str:

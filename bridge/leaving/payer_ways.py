@@ -9,6 +9,7 @@ from typing import Protocol
 from bridge.codecs.fhir.inline_evidence import InlineEvidence
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment, control_number_of
 from bridge.domain.authorization import Authorization
+from bridge.domain.evidence_request import EvidenceRequest
 from bridge.domain.packet import PacketFile
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
@@ -21,7 +22,11 @@ from bridge.store.packets import KeptPacket
 
 @dataclass(frozen=True, slots=True)
 class Sendable:
-    """One version of an attachment's packet with what it is about. control_number: by which its payer finds it."""
+    """
+    One version of an attachment's packet with what it is about. control_number: ours, by which its payer finds it.
+
+    request: what the payer asked for that this answers, None where it asked for nothing.
+    """
 
     attachment: ClaimAttachment
     authorization: Authorization
@@ -29,6 +34,7 @@ class Sendable:
     study: Study
     packet: KeptPacket
     control_number: str
+    request: EvidenceRequest | None = None
 
     @property
     def document_bytes(self) -> int:
@@ -59,13 +65,15 @@ class PayerWay(Protocol):
         """Return what would leave, with what it lacks. Raises: LookupError, where the way leads nowhere."""
 
 
-def collect_sendable(tx: ReadTx, attachment: ClaimAttachment, packet: KeptPacket) -> Sendable:
+def collect_sendable(
+    tx: ReadTx, attachment: ClaimAttachment, packet: KeptPacket, request: EvidenceRequest | None = None
+) -> Sendable:
     """Return what a packet is about, as things are now; whether it may leave is the caller's to look at. Raises: LookupError."""
     authorization = authorizations.get(tx, attachment.authorization_key)
     study = studies.get(tx, attachment.study_key)
     patient = patients.survivor(tx, authorization.patient_key)
     number = control_number_of(authorization.key, study.study_instance_uid)
-    return Sendable(attachment, authorization, patient, study, packet, number)
+    return Sendable(attachment, authorization, patient, study, packet, number, request)
 
 
 def payer_for(payers: Iterable[Payer], kind: str, authorization: Authorization, named: str = "") -> Payer | None:

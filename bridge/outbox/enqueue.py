@@ -39,6 +39,9 @@ _REQUEST_OF = "payer-request:"
 # What a person let go to a payer, by the way it goes.
 CDEX = "cdex"
 X12 = "x12"
+# How what a payer asks for stands, in its own Task.
+EVIDENCE_REQUEST = "evidence_request"
+_ASKED_IN = "evidence-request:"
 PROVENANCE = "provenance"
 CHART_PART = "chart_part"
 CHART_ORDER = "chart_order"
@@ -100,6 +103,16 @@ def to_payer(topic: str, destination: str, attachment: ClaimAttachment) -> Work:
     """Return the work that brings an attachment to a payer. topic: of the way it goes."""
     about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
     return Work(topic, destination, f"attachment:{attachment.key}", **about)
+
+
+def evidence_request(payer: str, key: int) -> Work:
+    """Return the work that tells a payer how its request in row *key* stands."""
+    return Work(EVIDENCE_REQUEST, payer, f"{_ASKED_IN}{key}")
+
+
+def evidence_request_in(delivery: Delivery) -> int | None:
+    """Return the row of the payer's request that *delivery* is about, None if it is about none."""
+    return _row_in(delivery, _ASKED_IN)
 
 
 def commitment_request(key: int) -> str:

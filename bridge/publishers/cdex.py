@@ -88,7 +88,7 @@ class CdexPublisher:
         """Return what the payer says of our number: None, if it has nothing under it. Raises: BridgeError."""
         if not door.client.offers.of("DocumentReference").may("search-type"):
             return payer_sending.ask_a_person(_NO_ANSWER)
-        number = parcel.submission.control_number
+        number = parcel.found.control_number
         found = door.client.search("DocumentReference", {"identifier": f"{EVIDENCE_SYSTEM}|{number}"})
         named = [one for one in found if _holds(one.resource.get("identifier"), number)]
         if not named:

@@ -13,15 +13,17 @@ import orjson
 
 from bridge.codecs.fhir.outcome import in_words
 from bridge.domain.attachment import AttachmentState
+from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.domain.packet import PacketFile
 from bridge.domain.submission import PayerAnswer, Submission, SubmissionState
 from bridge.errors import Unavailable
 from bridge.leaving.payer_ways import Sendable, collect_sendable
+from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
 from bridge.payer_section import Payer
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.http_answer import Answer
-from bridge.store import audit, authorizations, events, packets, rejections, submissions
+from bridge.store import audit, authorizations, events, evidence_requests, packets, rejections, submissions
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
@@ -82,7 +84,9 @@ def standing(tx: ReadTx, delivery: Delivery) -> PayerParcel | Hold | Nothing:
     if attachment.state not in _MAY_LEAVE:
         return Nothing("it is released no more")
     packet = packets.get(tx, submission.packet_key)
-    found = collect_sendable(tx, attachment, packet)
+    asked = submission.evidence_request_key
+    request = evidence_requests.get(tx, asked) if asked is not None else None
+    found = collect_sendable(tx, attachment, packet, request)
     if not found.study.is_bound or found.study.patient_key != found.patient.key:
         return Hold("the study is not bound to this patient")
     if packet.binding_version != found.study.binding_version:
@@ -167,6 +171,8 @@ def settle(tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime
     if receipt.state == SubmissionState.UNCLEAR:
         _note_unclear(tx, parcel, receipt, at)
         return
+    if parcel.found.request is not None:
+        _note_answered(tx, parcel.found.request, at)
     is_clean = submissions.attachment_left(tx, attachment.key, receipt.reference, receipt.detail, at)
     _tell(tx, parcel, f"Sent to {parcel.submission.destination}: {receipt.detail}", at)
     audit.add(
@@ -206,6 +212,13 @@ def fail(tx: WriteTx, delivery: Delivery, detail: str, is_dead: bool, at: dateti
     what = f"Not sent to {submission.destination}: {detail}"
     line = (Station.AUTHORIZATION, what, delivery.destination, "authorization", str(on.key))
     events.add(tx, Event(at, *line, on.order_key, attachment.study_key))
+
+
+def _note_answered(tx: WriteTx, request: EvidenceRequest, at: datetime) -> None:
+    """The payer has what it asked for: its Tasks are told."""
+    for one in evidence_requests.with_repetitions(tx, request.key):
+        evidence_requests.settle(tx, one.key, AskState.ANSWERED)
+        enqueue.enqueue(tx, enqueue.evidence_request(one.payer, one.key), at)
 
 
 def _note_unclear(tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime) -> None:

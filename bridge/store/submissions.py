@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from bridge.domain.attachment import TO_PAYER, AttachmentState
+from bridge.domain.authorization import Authorization
 from bridge.domain.submission import IS_THERE, MAY_BE_THERE, PayerAnswer, Submission, SubmissionState
-from bridge.store import incidents
+from bridge.store import authorizations, incidents
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import attachments, payer_answers, payer_submissions
 
@@ -59,6 +60,19 @@ def of_attachments(tx: ReadTx, attachment_keys: Collection[int]) -> list[Submiss
 def by_control_number(tx: ReadTx, control_number: str) -> list[Submission]:
     """Return the releases that went under a control number, newest first."""
     query = select(payer_submissions).where(_c.control_number == control_number).order_by(_c.key.desc())
+    return [_submission(row) for row in tx.execute(query)]
+
+
+def of_control_number(tx: ReadTx, control_number: str) -> list[Authorization]:
+    """Return the authorizations for which something was sent under a control number."""
+    query = select(attachments.c.authorization_key).join(payer_submissions, _c.attachment_key == attachments.c.key)
+    keys = tx.execute(query.where(_c.control_number == control_number).distinct()).scalars()
+    return [authorizations.get(tx, key) for key in list(keys)]
+
+
+def of_request(tx: ReadTx, evidence_request_key: int) -> list[Submission]:
+    """Return the releases that answer what a payer asked for, newest first."""
+    query = select(payer_submissions).where(_c.evidence_request_key == evidence_request_key).order_by(_c.key.desc())
     return [_submission(row) for row in tx.execute(query)]
 
 

@@ -49,6 +49,7 @@ from bridge.domain.claim_outcome import OutcomeStatus, ReasonCategory
 from bridge.domain.claim_story import FirstAnswer
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.evidence_needs import Need
+from bridge.domain.evidence_request import AskState
 from bridge.domain.incident import DisclosureKind
 from bridge.domain.interchange import InterchangeState
 from bridge.domain.message import MessageState, ReplayState
@@ -177,6 +178,7 @@ _PLURALS = {
     "payer_file": "payer_files",
     "claim_figure": "claim_figures",
     "submission": "payer_submissions",
+    "evidence_request": "evidence_requests",
     "question": "questions",
     "user": "users",
     "token": "tokens",
@@ -2066,6 +2068,27 @@ packet_files = Table(
     _one_of("kind", PacketFile, "kind"),
 )
 
+# What payers ask to see, a row for each Task; content: what it says.
+evidence_requests = Table(
+    "evidence_requests",
+    metadata,
+    _key(),
+    Column("payer", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("tracking_id", Text, nullable=False, index=True),
+    Column("content", JSON, nullable=False),
+    Column("due_at", Instant),
+    Column("heard_at", Instant, nullable=False),
+    Column("state", Text, nullable=False),
+    _text("why"),
+    _to("authorization", nullable=True),
+    Column("same_as", Key, index=True),
+    _text("told"),
+    UniqueConstraint("payer", "task_id"),
+    Index("ix_evidence_requests_open", "due_at", **_only(text("state IN ('waits', 'open')"))),
+    _one_of("state", AskState),
+)
+
 # What a person let go to a payer, one row for each release. packet: the version that leaves.
 payer_submissions = Table(
     "payer_submissions",
@@ -2073,6 +2096,7 @@ payer_submissions = Table(
     _key(),
     _to("attachment"),
     _to("packet", index=False),
+    _to("evidence_request", nullable=True),
     Column("destination", Text, nullable=False),
     Column("control_number", Text, nullable=False, index=True),
     Column("purpose_of_use", Text, nullable=False),

@@ -54,6 +54,7 @@ from bridge.flows.serve_objects import ObjectServer
 from bridge.flows.share_study import ShareDesk
 from bridge.flows.store_parts import PartStorer
 from bridge.flows.subscribe import SubscriptionDesk
+from bridge.flows.take_evidence_request import EvidenceRequests
 from bridge.flows.try_rules import Trial as RulesTrial
 from bridge.flows.try_worklist import Trial, Wanted
 from bridge.pictures.gallery import Pictures
@@ -112,7 +113,7 @@ class BillingDesk:
     entry: authorizations that people write down, answer, link and assign. lists: those that come as files.
 
     evidence: what could be attached to which. claims: what payers say of claims. payers: asks those that take requests.
-    releases: what is let go to payers. shares: who may look at whole studies.
+    releases: what is let go to payers. shares: who may look at whole studies. requests: what payers ask to see.
     prover: what came of it all.
     """
 
@@ -124,6 +125,7 @@ class BillingDesk:
     releases: PayerReleases
     shares: ShareDesk
     prover: Prover
+    requests: EvidenceRequests
 
 
 class EnterOrder(Protocol):

@@ -216,6 +216,7 @@ def outgoing(one: ClaimAttachment, made: KeptPacket, said: Outgoing) -> Json:
         "content": [{"name": name, "value": value} for name, value in said.facts],
         "segments": list(said.segments),
         "lacks": list(said.lacks),
+        "notes": list(said.notes),
     }
 
 

@@ -76,6 +76,8 @@ _BODIES = {
     "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason", "version"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/share": ("reason",),
+    "/evidence-requests/{request_key}/assign": ("number",),
+    "/evidence-requests/{request_key}/decline": ("reason",),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/settle": ("is_there", "reason"),
 }
 

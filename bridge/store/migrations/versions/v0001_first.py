@@ -1681,6 +1681,42 @@ def upgrade() -> None:
     op.create_index(op.f("ix_events_order_key"), "events", ["order_key"], unique=False)
     op.create_index(op.f("ix_events_study_key"), "events", ["study_key"], unique=False)
     op.create_table(
+        "evidence_requests",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("payer", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("tracking_id", sa.Text(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("due_at", Instant(), nullable=True),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("same_as", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("told", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint(
+            "state IN ('waits', 'open', 'answered', 'declined', 'closed')", name=op.f("ck_evidence_requests_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["authorization_key"], ["authorizations.key"], name=op.f("fk_evidence_requests_authorization_key")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_evidence_requests")),
+        sa.UniqueConstraint("payer", "task_id", name=op.f("uq_evidence_requests_payer_task_id")),
+    )
+    op.create_index(
+        op.f("ix_evidence_requests_authorization_key"), "evidence_requests", ["authorization_key"], unique=False
+    )
+    op.create_index(
+        "ix_evidence_requests_open",
+        "evidence_requests",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("state IN ('waits', 'open')"),
+        postgresql_where=sa.text("state IN ('waits', 'open')"),
+    )
+    op.create_index(op.f("ix_evidence_requests_same_as"), "evidence_requests", ["same_as"], unique=False)
+    op.create_index(op.f("ix_evidence_requests_tracking_id"), "evidence_requests", ["tracking_id"], unique=False)
+    op.create_table(
         "exam_checks",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -2658,6 +2694,7 @@ def upgrade() -> None:
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("attachment_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("packet_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("evidence_request_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("destination", sa.Text(), nullable=False),
         sa.Column("control_number", sa.Text(), nullable=False),
         sa.Column("purpose_of_use", sa.Text(), nullable=False),
@@ -2674,11 +2711,17 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["attachment_key"], ["attachments.key"], name=op.f("fk_payer_submissions_attachment_key")
         ),
+        sa.ForeignKeyConstraint(
+            ["evidence_request_key"], ["evidence_requests.key"], name=op.f("fk_payer_submissions_evidence_request_key")
+        ),
         sa.ForeignKeyConstraint(["packet_key"], ["packets.key"], name=op.f("fk_payer_submissions_packet_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_submissions")),
     )
     op.create_index(op.f("ix_payer_submissions_attachment_key"), "payer_submissions", ["attachment_key"], unique=False)
     op.create_index(op.f("ix_payer_submissions_control_number"), "payer_submissions", ["control_number"], unique=False)
+    op.create_index(
+        op.f("ix_payer_submissions_evidence_request_key"), "payer_submissions", ["evidence_request_key"], unique=False
+    )
     op.create_index(
         "ix_payer_submissions_unclear",
         "payer_submissions",

@@ -1,0 +1,110 @@
+"""What a payer asks to see of an authorization or a claim: which evidence, under which of its numbers, by when.
+
+Source: HL7 Da Vinci CDex, task attachment request; PAS, request for additional information.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.domain.authorization import number_key
+
+
+class AskState(StrEnum):
+    """waits: nobody knows for certain whose it is; answered: the payer has what was sent; closed: the payer took it back."""
+
+    WAITS = "waits"
+    OPEN = "open"
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    CLOSED = "closed"
+
+
+OPEN_STATES = (AskState.WAITS, AskState.OPEN)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRequest:
+    """
+    One request. payer: its name in the settings; task_id: the Task there. tracking_id, tracking_system: the number under
+    which it wants its answer; administrative_reference: its own. attach_to: "preauthorization" or "claim"; claim_number:
+    which one. member_id, patient_name ("FAMILY^GIVEN"), birth_date ("YYYYMMDD"): whom it names. codes: LOINC or PWK01; lines:
+    of the request, () for all. service_on: "YYYYMMDD". why: why it waits, or was declined. same_as: the request that this
+    one repeats. told: the Task's status as we last wrote it.
+    """
+
+    key: int
+    payer: str
+    task_id: str
+    tracking_id: str
+    tracking_system: str = ""
+    administrative_reference: str = ""
+    attach_to: str = "preauthorization"
+    claim_number: str = ""
+    member_id: str = ""
+    patient_name: str = ""
+    birth_date: str = ""
+    codes: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()
+    service_on: str = ""
+    purpose_of_use: str = "COVAUTH"
+    due_at: datetime | None = None
+    heard_at: datetime | None = None
+    state: AskState = AskState.OPEN
+    why: str = ""
+    authorization_key: int | None = None
+    same_as: int | None = None
+    told: str = ""
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """Return what of it no packet answers, in sentences."""
+        return tuple(gap for code in self.codes if (gap := gap_of(code)))
+
+    def repeats(self, other: EvidenceRequest) -> bool:
+        """Say whether it asks again for what *other* asks for: of the same claim, member and evidence."""
+        mine = (self.payer, number_key(self.claim_number), number_key(self.member_id), frozenset(self.codes))
+        theirs = (other.payer, number_key(other.claim_number), number_key(other.member_id), frozenset(other.codes))
+        return bool(self.claim_number) and mine == theirs
+
+
+# What a packet answers. Source: LOINC, document ontology; X12 data element 755 (PWK01).
+_ANSWERED = {
+    "18748-4": "report of the study",
+    "18726-0": "reports of radiology studies",
+    "68604-8": "radiology note",
+    "11528-7": "radiology report (a code that LOINC has retired)",
+    "55113-5": "key images",
+    "72170-4": "images",
+    "55115-0": "request for imaging",
+    "RR": "radiology reports",
+    "RB": "radiology films",
+    "DG": "diagnostic report",
+    "B3": "physician's order",
+}
+_QUESTIONNAIRE = "102089-0"
+_OTHERS = {
+    "57133-1": "referral note",
+    "34117-2": "history and physical",
+    "11488-4": "consult note",
+    "OZ": "support data for a claim",
+    "M1": "medical record attachment",
+}
+
+
+def in_words(code: str) -> str:
+    """Return what a code asks for, the code itself where nobody here knows it."""
+    return _ANSWERED.get(code) or _OTHERS.get(code) or code
+
+
+def gap_of(code: str) -> str:
+    """Return why a packet does not answer *code*, in a sentence, "" if it does."""
+    if code in _ANSWERED:
+        return ""
+    if code == _QUESTIONNAIRE:
+        return "the payer asks for its own questionnaire, which is filled in at the payer or in the record system"
+    known = _OTHERS.get(code)
+    said = f"{known} ({code})" if known else f"{code}, a code that is not known here"
+    return f"the payer asks for {said}: no packet holds it; send it by another way, or decline with a reason"

@@ -1,0 +1,232 @@
+"""A payer asks by Tasks what it wants to see: found, matched, answered under its own number, and told how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bridge.asking import evidence_requests as people
+from bridge.destinations import evidence_polls
+from bridge.domain.attachment import AttachmentState
+from bridge.domain.evidence_request import AskState, EvidenceRequest
+from bridge.errors import Conflict
+from bridge.pictures.pool import DecoderPool
+from bridge.store import evidence_requests
+from bridge.wiring import House
+from samples.strict_payer import StrictPayer
+from tests.cast import PLAIN
+from tests.flows.payer_desk import Desk, desk_of
+
+Json = dict[str, Any]
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+_TEMP = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"
+_LINE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extension-serviceLineNumber"
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[DecoderPool]:
+    pool = DecoderPool(1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def payer() -> Iterator[StrictPayer]:
+    found = StrictPayer()
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def desk(make_house: Callable[..., House], decoders: DecoderPool, payer: StrictPayer) -> Desk:
+    return desk_of(make_house, decoders, payer)
+
+
+def concept(code: str, system: str = _TEMP) -> Json:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def task(number: str = "PAYER-77", code: str = "18748-4", line: int = 1, **more: Any) -> Json:
+    """Return a Task as the profile cdex-task-attachment-request has it."""
+    family, given = PLAIN.name.split("^")[:2]
+    born = PLAIN.birth_date
+    whom = {
+        "resourceType": "Patient",
+        "id": "patient",
+        "identifier": [{"type": {"coding": [{"code": "MB"}]}, "value": "W1122"}],
+        "name": [{"family": family, "given": [given]}],
+        "birthDate": f"{born[:4]}-{born[4:6]}-{born[6:]}",
+    }
+    needed = {
+        "type": concept("attachments-needed"),
+        "extension": [{"url": _LINE, "valuePositiveInt": line}],
+        "valueCodeableConcept": concept(code, "http://loinc.org"),
+    }
+    return {
+        "resourceType": "Task",
+        "contained": [whom],
+        "identifier": [{"type": concept("tracking-id"), "system": "urn:acme:tracking", "value": number}],
+        "status": "requested",
+        "intent": "order",
+        "code": concept("attachment-request-code"),
+        "for": {"reference": "#patient"},
+        "reasonCode": concept("preauthorization"),
+        "reasonReference": {"identifier": {"value": "PA1"}},
+        "restriction": {"period": {"end": "2026-03-09"}},
+        "input": [needed],
+    } | more
+
+
+def look(desk: Desk) -> None:
+    """Let the payer be asked as if it had not been, and the worker do what follows."""
+    (poll,) = evidence_polls(desk.house)
+    desk.later(minutes=6)
+    poll.work()
+    desk.work()
+
+
+def asked(desk: Desk) -> list[EvidenceRequest]:
+    with desk.house.store.read() as tx:
+        return evidence_requests.open_ones(tx, states=tuple(AskState))
+
+
+def status_of(payer: StrictPayer, kept: Json) -> str:
+    return str(payer.books.read("Task", kept["id"])["status"])
+
+
+def test_what_a_payer_asks_for_is_answered_under_its_own_number_and_its_task_says_so(
+    desk: Desk, payer: StrictPayer
+) -> None:
+    made = desk.ready()
+    kept = payer.ask(task())
+    look(desk)
+    (request,) = asked(desk)
+    assert (request.state, request.authorization_key) == (AskState.OPEN, made.authorization_key)
+    assert status_of(payer, kept) == "accepted"
+    shown = desk.outgoing(made)
+    assert shown.control_number == "PAYER-77"
+    assert dict(shown.facts)["The payer asked for"] == "report of the study, until 2026-03-09 23:59 UTC"
+    desk.release(made)
+    desk.work()
+    ((received,),) = payer.received.values()
+    (tracking,) = [one["valueIdentifier"] for one in received["parameter"] if one["name"] == "TrackingId"]
+    assert tracking == {"system": "urn:acme:tracking", "value": "PAYER-77"}
+    assert (desk.state(made).state, asked(desk)[0].state) == (AttachmentState.SENT, AskState.ANSWERED)
+    assert status_of(payer, kept) == "completed"
+
+
+def test_trap_16_a_task_for_each_line_is_one_request_and_is_answered_once(desk: Desk, payer: StrictPayer) -> None:
+    made = desk.ready()
+    tasks = [payer.ask(task("PAYER-77", line=1)), payer.ask(task("PAYER-78", line=2)), payer.ask(task("PAYER-77"))]
+    look(desk)
+    assert len(asked(desk)) == 1
+    desk.release(made)
+    desk.later(minutes=5)
+    assert [len(one) for one in payer.received.values()] == [1]
+    assert [status_of(payer, one) for one in tasks] == ["completed"] * 3
+    ((received,),) = payer.received.values()
+    attachment = next(one for one in received["parameter"] if one["name"] == "Attachment")
+    assert [one["valueString"] for one in attachment["part"] if one["name"] == "LineItem"] == ["1", "2"]
+
+
+def test_the_same_task_read_again_is_no_news(desk: Desk, payer: StrictPayer) -> None:
+    desk.ready()
+    payer.ask(task())
+    look(desk)
+    look(desk)
+    assert len(asked(desk)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"reasonReference": {"identifier": {"value": "PA9"}}}, "its number leads to no authorization of this payer"),
+        ({"member": "W9999"}, "its member number is not the authorization's"),
+        ({"family": "NOBODY"}, "its name or birth date are not those of the authorization's patient"),
+        ({"birthDate": "1901-01-01"}, "its name or birth date are not those of the authorization's patient"),
+    ],
+)
+def test_a_request_for_another_than_the_authorization_s_patient_waits_for_a_person(
+    desk: Desk, payer: StrictPayer, changed: Json, why: str
+) -> None:
+    desk.ready()
+    said = task()
+    whom = said["contained"][0]
+    whom["identifier"][0]["value"] = changed.pop("member", "W1122")
+    whom["name"][0]["family"] = changed.pop("family", whom["name"][0]["family"])
+    whom["birthDate"] = changed.pop("birthDate", whom["birthDate"])
+    kept = payer.ask(said | changed)
+    look(desk)
+    (request,) = asked(desk)
+    assert (request.state, request.why) == (AskState.WAITS, why)
+    assert status_of(payer, kept) == "requested"
+    assert desk.told() == [line for line in desk.told() if "asks for" not in line]
+
+
+def test_a_person_cannot_give_a_request_to_somebody_else_s_authorization(desk: Desk, payer: StrictPayer) -> None:
+    desk.ready()
+    said = task() | {"reasonReference": {"identifier": {"value": "PA9"}}}
+    payer.ask(said)
+    said["contained"][0]["name"][0]["family"] = "NOBODY"
+    payer.ask(said)
+    look(desk)
+    house = desk.house
+    right, wrong = asked(desk)[0], asked(desk)[-1]
+    desk_of_people = people(house)
+    if right.key == wrong.key:
+        pytest.fail("two people's requests are two")
+    with pytest.raises(Conflict):
+        desk_of_people.assign(wrong.key, "PA1", "user:bill")
+    assert desk_of_people.assign(right.key, "PA1", "user:bill").state == AskState.OPEN
+
+
+def test_what_is_declined_is_told_to_the_payer_with_the_reason(desk: Desk, payer: StrictPayer) -> None:
+    desk.ready()
+    kept = payer.ask(task())
+    look(desk)
+    people(desk.house).decline(asked(desk)[0].key, "the exam was not done", "user:bill")
+    desk.work()
+    stands = payer.books.read("Task", kept["id"])
+    assert (stands["status"], stands["statusReason"]["text"]) == ("rejected", "the exam was not done")
+
+
+def test_what_the_payer_takes_back_is_asked_no_more(desk: Desk, payer: StrictPayer) -> None:
+    desk.ready()
+    kept = payer.ask(task())
+    look(desk)
+    payer.books.update(payer.books.read("Task", kept["id"]) | {"status": "cancelled"}, kept["id"])
+    look(desk)
+    (request,) = asked(desk)
+    assert (request.state, request.why) == (AskState.CLOSED, "the payer's Task is cancelled")
+
+
+@pytest.mark.parametrize(
+    ("code", "gap"),
+    [
+        ("99999-9", "the payer asks for 99999-9, a code that is not known here: no packet holds it"),
+        ("57133-1", "the payer asks for referral note (57133-1): no packet holds it"),
+        ("102089-0", "the payer asks for its own questionnaire"),
+    ],
+)
+def test_trap_15_a_code_that_no_packet_answers_is_said_in_words_before_anything_leaves(
+    desk: Desk, payer: StrictPayer, code: str, gap: str
+) -> None:
+    made = desk.ready()
+    payer.ask(task(code=code))
+    look(desk)
+    (said,) = desk.outgoing(made).notes
+    assert said.startswith(gap)
+
+
+def test_trap_15_a_retired_code_is_answered_and_said_to_be_one(desk: Desk, payer: StrictPayer) -> None:
+    made = desk.ready()
+    payer.ask(task(code="11528-7"))
+    look(desk)
+    shown = desk.outgoing(made)
+    assert shown.notes == ()
+    assert dict(shown.facts)["The payer asked for"].startswith("radiology report (a code that LOINC has retired)")
