@@ -13,13 +13,14 @@ from bridge.codecs.fhir.offered import Kind
 from bridge.errors import BridgeError
 from bridge.outside import fhir_server
 from bridge.outside_section import OutsideFhir, OutsideHl7
+from bridge.payer_section import Payer
 from bridge.publishers import dicom_client
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.stow_client import StowClient
 from bridge.sections import Hl7Destination
-from bridge.targets import archive_target, fhir_client, mllp_target
+from bridge.targets import archive_target, fhir_client, mllp_target, payer_client
 from bridge.wiring import House
 
 _PATIENCE_SECS = 5.0
@@ -29,7 +30,7 @@ _CLOCKS_APART_SECS = 2.0
 
 def check_peers(house: House) -> list[dict[str, Any]]:
     """
-    Return one row for each DICOM peer (C-ECHO), FHIR server (capabilities), HL7 destination or registry (a connection), folder of a clearinghouse and bucket.
+    Return one row for each DICOM peer (C-ECHO), FHIR server or payer (capabilities), HL7 destination or registry (a connection), folder of a clearinghouse and bucket.
 
     Nothing is changed anywhere, and no message is sent; in the bucket a small object is written, read and removed, in folders an empty file.
     """
@@ -54,6 +55,7 @@ def check_peers(house: House) -> list[dict[str, Any]]:
         rows.append(_call(archive.name, "dicomweb", archive.base_url, StowClient(archive, house.clock).probe))
     rows += [_registry(one, house) for one in house.settings.outside.fhir]
     rows += [_call(one.name, one.kind, one.address, one.probe) for one in clearing_places(house)]
+    rows += [_payer(one, house) for one in house.settings.payers if one.base_url]
     rows += [_destination(one) for one in house.settings.hl7.destinations]
     return rows + [_destination(one) for one in house.settings.outside.hl7]
 
@@ -66,6 +68,20 @@ def _bucket(house: House) -> dict[str, Any]:
 def _registry(one: OutsideFhir, house: House) -> dict[str, Any]:
     client = FhirClient(fhir_server(one), house.clock)
     return _call(one.name, f"fhir {one.version}", one.base_url, partial(_fhir_version, client))
+
+
+def _payer(one: Payer, house: House) -> dict[str, Any]:
+    how = f"payer {' '.join(one.kind)} {one.auth.kind}{' tls' if one.tls else ''}"
+    return _call(one.name, how, one.base_url, partial(_answers_payer, payer_client(one, house.clock)))
+
+
+def _answers_payer(client: FhirClient) -> str:
+    """Ask a payer what it offers, and say whether it can be asked for what it may have been sent."""
+    offered, _ = client.introduce()
+    parts = [" ".join(part for part in (offered.fhir_version, offered.software) if part) or "says nothing of itself"]
+    can = offered.of("DocumentReference").may("search-type")
+    parts.append("what it has can be looked for" if can else "what it has cannot be looked for: a person is asked")
+    return "; ".join(parts)
 
 
 def _destination(one: Hl7Destination | OutsideHl7) -> dict[str, Any]:

@@ -14,8 +14,18 @@ Json = dict[str, Any]
 _MODELS = {"R4": "fhir.resources.R4B", "R5": "fhir.resources"}
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]+)?")
 _MOST_ISSUES = 20
-# Codes below others, which the models leave out. Source: value set diagnostic-report-status.
+# Codes that the models leave out: those below others, and those behind the first few. Source: value sets diagnostic-report-status, task-status.
 _DEEPER = {
+    "Task.status": (
+        "rejected",
+        "ready",
+        "cancelled",
+        "in-progress",
+        "on-hold",
+        "failed",
+        "completed",
+        "entered-in-error",
+    ),
     "DiagnosticReport.status": (
         "modified",
         "amended",
@@ -24,7 +34,7 @@ _DEEPER = {
         "cancelled",
         "entered-in-error",
         "unknown",
-    )
+    ),
 }
 
 

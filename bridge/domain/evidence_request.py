@@ -64,10 +64,13 @@ class EvidenceRequest:
         return tuple(gap for code in self.codes if (gap := gap_of(code)))
 
     def repeats(self, other: EvidenceRequest) -> bool:
-        """Say whether it asks again for what *other* asks for: of the same claim, member and evidence."""
-        mine = (self.payer, number_key(self.claim_number), number_key(self.member_id), frozenset(self.codes))
-        theirs = (other.payer, number_key(other.claim_number), number_key(other.member_id), frozenset(other.codes))
-        return bool(self.claim_number) and mine == theirs
+        """Say whether it asks again for what *other* asks for: of the same claim, person and evidence."""
+        return bool(self.claim_number) and self._subject == other._subject
+
+    @property
+    def _subject(self) -> tuple[object, ...]:
+        numbers = (number_key(self.claim_number), number_key(self.member_id))
+        return (self.payer, *numbers, self.patient_name, self.birth_date, frozenset(self.codes))
 
 
 # What a packet answers. Source: LOINC, document ontology; X12 data element 755 (PWK01).

@@ -174,7 +174,8 @@ class PayerReleases:
         place = way.place_of(authorizations.get(tx, attachment.authorization_key), attachment.payer)
         asked = evidence_requests.of_authorization(tx, attachment.authorization_key)
         waiting = [one for one in asked if one.state == AskState.OPEN and one.payer == place]
-        return min(waiting, key=lambda one: (one.due_at is None, one.due_at or self._clock.now()), default=None)
+        first = min(waiting, key=lambda one: (one.due_at is None, one.due_at or self._clock.now()), default=None)
+        return evidence_requests.whole(tx, first.key) if first is not None else None
 
     def _way_of(self, found: Sendable) -> PayerWay:
         """Return the way of an attachment. Raises: Unsupported, where none leads to its payer."""

@@ -85,7 +85,7 @@ def standing(tx: ReadTx, delivery: Delivery) -> PayerParcel | Hold | Nothing:
         return Nothing("it is released no more")
     packet = packets.get(tx, submission.packet_key)
     asked = submission.evidence_request_key
-    request = evidence_requests.get(tx, asked) if asked is not None else None
+    request = evidence_requests.whole(tx, asked) if asked is not None else None
     found = collect_sendable(tx, attachment, packet, request)
     if not found.study.is_bound or found.study.patient_key != found.patient.key:
         return Hold("the study is not bound to this patient")

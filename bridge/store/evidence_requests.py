@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -80,6 +80,13 @@ def with_repetitions(tx: ReadTx, key: int) -> list[EvidenceRequest]:
     """Return a request and those that repeat it."""
     query = select(evidence_requests).where(or_(_c.key == key, _c.same_as == key)).order_by(_c.key)
     return [_request(row) for row in tx.execute(query)]
+
+
+def whole(tx: ReadTx, key: int) -> EvidenceRequest:
+    """Return a request for all the lines that it and its repetitions are for."""
+    every = with_repetitions(tx, key)
+    lines = {line for one in every for line in one.lines}
+    return replace(every[0], lines=tuple(sorted(lines)) if all(one.lines for one in every) else ())
 
 
 def settle(tx: WriteTx, key: int, state: AskState, *, why: str = "", authorization_key: int | None = None) -> None:

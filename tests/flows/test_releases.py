@@ -14,6 +14,7 @@ from bridge.errors import BridgeError, Incomplete, Unavailable, Unsupported
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import retry_delivery
 from bridge.flows.release_attachment import Release
+from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
 from bridge.store import audit, authorizations, packets, submissions
 from bridge.store.deliveries import DeliveryState
@@ -282,3 +283,13 @@ def test_nothing_is_released_again_while_nobody_knows_whether_it_is_there(desk: 
     again = desk.attach_again(made.authorization_key)
     desk.work()
     assert refused(desk, again).code == "unclear"
+
+
+def test_a_check_tells_how_a_payer_answers_and_whether_it_can_be_asked_what_it_has(
+    desk: Desk, payer: StrictPayer
+) -> None:
+    (row,) = [one for one in check_peers(desk.house) if one["name"] == "acme"]
+    assert (row["ok"], row["answer"]) == (True, "4.0.1 strict payer; what it has can be looked for")
+    payer.looks_up = False
+    (row,) = [one for one in check_peers(desk.house) if one["name"] == "acme"]
+    assert row["answer"].endswith("what it has cannot be looked for: a person is asked")

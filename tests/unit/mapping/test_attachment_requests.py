@@ -54,7 +54,7 @@ def test_a_claim_s_task_is_for_the_claim() -> None:
 
 
 def test_another_kind_of_task_asks_for_nothing() -> None:
-    other = task(code={"coding": [{"code": "fulfill"}]}) | {"id": "t1"}
+    other = task() | {"id": "t1", "code": {"coding": [{"code": "fulfill"}]}}
     assert read_attachment_request(Resource(other), "acme", ZoneInfo("UTC")) is None
 
 
