@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.store import audit, authorizations
+from bridge.store.tables import orders
 from tests.fakes.console import Console
 from tests.flows.test_chart_parts import ON_SQLITE
 from tests.unit.web.test_fhir_search import api, day, get, total
@@ -33,12 +35,14 @@ def test_who_is_named_in_words_is_not_missing(api: FlaskClient, kind: str, name:
 
 
 @ON_SQLITE
-def test_orders_are_told_apart_by_whether_somebody_asked_for_them(api: FlaskClient) -> None:
+def test_orders_are_told_apart_by_whether_somebody_asked_for_them(day: Console, api: FlaskClient) -> None:
+    with day.store.write() as tx:
+        tx.execute(update(orders).where(orders.c.key == 1).values(requesting_physician="JONES^DREW"))
     every = [one["resource"] for one in get(api, "r4/ServiceRequest")["entry"]]
     for missing in (True, False):
         found = get(api, "r4/ServiceRequest", requester__missing=str(missing).lower()).get("entry", [])
         wanted = {one["id"] for one in every if ("requester" not in one) is missing}
-        assert {one["resource"]["id"] for one in found} == wanted
+        assert {one["resource"]["id"] for one in found} == wanted != set()
 
 
 def test_answers_of_payers_are_found_by_the_outcome_that_they_say(day: Console, api: FlaskClient) -> None:
