@@ -215,8 +215,8 @@ def _measure(url: str, exams: int, claims: int, today: date) -> None:
     store = Store(url)
     schema.migrate(store)
     fill(store, exams, claims, today)
-    with store.engine.connect() as connection:
-        connection.exec_driver_sql("ANALYZE") if store.is_sqlite else connection.exec_driver_sql("VACUUM ANALYZE")
+    with store.write() as tx:
+        tx.execute(text("ANALYZE"))
     counter = ExamCounter(store, Clock(), UTC)
     print("every exam counted:", _timed(counter.count_all))
     print("again, nothing changed:", _timed(counter.count_all))
