@@ -100,6 +100,7 @@ def _by_member(tx: ReadTx, said: AuthorizationNews, rules: ReconcileRules) -> in
 
 
 def grades_of(patient: Patient, said: AuthorizationNews, rules: ReconcileRules) -> tuple[NameGrade, BirthDateGrade]:
+    """Return how well the name and the birth date that news say fit a record; the best of its names counts."""
     known = (patient.patient_name, *patient.other_patient_names)
     graded = [grade_texts(said.patient_name, name, rules).grade for name in known if name and said.patient_name]
     name = min(graded, key=_BEST_FIRST.index, default=NameGrade.NA)
