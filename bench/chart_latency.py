@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import shutil
 import statistics
 import sys
@@ -25,7 +26,7 @@ from bridge.domain.study import OutgoingObject
 from bridge.publishers.dicom_client import StoreResult, store_files
 from samples.strict_ehr import StrictEhr
 from tests import cast
-from tests.cast import PLAIN, image, order, study_uid
+from tests.cast import PLAIN, Person, image, order, study_uid
 from tests.product.running import EHR_SYSTEM, Product
 
 INSTANCES = 200
@@ -84,7 +85,7 @@ def paced(product: Product, ehr: StrictEhr, folder: Path, every_secs: float, cou
         for number in range(count):
             ended.wait(max(0.0, began + number * every_secs - time.monotonic()))
             accession = f"M{number}"
-            stored[accession] = _stored(product, folder, accession, _IN_A_MINUTE)[1]
+            stored[accession] = store_exam(product, folder, accession, _IN_A_MINUTE)[1]
         ends_at = time.monotonic() + _LIMIT_SECS
         while len(seen) < count:
             if time.monotonic() > ends_at:
@@ -106,10 +107,12 @@ def _watch(ehr: StrictEhr, stored: dict[str, float], seen: dict[str, float], end
                 seen[accession] = time.monotonic()
 
 
-def _stored(product: Product, folder: Path, accession: str, count: int) -> tuple[float, float]:
-    """Order an exam and store its images; return when the first was sent and the last answered. Raises: TimeoutError."""
-    product.say(order(PLAIN, accession))
-    objects = [_object(folder, accession, number) for number in range(1, count + 1)]
+def store_exam(
+    product: Product, folder: Path, accession: str, count: int, person: Person = PLAIN
+) -> tuple[float, float]:
+    """Order an exam of somebody and store its images; return when the first was sent and the last answered. Raises: TimeoutError."""
+    product.say(order(person, accession))
+    objects = [_object(folder, accession, number, person) for number in range(1, count + 1)]
     answered: list[float] = []
 
     def note(result: StoreResult) -> bool:
@@ -127,7 +130,7 @@ def _stored(product: Product, folder: Path, accession: str, count: int) -> tuple
 
 def one_round(product: Product, ehr: StrictEhr, folder: Path, accession: str) -> float:
     """Order, store, wait; return the seconds from the last answer to the whole entry. Raises: TimeoutError."""
-    began, stored = _stored(product, folder, accession, INSTANCES)
+    began, stored = store_exam(product, folder, accession, INSTANCES)
     uid = f"urn:oid:{study_uid(accession)}"
     pause = threading.Event()
     while not _is_whole(ehr, uid):
@@ -148,10 +151,11 @@ def _is_whole(ehr: StrictEhr, uid: str) -> bool:
     )
 
 
-def _object(folder: Path, accession: str, number: int) -> OutgoingObject:
-    dataset = image(PLAIN, accession, number)
+def _object(folder: Path, accession: str, number: int, person: Person) -> OutgoingObject:
+    dataset = image(person, accession, number)
     dataset.Rows = dataset.Columns = _SIDE
-    dataset.PixelData = number.to_bytes(2, "little") * _SIDE * _SIDE
+    # Noise, which no compression makes small.
+    dataset.PixelData = random.Random(number).randbytes(2 * _SIDE * _SIDE)
     path = cast.write_file(dataset, folder / f"{dataset.SOPInstanceUID}.dcm")
     return OutgoingObject(
         path, str(dataset.SOPClassUID), str(dataset.SOPInstanceUID), str(dataset.file_meta.TransferSyntaxUID)
