@@ -27,12 +27,34 @@ from tests.flows.asking import say, typed_authorization
 SAID = Release("the payer asked by phone", "user:bill")
 
 
-class Desk:
+class ReleasingDesk:
+    """A house from which attachments leave for payers, by whatever way."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.releases = PayerReleases(house.store, house.clock, ways_to_payers(house))
+
+    def outgoing(self, made: ClaimAttachment) -> Outgoing:
+        with self.house.store.read() as tx:
+            return self.releases.outgoing(tx, made.authorization_key, made.key)[1]
+
+    def state(self, made: ClaimAttachment) -> ClaimAttachment:
+        with self.house.store.read() as tx:
+            return authorizations.get_attachment(tx, made.key)
+
+    def submission(self, made: ClaimAttachment) -> Submission:
+        with self.house.store.read() as tx:
+            found = submissions.newest(tx, made.key)
+        assert found is not None
+        return found
+
+
+class Desk(ReleasingDesk):
     """A house with a bound and reported CT, and a payer that takes CDex."""
 
     def __init__(self, house: House, payer: StrictPayer) -> None:
-        self.house, self.payer = house, payer
-        self.releases = PayerReleases(house.store, house.clock, ways_to_payers(house))
+        super().__init__(house)
+        self.payer = payer
         mine = [one for one in publishers(house) if one.topic in ("packet", "cdex", "evidence_request")]
         self._worker = Worker(house.store, house.clock, mine, owner="test", jitter=lambda: 0.5)
 
@@ -72,20 +94,6 @@ class Desk:
         made = self.released()
         self.work()
         return made
-
-    def outgoing(self, made: ClaimAttachment) -> Outgoing:
-        with self.house.store.read() as tx:
-            return self.releases.outgoing(tx, made.authorization_key, made.key)[1]
-
-    def state(self, made: ClaimAttachment) -> ClaimAttachment:
-        with self.house.store.read() as tx:
-            return authorizations.get_attachment(tx, made.key)
-
-    def submission(self, made: ClaimAttachment) -> Submission:
-        with self.house.store.read() as tx:
-            found = submissions.newest(tx, made.key)
-        assert found is not None
-        return found
 
     def rule(self, action: str, **on: PatientIdentifier | str) -> None:
         house = self.house

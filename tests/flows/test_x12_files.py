@@ -16,16 +16,16 @@ from bridge.codecs.x12 import additional_information, envelope, prior_authorizat
 from bridge.codecs.x12.facts import Decision, Trace
 from bridge.codecs.x12.segments import build
 from bridge.codecs.x12.writer import Draft, Sending, write
-from bridge.destinations import publishers, ways_to_payers
+from bridge.destinations import publishers
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
 from bridge.domain.claim_match import MatchRule
 from bridge.domain.packet import PacketFile
-from bridge.domain.submission import Outgoing, Submission, SubmissionState
+from bridge.domain.submission import SubmissionState
 from bridge.errors import Unavailable
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry
-from bridge.flows.release_attachment import PayerReleases, Release
+from bridge.flows.release_attachment import Release
 from bridge.outbox.worker import Worker
 from bridge.payer_section import Sftp
 from bridge.peer_check import check_peers
@@ -37,6 +37,7 @@ from bridge.wiring import House
 from tests.cast import PLAIN, adt, image, order, report, spooled, study_uid
 from tests.fakes import sshd
 from tests.flows.asking import say, typed_authorization
+from tests.flows.payer_desk import ReleasingDesk
 from tests.unit.codecs.x12.claims import ASKED, file_of
 from tests.unit.codecs.x12.payers import ANSWERED
 
@@ -55,12 +56,12 @@ def decoders() -> Iterator[DecoderPool]:
     pool.close()
 
 
-class Desk:
+class Desk(ReleasingDesk):
     """A house with a bound and reported CT, and a clearinghouse with a folder for each way."""
 
     def __init__(self, house: House, folder: Path) -> None:
-        self.house, self.outbox = house, folder
-        self.releases = PayerReleases(house.store, house.clock, ways_to_payers(house))
+        super().__init__(house)
+        self.outbox = folder
         self.worker = self.another("test")
 
     def another(self, owner: str) -> Worker:
@@ -93,20 +94,6 @@ class Desk:
         assert isinstance(clock, FixedClock)
         clock.at += timedelta(minutes=20)
         self.worker.run_due()
-
-    def outgoing(self, made: ClaimAttachment) -> Outgoing:
-        with self.house.store.read() as tx:
-            return self.releases.outgoing(tx, made.authorization_key, made.key)[1]
-
-    def state(self, made: ClaimAttachment) -> ClaimAttachment:
-        with self.house.store.read() as tx:
-            return authorizations.get_attachment(tx, made.key)
-
-    def submission(self, made: ClaimAttachment) -> Submission:
-        with self.house.store.read() as tx:
-            found = submissions.newest(tx, made.key)
-        assert found is not None
-        return found
 
     def files(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(self.outbox.iterdir())}
@@ -225,10 +212,8 @@ def test_the_answer_to_our_request_is_known_by_the_number_it_was_asked_under(
     assert (found.status, found.number) == (AuthorizationStatus.APPROVED, "EP-AUTH-9")
 
 
-def test_a_file_whose_handing_over_broke_off_is_the_same_file_when_it_is_tried_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = desk.ready()
+def break_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine end when a file has just been handed over."""
     real = file_folder.FolderDoor.put
 
     def breaks(door: file_folder.FolderDoor, name: str, content: bytes) -> bool:
@@ -236,6 +221,13 @@ def test_a_file_whose_handing_over_broke_off_is_the_same_file_when_it_is_tried_a
         raise Unavailable("the machine ends here", code="cut_off")
 
     monkeypatch.setattr(file_folder.FolderDoor, "put", breaks)
+
+
+def test_a_file_whose_handing_over_broke_off_is_the_same_file_when_it_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = desk.ready()
+    break_off(monkeypatch)
     desk.let_go(made)
     before = desk.files()
     assert desk.submission(made).state == SubmissionState.SENDING
@@ -250,13 +242,7 @@ def test_a_file_that_was_fetched_before_we_knew_is_the_same_interchange_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = desk.ready()
-    real = file_folder.FolderDoor.put
-
-    def breaks(door: file_folder.FolderDoor, name: str, content: bytes) -> bool:
-        real(door, name, content)
-        raise Unavailable("the machine ends here", code="cut_off")
-
-    monkeypatch.setattr(file_folder.FolderDoor, "put", breaks)
+    break_off(monkeypatch)
     desk.let_go(made)
     before = desk.files()
     for path in desk.outbox.iterdir():
