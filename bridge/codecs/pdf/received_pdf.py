@@ -17,11 +17,27 @@ from bridge.errors import Unsupported
 
 MOST_BYTES = 20_000_000
 MOST_PAGES = 60
-# What a page may do by itself, or say beside its picture: actions, form and structure data, other threads.
-_PAGE_EXTRAS: Final = ("/AA", "/B", "/PieceInfo", "/Metadata", "/StructParents", "/Tabs")
-_ACTIONS: Final = ("/A", "/AA", "/Dest", "/PA", "/Parent", "/Popup", "/IRT", "/P", "/StructParent")
-# Annotations that carry a file, a player or a program.
-_ACTIVE: Final = frozenset({"/FileAttachment", "/RichMedia", "/Screen", "/Movie", "/Sound", "/3D", "/Link", "/Popup"})
+# What a page is seen by; what it would do by itself, and files or data beside its picture, stay behind.
+_PAGE: Final = frozenset(
+    {
+        *("/Type", "/Parent", "/Resources", "/Contents", "/Rotate", "/UserUnit", "/Group", "/Annots"),
+        *("/MediaBox", "/CropBox", "/BleedBox", "/TrimBox", "/ArtBox"),
+    }
+)
+# What a mark on the page is seen by; an action, a file or a player of it stays behind. Source: ISO 32000-1 12.5.2, 12.5.6.
+_SEEN: Final = frozenset(
+    {
+        *("/Type", "/Subtype", "/Rect", "/Contents", "/AP", "/AS", "/F", "/Border", "/BS", "/BE", "/C", "/IC", "/CA"),
+        *("/DA", "/DS", "/Q", "/L", "/LE", "/Vertices", "/InkList", "/QuadPoints", "/RD", "/CL", "/Name", "/NM", "/M"),
+        *("/T", "/Subj", "/FT", "/V", "/MK", "/Ff"),
+    }
+)
+_MARKS: Final = frozenset(
+    {
+        *("/Text", "/FreeText", "/Line", "/Square", "/Circle", "/Polygon", "/PolyLine", "/Highlight", "/Underline"),
+        *("/Squiggly", "/StrikeOut", "/Stamp", "/Caret", "/Ink", "/Watermark", "/Widget"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +98,12 @@ def _pages(content: bytes) -> list[PageObject]:
 
 def _quiet(page: PageObject) -> PageObject:
     """Return a page without anything that would run or open by itself; its picture and its marks stay."""
-    _without(page, _PAGE_EXTRAS)
+    _without(page, [key for key in page if key not in _PAGE])
     kept = ArrayObject()
     for reference in page.get("/Annots", ()):
         mark: Any = reference.get_object()
-        if isinstance(mark, DictionaryObject) and mark.get("/Subtype") not in _ACTIVE:
-            _without(mark, _ACTIONS)
+        if isinstance(mark, DictionaryObject) and "/Subtype" in mark and str(mark["/Subtype"]) in _MARKS:
+            _without(mark, [key for key in mark if key not in _SEEN])
             kept.append(reference)
     _without(page, ("/Annots",))
     if kept:

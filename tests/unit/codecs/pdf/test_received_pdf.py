@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import FreeText, Link
-from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
+from pypdf.generic import ArrayObject, DecodedStreamObject, DictionaryObject, NameObject, TextStringObject
 from reportlab.lib.pagesizes import LETTER
 from reportlab.pdfgen.canvas import Canvas
 
@@ -65,6 +65,33 @@ def test_nothing_that_runs_goes_along_and_what_is_seen_stays() -> None:
     page = PdfReader(BytesIO(made)).pages[1]
     assert page.extract_text().strip() == "Signed report"
     assert [one.get_object()["/Contents"] for one in page["/Annots"]] == ["Seen by Dr Brandt"]
+
+
+def hiding(place: str) -> bytes:
+    """Return a PDF with a file where it is not looked for: of the page, of a note, of a mark whose kind stands elsewhere."""
+    writer = PdfWriter(clone_from=BytesIO(pdf("Signed report")))
+    content = DecodedStreamObject()
+    content.set_data(b"MZ hidden program")
+    content[NameObject("/Type")] = NameObject("/EmbeddedFile")
+    holds = DictionaryObject({NameObject("/F"): writer._add_object(content)})
+    file = DictionaryObject({NameObject("/Type"): NameObject("/Filespec"), NameObject("/EF"): holds})
+    if place == "page":
+        writer.pages[0][NameObject("/AF")] = ArrayObject([file])
+        return changed(writer)
+    mark = FreeText(text="Seen", rect=(50, 50, 200, 90))
+    mark[NameObject("/FS")] = file
+    if place == "kind":
+        mark[NameObject("/Subtype")] = writer._add_object(NameObject("/FileAttachment"))
+    writer.pages[0][NameObject("/Annots")] = ArrayObject([writer._add_object(mark)])
+    return changed(writer)
+
+
+@pytest.mark.parametrize("place", ["page", "note", "kind"])
+def test_a_file_that_hides_in_a_page_or_a_mark_does_not_go_along(place: str) -> None:
+    made = append_received(pdf("Cover"), [read_received("Report", hiding(place))])
+    assert b"hidden program" in hiding(place)
+    assert [word for word in (b"hidden program", b"EmbeddedFile", b"Filespec") if word in made] == []
+    assert PdfReader(BytesIO(made)).pages[1].extract_text().strip() == "Signed report"
 
 
 def encrypted() -> bytes:
