@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, func, insert, select, update
 
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, control_number_of
 from bridge.domain.authorization import (
@@ -246,8 +246,13 @@ def set_attachment_state(
     if reference is not None:
         values["reference"] = reference
     if state == AttachmentState.SENT:
-        values["sent_at"] = func.coalesce(attachments.c.sent_at, bindparam("sent_at", at, attachments.c.sent_at.type))
+        values["sent_at"] = first_sent_at(at)
     tx.execute(update(attachments).where(attachments.c.key == key).values(**values))
+
+
+def first_sent_at(at: datetime) -> ColumnElement[datetime]:
+    """Return as a value when the other side had an attachment first, if it has it now."""
+    return func.coalesce(attachments.c.sent_at, bindparam("sent_at", at, attachments.c.sent_at.type))
 
 
 def set_shared(tx: WriteTx, key: int, reason: str, at: datetime | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
+from bridge.domain.attachment import AttachmentState
 from bridge.domain.claim_outcome import Adjustment, ClaimOutcome, LineOutcome, OutcomeStatus, ReasonCategory
 from bridge.domain.claim_story import ClaimStory, ClaimWord
 from bridge.domain.proof import Warned
@@ -154,10 +155,11 @@ def first_warned_at(tx: ReadTx, order_keys: Collection[int]) -> dict[int, dateti
 
 
 def first_sent_at(tx: ReadTx, study_keys: Collection[int]) -> dict[int, datetime]:
-    """Return when the first attachment of a study had left, by study."""
+    """Return when the first attachment of a study had left, by study; none that left under another patient."""
     columns = attachments.c
     query = select(columns.study_key, func.min(columns.sent_at)).where(columns.study_key.in_(list(study_keys)))
-    rows = tx.execute(query.where(columns.sent_at.is_not(None)).group_by(columns.study_key))
+    counts = columns.sent_at.is_not(None), columns.state != AttachmentState.REVIEW.value
+    rows = tx.execute(query.where(*counts).group_by(columns.study_key))
     return {int(key): at for key, at in rows}
 
 

@@ -126,7 +126,8 @@ def attachment_left(tx: WriteTx, attachment_key: int, reference: str, detail: st
     c = attachments.c
     row = tx.execute(select(c.state).where(c.key == attachment_key)).one()
     is_held = row.state == AttachmentState.REVIEW.value
-    values: dict[str, Any] = {"reference": reference, "updated_at": at}
+    first = authorizations.first_sent_at(at)
+    values: dict[str, Any] = {"reference": reference, "updated_at": at, "sent_at": first}
     name = "state_before" if is_held else "state"
     values |= {name: AttachmentState.SENT.value} | ({} if is_held else {"detail": detail})
     tx.execute(update(attachments).where(c.key == attachment_key).values(**values))

@@ -16,7 +16,7 @@ from bridge.flows.change_delivery import retry_delivery
 from bridge.flows.release_attachment import Release
 from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
-from bridge.store import audit, authorizations, packets, submissions
+from bridge.store import audit, authorizations, claim_figures, packets, studies, submissions
 from bridge.store.deliveries import DeliveryState
 from bridge.web_flows import web_flows
 from bridge.wiring import House
@@ -95,6 +95,18 @@ def test_what_is_released_is_accepted_once_and_its_answer_is_kept_as_it_came(des
     assert (kept.state, answer.status) == (SubmissionState.ACCEPTED, 200)
     assert b"OperationOutcome" in answer.content
     assert any(line.startswith("Sent to acme") for line in desk.told())
+
+
+def test_the_proof_counts_the_hours_until_the_payer_had_it_first(desk: Desk) -> None:
+    made = desk.released()
+    desk.later(hours=3)
+    with desk.house.store.read() as tx:
+        study = studies.get(tx, made.study_key)
+        assert claim_figures.first_sent_at(tx, [study.key]) == {study.key: desk.house.clock.now()}
+    desk.rule("unbind")
+    desk.rule("bind", patient=PatientIdentifier(STRANGER.patient_id))
+    with desk.house.store.read() as tx:
+        assert claim_figures.first_sent_at(tx, [study.key]) == {}
 
 
 def test_trap_9_the_attachment_goes_under_the_control_number_that_the_claim_names(
