@@ -61,7 +61,8 @@ class ClaimStory:
     One claim. payer, payer_name: the insurer that decides first. was_returned: sent back unread before it was decided.
 
     category: why the first answer denied most of the money, None where nothing was denied; documentation wherever
-    documents were among the reasons. is_void: what was decided was taken back, and nothing came in its place.
+    documents were among the reasons. is_void: what was decided was taken back, and nothing came in its place, or nobody
+    knows any more what it was.
     paid_on: of the first payment that stands.
     """
 
@@ -142,7 +143,8 @@ def _service(words: Iterable[ClaimWord]) -> date | None:
 def _tell(words: list[ClaimWord]) -> ClaimStory:
     ordered = _once(sorted(words, key=lambda one: (one.said.said_on or date.min, one.number)))
     payer = _first_insurer(ordered)
-    decided, standing = _decisions(ordered, payer)
+    heard = _heard(ordered, payer)
+    decided, standing = _decisions(heard)
     first_on = decided[0].said.said_on if decided else None
     denied = [word for word in decided if word.said.denials or word.said.status is OutcomeStatus.DENIED]
     returned = [one for one in ordered if one.said.status is OutcomeStatus.RETURNED]
@@ -158,7 +160,7 @@ def _tell(words: list[ClaimWord]) -> ClaimStory:
         was_asked=any(one.said.status is OutcomeStatus.ASKED for one in ordered),
         category=_category(denied),
         denials=_reasons(denied),
-        is_void=not standing and any(one.said.status is OutcomeStatus.REVERSED for one in ordered),
+        is_void=_is_void(heard, standing),
         paid_on=min(paid, default=None),
         order_key=next((one.order_key for one in reversed(ordered) if one.order_key is not None), None),
     )
@@ -176,22 +178,31 @@ def _once(words: Iterable[ClaimWord]) -> list[ClaimWord]:
 
 def _first_insurer(words: Sequence[ClaimWord]) -> str:
     """Return who decides first: whoever says so, else who was not said to come later; a status names a clearinghouse, too."""
-    payments = [one for one in words if one.is_payment and one.said.processed_as not in _LATER_INSURER]
+    payments = [one for one in words if one.is_payment]
     first = [one for one in payments if one.said.processed_as in _FIRST_INSURER]
-    if found := [*first, *payments]:
+    later = {one.payer for one in payments if one.said.processed_as in _LATER_INSURER}
+    if found := [*first, *(one for one in payments if one.payer not in later)]:
         return found[0].payer
     told = [one for one in words if not one.is_payment]
     return told[0].payer if told else ""
 
 
-def _decisions(words: Sequence[ClaimWord], payer: str) -> tuple[list[ClaimWord], list[ClaimWord]]:
-    """
-    Return the first decision, in parts if the payer split the claim, and what stands of all of them.
-
-    A status (277) decides only where no payment of that claim came.
-    """
+def _heard(words: Sequence[ClaimWord], payer: str) -> Sequence[ClaimWord]:
+    """Return the words that decide: the first insurer's payments; a status (277) only where no payment of that claim came."""
     payments = [one for one in words if one.is_payment]
-    heard = [one for one in payments if one.payer == payer] if payments else words
+    return [one for one in payments if one.payer == payer] if payments else words
+
+
+def _is_void(heard: Sequence[ClaimWord], standing: Sequence[ClaimWord]) -> bool:
+    """Say whether all was taken back, or what was decided first is not known: it was taken back before it was heard of."""
+    told = [
+        one.said.status for one in heard if one.said.status in _DECIDED or one.said.status is OutcomeStatus.REVERSED
+    ]
+    return OutcomeStatus.REVERSED in told and (not standing or told[0] is OutcomeStatus.REVERSED)
+
+
+def _decisions(heard: Sequence[ClaimWord]) -> tuple[list[ClaimWord], list[ClaimWord]]:
+    """Return the first decision, in parts if the payer split the claim, and what stands of all of them."""
     first: list[ClaimWord] = []
     standing: list[ClaimWord] = []
     for word in heard:

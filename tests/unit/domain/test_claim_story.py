@@ -94,6 +94,23 @@ def test_what_was_taken_back_and_never_decided_anew_is_void(mail: Mail) -> None:
     assert (one.is_void, one.days_to_payment) == (True, None)
 
 
+def test_a_correction_of_what_was_decided_before_these_files_is_no_first_answer(mail: Mail) -> None:
+    mail.said(REVERSED, 50, paid=Decimal(0), payment_number="EFT51")
+    mail.said(PAID, 50, payer_claim_number="E2", payment_number="EFT51")
+    assert mail.one().is_void
+    mail.said(DENIED, 14, adjustments=(DOCUMENTS,))
+    one = mail.one()
+    assert (one.is_void, one.first, one.category) == (False, FirstAnswer.DENIED, ReasonCategory.DOCUMENTATION)
+
+
+def test_what_a_second_insurer_takes_back_leaves_the_claim_undecided(mail: Mail) -> None:
+    mail.told(OutcomeStatus.ACCEPTED, 2)
+    mail.said(PAID, 40, payer_id="WEST", payer_claim_number="W1", processed_as="2")
+    mail.said(REVERSED, 60, payer_id="WEST", payer_claim_number="W1", paid=Decimal(-300))
+    one = mail.one()
+    assert (one.payer, one.first, one.is_void) == ("EAST01", FirstAnswer.NONE, False)
+
+
 def test_a_denial_that_is_taken_back_in_the_same_file_was_a_denial_first(mail: Mail) -> None:
     mail.said(DENIED, 14, adjustments=(DOCUMENTS,))
     mail.said(REVERSED, 30)
