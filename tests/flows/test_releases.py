@@ -10,9 +10,10 @@ import pytest
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.submission import SubmissionState
-from bridge.errors import BridgeError, Incomplete, Unavailable, Unsupported
+from bridge.errors import BridgeError, Conflict, Incomplete, Unavailable, Unsupported
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import retry_delivery
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.release_attachment import Release
 from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
@@ -21,8 +22,8 @@ from bridge.store.deliveries import DeliveryState
 from bridge.web_flows import web_flows
 from bridge.wiring import House
 from samples.strict_payer import StrictPayer
-from tests.cast import PLAIN, STRANGER, report, study_uid
-from tests.flows.asking import say
+from tests.cast import PLAIN, STRANGER, image, report, spooled, study_uid
+from tests.flows.asking import say, typed_authorization
 from tests.flows.payer_desk import SAID, Desk, desk_of
 
 MakeHouse = Callable[..., House]
@@ -95,6 +96,24 @@ def test_what_is_released_is_accepted_once_and_its_answer_is_kept_as_it_came(des
     assert (kept.state, answer.status) == (SubmissionState.ACCEPTED, 200)
     assert b"OperationOutcome" in answer.content
     assert any(line.startswith("Sent to acme") for line in desk.told())
+
+
+def test_trap_14_a_packet_of_every_image_of_a_study_is_not_let_go(desk: Desk, payer: StrictPayer) -> None:
+    for number in range(2, 9):
+        desk.house.instances.receive(spooled(desk.house, image(PLAIN, "A1", number), "CT1"))
+    entry = AuthorizationEntry(desk.house.store, desk.house.clock, desk.house.rules)
+    attacher = ImageAttacher(desk.house.store, desk.house.clock, desk.house.destinations)
+    every = [f"{study_uid('A1')}.1.{number}" for number in range(1, 9)]
+    for number, chosen in (("PA1", every), ("PA2", every[:7])):
+        key = entry.enter(typed_authorization(number, PLAIN, "A1", member_id="W1122"), "user:bill")
+        (made,) = attacher.attach(key, study_uid("A1"), [AttachmentKind.CDEX], chosen, actor="user:bill")
+        desk.work()
+        if chosen == every:
+            with pytest.raises(Conflict, match="every one of the study's 8 images") as refused:
+                desk.release(made)
+            assert (refused.value.code, payer.requests) == ("more_than_necessary", [])
+        else:
+            assert desk.release(made).state == AttachmentState.RELEASED
 
 
 def test_the_proof_counts_the_hours_until_the_payer_had_it_first(desk: Desk) -> None:
