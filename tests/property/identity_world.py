@@ -74,7 +74,9 @@ class World:
     """
     The clinic. deeds: what happened in this story. reissued: numbers that ended and were given to somebody again.
 
-    has_prefixes: images came from the device that writes something before every number. stirred: what was written to.
+    has_prefixes: images came from the device that writes something before every number. is_repaired: somebody has asked for
+    that device to be read otherwise. Both follow from the deeds alone: what may be drawn next never hangs on what was done.
+    stirred: what was written to.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,7 +99,7 @@ class World:
         self._images: dict[str, list[Dataset]] = {}
         self._notes = 0
         self._begun = 0
-        self.has_prefixes = False
+        self.has_prefixes = self.is_repaired = False
 
     def begin(self) -> None:
         """Forget everything: another story begins."""
@@ -111,7 +113,7 @@ class World:
             self._forget_objects()
         self.clock.at = _BEGIN
         self.deeds, self.reissued, self._images, self._notes = [], set(), {}, 0
-        self.has_prefixes = False
+        self.has_prefixes = self.is_repaired = False
 
     def _forget_objects(self) -> None:
         """An object's name is its digest: what lies there from another story is what this one would put there."""
@@ -207,6 +209,7 @@ class World:
         self.desk.join(number)
 
     def _repaired(self) -> None:
+        self.is_repaired = True
         self.desk.repair()
 
     def _repair_undone(self, number: int) -> None:

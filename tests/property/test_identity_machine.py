@@ -132,7 +132,7 @@ class Identity(RuleBasedStateMachine):
         self.world.do("joined", number)
 
     # What is joined is read as its device is read by now: it may say another name than the person knew who bound it.
-    @precondition(lambda self: not self.world.desk.count("bulks"))
+    @precondition(lambda self: not self.world.is_repaired)
     @rule(study=STUDY)
     def what_was_split_off_is_joined_at_once(self, study: str) -> None:
         self._undone_at_once("splits", ("parted", study), ("joined",))
@@ -298,7 +298,8 @@ def world() -> Iterator[World]:
     found.close()
 
 
-@pytest.mark.timeout(36_000 if CAMPAIGN else 120)
+# A limit that strikes in a story reads as a story that ends otherwise when it is told again: only what hangs meets it.
+@pytest.mark.timeout(36_000 if CAMPAIGN else 1800)
 def test_no_story_shows_an_image_under_somebody_whom_nobody_named(world: World) -> None:
     story = type("Story", (Identity,), {"world": world})
     run_state_machine_as_test(
