@@ -135,6 +135,14 @@ def set_session_cookie(response: Response, session_id: str) -> Response:
     return response
 
 
+def end_session() -> None:
+    """End the session that this browser shows, if it shows one."""
+    known = known_caller()
+    if known is not None and g.get("session") is not None:
+        here = services()
+        sign_in.sign_out(here.store, here.clock, secret(), known, origin())
+
+
 def set_form_cookie(response: Response) -> Response:
     """Hand the browser what its sign-in form is bound to."""
     if g.get("form_secret") and request.cookies.get("ib_form") != g.form_secret:

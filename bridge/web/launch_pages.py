@@ -96,7 +96,12 @@ def launched(server: str) -> AnyResponse:
 
 
 def _enter(entered: Entered) -> AnyResponse:
-    """Hand a new session to its browser, and go to the study that the chart names, else to the patient's exams."""
+    """
+    Hand a new session to its browser, and go to the study that the chart names, else to the patient's exams.
+
+    What this browser was signed in with before ends: it leaves no session behind that nobody can sign out of.
+    """
+    access.end_session()
     if entered.study_key is not None:
         place = url_for("studies.study", study_key=entered.study_key)
     else:

@@ -117,3 +117,16 @@ def test_a_patient_or_a_study_that_is_not_known_here_opens_no_session(launched: 
         browser = launched.browser()
         assert enter(launched, browser, launch).status_code == 404
         assert browser.get_cookie(COOKIE) is None
+
+
+def test_who_enters_ends_what_this_browser_was_signed_in_with_before(launched: Launched) -> None:
+    browser = launched.browser()
+    assert enter(launched, browser).status_code == 303
+    before = browser.get_cookie(COOKIE)
+    assert before is not None
+    assert enter(launched, browser).status_code == 303
+    assert browser.get("/mismatches").status_code == 200
+    kept = launched.browser()
+    kept.set_cookie(COOKIE, before.value)
+    assert kept.get("/mismatches").status_code == 303
+    assert [one.actor for one in launched.trail("sign_out")] == ["user:maria"]
