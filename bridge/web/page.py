@@ -131,6 +131,7 @@ TOPICS = {
     "Claim": "Claim attachment",
     "packet": "Packet for a payer",
     "payer_request": "Request to a payer",
+    "evidence_request": "Answer to a payer's task",
     "cdex": "Attachment to a payer (CDex)",
     "pas": "Attachment to a payer (PAS)",
     "x12": "File for a clearinghouse",
