@@ -145,6 +145,7 @@ class PayerReleases:
                 detail = f"{said.actor} says that it is there: {said.reason}"
                 submissions.set_state(tx, standing.key, SubmissionState.ACCEPTED, now, detail)
                 submissions.attachment_left(tx, attachment_key, standing.control_number, "", now)
+                _note_answered(tx, standing, now)
             else:
                 is_waiting = attachment.state in (AttachmentState.RELEASED, AttachmentState.FAILED)
                 state = SubmissionState.READY if is_waiting else SubmissionState.TAKEN_BACK
@@ -252,6 +253,14 @@ def _submission(found: Sendable, outgoing: Outgoing, said: Release, at: datetime
         released_at=at,
         evidence_request_key=found.request.key if found.request is not None else None,
     )
+
+
+def _note_answered(tx: WriteTx, standing: Submission, at: datetime) -> None:
+    """The payer has what it asked for: its Tasks are told."""
+    asked = standing.evidence_request_key
+    for one in evidence_requests.with_repetitions(tx, asked) if asked is not None else ():
+        evidence_requests.settle(tx, one.key, AskState.ANSWERED)
+        enqueue.enqueue(tx, enqueue.evidence_request(one.payer, one.key), at)
 
 
 def _tell(tx: WriteTx, found: Sendable, what: str, actor: str, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.clock import Clock
-from bridge.domain.attachment import AttachmentState, ClaimAttachment
+from bridge.domain.attachment import TO_PAYER, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import Authorization
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.flows import announce
@@ -80,8 +80,9 @@ class ShareDesk:
 
     def _open(self, tx: WriteTx, authorization_key: int, attachment_key: int) -> ClaimAttachment:
         attachment = standing(tx, authorization_key, attachment_key)
-        if attachment.state == AttachmentState.SENT:
-            raise Conflict("the packet was sent: attach the study again to add a link", code="already_sent")
+        is_let_go = attachment.kind in TO_PAYER and attachment.state != AttachmentState.DRAFT
+        if is_let_go or attachment.state == AttachmentState.SENT:
+            raise Conflict("the packet was let go: attach the study again to add a link", code="already_sent")
         return attachment
 
     def _change(

@@ -93,7 +93,7 @@ def _kind(one: Json) -> str:
 def _codes(task: Resource, one: Json) -> list[str]:
     said = one.get("valueCodeableConcept")
     codings = said.get("coding") if isinstance(said, Mapping) else None
-    found = [each.get("code") for each in codings or [] if isinstance(each, Mapping)] if codings else []
+    found = [each.get("code") for each in (codings if isinstance(codings, list) else []) if isinstance(each, Mapping)]
     found += [one["valueCode"]] if isinstance(one.get("valueCode"), str) else []
     if any(not isinstance(code, str) or not 0 < len(code) <= _CODE_MAX for code in found):
         raise Malformed("a code of at most 20 characters is wanted", where=task.place("input.value"))
@@ -104,7 +104,7 @@ def _lines(one: Json) -> list[int]:
     """Return the numbers of the request's lines that an input is for, wherever the extension stands."""
     said = one.get("valueCodeableConcept")
     inner = said.get("extension") if isinstance(said, Mapping) else None
-    extensions = [*(one.get("extension") or []), *(inner or [])]
+    extensions = [each for found in (one.get("extension"), inner) if isinstance(found, list) for each in found]
     values = [
         each.get("valuePositiveInt", each.get("valueInteger")) for each in extensions if isinstance(each, Mapping)
     ]
@@ -149,10 +149,13 @@ def _due(task: Resource, zone: tzinfo) -> datetime | None:
     said = task.checked((period.get("end") or "") if isinstance(period, Mapping) else "", "restriction.period.end")
     try:
         at = datetime.fromisoformat(said) if said else None
+        if at is None:
+            return None
+        if "T" not in said:
+            at = at.replace(tzinfo=zone) + timedelta(days=1, seconds=-1)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=zone)).astimezone(UTC)
+    except OverflowError:
+        # The last day that there is means that there is none.
+        return None
     except ValueError:
         raise Malformed("not a date", where=task.place("restriction.period.end")) from None
-    if at is None:
-        return None
-    if "T" not in said:
-        at = at.replace(tzinfo=zone) + timedelta(days=1, seconds=-1)
-    return (at if at.tzinfo is not None else at.replace(tzinfo=zone)).astimezone(UTC)

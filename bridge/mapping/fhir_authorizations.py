@@ -273,9 +273,9 @@ def _said_at(resource: Resource, now: datetime) -> datetime:
 def _instant(text: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text) if text else None
-    except ValueError:
+        return None if at is None else (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None if at is None else (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def _trace(resource: Resource) -> str:

@@ -54,8 +54,9 @@ class Resource:
         self.kind = kind
         self.around = around or {}
         self.notices: list[Notice] = []
-        contained = said.get("contained") or []
-        self._contained = {f"#{one.get('id')}": one for one in contained if isinstance(one, Mapping)}
+        contained = said.get("contained")
+        inside = contained if isinstance(contained, list) else []
+        self._contained = {f"#{one.get('id')}": one for one in inside if isinstance(one, Mapping)}
 
     @property
     def id(self) -> str:
@@ -177,6 +178,8 @@ class Resource:
 
 def inner_reference(said: Json) -> Json:
     """Return the Reference in a CodeableReference, or the Reference itself. Source: FHIR R5 CodeableReference."""
+    if not isinstance(said, Mapping):
+        return {}
     inner = said.get("reference")
     return inner if isinstance(inner, Mapping) else said
 

@@ -59,6 +59,8 @@ class CdexPublisher:
 
         Raises: Conflict, Refused, Unavailable, as the table above has it.
         """
+        if parcel.is_accepted:
+            return payer_sending.accepted_before(parcel)
         door = self._doors[parcel.delivery.destination]
         if parcel.may_be_there:
             known = self._looked_up(door, parcel)

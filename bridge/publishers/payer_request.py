@@ -83,7 +83,8 @@ class PayerRequestPublisher:
             request = payer_requests.of_submission(tx, release.submission.key)
         else:
             request = payer_requests.get(tx, enqueue.payer_request_in(delivery))
-        if request.state in (RequestState.ANSWERED, RequestState.DROPPED):
+        is_accepted = release is not None and release.is_accepted
+        if request.state in (RequestState.ANSWERED, RequestState.DROPPED) and not is_accepted:
             return Nothing(request.detail or "the payer has answered it")
         every = payer_requests.of_authorization(tx, request.authorization_key)
         if any(one.key < request.key and one.state in OPEN for one in every):
@@ -104,6 +105,8 @@ class PayerRequestPublisher:
 
         Raises: Conflict, Refused, Unavailable, as the answer's status has it; Conflict too, where the payer could not use it.
         """
+        if parcel.release is not None and parcel.release.is_accepted:
+            return payer_sending.accepted_before(parcel.release)
         door = self._doors[parcel.delivery.destination]
         if not parcel.request.changes_something:
             still_wanted()

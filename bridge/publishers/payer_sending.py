@@ -12,7 +12,7 @@ from datetime import datetime
 import orjson
 
 from bridge.codecs.fhir.outcome import in_words
-from bridge.domain.attachment import AttachmentState
+from bridge.domain.attachment import AttachmentState, ClaimAttachment
 from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.domain.packet import PacketFile
 from bridge.domain.submission import PayerAnswer, Submission, SubmissionState
@@ -56,6 +56,11 @@ class PayerParcel(Parcel):
         """Say whether an earlier try may have brought it to the payer."""
         return self.submission.state == SubmissionState.SENDING
 
+    @property
+    def is_accepted(self) -> bool:
+        """Say whether the payer's word that it has it is on record, and what follows from that is not."""
+        return self.submission.state == SubmissionState.ACCEPTED
+
 
 @dataclass(frozen=True, slots=True)
 class PayerReceipt(Receipt):
@@ -75,8 +80,10 @@ def standing(tx: ReadTx, delivery: Delivery) -> PayerParcel | Hold | Nothing:
         return Nothing("it names no attachment")
     attachment = authorizations.get_attachment(tx, delivery.attachment_key)
     submission = submissions.newest(tx, attachment.key)
-    if submission is None or submission.state in _ENDED or submission.destination != delivery.destination:
+    if submission is None or submission.destination != delivery.destination:
         return Nothing("nothing of it waits to be sent")
+    if submission.state in _ENDED:
+        return _accepted(tx, delivery, attachment, submission) or Nothing("nothing of it waits to be sent")
     if submission.state == SubmissionState.UNCLEAR:
         return Hold(submission.detail, HoldKind.RECEIVER)
     if attachment.state == AttachmentState.REVIEW:
@@ -94,6 +101,23 @@ def standing(tx: ReadTx, delivery: Delivery) -> PayerParcel | Hold | Nothing:
     if not rejections.shown_uids(tx, found.study.key).issuperset(attachment.instances):
         return Hold("images on it were rejected")
     return PayerParcel(delivery, found.study.key, found.study.binding_version, submission, found)
+
+
+def _accepted(
+    tx: ReadTx, delivery: Delivery, attachment: ClaimAttachment, submission: Submission
+) -> PayerParcel | None:
+    """Return what its payer accepted before anybody could be told of it, None where everybody was."""
+    if submission.state != SubmissionState.ACCEPTED or attachment.state not in _MAY_LEAVE:
+        return None
+    asked = submission.evidence_request_key
+    request = evidence_requests.whole(tx, asked) if asked is not None else None
+    found = collect_sendable(tx, attachment, packets.get(tx, submission.packet_key), request)
+    return PayerParcel(delivery, found.study.key, found.study.binding_version, submission, found)
+
+
+def accepted_before(parcel: PayerParcel) -> PayerReceipt:
+    """Return the receipt of what its payer accepted in an earlier try."""
+    return PayerReceipt(parcel.submission.detail, SubmissionState.ACCEPTED, parcel.submission.control_number)
 
 
 def document_of(blobs: Blobs, parcel: PayerParcel) -> bytes:

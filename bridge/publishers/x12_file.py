@@ -76,12 +76,20 @@ class X12FilePublisher:
 
         Raises: Conflict, if another file has the name; Incomplete; Refused; Unavailable.
         """
+        if parcel.is_accepted:
+            return payer_sending.accepted_before(parcel)
+        refused = next((one for one in parcel.files if one.state == InterchangeState.REFUSED), None)
+        if refused is not None:
+            raise Conflict(refused.detail, code="refused")
         files = parcel.files or self._begin(parcel, still_wanted)
         contents = [self._content(parcel, one, still_wanted) for one in files]
         door, said = self._doors[parcel.delivery.destination], list[str]()
         payer_sending.note_leaving(parcel, still_wanted)
         for one, content in zip(files, contents, strict=True):
             name = self._name(parcel, one)
+            if one.state != InterchangeState.BEGUN:
+                said.append(f"{name} (it was received already)")
+                continue
             try:
                 is_new = door.put(name, content)
             except (Conflict, Refused, Unavailable) as fault:
@@ -96,6 +104,9 @@ class X12FilePublisher:
 
     def settled(self, tx: WriteTx, parcel: X12Parcel, receipt: PayerReceipt, at: datetime) -> None:
         """Note that the files are there."""
+        if parcel.is_accepted:
+            payer_sending.settle(tx, parcel, receipt, at)
+            return
         for one in interchanges.of_submissions(tx, [parcel.submission.key]):
             state = after(one.state, InterchangeState.SENT)
             interchanges.set_state(tx, one.key, state, one.detail)

@@ -13,6 +13,7 @@ import pytest
 from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
 from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.errors import Conflict, Incomplete
+from bridge.flows import read_payer_answers
 from bridge.store import authorization_news, events, payer_requests
 from bridge.store.events import Station
 from bridge.wiring import House
@@ -222,3 +223,21 @@ def test_the_timeline_tells_what_was_asked(make_scene: Callable[..., Scene]) -> 
             if each.station == Station.AUTHORIZATION
         ]
     assert any(each.what.startswith("acme was asked for") and each.by == "user:bill" for each in told)
+
+
+def test_an_answer_that_nobody_can_read_is_passed_over_and_says_so(
+    make_scene: Callable[..., Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene()
+
+    def breaks(*_: object) -> None:
+        raise TypeError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(read_payer_answers, "read_claim_response", breaks)
+        scene.desk.ask(scene.key, "exam is scheduled", "user:bill")
+        scene.send()
+    with scene.house.store.read() as tx:
+        assert payer_requests.next_unread(tx) is None
+        (answer,) = payer_requests.answers_of(tx, scene.key)
+    assert answer.why == "something went wrong on our side"

@@ -12,6 +12,7 @@ from bridge.destinations import evidence_polls
 from bridge.domain.attachment import AttachmentState
 from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.errors import Conflict
+from bridge.flows.release_attachment import Release
 from bridge.pictures.pool import DecoderPool
 from bridge.store import evidence_requests
 from bridge.wiring import House
@@ -179,6 +180,39 @@ def test_a_person_cannot_give_a_request_to_somebody_else_s_authorization(desk: D
     with pytest.raises(Conflict):
         people(desk.house).assign(wrong.key, "PA1", "user:bill")
     assert people(desk.house).assign(right.key, "PA1", "user:bill").state == AskState.OPEN
+
+
+def test_what_a_person_says_is_there_answers_what_the_payer_asked(desk: Desk, payer: StrictPayer) -> None:
+    payer.looks_up = False
+    made = desk.ready()
+    kept = payer.ask(task())
+    look(desk)
+    desk.release(made)
+    payer.misbehave("commit-then-reset", 1, ["POST"])
+    desk.work()
+    desk.later(minutes=5)
+    said = Release("their hotline", "user:bill")
+    desk.releases.settle_unclear(made.authorization_key, made.key, is_there=True, said=said)
+    desk.work()
+    assert asked(desk)[0].state == AskState.ANSWERED
+    assert status_of(payer, kept) == "completed"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"restriction": {"period": {"end": "9999-12-31T23:59:59-05:00"}}},
+        {"contained": 5},
+        {"input": [{"type": concept("attachments-needed"), "valueCodeableConcept": {"coding": 5}}]},
+        {"input": [{"type": concept("attachments-needed"), "extension": 5}]},
+    ],
+)
+def test_an_odd_task_keeps_no_other_from_being_read(desk: Desk, payer: StrictPayer, odd: Json) -> None:
+    desk.ready()
+    payer.books.create(task("PAYER-70") | odd)
+    payer.ask(task("PAYER-77", "55113-5"))
+    look(desk)
+    assert "PAYER-77" in [one.tracking_id for one in asked(desk)]
 
 
 def test_what_is_declined_is_told_to_the_payer_with_the_reason(desk: Desk, payer: StrictPayer) -> None:

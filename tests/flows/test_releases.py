@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import orjson
 import pytest
 
+from bridge.destinations import share_terms
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.submission import SubmissionState
@@ -15,9 +16,11 @@ from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_delivery import retry_delivery
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.release_attachment import Release
+from bridge.flows.share_study import Asker, ShareDesk
 from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
-from bridge.store import audit, authorizations, claim_figures, packets, studies, submissions
+from bridge.publishers.cdex import CdexPublisher
+from bridge.store import audit, authorizations, claim_figures, packets, studies, submissions, viewer_links
 from bridge.store.deliveries import DeliveryState
 from bridge.web_flows import web_flows
 from bridge.wiring import House
@@ -285,6 +288,43 @@ def test_a_payer_that_has_nothing_under_our_number_gets_it_once_more(desk: Desk,
     desk.later(minutes=5)
     assert [len(one) for one in payer.received.values()] == [1]
     assert desk.state(made).state == AttachmentState.SENT
+
+
+def test_what_the_payer_accepted_just_before_the_machine_ended_counts_as_sent_and_is_not_sent_again(
+    desk: Desk, payer: StrictPayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = desk.released()
+
+    def ends(*_: object) -> None:
+        raise RuntimeError("the machine ends here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CdexPublisher, "settled", ends)
+        desk.work()
+    assert (desk.submission(made).state, desk.state(made).state) == (SubmissionState.ACCEPTED, AttachmentState.RELEASED)
+    desk.later(minutes=5)
+    assert [len(one) for one in payer.received.values()] == [1]
+    assert desk.state(made).state == AttachmentState.SENT
+    with desk.house.store.read() as tx:
+        assert [one.action for one in audit.recent(tx, limit=50)].count("evidence_sent") == 1
+
+
+def test_what_was_let_go_keeps_the_link_that_stands_in_it(
+    make_house: MakeHouse, decoders: DecoderPool, payer: StrictPayer
+) -> None:
+    def with_address(*said: object, **sections: object) -> House:
+        return make_house(*said, http={"public_url": "https://bridge.example.org"}, **sections)
+
+    desk = desk_of(with_address, decoders, payer, share_days=7)
+    shares, bill = ShareDesk(desk.house.store, desk.house.clock, share_terms(desk.house)), Asker("user:bill", "")
+    made = desk.ready()
+    shares.share(made.authorization_key, made.key, "the payer reads breast MR itself", bill)
+    desk.work()
+    desk.release(made)
+    with pytest.raises(Conflict):
+        shares.share(made.authorization_key, made.key, "again", bill)
+    with desk.house.store.read() as tx:
+        assert [one.revoked_at for one in viewer_links.of_attachment(tx, made.key)] == [None]
 
 
 @pytest.mark.parametrize(("is_there", "times"), [(True, 1), (False, 2)])

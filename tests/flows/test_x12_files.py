@@ -252,6 +252,32 @@ def test_a_file_that_was_fetched_before_we_knew_is_the_same_interchange_again(
     assert desk.files() == before
 
 
+@pytest.mark.parametrize(
+    ("code", "attachment", "submission"),
+    [
+        ("A", AttachmentState.SENT, SubmissionState.ACCEPTED),
+        ("R", AttachmentState.FAILED, SubmissionState.REFUSED),
+    ],
+)
+def test_a_file_that_was_answered_before_we_knew_that_it_left_is_not_handed_over_again(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    attachment: AttachmentState,
+    submission: SubmissionState,
+) -> None:
+    made = desk.ready()
+    break_off(monkeypatch)
+    desk.let_go(made)
+    for path in desk.outbox.iterdir():
+        path.unlink()
+    monkeypatch.undo()
+    assert desk.take(acknowledgement(1, code)) == 1
+    desk.later()
+    assert desk.files() == {}
+    assert (desk.state(made).state, desk.submission(made).state) == (attachment, submission)
+
+
 def test_a_folder_that_is_away_gets_it_when_it_is_back(desk: Desk) -> None:
     made = desk.ready()
     desk.outbox.rmdir()

@@ -65,7 +65,9 @@ def _responses(answer: Json, depth: int) -> Iterator[tuple[Json, dict[str, Json]
     resources = [one["resource"] for one in found if isinstance(one.get("resource"), dict)]
     around = {f"{one.get('resourceType')}/{one.get('id')}": one for one in resources}
     around |= {
-        one["fullUrl"]: one["resource"] for one in found if one.get("fullUrl") and one.get("resource") in resources
+        one["fullUrl"]: one["resource"]
+        for one in found
+        if isinstance(one.get("fullUrl"), str) and isinstance(one.get("resource"), dict)
     }
     for resource in resources:
         if resource.get("resourceType") == _KIND:
@@ -106,7 +108,8 @@ def why_not_taken(answer: Json) -> str:
 def _codes(response: Json) -> Iterator[str]:
     errors = response.get("error")
     for one in errors if isinstance(errors, list) else ():
-        codings = (one.get("code") or {}).get("coding") if isinstance(one, dict) else None
+        said = one.get("code") if isinstance(one, dict) else None
+        codings = said.get("coding") if isinstance(said, dict) else None
         for coding in codings if isinstance(codings, list) else ():
             code = coding.get("code") if isinstance(coding, dict) else None
             if isinstance(code, str) and len(code) <= 10 and code.isalnum():

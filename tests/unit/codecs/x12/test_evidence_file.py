@@ -51,6 +51,16 @@ def test_a_packet_goes_as_the_payer_wants_it_and_is_read_back_byte_for_byte(vers
     assert [(each.content, each.name) for each in one.documents] == [(PACKET, f"{NUMBER}.pdf")]
 
 
+@pytest.mark.parametrize("version", sorted(PACKAGINGS))
+def test_a_packet_larger_than_any_other_segment_leaves_the_envelope_whole(version: str) -> None:
+    large = PACKET * 8_000
+    raw = write(SENDING, [documents(replace(SAID, document=large), version)])
+    assert envelope_complaints(raw) == []
+    (transaction,) = envelope.read(raw)[0].transactions()
+    (one,) = additional_information.read(transaction).answers
+    assert [each.content for each in one.documents] == [large]
+
+
 def test_what_a_payer_asked_for_goes_under_its_own_number() -> None:
     said = replace(SAID, asked_under="EP-CTRL-77", wanted="18748-4")
     (transaction,) = envelope.read(write(SENDING, [documents(said, "006020X314")]))[0].transactions()
