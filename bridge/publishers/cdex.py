@@ -6,7 +6,7 @@
 | 400, 404, 405, 409, 410, 415, 422 | refused: dead, in words; a person mends it and sends it again                     |
 | 413                            | refused as too large: dead, with what to do                                          |
 | 401, 403, 408, 425, 429, 503   | not there: again later                                                               |
-| any other, or none             | nobody knows: asked by our number where the payer can be, else a person is           |
+| any other, or none             | nobody knows: by our number the payer may show it; else a person is asked                |
 
 Source: HL7 Da Vinci CDex, operation submit-attachment; RFC 9110 15.
 """
@@ -34,6 +34,7 @@ from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 
 _NO_ANSWER = "no answer came, and the payer may have it all the same"
+_NOT_FOUND = "no answer came, and the payer shows nothing under our number, which it may have all the same"
 
 
 class CdexPublisher:
@@ -63,9 +64,7 @@ class CdexPublisher:
             return payer_sending.accepted_before(parcel)
         door = self._doors[parcel.delivery.destination]
         if parcel.may_be_there:
-            known = self._looked_up(door, parcel)
-            if known is not None:
-                return known
+            return self._looked_up(door, parcel)
         body = written(parcel.found, door.payer, payer_sending.document_of(self._blobs, parcel))
         door.client.authorize()
         payer_sending.note_leaving(parcel, still_wanted)
@@ -86,15 +85,19 @@ class CdexPublisher:
         """Say at the attachment why it is not there."""
         payer_sending.fail(tx, delivery, detail, is_dead, at)
 
-    def _looked_up(self, door: PayerDoor, parcel: PayerParcel) -> PayerReceipt | None:
-        """Return what the payer says of our number: None, if it has nothing under it. Raises: BridgeError."""
+    def _looked_up(self, door: PayerDoor, parcel: PayerParcel) -> PayerReceipt:
+        """
+        Return what the payer says of our number, a person's question if it shows nothing under it. Raises: BridgeError.
+
+        What is not found is no proof: not every payer's search shows what its operation took, or shows it at once.
+        """
         if not door.client.offers.of("DocumentReference").may("search-type"):
             return payer_sending.ask_a_person(_NO_ANSWER)
         number = parcel.found.control_number
         found = door.client.search("DocumentReference", {"identifier": f"{EVIDENCE_SYSTEM}|{number}"})
         named = [one for one in found if _holds(one.resource.get("identifier"), number)]
         if not named:
-            return None
+            return payer_sending.ask_a_person(_NOT_FOUND)
         said = "no answer had come; asked for our number, the payer has it"
         return PayerReceipt(said, SubmissionState.ACCEPTED, named[0].reference)
 

@@ -20,6 +20,7 @@ from bridge.flows.share_study import Asker, ShareDesk
 from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
 from bridge.publishers.cdex import CdexPublisher
+from bridge.publishers.fhir_client import FhirClient
 from bridge.store import audit, authorizations, claim_figures, packets, studies, submissions, viewer_links
 from bridge.store.deliveries import DeliveryState
 from bridge.web_flows import web_flows
@@ -281,13 +282,25 @@ def test_a_payer_that_took_it_and_never_said_so_is_asked_by_our_number_before_an
     assert desk.state(made).reference.startswith("DocumentReference/")
 
 
-def test_a_payer_that_has_nothing_under_our_number_gets_it_once_more(desk: Desk, payer: StrictPayer) -> None:
-    payer.misbehave("500", 1, ["POST"])
+@pytest.mark.parametrize("mode", ["500", "commit-then-reset"])
+def test_what_a_payers_search_does_not_show_is_not_sent_again_before_a_person_says_that_it_is_not_there(
+    desk: Desk, payer: StrictPayer, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(FhirClient, "search", lambda *_: [])
+    payer.misbehave(mode, 1, ["POST"])
     made = desk.sent()
-    assert payer.received == {}
+    before = [len(one) for one in payer.received.values()]
     desk.later(minutes=5)
-    assert [len(one) for one in payer.received.values()] == [1]
-    assert desk.state(made).state == AttachmentState.SENT
+    desk.later(hours=5)
+    assert [len(one) for one in payer.received.values()] == before
+    assert desk.submission(made).state == SubmissionState.UNCLEAR
+    assert "shows nothing under our number" in desk.submission(made).detail
+    if not before:
+        said = Release("their hotline", "user:bill")
+        desk.releases.settle_unclear(made.authorization_key, made.key, is_there=False, said=said)
+        desk.later(minutes=5)
+        assert [len(one) for one in payer.received.values()] == [1]
+        assert desk.state(made).state == AttachmentState.SENT
 
 
 def test_what_the_payer_accepted_just_before_the_machine_ended_counts_as_sent_and_is_not_sent_again(
