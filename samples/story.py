@@ -169,14 +169,24 @@ def chart(today: Day) -> str:
     held = {str(o.SOPInstanceUID) for o in today.stored[WRONG_PATIENT]}
     wait_for(lambda: bound <= _archived(today.stage), f"{len(bound)} objects in the archive")
     expect(not held & _archived(today.stage), "an image in review reached the archive")
-    mine = {(day.accession(number, today.at), "CM", "O") for number in PERFORMED if number != WRONG_PATIENT}
-    wait_for(lambda: mine <= told(today.stage.ris_folder), "the RIS to hear that the images are there")
+    # A scanner may say that it is done after its images were told.
+    mine = {day.accession(number, today.at) for number in PERFORMED if number != WRONG_PATIENT}
+    wait_for(lambda: mine <= _with_images(today), "the RIS to hear that the images are there")
+    ended = {(one, "CM") for one in mine}
+    wait_for(
+        lambda: ended <= {one[:2] for one in told(today.stage.ris_folder)}, "the RIS to hear that the exams are done"
+    )
     in_doubt = day.accession(WRONG_PATIENT, today.at)
-    expect((in_doubt, "CM", "O") not in told(today.stage.ris_folder), "the RIS heard of the study in review")
+    expect(in_doubt not in _with_images(today), "the RIS heard of the study in review")
     return (
         f"7 ImagingStudy resources, one each; {len(bound)} objects in the archive; the RIS knows of {len(mine)} (ORU^R01); "
         "nothing of the one in review"
     )
+
+
+def _with_images(today: Day) -> set[str]:
+    """Return the accession numbers of which the RIS knows images."""
+    return {accession for accession, _, images in told(today.stage.ris_folder) if images == "O"}
 
 
 def authorization(today: Day) -> str:
