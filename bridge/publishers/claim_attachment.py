@@ -22,12 +22,13 @@ from bridge.domain.study import Study
 from bridge.errors import Conflict, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
-from bridge.publishers.fhir_client import VERSION_CONFLICT, Found
+from bridge.publishers.fhir_client import Found
 from bridge.publishers.imaging_study import Ehr
 from bridge.store import authorizations, deliveries, events, patients, publications, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
+from bridge.store.lanes import CLAIM_UNKNOWN, VERSION_CONFLICT
 
 Json = dict[str, Any]
 
@@ -174,7 +175,7 @@ class ClaimAttachmentPublisher:
                 return next(iter(fitting.values()))
         raise Unavailable(
             "the server has no Claim with this authorization's number yet",
-            code="claim_unknown",
+            code=CLAIM_UNKNOWN,
             retry_after_secs=_CLAIM_WAIT_SECS,
         )
 

@@ -27,9 +27,10 @@ from bridge.domain.identifiers import NOT_A_PERSONS_OWN
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.errors import Conflict, Unavailable, Unsupported
-from bridge.publishers.fhir_client import VERSION_CONFLICT, FhirClient, Found
+from bridge.publishers.fhir_client import FhirClient, Found
 from bridge.publishers.put_once import put_once
 from bridge.publishers.validation import UNSEEN, Validation
+from bridge.store.lanes import PATIENT_UNKNOWN, VERSION_CONFLICT
 
 Json = dict[str, Any]
 
@@ -120,7 +121,7 @@ class EhrDirectory:
         if targets:
             return targets.pop()
         raise Unavailable(
-            "the server does not know the patient yet", code="patient_unknown", retry_after_secs=_PATIENT_WAIT_SECS
+            "the server does not know the patient yet", code=PATIENT_UNKNOWN, retry_after_secs=_PATIENT_WAIT_SECS
         )
 
     def service_request(self, order: Order, chart: Chart) -> str:

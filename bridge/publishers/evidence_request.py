@@ -12,11 +12,11 @@ from bridge.errors import Conflict, Unavailable
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import EVIDENCE_REQUEST
 from bridge.outbox.publisher import Nothing, Parcel, Receipt, StillWanted
-from bridge.publishers.fhir_client import VERSION_CONFLICT
 from bridge.publishers.payer_sending import PayerDoor
 from bridge.store import evidence_requests, submissions
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
+from bridge.store.lanes import VERSION_CONFLICT
 
 # A Task goes forward alone. Source: FHIR R4 Task, state machine.
 _ORDER = ("requested", "received", "accepted", "in-progress", "completed", "rejected", "failed", "cancelled")

@@ -41,11 +41,11 @@ from bridge.publishers.server_offers import ServerOffers
 from bridge.publishers.smart import authorization_for
 from bridge.publishers.turns import Turns
 from bridge.settings import FhirServer
+from bridge.store.lanes import VERSION_CONFLICT
 
 Json = dict[str, Any]
 
 MEDIA_TYPE = "application/fhir+json"
-VERSION_CONFLICT = "version"
 # What is written to was deleted there, or is of a kind that is not served there.
 GONE = "gone"
 NOT_SERVED = "no_such_endpoint"

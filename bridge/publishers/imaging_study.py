@@ -21,7 +21,7 @@ from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, Chart, EhrDirectory
-from bridge.publishers.fhir_client import FOREIGN_REFERENCE, VERSION_CONFLICT, FhirClient, Found
+from bridge.publishers.fhir_client import FOREIGN_REFERENCE, FhirClient, Found
 from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known, Placing, StudyReceipt
 from bridge.publishers.validation import UNSEEN, Validation
 from bridge.store import (
@@ -43,6 +43,7 @@ from bridge.store.chart_withdrawals import withdrawal_of
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
+from bridge.store.lanes import VERSION_CONFLICT
 from bridge.store.publications import Publication
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from sqlalchemy import Column, Table, func, select, text
 from bridge.store import deliveries as outbox
 from bridge.store import objects, outside_questions, questions
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.lanes import FAILURES_BEFORE_REST
+from bridge.store.lanes import FAILURES_BEFORE_REST, speaks_for_its_lane
 from bridge.store.tables import attachments, deliveries, instances, messages, mismatches, orders, stamps, studies
 
 
@@ -102,11 +102,16 @@ def unsettled_deliveries(tx: ReadTx) -> dict[tuple[str, str], int]:
 
 
 def failing_destinations(tx: ReadTx) -> list[Failing]:
-    """Return the destinations whose deliveries have failed several times and still wait, in an order that stays."""
+    """
+    Return the destinations whose deliveries have failed several times and still wait, in an order that stays.
+
+    What waits for one patient or claim to be known there says nothing of its destination.
+    """
     waiting = unsettled_deliveries(tx)
     first: dict[tuple[str, str], Failing] = {}
     columns = (deliveries.c.topic, deliveries.c.destination, deliveries.c.created_at, deliveries.c.attempts)
-    query = select(*columns, deliveries.c.last_error).where(*_FAILS_AGAIN_AND_AGAIN).order_by(deliveries.c.key)
+    failing = (*_FAILS_AGAIN_AND_AGAIN, speaks_for_its_lane())
+    query = select(*columns, deliveries.c.last_error).where(*failing).order_by(deliveries.c.key)
     for row in tx.execute(query):
         count = sum(waiting.get((row.destination, state), 0) for state in ("pending", "sending"))
         found = Failing(row.topic, row.destination, count, row.created_at, row.attempts, row.last_error)

@@ -10,6 +10,7 @@ from bridge.domain.accounts import Role
 from bridge.outbox.enqueue import IMAGING_STUDY, ORDER_STATUS
 from bridge.store import audit, deliveries, users
 from bridge.store.tables import deliveries as deliveries_table
+from bridge.store.tables import delivery_attempts
 from tests.fakes.console import ORDER, Console
 
 # What a page says does not depend on the database.
@@ -191,6 +192,25 @@ def test_a_destination_that_takes_nothing_is_named_at_the_top_of_the_deliveries(
     assert "2 wait for it" in page
     text = console.machine(Role.IT).get("/metrics").get_data(as_text=True)
     assert 'bridge_deliveries_failing{destination="ris",topic="order_status"} 1.0' in text
+
+
+def test_a_chart_that_lacks_one_patient_is_not_named_as_one_that_takes_nothing(console: Console) -> None:
+    console.order("A1")
+    now = console.clock.now()
+    lane = {"topic": IMAGING_STUDY, "destination": "ehr", "state": "pending", "next_at": now, "attempts": 9}
+    said = {"created_at": now, "updated_at": now, "last_error": "the server does not know the patient yet"}
+    with console.store.write() as tx:
+        for key, outcomes in ((1, ["connection_failed", "patient_unknown"]), (2, ["patient_unknown", "timeout"])):
+            tx.execute(deliveries_table.insert().values(key=key, **lane, **said, order_of=f"2.25.{key}"))
+            tried = [{"delivery_key": key, "started_at": now, "outcome": one} for one in outcomes]
+            tx.execute(delivery_attempts.insert(), tried)
+    browser = console.browser(Role.IT)
+    assert "<b>ehr</b> takes no" in browser.get("/deliveries").get_data(as_text=True)
+    with console.store.write() as tx:
+        tx.execute(deliveries_table.update().where(deliveries_table.c.key == 2).values(state="sent"))
+    page = browser.get("/deliveries").get_data(as_text=True)
+    assert "<b>ehr</b> takes no" not in page
+    assert "the server does not know the patient yet" in page
 
 
 @pytest.mark.parametrize(
