@@ -121,7 +121,7 @@ def ways_to_payers(house: House) -> tuple[PayerWay, ...]:
 
 def _payers_by_cdex(house: House) -> list[Publisher[Any, Any]]:
     doors = payer_doors(house, CDEX)
-    return [CdexPublisher(doors, house.blobs), EvidenceRequestPublisher(doors)]
+    return [CdexPublisher(doors, CdexWay(house.settings.payers), house.blobs), EvidenceRequestPublisher(doors)]
 
 
 def payer_doors(house: House, kind: str) -> dict[str, PayerDoor]:

@@ -31,7 +31,8 @@ class Interchange:
     One file. transaction: "275". control_number: ISA13 and GS06, ours alone for ever. created_at: when it got them;
     stamp: the same by the clearinghouse's clock, as ISA09 and ISA10 tell it.
 
-    blob: SHA-256 of its bytes, under which they are kept; "" before they are written. detail: how it went, in words.
+    blob: SHA-256 of its bytes, under which they are kept; "" before they are written. copies: how often it was handed over, or
+    may have been. detail: how it went, in words.
     """
 
     key: int
@@ -45,6 +46,7 @@ class Interchange:
     state: InterchangeState = InterchangeState.BEGUN
     detail: str = ""
     answered_at: datetime | None = None
+    copies: int = 0
 
 
 def file_name(sender: str, transaction: str, control_number: int) -> str:

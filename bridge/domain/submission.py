@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.domain.identifiers import digest_of
+
 
 class SubmissionState(StrEnum):
     """
@@ -36,6 +38,7 @@ class Submission:
 
     packet_key: the version that leaves, and no other. destination: the payer's or clearinghouse's name in the settings.
     control_number: by which it is found there: ours, or the payer's where it asked for it (evidence_request_key). reason: why it was released. detail: how it went, without patient data.
+    content_digest: of what was looked at beside the packet; what leaves says the same.
     """
 
     key: int
@@ -51,6 +54,7 @@ class Submission:
     detail: str = ""
     updated_at: datetime | None = None
     evidence_request_key: int | None = None
+    content_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +99,9 @@ class Outgoing:
     segments: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of who gets it, what for, and what it says beside the document."""
+        said = (self.to, self.control_number, self.purpose_of_use, self.facts, self.segments, self.lacks)
+        return digest_of(repr(said).encode())

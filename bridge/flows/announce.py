@@ -26,8 +26,6 @@ from bridge.outbox.enqueue import (
     CLAIM,
     IMAGING_STUDY,
     ORDER_STATUS,
-    PACKET,
-    PACKETS,
     PERFORMED_STEP,
     REJECTION,
     Work,
@@ -236,12 +234,12 @@ def attachment_ready(
     tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime, next_at: datetime | None = None
 ) -> None:
     """An attachment may go to the clinic's own servers, or its packet is to be put together, as its kind says."""
-    lanes = [(PACKET, PACKETS)] if attachment.kind in HAS_PACKET else []
+    work = [enqueue.packet_of(attachment)] if attachment.kind in HAS_PACKET else []
     if attachment.kind == AttachmentKind.CLAIM:
-        lanes = [(CLAIM, server) for server in to.claims]
-    about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
-    for topic, place in lanes:
-        enqueue.enqueue(tx, Work(topic, place, f"attachment:{attachment.key}", **about), at, next_at)
+        about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
+        work = [Work(CLAIM, server, f"attachment:{attachment.key}", **about) for server in to.claims]
+    for one in work:
+        enqueue.enqueue(tx, one, at, next_at)
 
 
 def reports_changed(tx: WriteTx, order_key: int, at: datetime) -> None:

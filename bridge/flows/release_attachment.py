@@ -37,12 +37,17 @@ from bridge.store.events import Event, Station
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a person says when it is let go. version: of the packet that was looked at, 0 for the newest."""
+    """
+    What a person says when it is let go.
+
+    version: of the packet that was looked at, 0 for the newest; content: the digest of what is said beside it, "" for whatever it is.
+    """
 
     reason: str
     actor: str
     version: int = 0
     origin: str = ""
+    content: str = ""
 
 
 class PayerReleases:
@@ -94,7 +99,7 @@ class PayerReleases:
             _check_draft(tx, attachment)
             found, outgoing = self.outgoing(tx, authorization_key, attachment_key)
             _check_packet(tx, found, said.version)
-            _check_outgoing(outgoing)
+            _check_outgoing(outgoing, said.content)
             release = _submission(found, outgoing, said, now)
             key = submissions.add(tx, release, now)
             self._ways[attachment.kind].keep(tx, found, replace(release, key=key))
@@ -147,9 +152,7 @@ class PayerReleases:
                 submissions.attachment_left(tx, attachment_key, standing.control_number, "", now)
                 _note_answered(tx, standing, now)
             else:
-                is_waiting = attachment.state in (AttachmentState.RELEASED, AttachmentState.FAILED)
-                state = SubmissionState.READY if is_waiting else SubmissionState.TAKEN_BACK
-                submissions.set_state(tx, standing.key, state, now, "a person says that it is not there")
+                _not_there(tx, standing, found, now)
             work = enqueue.to_payer(self._ways[attachment.kind].topic, standing.destination, attachment)
             enqueue.enqueue(tx, work, now)
             audit.add(
@@ -228,8 +231,10 @@ def _check_packet(tx: ReadTx, found: Sendable, looked_at: int) -> None:
         )
 
 
-def _check_outgoing(outgoing: Outgoing) -> None:
-    """Refuse what is not whole, or larger than its payer takes. Raises: Incomplete, Conflict."""
+def _check_outgoing(outgoing: Outgoing, looked_at: str) -> None:
+    """Refuse what is not what was looked at, not whole, or larger than its payer takes. Raises: Incomplete, Conflict."""
+    if looked_at and looked_at != outgoing.digest:
+        raise Conflict("what would leave has changed since you looked: look at it first", code="content_changed")
     if outgoing.lacks:
         raise Incomplete("; ".join(outgoing.lacks), code="missing", where="authorization")
     if outgoing.document_bytes > outgoing.limit_bytes:
@@ -252,7 +257,21 @@ def _submission(found: Sendable, outgoing: Outgoing, said: Release, at: datetime
         released_by=said.actor,
         released_at=at,
         evidence_request_key=found.request.key if found.request is not None else None,
+        content_digest=outgoing.digest,
     )
+
+
+def _not_there(tx: WriteTx, standing: Submission, found: Sendable, at: datetime) -> None:
+    """It is sent again, unless it is to be looked at anew: then it is a draft."""
+    detail, attachment = "a person says that it is not there", found.attachment
+    is_waiting = attachment.state in (AttachmentState.RELEASED, AttachmentState.FAILED)
+    is_same = found.packet.binding_version == found.study.binding_version
+    state = SubmissionState.READY if is_waiting and is_same else SubmissionState.TAKEN_BACK
+    submissions.set_state(tx, standing.key, state, at, detail)
+    if is_waiting and not is_same:
+        detail = f"{detail}; the study was bound or corrected anew since: look again"
+        authorizations.set_attachment_state(tx, attachment.key, AttachmentState.DRAFT, at, detail=detail)
+        enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
 
 
 def _note_answered(tx: WriteTx, standing: Submission, at: datetime) -> None:

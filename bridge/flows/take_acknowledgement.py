@@ -21,6 +21,8 @@ from bridge.store.events import Event, Station
 
 _DIGITS_MAX = 9
 _ERRORS_SHOWN = 5
+# TA105 of an interchange that they have already.
+_DUPLICATE = "025"
 CONTENT_TYPE = "application/edi-x12"
 
 
@@ -44,6 +46,9 @@ def of_interchange(
         return None
     if said.is_accepted:
         return found, InterchangeState.RECEIVED, f"{_name(found)} was received (TA1 {said.code})"
+    if said.note == _DUPLICATE and found.copies > 1:
+        what = f"{_name(found)} was received before; its second copy was not taken (TA1 {said.code}, note {said.note})"
+        return found, InterchangeState.RECEIVED, what
     return found, InterchangeState.REFUSED, f"{_name(found)} was refused (TA1 {said.code}, note {said.note})"
 
 

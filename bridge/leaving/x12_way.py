@@ -80,12 +80,12 @@ class X12Way:
         payer = payer_by(self._payers, authorization, named)
         return payer.clearinghouse if payer is not None else ""
 
-    def through(self, found: Sendable) -> Through:
-        """Return how it goes. Raises: LookupError, where no clearinghouse leads to its payer."""
+    def through(self, found: Sendable, place: str = "") -> Through:
+        """Return how it goes, by the clearinghouse *place* or the payer's own. Raises: LookupError, where none leads there."""
         payer = payer_by(self._payers, found.authorization, found.attachment.payer)
         if payer is None:
             raise LookupError("no clearinghouse leads to its payer")
-        house = self._clearinghouses[payer.clearinghouse]
+        house = self._clearinghouses[place or payer.clearinghouse]
         return Through(house, payer, ZoneInfo(house.zone) if house.zone else self._zone)
 
     def keep(self, tx: WriteTx, found: Sendable, release: Submission) -> None:

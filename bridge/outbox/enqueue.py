@@ -99,6 +99,12 @@ def part_in(delivery: Delivery) -> Part:
     return part_named(delivery.order_of)
 
 
+def packet_of(attachment: ClaimAttachment) -> Work:
+    """Return the work that puts an attachment's packet together."""
+    about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
+    return Work(PACKET, PACKETS, f"attachment:{attachment.key}", **about)
+
+
 def to_payer(topic: str, destination: str, attachment: ClaimAttachment) -> Work:
     """Return the work that brings an attachment to a payer. topic: of the way it goes."""
     about = {"study_key": attachment.study_key, "attachment_key": attachment.key}

@@ -21,7 +21,7 @@ import orjson
 from bridge.codecs.fhir.inline_evidence import EVIDENCE_SYSTEM
 from bridge.domain.submission import PayerAnswer, SubmissionState
 from bridge.errors import Conflict, Unavailable
-from bridge.leaving.cdex_way import OPERATION, written
+from bridge.leaving.cdex_way import OPERATION, CdexWay, written
 from bridge.outbox.enqueue import CDEX
 from bridge.outbox.publisher import Hold, Nothing, StillWanted
 from bridge.outbox.retry import DESTINATION_DOWN
@@ -38,12 +38,13 @@ _NOT_FOUND = "no answer came, and the payer shows nothing under our number, whic
 
 
 class CdexPublisher:
-    """Brings packets to payers. doors: by the payers' names."""
+    """Brings packets to payers. doors: by the payers' names. way: as which what leaves was looked at."""
 
     topic = CDEX
 
-    def __init__(self, doors: Mapping[str, PayerDoor], blobs: Blobs) -> None:
+    def __init__(self, doors: Mapping[str, PayerDoor], way: CdexWay, blobs: Blobs) -> None:
         self._doors = dict(doors)
+        self._way = way
         self._blobs = blobs
 
     @property
@@ -52,7 +53,7 @@ class CdexPublisher:
 
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> PayerParcel | Hold | Nothing:
         """Collect what was released, while it may leave."""
-        return payer_sending.standing(tx, delivery)
+        return payer_sending.released(tx, self._way, delivery)
 
     def send(self, parcel: PayerParcel, still_wanted: StillWanted) -> PayerReceipt:
         """
@@ -62,6 +63,8 @@ class CdexPublisher:
         """
         if parcel.is_accepted:
             return payer_sending.accepted_before(parcel)
+        if parcel.is_changed:
+            return payer_sending.look_again()
         door = self._doors[parcel.delivery.destination]
         if parcel.may_be_there:
             return self._looked_up(door, parcel)

@@ -120,6 +120,8 @@ class PayerRequestPublisher:
                 return _ask_a_person(parcel)
             if found is not None:
                 return self._read(door, parcel, found, still_wanted)
+            if parcel.release is not None and not parcel.release.may_leave:
+                return _ask_a_person(parcel)
         bundle = pas_bundle.request(self._whole(parcel), self._ground.system_of)
         door.client.authorize()
         _note_leaving(parcel, still_wanted)

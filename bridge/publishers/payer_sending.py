@@ -6,7 +6,8 @@ ends in between leaves "sending": then a payer that can be asked is asked, and e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import orjson
@@ -15,9 +16,10 @@ from bridge.codecs.fhir.outcome import in_words
 from bridge.domain.attachment import AttachmentState, ClaimAttachment
 from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.domain.packet import PacketFile
+from bridge.domain.records import replace
 from bridge.domain.submission import PayerAnswer, Submission, SubmissionState
 from bridge.errors import Unavailable
-from bridge.leaving.payer_ways import Sendable, collect_sendable
+from bridge.leaving.payer_ways import PayerWay, Sendable, collect_sendable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
 from bridge.payer_section import Payer
@@ -46,10 +48,16 @@ class PayerDoor:
 
 @dataclass(frozen=True, slots=True)
 class PayerParcel(Parcel):
-    """What was released. submission: the release; its state is "sending" where an earlier try ended without a known end."""
+    """
+    What was released. submission: the release; its state is "sending" where an earlier try ended without a known end.
+
+    may_leave: False where it can only be looked for. is_changed: what would leave is not what was released.
+    """
 
     submission: Submission
     found: Sendable
+    may_leave: bool = field(default=True, kw_only=True)
+    is_changed: bool = field(default=False, kw_only=True)
 
     @property
     def may_be_there(self) -> bool:
@@ -75,7 +83,7 @@ class PayerReceipt(Receipt):
 
 
 def standing(tx: ReadTx, delivery: Delivery) -> PayerParcel | Hold | Nothing:
-    """Return what a person released and still may leave, as it was released."""
+    """Return what a person released, if it may leave; what may have left already is looked for, whatever became of it since."""
     if delivery.attachment_key is None:
         return Nothing("it names no attachment")
     attachment = authorizations.get_attachment(tx, delivery.attachment_key)
@@ -88,19 +96,48 @@ def standing(tx: ReadTx, delivery: Delivery) -> PayerParcel | Hold | Nothing:
         return Hold(submission.detail, HoldKind.RECEIVER)
     if attachment.state == AttachmentState.REVIEW:
         return Hold(attachment.detail or "the attachment is in review")
-    if attachment.state not in _MAY_LEAVE:
+    is_out = submission.state == SubmissionState.SENDING
+    if attachment.state not in _MAY_LEAVE and not is_out:
         return Nothing("it is released no more")
     packet = packets.get(tx, submission.packet_key)
     asked = submission.evidence_request_key
     request = evidence_requests.whole(tx, asked) if asked is not None else None
     found = collect_sendable(tx, attachment, packet, request)
+    why_held = _why_held(tx, found)
+    if why_held and not is_out:
+        return Hold(why_held)
+    may_leave = not why_held and attachment.state in _MAY_LEAVE
+    version = found.study.binding_version
+    return PayerParcel(delivery, found.study.key, version, submission, found, may_leave=may_leave)
+
+
+def _why_held(tx: ReadTx, found: Sendable) -> str:
+    """Return why what was released must not leave, "" if it may."""
     if not found.study.is_bound or found.study.patient_key != found.patient.key:
-        return Hold("the study is not bound to this patient")
-    if packet.binding_version != found.study.binding_version:
-        return Hold("the study was bound or corrected since it was released")
-    if not rejections.shown_uids(tx, found.study.key).issuperset(attachment.instances):
-        return Hold("images on it were rejected")
-    return PayerParcel(delivery, found.study.key, found.study.binding_version, submission, found)
+        return "the study is not bound to this patient"
+    if found.packet.binding_version != found.study.binding_version:
+        return "the study was bound or corrected since it was released"
+    if not rejections.shown_uids(tx, found.study.key).issuperset(found.attachment.instances):
+        return "images on it were rejected"
+    return ""
+
+
+def released(tx: ReadTx, way: PayerWay, delivery: Delivery) -> PayerParcel | Hold | Nothing:
+    """Return what stands (`standing`), with whether what would leave is what was released; what may have left is not compared."""
+    parcel = standing(tx, delivery)
+    if not isinstance(parcel, PayerParcel) or parcel.may_be_there or parcel.is_accepted:
+        return parcel
+    try:
+        digest = way.outgoing(tx, parcel.found).digest
+    except LookupError:
+        digest = ""
+    return replace(parcel, is_changed=digest != parcel.submission.content_digest)
+
+
+def look_again() -> PayerReceipt:
+    """Return what is said where something else would leave than a person let go."""
+    said = "what would leave is not what was released: look at it, and release it again"
+    return PayerReceipt(said, SubmissionState.TAKEN_BACK)
 
 
 def _accepted(
@@ -129,20 +166,32 @@ def document_of(blobs: Blobs, parcel: PayerParcel) -> bytes:
         raise Unavailable("the packet cannot be read", code="packet_missing") from None
 
 
-def note_leaving(parcel: PayerParcel, still_wanted: StillWanted) -> None:
-    """Put on record that a request leaves now. Raises: Unavailable, if it is no longer wanted, or the lease is lost."""
+def _nothing(_: WriteTx) -> None:
+    """Note nothing besides."""
+
+
+def note_leaving(parcel: PayerParcel, still_wanted: StillWanted, besides: Callable[[WriteTx], None] = _nothing) -> None:
+    """
+    Put on record that a request leaves now. besides: what else is to be noted then.
+
+    Raises: Unavailable, if it is no longer wanted, or the lease is lost.
+    """
     still_wanted()
 
     def write(tx: WriteTx, at: datetime) -> None:
+        besides(tx)
         submissions.set_state(tx, parcel.submission.key, SubmissionState.SENDING, at, "a request is on its way")
 
     still_wanted.note(write, "a request is on its way")
 
 
-def note_not_there(parcel: PayerParcel, still_wanted: StillWanted, detail: str) -> None:
-    """Put on record that the payer has nothing of it: another try is the first."""
+def note_not_there(
+    parcel: PayerParcel, still_wanted: StillWanted, detail: str, besides: Callable[[WriteTx], None] = _nothing
+) -> None:
+    """Put on record that the payer has nothing of it: another try is the first. besides: what else is to be noted then."""
 
     def write(tx: WriteTx, at: datetime) -> None:
+        besides(tx)
         submissions.set_state(tx, parcel.submission.key, SubmissionState.READY, at, detail)
 
     still_wanted.note(write, detail)
@@ -191,6 +240,9 @@ def ask_a_person(why: str) -> PayerReceipt:
 def settle(tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime) -> None:
     """Note what became of a release where people look for it; what was put in question meanwhile is to be withdrawn."""
     key, attachment = parcel.submission.key, parcel.found.attachment
+    if receipt.state == SubmissionState.TAKEN_BACK:
+        _draft_again(tx, parcel, receipt, at)
+        return
     submissions.set_state(tx, key, receipt.state, at, receipt.detail)
     if receipt.state == SubmissionState.UNCLEAR:
         _note_unclear(tx, parcel, receipt, at)
@@ -243,6 +295,17 @@ def _note_answered(tx: WriteTx, request: EvidenceRequest, at: datetime) -> None:
     for one in evidence_requests.with_repetitions(tx, request.key):
         evidence_requests.settle(tx, one.key, AskState.ANSWERED)
         enqueue.enqueue(tx, enqueue.evidence_request(one.payer, one.key), at)
+
+
+def _draft_again(tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime) -> None:
+    """Nothing of it has left: a person looks at it as it is now, in a packet of what is here now."""
+    attachment = authorizations.get_attachment(tx, parcel.found.attachment.key)
+    if attachment.state not in _MAY_LEAVE:
+        return
+    submissions.take_back(tx, attachment.key, receipt.detail, at)
+    authorizations.set_attachment_state(tx, attachment.key, AttachmentState.DRAFT, at, detail=receipt.detail)
+    enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
+    _tell(tx, parcel, f"Not sent to {parcel.submission.destination}: {receipt.detail}", at)
 
 
 def _note_unclear(tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime) -> None:

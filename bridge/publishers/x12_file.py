@@ -6,9 +6,10 @@ file under the same name, after it looked whether it lies there. What the other 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bridge.domain.identifiers import digest_of
 from bridge.domain.interchange import STAMP, Interchange, InterchangeState, after, file_name
@@ -25,6 +26,8 @@ from bridge.store import interchanges
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
+
+_MAY_LIE_THERE = "it may have been handed over, and its study was bound or attached anew since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,13 @@ class X12FilePublisher:
     def destinations(self) -> tuple[str, ...]:
         return tuple(self._doors)
 
-    def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> X12Parcel | Hold | Nothing:
+    def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> PayerParcel | Hold | Nothing:
         """Collect what was released, while it may leave."""
-        standing = payer_sending.standing(tx, delivery)
-        if not isinstance(standing, PayerParcel):
+        standing = payer_sending.released(tx, self._way, delivery)
+        if not isinstance(standing, PayerParcel) or standing.is_changed:
             return standing
         try:
-            how = self._way.through(standing.found)
+            how = self._way.through(standing.found, delivery.destination)
         except LookupError as fault:
             return Hold(str(fault), HoldKind.RECEIVER)
         return X12Parcel(
@@ -68,23 +71,36 @@ class X12FilePublisher:
             how,
             asked_of(tx, standing.found),
             tuple(interchanges.of_submissions(tx, [standing.submission.key])),
+            may_leave=standing.may_leave,
         )
 
-    def send(self, parcel: X12Parcel, still_wanted: StillWanted) -> PayerReceipt:
+    def send(self, parcel: PayerParcel, still_wanted: StillWanted) -> PayerReceipt:
         """
         Hand the files over, those that lie there already not again.
 
         Raises: Conflict, if another file has the name; Incomplete; Refused; Unavailable.
         """
+        if not isinstance(parcel, X12Parcel):
+            return payer_sending.look_again()
         if parcel.is_accepted:
             return payer_sending.accepted_before(parcel)
         refused = next((one for one in parcel.files if one.state == InterchangeState.REFUSED), None)
         if refused is not None:
             raise Conflict(refused.detail, code="refused")
+        if not parcel.may_leave and any(one.state == InterchangeState.BEGUN for one in parcel.files):
+            return payer_sending.ask_a_person(_MAY_LIE_THERE)
         files = parcel.files or self._begin(parcel, still_wanted)
         contents = [self._content(parcel, one, still_wanted) for one in files]
+        payer_sending.note_leaving(parcel, still_wanted, partial(_note_copies, files, 1))
+        said = self._hand_over(parcel, files, contents, still_wanted)
+        detail = f"handed over as {', '.join(said)}; whether it could be read is told by a TA1 or 999"
+        return PayerReceipt(detail, SubmissionState.SENT, parcel.submission.control_number)
+
+    def _hand_over(
+        self, parcel: X12Parcel, files: Sequence[Interchange], contents: Sequence[bytes], still_wanted: StillWanted
+    ) -> list[str]:
+        """Put the files there, and say of each how it went. Raises: Conflict, Refused, Unavailable."""
         door, said = self._doors[parcel.delivery.destination], list[str]()
-        payer_sending.note_leaving(parcel, still_wanted)
         for one, content in zip(files, contents, strict=True):
             name = self._name(parcel, one)
             if one.state != InterchangeState.BEGUN:
@@ -96,18 +112,16 @@ class X12FilePublisher:
                 if isinstance(fault, Unavailable) and fault.code != DESTINATION_DOWN:
                     raise
                 if not said:
-                    payer_sending.note_not_there(parcel, still_wanted, fault.detail)
+                    nothing = partial(_note_copies, files, 0)
+                    payer_sending.note_not_there(parcel, still_wanted, fault.detail, nothing)
                 raise
             said.append(f"{name}{'' if is_new else ' (it lay there already)'}")
-        detail = f"handed over as {', '.join(said)}; whether it could be read is told by a TA1 or 999"
-        return PayerReceipt(detail, SubmissionState.SENT, parcel.submission.control_number)
+        return said
 
-    def settled(self, tx: WriteTx, parcel: X12Parcel, receipt: PayerReceipt, at: datetime) -> None:
+    def settled(self, tx: WriteTx, parcel: PayerParcel, receipt: PayerReceipt, at: datetime) -> None:
         """Note that the files are there."""
-        if parcel.is_accepted:
-            payer_sending.settle(tx, parcel, receipt, at)
-            return
-        for one in interchanges.of_submissions(tx, [parcel.submission.key]):
+        is_there = receipt.state == SubmissionState.SENT
+        for one in interchanges.of_submissions(tx, [parcel.submission.key]) if is_there else ():
             state = after(one.state, InterchangeState.SENT)
             interchanges.set_state(tx, one.key, state, one.detail)
         payer_sending.settle(tx, parcel, receipt, at)
@@ -145,3 +159,10 @@ class X12FilePublisher:
     def _name(self, parcel: X12Parcel, one: Interchange) -> str:
         sender = parcel.how.clearinghouse.sender.partition(":")[2]
         return file_name(sender, one.transaction, one.control_number)
+
+
+def _note_copies(files: Sequence[Interchange], more: int, tx: WriteTx) -> None:
+    """Note how often files were handed over, *more* times than was known of each that has not been received."""
+    for one in files:
+        if one.state == InterchangeState.BEGUN:
+            interchanges.set_copies(tx, one.key, one.copies + more)

@@ -54,6 +54,11 @@ def keep(tx: WriteTx, key: int, blob: str) -> None:
     tx.execute(update(interchanges).where(_c.key == key).values(blob=blob))
 
 
+def set_copies(tx: WriteTx, key: int, copies: int) -> None:
+    """Note how often a file was handed over, or may have been."""
+    tx.execute(update(interchanges).where(_c.key == key).values(copies=copies))
+
+
 def set_state(tx: WriteTx, key: int, state: InterchangeState, detail: str, answered_at: datetime | None = None) -> None:
     """Note how a file stands."""
     values: dict[str, Any] = {"state": state.value, "detail": detail}
@@ -86,4 +91,5 @@ def _interchange(row: Row[Any]) -> Interchange:
         InterchangeState(row.state),
         row.detail,
         row.answered_at,
+        row.copies,
     )

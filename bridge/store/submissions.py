@@ -148,14 +148,18 @@ def free_held(tx: WriteTx, attachment_key: int, at: datetime) -> AttachmentState
     """
     End the review of an attachment that goes to a payer: what has left stays so, anything else is released anew by a person.
 
+    What may have left stays as it was, too: it is looked for.
+
     None for one that goes elsewhere.
     """
     c = attachments.c
     row = tx.execute(select(c.kind, c.state_before).where(c.key == attachment_key)).one()
     if row.kind not in TO_PAYER:
         return None
-    has_left = row.state_before == AttachmentState.SENT.value
-    state = AttachmentState.SENT if has_left else AttachmentState.DRAFT
+    released = newest(tx, attachment_key)
+    is_out = released is not None and released.state == SubmissionState.SENDING
+    has_left = row.state_before == AttachmentState.SENT.value or is_out
+    state = AttachmentState(row.state_before) if has_left else AttachmentState.DRAFT
     if not has_left:
         take_back(tx, attachment_key, "its study's patient was in question", at)
     values = {"state": state.value, "state_before": "", "detail": "", "updated_at": at}

@@ -2106,6 +2106,7 @@ payer_submissions = Table(
     Column("state", Text, nullable=False),
     _text("detail"),
     Column("updated_at", Instant, nullable=False),
+    _text("content_digest"),
     Index("ix_payer_submissions_unclear", "attachment_key", **_only(text("state = 'unclear'"))),
     _one_of("state", SubmissionState),
 )
@@ -2164,6 +2165,7 @@ interchanges = Table(
     Column("created_at", Instant, nullable=False),
     _text("stamp"),
     _text("blob"),
+    _count("copies"),
     Column("state", Text, nullable=False),
     _text("detail"),
     Column("answered_at", Instant),

@@ -200,7 +200,7 @@ def packet(one: ClaimAttachment, made: KeptPacket) -> Json:
 
 
 def outgoing(one: ClaimAttachment, made: KeptPacket, said: Outgoing) -> Json:
-    """Return what would leave. lacks: what keeps it here, in sentences."""
+    """Return what would leave. digest: of all that is said beside the packet; lacks: what keeps it here, in sentences."""
     return {
         "id": one.key,
         "as": one.kind.value,
@@ -213,6 +213,7 @@ def outgoing(one: ClaimAttachment, made: KeptPacket, said: Outgoing) -> Json:
         "document_bytes": said.document_bytes,
         "bytes": said.size_bytes,
         "limit_bytes": said.limit_bytes,
+        "digest": said.digest,
         "content": [{"name": name, "value": value} for name, value in said.facts],
         "segments": list(said.segments),
         "lacks": list(said.lacks),

@@ -74,7 +74,7 @@ _BODIES = {
     "/authorizations/{authorization_key}/requests": ("as", "reason"),
     "/authorizations/{authorization_key}/requests/{request_key}/settle": ("payer_has_it", "reason"),
     "/authorizations/{authorization_key}/attachments": ("study_instance_uid", "instances", "as", "payer"),
-    "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason", "version"),
+    "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason", "version", "digest"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/share": ("reason",),
     "/evidence-requests/{request_key}/assign": ("number",),
     "/evidence-requests/{request_key}/decline": ("reason",),

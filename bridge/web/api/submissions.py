@@ -36,12 +36,13 @@ def preview_outgoing(authorization_key: int, attachment_key: int) -> Response:
 @blueprint.post("/release")
 @needs(Permission.BILL)
 def release_attachment(authorization_key: int, attachment_key: int) -> Response:
-    """Let a waiting attachment go to the payer. version: of the packet that was looked at."""
-    body = bodies.only(bodies.json_object(), "reason", "version")
+    """Let a waiting attachment go to the payer. version, digest: of the packet and of what is said beside it, as they were looked at."""
+    body = bodies.only(bodies.json_object(), "reason", "version", "digest")
     version = body.get("version", 0)
     if not isinstance(version, int) or isinstance(version, bool) or version < 0:
         raise Malformed("a version is a whole number", where="version")
-    said = Release(bodies.text(body, "reason", required=True), caller().name, version, origin())
+    reason, digest = bodies.text(body, "reason", required=True), bodies.text(body, "digest")
+    said = Release(reason, caller().name, version, origin(), digest)
     made = services().flows.billing.releases.release(authorization_key, attachment_key, said)
     return jsonify(attachment_rows([made])[0])
 

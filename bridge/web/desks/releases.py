@@ -6,6 +6,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
+from bridge.domain.records import replace
 from bridge.domain.submission import SubmissionState
 from bridge.errors import BridgeError, Conflict, Incomplete, Unavailable, Unsupported
 from bridge.flows.release_attachment import Release
@@ -43,6 +44,7 @@ def release(authorization_key: int, attachment_key: int) -> Response | str:
     """Let a waiting attachment go to the payer."""
     version = request.form.get("version", "0")
     said = _said(int(version) if version.isascii() and version.isdecimal() and len(version) < 7 else 0)
+    said = replace(said, content=request.form.get("content", ""))
     try:
         services().flows.billing.releases.release(authorization_key, attachment_key, said)
     except (Incomplete, Conflict, Unsupported, Unavailable) as fault:

@@ -2704,6 +2704,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
+        sa.Column("content_digest", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
             "state IN ('ready', 'sending', 'unclear', 'sent', 'accepted', 'refused', 'taken-back')",
             name=op.f("ck_payer_submissions_state"),
@@ -2813,6 +2814,7 @@ def upgrade() -> None:
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("stamp", sa.Text(), server_default="", nullable=False),
         sa.Column("blob", sa.Text(), server_default="", nullable=False),
+        sa.Column("copies", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
         sa.Column("answered_at", Instant(), nullable=True),
