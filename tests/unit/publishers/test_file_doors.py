@@ -13,6 +13,7 @@ import pytest
 from bridge.errors import Conflict, Misconfigured, Refused, Unavailable
 from bridge.publishers.file_folder import FileDoor, FolderDoor
 from bridge.publishers.sftp_door import SftpDoor, SftpPlace
+from tests.conftest import missing_peer
 from tests.fakes import sshd
 from tests.fakes.sshd import Sshd
 
@@ -22,7 +23,7 @@ NAME, CONTENT = "CLEARVIEW-275-000000041.x12", b"ISA*00*" + b"x" * 200_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     if not sshd.is_here():
-        pytest.skip("no OpenSSH server on this machine (apt-get install openssh-server)")
+        missing_peer("an OpenSSH server", "install openssh-server")
     with sshd.running(tmp_path_factory.mktemp("sshd")) as found:
         yield found
 
