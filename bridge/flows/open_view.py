@@ -17,9 +17,10 @@ from bridge.domain.accounts import Caller, Permission, Role, User
 from bridge.domain.view import Begun, Launched, account_of
 from bridge.errors import BridgeError, Conflict, Refused
 from bridge.flows.sign_in import ABSOLUTE
+from bridge.leaving.share_terms import still_shared
 from bridge.mapping.fhir_fields import FhirGround
 from bridge.mapping.fhir_patients import numbers_of
-from bridge.store import audit, patients, publications, studies, users, views
+from bridge.store import audit, patients, publications, studies, users, viewer_links, views
 from bridge.store.db import ReadTx, Store
 from bridge.store.listings import people_images
 from bridge.store.listings.people_images import ShownStudy
@@ -145,6 +146,8 @@ class ViewDesk:
             view = views.find(tx, name)
             if view is None or not hmac.compare_digest(view.token_digest, users.digest_of_secret(secret)):
                 return None
+            if not _is_open(tx, view):
+                return None
             user = users.get(tx, view.user_key) if view.user_key is not None else None
         if view.ends_at <= now or view.seen_at + idle <= now or (user is not None and not _may_look(user)):
             return None
@@ -235,6 +238,12 @@ def _wanted(tx: ReadTx, launched: Launched, shown: Sequence[ShownStudy]) -> tupl
             raise LookupError("no such study in this chart")
         found.append(known[uid])
     return tuple(dict.fromkeys(found))
+
+
+def _is_open(tx: ReadTx, view: View) -> bool:
+    """Say whether what opened a view would open it now: a payer's link does while its packet stands."""
+    link = viewer_links.get(tx, view.link_key) if view.link_key is not None else None
+    return link is None or link.attachment_key is None or still_shared(tx, link)
 
 
 def _may_look(user: User) -> bool:
