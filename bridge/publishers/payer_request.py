@@ -27,7 +27,7 @@ from bridge.publishers import payer_sending
 from bridge.publishers.fhir_client import check_answer
 from bridge.publishers.http_answer import UNKNOWN_OUTCOME, Answer
 from bridge.publishers.payer_sending import PayerDoor, PayerParcel, PayerReceipt
-from bridge.store import authorizations, events, payer_requests, submissions
+from bridge.store import authorizations, events, payer_requests
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
@@ -218,7 +218,7 @@ class PayerRequestPublisher:
         if parcel.release is not None:
             payer_sending.keep_answer(parcel.release, kept, means[0], still_wanted)
             return
-        still_wanted.note(lambda tx, _: _added(tx, kept), means[1])
+        still_wanted.note(lambda tx, _: payer_sending.note_answer(tx, kept, means[0]), means[1])
 
 
 def _why_not(answer: Answer) -> str:
@@ -227,10 +227,6 @@ def _why_not(answer: Answer) -> str:
         return why_not_taken(read_answer(answer.body))
     except Malformed as fault:
         raise Unavailable(fault.detail, code=UNKNOWN_OUTCOME) from None
-
-
-def _added(tx: WriteTx, answer: PayerAnswer) -> None:
-    submissions.add_answer(tx, answer)
 
 
 def _note_leaving(parcel: RequestParcel, still_wanted: StillWanted) -> None:

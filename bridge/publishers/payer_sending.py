@@ -201,10 +201,16 @@ def keep_answer(parcel: PayerParcel, answer: PayerAnswer, state: SubmissionState
     """Put an answer on record as it came, and what it means for the release."""
 
     def write(tx: WriteTx, at: datetime) -> None:
-        submissions.add_answer(tx, answer)
+        note_answer(tx, answer, state)
         submissions.set_state(tx, parcel.submission.key, state, at, answer.detail)
 
     still_wanted.note(write, answer.detail)
+
+
+def note_answer(tx: WriteTx, answer: PayerAnswer, state: SubmissionState) -> None:
+    """Keep an answer as it came. state: what it means for what was released, or asked."""
+    add = submissions.add_not_now if state == SubmissionState.READY else submissions.add_answer
+    add(tx, answer)
 
 
 def meaning_of(answer: Answer, document_bytes: int) -> tuple[SubmissionState, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, select, update
 
 from bridge.domain.attachment import TO_PAYER, AttachmentState
 from bridge.domain.authorization import Authorization
@@ -98,6 +98,23 @@ def add_answer(tx: WriteTx, answer: PayerAnswer) -> int:
     """Keep an answer (its key is ignored); returns its key."""
     values: dict[str, Any] = {name: getattr(answer, name) for name in PayerAnswer.__slots__ if name != "key"}
     return insert_row(tx, payer_answers, **values | {"payer_numbers": list(answer.payer_numbers)})
+
+
+def add_not_now(tx: WriteTx, answer: PayerAnswer) -> int:
+    """
+    Keep an answer that only puts off; returns its key.
+
+    Of several in a row with one status the first and the last are kept: each may be as large as answers come.
+    """
+    c = payer_answers.c
+    about = (c.submission_key == answer.submission_key, c.request_key == answer.request_key)
+    rows = tx.execute(
+        select(c.key, c.status, c.request_key, c.read_at).where(*about).order_by(c.key.desc()).limit(2)
+    ).all()
+    is_between = len(rows) == 2 and all(one.status == answer.status for one in rows)
+    if is_between and (rows[0].request_key is None or rows[0].read_at is not None):
+        tx.execute(delete(payer_answers).where(c.key == rows[0].key))
+    return add_answer(tx, answer)
 
 
 def answers_of(tx: ReadTx, submission_keys: Collection[int]) -> list[AnswerRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -267,6 +268,20 @@ def test_a_payer_that_takes_nothing_now_gets_it_later_once(desk: Desk, payer: St
     desk.later(minutes=5)
     assert [len(one) for one in payer.received.values()] == [1]
     assert desk.state(made).state == AttachmentState.SENT
+
+
+def test_of_a_payer_that_takes_nothing_for_long_the_first_and_the_last_answer_are_kept(
+    desk: Desk, payer: StrictPayer
+) -> None:
+    payer.misbehave("503", 4, ["POST"])
+    made = desk.sent()
+    for _ in range(4):
+        desk.later(hours=2)
+    assert desk.state(made).state == AttachmentState.SENT
+    with desk.house.store.read() as tx:
+        rows = submissions.answers_of(tx, [desk.submission(made).key])
+    assert [one.status for one in rows] == [503, 503, 200]
+    assert rows[0].heard_at + timedelta(hours=6) == rows[1].heard_at
 
 
 @pytest.mark.parametrize("mode", ["commit-then-reset", "commit-then-500"])
