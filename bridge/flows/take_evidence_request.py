@@ -149,7 +149,7 @@ def _named(tx: ReadTx, said: EvidenceRequest, payer: Payer) -> list[Authorizatio
         if not number:
             continue
         found |= {one.key: one for one in authorizations.known_as(tx, payer.id, number, _BY_CLAIM)}
-        for one in submissions.of_control_number(tx, number):
+        for one in submissions.of_control_number(tx, number, payer.id, payer.name):
             found[one.key] = one
         if found:
             return list(found.values())

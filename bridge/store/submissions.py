@@ -63,11 +63,18 @@ def by_control_number(tx: ReadTx, control_number: str) -> list[Submission]:
     return [_submission(row) for row in tx.execute(query)]
 
 
-def of_control_number(tx: ReadTx, control_number: str) -> list[Authorization]:
-    """Return the authorizations for which something was sent under a control number."""
-    query = select(attachments.c.authorization_key).join(payer_submissions, _c.attachment_key == attachments.c.key)
-    keys = tx.execute(query.where(_c.control_number == control_number).distinct()).scalars()
-    return [authorizations.get(tx, key) for key in list(keys)]
+def of_control_number(tx: ReadTx, control_number: str, payer_id: str, name: str) -> list[Authorization]:
+    """
+    Return the authorizations for which something was sent to a payer under a control number.
+
+    payer_id: by which it stands on authorizations, whoever passed it on; name: in the settings, as what went to it directly has it.
+    """
+    query = select(attachments.c.authorization_key, _c.destination)
+    query = query.join(payer_submissions, _c.attachment_key == attachments.c.key)
+    rows = tx.execute(query.where(_c.control_number == control_number).distinct()).all()
+    to_it = {row.authorization_key for row in rows if row.destination == name}
+    found = [authorizations.get(tx, key) for key in sorted({row.authorization_key for row in rows})]
+    return [one for one in found if one.key in to_it or one.payer_id == payer_id]
 
 
 def of_request(tx: ReadTx, evidence_request_key: int) -> list[Submission]:

@@ -135,6 +135,21 @@ def test_trap_16_a_task_for_each_line_is_one_request_and_is_answered_once(desk: 
     assert [one["valueString"] for one in attachment["part"] if one["name"] == "LineItem"] == ["1", "2"]
 
 
+@pytest.mark.parametrize(("who", "state"), [("acme", AskState.OPEN), ("beta", AskState.WAITS)])
+def test_a_control_number_leads_to_what_went_to_that_payer_alone(
+    desk: Desk, payer: StrictPayer, who: str, state: AskState
+) -> None:
+    made = desk.sent()
+    settings = desk.house.settings
+    if who == "beta":
+        other = settings.payers[0].model_copy(update={"name": "beta", "id": "70001"})
+        desk.house.settings = settings.model_copy(update={"payers": (other,)})
+    number = desk.submission(made).control_number
+    payer.ask(task(reasonReference={"identifier": {"value": number}}))
+    look(desk)
+    assert [one.state for one in asked(desk)] == [state]
+
+
 def test_the_same_task_read_again_is_no_news(desk: Desk, payer: StrictPayer) -> None:
     desk.ready()
     payer.ask(task())
