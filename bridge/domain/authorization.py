@@ -38,6 +38,15 @@ class AuthorizationStatus(StrEnum):
 
 GRANTED = frozenset({AuthorizationStatus.APPROVED, AuthorizationStatus.PARTIAL, AuthorizationStatus.MODIFIED})
 WAITS_FOR_PAYER = frozenset({AuthorizationStatus.SUBMITTED, AuthorizationStatus.PENDED})
+# Nothing more is asked for by it; what was denied may be asked for again.
+CLOSED = frozenset(
+    {
+        AuthorizationStatus.CANCELLED,
+        AuthorizationStatus.EXPIRED,
+        AuthorizationStatus.SUPERSEDED,
+        AuthorizationStatus.NOT_REQUIRED,
+    }
+)
 LIVE = GRANTED | WAITS_FOR_PAYER | {AuthorizationStatus.UNCONFIRMED, AuthorizationStatus.CONTACT_PAYER}
 
 # Source: X12 005010X217 HCR01; the same codes stand in reviewAction of PAS (HCR01).

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.domain.attachment import HAS_PACKET, TO_PAYER, AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.attachment import HAS_PACKET, AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.chart import OWN
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
@@ -18,6 +18,7 @@ from bridge.domain.rejection import Rejection
 from bridge.domain.routing import Routing
 from bridge.domain.study import Study
 from bridge.flows.draft_again import draft_again
+from bridge.flows.follow_evidence import follows_evidence, prior_changed
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import (
     ANNOUNCEMENT,
@@ -40,7 +41,6 @@ from bridge.store import (
     messages,
     news,
     order_notices,
-    orders,
     outside_questions,
     overlays,
     packets,
@@ -108,7 +108,7 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
     for place in to.notified:
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at, at + to.study_quiet, held_reason)
     for attachment in authorizations.attachments_of_study(tx, study.key):
-        if _follows_evidence(attachment):
+        if follows_evidence(attachment):
             attachment_ready(tx, attachment, to, at, at + to.study_quiet)
     if study.order_key is not None:
         order_moved(tx, study.order_key, to, at, at + to.study_quiet)
@@ -132,7 +132,7 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
         order_moved(tx, study.order_key, to, at)
     _correct_notices(tx, study, at)
     _recheck_attachments(tx, study, to, at)
-    _look_at_packets(tx, _had_patients(tx, study), at)
+    prior_changed(tx, study, at)
     _flag_archived(tx, study, at)
     _ask_by_hand(tx, study, to, at)
 
@@ -181,7 +181,7 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     _correct_notices(tx, study, at)
     for attachment in authorizations.attachments_of_study(tx, study.key):
         _hold_attachment(tx, attachment, study, "the study's patient is in question", at)
-    _look_at_packets(tx, _had_patients(tx, study), at)
+    prior_changed(tx, study, at)
     _flag_archived(tx, study, at)
 
 
@@ -242,33 +242,6 @@ def attachment_ready(
         enqueue.enqueue(tx, one, at, next_at)
 
 
-def reports_changed(tx: WriteTx, order_key: int, at: datetime) -> None:
-    """A report on an exam is not as it was: its person's packets, which hold it or list its study, are looked at again."""
-    order = orders.get(tx, order_key)
-    _look_at_packets(tx, {order.patient_key}, at)
-
-
-def _look_at_packets(tx: WriteTx, patient_keys: Iterable[int], at: datetime) -> None:
-    """What packets of these people hold may have changed: each is made anew if it has, what was made stays."""
-    for key in sorted({patients.survivor(tx, one).key for one in patient_keys}):
-        for attachment in authorizations.attachments_of_people(tx, [key, *patients.merged_into(tx, key)]):
-            if _follows_evidence(attachment):
-                attachment_ready(tx, attachment, Destinations(), at)
-
-
-def _follows_evidence(attachment: ClaimAttachment) -> bool:
-    """Say whether a packet is made anew when what it holds changes: not once a person has let it go."""
-    if attachment.kind in TO_PAYER:
-        return attachment.state == AttachmentState.DRAFT
-    return attachment.kind in HAS_PACKET and attachment.state != AttachmentState.REVIEW
-
-
-def _had_patients(tx: WriteTx, study: Study) -> set[int]:
-    """Return whose a study is and was: it was among the prior studies of each."""
-    found = {one.patient_key for one in overlays.of_study(tx, study.key)} | {study.patient_key}
-    return {key for key in found if key is not None}
-
-
 def _correct_notices(tx: WriteTx, study: Study, at: datetime) -> None:
     """Whoever may believe that a study is an order's is told what is so now."""
     for order_key, destination in order_notices.naming_study(tx, study.key):
@@ -292,7 +265,7 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
             _hold_attachment(tx, attachment, study, "images on it were rejected, or split off", at)
         elif attachment.state == AttachmentState.REVIEW:
             _free_attachment(tx, attachment, to, at)
-        elif _follows_evidence(draft_again(tx, attachment, study, at)):
+        elif follows_evidence(draft_again(tx, attachment, study, at)):
             attachment_ready(tx, attachment, to, at)
 
 

@@ -22,7 +22,7 @@ from bridge.domain.patient import PatientDraft
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.report import Report, ReportContent, ReportDraft, ReportNumbers, ReportStatus, Said, takes_over
 from bridge.errors import Conflict
-from bridge.flows import announce
+from bridge.flows import follow_evidence
 from bridge.flows.refresh_worklist import refresh_worklist, set_order_status
 from bridge.flows.register_patient import News
 from bridge.store import events, orders, patients, reports, studies
@@ -152,7 +152,7 @@ def _place(tx: WriteTx, report: Report, placement: _Placement, told: ReportNews)
     order = placement.order
     for key in dict.fromkeys((report.order_key, order.key if order is not None else None)):
         if key is not None:
-            announce.reports_changed(tx, key, told.news.heard_at)
+            follow_evidence.reports_changed(tx, key, told.news.heard_at)
     if not _stays(report, placement):
         order_key = order.key if order is not None else None
         at = told.news.heard_at

@@ -43,7 +43,7 @@ def _here(tx: ReadTx, authorization: Authorization, parts: BodyParts) -> Evidenc
     if not attached:
         looked_up = [priors_before(tx, one, parts) for one in asked]
     known = [each for each in looked_up if each is not None]
-    priors = dict.fromkeys(prior.study for each in known for prior in each)
+    priors = list({prior.key: prior.study for each in known for prior in each}.values())
     return EvidenceHere(
         order=tuple(f"order {order.accession_number}".strip() for order in asked),
         reason=tuple(dict.fromkeys(reason for _, reasons in facts for reason in reasons)),

@@ -21,20 +21,22 @@ PRIORS_MONTHS = 24
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """An earlier study as a packet lists it, and its signed reports."""
+    """An earlier study, in row *key*, as a packet lists it, and its signed reports."""
 
+    key: int
     study: PriorStudy
     reports: tuple[Report, ...] = ()
 
 
 def priors_of(tx: ReadTx, study: Study, parts: BodyParts) -> tuple[Prior, ...]:
-    """Return the person's earlier studies of a bound study's region in two years, newest first."""
+    """Return the person's earlier studies of a bound study's region in two years, newest first; of its own day those begun before it."""
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     day = overlays.current(tx, study).values.get("StudyDate", study.received.study_date)
     if study.patient_key is None or not day:
         return ()
-    every = _earlier(tx, study.patient_key, day, regions(study, order, parts), parts)
-    return tuple(prior for key, prior in every if key != study.key)
+    wanted = regions(study, order, parts)
+    every = _earlier(tx, study.patient_key, (day, _time(study.received.study_time)), wanted, parts)
+    return tuple(prior for prior in every if prior.key != study.key)
 
 
 def priors_before(tx: ReadTx, order: Order, parts: BodyParts) -> tuple[Prior, ...] | None:
@@ -44,22 +46,24 @@ def priors_before(tx: ReadTx, order: Order, parts: BodyParts) -> tuple[Prior, ..
     None where region or day are not known.
     """
     wanted = _asked_regions(order, parts)
-    days = sorted(filter(None, (step.scheduled_start_local[:8] for step in orders.steps_of(tx, order.key))))
-    if not wanted or not days:
+    planned = sorted(filter(None, (step.scheduled_start_local for step in orders.steps_of(tx, order.key))))
+    if not wanted or not planned:
         return None
     own = {one.key for one in studies.of_order(tx, order.key)}
-    every = _earlier(tx, order.patient_key, days[0], wanted, parts)
-    return tuple(prior for key, prior in every if key not in own)
+    every = _earlier(tx, order.patient_key, (planned[0][:8], _time(planned[0][8:])), wanted, parts)
+    return tuple(prior for prior in every if prior.key not in own)
 
 
 def _earlier(
-    tx: ReadTx, patient_key: int, day: str, wanted: frozenset[str], parts: BodyParts
-) -> list[tuple[int, Prior]]:
-    """Return a person's studies of these regions in two years up to *day*, each with its row, newest first."""
-    since, found = _months_before(day, PRIORS_MONTHS), []
+    tx: ReadTx, patient_key: int, begun: tuple[str, str], wanted: frozenset[str], parts: BodyParts
+) -> list[Prior]:
+    """Return a person's studies of these regions in two years before *begun* (day, time of it or ""), newest first."""
+    since, found = _months_before(begun[0], PRIORS_MONTHS), []
     for one in people_images.of_person(tx, patients.survivor(tx, patient_key).key) if wanted else ():
         prior_day = overlays.current(tx, one.study).values.get("StudyDate", one.study.received.study_date)
-        if not since <= prior_day <= day:
+        if not since <= prior_day <= begun[0] or not _is_before(
+            (prior_day, _time(one.study.received.study_time)), begun
+        ):
             continue
         asked = orders.get(tx, one.study.order_key) if one.study.order_key is not None else None
         theirs = regions(one.study, asked, parts)
@@ -74,8 +78,24 @@ def _earlier(
             one.accession_number,
             has_report=bool(signed),
         )
-        found.append((one.study.key, Prior(said, signed)))
-    return sorted(found, key=lambda each: (each[1].study.study_date, each[1].study.accession_number), reverse=True)
+        found.append(Prior(one.study.key, said, signed))
+    return sorted(found, key=lambda each: (each.study.study_date, each.study.accession_number), reverse=True)
+
+
+def _is_before(earlier: tuple[str, str], later: tuple[str, str]) -> bool:
+    """Say whether one day and time is before another: of the same day only where both times are known."""
+    return earlier < later and (earlier[0] != later[0] or bool(earlier[1]))
+
+
+def _time(said: str) -> str:
+    """
+    Return a time as it sorts, "HHMMSS" with any fraction, "" where none is said.
+
+    >>> _time("0800"), _time("102029.5"), _time("")
+    ('080000', '102029.5', '')
+    """
+    whole, dot, fraction = said.strip().partition(".")
+    return whole.ljust(6, "0") + dot + fraction if whole else ""
 
 
 def _reports_of(tx: ReadTx, study: Study) -> Iterable[Report]:
