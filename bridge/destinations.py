@@ -49,6 +49,7 @@ from bridge.publishers.payer_sending import PayerDoor
 from bridge.publishers.performed_step import PerformedStepPublisher
 from bridge.publishers.provenance import ProvenancePublisher
 from bridge.publishers.rejection_note import RejectionStorePublisher, RejectionStowPublisher
+from bridge.publishers.served_announcement import ServedAnnouncementPublisher
 from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.publishers.study_announcement import StudyAnnouncementPublisher
@@ -92,6 +93,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         ImagingStudyPublisher(chart, publishing, quiet),
         ServedStudyPublisher(publishing, quiet, announces=settings.publish.announce),
         StudyAnnouncementPublisher(chart, publishing, quiet),
+        ServedAnnouncementPublisher(publishing),
         ClaimAttachmentPublisher(claims),
         *_beside_studies(house, ehrs, publishing),
         ProvenancePublisher(

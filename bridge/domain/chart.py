@@ -76,12 +76,17 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Whom and what a version is about. binding_version: of the study, when it was written."""
+    """
+    Whom and what a version is about. binding_version: of the study, when it was written.
+
+    study_instance_uid: of a study that no image was here of, "" for every other.
+    """
 
     study_key: int | None = None
     patient_key: int | None = None
     order_key: int | None = None
     binding_version: int = 0
+    study_instance_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +128,14 @@ class ChartWithdrawal:
     """
     A person took a study, or one part of an exam, out of every chart. taken_back_at: None while that stands.
 
-    study_key: None where it is of a part alone; of_work: the part's name, "" for a study with all that rests on it.
+    study_key: None where it is of a part alone, or of a study that no image is here of (its study_instance_uid says which);
+    of_work: the part's name, "" for a study with all that rests on it.
     """
 
     key: int
     study_key: int | None
     of_work: str
+    study_instance_uid: str
     made_at: datetime
     made_by: str
     reason: str

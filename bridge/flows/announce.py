@@ -32,6 +32,7 @@ from bridge.outbox.enqueue import (
     Work,
 )
 from bridge.store import (
+    announced_studies,
     authorizations,
     availability,
     decisions,
@@ -92,8 +93,8 @@ class Destinations:
 
     @property
     def announced(self) -> tuple[str, ...]:
-        """Return the servers that are told of studies that have only begun; what we serve ourselves is whole."""
-        return tuple(one for one in self.studies if one != OWN) if self.announces else ()
+        """Return the servers that are told of studies that have only begun, ours among them where we serve."""
+        return self.studies if self.announces else ()
 
 
 def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
@@ -124,7 +125,9 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
     for server in to.studies:
         enqueue.enqueue(tx, _work(IMAGING_STUDY, server, study), at)
     for server in to.announced if study.completed_at is None else ():
-        enqueue.enqueue(tx, _work(ANNOUNCEMENT, server, study), at)
+        # What nobody has read of it here before its images needs no end.
+        if server != OWN or announced_studies.of_study(tx, study.study_instance_uid):
+            enqueue.enqueue(tx, _work(ANNOUNCEMENT, server, study), at)
     study_routed(tx, study, to, at)
     for place in to.notified:
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)

@@ -7,7 +7,7 @@ the modality has stopped, the announcement ends. Source: FHIR R4 and R5 ImagingS
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,12 +16,13 @@ from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import House, ImagingStudyContent
 from bridge.codecs.fhir.references import Links
 from bridge.domain.chart import Cause, Whose, Why
-from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is_going, is_stopped
+from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is_stopped
 from bridge.domain.identifiers import derive_uid
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
-from bridge.domain.performed import PerformedStep, may_be_of
+from bridge.domain.performed import PerformedStep
 from bridge.domain.study import Study, StudyContents
+from bridge.leaving.begun import certain, owners
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, StillWanted
 from bridge.publishers.completeness import study_complete_at
@@ -29,7 +30,7 @@ from bridge.publishers.imaging_study import Ehr, of_one_person, until_settled
 from bridge.publishers.study_placing import Known, Placing, StudyReceipt
 from bridge.store import chart_versions, deliveries, events, orders, patients, performed, publications, studies
 from bridge.store.chart_versions import Standing
-from bridge.store.chart_withdrawals import withdrawal_of
+from bridge.store.chart_withdrawals import Coming, withdrawal_of
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -96,23 +97,22 @@ class StudyAnnouncementPublisher:
     def _of_step(self, tx: ReadTx, delivery: Delivery) -> AnnouncementParcel | Nothing:
         uid = delivery.order_of
         steps = performed.of_study(tx, uid)
-        begun = _certain(tx, steps)
+        begun = certain(tx, steps)
         was_tried = deliveries.was_tried(tx, self.topic, delivery.destination, uid)
-        of_orders = [orders.get(tx, one.order_key) for step in steps for one in orders.get_steps(tx, step.step_keys)]
-        owners = {owner.key: owner for owner in (patients.survivor(tx, one.patient_key) for one in of_orders)}
-        placed = chart_versions.placed_for(tx, delivery.destination, None, {one.key for one in of_orders})
-        ours = {one for owner in owners.values() for one in of_one_person(tx, placed, owner)}
+        live = {owner.key: owner for owner in owners(tx, steps)}
+        order_keys = {one.order_key for step in steps for one in orders.get_steps(tx, step.step_keys)}
+        placed = chart_versions.placed_for(tx, delivery.destination, None, order_keys)
+        ours = {one for owner in live.values() for one in of_one_person(tx, placed, owner)}
         facts = ChartFacts(
             standing=ChartStatus.REGISTERED if was_tried else None,
             announced=begun is not None,
             stopped=is_stopped(steps),
-            misplaced=bool(placed.keys() - ours),
+            misplaced=bool(placed.keys() - ours) or withdrawal_of(tx, Coming(uid)) is not None,
         )
         status = chart_status(facts)
         if begun is not None:
-            step, order = begun
-            patient = patients.survivor(tx, order.patient_key)
-            return AnnouncementParcel(delivery, None, 0, uid, patient, order, step=step, same_person=frozenset(ours))
+            whose = (begun.patient, begun.order, None, begun.step)
+            return AnnouncementParcel(delivery, None, 0, uid, *whose, same_person=frozenset(ours))
         if status is None:
             return Nothing("nothing has begun that is certainly one patient's")
         return AnnouncementParcel(delivery, None, 0, uid, ending=status.value)
@@ -162,7 +162,8 @@ class StudyAnnouncementPublisher:
         """Keep what was announced, or taken back, as a version of its chart."""
         server, patient, order = parcel.delivery.destination, parcel.patient, parcel.order
         patient_key, order_key = (patient.key if patient else None), (order.key if order else None)
-        whose = Whose(parcel.study_key, patient_key, order_key, parcel.binding_version)
+        uid = parcel.study_instance_uid if parcel.study_key is None else ""
+        whose = Whose(parcel.study_key, patient_key, order_key, parcel.binding_version, uid)
         why = Why(Cause.EVENT, "", "the exam has begun" if patient else "what had begun is taken back")
         release = self._ehrs[server].client.version
         for one in receipt.seen if receipt.was_written else ():
@@ -172,24 +173,3 @@ class StudyAnnouncementPublisher:
     def _tell(self, tx: WriteTx, delivery: Delivery, what: str, at: datetime) -> None:
         by, keys = delivery.destination, (delivery.order_key, delivery.study_key)
         events.add(tx, Event(at, Station.CHART, what, by, "delivery", str(delivery.key), *keys))
-
-
-def _certain(tx: ReadTx, steps: Sequence[PerformedStep]) -> tuple[PerformedStep, Order] | None:
-    """
-    Return the newest performed step that is going on, and its order; None where they are not certainly one patient's.
-
-    That is: all orders are of one live record that no update has made another person of, and no device names somebody else.
-    """
-    going = [one for one in steps if is_going(one)]
-    found = [
-        (one, orders.get(tx, planned.order_key)) for one in going for planned in orders.get_steps(tx, one.step_keys)
-    ]
-    owners = {owner.key: owner for owner in (patients.survivor(tx, order.patient_key) for _, order in found)}
-    if len(owners) != 1:
-        return None
-    (owner,) = owners.values()
-    is_in_question = any(
-        one.in_question for one in patients.get_many(tx, [owner.key, *patients.merged_into(tx, owner.key)])
-    )
-    names_another = not all(may_be_of(step, owner) for step in going)
-    return None if is_in_question or names_another else found[-1]

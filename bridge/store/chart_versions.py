@@ -27,7 +27,8 @@ _c = table.c
 _NOT_COMPARED = ("meta", "text")
 _LISTED = (
     _c.key, _c.server, _c.resource_type, _c.reference, _c.number, _c.server_version, _c.at, _c.status, _c.subject,
-    _c.study_key, _c.patient_key, _c.order_key, _c.binding_version, _c.cause, _c.made_by, _c.why, _c.digest,
+    _c.study_key, _c.patient_key, _c.order_key, _c.study_instance_uid, _c.binding_version, _c.cause, _c.made_by, _c.why,
+    _c.digest,
     _c.content.is_not(None).label("has_content"),
 )  # fmt: skip
 
@@ -98,6 +99,7 @@ def keep(tx: WriteTx, standing: Standing, whose: Whose, why: Why, at: datetime) 
         study_key=whose.study_key,
         patient_key=whose.patient_key,
         order_key=whose.order_key,
+        study_instance_uid=whose.study_instance_uid,
         binding_version=whose.binding_version,
         cause=why.cause.value,
         made_by=why.by,
@@ -170,6 +172,18 @@ def of_study(tx: ReadTx, study_key: int, server: str | None = None) -> list[Char
     return [_version(row) for row in tx.execute(query if server is None else query.where(_c.server == server))]
 
 
+def of_coming(tx: ReadTx, study_instance_uid: str) -> list[ChartVersion]:
+    """Return every version of the entries of a study that no image is here of, newest first, everywhere."""
+    mine = (_c.study_instance_uid == study_instance_uid, _c.study_key.is_(None))
+    return [_version(row) for row in tx.execute(select(*_LISTED).where(*mine).order_by(_c.key.desc()))]
+
+
+def come(tx: WriteTx, study_instance_uid: str, study_key: int) -> None:
+    """The first image of a study is here: what was said of it before is of its row. What versions say stays."""
+    coming = (_c.study_instance_uid == study_instance_uid, _c.study_instance_uid != "", _c.study_key.is_(None))
+    tx.execute(update(table).where(*coming).values(study_key=study_key))
+
+
 def of_parts(tx: ReadTx, study_key: int | None, order_keys: Collection[int]) -> list[ChartVersion]:
     """Return every version of what else charts have of an exam, newest first: about a study, or about these orders alone."""
     about = or_(_c.study_key == study_key, and_(_c.study_key.is_(None), _c.order_key.in_(order_keys)))
@@ -232,7 +246,7 @@ def _version(row: Any) -> ChartVersion:
         at=row.at,
         status=row.status,
         subject=row.subject,
-        whose=Whose(row.study_key, row.patient_key, row.order_key, row.binding_version),
+        whose=Whose(row.study_key, row.patient_key, row.order_key, row.binding_version, row.study_instance_uid),
         why=Why(Cause(row.cause), row.made_by, row.why),
         digest=row.digest,
         has_content=bool(row.has_content),

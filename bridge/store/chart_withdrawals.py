@@ -1,13 +1,14 @@
 """What people took out of every chart: it stays out, whatever rules and servers do, until a person takes that back.
 
-A study goes with all that rests on it: what was performed, reports and their documents. One of these may go alone.
+A study goes with all that rests on it: what was performed, reports and their documents. One of these may go alone, and so
+may a study of which no image is here yet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, select, update
 
@@ -16,8 +17,15 @@ from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import chart_withdrawals as table
 from bridge.store.tables import studies
 
-# A study's row, or a part of an exam.
-Subject = int | Part
+
+class Coming(NamedTuple):
+    """A study that no image is here of: its UID."""
+
+    study_instance_uid: str
+
+
+# A study's row, one that is to come, or a part of an exam.
+Subject = int | Coming | Part
 
 _c = table.c
 
@@ -60,8 +68,13 @@ def add(tx: WriteTx, about: Subject, by: str, reason: str, at: datetime) -> None
     """
     if isinstance(about, int):
         tx.execute(select(studies.c.key).where(studies.c.key == about).with_for_update())
-    said = {"study_key": about} if isinstance(about, int) else {"of_work": about.name}
-    insert_row(tx, table, made_at=at, made_by=by, reason=reason, **said)
+    insert_row(tx, table, made_at=at, made_by=by, reason=reason, **_named(about))
+
+
+def come(tx: WriteTx, study_instance_uid: str, study_key: int) -> None:
+    """The first image of a study is here: what a person said of it before holds for its row."""
+    coming = (_c.study_instance_uid == study_instance_uid, _c.study_key.is_(None))
+    tx.execute(update(table).where(*coming).values(study_key=study_key))
 
 
 def take_back(tx: WriteTx, about: Subject, by: str, reason: str, at: datetime) -> None:
@@ -74,5 +87,13 @@ def take_back(tx: WriteTx, about: Subject, by: str, reason: str, at: datetime) -
 
 
 def _is_about(about: Subject) -> ColumnElement[bool]:
-    same: ColumnElement[bool] = _c.study_key == about if isinstance(about, int) else _c.of_work == about.name
+    ((column, value),) = _named(about).items()
+    same: ColumnElement[bool] = _c[column] == value
     return same
+
+
+def _named(about: Subject) -> dict[str, Any]:
+    """Return the column that says what a withdrawal is about, with its value."""
+    if isinstance(about, int):
+        return {"study_key": about}
+    return {"study_instance_uid": about.study_instance_uid} if isinstance(about, Coming) else {"of_work": about.name}

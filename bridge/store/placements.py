@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 
 from bridge.domain.study import Study
-from bridge.store import patients
+from bridge.store import announced_studies, patients
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import study_placements as table
@@ -24,7 +24,11 @@ _OF_STUDY = Prepared(select(table).where(table.c.study_key == bindparam("study_k
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A study in one chart. number: which of its study, from 1. changed_in: the study's version that ended or restored it."""
+    """
+    A study in one chart. number: which of its study, from 1. changed_in: the study's version that ended or restored it.
+
+    announced_key: the row of what was announced of it in this chart, before an image of it was here.
+    """
 
     key: int
     study_key: int
@@ -32,10 +36,13 @@ class Placement:
     patient_key: int
     stands: bool
     changed_in: int
+    announced_key: int | None = None
 
     @property
     def resource_id(self) -> str:
         """What FHIR calls it: it says nothing of the study, and stays."""
+        if self.announced_key is not None:
+            return announced_studies.resource_id(self.announced_key)
         return f"{self.study_key}" if self.number == 1 else f"{self.study_key}-{self.number}"
 
 
@@ -57,7 +64,16 @@ def follow(tx: WriteTx, study: Study) -> None:
     if own is None and live is not None:
         number = len(known) + 1
         said = {"number": number, "patient_key": live, "stands": True, "changed_in": study.version}
-        insert_row(tx, table, study_key=study.key, **said)
+        announced = _announced(tx, study, live)
+        insert_row(tx, table, study_key=study.key, announced_study_key=announced, **said)
+        if announced is not None:
+            announced_studies.go_on(tx, announced, study.key)
+
+
+def _announced(tx: ReadTx, study: Study, live: int) -> int | None:
+    """Return what was announced of a study in the chart of its patient."""
+    known = announced_studies.of_study(tx, study.study_instance_uid)
+    return next((one.key for one in known if patients.survivor(tx, one.patient_key).key == live), None)
 
 
 def of_study(tx: ReadTx, study_key: int) -> list[Placement]:
@@ -84,6 +100,10 @@ def many(tx: ReadTx, keys: Sequence[int]) -> list[Placement]:
 
 def by_resource_id(tx: ReadTx, resource_id: str) -> Placement | None:
     """Return the placement that FHIR calls so, None if there is none."""
+    announced = announced_studies.row_of(resource_id)
+    if announced is not None:
+        row = tx.execute(select(table).where(table.c.announced_study_key == announced)).first()
+        return None if row is None else _placement(row)
     study_key, _, number = resource_id.partition("-")
     if not all(one.isascii() and one.isdecimal() and len(one) < 19 for one in (study_key, number or "1")):
         return None
@@ -92,4 +112,12 @@ def by_resource_id(tx: ReadTx, resource_id: str) -> Placement | None:
 
 
 def _placement(row: Row[Any]) -> Placement:
-    return Placement(row.key, row.study_key, row.number, row.patient_key, bool(row.stands), row.changed_in)
+    return Placement(
+        row.key,
+        row.study_key,
+        row.number,
+        row.patient_key,
+        bool(row.stands),
+        row.changed_in,
+        row.announced_study_key,
+    )

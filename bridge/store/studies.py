@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, updat
 
 from bridge.domain.evidence import IdentityKey
 from bridge.domain.study import Header, Instance, Series, Study, StudyContents, StudyState
-from bridge.store import placements
+from bridge.store import chart_versions, chart_withdrawals, placements
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.received import header_from_json, header_to_json, series_of_row
@@ -134,6 +134,8 @@ def add(tx: WriteTx, header: Header, source_ae_title: str, foreign: bool, at: da
         first_instance_at=at,
         last_instance_at=at,
     )
+    chart_versions.come(tx, header.study_instance_uid, key)
+    chart_withdrawals.come(tx, header.study_instance_uid, key)
     return get(tx, key)
 
 

@@ -44,6 +44,7 @@ from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.availability import Availability
 from bridge.domain.bulk import BulkKind, BulkOutcome, BulkState
 from bridge.domain.chart import Cause
+from bridge.domain.chart_status import ChartStatus
 from bridge.domain.claim_match import MatchRule
 from bridge.domain.claim_outcome import OutcomeStatus, ReasonCategory
 from bridge.domain.claim_story import FirstAnswer
@@ -163,6 +164,7 @@ _PLURALS = {
     "step": "steps",
     "performed_step": "performed_steps",
     "study": "studies",
+    "announced_study": "announced_studies",
     "series": "series",
     "instance": "instances",
     "rejection": "rejections",
@@ -702,6 +704,25 @@ studies = Table(
     Index("ix_studies_unlisted", "key", **_only(text("entry_version <> version"))),
 )
 
+# Studies that a modality has begun for an order, as they are read here before an image of them is: each in one chart.
+announced_studies = Table(
+    "announced_studies",
+    metadata,
+    _key(),
+    Column("study_instance_uid", Text, nullable=False, index=True),
+    _to("patient"),
+    _to("order"),
+    # The study that goes on as it, once images of it are bound in this chart.
+    _to("study", nullable=True),
+    _text("modality"),
+    _text("started_local"),
+    Column("status", Text, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    Index("ix_announced_studies_apart", "key", **_only(text("study_key IS NULL"))),
+    _one_of("status", ChartStatus, name="status"),
+)
+
+
 # Each chart that a study was in, one after the other: FHIR has a resource for each. changed_in: the study's version that ended it, or let it stand again.
 study_placements = Table(
     "study_placements",
@@ -712,6 +733,8 @@ study_placements = Table(
     _to("patient"),
     Column("stands", Boolean, nullable=False),
     _count("changed_in"),
+    # What had been announced of it in this chart: they are one resource.
+    _to("announced_study", nullable=True),
     UniqueConstraint("study_key", "number"),
 )
 
@@ -1571,6 +1594,8 @@ chart_versions = Table(
     _to("study", nullable=True),
     _to("patient", nullable=True),
     _to("order", nullable=True),
+    # Of what is said of a study before an image of it is here; study_key follows with the first.
+    _text("study_instance_uid"),
     _count("binding_version"),
     Column("cause", Text, nullable=False),
     _text("made_by"),
@@ -1581,6 +1606,7 @@ chart_versions = Table(
     UniqueConstraint("server", "reference", "number"),
     Index("ix_chart_versions_of_type", "server", "resource_type", "key"),
     Index("ix_chart_versions_at", "at"),
+    Index("ix_chart_versions_announced", "study_instance_uid", **_only(text("study_instance_uid <> ''"))),
     _one_of("cause", Cause, name="cause"),
 )
 
@@ -1591,13 +1617,15 @@ chart_withdrawals = Table(
     _key(),
     _to("study", nullable=True),
     _text("of_work", index=True),
+    # Of a study of which no image was here; study_key follows with the first.
+    _text("study_instance_uid", index=True),
     Column("made_at", Instant, nullable=False),
     Column("made_by", Text, nullable=False),
     _text("reason"),
     Column("taken_back_at", Instant),
     _text("taken_back_by"),
     _text("taken_back_reason"),
-    CheckConstraint("(study_key IS NULL) = (of_work <> '')", name="subject"),
+    CheckConstraint("(study_key IS NULL AND study_instance_uid = '') = (of_work <> '')", name="subject"),
 )
 
 # Which object each archive has, and as which binding: what a forward still owes.

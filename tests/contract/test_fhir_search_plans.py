@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from bridge.domain.resource_query import Asked, Span, Target, Term, Token, Words
 from bridge.store.db import Store
-from bridge.store.searches import imaging_studies, key_objects
+from bridge.store.searches import announced, imaging_studies, key_objects
 from bridge.store.searches.conditions import House, Search
 from bridge.store.searches.patients import SEARCH as PATIENTS
 from bridge.store.tables import series
@@ -59,12 +59,12 @@ SELECTIONS = [
 ]
 # What is walked from its newest row until a page is full, the rows that are counted, and what people took out of every
 # chart, which is not much; of everything else only an index is.
-WALKED = {"studies", "study_placements", "key_objects", "anon_1", "chart_withdrawals"}
+WALKED = {"studies", "study_placements", "announced_studies", "key_objects", "anon_1", "chart_withdrawals"}
 
 
 @pytest.mark.parametrize(
     ("search", "term"),
-    [(imaging_studies.SEARCH, one) for one in STUDIES]
+    [(announced.SEARCH, one) for one in STUDIES]
     + [(PATIENTS, one) for one in PEOPLE]
     + [(key_objects.SEARCH, one) for one in SELECTIONS],
     ids=[f"study-{one.name}" for one in STUDIES]

@@ -102,8 +102,9 @@ def _report_code(_: ReadTx, term: Term, __: House) -> Condition:
 
 
 def _report_study(_: ReadTx, term: Term, __: House) -> Condition:
-    named = [one.resource_id.partition("-")[0] for one in term.targets() if one.kind in ("", "ImagingStudy")]
-    wanted = [int(one) for one in named if conditions.is_row(one)]
+    wanted = imaging_studies.studies_named(
+        one.resource_id for one in term.targets() if one.kind in ("", "ImagingStudy")
+    )
     about = select(studies.c.study_instance_uid).where(studies.c.key.in_(wanted))
     of_order = select(studies.c.order_key).where(studies.c.key.in_(wanted), studies.c.order_key.is_not(None))
     standing = select(study_placements.c.patient_key).where(

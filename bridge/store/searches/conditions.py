@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, case, false, func, not_, or_, select, true
@@ -56,6 +57,7 @@ class Search:
     served. terms: each parameter's condition.
 
     sorts: what answers can be sorted by. narrows: of which parameters one at least must be asked for, () for none.
+    beside: other rows that are the same resource; it knows the same parameters and sorts.
     """
 
     rows: FromClause
@@ -64,6 +66,7 @@ class Search:
     terms: Mapping[str, Write]
     sorts: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
     narrows: tuple[str, ...] = ()
+    beside: Search | None = None
 
     def conditions(self, tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition]:
         """Return what rows must meet. Raises: Malformed, if so little is asked that it would be everybody."""
@@ -78,14 +81,22 @@ class Search:
 
     def find(self, tx: ReadTx, asked: Asked, house: House) -> Found:
         """Return a page of keys, newest first or as sorted, and how many there are."""
+        rows, total = self.walk(tx, asked, house)
+        if self.beside is not None:
+            others, more = self.beside.walk(tx, asked, house)
+            rows = _in_order([*rows, *others], asked) if others else rows
+            total = None if total is None or more is None else total + more
+        shown = rows[: asked.count]
+        last = (_as_text(shown[-1][1]), shown[-1][0]) if 0 < asked.count < len(rows) else None
+        return Found(tuple(key for key, _ in shown), total, last)
+
+    def walk(self, tx: ReadTx, asked: Asked, house: House) -> tuple[list[tuple[int, Any]], int | None]:
+        """Return a page's keys and one more, each with its place in the order asked for; and how many there are in all."""
         conditions = self.conditions(tx, asked.terms, house)
         total = self._total(tx, conditions, asked)
         if asked.count == 0:
-            return Found((), total, None)
-        rows = tx.execute(self._page(conditions, asked)).all()
-        shown = rows[: asked.count]
-        last = (_as_text(shown[-1][1]), int(shown[-1][0])) if len(rows) > asked.count else None
-        return Found(tuple(int(row[0]) for row in shown), total, last)
+            return [], total
+        return [(int(row[0]), row[1]) for row in tx.execute(self._page(conditions, asked))], total
 
     def _page(self, conditions: Sequence[Condition], asked: Asked) -> Select[Any]:
         key = self.key
@@ -354,6 +365,13 @@ def _beyond(column: ColumnElement[Any], key: ColumnElement[int], after: tuple[st
     place = _of_text(column, after[0])
     further = column < place if down else column > place
     return or_(further, and_(column == place, key < after[1]))
+
+
+def _in_order(rows: list[tuple[int, Any]], asked: Asked) -> list[tuple[int, Any]]:
+    """Return rows of two kinds as one walk over both would come by them, a page and one more."""
+    down = asked.sort.is_descending if asked.sort is not None else True
+    newest_first = sorted(rows, key=itemgetter(0), reverse=True)
+    return sorted(newest_first, key=itemgetter(1), reverse=down)[: asked.count + 1]
 
 
 def _as_text(value: object) -> str:

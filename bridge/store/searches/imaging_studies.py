@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, 
 
 from bridge.domain.chart import ENDED
 from bridge.domain.resource_query import Span, Target, Term
-from bridge.store import fhir_resources, rejections
+from bridge.store import announced_studies, fhir_resources, rejections
 from bridge.store.chart_withdrawals import taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
@@ -32,7 +32,7 @@ STUDY_SYSTEM = "urn:dicom:uid"
 _FEW_SERIES = 5_000
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 # What is still said of a study that is in a chart no more.
-_SAID_OF_ENDED = frozenset(
+SAID_OF_ENDED = frozenset(
     {"_id", "_lastUpdated", "identifier", "patient", "subject", "patient.identifier", "subject.identifier", "status"}
 )
 _STARTED_LOW = studies.c.study_date + func.substr(studies.c.study_time + "000000", 1, 6)
@@ -57,7 +57,7 @@ def _standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[Condition
     unfinished = {} if house.announces else served.unfinished(tx, house.quiet_since)
     if unfinished:
         found.append(or_(studies.c.key.not_in(unfinished), not_(placed.c.stands)))
-    if any(one.name not in _SAID_OF_ENDED for one in terms):
+    if any(one.name not in SAID_OF_ENDED for one in terms):
         found += [_stands(), not_(rejections.shows_nothing())]
     if house.only_patients is not None:
         found.append(placed.c.patient_key.in_(house.only_patients))
@@ -75,10 +75,19 @@ def _id(_: ReadTx, term: Term, __: House) -> Condition:
 
 def is_resource(resource_id: str) -> Condition:
     """Compare a placement with what FHIR calls one."""
+    announced = announced_studies.row_of(resource_id)
+    if announced is not None:
+        return placed.c.announced_study_key == announced
     study_key, _, number = resource_id.partition("-")
     if not conditions.is_row(study_key) or (number and (not conditions.is_row(number) or int(number) < 2)):
         return false()
-    return and_(placed.c.study_key == int(study_key), placed.c.number == int(number or "1"))
+    same = and_(placed.c.study_key == int(study_key), placed.c.number == int(number or "1"))
+    return and_(same, placed.c.announced_study_key.is_(None))
+
+
+def studies_named(resource_ids: Iterable[str]) -> Select[Any]:
+    """Return the query for the rows of the studies that FHIR calls so, in whatever chart."""
+    return select(placed.c.study_key).where(or_(false(), *(is_resource(one) for one in resource_ids)))
 
 
 def _identifier(_: ReadTx, term: Term, house: House) -> Condition:
@@ -160,17 +169,30 @@ def _based_on(tx: ReadTx, term: Term, house: House) -> Condition:
 
 
 def _based_on_number(_: ReadTx, term: Term, house: House) -> Condition:
+    return studies.c.order_key.in_(orders_numbered(term, house))
+
+
+def orders_numbered(term: Term, house: House) -> Select[tuple[int]]:
+    """Return the query for the orders that a term names by any of their numbers."""
     numbers = [
         conditions.number_is(orders.c[f"{name}"], orders.c[f"issuer_of_{name}"], one, house)
         for one in term.tokens()
         for name in ("accession_number", "placer_order_number", "filler_order_number")
     ]
-    return studies.c.order_key.in_(select(orders.c.key).where(or_(false(), *numbers)))
+    return select(orders.c.key).where(or_(false(), *numbers))
 
 
 def _encounter(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        with_visit = and_(studies.c.order_key.is_not(None), studies.c.order_key.in_(admitted()))
+        return not_(with_visit) if term.is_missing else with_visit
+    return studies.c.order_key.in_(orders_of_visits(term))
+
+
+def orders_of_visits(term: Term) -> Select[tuple[int]]:
+    """Return the query for the orders of the visits that a term names."""
     wanted = [int(one.resource_id) for one in term.targets() if conditions.is_row(one.resource_id)]
-    of_visit = (
+    return (
         select(orders.c.key)
         .join(visits, orders.c.patient_key == visits.c.patient_key)
         .where(
@@ -179,13 +201,10 @@ def _encounter(_: ReadTx, term: Term, __: House) -> Condition:
             visits.c.issuer_of_admission_id == orders.c.issuer_of_admission_id,
         )
     )
-    if term.is_missing is not None:
-        with_visit = and_(studies.c.order_key.is_not(None), studies.c.order_key.in_(_admitted()))
-        return not_(with_visit) if term.is_missing else with_visit
-    return studies.c.order_key.in_(of_visit)
 
 
-def _admitted() -> Select[tuple[int]]:
+def admitted() -> Select[tuple[int]]:
+    """Return the query for the orders that name a visit."""
     return select(orders.c.key).where(orders.c.admission_id != "")
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import and_, false, not_, or_, select, true
 
 from bridge.codecs.fhir.people import AE_TITLE_SYSTEM, USER_SYSTEM
 from bridge.domain.resource_query import Term
+from bridge.store import announced_studies
 from bridge.store.db import ReadTx
-from bridge.store.searches import conditions
+from bridge.store.searches import conditions, imaging_studies
 from bridge.store.searches.conditions import Condition, House, Search
 from bridge.store.tables import audit_rows, decisions, study_placements
 
@@ -27,11 +28,10 @@ def _target(tx: ReadTx, term: Term, house: House) -> Condition:
         return false() if term.is_missing else true()
     found: list[Condition] = []
     for one in term.targets():
-        study, __, number = one.resource_id.partition("-")
-        if one.kind in ("", "ImagingStudy") and conditions.is_row(study) and conditions.is_row(number or "1"):
-            placed = study_placements.c
-            whose = select(placed.patient_key).where(placed.study_key == int(study), placed.number == int(number or 1))
-            found.append(and_(decisions.c.study_key == int(study), decisions.c.patient_key.in_(whose)))
+        if one.kind in ("", "ImagingStudy"):
+            whose = select(study_placements.c.patient_key).where(imaging_studies.is_resource(one.resource_id))
+            of_study = decisions.c.study_key.in_(imaging_studies.studies_named([one.resource_id]))
+            found.append(and_(of_study, decisions.c.patient_key.in_(whose)))
     return or_(false(), *found)
 
 
@@ -66,7 +66,9 @@ def _entity(tx: ReadTx, term: Term, _: House) -> Condition:
         row = one.resource_id.partition("-")[0] if one.kind == "ImagingStudy" else one.resource_id
         row = row.removeprefix("order-") if one.kind == "ServiceRequest" else row
         column = audit_rows.c.order_key if one.kind == "ServiceRequest" else columns.get(one.kind)
-        if column is not None and conditions.is_row(row):
+        if one.kind == "ImagingStudy" and announced_studies.row_of(one.resource_id) is not None:
+            found.append(audit_rows.c.study_key.in_(imaging_studies.studies_named([one.resource_id])))
+        elif column is not None and conditions.is_row(row):
             found.append(column == int(row))
     return or_(false(), *found)
 

@@ -73,8 +73,8 @@ def as_shown_now(tx: ReadTx, one: Export, name: str, body: bytes, settings: Sett
     keys = list(kind.search.find(tx, Asked(gone, count=len(lines), total=Total.NONE), serving.search).keys)
     parted = splits.parted_since(tx, one.asked_at)
     for each in lines:
-        placed = placements.by_resource_id(tx, each) if int(each.partition("-")[0]) in parted else None
-        keys += [placed.key] if placed is not None and placed.key not in keys else []
+        placed = placements.by_resource_id(tx, each) if parted else None
+        keys += [placed.key] if placed is not None and placed.study_key in parted and placed.key not in keys else []
     for made in kind.make(tx, keys, serving):
         lines[made.resource["id"]] = orjson.dumps(made.resource)
     return b"".join(line + b"\n" for line in lines.values())

@@ -13,12 +13,15 @@ from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, REGIST
 from bridge.codecs.fhir.references import study_identifier
 from bridge.domain.chart import OWN, ChartVersion
 from bridge.domain.resource_query import Term, Token
+from bridge.leaving.begun import status_of
 from bridge.leaving.studies import served as study_as_served
-from bridge.store import chart_versions, chart_withdrawals, placements, splits, studies
+from bridge.store import announced_studies, chart_versions, chart_withdrawals, placements, splits, studies
+from bridge.store.announced_studies import AnnouncedStudy
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
 from bridge.store.placements import Placement
-from bridge.store.searches import imaging_studies
+from bridge.store.searches import announced, imaging_studies
+from bridge.store.searches.announced import FIRST_KEY
 from bridge.web.fhir.kinds import (
     ID,
     LAST_UPDATED,
@@ -37,17 +40,45 @@ Json = dict[str, Any]
 
 
 def make(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
-    """Return studies as they stand in their charts."""
+    """Return studies as they stand in their charts, those that have only begun among them."""
+    begun = {FIRST_KEY + one.key: one for one in _begun(tx, keys)}
+    standing = _standing(tx, [one for one in keys if one < FIRST_KEY], serving)
+    made = standing | {key: _announced(tx, one, serving) for key, one in begun.items()}
+    return [made[key] for key in keys if key in made]
+
+
+def _begun(tx: ReadTx, keys: Sequence[int]) -> list[AnnouncedStudy]:
+    rows = [one - FIRST_KEY for one in keys if one >= FIRST_KEY]
+    return announced_studies.many(tx, rows) if rows else []
+
+
+def _standing(tx: ReadTx, keys: Sequence[int], serving: Serving) -> dict[int, Made]:
     placed = placements.many(tx, keys)
     changed = imaging_studies.changed_at(tx, [one.study_key for one in placed])
     coming = served.unfinished(tx, serving.search.quiet_since) if placed else {}
-    made = []
+    made = {}
     for one in placed:
         said, order_key = _said(tx, one, serving, one.study_key not in coming)
         if "lastUpdated" not in said["meta"]:
-            said["meta"]["lastUpdated"] = changed[one.study_key].astimezone(UTC).isoformat()
-        made.append(Made(said, one.patient_key, one.study_key, order_key))
+            said["meta"]["lastUpdated"] = _utc(changed[one.study_key])
+        made[one.key] = Made(said, one.patient_key, one.study_key, order_key)
     return made
+
+
+def _announced(tx: ReadTx, one: AnnouncedStudy, serving: Serving) -> Made:
+    """Return a study that has only begun, as it was kept; whose it is is judged now."""
+    reference, status = f"ImagingStudy/{one.resource_id}", status_of(tx, one)
+    kept = chart_versions.newest(tx, OWN, reference)
+    said = chart_versions.said_by(tx, [kept.key]).get(kept.key, {}).get(serving.version) if kept is not None else None
+    if kept is not None and kept.status == status:
+        return Made(as_kept(kept, said), one.patient_key, None, one.order_key)
+    # It ended a moment ago, and the worker has not written that down yet.
+    meta = {"versionId": str(1 + (kept.number if kept is not None else 0)), "lastUpdated": _utc(one.changed_at)}
+    left: Json = {"resourceType": "ImagingStudy", "identifier": [study_identifier(one.study_instance_uid)]}
+    ended = left | {"status": ENTERED_IN_ERROR, "subject": {"reference": f"Patient/{one.patient_key}"}}
+    if status == CANCELLED and said is not None:
+        ended = withdrawn(said, CANCELLED)
+    return Made(ended | {"id": one.resource_id, "meta": meta}, one.patient_key, None, one.order_key)
 
 
 def _said(tx: ReadTx, placed: Placement, serving: Serving, is_whole: bool) -> tuple[Json, int | None]:
@@ -80,13 +111,22 @@ def as_kept(kept: ChartVersion, said: Json | None) -> Json:
     if said is not None and kept.status == ENTERED_IN_ERROR:
         of_study = [one for one in said.get("identifier", ()) if one.get("system") == imaging_studies.STUDY_SYSTEM]
         said = left | {"identifier": of_study}
-    meta = {"versionId": str(kept.number), "lastUpdated": kept.at.astimezone(UTC).isoformat()}
+    meta = {"versionId": str(kept.number), "lastUpdated": _utc(kept.at)}
     return (said if said is not None else left) | {"id": kept.resource_id, "meta": meta}
+
+
+def _utc(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
 
 
 def told_since(tx: ReadTx, resource_id: str) -> datetime | None:
     """Return since when versions of a study are told whole: those before name images that are not its patient's; None, none are."""
     placed = placements.by_resource_id(tx, resource_id)
+    row = announced_studies.row_of(resource_id) if placed is None else None
+    if row is not None:
+        begun = announced_studies.many(tx, [row])
+        is_error = not begun or status_of(tx, begun[0]) == ENTERED_IN_ERROR
+        return None if is_error else datetime.min.replace(tzinfo=UTC)
     if placed is None or not placed.stands or chart_withdrawals.withdrawal_of(tx, placed.study_key) is not None:
         return None
     kept = chart_versions.newest(tx, OWN, f"ImagingStudy/{resource_id}")
@@ -127,7 +167,7 @@ def _stored_body_parts(tx: ReadTx, term: Term) -> Term:
 
 KIND = Kind(
     "ImagingStudy",
-    imaging_studies.SEARCH,
+    announced.SEARCH,
     (
         ID,
         LAST_UPDATED,
@@ -146,7 +186,7 @@ KIND = Kind(
         both("series", "token"),
     ),
     make,
-    rows_of(imaging_studies.SEARCH),
+    rows_of(announced.SEARCH),
     includes={
         "patient": "subject",
         "subject": "subject",

@@ -1197,6 +1197,40 @@ def upgrade() -> None:
         postgresql_where=sa.text("entry_version <> version"),
     )
     op.create_table(
+        "announced_studies",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("modality", sa.Text(), server_default="", nullable=False),
+        sa.Column("started_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("changed_at", Instant(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('registered', 'available', 'cancelled', 'entered-in-error')",
+            name=op.f("ck_announced_studies_status"),
+        ),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_announced_studies_order_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_announced_studies_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_announced_studies_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_announced_studies")),
+    )
+    op.create_index(
+        "ix_announced_studies_apart",
+        "announced_studies",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("study_key IS NULL"),
+        postgresql_where=sa.text("study_key IS NULL"),
+    )
+    op.create_index(op.f("ix_announced_studies_order_key"), "announced_studies", ["order_key"], unique=False)
+    op.create_index(op.f("ix_announced_studies_patient_key"), "announced_studies", ["patient_key"], unique=False)
+    op.create_index(
+        op.f("ix_announced_studies_study_instance_uid"), "announced_studies", ["study_instance_uid"], unique=False
+    )
+    op.create_index(op.f("ix_announced_studies_study_key"), "announced_studies", ["study_key"], unique=False)
+    op.create_table(
         "attachments",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1502,6 +1536,7 @@ def upgrade() -> None:
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("study_instance_uid", sa.Text(), server_default="", nullable=False),
         sa.Column("binding_version", sa.Integer(), server_default="0", nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
         sa.Column("made_by", sa.Text(), server_default="", nullable=False),
@@ -1515,6 +1550,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_chart_versions")),
         sa.UniqueConstraint("server", "reference", "number", name=op.f("uq_chart_versions_server_reference_number")),
     )
+    op.create_index(
+        "ix_chart_versions_announced",
+        "chart_versions",
+        ["study_instance_uid"],
+        unique=False,
+        sqlite_where=sa.text("study_instance_uid <> ''"),
+        postgresql_where=sa.text("study_instance_uid <> ''"),
+    )
     op.create_index("ix_chart_versions_at", "chart_versions", ["at"], unique=False)
     op.create_index("ix_chart_versions_of_type", "chart_versions", ["server", "resource_type", "key"], unique=False)
     op.create_index(op.f("ix_chart_versions_order_key"), "chart_versions", ["order_key"], unique=False)
@@ -1525,17 +1568,24 @@ def upgrade() -> None:
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("of_work", sa.Text(), server_default="", nullable=False),
+        sa.Column("study_instance_uid", sa.Text(), server_default="", nullable=False),
         sa.Column("made_at", Instant(), nullable=False),
         sa.Column("made_by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("taken_back_at", Instant(), nullable=True),
         sa.Column("taken_back_by", sa.Text(), server_default="", nullable=False),
         sa.Column("taken_back_reason", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint("(study_key IS NULL) = (of_work <> '')", name=op.f("ck_chart_withdrawals_subject")),
+        sa.CheckConstraint(
+            "(study_key IS NULL AND study_instance_uid = '') = (of_work <> '')",
+            name=op.f("ck_chart_withdrawals_subject"),
+        ),
         sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_chart_withdrawals_study_key")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_chart_withdrawals")),
     )
     op.create_index(op.f("ix_chart_withdrawals_of_work"), "chart_withdrawals", ["of_work"], unique=False)
+    op.create_index(
+        op.f("ix_chart_withdrawals_study_instance_uid"), "chart_withdrawals", ["study_instance_uid"], unique=False
+    )
     op.create_index(op.f("ix_chart_withdrawals_study_key"), "chart_withdrawals", ["study_key"], unique=False)
     op.create_table(
         "claim_denials",
@@ -2142,20 +2192,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("seen_at IS NULL"),
     )
     op.create_table(
-        "study_placements",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("stands", sa.Boolean(), nullable=False),
-        sa.Column("changed_in", sa.Integer(), server_default="0", nullable=False),
-        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_study_placements_patient_key")),
-        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_study_placements_study_key")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_study_placements")),
-        sa.UniqueConstraint("study_key", "number", name=op.f("uq_study_placements_study_key_number")),
-    )
-    op.create_index(op.f("ix_study_placements_patient_key"), "study_placements", ["patient_key"], unique=False)
-    op.create_table(
         "case_proposals",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -2405,6 +2441,27 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_step_stations_step_key"), "step_stations", ["step_key"], unique=False)
+    op.create_table(
+        "study_placements",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("stands", sa.Boolean(), nullable=False),
+        sa.Column("changed_in", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("announced_study_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["announced_study_key"], ["announced_studies.key"], name=op.f("fk_study_placements_announced_study_key")
+        ),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_study_placements_patient_key")),
+        sa.ForeignKeyConstraint(["study_key"], ["studies.key"], name=op.f("fk_study_placements_study_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_study_placements")),
+        sa.UniqueConstraint("study_key", "number", name=op.f("uq_study_placements_study_key_number")),
+    )
+    op.create_index(
+        op.f("ix_study_placements_announced_study_key"), "study_placements", ["announced_study_key"], unique=False
+    )
+    op.create_index(op.f("ix_study_placements_patient_key"), "study_placements", ["patient_key"], unique=False)
     op.create_table(
         "subscription_news",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
