@@ -35,12 +35,13 @@ class ConsoleDoor:
         self._who_may = who_may
         self._meant = meant
 
-    def enter(self, launched: Launched, origin: str) -> Entered:
+    def enter(self, launched: Launched, origin: str, *, notes_refusal: bool = True) -> Entered:
         """
         Open a session, of the same rules as one by password, for the account of whoever the EHR says launches.
 
         Raises: Refused, if this EHR may not, or nobody here is named so; LookupError, if the patient or a study is not
-        known here; Conflict, if the numbers are several people's, or it is in question whose. All of it is audited.
+        known here; Conflict, if the numbers are several people's, or it is in question whose. All of it is audited, a
+        refusal unless it has been noted often enough.
         """
         now = self._clock.now()
         actor = f"ehr:{launched.server}:{launched.user}"
@@ -55,9 +56,12 @@ class ConsoleDoor:
                 audit.add(tx, at=now, action="sign_in", actor=actor, origin=origin, patient_key=person, detail=said)
         except (BridgeError, LookupError) as fault:
             code = fault.code if isinstance(fault, BridgeError) else "not_found"
-            with self._store.write() as tx:
-                detail = said | {"code": code}
-                audit.add(tx, at=now, action="sign_in", actor=actor, origin=origin, outcome="refused", detail=detail)
+            if notes_refusal:
+                with self._store.write() as tx:
+                    detail = said | {"code": code}
+                    audit.add(
+                        tx, at=now, action="sign_in", actor=actor, origin=origin, outcome="refused", detail=detail
+                    )
             raise
         return Entered(session, wanted[0] if len(wanted) == 1 else None)
 

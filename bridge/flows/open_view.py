@@ -93,9 +93,9 @@ class ViewDesk:
         self._who_may = who_may
         self._meant = meant
 
-    def open_launched(self, launched: Launched, origin: str) -> OpenedView:
+    def open_launched(self, launched: Launched, origin: str, *, notes_refusal: bool = True) -> OpenedView:
         """
-        Open what an EHR wants shown; opened and refused are both audited, with the issuer.
+        Open what an EHR wants shown; opened and, unless it has been noted often enough, refused are audited, with the issuer.
 
         Raises: Refused, for somebody who may not look; LookupError, if the patient or a study is not known here; Conflict,
         if the numbers are several people's, or it is in question whose.
@@ -122,7 +122,8 @@ class ViewDesk:
                 )
         except (BridgeError, LookupError) as fault:
             code = fault.code if isinstance(fault, BridgeError) else "not_found"
-            self.refuse(actor, origin, {"code": code} | _said(launched))
+            if notes_refusal:
+                self.refuse(actor, origin, {"code": code} | _said(launched))
             raise
         return opened
 

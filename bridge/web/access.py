@@ -135,8 +135,14 @@ def set_session_cookie(response: Response, session_id: str) -> Response:
     return response
 
 
+def forget_session(response: Response) -> Response:
+    """Let the browser forget its session."""
+    response.delete_cookie(cookie_name(), path="/", secure=request.is_secure, httponly=True, samesite="Lax")
+    return response
+
+
 def end_session() -> None:
-    """End the session that this browser shows, if it shows one."""
+    """End the session that this browser shows, if it shows one; whoever signs in anew leaves none behind."""
     known = known_caller()
     if known is not None and g.get("session") is not None:
         here = services()

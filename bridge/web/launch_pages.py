@@ -16,7 +16,7 @@ from joserfc.jwk import OctKey
 from werkzeug.wrappers import Response as AnyResponse
 
 from bridge.domain.accounts import Permission
-from bridge.domain.view import Begun
+from bridge.domain.view import Begun, Launched
 from bridge.domain.viewer_links import LAUNCH_CONSOLE_PATH, LAUNCH_PATH, LAUNCHED_PATH, OPEN_PATH, launched_address
 from bridge.errors import BridgeError, Refused
 from bridge.flows.enter_console import Entered
@@ -87,21 +87,38 @@ def launched(server: str) -> AnyResponse:
         found = desks.launches.finish(begun, _said("code"), _said("iss"), _redirect_uri(server))
     except BridgeError as fault:
         return _forgetting(_not_opened(fault, issuer))
+    return _forgetting(_open(found, into_console=begun.into_console))
+
+
+def _open(found: Launched, *, into_console: bool) -> AnyResponse:
+    """
+    Open for whoever the EHR signed in what the launch asks for, or say why not.
+
+    Who enters the console, or is refused there, ends what this browser was signed in with: it may be somebody else's.
+    """
+    desks, whose = services().viewing, _somebody(found)
+    wait = _wait(whose)
     try:
-        if begun.into_console:
-            return _forgetting(_enter(desks.console.enter(found, access.origin())))
-        return _forgetting(view_pages.enter(desks.views.open_launched(found, access.origin())))
+        if not into_console:
+            return view_pages.enter(desks.views.open_launched(found, access.origin(), notes_refusal=wait is None))
+        access.end_session()
+        return _enter(desks.console.enter(found, access.origin(), notes_refusal=wait is None))
     except (BridgeError, LookupError) as fault:
-        return _forgetting(_page(fault))
+        if wait is None:
+            _failed(whose)
+        refused = wait if wait is not None else _page(fault)
+        if into_console:
+            access.forget_session(refused)
+        return refused
+
+
+def _somebody(found: Launched) -> str:
+    """Return what is counted once an EHR has answered: this person of this EHR at this address, so that nobody counts for another."""
+    return f"{access.origin()}\0{found.issuer}\0{found.user}"
 
 
 def _enter(entered: Entered) -> AnyResponse:
-    """
-    Hand a new session to its browser, and go to the study that the chart names, else to the patient's exams.
-
-    What this browser was signed in with before ends: it leaves no session behind that nobody can sign out of.
-    """
-    access.end_session()
+    """Hand a new session to its browser, and go to the study that the chart names, else to the patient's exams."""
     if entered.study_key is not None:
         place = url_for("studies.study", study_key=entered.study_key)
     else:
@@ -209,9 +226,10 @@ def _said(name: str) -> str:
     return request.args.get(name, "")[:_TEXT_MAX]
 
 
-def _wait() -> Response | None:
-    """Return what is answered to somebody who has failed too often of late, None to others."""
-    wait = _throttle().wait_secs(access.origin(), access.origin(), services().clock.now())
+def _wait(whose: str = "") -> Response | None:
+    """Return what is answered to somebody who has failed too often of late, None to others. whose: "" for all of an address."""
+    counted = _counted(whose)
+    wait = _throttle().wait_secs(counted, counted, services().clock.now())
     if not wait:
         return None
     response = view_pages.closed("Too many tries", f"wait {wait} seconds, then try again", 429)
@@ -219,8 +237,14 @@ def _wait() -> Response | None:
     return response
 
 
-def _failed() -> None:
-    _throttle().failed(access.origin(), access.origin(), services().clock.now())
+def _failed(whose: str = "") -> None:
+    counted = _counted(whose)
+    _throttle().failed(counted, counted, services().clock.now())
+
+
+def _counted(whose: str) -> str:
+    # A throttle's names have at most 64 characters.
+    return hashlib.sha256((whose or access.origin()).encode()).hexdigest()
 
 
 def _throttle() -> Throttle:

@@ -135,7 +135,7 @@ def _not_found(_: LookupError) -> Response:
 
 
 _SENTENCES = {
-    401: "sign in, or send a valid token",
+    401: "sign in, or send a valid token (Authorization: Bearer …); images opened from a chart or by a link are seen on their own pages alone",
     404: "there is nothing here by that name",
     405: "this address does not take that method",
     413: "the body is too large, or a form has too many files",

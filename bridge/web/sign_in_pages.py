@@ -72,6 +72,7 @@ def sign_in() -> Response:
         return _refused(wants_json, _SENTENCE, 401)
     throttle.succeeded(name, address)
     if wants_json:
+        access.end_session()
         return access.set_session_cookie(jsonify(user=found.user.name, role=found.user.role.value), found.session_id)
     return _enter(found, request.form.get("next", ""))
 
@@ -119,12 +120,8 @@ def use_link(link: str) -> Response:
 @needs(Permission.SIGNED_IN)
 def sign_out() -> Response:
     """End the session."""
-    here = services()
-    session_id = request.cookies.get(access.cookie_name(), "")
-    flow.sign_out(here.store, here.clock, session_id, access.caller(), access.origin())
-    response = _see(url_for("sign_in.show_form"))
-    response.delete_cookie(access.cookie_name(), path="/", secure=request.is_secure, httponly=True, samesite="Lax")
-    return response
+    access.end_session()
+    return access.forget_session(_see(url_for("sign_in.show_form")))
 
 
 def _credentials(wants_json: bool) -> tuple[str, str]:
@@ -137,7 +134,8 @@ def _credentials(wants_json: bool) -> tuple[str, str]:
 
 def _check_sign_in_form() -> None:
     """Refuse a form that another site sent: its sign-in would let that site watch what is done here."""
-    sent, known = request.form.get("csrf_token", ""), request.cookies.get("ib_form", "")
+    sent = request.form.get("csrf_token", "")
+    known = request.cookies.get("ib_form", "") or g.get("session") is not None
     if not known or not hmac.compare_digest(sent.encode(), access.csrf_token().encode()):
         raise Refused("open the sign-in page again: this form is out of date", code="form_token")
 
@@ -161,6 +159,7 @@ def _refused(wants_json: bool, sentence: str, status: int, wait: int = 0) -> Res
 
 
 def _enter(found: SignedIn, target: str) -> Response:
+    access.end_session()
     safe = bool(_PAGE_OF_OURS.fullmatch(target)) and not target.startswith("/sign-")
     return access.set_session_cookie(_see(target if safe else url_for("sign_in.home")), found.session_id)
 

@@ -10,7 +10,7 @@ import pytest
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Permission, Role
 from bridge.flows import manage_users, sign_in
-from bridge.store import users
+from bridge.store import audit, users
 from bridge.web.access import CLOSED_ROOTS, permission_of
 from tests.fakes.console import COOKIE, PASSWORD, Console
 
@@ -290,6 +290,31 @@ def test_a_password_signs_in_and_a_wrong_one_does_not(console: Console) -> None:
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert client.get("/api/exams").status_code == 200
+
+
+@pytest.mark.parametrize("by", ["password", "link"])
+def test_who_signs_in_anew_ends_what_this_browser_was_signed_in_with(console: Console, by: str) -> None:
+    browser = console.browser(Role.INTAKE)
+    before = browser.get_cookie(COOKIE)
+    assert before is not None
+    link = manage_users.trusted_sign_in_link(console.store, console.clock, "maria", Role.VIEWER)
+    with console.store.write() as tx:
+        maria = users.find(tx, "maria")
+        assert maria is not None
+        users.set_password(tx, maria.key, sign_in.hash_password(PASSWORD), console.clock.now())
+    wrong = browser.post("/sign-in", json={"username": "maria", "password": "no"})
+    assert (wrong.status_code, browser.get("/api/exams").status_code) == (401, 200), "nobody signed in, nobody is out"
+    if by == "link":
+        form = {"csrf_token": console.form_token(browser, f"/sign-in/{link}")}
+        assert browser.post(f"/sign-in/{link}", data=form).status_code == 303
+    else:
+        assert browser.post("/sign-in", json={"username": "maria", "password": PASSWORD}).status_code == 200
+    assert browser.get("/api/exams").status_code == 200
+    kept = console.app.test_client()
+    kept.set_cookie(COOKIE, before.value)
+    assert kept.get("/api/exams").status_code == 401
+    with console.store.read() as tx:
+        assert [one.actor for one in audit.recent(tx, limit=20) if one.action == "sign_out"] == ["user:some-intake"]
 
 
 def test_under_tls_the_cookie_is_bound_to_the_host(console: Console) -> None:

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
 from bridge.store import users
+from bridge.web import launch_pages
 from bridge.wiring import House
 from samples.launching_ehr import LaunchingEhr
 from tests.cast import PLAIN, study_uid
@@ -130,3 +131,51 @@ def test_who_enters_ends_what_this_browser_was_signed_in_with_before(launched: L
     kept.set_cookie(COOKIE, before.value)
     assert kept.get("/mismatches").status_code == 303
     assert [one.actor for one in launched.trail("sign_out")] == ["user:maria"]
+
+
+def test_whoever_is_refused_leaves_no_session_of_somebody_else_behind(launched: Launched) -> None:
+    browser = launched.browser()
+    assert enter(launched, browser).status_code == 303
+    before = browser.get_cookie(COOKIE)
+    assert before is not None
+    launched.ehr.user = "Practitioner/1"
+    assert enter(launched, browser).status_code == 403
+    assert browser.get_cookie(COOKIE) is None
+    kept = launched.browser()
+    kept.set_cookie(COOKIE, before.value)
+    assert kept.get("/mismatches").status_code == 303
+    assert [one.actor for one in launched.trail("sign_out")] == ["user:maria"]
+
+
+def test_an_answer_that_names_nobody_signs_nobody_out(launched: Launched) -> None:
+    browser = launched.browser()
+    assert enter(launched, browser).status_code == 303
+    back = launched.back(launched.begin(browser, path="/launch/console"))
+    assert launched.browser().get(back).status_code == 403
+    assert browser.get(back.partition("&code=")[0] + "&error=access_denied").status_code == 403
+    assert browser.get("/launch/console", query_string={"iss": "https://elsewhere.example.org"}).status_code == 403
+    assert browser.get("/mismatches").status_code == 200
+    assert launched.trail("sign_out") == []
+
+
+@pytest.mark.parametrize("path", ["/launch", "/launch/console"])
+def test_who_is_refused_too_often_fills_no_trail_and_holds_up_nobody_else(
+    launched: Launched, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(launch_pages, "_FREE_TRIES", {"pair": 3, "account": 3, "address": 3})
+    launched.ehr.context["stranger"] = {"patient": "p9"}
+    launched.ehr.resources["Patient/p9"] = patient("p9", "99999999")
+
+    def arrive(launch: str) -> int:
+        browser = launched.browser()
+        return browser.get(launched.back(launched.begin(browser, launch, path=path))).status_code
+
+    assert [arrive("stranger") for _ in range(5)] == [404, 404, 404, 429, 429]
+    action = "sign_in" if path.endswith("console") else "view_opened"
+    assert [one.outcome for one in launched.trail(action)] == ["refused"] * 3
+    assert arrive("plain") == 303, "a launch that goes well is never held up, not even this person's"
+    launched.ehr.user = "Practitioner/8" if path.endswith("console") else "Practitioner/2"
+    assert arrive("stranger") == (403 if path.endswith("console") else 404), (
+        "another person's refusals are counted apart"
+    )
+    assert len([one for one in launched.trail(action) if one.outcome == "refused"]) == 4

@@ -151,7 +151,9 @@ def test_a_views_cookie_opens_no_desk_no_fhir_and_no_dicomweb(launched: Launched
         "/dicom-web/studies",
         "/api/viewer-links/1",
     ):
-        assert thief.get(path).status_code == 401, path
+        answer = thief.get(path)
+        assert answer.status_code == 401, path
+        assert "own pages alone" in words(answer), "it is said what to do instead"
 
 
 def test_somebody_else_with_the_address_sees_nothing(launched: Launched) -> None:
