@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from bridge.codecs.fhir.people import npi_of, requesting
 from bridge.domain.authorization import Authorization
 from bridge.domain.authorization_exam import Exam, exam_of
 from bridge.domain.code import Code
 from bridge.domain.order import Order
+from bridge.domain.order_people import npi_of, requesting
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
 from bridge.domain.request_lines import UnderExam

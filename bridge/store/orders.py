@@ -29,7 +29,7 @@ from bridge.domain.details import OrderDetails, StepDetails, from_plain, to_plai
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.order import FINAL, LIVE, WAITING, Code, Order, Step, StepStatus
 from bridge.domain.records import replace
-from bridge.store import by_hand, worklist
+from bridge.store import by_hand, order_tokens, worklist
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import orders, step_stations, steps
@@ -177,7 +177,9 @@ def open_of_patient(tx: ReadTx, patient_key: int) -> list[Order]:
 
 def add(tx: WriteTx, order: Order, at: datetime) -> Order:
     """Store a new order (its key is ignored)."""
-    return replace(order, key=insert_row(tx, orders, **_order_values(order), updated_at=at), version=1)
+    kept = replace(order, key=insert_row(tx, orders, **_order_values(order), updated_at=at), version=1)
+    order_tokens.put(tx, kept)
+    return kept
 
 
 def save(tx: WriteTx, order: Order, at: datetime) -> Order:
@@ -185,6 +187,7 @@ def save(tx: WriteTx, order: Order, at: datetime) -> Order:
     said = _order_values(order) | {"version": order.version + 1, "updated_at": at}
     if _save_of(orders, tuple(said)).run(tx, at_key=order.key, seen=order.version, **said) != 1:
         raise LookupError(f"order {order.key} changed meanwhile")
+    order_tokens.put_again(tx, order)
     return replace(order, version=order.version + 1)
 
 

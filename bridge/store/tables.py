@@ -485,6 +485,20 @@ worklist_entries = Table(
     sqlite_with_rowid=False,
 )
 
+# What an order is found by besides its numbers: who asked for it, who sent the patient, what is to be done and why.
+# name: the search parameter; issuer: who gave the number, or the code's scheme, in capitals.
+order_tokens = Table(
+    "order_tokens",
+    metadata,
+    _key(),
+    _to("order", index=False),
+    Column("name", Text, nullable=False),
+    _text("issuer"),
+    Column("value", Text, nullable=False),
+    UniqueConstraint("order_key", "name", "issuer", "value"),
+    Index(None, "value", "name", "order_key"),
+)
+
 step_stations = Table(
     "step_stations",
     metadata,

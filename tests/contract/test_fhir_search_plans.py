@@ -12,6 +12,7 @@ from bridge.domain.resource_query import Asked, Span, Target, Term, Token, Words
 from bridge.store.db import Store
 from bridge.store.searches import announced, imaging_studies, key_objects
 from bridge.store.searches.conditions import House, Search
+from bridge.store.searches.orders import ORDERS
 from bridge.store.searches.patients import SEARCH as PATIENTS
 from bridge.store.tables import series
 from tests.fakes.clinic import Clinic
@@ -41,6 +42,22 @@ STUDIES = [
     Term("started", (SPAN,)),
     Term("_lastUpdated", (SPAN,)),
     Term("status", (Token("available"),)),
+    Term("encounter", is_missing=False),
+    token("referrer.identifier", "7"),
+    Term("referrer", is_missing=False),
+    token("reason", "R05"),
+    Term("reason", is_missing=True),
+]
+ORDERED = [
+    Term("_id", (Token("order-1"),)),
+    token("identifier", "A1"),
+    token("code", "71260"),
+    token("requester.identifier", "7"),
+    Term("patient", (Target("Patient", "1"),)),
+    Term("encounter", (Target("Encounter", "1"),)),
+    Term("occurrence", (SPAN,)),
+    Term("status", (Token("active"),)),
+    Term("requester", is_missing=True),
 ]
 PEOPLE = [
     token("identifier", "1"),
@@ -60,14 +77,18 @@ SELECTIONS = [
 # What is walked from its newest row until a page is full, the rows that are counted, and what people took out of every
 # chart, which is not much; of everything else only an index is.
 WALKED = {"studies", "study_placements", "announced_studies", "key_objects", "anon_1", "chart_withdrawals"}
+# Of orders most have these in common: the walk ends when its page is full.
+ORDERS_WALKED = {"status", "requester"}
 
 
 @pytest.mark.parametrize(
     ("search", "term"),
     [(announced.SEARCH, one) for one in STUDIES]
+    + [(ORDERS, one) for one in ORDERED]
     + [(PATIENTS, one) for one in PEOPLE]
     + [(key_objects.SEARCH, one) for one in SELECTIONS],
     ids=[f"study-{one.name}" for one in STUDIES]
+    + [f"order-{one.name}" for one in ORDERED]
     + [f"patient-{one.name}" for one in PEOPLE]
     + [f"selection-{one.name}" for one in SELECTIONS],
 )
@@ -88,7 +109,8 @@ def keys_by_index(store: Store, search: Search, term: Term) -> tuple[int, ...]:
         found = search.find(tx, Asked((term,)), HOUSE)
     assert seen
     walked = {each for plan in plans(store, seen) for each in plan}
-    assert walked - WALKED == set(), term.name
+    may_be = WALKED | ({"orders"} if search is ORDERS and term.name in ORDERS_WALKED else set())
+    assert walked - may_be == set(), term.name
     return found.keys
 
 

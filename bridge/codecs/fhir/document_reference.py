@@ -8,9 +8,9 @@ from typing import Any
 from bridge.codecs.fhir import diagnostic_report, people
 from bridge.codecs.fhir.elements import LOINC, clean, instant, without_empty
 from bridge.codecs.fhir.imaging_study import House
-from bridge.codecs.fhir.people import Person
 from bridge.codecs.fhir.references import Links, encounter_reference, order_reference
 from bridge.domain.order import Order
+from bridge.domain.order_people import Person
 from bridge.domain.report import WITHDRAWN, Report, ReportDocument, ReportStatus
 
 Json = dict[str, Any]

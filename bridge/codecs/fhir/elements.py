@@ -114,6 +114,15 @@ def coding_of(code: Code) -> Json:
     )
 
 
+def schemes_of(system: str) -> tuple[str, ...]:
+    """Return the coding schemes that *system* is the address of, in capitals."""
+    return tuple(scheme for scheme, known in _SCHEMES.items() if known == system)
+
+
+# The schemes that have an address.
+ADDRESSED_SCHEMES = tuple(_SCHEMES)
+
+
 def concept(code: Code, text: str = "") -> Json:
     """Return a CodeableConcept of *code*, in the sender's own words where it has any."""
     coding = coding_of(code)

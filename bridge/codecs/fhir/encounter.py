@@ -8,8 +8,8 @@ from typing import Any
 from bridge.codecs.fhir import people
 from bridge.codecs.fhir.elements import local_time, period, shown, without_empty
 from bridge.codecs.fhir.imaging_study import House
-from bridge.codecs.fhir.people import Person
 from bridge.codecs.fhir.references import typed_identifier
+from bridge.domain.order_people import Person
 from bridge.domain.patient import Visit, VisitState
 
 Json = dict[str, Any]

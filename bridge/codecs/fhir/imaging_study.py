@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bridge.codecs.fhir import codings
 from bridge.codecs.fhir.elements import clean, concept, date_time, display_name, in_words, local_time, shown, unsigned
-from bridge.codecs.fhir.people import Person, performers_by_series, practitioner, referrer
+from bridge.codecs.fhir.people import performers_by_series, practitioner, referrer
 from bridge.codecs.fhir.references import (
     PLACEMENT_SYSTEM,
     STUDY_SYSTEM,
@@ -23,6 +23,7 @@ from bridge.codecs.fhir.references import (
 )
 from bridge.domain.code import Code
 from bridge.domain.order import Order
+from bridge.domain.order_people import Person
 from bridge.domain.performed import PerformedStep
 from bridge.domain.study import Instance, Series, StudyContents
 

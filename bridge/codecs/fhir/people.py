@@ -7,15 +7,13 @@ references).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.codecs.fhir.dicom_json import first_text, items_of, texts_of
 from bridge.codecs.fhir.elements import clean, display_name, shown
 from bridge.codecs.fhir.references import SystemOf, typed_identifier
-from bridge.domain.code import Code
-from bridge.domain.identifiers import EntityIdentifier, is_npi
 from bridge.domain.order import Order
+from bridge.domain.order_people import Person, referring, requesting
 
 Json = dict[str, Any]
 
@@ -25,15 +23,6 @@ AE_TITLE_SYSTEM = "urn:imaging-bridge:ae-title"
 SOFTWARE = "Imaging Bridge"
 PERFORMED_SERIES, PERFORMING, OPERATORS = "00400340", "00081050", "00081070"
 _SERIES_UID = "0020000E"
-_NPI_ISSUERS = frozenset({"NPI", "2.16.840.1.113883.4.6"})
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody who is named. name: PN. number: theirs, with its issuer; an NPI's issuer is "NPI"."""
-
-    name: str = ""
-    number: EntityIdentifier = field(default_factory=EntityIdentifier)
 
 
 def practitioner(person: Person, system_of: SystemOf) -> Json:
@@ -41,7 +30,7 @@ def practitioner(person: Person, system_of: SystemOf) -> Json:
     reference = shown("Practitioner", display_name(person.name))
     if not (person.number and person.number.issuer):
         return reference
-    if person.number.issuer.upper() in _NPI_ISSUERS:
+    if person.has_npi:
         identifier = typed_identifier("NPI", NPI, person.number.value)
     else:
         identifier = {"system": system_of(person.number.issuer), "value": person.number.value}
@@ -53,30 +42,9 @@ def requester(order: Order, system_of: SystemOf) -> Json:
     return practitioner(requesting(order), system_of)
 
 
-def requesting(order: Order) -> Person:
-    """Return who asked for *order*."""
-    return _numbered(order.requesting_physician, order.details.get("requesting_physician_code"))
-
-
-def npi_of(person: Person) -> str:
-    """Return a person's NPI, "" where another number, or none, is known."""
-    number = person.number
-    return number.value if number.issuer.upper() in _NPI_ISSUERS and is_npi(number.value) else ""
-
-
 def referrer(order: Order, system_of: SystemOf) -> Json:
     """Return a Reference to who sent the patient, else to who asked for *order*, {} where nobody is named."""
-    if not order.referring_physician_name:
-        return requester(order, system_of)
-    number = order.details.get("referring_physician_code")
-    return practitioner(_numbered(order.referring_physician_name, number), system_of)
-
-
-def _numbered(name: str, numbers: Sequence[Code] | None) -> Person:
-    """Return a person with their number, if it came with that very name: name and number may be of two messages."""
-    words = " ".join(name.split("=")[0].replace("^", " ").split())
-    number = next((one for one in numbers or () if words and one.code_meaning == words), Code())
-    return Person(name, EntityIdentifier(number.code_value, number.coding_scheme_designator))
+    return practitioner(referring(order), system_of)
 
 
 # Of what an EHR calls people, what an agent may be. Source: FHIR R4 and R5, AuditEvent.agent.who.

@@ -23,10 +23,11 @@ from bridge.codecs.fhir.elements import (
     without_empty,
 )
 from bridge.codecs.fhir.imaging_study import House
-from bridge.codecs.fhir.people import OPERATORS, PERFORMED_SERIES, PERFORMING, Person
+from bridge.codecs.fhir.people import OPERATORS, PERFORMED_SERIES, PERFORMING
 from bridge.codecs.fhir.references import Links, encounter_reference, order_reference
 from bridge.domain.code import Code
 from bridge.domain.order import Order
+from bridge.domain.order_people import Person
 from bridge.domain.performed import PerformedStatus, PerformedStep
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from bridge.domain.chart_status import ChartStatus
 from bridge.domain.resource_query import Term
 from bridge.store.announced_studies import row_of
 from bridge.store.db import ReadTx
-from bridge.store.searches import conditions, imaging_studies
+from bridge.store.searches import conditions, imaging_studies, study_people
 from bridge.store.searches.conditions import Condition, House, Search
 from bridge.store.searches.imaging_studies import SAID_OF_ENDED, STUDY_SYSTEM
 from bridge.store.tables import Key, orders, studies
@@ -94,8 +94,8 @@ def _based_on_number(_: ReadTx, term: Term, house: House) -> Condition:
 
 def _encounter(_: ReadTx, term: Term, __: House) -> Condition:
     if term.is_missing is None:
-        return announced.c.order_key.in_(imaging_studies.orders_of_visits(term))
-    with_visit = announced.c.order_key.in_(imaging_studies.admitted())
+        return announced.c.order_key.in_(imaging_studies.of_visits(term.targets()))
+    with_visit = study_people.with_visit(announced.c.order_key)
     return not_(with_visit) if term.is_missing else with_visit
 
 
@@ -125,6 +125,9 @@ _BEGUN = Search(
         "basedon": _based_on,
         "basedon.identifier": _based_on_number,
         "encounter": _encounter,
+        **study_people.orders_referrer(announced.c.order_key),
+        "reason": study_people.reason(announced.c.order_key),
+        **study_people.NOT_FOUND_BY,
         **dict.fromkeys(_UNKNOWN, conditions.never),
     },
     sorts={"_id": _key, "started": _STARTED.low, "_lastUpdated": announced.c.changed_at},

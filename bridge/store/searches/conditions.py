@@ -175,6 +175,13 @@ def in_words(is_named: Condition) -> Write:
     return write
 
 
+def in_words_alone(_: ReadTx, term: Term, __: House) -> Condition:
+    """Return the condition of people without a resource or a number here. Raises: Malformed, if it is asked whether there are any."""
+    if term.is_missing is not None:
+        raise Malformed("this modifier is not served", where=f"{term.name}:missing", source="FHIR R4 3.1.1.4.3")
+    return false()
+
+
 def within(column: ColumnElement[datetime]) -> Write:
     """Return the condition of a moment."""
 

@@ -14,7 +14,7 @@ from bridge.store import announced_studies, fhir_resources, rejections
 from bridge.store.chart_withdrawals import taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
-from bridge.store.searches import conditions
+from bridge.store.searches import conditions, study_people
 from bridge.store.searches.conditions import Condition, House, Search
 from bridge.store.tables import (
     decisions,
@@ -184,28 +184,25 @@ def orders_numbered(term: Term, house: House) -> Select[tuple[int]]:
 
 def _encounter(_: ReadTx, term: Term, __: House) -> Condition:
     if term.is_missing is not None:
-        with_visit = and_(studies.c.order_key.is_not(None), studies.c.order_key.in_(admitted()))
+        with_visit = study_people.with_visit(studies.c.order_key)
         return not_(with_visit) if term.is_missing else with_visit
-    return studies.c.order_key.in_(orders_of_visits(term))
+    return studies.c.order_key.in_(of_visits(term.targets()))
 
 
-def orders_of_visits(term: Term) -> Select[tuple[int]]:
-    """Return the query for the orders of the visits that a term names."""
-    wanted = [int(one.resource_id) for one in term.targets() if conditions.is_row(one.resource_id)]
+def of_visits(targets: Iterable[Target]) -> Select[tuple[int]]:
+    """Return the query for the orders that came under one of these visits, as they show it."""
+    named = [one.resource_id for one in targets if one.kind in ("", "Encounter")]
     return (
         select(orders.c.key)
         .join(visits, orders.c.patient_key == visits.c.patient_key)
         .where(
-            visits.c.key.in_(wanted),
+            visits.c.key.in_([int(one) for one in named if conditions.is_row(one)]),
+            visits.c.moved_into.is_(None),
+            visits.c.admission_id != "",
             visits.c.admission_id == orders.c.admission_id,
             visits.c.issuer_of_admission_id == orders.c.issuer_of_admission_id,
         )
     )
-
-
-def admitted() -> Select[tuple[int]]:
-    """Return the query for the orders that name a visit."""
-    return select(orders.c.key).where(orders.c.admission_id != "")
 
 
 def _endpoint(_: ReadTx, term: Term, house: House) -> Condition:
@@ -329,6 +326,10 @@ SEARCH = Search(
         "basedon.identifier": _based_on_number,
         "encounter": _encounter,
         "endpoint": _endpoint,
+        "referrer": conditions.in_words(study_people.has_referrer()),
+        "referrer.identifier": study_people.referrer_number,
+        "reason": study_people.reason(studies.c.order_key),
+        **study_people.NOT_FOUND_BY,
     },
     sorts={"_id": placed.c.key, "started": _STARTED_LOW, "_lastUpdated": studies.c.last_instance_at},
 )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import Select, and_, false, or_, select, true
+from sqlalchemy import Select, false, not_, or_, select, true
 
 from bridge.domain.order import StepStatus
 from bridge.domain.resource_query import Span, Target, Term
 from bridge.store.db import ReadTx
-from bridge.store.searches import conditions, imaging_studies
+from bridge.store.order_tokens import CODE, REQUESTER
+from bridge.store.searches import conditions, imaging_studies, order_tokens
 from bridge.store.searches.conditions import Condition, House, Search
-from bridge.store.tables import orders, steps, visits
+from bridge.store.tables import orders, steps
 
 _STATUSES = {
     "on-hold": (StepStatus.HELD.value,),
@@ -51,10 +52,15 @@ def _named(tx: ReadTx, term: Term, house: House, *, codes: bool = False) -> list
 
 
 def _code(_: ReadTx, term: Term, __: House) -> Condition:
-    column = orders.c.requested_procedure_code
-    if term.is_missing is not None:
-        return column == "" if term.is_missing else column != ""
-    return and_(column != "", column.in_([one.code for one in term.tokens()]))
+    if term.is_missing is None:
+        return orders.c.key.in_(order_tokens.of_codes(CODE, term.tokens()))
+    names = ("code", "code_meaning", "description")
+    told = or_(*(orders.c[f"requested_procedure_{name}"] != "" for name in names))
+    return not_(told) if term.is_missing else told
+
+
+def _requester_number(_: ReadTx, term: Term, house: House) -> Condition:
+    return orders.c.key.in_(order_tokens.of_people(REQUESTER, term.tokens(), house))
 
 
 def _occurrence(_: ReadTx, term: Term, house: House) -> Condition:
@@ -78,17 +84,7 @@ def _starting(span: Span, house: House) -> Select[tuple[int]]:
 def _encounter(_: ReadTx, term: Term, __: House) -> Condition:
     if term.is_missing is not None:
         return orders.c.admission_id == "" if term.is_missing else orders.c.admission_id != ""
-    wanted = [int(one.resource_id) for one in term.targets() if conditions.is_row(one.resource_id)]
-    return (
-        select(visits.c.key)
-        .where(
-            visits.c.key.in_(wanted),
-            visits.c.patient_key == orders.c.patient_key,
-            visits.c.admission_id == orders.c.admission_id,
-            visits.c.issuer_of_admission_id == orders.c.issuer_of_admission_id,
-        )
-        .exists()
-    )
+    return orders.c.key.in_(imaging_studies.of_visits(term.targets()))
 
 
 _PRIORITY = conditions.coded(
@@ -117,7 +113,7 @@ ORDERS = Search(
         "occurrence": _occurrence,
         "encounter": _encounter,
         "requester": conditions.in_words(orders.c.requesting_physician != ""),
-        "requester.identifier": conditions.never,
+        "requester.identifier": _requester_number,
         "performer": conditions.never,
         "performer.identifier": conditions.never,
         "based-on": conditions.never,

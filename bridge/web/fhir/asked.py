@@ -131,7 +131,8 @@ def serving(tx: ReadTx, release: str) -> Serving:
 def issuers(system: str) -> tuple[str, ...]:
     """Return the issuers that a FHIR system stands for."""
     identity = services().settings.identity
-    names = [one.name for one in identity.authorities if identity.system_of(one.name) == system]
+    meant = [one for one in identity.authorities if identity.system_of(one.name) == system]
+    names = [name for one in meant for name in (one.name, one.oid) if name]
     own = system.removeprefix("urn:imaging-bridge:authority:")
     return (*names, own) if own != system else tuple(names)
 

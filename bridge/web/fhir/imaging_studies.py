@@ -165,6 +165,7 @@ def _stored_body_parts(tx: ReadTx, term: Term) -> Term:
     return replace(term, values=tuple(Token(text) for text, code in known if code is not None and code[0] in wanted))
 
 
+_PEOPLE = ("Practitioner", "PractitionerRole")
 KIND = Kind(
     "ImagingStudy",
     announced.SEARCH,
@@ -184,6 +185,11 @@ KIND = Kind(
         both("endpoint", "reference", "Endpoint"),
         both("instance", "token"),
         both("series", "token"),
+        Parameter("interpreter", "reference", "interpreter", "", _PEOPLE),
+        both("performer", "reference", *_PEOPLE, "Organization", "CareTeam", "Patient", "Device", "RelatedPerson"),
+        both("reason", "token"),
+        both("referrer", "reference", *_PEOPLE),
+        Parameter("body-structure", "reference", "", "body-structure", ("BodyStructure",)),
     ),
     make,
     rows_of(announced.SEARCH),

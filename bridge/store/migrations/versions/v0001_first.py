@@ -1078,6 +1078,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_order_list_rows_order_key"), "order_list_rows", ["order_key"], unique=False)
     op.create_table(
+        "order_tokens",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("order_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("issuer", sa.Text(), server_default="", nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["order_key"], ["orders.key"], name=op.f("fk_order_tokens_order_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_order_tokens")),
+        sa.UniqueConstraint(
+            "order_key", "name", "issuer", "value", name=op.f("uq_order_tokens_order_key_name_issuer_value")
+        ),
+    )
+    op.create_index(
+        op.f("ix_order_tokens_value_name_order_key"), "order_tokens", ["value", "name", "order_key"], unique=False
+    )
+    op.create_table(
         "reports",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("identity", sa.Text(), nullable=False),
