@@ -14,6 +14,8 @@ from bridge.store.db import ReadTx, Store, WriteTx
 
 _RECENT = timedelta(days=30)
 _AT_ONCE = 1000
+# So many written at once keep others from writing for some hundredths of a second.
+_WRITTEN_AT_ONCE = 250
 
 
 def count_claim(tx: WriteTx, claim_number: str) -> None:
@@ -64,10 +66,12 @@ class ExamCounter:
             imaged = claim_figures.images_of(tx, order_keys)
             exams = claim_figures.other_exams(tx, order_keys, _exams(tx, imaged, self._zone))
             devices = claim_figures.other_devices(tx, order_keys, {key: one.device for key, one in imaged.items()})
-        if exams or devices:
+        for at in range(0, len(exams), _WRITTEN_AT_ONCE):
+            part = exams[at : at + _WRITTEN_AT_ONCE]
             with self._store.write() as tx:
-                imaged = claim_figures.images_of(tx, exams)
-                claim_figures.replace_exams(tx, exams, _exams(tx, imaged, self._zone))
+                claim_figures.replace_exams(tx, part, _exams(tx, claim_figures.images_of(tx, part), self._zone))
+        if devices:
+            with self._store.write() as tx:
                 claim_figures.put_devices(tx, devices)
         return len(exams) + len(devices)
 

@@ -173,6 +173,22 @@ def test_the_first_attachment_that_left_ends_the_time_from_the_last_image(exam: 
     assert payer.name == "Acme Health Plan"
 
 
+def test_a_look_at_exams_of_which_nothing_changed_keeps_nobody_from_writing(exam: Exam) -> None:
+    count(exam.console)
+    begun: list[str] = []
+
+    def noted(*said: Any) -> None:
+        begun.append(said[2])
+
+    event.listen(Engine, "before_cursor_execute", noted)
+    try:
+        with exam.console.store.write():
+            assert count(exam.console) == 0
+    finally:
+        event.remove(Engine, "before_cursor_execute", noted)
+    assert not [one for one in begun if one.startswith(("INSERT", "UPDATE", "DELETE"))]
+
+
 def test_recent_exams_alone_are_looked_at_in_between(exam: Exam) -> None:
     counter = ExamCounter(exam.console.store, exam.console.clock, UTC)
     assert counter.count_recent() == 1
