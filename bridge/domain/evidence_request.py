@@ -5,6 +5,7 @@ Source: HL7 Da Vinci CDex, task attachment request; PAS, request for additional 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -87,6 +88,8 @@ _ANSWERED = {
     "DG": "diagnostic report",
     "B3": "physician's order",
 }
+_REPORTS = frozenset({"18748-4", "18726-0", "68604-8", "11528-7", "RR", "DG"})
+_PICTURES = frozenset({"55113-5", "72170-4", "RB"})
 _QUESTIONNAIRE = "102089-0"
 _OTHERS = {
     "57133-1": "referral note",
@@ -100,6 +103,13 @@ _OTHERS = {
 def in_words(code: str) -> str:
     """Return what a code asks for, the code itself where nobody here knows it."""
     return _ANSWERED.get(code) or _OTHERS.get(code) or code
+
+
+def asks_reports_alone(codes: Collection[str]) -> bool:
+    """Say whether a report is asked for and no image: all that is asked for is known here, and none of it is a picture."""
+    asked = frozenset(codes)
+    is_known = asked <= {*_ANSWERED, *_OTHERS, _QUESTIONNAIRE}
+    return is_known and bool(asked & _REPORTS) and not asked & _PICTURES
 
 
 def gap_of(code: str) -> str:

@@ -42,6 +42,13 @@ def prior_changed(tx: WriteTx, study: Study, at: datetime) -> None:
             enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
 
 
+def asked_changed(tx: WriteTx, authorization_key: int, at: datetime) -> None:
+    """A payer asks for something, or for it no more: packets are looked at again, as they hold no image that nobody asked for."""
+    for attachment in authorizations.attachments_of(tx, authorization_key):
+        if follows_evidence(attachment):
+            enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
+
+
 def _is_of(tx: ReadTx, attachment: ClaimAttachment, since: str) -> bool:
     """Say whether an attached study is of that day or later, or nobody knows of which."""
     study = studies.get(tx, attachment.study_key)

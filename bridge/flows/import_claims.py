@@ -10,7 +10,7 @@ from bridge.domain.identifiers import digest_of
 from bridge.domain.payer_file import PayerFile, PayerFileState, plain_name
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.count_claims import count_claim
-from bridge.flows.take_claim import OUTCOME_WORDS, say, tell, with_its_other_side
+from bridge.flows.take_claim import OUTCOME_WORDS, note_asked, say, tell, with_its_other_side
 from bridge.flows.take_payer_file import Brought, PayerFileTaker, TakenFile
 from bridge.store import audit, claim_outcomes, orders, payer_files
 from bridge.store.db import Store, lock
@@ -81,6 +81,7 @@ class ClaimFiles:
             claim_outcomes.assign(tx, outcome_key, match)
             count_claim(tx, kept.claim_number)
             tell(tx, kept.status, match, actor, outcome_key, now)
+            note_asked(tx, kept.status, match, now)
             detail = {"claim_outcome": outcome_key, "order": found[0].key}
             audit.add(tx, at=now, action="claim_assigned", actor=actor, patient_key=found[0].patient_key, detail=detail)
 
@@ -102,6 +103,7 @@ class ClaimFiles:
                 tx, outcome_key, ClaimMatch(MatchRule.NONE, why="somebody's word on it was taken back")
             )
             count_claim(tx, kept.claim_number)
+            note_asked(tx, kept.status, kept.match, now)
             order = orders.get(tx, kept.match.order_key) if kept.match.order_key is not None else None
             what = f"No longer: the payer {OUTCOME_WORDS[kept.status]}. It is of another exam: {reason}"
             say(tx, Event(now, Station.AUTHORIZATION, what, actor, "claim", str(outcome_key)), kept.match)

@@ -21,6 +21,7 @@ from bridge.domain.records import replace
 from bridge.errors import Conflict
 from bridge.flows.find_attached import find_attached
 from bridge.flows.find_insured import find_insured, order_named
+from bridge.flows.follow_evidence import asked_changed
 from bridge.flows.link_authorizations import link_by_rule, link_order
 from bridge.store import audit, authorization_links, authorization_news, authorizations, events, news, patients
 from bridge.store.authorization_news import Heard
@@ -110,13 +111,16 @@ def remake(tx: WriteTx, key: int, rules: ReconcileRules, at: datetime) -> Author
     """Make an authorization anew from everything that was said of it."""
     account = fold(_standing(authorization_news.of_authorization(tx, key)))
     status = status_of(account.standing)
-    if authorizations.get(tx, key).superseded_by is not None:
+    before = authorizations.get(tx, key)
+    if before.superseded_by is not None:
         status = AuthorizationStatus.SUPERSEDED
     clock_rules = rules.authorizations.clock_of(account.payer_id)
     made = authorizations.write(tx, key, account, status, due_at=None, at=at)
     status = status_at(made, at, clock_rules)
     clock = decision_clock(made, clock_rules)
     authorizations.set_status(tx, key, status, at, due_at=clock.due_at if clock is not None else None)
+    if made.wanted != before.wanted:
+        asked_changed(tx, key, at)
     news.look_at(tx, news.AUTHORIZATION, key, at)
     authorization_news.look_again(tx, at)
     return authorizations.get(tx, key)

@@ -9,6 +9,7 @@ from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
 from bridge.domain.records import replace
 from bridge.flows.count_claims import count_claim
 from bridge.flows.find_attached import find_attached
+from bridge.flows.follow_evidence import asked_changed
 from bridge.store import authorization_links, authorizations, claim_outcomes, events, orders, patients
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
@@ -34,7 +35,14 @@ def take_claim(tx: WriteTx, outcome: ClaimOutcome, file_key: int, at: datetime) 
     key = claim_outcomes.add(tx, outcome, match, file_key, at)
     count_claim(tx, outcome.claim_number)
     tell(tx, outcome.status, match, "payer", key, at)
+    note_asked(tx, outcome.status, match, at)
     return match
+
+
+def note_asked(tx: WriteTx, status: OutcomeStatus, match: ClaimMatch, at: datetime) -> None:
+    """What a payer asks for on a claim concerns what is put together for it."""
+    if status == OutcomeStatus.ASKED and match.authorization_key is not None:
+        asked_changed(tx, match.authorization_key, at)
 
 
 def _match(tx: ReadTx, outcome: ClaimOutcome) -> ClaimMatch:

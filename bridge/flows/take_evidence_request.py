@@ -22,6 +22,7 @@ from bridge.domain.name_grades import NameGrade
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import BridgeError, Conflict, Incomplete
 from bridge.flows.find_insured import grades_of
+from bridge.flows.follow_evidence import asked_changed
 from bridge.flows.poll_orders import Poll, PolledServer
 from bridge.mapping.attachment_requests import read_attachment_request
 from bridge.mapping.fhir_fields import Resource
@@ -108,6 +109,8 @@ def _again(tx: WriteTx, known: EvidenceRequest, status: str, asked: Asked) -> bo
             return False
         ended = AskState.ANSWERED if status == "completed" else AskState.CLOSED
         evidence_requests.settle(tx, known.key, ended, why=f"the payer's Task is {status}")
+        if known.authorization_key is not None:
+            asked_changed(tx, known.authorization_key, asked.at)
         return True
     if known.state != AskState.WAITS:
         return False
@@ -123,6 +126,7 @@ def _settle(tx: WriteTx, kept: EvidenceRequest, found: Authorization | None, why
         evidence_requests.settle(tx, kept.key, AskState.WAITS, why=why)
         return
     evidence_requests.settle(tx, kept.key, AskState.OPEN, authorization_key=found.key)
+    asked_changed(tx, found.key, asked.at)
     enqueue.enqueue(tx, enqueue.evidence_request(kept.payer, kept.key), asked.at)
     if kept.same_as is None:
         wanted = ", ".join(in_words(code) for code in kept.codes) or "evidence"
@@ -219,6 +223,8 @@ class EvidenceRequests:
                 evidence_requests.settle(tx, one.key, AskState.DECLINED, why=reason)
                 enqueue.enqueue(tx, enqueue.evidence_request(one.payer, one.key), self._clock.now())
             key = request.authorization_key
+            if key is not None:
+                asked_changed(tx, key, self._clock.now())
             owner = authorizations.get(tx, key).patient_key if key is not None else None
             self._audit(tx, request, owner, "evidence_request_declined", actor)
             return evidence_requests.get(tx, request_key)

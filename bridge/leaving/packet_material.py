@@ -10,6 +10,7 @@ from bridge.codecs.fhir.elements import clean, display_name
 from bridge.domain.attachment import ClaimAttachment, control_number_of
 from bridge.domain.authorization import DECISIONS, Authorization, AuthorizationLine
 from bridge.domain.body_parts import BodyParts
+from bridge.domain.evidence_request import asks_reports_alone
 from bridge.domain.order import Order
 from bridge.domain.packet import (
     PURPOSE,
@@ -26,6 +27,7 @@ from bridge.domain.packet import (
 from bridge.domain.patient import Patient
 from bridge.domain.report import Report, ReportDocument
 from bridge.domain.study import Instance, Series, Study, StudyContents
+from bridge.leaving.evidence_asked import codes_asked
 from bridge.leaving.packet_pictures import Chosen, choose_pictures, number_of, shown_of
 from bridge.leaving.packet_priors import Prior, priors_of
 from bridge.leaving.share_terms import ShareTerms
@@ -34,6 +36,7 @@ from bridge.store.db import ReadTx
 from bridge.store.listings import exam_reports
 
 MOST_PRIOR_REPORTS = 6
+_REPORTS_ALONE = "key images, as the payer asks for reports alone; choose by hand those that it needs all the same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,10 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
     patient = patients.survivor(tx, authorization.patient_key)
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     values = {**_received(study), **overlays.current(tx, study).values}
-    chosen, left_out = choose_pictures(tx, contents, attachment.instances, values)
+    if attachment.instances or not asks_reports_alone(codes_asked(tx, authorization)):
+        chosen, left_out = choose_pictures(tx, contents, attachment.instances, values)
+    else:
+        chosen, left_out = (), (_REPORTS_ALONE,)
     kept = packets.newest(tx, attachment.key)
     found = exam_reports.for_authorization(tx, authorization)
     signed = [one for one in found if one.is_signed]

@@ -9,15 +9,16 @@ import pytest
 
 from bridge.asking import evidence_requests as people
 from bridge.destinations import evidence_polls
-from bridge.domain.attachment import AttachmentState
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.errors import Conflict
+from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.release_attachment import Release
 from bridge.pictures.pool import DecoderPool
-from bridge.store import evidence_requests
+from bridge.store import evidence_requests, packets
 from bridge.wiring import House
 from samples.strict_payer import StrictPayer
-from tests.cast import PLAIN
+from tests.cast import PLAIN, study_uid
 from tests.flows.payer_desk import Desk, desk_of
 
 Json = dict[str, Any]
@@ -275,3 +276,40 @@ def test_trap_15_a_retired_code_is_answered_and_said_to_be_one(desk: Desk, payer
     shown = desk.outgoing(made)
     assert shown.notes == ()
     assert dict(shown.facts)["The payer asked for"].startswith("radiology report (a code that LOINC has retired)")
+
+
+def pictures_of(desk: Desk, made: ClaimAttachment) -> tuple[int, list[str]]:
+    """Return how many images an attachment's newest packet shows, and what it says of those that it does not."""
+    with desk.house.store.read() as tx:
+        kept = packets.newest(tx, made.key)
+    assert kept is not None
+    return kept.pictures, [one for one in kept.left_out if "key images" in one]
+
+
+@pytest.mark.parametrize(("code", "pictures"), [("18748-4", 0), ("55113-5", 1), ("LL-NEW", 1)])
+def test_who_asks_for_a_report_alone_gets_no_image_unless_a_person_chose_it(
+    desk: Desk, payer: StrictPayer, code: str, pictures: int
+) -> None:
+    made = desk.ready()
+    assert pictures_of(desk, made) == (1, [])
+    payer.ask(task(code=code))
+    look(desk)
+    shown, why = pictures_of(desk, made)
+    assert (shown, len(why)) == (pictures, 1 - pictures)
+    assert all("the payer asks for reports alone" in one for one in why)
+    attacher = ImageAttacher(desk.house.store, desk.house.clock, desk.house.destinations)
+    chosen = [f"{study_uid('A1')}.1.1"]
+    attacher.attach(made.authorization_key, study_uid("A1"), [AttachmentKind.CDEX], chosen, actor="user:bill")
+    desk.work()
+    assert pictures_of(desk, made) == (1, [])
+
+
+def test_a_draft_has_its_images_again_when_the_payer_takes_its_request_back(desk: Desk, payer: StrictPayer) -> None:
+    made = desk.ready()
+    kept = payer.ask(task())
+    look(desk)
+    assert pictures_of(desk, made)[0] == 0
+    people(desk.house).decline(asked(desk)[0].key, "sent by post", "user:bill")
+    desk.work()
+    assert pictures_of(desk, made) == (1, [])
+    assert status_of(payer, kept) == "rejected"

@@ -69,8 +69,9 @@ def released_by_file(desk: x12_desk.Desk) -> ClaimAttachment:
     return desk.releases.release(made.authorization_key, made.key, x12_desk.SAID)
 
 
-def payer_asks(desk: x12_desk.Desk) -> None:
-    asked = ASKED.replace("REF*EJ*ACC17", "REF*EJ*A1").replace("EAST01", "60054")
+def payer_asks(desk: x12_desk.Desk, also: str = "55113-5") -> None:
+    """Let the payer ask for the report, and something else, by a 277."""
+    asked = ASKED.replace("55113-5", also).replace("REF*EJ*ACC17", "REF*EJ*A1").replace("EAST01", "60054")
     claim_files(desk.house).import_file(file_of("277", "005010X213", asked), "user:bill")
 
 
@@ -97,6 +98,17 @@ def test_what_came_between_look_and_release_is_looked_at_first(by_file: x12_desk
     assert refused.value.code == "content_changed"
     now = replace(looked_at, content=by_file.outgoing(made).digest)
     assert by_file.releases.release(made.authorization_key, made.key, now).state == AttachmentState.RELEASED
+
+
+@pytest.mark.parametrize(("also", "pictures"), [("11528-7", [0, 1]), ("55113-5", [1])])
+def test_who_asks_for_reports_alone_by_a_277_gets_no_image(
+    by_file: x12_desk.Desk, also: str, pictures: list[int]
+) -> None:
+    made = by_file.ready()
+    payer_asks(by_file, also)
+    by_file.worker.run_due()
+    with by_file.house.store.read() as tx:
+        assert [one.pictures for one in packets.versions(tx, made.key)] == pictures
 
 
 def test_a_payer_that_is_reached_elsewhere_since_the_release_gets_nothing_by_the_old_way(
