@@ -88,10 +88,8 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
     patient = patients.survivor(tx, authorization.patient_key)
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     values = {**_received(study), **overlays.current(tx, study).values}
-    if attachment.instances or not asks_reports_alone(codes_asked(tx, authorization)):
-        chosen, left_out = choose_pictures(tx, contents, attachment.instances, values)
-    else:
-        chosen, left_out = (), (_REPORTS_ALONE,)
+    is_text = not attachment.instances and asks_reports_alone(codes_asked(tx, authorization))
+    pictures = ((), (_REPORTS_ALONE,)) if is_text else choose_pictures(tx, contents, attachment.instances, values)
     kept = packets.newest(tx, attachment.key)
     found = exam_reports.for_authorization(tx, authorization)
     signed = [one for one in found if one.is_signed]
@@ -116,8 +114,8 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         packet,
         patient,
         study,
-        chosen,
-        (*left_out, *_unsent(len(found) - len(signed), len(earlier) - MOST_PRIOR_REPORTS)),
+        pictures[0],
+        (*pictures[1], *_unsent(len(found) - len(signed), len(earlier) - MOST_PRIOR_REPORTS)),
         values["StudyDate"],
         study.received.study_time,
         values.get("StudyID", ""),
