@@ -14,7 +14,7 @@ from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.performed import PerformedStep, may_be_of
-from bridge.leaving.studies import ORDER_ID
+from bridge.leaving.studies import ORDER_ID, visit_of
 from bridge.store import chart_withdrawals, orders, patients, performed, studies
 from bridge.store.announced_studies import AnnouncedStudy
 from bridge.store.chart_withdrawals import Coming
@@ -89,9 +89,13 @@ def owners(tx: ReadTx, steps: Sequence[PerformedStep]) -> list[Patient]:
     return [patients.survivor(tx, one.patient_key) for one in named]
 
 
-def said(one: Begun, house: House) -> dict[str, Json]:
+def said(tx: ReadTx, one: Begun, house: House) -> dict[str, Json]:
     """Return what our own server says of it, by FHIR release: no instance, and no way to any."""
-    links = Links(f"Patient/{one.patient.key}", service_request=f"ServiceRequest/{ORDER_ID}{one.order.key}")
+    links = Links(
+        f"Patient/{one.patient.key}",
+        service_request=f"ServiceRequest/{ORDER_ID}{one.order.key}",
+        encounter=visit_of(tx, one.order),
+    )
     content = codec.announced(one.step, one.order, links, house)
     return {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}
 

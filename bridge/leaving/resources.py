@@ -10,7 +10,7 @@ from bridge.codecs.fhir import service_request
 from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, House
 from bridge.codecs.fhir.references import study_identifier
 from bridge.domain.subscription import News
-from bridge.leaving.studies import ORDER_ID
+from bridge.leaving.studies import ORDER_ID, visit_of
 from bridge.leaving.studies import served as served_study
 from bridge.store import chart_withdrawals, orders, patients, placements, studies
 from bridge.store.db import ReadTx
@@ -74,7 +74,7 @@ def order(tx: ReadTx, key: int, release: str, here: ServingHouse) -> Json:
     found = orders.get(tx, key)
     subject = f"Patient/{patients.survivor(tx, found.patient_key).key}"
     steps = tuple(orders.steps_of(tx, key))
-    resource = service_request.service_request(found, steps, subject, here.house.system_of)
+    resource = service_request.service_request(found, steps, subject, here.house.system_of, visit_of(tx, found))
     resource = resource if release == "r4" else service_request.as_r5(resource)
     return resource | {"id": f"{ORDER_ID}{key}", "meta": {"versionId": str(found.version)}}
 

@@ -8,9 +8,10 @@ from bridge.codecs.fhir import endpoint, r4, r5
 from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
+from bridge.domain.order import Order
 from bridge.domain.study import StudyContents
 from bridge.settings import Settings
-from bridge.store import orders, overlays, patients, performed
+from bridge.store import orders, overlays, patients, performed, visits
 from bridge.store.db import ReadTx
 
 Json = dict[str, Any]
@@ -34,6 +35,12 @@ def endpoint_ids(settings: Settings) -> tuple[str, ...]:
     return _endpoint_ids(bool(settings.http.public_url))
 
 
+def visit_of(tx: ReadTx, order: Order) -> str:
+    """Return what our own server calls the visit of an order, "" where none is known."""
+    visit = visits.of_order(tx, order)
+    return f"Encounter/{visit.key}" if visit is not None else ""
+
+
 def served(
     tx: ReadTx, contents: StudyContents, patient_key: int, house: House, *, is_whole: bool = True
 ) -> dict[str, Json]:
@@ -48,6 +55,7 @@ def served(
         subject=f"Patient/{patients.survivor(tx, patient_key).key}",
         service_request=f"ServiceRequest/{ORDER_ID}{order.key}" if order is not None else "",
         endpoints=tuple(f"Endpoint/{one}" for one in _endpoint_ids(house.has_viewer)),
+        encounter=visit_of(tx, order) if order is not None else "",
     )
     corrected = overlays.current(tx, study).values
     if is_whole:

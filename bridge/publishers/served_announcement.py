@@ -59,7 +59,7 @@ class ServedAnnouncementPublisher:
         """The delivery's own row says it all."""
 
     def _register(self, tx: WriteTx, one: AnnouncedStudy, now: Begun, at: datetime) -> None:
-        stands = {release: each | {"id": one.resource_id} for release, each in said(now, self._house).items()}
+        stands = {release: each | {"id": one.resource_id} for release, each in said(tx, now, self._house).items()}
         if (
             _keep(tx, one, stands, Why(Cause.EVENT, "", "the exam has begun"), at)
             or one.status != ChartStatus.REGISTERED

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, select, update
 
 from bridge.domain.details import VisitDetails, from_plain, to_plain
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
+from bridge.domain.order import Order
 from bridge.domain.patient import Visit, VisitState
 from bridge.domain.records import replace
 from bridge.store.db import ReadTx, WriteTx, insert_row
@@ -57,6 +58,13 @@ def find(tx: ReadTx, admission_id: EntityIdentifier) -> Visit | None:
     """Return the visit with this number and issuer."""
     row = _BY_NUMBER.first(tx, issuer=admission_id.issuer, number=admission_id.value)
     return None if row is None else _visit(row)
+
+
+def of_order(tx: ReadTx, order: Order) -> Visit | None:
+    """Return the visit of its own patient that an order came under, by the number that both have."""
+    visit = find(tx, order.admission_id) if order.admission_id else None
+    is_its_own = visit is not None and visit.moved_into is None and visit.patient_key == order.patient_key
+    return visit if is_its_own else None
 
 
 def standing(tx: ReadTx, admission_id: EntityIdentifier) -> Visit | None:

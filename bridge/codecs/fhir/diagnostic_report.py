@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from bridge.codecs.fhir.elements import clean, display_name
+from bridge.codecs.fhir.elements import clean, display_name, system_of_scheme
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links, order_reference, study_identifier, typed_identifier
 from bridge.domain.order import Code, Order
@@ -16,16 +16,6 @@ from bridge.domain.report import IMAGING_REPORT, Report, ReportContent, ReportDo
 
 Json = dict[str, Any]
 
-_LOINC = "http://loinc.org"
-# The names under which HL7 v2 senders mean a code system. Source: HL7 table 0396.
-_SYSTEMS = {
-    "LN": _LOINC,
-    "C4": "http://www.ama-assn.org/go/cpt",
-    "CPT": "http://www.ama-assn.org/go/cpt",
-    "SCT": "http://snomed.info/sct",
-    "DCM": "http://dicom.nema.org/resources/ontology/DCM",
-    "RADLEX": "http://radlex.org",
-}
 RADIOLOGY: Json = {
     "coding": [
         {"system": "http://terminology.hl7.org/CodeSystem/v2-0074", "code": "RAD", "display": "Radiology"},
@@ -53,11 +43,22 @@ class DiagnosticReportContent:
 
 @dataclass(frozen=True, slots=True)
 class ReportLinks:
-    """What a report points to. subject: "Patient/7". studies: "ImagingStudy/5". documents: the address of Binary."""
+    """
+    What a report points to. subject: "Patient/7". studies: "ImagingStudy/5". documents: the address of Binary.
+
+    order: "ServiceRequest/9", encounter: "Encounter/4", "" to name them by number only.
+    """
 
     subject: str
     studies: tuple[str, ...] = ()
     documents: str = ""
+    order: str = ""
+    encounter: str = ""
+
+    @property
+    def of_exam(self) -> Links:
+        """The same for what stands beside the report: its order and its visit."""
+        return Links(self.subject, service_request=self.order, encounter=self.encounter)
 
 
 def build(report: Report, order: Order | None, links: ReportLinks, house: House) -> DiagnosticReportContent:
@@ -73,7 +74,7 @@ def build(report: Report, order: Order | None, links: ReportLinks, house: House)
         status=said.status.value,
         identifiers=_identifiers(report, house),
         subject=links.subject,
-        based_on=None if order is None else order_reference(order, Links(links.subject), house.system_of),
+        based_on=None if order is None else order_reference(order, links.of_exam, house.system_of),
         code=kind_of(report),
         effective=_effective(said, house.zone),
         issued=(said.issued_at or report.said.issued_at).astimezone(UTC).isoformat(),
@@ -115,9 +116,9 @@ def _identifiers(report: Report, house: House) -> tuple[Json, ...]:
 
 def _concept(code: Code, title: str) -> Json:
     """Return the code with its system; one of a system that nobody knows is an imaging report by another name."""
-    system = _SYSTEMS.get(code.coding_scheme_designator.upper())
-    known = code if system and code.code_value else IMAGING_REPORT
-    coding = {"system": _SYSTEMS[known.coding_scheme_designator.upper()], "code": known.code_value}
+    is_known = code.code_value and system_of_scheme(code.coding_scheme_designator)
+    known = code if is_known else IMAGING_REPORT
+    coding = {"system": system_of_scheme(known.coding_scheme_designator), "code": known.code_value}
     display = clean(known.code_meaning)
     return {"coding": [coding | ({"display": display} if display else {})]} | ({"text": title} if title else {})
 

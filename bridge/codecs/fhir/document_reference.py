@@ -8,7 +8,7 @@ from typing import Any
 from bridge.codecs.fhir import diagnostic_report, people
 from bridge.codecs.fhir.elements import LOINC, clean, instant, without_empty
 from bridge.codecs.fhir.imaging_study import House
-from bridge.codecs.fhir.references import Links, encounter_reference, order_reference
+from bridge.codecs.fhir.references import encounter_reference, order_reference
 from bridge.domain.order import Order
 from bridge.domain.order_people import Person
 from bridge.domain.report import WITHDRAWN, Report, ReportDocument, ReportStatus
@@ -53,7 +53,7 @@ def of_report(
 ) -> DocumentReferenceContent:
     """Return what is said of a document that came with a report. links.documents: the address of Binary."""
     said = report.content
-    own = Links(links.subject)
+    own = links.of_exam
     return DocumentReferenceContent(
         status="entered-in-error" if said.status in WITHDRAWN else "current",
         doc_status=_DOC_STATUSES.get(said.status, "preliminary"),

@@ -107,11 +107,16 @@ def coding_of(code: Code) -> Json:
     """Return the Coding of *code*; one of a scheme without an address keeps its code and its words."""
     return without_empty(
         {
-            "system": _SCHEMES.get(code.coding_scheme_designator.upper(), ""),
+            "system": system_of_scheme(code.coding_scheme_designator),
             "code": " ".join(clean(code.code_value).split()),
             "display": clean(code.code_meaning),
         }
     )
+
+
+def system_of_scheme(coding_scheme_designator: str) -> str:
+    """Return the address of a coding scheme, "" for one that is the sender's own."""
+    return _SCHEMES.get(coding_scheme_designator.upper(), "")
 
 
 def schemes_of(system: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.codecs.fhir.elements import SNOMED, concept, without_empty
 from bridge.codecs.fhir.people import requester
-from bridge.codecs.fhir.references import SystemOf, order_identifiers
+from bridge.codecs.fhir.references import Links, SystemOf, encounter_reference, order_identifiers
 from bridge.domain.order import Order, Step, StepStatus
 
 Json = dict[str, Any]
@@ -23,8 +23,10 @@ _STATUSES = {
 _PRIORITIES = {"STAT": "stat", "HIGH": "urgent", "MEDIUM": "asap", "ROUTINE": "routine"}
 
 
-def service_request(order: Order, steps: tuple[Step, ...], subject: str, system_of: SystemOf) -> Json:
-    """Return *order* with its first step's time. subject: "Patient/7"."""
+def service_request(
+    order: Order, steps: tuple[Step, ...], subject: str, system_of: SystemOf, encounter: str = ""
+) -> Json:
+    """Return *order* with its first step's time. subject: "Patient/7". encounter: "Encounter/4", "" where none is known."""
     authored = order.ordered_at or order.transaction_at
     starts = [step.scheduled_start_at for step in steps if step.scheduled_start_at is not None]
     return without_empty(
@@ -37,6 +39,7 @@ def service_request(order: Order, steps: tuple[Step, ...], subject: str, system_
             "priority": _PRIORITIES.get(order.requested_procedure_priority, ""),
             "code": concept(order.requested_procedure_code, order.requested_procedure_description),
             "subject": {"reference": subject},
+            "encounter": encounter_reference(order, Links(subject, encounter=encounter), system_of),
             "occurrenceDateTime": min(starts).astimezone(UTC).isoformat() if starts else "",
             "authoredOn": authored.astimezone(UTC).isoformat() if authored else "",
             "requester": requester(order, system_of),

@@ -1,25 +1,25 @@
-"""DiagnosticReport, DocumentReference, Procedure, Encounter, Claim and ClaimResponse: what else a chart has of an exam."""
+"""DiagnosticReport, DocumentReference, Procedure and Encounter: what else a chart has of an exam."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, cast, false, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, String, and_, case, cast, false, func, literal, not_, or_, select, true
 
-from bridge.codecs.fhir.authorization import COMPLETE, OUTCOMES
-from bridge.domain.authorization import AuthorizationStatus
+from bridge.codecs.fhir.elements import ADDRESSED_SCHEMES, LOINC, schemes_of
 from bridge.domain.chart import DOCUMENT, PROCEDURE
 from bridge.domain.patient import VisitState
 from bridge.domain.performed import PerformedStatus
+from bridge.domain.report import IMAGING_REPORT
 from bridge.domain.resource_query import Target, Term, Token
+from bridge.errors import Malformed
 from bridge.store.chart_withdrawals import parts_taken_out, taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
-from bridge.store.searches import conditions, imaging_studies
+from bridge.store.searches import conditions, imaging_studies, study_people
 from bridge.store.searches.conditions import Condition, House, LocalTime, Search, Write
 from bridge.store.tables import (
-    authorizations,
     orders,
     performed_step_links,
     performed_steps,
@@ -35,13 +35,15 @@ from bridge.store.tables import (
 _REPORT_NUMBERS = ("filler_order_number", "placer_order_number", "accession_number")
 
 
-def _of_patient(column: ColumnElement[Any], *, also_subject: bool = True) -> dict[str, Write]:
+def of_patient(column: ColumnElement[Any], *, also_subject: bool = True) -> dict[str, Write]:
+    """Return the conditions of whose a resource is, by reference and by number."""
     names = ("patient", "subject") if also_subject else ("patient",)
     by_reference = {name: conditions.subjects(column) for name in names}
     return by_reference | {f"{name}.identifier": conditions.subjects_by_number(column) for name in names}
 
 
-def _limited(column: ColumnElement[Any], house: House) -> list[Condition]:
+def limited(column: ColumnElement[Any], house: House) -> list[Condition]:
+    """Return what must hold where the caller is limited to some records."""
     return [] if house.only_patients is None else [column.in_(house.only_patients)]
 
 
@@ -59,11 +61,15 @@ def _by_order(column: ColumnElement[Any]) -> Write:
     return write
 
 
+def _by_order_number(column: ColumnElement[Any]) -> Write:
+    return lambda _, term, house: column.in_(imaging_studies.orders_numbered(term, house))
+
+
 # ── reports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _report_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
-    return [*served_reports.may_leave(), *_limited(reports.c.patient_key, house)]
+    return [*served_reports.may_leave(), *limited(reports.c.patient_key, house)]
 
 
 def _report_identifier(_: ReadTx, term: Term, house: House) -> Condition:
@@ -98,10 +104,22 @@ def _report_time(column: ColumnElement[Any]) -> Write:
 def _report_code(_: ReadTx, term: Term, __: House) -> Condition:
     if term.is_missing is not None:
         return false() if term.is_missing else true()
-    return _version(report_versions.c.code_value.in_([one.code for one in term.tokens()]))
+    return _version(or_(false(), *(_is_kind(one) for one in term.tokens())))
+
+
+def _is_kind(one: Token) -> Condition:
+    """Compare what kind of report it is: without a code that anybody knows it is an imaging report."""
+    value, scheme = report_versions.c.code_value, func.upper(report_versions.c.coding_scheme_designator)
+    is_known = and_(value != "", scheme.in_(ADDRESSED_SCHEMES))
+    in_system = scheme.in_(ADDRESSED_SCHEMES if one.system is None else schemes_of(one.system))
+    met = and_(is_known, value == one.code, in_system)
+    is_any = one.code == IMAGING_REPORT.code_value and one.system in (None, LOINC)
+    return or_(met, not_(is_known)) if is_any else met
 
 
 def _report_study(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        raise Malformed("this modifier is not served", where=f"{term.name}:missing", source="FHIR R4 3.1.1.4.3")
     wanted = imaging_studies.studies_named(
         one.resource_id for one in term.targets() if one.kind in ("", "ImagingStudy")
     )
@@ -126,13 +144,14 @@ _REPORT_TERMS: Mapping[str, Write] = {
     "_id": conditions.keys(reports.c.key),
     "_lastUpdated": conditions.within(reports.c.updated_at),
     "identifier": _report_identifier,
-    **_of_patient(reports.c.patient_key),
+    **of_patient(reports.c.patient_key),
     "status": _report_status,
     "code": _report_code,
     "category": conditions.always(("RAD",), ("http://terminology.hl7.org/CodeSystem/v2-0074",)),
     "date": _report_time(report_versions.c.observed_at),
     "issued": _report_time(report_versions.c.issued_at),
     "based-on": _by_order(reports.c.order_key),
+    "based-on.identifier": _by_order_number(reports.c.order_key),
     "imaging-study": _report_study,
 }
 REPORTS = Search(
@@ -150,6 +169,17 @@ def _document_standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[
     return [*_report_standing(tx, terms, house), report_versions.c.number == reports.c.current, may_stand]
 
 
+def _related(tx: ReadTx, term: Term, house: House) -> Condition:
+    return or_(_report_study(tx, term, house), _by_order(reports.c.order_key)(tx, term, house))
+
+
+def _document_visit(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        named = study_people.with_visit(reports.c.order_key)
+        return not_(named) if term.is_missing else named
+    return reports.c.order_key.in_(imaging_studies.of_visits(term.targets()))
+
+
 DOCUMENTS = Search(
     rows=report_documents.join(report_versions, report_versions.c.key == report_documents.c.version_key).join(
         reports, reports.c.key == report_versions.c.report_key
@@ -159,11 +189,14 @@ DOCUMENTS = Search(
     terms={
         "_id": conditions.keys(report_documents.c.key),
         "_lastUpdated": conditions.within(reports.c.updated_at),
-        **_of_patient(reports.c.patient_key),
+        **of_patient(reports.c.patient_key),
         "identifier": lambda _, term, __: report_documents.c.digest.in_([one.code for one in term.tokens()]),
         "contenttype": lambda _, term, __: report_documents.c.content_type.in_([one.code for one in term.tokens()]),
         "date": conditions.within(report_versions.c.issued_at),
-        "related": _report_study,
+        "related": _related,
+        "based-on": _by_order(reports.c.order_key),
+        "based-on.identifier": _by_order_number(reports.c.order_key),
+        "encounter": _document_visit,
         "status": conditions.coded(
             reports.c.status,
             {
@@ -248,6 +281,9 @@ PROCEDURES = Search(
         "patient.identifier": _performed_number,
         "subject.identifier": _performed_number,
         "based-on": _performed_order,
+        "based-on.identifier": lambda _, term, house: _performed_of(
+            orders.c.key.in_(imaging_studies.orders_numbered(term, house))
+        ),
         "date": _performed_date,
         "status": conditions.coded(
             _performed.status,
@@ -275,7 +311,7 @@ _VISIT_STATUSES = {
 
 
 def _visit_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
-    return [visits.c.moved_into.is_(None), *_limited(visits.c.patient_key, house)]
+    return [visits.c.moved_into.is_(None), *limited(visits.c.patient_key, house)]
 
 
 def _visit_date(tx: ReadTx, term: Term, house: House) -> Condition:
@@ -300,81 +336,9 @@ ENCOUNTERS = Search(
                 (visits.c.account_number, visits.c.issuer_of_account_number),
             ]
         ),
-        **_of_patient(visits.c.patient_key),
+        **of_patient(visits.c.patient_key),
         "status": conditions.coded(visits.c.state, _VISIT_STATUSES, ("http://hl7.org/fhir/encounter-status",)),
         "date": _visit_date,
     },
     sorts={"_id": visits.c.key},
-)
-
-# ── authorizations ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-_AUTHORIZATION_SYSTEM, _PAYER_SYSTEM = "urn:imaging-bridge:authorization", "urn:imaging-bridge:payer"
-
-
-def _authorization_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
-    return _limited(authorizations.c.patient_key, house)
-
-
-def _among(column: ColumnElement[str], system: str) -> Write:
-    def write(_: ReadTx, term: Term, __: House) -> Condition:
-        if term.is_missing is not None:
-            return column == "" if term.is_missing else column != ""
-        asked: list[Token] = [one for one in term.tokens() if one.code and one.system in (None, system)]
-        return column.in_([one.code for one in asked])
-
-    return write
-
-
-_AUTHORIZATION_TERMS: Mapping[str, Write] = {
-    "_id": conditions.keys(authorizations.c.key),
-    "_lastUpdated": conditions.within(authorizations.c.updated_at),
-    "identifier": _among(authorizations.c.number, _AUTHORIZATION_SYSTEM),
-    **_of_patient(authorizations.c.patient_key, also_subject=False),
-    "status": conditions.always(("active",), ("http://hl7.org/fhir/fm-status",)),
-    "use": conditions.always(("preauthorization",), ("http://hl7.org/fhir/claim-use",)),
-    "created": conditions.within(authorizations.c.created_at),
-    "insurer.identifier": _among(authorizations.c.payer_id, _PAYER_SYSTEM),
-    "insurer": conditions.in_words(true()),
-}
-CLAIMS = Search(
-    rows=authorizations,
-    key=authorizations.c.key,
-    standing=_authorization_standing,
-    terms={**_AUTHORIZATION_TERMS, "priority": conditions.always(("normal",)), "provider": conditions.in_words(true())}
-    | {"provider.identifier": conditions.never},
-    sorts={"_id": authorizations.c.key, "created": authorizations.c.created_at},
-)
-
-
-def _request(_: ReadTx, term: Term, __: House) -> Condition:
-    if term.is_missing is not None:
-        return false() if term.is_missing else true()
-    named = [one.resource_id for one in term.targets() if one.kind in ("", "Claim")]
-    return authorizations.c.key.in_([int(one) for one in named if conditions.is_row(one)])
-
-
-def _with_outcomes() -> dict[str, list[str]]:
-    """Return the states of an authorization by the outcome that is said of them."""
-    found: dict[str, list[str]] = {}
-    for one in AuthorizationStatus:
-        found.setdefault(OUTCOMES.get(one, COMPLETE), []).append(one.value)
-    return found
-
-
-CLAIM_RESPONSES = Search(
-    rows=authorizations,
-    key=authorizations.c.key,
-    standing=_authorization_standing,
-    terms={
-        **_AUTHORIZATION_TERMS,
-        "request": _request,
-        "outcome": conditions.coded(
-            authorizations.c.status, _with_outcomes(), ("http://hl7.org/fhir/remittance-outcome",)
-        ),
-        "disposition": conditions.never,
-        "requestor": conditions.never,
-        "requestor.identifier": conditions.never,
-    },
-    sorts={"_id": authorizations.c.key, "created": authorizations.c.created_at},
 )

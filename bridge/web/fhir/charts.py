@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +15,12 @@ from bridge.domain.order import Order
 from bridge.domain.performed import PerformedStep, may_be_of
 from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.report import Report
+from bridge.leaving.studies import ORDER_ID, visit_of
 from bridge.store import authorizations, orders, patients, performed, placements, reports, studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import served, served_reports
-from bridge.store.searches import changes, imaging_studies
+from bridge.store.searches import authorizations as authorized
+from bridge.store.searches import changes
 from bridge.store.searches import charts as search
 from bridge.web.fhir.kinds import (
     ID,
@@ -41,7 +44,7 @@ def make_reports(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made
     made = []
     for report in reports.get_many(tx, keys):
         order = orders.get(tx, report.order_key) if report.order_key is not None else None
-        content = diagnostic_report.build(report, order, _links(tx, report, serving), serving.house)
+        content = diagnostic_report.build(report, order, _links(tx, report, order, serving), serving.house)
         said = r4.diagnostic_report(content) if serving.release == "r4" else r5.diagnostic_report(content)
         meta = _meta(str(report.version), report.updated_at)
         made.append(Made(said | {"id": str(report.key), "meta": meta}, report.patient_key, None, report.order_key))
@@ -55,7 +58,8 @@ def make_documents(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Ma
         document, report_key, _ = reports.document(tx, key)
         report = reports.get(tx, report_key)
         order = orders.get(tx, report.order_key) if report.order_key is not None else None
-        content = document_reference.of_report(report, document, order, _links(tx, report, serving), serving.house)
+        links = _links(tx, report, order, serving)
+        content = document_reference.of_report(report, document, order, links, serving.house)
         said = document_reference.r4(content) if serving.release == "r4" else document_reference.r5(content)
         meta = _meta(str(report.version), report.updated_at)
         made.append(Made(said | {"id": str(key), "meta": meta}, report.patient_key, None, report.order_key))
@@ -71,7 +75,7 @@ def make_procedures(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[M
         if found is None:
             continue
         order, patient_key = found
-        links = Links(f"Patient/{patient_key}", service_request=f"ServiceRequest/{imaging_studies.ORDER_ID}{order.key}")
+        links = Links(f"Patient/{patient_key}", service_request=_order(order), encounter=visit_of(tx, order))
         content = procedure.build(mpps, performed.attributes_of(tx, key), order, links, serving.house)
         said = procedure.r4(content) if serving.release == "r4" else procedure.r5(content)
         changed = mpps.updated_at
@@ -136,13 +140,18 @@ def _one_authorized(tx: ReadTx, key: int, serving: Serving, answer: bool) -> Mad
     return Made(said | {"id": str(key), "meta": meta}, patient_key, None, found.order_key)
 
 
-def _links(tx: ReadTx, report: Report, serving: Serving) -> ReportLinks:
+def _links(tx: ReadTx, report: Report, order: Order | None, serving: Serving) -> ReportLinks:
     bound = tuple(served_reports.studies_of(tx, report))
     wanted = served.Wanted(serving.search.quiet_since, study_keys=bound)
     complete, _ = served.find(tx, wanted, before=None, limit=len(bound) + 1)
     named = placements.resource_ids(tx, sorted(complete))
     about = tuple(f"ImagingStudy/{named[key]}" for key in sorted(named))
-    return ReportLinks(f"Patient/{report.patient_key}", about, f"{serving.base}/Binary")
+    links = ReportLinks(f"Patient/{report.patient_key}", about, f"{serving.base}/Binary")
+    return links if order is None else replace(links, order=_order(order), encounter=visit_of(tx, order))
+
+
+def _order(order: Order) -> str:
+    return f"ServiceRequest/{ORDER_ID}{order.key}"
 
 
 def _meta(version: str, changed: datetime | None) -> Json:
@@ -181,12 +190,14 @@ DOCUMENT = Kind(
         SUBJECT,
         both("contenttype", "token"),
         both("date", "date"),
-        Parameter("related", "reference", "related", "context", ("ImagingStudy", "ServiceRequest")),
+        Parameter("based-on", "reference", "", "based-on", ("ServiceRequest",)),
+        Parameter("encounter", "reference", "encounter", "context", ("Encounter",)),
+        Parameter("related", "reference", "related", "", ("ImagingStudy", "ServiceRequest")),
         both("status", "token"),
     ),
     make_documents,
     rows_of(search.DOCUMENTS),
-    includes={"patient": "subject", "subject": "subject"},
+    includes={"patient": "subject", "subject": "subject", "based-on": "basedOn"},
 )
 PROCEDURE = Kind(
     "Procedure",
@@ -218,16 +229,16 @@ _AUTHORIZED = (
 )
 CLAIM = Kind(
     "Claim",
-    search.CLAIMS,
+    authorized.CLAIMS,
     (*_AUTHORIZED, both("priority", "token"), both("provider", "reference", "Practitioner", "Organization")),
     _authorized(False),
-    rows_of(search.CLAIMS),
+    rows_of(authorized.CLAIMS),
     includes={"patient": "patient"},
     revincludes=(("ClaimResponse", "request"),),
 )
 CLAIM_RESPONSE = Kind(
     "ClaimResponse",
-    search.CLAIM_RESPONSES,
+    authorized.CLAIM_RESPONSES,
     (
         *_AUTHORIZED,
         both("disposition", "string"),
@@ -236,6 +247,6 @@ CLAIM_RESPONSE = Kind(
         both("requestor", "reference", "Practitioner", "Organization"),
     ),
     _authorized(True),
-    rows_of(search.CLAIM_RESPONSES),
+    rows_of(authorized.CLAIM_RESPONSES),
     includes={"patient": "patient", "request": "request"},
 )

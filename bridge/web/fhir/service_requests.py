@@ -8,6 +8,7 @@ from datetime import UTC
 from bridge.codecs.fhir import task
 from bridge.codecs.fhir.references import Links
 from bridge.codecs.fhir.service_request import as_r5, service_request
+from bridge.leaving.studies import visit_of
 from bridge.store import orders as rows
 from bridge.store import patients
 from bridge.store.db import ReadTx
@@ -39,7 +40,8 @@ def made_one(tx: ReadTx, key: int, serving: Serving, resource_id: str = "") -> M
     """Return an order, under the name that its sender has for it if that is *resource_id*."""
     order = rows.get(tx, key)
     subject = f"Patient/{patients.survivor(tx, order.patient_key).key}"
-    said = service_request(order, tuple(rows.steps_of(tx, key)), subject, serving.house.system_of)
+    steps = tuple(rows.steps_of(tx, key))
+    said = service_request(order, steps, subject, serving.house.system_of, visit_of(tx, order))
     said = said if serving.release == "r4" else as_r5(said)
     version, at = changes.of_orders(tx, [key])[key]
     meta = {"versionId": version, "lastUpdated": at.astimezone(UTC).isoformat()}
