@@ -93,14 +93,17 @@ def status_of(bundle: Any) -> dict[str, Any]:
     said = bundle["entry"][0]["resource"]
     if said["resourceType"] == "SubscriptionStatus":
         return dict(said)
-    plain = [one for one in said["parameter"] if one["name"] != "notificationEvent"]
-    found: dict[str, Any] = {one["name"]: next(v for k, v in one.items() if k.startswith("value")) for one in plain}
-    found["notificationEvent"] = [
-        {part["name"]: next(v for k, v in part.items() if k.startswith("value")) for part in one["part"]}
-        for one in said["parameter"]
-        if one["name"] == "notificationEvent"
-    ]
+    # The backport's R4 form has names of its own for what R5 has as elements (its profile backport-subscription-status-r4).
+    plain = [one for one in said["parameter"] if one["name"] != "notification-event"]
+    found = _values(plain)
+    found["eventsSinceSubscriptionStart"] = found.pop("events-since-subscription-start")
+    events = [_values(one["part"]) for one in said["parameter"] if one["name"] == "notification-event"]
+    found["notificationEvent"] = [one | {"eventNumber": one.pop("event-number")} for one in events]
     return found
+
+
+def _values(parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    return {one["name"]: next(v for k, v in one.items() if k.startswith("value")) for one in parameters}
 
 
 def kind_of(bundle: Any) -> str:

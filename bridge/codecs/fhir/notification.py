@@ -118,16 +118,16 @@ def _status_r4(notice: Notice) -> Json:
         {"name": "topic", "valueCanonical": topic},
         {"name": "status", "valueCode": notice.state.value},
         {"name": "type", "valueCode": notice.kind.value},
-        {"name": "eventsSinceSubscriptionStart", "valueString": str(_since_start(notice))},
+        {"name": "events-since-subscription-start", "valueString": str(_since_start(notice))},
     ]
     for number, said in _told(notice):
         told: list[Json] = [
-            {"name": "eventNumber", "valueString": str(number)},
+            {"name": "event-number", "valueString": str(number)},
             {"name": "timestamp", "valueInstant": said.at.isoformat()},
         ]
         if notice.content != NotificationContent.EMPTY:
             told.append({"name": "focus", "valueReference": {"reference": f"{notice.base}/{said.focus}"}})
-        parts.append({"name": "notificationEvent", "part": told})
+        parts.append({"name": "notification-event", "part": told})
     if notice.state == SubscriptionState.ERROR:
         parts.append({"name": "error", "valueCodeableConcept": _error(one)})
     return {
