@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.flows.ask_again import AskAgain
 from bridge.flows.ask_payer import PayerDesk
+from bridge.flows.hear_payer import NoticeReader, PayerEar
 from bridge.flows.lookout import Lookout
 from bridge.flows.read_payer_answers import AnswerReader
 from bridge.flows.take_evidence_request import EvidenceRequests
@@ -33,7 +34,13 @@ def payer_readers(house: House) -> list[Lookout]:
     """Return what reads payers' answers, and what asks again where one is awaited."""
     reader = AnswerReader(house.store, house.clock, house.rules, lambda: house.fhir_ground)
     again = [one.name for one in house.settings.payers if one.asks_while_pended and "pas" in one.kind]
-    return [reader, AskAgain(house.store, house.clock, again)] if again else [reader]
+    heard = NoticeReader(house.store, house.clock, house.rules, lambda: house.fhir_ground, house.settings.payers)
+    return [heard, reader, *([AskAgain(house.store, house.clock, again)] if again else [])]
+
+
+def payer_ear(house: House) -> PayerEar:
+    """Return where payers tell what they decided."""
+    return PayerEar(house.store, house.clock)
 
 
 def evidence_requests(house: House) -> EvidenceRequests:

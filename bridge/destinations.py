@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from bridge.asking import pas_way, request_ground
 from bridge.clearing import x12_files, x12_way
@@ -13,6 +14,8 @@ from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
 from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
+from bridge.errors import Misconfigured
+from bridge.flows.keep_told import PayerSubscriptions, TellingPayer
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.take_evidence_request import EvidencePoll
@@ -25,7 +28,7 @@ from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, CDEX, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
-from bridge.payer_section import MAX_PACKET_MB, packet_limits, share_days
+from bridge.payer_section import MAX_PACKET_MB, NOTIFICATIONS, packet_limits, share_days
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.cdex import CdexPublisher
@@ -249,6 +252,26 @@ def evidence_polls(house: House) -> list[EvidencePoll]:
     return (
         [EvidencePoll(house.store, house.clock, servers, asked, rules=house.rules, owner=house.node)] if asked else []
     )
+
+
+def payer_subscriptions(house: House) -> PayerSubscriptions:
+    """Return what keeps payers telling. Raises: Misconfigured, where one is to tell and the house has no number."""
+    settings = house.settings
+    if lost := [one.name for one in settings.payers if one.tells and not settings.bridge.npi]:
+        raise Misconfigured([f"payers: {name}: tells needs [bridge] npi, by which the payer knows us" for name in lost])
+    payers = [
+        TellingPayer(
+            one.name,
+            one.base_url,
+            f"{house.public_url}{NOTIFICATIONS}/{quote(one.name, safe='')}",
+            settings.bridge.npi,
+            payer_client(one, house.clock),
+            one.tells,
+        )
+        for one in settings.payers
+        if "pas" in one.kind and one.base_url
+    ]
+    return PayerSubscriptions(house.store, house.clock, payers, owner=house.node)
 
 
 def _polled(server: FhirServer, how: OrdersPoll, house: House) -> PolledServer:

@@ -16,6 +16,8 @@ from bridge.sections import ClientTls, Port, Section
 
 # What portals and clearinghouses commonly take.
 MAX_PACKET_MB = 10.0
+# Where payers tell by themselves what they decided; behind it their names.
+NOTIFICATIONS = "/api/payer-notifications"
 _PARTY_MAX = 15
 
 
@@ -52,7 +54,8 @@ class Payer(Section):
     share_days: for how long it may look at a whole study by a link, 0 for never.
     max_packet_mb: the largest PDF that it takes. timeout_secs: how long its answer is waited for. tls: as of a FHIR server.
     requests_every_secs: how often it is asked what it wants to see (kind "cdex"), 0 for never.
-    asks_while_pended: it is asked again by itself what it has not decided. clearinghouse: who passes X12 on to it, "" for
+    asks_while_pended: it is asked again by itself what it has not decided. tells: it tells by itself what it decided (kind
+    "pas"). clearinghouse: who passes X12 on to it, "" for
     nobody; documents: how it wants them in a 275; announce: a 278 goes with them while nobody has asked it yet.
     """
 
@@ -61,6 +64,7 @@ class Payer(Section):
     base_url: str = ""
     share_days: int = Field(default=0, ge=0, le=30)
     asks_while_pended: bool = False
+    tells: bool = False
     kind: tuple[Literal["cdex", "pas"], ...] = ()
     auth: Auth = NoAuth()
     narrative: Literal["control-number", "accession", "study-uid"] = "control-number"
@@ -71,6 +75,12 @@ class Payer(Section):
     clearinghouse: str = ""
     documents: Literal["005010X210", "006020X314"] = "006020X314"
     announce: bool = False
+
+    @model_validator(mode="after")
+    def _can_tell(self) -> Self:
+        if self.tells and not ("pas" in self.kind and self.base_url):
+            raise ValueError('tells = true is for a payer with kind = ["pas"] and a base_url')
+        return self
 
 
 class Sftp(Section):
@@ -151,6 +161,6 @@ def share_days(payers: Iterable[Payer]) -> dict[str, int]:
     return {key: one.share_days for one in payers for key in (one.id, one.name)}
 
 
-def sharing(payers: Iterable[Payer]) -> list[str]:
-    """Return the names of those that may get links to studies."""
-    return [one.name for one in payers if one.share_days]
+def calling(payers: Iterable[Payer]) -> list[str]:
+    """Return the names of those that call us: by links to studies, or to tell what they decided."""
+    return [one.name for one in payers if one.share_days or one.tells]

@@ -72,15 +72,17 @@ def _registry(one: OutsideFhir, house: House) -> dict[str, Any]:
 
 def _payer(one: Payer, house: House) -> dict[str, Any]:
     how = f"payer {' '.join(one.kind)} {one.auth.kind}{' tls' if one.tls else ''}"
-    return _call(one.name, how, one.base_url, partial(_answers_payer, payer_client(one, house.clock)))
+    return _call(one.name, how, one.base_url, partial(_answers_payer, payer_client(one, house.clock), tells=one.tells))
 
 
-def _answers_payer(client: FhirClient) -> str:
-    """Ask a payer what it offers, and say whether it can be asked for what it may have been sent."""
+def _answers_payer(client: FhirClient, *, tells: bool) -> str:
+    """Ask a payer what it offers: whether it can be asked for what it may have been sent, and lets us subscribe."""
     offered, _ = client.introduce()
     parts = [" ".join(part for part in (offered.fhir_version, offered.software) if part) or "says nothing of itself"]
     can = offered.of("DocumentReference").may("search-type")
     parts.append("what it has can be looked for" if can else "what it has cannot be looked for: a person is asked")
+    if tells and not offered.of("Subscription").may("create"):
+        parts.append("it offers no subscriptions, and is to tell by itself")
     return "; ".join(parts)
 
 

@@ -20,7 +20,7 @@ from bridge.domain.chart import OWN, SELECTION
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
 from bridge.outside_section import OutsideSection
-from bridge.payer_section import Clearinghouse, Payer, sharing
+from bridge.payer_section import Clearinghouse, Payer, calling
 from bridge.remote_sections import (
     Auth,
     DicomwebSection,
@@ -274,7 +274,7 @@ class Settings(Section):
         each_once(places, str)
         if unknown := [archive for _, archive in self.hl7.adt_doors if archive not in places]:
             raise ValueError(f"hl7.destinations: no archive {unknown[0]!r} in [dicom] or [dicomweb]")
-        linked = [one.name for one in self.hl7.destinations if one.link] + sharing(self.payers)
+        linked = [one.name for one in self.hl7.destinations if one.link] + calling(self.payers)
         if linked and not self.http.public_url:
             raise ValueError(f"a link for {linked[0]!r} (hl7.destinations, payers) needs [http] public_url")
         return self

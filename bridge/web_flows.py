@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.asking import evidence_requests, payer_desk
+from bridge.asking import evidence_requests, payer_desk, payer_ear
 from bridge.casework import casework
 from bridge.clearing import claim_files
 from bridge.destinations import packet_ground, share_terms, ways_to_payers
@@ -117,6 +117,7 @@ def _billing_desk(house: House) -> BillingDesk:
         ShareDesk(house.store, house.clock, share_terms(house)),
         Prover(house.store),
         evidence_requests(house),
+        payer_ear(house),
     )
 
 

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from bridge.asking import payer_readers
 from bridge.bulk import bulk_queue
 from bridge.clearing import payer_files
-from bridge.destinations import at_once, authorization_polls, chart_watch, evidence_polls, order_poll, publishers
+from bridge.destinations import (
+    at_once,
+    authorization_polls,
+    chart_watch,
+    evidence_polls,
+    order_poll,
+    payer_subscriptions,
+    publishers,
+)
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.flows.lookout import Lookout
 from bridge.housekeeping import Housekeeping
@@ -33,6 +41,7 @@ class WorkerRole:
             *askers(house),
             *authorization_polls(house),
             *payer_readers(house),
+            payer_subscriptions(house),
             *evidence_polls(house),
             payer_files(house),
         ]

@@ -83,6 +83,15 @@ def of_submission(tx: ReadTx, submission_key: int) -> PayerRequest:
     return _request(row)
 
 
+def last_with(tx: ReadTx, payer: str, trace: str) -> PayerRequest | None:
+    """Return the newest request to a payer with *trace*, None for none and for no trace."""
+    if not trace:
+        return None
+    query = _requests().where(_COLUMNS.payer == payer, _COLUMNS.trace == trace).order_by(_COLUMNS.key.desc()).limit(1)
+    row = tx.execute(query).first()
+    return None if row is None else _request(row)
+
+
 def pended(tx: ReadTx, payers: Collection[str]) -> list[int]:
     """Return the authorizations that one of these payers was asked for and has not decided on, the longest asked first."""
     asked = (_COLUMNS.payer.in_(list(payers)), authorizations.c.status == AuthorizationStatus.PENDED.value)

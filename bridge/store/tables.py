@@ -62,6 +62,7 @@ from bridge.domain.packet import PacketFile
 from bridge.domain.patient import VisitState
 from bridge.domain.payer_file import PayerFileState
 from bridge.domain.payer_request import RequestKind, RequestState
+from bridge.domain.payer_subscription import TellingState
 from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.proof import Warned
 from bridge.domain.questions import AnswerKind
@@ -2175,6 +2176,7 @@ payer_requests = Table(
     _text("detail"),
     _one_of("kind", RequestKind, "kind"),
     _one_of("state", RequestState),
+    Index(None, "payer", "trace"),
 )
 
 # What payers answered, as it came; append-only. read_at: when a decision in it was read; why: why it decides nothing.
@@ -2193,6 +2195,40 @@ payer_answers = Table(
     Column("read_at", Instant),
     _text("why"),
     Index("ix_payer_answers_unread", "key", **_only(text("request_key IS NOT NULL AND read_at IS NULL"))),
+)
+
+# Subscriptions that we keep at payers, one each, so that they tell what they decided. secret_digest: of what they show.
+payer_subscriptions = Table(
+    "payer_subscriptions",
+    metadata,
+    _key(),
+    Column("payer", Text, nullable=False, unique=True),
+    _text("address"),
+    _text("secret_digest"),
+    Column("state", Text, nullable=False),
+    _text("reference"),
+    Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("made_at", Instant),
+    Column("heard_at", Instant),
+    Column("looked_at", Instant),
+    _count("failures"),
+    _text("detail"),
+    _one_of("state", TellingState),
+)
+
+# What payers told by these, as it came; what became an answer to a request of ours is kept there alone.
+payer_notices = Table(
+    "payer_notices",
+    metadata,
+    _key(),
+    Column("payer", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("heard_at", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("read_at", Instant),
+    _text("why"),
+    UniqueConstraint("payer", "digest"),
+    Index("ix_payer_notices_unread", "key", **_only(text("read_at IS NULL"))),
 )
 
 # Files that we hand over to clearinghouses; a control number is no other file's, ever.

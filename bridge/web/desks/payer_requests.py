@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from bridge.domain.accounts import Permission
 from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.errors import Conflict, Incomplete, Unsupported
-from bridge.store import authorizations, payer_requests
+from bridge.store import authorizations, payer_requests, payer_tellings
 from bridge.store.listings.people import by_key
 from bridge.web import answer_files, reads
 from bridge.web.access import caller, needs, services
@@ -103,6 +103,8 @@ def _page(authorization_key: int, sentence: str) -> str:
         asked = payer_requests.of_authorization(tx, authorization_key)
         answers = payer_requests.answers_of(tx, authorization_key)
         patient = by_key(tx, [one.patient_key]).get(one.patient_key)
+        payer = desk.payer_of(one)
+        telling = payer_tellings.of_payer(tx, payer.name) if payer is not None and payer.tells else None
     reads.note("payer_requests_viewed", patient_key=one.patient_key)
     return render_template(
         "billing/payer.html",
@@ -114,5 +116,7 @@ def _page(authorization_key: int, sentence: str) -> str:
         answers=answers,
         kinds=KIND_WORDS,
         states=STATE_WORDS,
+        payer=payer,
+        telling=telling,
         sentence=sentence,
     )

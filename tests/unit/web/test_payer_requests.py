@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.payer_request import RequestState
+from bridge.domain.payer_subscription import PayerSubscription, TellingState
 from bridge.domain.submission import PayerAnswer
-from bridge.store import payer_requests, submissions
+from bridge.store import payer_requests, payer_tellings, submissions
 from bridge.wiring import House
 from tests.conftest import ROOT
 from tests.fakes.clinic import AT
@@ -118,3 +119,18 @@ def test_only_who_bills_asks(console: Console) -> None:
     _, place = entered(console)
     assert console.machine(Role.VIEWER).get(place).status_code == 403
     assert console.machine(Role.VIEWER).post(place, json={"as": "inquire"}).status_code == 403
+
+
+def test_the_page_says_whether_the_payer_tells_by_itself(make_house: Callable[..., House], tmp_path: Path) -> None:
+    bridge = {"data": tmp_path / "data", "mappings": ROOT / "samples" / "mappings", "npi": "1003000126"}
+    payer = {"name": "acme", "id": "60054", "base_url": "http://127.0.0.1:9/fhir", "kind": ["pas"], "tells": True}
+    http = {"public_url": "http://127.0.0.1:8443"}
+    console = Console(make_house(FixedClock(AT), bridge=bridge, payers=[payer], http=http))
+    _, place = entered(console)
+    page = place.replace("/api", "").replace("/requests", "/payer")
+    browser = console.browser(Role.BILLING)
+    assert "does not yet" in browser.get(page).text
+    told = PayerSubscription("acme", payer["base_url"], "digest", TellingState.TELLING, made_at=AT)
+    with console.store.write() as tx:
+        payer_tellings.put(tx, told)
+    assert "tells by itself what it decides, since" in browser.get(page).text

@@ -266,6 +266,44 @@ def upgrade() -> None:
     op.create_index(op.f("ix_payer_files_mends"), "payer_files", ["mends"], unique=False)
     op.create_index(op.f("ix_payer_files_state_key"), "payer_files", ["state", "key"], unique=False)
     op.create_table(
+        "payer_notices",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("payer", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("read_at", Instant(), nullable=True),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_notices")),
+        sa.UniqueConstraint("payer", "digest", name=op.f("uq_payer_notices_payer_digest")),
+    )
+    op.create_index(
+        "ix_payer_notices_unread",
+        "payer_notices",
+        ["key"],
+        unique=False,
+        sqlite_where=sa.text("read_at IS NULL"),
+        postgresql_where=sa.text("read_at IS NULL"),
+    )
+    op.create_table(
+        "payer_subscriptions",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("payer", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), server_default="", nullable=False),
+        sa.Column("secret_digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), server_default="", nullable=False),
+        sa.Column("number", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("made_at", Instant(), nullable=True),
+        sa.Column("heard_at", Instant(), nullable=True),
+        sa.Column("looked_at", Instant(), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint("state IN ('making', 'telling', 'silent')", name=op.f("ck_payer_subscriptions_state")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_subscriptions")),
+        sa.UniqueConstraint("payer", name=op.f("uq_payer_subscriptions_payer")),
+    )
+    op.create_table(
         "performed_steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("sop_instance_uid", sa.Text(), nullable=False),
@@ -2942,6 +2980,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_requests")),
     )
     op.create_index(op.f("ix_payer_requests_authorization_key"), "payer_requests", ["authorization_key"], unique=False)
+    op.create_index(op.f("ix_payer_requests_payer_trace"), "payer_requests", ["payer", "trace"], unique=False)
     op.create_index(op.f("ix_payer_requests_submission_key"), "payer_requests", ["submission_key"], unique=False)
     op.create_table(
         "rejected_instances",

@@ -1,0 +1,66 @@
+"""What keeps a payer telling us what it decided: a Subscription there, made, looked at and made anew. Source: HL7 Da Vinci PAS, subscriptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+# How often a payer says that it is still there, and how often it is asked whether the subscription stands.
+HEARTBEAT_SECS = 3600
+_LOOK = timedelta(minutes=10)
+_AGAIN, _AGAIN_MAX = timedelta(minutes=1), timedelta(hours=1)
+
+
+class TellingState(StrEnum):
+    """making: it may stand at the payer, which has not said so; telling: it stands; silent: the payer has given it up."""
+
+    MAKING = "making"
+    TELLING = "telling"
+    SILENT = "silent"
+
+
+class Deed(StrEnum):
+    """What is to be done about a payer's subscription now."""
+
+    NOTHING = "nothing"
+    MAKE = "make"
+    LOOK = "look"
+
+
+@dataclass(frozen=True, slots=True)
+class PayerSubscription:
+    """
+    A subscription at one payer. address: of the payer, when it was made; reference: "Subscription/7", "" where not known.
+
+    secret_digest: of what the payer shows of itself. number: of the last event heard. failures: in a row, and detail why.
+    """
+
+    payer: str
+    address: str
+    secret_digest: str
+    state: TellingState = TellingState.MAKING
+    reference: str = ""
+    number: int = 0
+    made_at: datetime | None = None
+    heard_at: datetime | None = None
+    looked_at: datetime | None = None
+    failures: int = 0
+    detail: str = ""
+
+    @property
+    def is_telling(self) -> bool:
+        return self.state == TellingState.TELLING
+
+
+def next_deed(known: PayerSubscription | None, address: str, now: datetime) -> Deed:
+    """Return what is to be done about the subscription at the payer with *address*."""
+    if known is None or known.address != address:
+        return Deed.MAKE
+    since = now - known.looked_at if known.looked_at is not None else None
+    if known.state == TellingState.TELLING and not known.failures:
+        return Deed.LOOK if since is None or since >= _LOOK else Deed.NOTHING
+    pause = min(_AGAIN * 2 ** min(max(known.failures - 1, 0), 10), _AGAIN_MAX) if known.failures else timedelta(0)
+    if since is not None and since < pause:
+        return Deed.NOTHING
+    return Deed.LOOK if known.state == TellingState.TELLING else Deed.MAKE

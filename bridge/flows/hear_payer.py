@@ -1,0 +1,188 @@
+"""What payers tell by themselves: each notification is kept as it came before it is answered, and read afterwards, once.
+
+A decision in it that answers a request of ours is taken as its answer; any other as news from that payer. One that does not
+bring its resource along, or a number that was left out, makes us ask how everything stands that the payer has pended.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.codecs.fhir.payer_answer import Json, read_answer, responses_in, trace_of
+from bridge.codecs.fhir.payer_telling import Heard, read_notification
+from bridge.domain import records
+from bridge.domain.payer_request import PayerRequest
+from bridge.domain.payer_subscription import TellingState
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.submission import PayerAnswer
+from bridge.errors import BridgeError, Conflict, Refused, Unavailable
+from bridge.flows.ask_payer import ask_how_it_stands
+from bridge.flows.lookout import Lookout
+from bridge.flows.take_authorization_news import Taking, take_authorization_news
+from bridge.mapping.fhir_authorizations import read_claim_response
+from bridge.mapping.fhir_fields import FhirGround, Resource
+from bridge.payer_section import Payer
+from bridge.store import authorizations, payer_requests, payer_tellings, submissions
+from bridge.store.db import Store, WriteTx, lock
+from bridge.store.payer_tellings import Notice
+from bridge.store.users import digest_of_secret
+
+_log = structlog.get_logger(__name__)
+
+_OUR_FAULT = "something went wrong on our side"
+_NOTHING = "it says nothing of an authorization"
+_TOLD = 200
+_MEDIA_TYPE = "application/fhir+json"
+
+
+class PayerEar:
+    """Where payers tell."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def hear(self, payer: str, secret: str, body: bytes) -> Heard:
+        """
+        Keep what a payer tells; it is answered once this returns.
+
+        Raises: Refused, for whoever does not show the secret; Malformed, for what is no notification.
+        """
+        with self._store.read() as tx:
+            known = payer_tellings.of_payer(tx, payer)
+        shown = digest_of_secret(secret)
+        if not hmac.compare_digest(shown, known.secret_digest if known is not None else ""):
+            raise Refused("this is not the secret of a payer that tells here", code="secret")
+        heard, now = read_notification(body), self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, f"payer-telling:{payer}")
+            one = payer_tellings.of_payer(tx, payer)
+            if one is None or one.secret_digest != shown:
+                raise Refused("this is not the secret of a payer that tells here", code="secret")
+            if (
+                heard.is_event
+                and payer_tellings.keep_notice(tx, payer, body, now)
+                and _is_incomplete(heard, one.number)
+            ):
+                ask_about_pended(tx, [payer], now)
+            # What it said while it was being made is as good as its answer to that.
+            state = TellingState.SILENT if heard.is_broken else one.state
+            number = max(one.number, heard.number)
+            payer_tellings.put(tx, replace(one, heard_at=now, number=number, state=state))
+        return heard
+
+
+def _is_incomplete(heard: Heard, last: int) -> bool:
+    """Say whether something that the payer has told, or meant to tell, is not here."""
+    return not heard.is_whole or heard.first > last + 1
+
+
+def ask_about_pended(tx: WriteTx, payers: Sequence[str], now: datetime) -> int:
+    """Ask how all stands that these payers have pended, but for what is asked already; returns how much that was."""
+    asked = 0
+    for key in payer_requests.pended(tx, payers):
+        every = payer_requests.of_authorization(tx, key)
+        try:
+            ask_how_it_stands(tx, authorizations.get(tx, key), every[-1].payer, f"payer:{every[-1].payer}", now)
+        except Conflict:
+            continue
+        asked += 1
+    return asked
+
+
+class NoticeReader(Lookout):
+    """Reads what payers told, the oldest first. payers: those of the settings."""
+
+    name = "payer-notices"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        rules: ReconcileRules,
+        ground: Callable[[], FhirGround],
+        payers: Sequence[Payer],
+    ) -> None:
+        super().__init__()
+        self._store = store
+        self._clock = clock
+        self._rules = rules
+        self._ground = ground
+        self._payers = {one.name: one for one in payers}
+
+    def work(self) -> int:
+        """Read the next notification; 0 if there is none. Raises: Unavailable, without a database."""
+        with self._store.read() as tx:
+            unread = payer_tellings.next_unread(tx)
+        if unread is None:
+            return 0
+        try:
+            self._read(unread, self._take)
+        except Unavailable:
+            raise
+        except Exception as fault:  # noqa: BLE001 - one odd notification must not keep the others from being read for ever
+            _log.error("payer_notice_unreadable", notice=unread.key, kind=type(fault).__name__)
+            self._read(unread, lambda *_: (_OUR_FAULT, False))
+        return 1
+
+    def _read(self, unread: Notice, take: Callable[[WriteTx, Notice, datetime], tuple[str, bool]]) -> None:
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            if payer_tellings.is_unread(tx, unread.key):
+                now = self._clock.now()
+                why, is_kept = take(tx, unread, now)
+                payer_tellings.note_read(tx, unread.key, why, now, is_kept_elsewhere=is_kept)
+
+    def _take(self, tx: WriteTx, notice: Notice, now: datetime) -> tuple[str, bool]:
+        """Take what was told in; return why it says nothing, "" if it does, and whether its bytes are kept as answers."""
+        try:
+            found = responses_in(read_answer(notice.body))
+        except BridgeError as fault:
+            return fault.detail, False
+        answered: dict[int, PayerRequest] = {}
+        whys: list[str] = [] if found else [_NOTHING]
+        for one, around in found:
+            request = payer_requests.last_with(tx, notice.payer, trace_of(one))
+            if request is not None:
+                answered[request.key] = request
+            else:
+                whys += [why for why in [self._hear(tx, one, around, notice, now)] if why]
+        for request in answered.values():
+            submissions.add_answer(tx, _answer(notice, request))
+        return "; ".join(dict.fromkeys(whys)), bool(answered) and not whys
+
+    def _hear(self, tx: WriteTx, said: Json, around: dict[str, Json], notice: Notice, now: datetime) -> str:
+        """Take a decision on what was never asked from here; return why it says nothing."""
+        source = f"payer:{notice.payer}"
+        resource = Resource(said, around)
+        try:
+            news = read_claim_response(resource, source, self._ground(), notice.heard_at)
+        except BridgeError as fault:
+            return fault.detail
+        if news is None or not (news.number or news.administrative_reference or news.trace):
+            return _NOTHING
+        payer = self._payers.get(notice.payer)
+        if payer is not None:
+            news = records.replace(news, payer_id=payer.id, payer_name=news.payer_name or payer.name)
+        source_id = f"ClaimResponse/{resource.id}" if resource.id else f"notice:{notice.key}"
+        take_authorization_news(tx, news, Taking(self._rules, now, source, None, None, "payer-notice", source_id))
+        return ""
+
+
+def _answer(notice: Notice, request: PayerRequest) -> PayerAnswer:
+    return PayerAnswer(
+        key=0,
+        submission_key=None,
+        heard_at=notice.heard_at,
+        content=notice.body,
+        content_type=_MEDIA_TYPE,
+        status=_TOLD,
+        detail="told by the payer itself",
+        request_key=request.key,
+    )
