@@ -34,6 +34,7 @@ from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.cdex import CdexPublisher
 from bridge.publishers.chart_order import ChartOrderPublisher
 from bridge.publishers.chart_part import ChartPartPublisher
+from bridge.publishers.chart_way import ChartWayPublisher
 from bridge.publishers.claim_attachment import ClaimAttachmentPublisher
 from bridge.publishers.commitment_report import CommitmentReportPublisher
 from bridge.publishers.commitment_request import CommitmentPublisher
@@ -97,6 +98,7 @@ def publishers(house: House) -> list[Publisher[Any, Any]]:
         ServedStudyPublisher(publishing, quiet, announces=settings.publish.announce),
         StudyAnnouncementPublisher(chart, publishing, quiet),
         ServedAnnouncementPublisher(publishing),
+        ChartWayPublisher(chart),
         ClaimAttachmentPublisher(claims),
         *_beside_studies(house, ehrs, publishing),
         ProvenancePublisher(

@@ -19,9 +19,9 @@ from bridge.commands.setting_up import (
     settings_option,
 )
 from bridge.domain.accounts import Caller, Role
-from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.change_chart import ChartDesk
+from bridge.flows.charted import ChartedExam, charted, find_coming
 from bridge.flows.explain_routes import find_studies
 from bridge.flows.record_access import record_access
 from bridge.store import audit
@@ -62,9 +62,11 @@ def show_chart(config: Path | None, query: str, as_json: bool) -> None:
     house = open_house(config)
     desk = _desk(house)
     with house.store.read() as tx:
-        views = [_view(tx, desk, study) for study in _found(tx, query)]
+        views = [_view(tx, desk, exam) for exam in _found(tx, query)]
     for view in views:
-        about: audit.About = {"study_key": view.study.key, "patient_key": view.study.patient_key}
+        exam, study = view.exam, view.exam.study
+        about: audit.About = {"order_key": exam.order_key, "patient_key": exam.patient_key}
+        about["study_key"] = study.key if study is not None else None
         record_access(house.store, house.clock, action="chart_viewed", actor=actor(), **about)
     if as_json:
         print_json({"studies": [chart_shapes.whole(view, sees_all=True) for view in views]})
@@ -134,11 +136,12 @@ def _words(reason: str) -> str:
     return reason.strip()[:1000]
 
 
-def _found(tx: ReadTx, query: str) -> list[Study]:
-    found = find_studies(tx, query)
-    if not found:
+def _found(tx: ReadTx, query: str) -> list[ChartedExam]:
+    """Return the exams that *query* names, those of which no image is here among them. Raises: LookupError, for none."""
+    uids = [one.study_instance_uid for one in find_studies(tx, query)] or find_coming(tx, query)
+    if not uids:
         raise LookupError("no study found")
-    return found
+    return [charted(tx, one) for one in uids]
 
 
 def _only(house: House, query: str) -> str:
@@ -149,12 +152,14 @@ def _only(house: House, query: str) -> str:
     return found[0].study_instance_uid
 
 
-def _view(tx: ReadTx, desk: ChartDesk, study: Study) -> ChartView:
-    return chart_views.read(tx, study, desk.servers, desk.takers, Caller(_person(), Role.ADMIN))
+def _view(tx: ReadTx, desk: ChartDesk, exam: ChartedExam) -> ChartView:
+    return chart_views.read(tx, exam, desk.servers, desk.takers, Caller(_person(), Role.ADMIN))
 
 
 def _print(view: ChartView) -> None:
-    click.echo(f"{view.study.study_instance_uid}  {view.study.state.value.replace('_', ' ')}")
+    study = view.exam.study
+    state = study.state.value.replace("_", " ") if study is not None else "no image here"
+    click.echo(f"{view.exam.study_instance_uid}  {state}")
     if view.withdrawal is not None:
         click.echo(f"  withdrawn from every chart by {view.withdrawal.made_by}: {view.withdrawal.reason}")
     for chart in view.charts:

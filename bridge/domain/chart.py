@@ -18,6 +18,8 @@ REPORT = "DiagnosticReport"
 DOCUMENT = "DocumentReference"
 ORDER = "ServiceRequest"
 SELECTION = "ImagingSelection"
+# The way to the images, the same for every study of a server.
+WAY = "Endpoint"
 PARTS = (PROCEDURE, REPORT, DOCUMENT, SELECTION, ORDER)
 
 

@@ -57,7 +57,7 @@ def _takes_part_back(tx: WriteTx, delivery: Delivery) -> bool:
         return False
     part = enqueue.part_in(delivery)
     about = chart_subjects.studies_of(tx, part)
-    is_out = chart_withdrawals.why_out(tx, part, about) or any(not studies.get(tx, key).is_bound for key in about)
+    is_out = chart_subjects.why_out(tx, part) or any(not studies.get(tx, key).is_bound for key in about)
     return bool(is_out) and deliveries.was_tried(tx, delivery.topic, delivery.destination, delivery.order_of)
 
 

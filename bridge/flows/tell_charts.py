@@ -28,9 +28,15 @@ def queue_parts(tx: WriteTx, look: Look, takers: Takers, at: datetime) -> None:
             enqueue.enqueue(tx, chart_part(part, server, order_key), at)
 
 
-def parts_of_study(tx: ReadTx, study: Study) -> list[OfExam]:
-    """Return what charts may have of a study's exam beside its images, each once."""
-    return list(dict.fromkeys(_study(tx, study)))
+def parts_of_study(
+    tx: ReadTx, study_instance_uid: str, study: Study | None, order_keys: Iterable[int] = ()
+) -> list[OfExam]:
+    """
+    Return what charts may have of a study's exam beside its images, each once.
+
+    study: None where no image of it is here. order_keys: further orders that it is of.
+    """
+    return list(dict.fromkeys(_study(tx, study_instance_uid, study, order_keys)))
 
 
 def _touched(tx: ReadTx, look: Look) -> Iterable[OfExam]:
@@ -46,15 +52,19 @@ def _touched(tx: ReadTx, look: Look) -> Iterable[OfExam]:
             *found,
             *(part for one in reports.of_patient(tx, look.row) for part in _report(tx, one.key, one.order_key)),
         ]
-    return _study(tx, studies.get(tx, look.row)) if look.kind == news.STUDY else ()
+    study = studies.get(tx, look.row) if look.kind == news.STUDY else None
+    return () if study is None else _study(tx, study.study_instance_uid, study)
 
 
-def _study(tx: ReadTx, study: Study) -> list[OfExam]:
-    uid = study.study_instance_uid
+def _study(tx: ReadTx, uid: str, study: Study | None, order_keys: Iterable[int] = ()) -> list[OfExam]:
     named = [one.key for one in orders.by_study_uid(tx, uid)]
-    found = [part for key in dict.fromkeys([*named, *filter(None, [study.order_key])]) for part in _order(tx, key)]
-    found += [_performed(one.key, study.order_key) for one in performed.of_study(tx, uid)]
-    found += [(Part(SELECTION, key), study.order_key) for key in key_objects.of_study(tx, study.key)]
+    own = study.order_key if study is not None else None
+    found = [part for key in dict.fromkeys([*named, *order_keys, *filter(None, [own])]) for part in _order(tx, key)]
+    known = {part for part, _ in found}
+    steps = [_performed(one.key, own) for one in performed.of_study(tx, uid)]
+    found += [one for one in steps if study is not None or one[0] not in known]
+    if study is not None:
+        found += [(Part(SELECTION, key), own) for key in key_objects.of_study(tx, study.key)]
     return found + [part for one in reports.of_study(tx, uid) for part in _report(tx, one.key, one.order_key)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.domain.attachment import ClaimAttachment
-from bridge.domain.chart import ORDER, ChartVersion, Part, part_named
+from bridge.domain.chart import ORDER, WAY, ChartVersion, Part, part_named
 from bridge.domain.payer_request import PayerRequest
 from bridge.errors import Conflict
 from bridge.store import deliveries, waiting
@@ -45,8 +45,9 @@ _ASKED_IN = "evidence-request:"
 PROVENANCE = "provenance"
 CHART_PART = "chart_part"
 CHART_ORDER = "chart_order"
+CHART_WAY = "chart_way"
 # What goes to one FHIR server: what keeps one of them waiting keeps all of them.
-ON_ONE_SERVER = (IMAGING_STUDY, ANNOUNCEMENT, PROVENANCE, CHART_PART, CHART_ORDER, CLAIM)
+ON_ONE_SERVER = (IMAGING_STUDY, ANNOUNCEMENT, PROVENANCE, CHART_PART, CHART_ORDER, CHART_WAY, CLAIM)
 _VERSION_OF = "version:"
 _COMMITMENT_OF = "commitment:"
 _REJECTION_OF = "rejection:"
@@ -92,6 +93,11 @@ def version_in(delivery: Delivery) -> tuple[str, int] | None:
 def chart_part(part: Part, server: str, order_key: int | None) -> Work:
     """Return the work that brings *part* to the chart on *server*. order_key: of the exam that it is about."""
     return Work(CHART_ORDER if part.kind == ORDER else CHART_PART, server, part.name, order_key=order_key)
+
+
+def chart_way(server: str) -> Work:
+    """Return the work that brings the ways to the images to *server*: they are the same for all its charts."""
+    return Work(CHART_WAY, server, WAY)
 
 
 def part_in(delivery: Delivery) -> Part:

@@ -131,7 +131,7 @@ class ChartPartPublisher:
         for one in (*receipt.ended, *([receipt.standing] if receipt.standing is not None else [])):
             said = Standing(server, one.reference, {ehr.client.version: one.resource}, one.version)
             is_ours = receipt.was_written or one is not receipt.standing
-            why = cause_of_part(tx, part, about, said, words, is_ours=is_ours)
+            why = cause_of_part(tx, part, (*about, *chart_subjects.coming_of(tx, part)), said, words, is_ours=is_ours)
             kept = chart_versions.keep(tx, said, whose, why, at)
             if kept is not None and ehr.keeps_provenance:
                 enqueue.enqueue(tx, enqueue.provenance(kept), at)

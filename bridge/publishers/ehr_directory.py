@@ -13,6 +13,7 @@ from typing import Any
 
 from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.endpoint import Connection
+from bridge.codecs.fhir.imaging_study import same_content
 from bridge.codecs.fhir.references import (
     SystemOf,
     derived_id,
@@ -164,6 +165,19 @@ class EhrDirectory:
                 self._endpoints_until = now + _ENDPOINT_KEPT
             return tuple(one.reference for one in self._endpoints)
 
+    def mend_endpoints(self) -> tuple[str, ...]:
+        """Look for our Endpoints anew and write what they say otherwise than we do; return those that were written."""
+        written = []
+        with self._endpoint_turn:
+            self._endpoints_until = None
+            for way in self._access.ways:
+                found, ours = self._found_endpoint(way), self._endpoint(way)
+                resource = {**found.resource, **ours} if found is not None else {}
+                if found is not None and not same_content(resource, found.resource):
+                    written.append(self._client.update(resource, found.version).reference)
+        self.endpoints()
+        return tuple(written)
+
     def take_endpoints(self) -> tuple[Found, ...]:
         """Return our Endpoints as they stood when they were looked for last; none, if that was asked since."""
         with self._endpoint_turn:
@@ -180,9 +194,7 @@ class EhrDirectory:
         self._endpoints_until = None
 
     def _found_endpoint(self, way: Connection) -> Found | None:
-        address = self._access.ways[way]
-        content = endpoint.build(way, address, self._access.name)
-        ours = endpoint.r5(content) if self._client.version == "R5" else endpoint.r4(content)
+        address, ours = self._access.ways[way], self._endpoint(way)
         identifier = ours["identifier"][0]
         standing = sorted(self._holders("Endpoint", identifier), key=lambda one: one.reference)
         if standing:
@@ -197,6 +209,10 @@ class EhrDirectory:
             if fault.code != VERSION_CONFLICT:
                 raise
             raise Unavailable("the server's Endpoint is being changed", code=VERSION_CONFLICT) from None
+
+    def _endpoint(self, way: Connection) -> Json:
+        content = endpoint.build(way, self._access.ways[way], self._access.name)
+        return endpoint.r5(content) if self._client.version == "R5" else endpoint.r4(content)
 
     def _holders(self, kind: str, identifier: Json) -> list[Found]:
         """Return the resources that really hold *identifier*: a server may ignore what it was asked for."""

@@ -17,8 +17,8 @@ from bridge.domain.performed import may_be_of
 from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.report import Report
 from bridge.domain.study import Study
-from bridge.store import chart_subjects, key_objects, orders, patients, performed, publications, reports, studies
-from bridge.store.chart_withdrawals import why_out
+from bridge.store import key_objects, orders, patients, performed, publications, reports, studies
+from bridge.store.chart_subjects import why_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
 from bridge.store.listings.served_reports import WantedReports
@@ -54,9 +54,7 @@ def procedure_of(tx: ReadTx, key: int, house: House) -> Wanted:
     owners = {one.key: one for order in ordered for one in [patients.survivor(tx, order.patient_key)]}
     identity = mpps.sop_instance_uid
     about = [study] if study is not None else []
-    why_not = _why_not(tx, owners.values(), ordered, about) or why_out(
-        tx, Part(PROCEDURE, key), [one.key for one in about]
-    )
+    why_not = _why_not(tx, owners.values(), ordered, about) or why_out(tx, Part(PROCEDURE, key))
     if not why_not and not all(may_be_of(mpps, owner) for owner in owners.values()):
         why_not = "its device names another patient"
     if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY:
@@ -106,7 +104,7 @@ def selection_of(tx: ReadTx, part: Part, server: str, house: House) -> Wanted:
     """Return what is to be said of marked images: where their study stands, while it shows the document and one of them."""
     selection = key_objects.get(tx, part.key)
     study, identity = studies.get(tx, selection.study_key), selection.sop_instance_uid
-    out = why_out(tx, part, [study.key])
+    out = why_out(tx, part)
     if out or not study.is_bound or study.patient_key is None:
         return Wanted(identity, study=study, why_not=out or "its images are not bound to a patient")
     if not selection.stands:
@@ -126,7 +124,7 @@ def selection_of(tx: ReadTx, part: Part, server: str, house: House) -> Wanted:
 def _filed(tx: ReadTx, part: Part, server: str) -> tuple[Report, Wanted, tuple[str, ...]]:
     """Return the report that is *part*, or that it came with, whose it is, and the references to its studies on *server*."""
     report = reports.get(tx, part.key)
-    out = why_out(tx, part, chart_subjects.studies_of(tx, part))
+    out = why_out(tx, part)
     may_leave = not out and bool(served_reports.find(tx, WantedReports(keys=(part.key,)), before=None, limit=1)[0])
     # Two reports of one number may wait for two people: whom its sender named belongs to what it is.
     first = report.patient.identifiers[0] if report.patient.identifiers else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -250,12 +250,21 @@ def _said(what: str, references: Sequence[str]) -> str:
     return f"{', '.join(references)} {what}" if references else "nothing stands there"
 
 
+def keep_ways(tx: WriteTx, ehr: Ehr, server: str, at: datetime, written: Collection[str] = ()) -> None:
+    """Keep a version of each way that is not as it was kept last. written: those that we wrote over."""
+    for way in ehr.directory.take_endpoints():
+        stands = Standing(server, way.reference, {ehr.client.version: way.resource}, way.version)
+        is_known = chart_versions.newest(tx, server, way.reference) is not None
+        why = Why(Cause.EVENT, "", "the way to the images")
+        if is_known and way.reference not in written:
+            why = Why(Cause.DELIVERY, server, "somebody else changed it there")
+        chart_versions.keep(tx, stands, Whose(), why, at)
+
+
 def _keep_versions(tx: WriteTx, ehr: Ehr, parcel: StudyParcel, receipt: StudyReceipt, at: datetime) -> None:
     """Keep a version of each resource that is not as it was kept last."""
     study, patient = parcel.contents.study, parcel.patient
-    for way in ehr.directory.take_endpoints():
-        stands = Standing(parcel.delivery.destination, way.reference, {ehr.client.version: way.resource}, way.version)
-        chart_versions.keep(tx, stands, Whose(), Why(Cause.EVENT, "", "the way to the images"), at)
+    keep_ways(tx, ehr, parcel.delivery.destination, at)
     patient_keys = {one.reference: one.patient_key for one in parcel.known}
     for one in receipt.seen:
         is_standing = one is receipt.standing

@@ -11,13 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from bridge.codecs.fhir.imaging_study import House, withdrawn
-from bridge.domain.chart import OWN, Cause, Whose, Why
+from bridge.domain.chart import OWN, Whose
 from bridge.domain.chart_status import ChartStatus
 from bridge.leaving.begun import Begun, begun, said, status_of
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, Receipt, StillWanted
 from bridge.store import announced_studies, chart_versions, patients
 from bridge.store.announced_studies import AnnouncedStudy
+from bridge.store.chart_causes import cause_of_coming
 from bridge.store.chart_versions import Standing
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
@@ -60,10 +61,7 @@ class ServedAnnouncementPublisher:
 
     def _register(self, tx: WriteTx, one: AnnouncedStudy, now: Begun, at: datetime) -> None:
         stands = {release: each | {"id": one.resource_id} for release, each in said(tx, now, self._house).items()}
-        if (
-            _keep(tx, one, stands, Why(Cause.EVENT, "", "the exam has begun"), at)
-            or one.status != ChartStatus.REGISTERED
-        ):
+        if _keep(tx, one, stands, at) or one.status != ChartStatus.REGISTERED:
             announced_studies.save(tx, replace(one, status=ChartStatus.REGISTERED, changed_at=at))
 
     def _end(self, tx: WriteTx, one: AnnouncedStudy, status: ChartStatus, at: datetime) -> None:
@@ -71,7 +69,7 @@ class ServedAnnouncementPublisher:
         was = chart_versions.said_by(tx, [last.key]).get(last.key) if last is not None else None
         ended = {release: withdrawn(each, status.value) for release, each in (was or {}).items()}
         if ended:
-            _keep(tx, one, ended, Why(Cause.EVENT, "", "what had begun is taken back"), at)
+            _keep(tx, one, ended, at)
         announced_studies.save(tx, replace(one, status=status, changed_at=at))
 
 
@@ -87,8 +85,9 @@ def _of_person(tx: WriteTx, uid: str, now: Begun, at: datetime) -> AnnouncedStud
     return announced_studies.add(tx, AnnouncedStudy(0, uid, *said_of, ChartStatus.REGISTERED, at))
 
 
-def _keep(tx: WriteTx, one: AnnouncedStudy, stands: Mapping[str, Json], why: Why, at: datetime) -> bool:
+def _keep(tx: WriteTx, one: AnnouncedStudy, stands: Mapping[str, Json], at: datetime) -> bool:
     """Keep a version; return whether it says anything new."""
     whose = Whose(None, one.patient_key, one.order_key, 0, one.study_instance_uid)
     standing = Standing(OWN, f"ImagingStudy/{one.resource_id}", stands)
+    why = cause_of_coming(tx, one.study_instance_uid, standing)
     return chart_versions.keep(tx, standing, whose, why, at) is not None

@@ -15,7 +15,7 @@ from bridge.codecs.fhir import imaging_study as codec
 from bridge.codecs.fhir import r4, r5
 from bridge.codecs.fhir.imaging_study import House, ImagingStudyContent
 from bridge.codecs.fhir.references import Links
-from bridge.domain.chart import Cause, Whose, Why
+from bridge.domain.chart import Whose
 from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is_stopped
 from bridge.domain.identifiers import derive_uid
 from bridge.domain.order import Order
@@ -29,6 +29,7 @@ from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.imaging_study import Ehr, of_one_person, until_settled
 from bridge.publishers.study_placing import Known, Placing, StudyReceipt
 from bridge.store import chart_versions, deliveries, events, orders, patients, performed, publications, studies
+from bridge.store.chart_causes import cause_of_coming
 from bridge.store.chart_versions import Standing
 from bridge.store.chart_withdrawals import Coming, withdrawal_of
 from bridge.store.db import ReadTx, WriteTx
@@ -164,11 +165,10 @@ class StudyAnnouncementPublisher:
         patient_key, order_key = (patient.key if patient else None), (order.key if order else None)
         uid = parcel.study_instance_uid if parcel.study_key is None else ""
         whose = Whose(parcel.study_key, patient_key, order_key, parcel.binding_version, uid)
-        why = Why(Cause.EVENT, "", "the exam has begun" if patient else "what had begun is taken back")
         release = self._ehrs[server].client.version
         for one in receipt.seen if receipt.was_written else ():
             standing = Standing(server, one.reference, {release: one.resource}, one.version)
-            chart_versions.keep(tx, standing, whose, why, at)
+            chart_versions.keep(tx, standing, whose, cause_of_coming(tx, parcel.study_instance_uid, standing), at)
 
     def _tell(self, tx: WriteTx, delivery: Delivery, what: str, at: datetime) -> None:
         by, keys = delivery.destination, (delivery.order_key, delivery.study_key)

@@ -9,7 +9,7 @@ from bridge.domain.chart import Cause, ChartVersion, Part, Why
 from bridge.domain.study import Study, is_person
 from bridge.store import chart_versions, chart_withdrawals, overlays
 from bridge.store.chart_versions import Standing
-from bridge.store.chart_withdrawals import Subject
+from bridge.store.chart_withdrawals import Coming, Subject
 from bridge.store.db import ReadTx
 
 _CHANGED_THERE = "somebody else changed it there"
@@ -35,20 +35,28 @@ def cause_of(tx: ReadTx, study: Study, standing: Standing, binding_version: int,
 
 
 def cause_of_part(
-    tx: ReadTx, part: Part, study_keys: Collection[int], standing: Standing, why: str, *, is_ours: bool
+    tx: ReadTx, part: Part, about: Collection[Subject], standing: Standing, why: str, *, is_ours: bool
 ) -> Why:
     """
     Return why *standing* is what stands of a part of an exam now.
 
-    study_keys: the studies that it is about. why: what is known of it beside what people said of charts.
+    about: the studies that it is about. why: what is known of it beside what people said of charts.
     """
     before = chart_versions.newest(tx, standing.server, standing.reference)
-    by_hand = _by_hand(tx, [*part.rests_on, *study_keys], before, is_ended=standing.is_ended)
+    by_hand = _by_hand(tx, [*part.rests_on, *about], before, is_ended=standing.is_ended)
     if by_hand is not None:
         return by_hand
     if not is_ours:
         return Why(Cause.DELIVERY, standing.server, _CHANGED_THERE)
     return Why(Cause.EVENT, "", why)
+
+
+def cause_of_coming(tx: ReadTx, study_instance_uid: str, standing: Standing) -> Why:
+    """Return why *standing* is what stands now of a study that no image is here of."""
+    before = chart_versions.newest(tx, standing.server, standing.reference)
+    by_hand = _by_hand(tx, [Coming(study_instance_uid)], before, is_ended=standing.is_ended)
+    words = "what had begun is taken back" if standing.is_ended else "the exam has begun"
+    return by_hand if by_hand is not None else Why(Cause.EVENT, "", words)
 
 
 def _by_hand(tx: ReadTx, about: Iterable[Subject], before: ChartVersion | None, *, is_ended: bool) -> Why | None:

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, or_, select
 from bridge.domain.chart import DOCUMENT, PROCEDURE, REPORT, SELECTION, Part
 from bridge.store import key_objects, performed, reports
 from bridge.store import studies as study_rows
+from bridge.store.chart_withdrawals import Coming, Subject, withdrawal_of
 from bridge.store.db import ReadTx
 from bridge.store.tables import orders, studies
 
@@ -20,6 +21,29 @@ def studies_of(tx: ReadTx, part: Part) -> list[int]:
     if part.kind == SELECTION:
         return [key_objects.get(tx, part.key).study_key]
     return _of_report(tx, part.key) if part.kind in (REPORT, DOCUMENT) else []
+
+
+def coming_of(tx: ReadTx, part: Part) -> list[Coming]:
+    """Return the studies that *part* is about by their UIDs, whether images of them are here or not."""
+    if part.kind == PROCEDURE:
+        named = [performed.get(tx, part.key).study_instance_uid]
+    elif part.kind in (REPORT, DOCUMENT):
+        report = reports.get(tx, part.key)
+        of_order = select(orders.c.study_instance_uid).where(orders.c.key == report.order_key)
+        named = [report.numbers.study_instance_uid, *tx.execute(of_order).scalars()]
+    else:
+        named = []
+    return [Coming(uid) for uid in dict.fromkeys(named) if uid]
+
+
+def why_out(tx: ReadTx, part: Part) -> str:
+    """Return why a part is in no chart by a person's word, "" where nobody said so."""
+    if any(withdrawal_of(tx, one) is not None for one in part.rests_on):
+        return "a person took it out of every chart"
+    about: list[Subject] = [*studies_of(tx, part), *coming_of(tx, part)]
+    if any(withdrawal_of(tx, one) is not None for one in about):
+        return "a person took its images out of every chart"
+    return ""
 
 
 def _of_report(tx: ReadTx, key: int) -> list[int]:

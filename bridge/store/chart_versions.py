@@ -186,7 +186,8 @@ def come(tx: WriteTx, study_instance_uid: str, study_key: int) -> None:
 
 def of_parts(tx: ReadTx, study_key: int | None, order_keys: Collection[int]) -> list[ChartVersion]:
     """Return every version of what else charts have of an exam, newest first: about a study, or about these orders alone."""
-    about = or_(_c.study_key == study_key, and_(_c.study_key.is_(None), _c.order_key.in_(order_keys)))
+    about = and_(_c.study_key.is_(None), _c.order_key.in_(order_keys))
+    about = about if study_key is None else or_(_c.study_key == study_key, about)
     query = select(*_LISTED).where(about, _c.resource_type.in_(PARTS)).order_by(_c.key.desc())
     return [_version(row) for row in tx.execute(query)]
 

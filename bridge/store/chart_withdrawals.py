@@ -6,7 +6,6 @@ may a study of which no image is here yet.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -41,18 +40,14 @@ def of_subject(tx: ReadTx, about: Subject) -> list[ChartWithdrawal]:
     return [ChartWithdrawal(**{name: getattr(row, name) for name in ChartWithdrawal.__slots__}) for row in rows]
 
 
-def why_out(tx: ReadTx, part: Part, study_keys: Collection[int]) -> str:
-    """Return why a part of these studies is in no chart by a person's word, "" where nobody said so."""
-    if any(withdrawal_of(tx, one) is not None for one in part.rests_on):
-        return "a person took it out of every chart"
-    if any(withdrawal_of(tx, key) is not None for key in study_keys):
-        return "a person took its images out of every chart"
-    return ""
-
-
 def taken_out() -> Select[Any]:
     """Return the query for the studies that are in no chart by a person's word."""
     return select(_c.study_key).where(_c.taken_back_at.is_(None), _c.study_key.is_not(None))
+
+
+def coming_taken_out() -> Select[Any]:
+    """Return the query for the UIDs of the studies that a person took out of every chart before an image of them was here."""
+    return select(_c.study_instance_uid).where(_c.taken_back_at.is_(None), _c.study_instance_uid != "")
 
 
 def parts_taken_out() -> Select[Any]:

@@ -7,17 +7,26 @@ from dataclasses import dataclass
 
 from bridge.codecs.fhir.differences import Differences, compare
 from bridge.domain.accounts import Caller, Role
-from bridge.domain.chart import ORDER, OWN, PARTS, ChartVersion, ChartWithdrawal, Part, part_named
-from bridge.domain.study import Study
+from bridge.domain.chart import ORDER, OWN, PARTS, WAY, ChartVersion, ChartWithdrawal, Part, part_named
 from bridge.errors import Refused
-from bridge.flows.tell_charts import Takers, parts_of_study
-from bridge.outbox.enqueue import CHART_ORDER, CHART_PART, IMAGING_STUDY, PROVENANCE, version_name
+from bridge.flows.charted import ChartedExam
+from bridge.flows.tell_charts import Takers
+from bridge.outbox.enqueue import (
+    ANNOUNCEMENT,
+    CHART_ORDER,
+    CHART_PART,
+    CHART_WAY,
+    IMAGING_STUDY,
+    PROVENANCE,
+    version_name,
+)
 from bridge.store import chart_parts, chart_versions, chart_withdrawals, deliveries
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import Delivery
 
 # The newest versions of a study's entries, in all charts together, and of what rests on it: more are looked for elsewhere.
 VERSIONS_SHOWN = 60
+_WAYS_SHOWN = 12
 
 Said = Mapping[int, dict[str, dict[str, object]]]
 
@@ -60,19 +69,19 @@ class PartEntry(Entry):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart(Entry):
-    """One server's chart: of the study itself, and *parts* of what rests on it. ways: to the images, as the server has them."""
+    """One server's chart: of the study itself, and *parts* of what rests on it. ways: to the images, None where it has none."""
 
     server: str
     is_own: bool = False
     parts: tuple[PartEntry, ...] = ()
-    ways: tuple[ChartVersion, ...] = ()
+    ways: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChartView:
-    """A study in its charts. withdrawal: a person's that stands; withdrawals: every one, newest first."""
+    """An exam in its charts. withdrawal: a person's that stands; withdrawals: every one, newest first."""
 
-    study: Study
+    exam: ChartedExam
     charts: tuple[Chart, ...]
     withdrawals: tuple[ChartWithdrawal, ...]
     is_cut: bool
@@ -82,34 +91,43 @@ class ChartView:
         return next((one for one in self.withdrawals if one.stands), None)
 
 
-def read(tx: ReadTx, study: Study, servers: tuple[str, ...], takers: Takers, caller: Caller) -> ChartView:
+def read(tx: ReadTx, exam: ChartedExam, servers: tuple[str, ...], takers: Takers, caller: Caller) -> ChartView:
     """
-    Return what the charts of *servers*, and every other that ever had it, have of *study*. takers: what more each takes.
+    Return what the charts of *servers*, and every other that ever had it, have of *exam*. takers: what more each takes.
 
     Raises: Refused, if it is unbound and the caller's role does not include those.
     """
-    if not study.is_bound and not caller.sees_unbound and caller.role != Role.IT:
+    if not exam.is_bound and not caller.sees_unbound and caller.role != Role.IT:
         raise Refused("nobody has bound this study yet: ask the intake desk", code="unbound")
-    seen = _Seen(tx, study, tells_all=caller.role != Role.IT)
+    seen = _Seen(tx, exam, tells_all=caller.role != Role.IT)
     names = dict.fromkeys((*servers, *(one.server for one in seen.shown)))
     charts = tuple(_chart(tx, name, seen, takers.get(name, ())) for name in names)
-    return ChartView(study, charts, tuple(chart_withdrawals.of_subject(tx, study.key)), seen.is_cut)
+    return ChartView(exam, charts, tuple(chart_withdrawals.of_subject(tx, exam.subject)), seen.is_cut)
 
 
 class _Seen:
-    """Everything that is known of a study's charts, read once. tells_all: what versions say is shown, too."""
+    """Everything that is known of an exam's charts, read once. tells_all: what versions say is shown, too."""
 
-    def __init__(self, tx: ReadTx, study: Study, *, tells_all: bool) -> None:
-        named = parts_of_study(tx, study)
-        of_study = chart_versions.of_study(tx, study.key)
-        of_parts = chart_versions.of_parts(tx, study.key, [key for _, key in named if key is not None])
-        self.now = tuple(part for part, _ in named)
+    def __init__(self, tx: ReadTx, exam: ChartedExam, *, tells_all: bool) -> None:
+        study_key, uid = exam.study.key if exam.study is not None else None, exam.study_instance_uid
+        of_coming = chart_versions.of_coming(tx, uid) if study_key is None else []
+        of_study = chart_versions.of_study(tx, study_key) if study_key is not None else of_coming
+        of_parts = chart_versions.of_parts(tx, study_key, [key for _, key in exam.parts if key is not None])
+        self.now = tuple(part for part, _ in exam.parts)
+        self.uid, self.topic = uid, ANNOUNCEMENT if study_key is None else IMAGING_STUDY
         self.own, self.others = of_study[:VERSIONS_SHOWN], of_parts[:VERSIONS_SHOWN]
         self.shown = [*self.own, *self.others]
         self.is_cut = len(of_study) + len(of_parts) > len(self.shown)
-        self.said: Said = chart_versions.said_by(tx, [one.key for one in self.shown]) if tells_all else {}
-        told = [*(one.name for one in self.now), study.study_instance_uid, *(version_name(one) for one in self.shown)]
+        self.tells_all = tells_all
+        self.said: dict[int, dict[str, dict[str, object]]] = {}
+        self.hear(tx, self.shown)
+        told = [*(one.name for one in self.now), uid, WAY, *(version_name(one) for one in self.shown)]
         self.sent = deliveries.of_works(tx, told)
+
+    def hear(self, tx: ReadTx, versions: Iterable[ChartVersion]) -> None:
+        """Read what these versions say, if that is shown."""
+        if self.tells_all:
+            self.said |= chart_versions.said_by(tx, [one.key for one in versions])
 
     def delivery(self, topics: Sequence[str], server: str, order_of: str) -> Delivery | None:
         """Return the newest delivery of a thing to a server, None if there never was one."""
@@ -140,12 +158,22 @@ def _chart(tx: ReadTx, server: str, seen: _Seen, kinds: Sequence[str]) -> Chart:
     return Chart(
         standing=tuple(_newest(mine).values()),
         versions=seen.versions(mine),
-        delivery=next((one for one in seen.sent if (one.topic, one.destination) == (IMAGING_STUDY, server)), None),
+        delivery=seen.delivery((seen.topic,), server, seen.uid),
         server=server,
         is_own=server == OWN,
         parts=tuple(_parts(tx, server, seen, kinds)),
-        ways=() if server == OWN else tuple(_newest(chart_versions.of_type(tx, server, "Endpoint")).values()),
+        ways=None if server == OWN else _ways(tx, server, seen),
     )
+
+
+def _ways(tx: ReadTx, server: str, seen: _Seen) -> Entry | None:
+    """Return the ways to the images, the same for every study of a server."""
+    every = chart_versions.of_type(tx, server, WAY, limit=_WAYS_SHOWN)
+    if not every:
+        return None
+    seen.hear(tx, every)
+    delivery = seen.delivery((CHART_WAY,), server, WAY)
+    return Entry(standing=tuple(_newest(every).values()), versions=seen.versions(every), delivery=delivery)
 
 
 def _parts(tx: ReadTx, server: str, seen: _Seen, kinds: Sequence[str]) -> Iterable[PartEntry]:

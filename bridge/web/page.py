@@ -116,6 +116,7 @@ TOPICS = {
     "provenance": "Origin of a chart entry",
     "chart_part": "Chart entry beside the images",
     "chart_order": "Order's status in the chart",
+    "chart_way": "Way to the images in the chart",
     "imaging-study": "Chart entry",
     "announcement": "Chart announcement",
     "ImagingStudy": "Chart entry",

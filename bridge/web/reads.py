@@ -7,6 +7,7 @@ from typing import Unpack
 
 from flask import Response
 
+from bridge.flows.charted import ChartedExam
 from bridge.flows.record_access import record_access, record_look_at
 from bridge.store import audit
 from bridge.store.listings import exam_detail, exam_reports, search
@@ -29,6 +30,15 @@ def note_each(action: str, people: Iterable[Person | None]) -> None:
     here = services()
     keys = [one.key for one in people if one is not None and one.key]
     record_look_at(here.store, here.clock, keys, action=action, actor=caller().name, origin=origin())
+
+
+def note_charts(exam: ChartedExam, *, sees_all: bool) -> None:
+    """Write the audit row of a look at what charts have of an exam. sees_all: of its patient, too."""
+    study_key = exam.study.key if exam.study is not None else None
+    about: audit.About = {"study_key": study_key} if study_key is not None else {"order_key": exam.order_key}
+    if sees_all:
+        about["patient_key"] = exam.patient_key
+    note("chart_viewed", **about)
 
 
 def note_compared(study_key: int, people: Iterable[Person]) -> None:

@@ -16,11 +16,12 @@ from bridge.domain.accounts import Caller, Role
 from bridge.errors import Conflict
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_delivery import drop_delivery
+from bridge.flows.charted import charted
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.outbox.worker import Worker
 from bridge.settings import FhirServer
-from bridge.store import deliveries, events, news, studies
+from bridge.store import deliveries, events, news
 from bridge.store.deliveries import DeliveryState
 from bridge.telling import chart_takers, news_watch
 from bridge.web import chart_views
@@ -382,9 +383,9 @@ STANDING = {
 def seen(scene: Scene, desk: ChartDesk) -> ChartView:
     """Return what the chart page is made of."""
     with scene.house.store.read() as tx:
-        study = studies.by_uid(tx, study_uid("A1"))
-        assert study is not None
-        return chart_views.read(tx, study, desk.servers, desk.takers, Caller("user:maria", Role.ADMIN))
+        return chart_views.read(
+            tx, charted(tx, study_uid("A1")), desk.servers, desk.takers, Caller("user:maria", Role.ADMIN)
+        )
 
 
 def part_seen(scene: Scene, desk: ChartDesk, kind: str) -> PartEntry:
@@ -461,7 +462,7 @@ def test_every_version_of_what_rests_on_a_study_is_kept_with_its_provenance(scen
     assert [one["what"].get("display") for one in traces[target]] == [None, "HL7 v2 message"]
     theirs = part_seen(scene, desk, "ServiceRequest").versions
     assert [one.version.status for one in theirs] == ["completed", "active"]
-    assert next(one for one in seen(scene, desk).charts if one.server == "ehr").ways
+    assert next(one for one in seen(scene, desk).charts if one.server == "ehr").ways is not None
 
 
 @ON_SQLITE

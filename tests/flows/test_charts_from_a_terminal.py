@@ -20,7 +20,8 @@ from bridge.telling import news_watch
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
 from tests.cast import PLAIN, adt, image, order, report, spooled, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, sent
+from tests.flows.test_orders import cast_mpps
 from tests.product.running import EHR_SYSTEM, settings_text
 
 KINDS = '["ImagingStudy", "DiagnosticReport", "Provenance"]'
@@ -106,6 +107,22 @@ def test_what_was_given_up_before_a_chart_had_it_is_said_so(terminal: Terminal) 
     shown = terminal.run("show", "A2").stdout
     assert "given up" in shown
     assert "nothing yet" not in shown
+
+
+def test_an_exam_of_which_no_image_is_here_is_shown_withdrawn_and_let_back(terminal: Terminal) -> None:
+    say(terminal.house, order(PLAIN, "A2"), report(PLAIN, "A2"))
+    terminal.house.performed_steps.create("2.25.77", sent(cast_mpps("A2")), "CT1")
+    terminal.send()
+    shown = terminal.run("show", "A2").stdout
+    for words in (f"{study_uid('A2')}  no image here", "registered", "DiagnosticReport:2", "served here:"):
+        assert words in shown
+    assert terminal.run("withdraw", "A2", "--reason", "a phantom").exit_code == 0
+    terminal.send()
+    assert terminal.statuses() == ["available", "entered-in-error", "final", "entered-in-error"]
+    assert "withdrawn from every chart" in terminal.run("show", study_uid("A2")).stdout
+    assert terminal.run("restore", "A2", "--reason", "it was none").exit_code == 0
+    terminal.send()
+    assert terminal.statuses() == ["available", "registered", "final", "final"]
 
 
 def test_one_part_is_published_again_to_one_server_and_unknown_ones_are_said_so(terminal: Terminal) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from bridge.domain.chart import ChartVersion
 from bridge.domain.study import BOUND_STATES
@@ -31,7 +31,7 @@ def of_all(
     query = (
         select(table.c.key, bound.label("is_bound"), orders.c.accession_number)
         .outerjoin(studies, studies.c.key == table.c.study_key)
-        .outerjoin(orders, orders.c.key == studies.c.order_key)
+        .outerjoin(orders, orders.c.key == func.coalesce(studies.c.order_key, table.c.order_key))
         .order_by(table.c.key.desc())
         .limit(limit)
     )

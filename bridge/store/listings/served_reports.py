@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, exists, func, literal,
 from bridge.domain.chart import REPORT
 from bridge.domain.report import Report
 from bridge.domain.study import StudyState
-from bridge.store.chart_withdrawals import parts_taken_out, taken_out
+from bridge.store.chart_withdrawals import coming_taken_out, parts_taken_out, taken_out
 from bridge.store.db import ReadTx
 from bridge.store.tables import orders, patients, reports, studies
 
@@ -88,6 +88,9 @@ def may_leave() -> Sequence[ColumnElement[bool]]:
         studies.c.study_instance_uid == uid_of_order,
     )
     doubted = select(patients.c.key).where(patients.c.key == reports.c.patient_key, patients.c.in_question.is_not(None))
+    out = select(orders.c.key).where(
+        orders.c.key == reports.c.order_key, orders.c.study_instance_uid.in_(coming_taken_out())
+    )
     is_own = and_(studies.c.state.in_(_BOUND), studies.c.patient_key == reports.c.patient_key)
     return (
         reports.c.patient_key.is_not(None),
@@ -95,5 +98,7 @@ def may_leave() -> Sequence[ColumnElement[bool]]:
         or_(reports.c.order_key.is_(None), exists(own_order)),
         not_(exists(doubted)),
         not_(exists(select(studies.c.key).where(about, or_(not_(is_own), studies.c.key.in_(taken_out()))))),
+        not_(exists(out)),
+        reports.c.study_instance_uid.not_in(coming_taken_out()),
         (literal(f"{REPORT}:") + cast(reports.c.key, String)).not_in(parts_taken_out()),
     )

@@ -14,7 +14,7 @@ from bridge.domain.performed import PerformedStatus
 from bridge.domain.report import IMAGING_REPORT
 from bridge.domain.resource_query import Target, Term, Token
 from bridge.errors import Malformed
-from bridge.store.chart_withdrawals import parts_taken_out, taken_out
+from bridge.store.chart_withdrawals import coming_taken_out, parts_taken_out, taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
 from bridge.store.searches import conditions, imaging_studies, study_people
@@ -236,6 +236,7 @@ def _procedure_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Con
     found: list[Condition] = [
         _performed.key.in_(select(performed_step_links.c.performed_step_key)),
         _performed.study_instance_uid.not_in(out),
+        _performed.study_instance_uid.not_in(coming_taken_out()),
         name.not_in(parts_taken_out()),
     ]
     return found + (

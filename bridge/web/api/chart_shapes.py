@@ -13,8 +13,8 @@ from bridge.web.chart_views import Chart, ChartView, Entry, PartEntry, ShownVers
 def whole(view: ChartView, *, sees_all: bool) -> dict[str, Any]:
     """Return a study in its charts. sees_all: what its versions say, and people's words, are shown, too."""
     return {
-        "id": view.study.key,
-        "study_instance_uid": view.study.study_instance_uid,
+        "id": view.exam.study.key if view.exam.study is not None else None,
+        "study_instance_uid": view.exam.study_instance_uid,
         "withdrawn": _withdrawal(view.withdrawal, sees_all=sees_all) if view.withdrawal is not None else None,
         "withdrawals": [_withdrawal(one, sees_all=sees_all) for one in view.withdrawals],
         "charts": [_of_server(one, sees_all=sees_all) for one in view.charts],
@@ -27,7 +27,7 @@ def _of_server(chart: Chart, *, sees_all: bool) -> dict[str, Any]:
         "own": chart.is_own,
         **_entry(chart, sees_all=sees_all),
         "parts": [_part(one, sees_all=sees_all) for one in chart.parts],
-        "endpoints": [_version(one, sees_all=sees_all) for one in chart.ways],
+        "endpoints": _entry(chart.ways, sees_all=sees_all) if chart.ways is not None else None,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission, Role
-from bridge.store import studies
+from bridge.flows.charted import charted
 from bridge.web import bodies, chart_views, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.api import chart_shapes
@@ -57,10 +57,8 @@ def _reason() -> tuple[str, str]:
 def _chart(study_instance_uid: str) -> Response:
     sees_all = caller().role != Role.IT
     with services().store.read() as tx:
-        study = studies.by_uid(tx, study_instance_uid)
-        if study is None:
-            raise LookupError(study_instance_uid)
         desk = services().flows.studies.chart_desk
-        view = chart_views.read(tx, study, desk.servers, desk.takers, caller())
-    reads.note("chart_viewed", study_key=study.key, patient_key=study.patient_key if sees_all else None)
+        exam = charted(tx, study_instance_uid)
+        view = chart_views.read(tx, exam, desk.servers, desk.takers, caller())
+    reads.note_charts(exam, sees_all=sees_all)
     return jsonify(chart_shapes.whole(view, sees_all=sees_all))
