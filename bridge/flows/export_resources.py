@@ -13,7 +13,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.domain.accounts import Caller, Permission, Role
 from bridge.domain.chart import SELECTION
-from bridge.errors import BridgeError, Conflict, Unavailable
+from bridge.errors import BridgeError, Unavailable
 from bridge.flows.lookout import Lookout
 from bridge.store import audit, credentials, exports, leases
 from bridge.store.db import ReadTx, Store
@@ -30,6 +30,7 @@ _LEASE = timedelta(seconds=30)
 _KEPT_FOR = timedelta(hours=24)
 _MADE_WITHIN = timedelta(days=7)
 _MOST_OPEN = 3
+_AGAIN_SECS = 60
 
 _log = structlog.get_logger(__name__)
 
@@ -47,11 +48,12 @@ class ExportDesk:
         self._clock = clock
 
     def ask(self, wanted: Export, caller: Caller, origin: str) -> int:
-        """Keep a request; returns its key. Raises: Conflict, where somebody has too many under way."""
+        """Keep a request; returns its key. Raises: Unavailable, where somebody has too many under way."""
         now = self._clock.now()
         with self._store.write() as tx:
             if exports.open_of(tx, caller.credential) >= _MOST_OPEN:
-                raise Conflict(f"at most {_MOST_OPEN} exports at a time", code="too_many")
+                sentence = f"at most {_MOST_OPEN} exports at a time: wait for one, or take one back"
+                raise Unavailable(sentence, code="too_many_exports", retry_after_secs=_AGAIN_SECS)
             mine = replace(wanted, owner=caller.credential, owner_name=caller.name, state=RUNNING, asked_at=now)
             key = exports.add(tx, mine)
             said = {"export": key, "types": list(wanted.types)}

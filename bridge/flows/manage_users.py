@@ -114,7 +114,8 @@ def create_token(
         kept += [f"{PATIENT_SCOPE}{patient_key}"] if patient_key is not None else []
         key = users.add_token(tx, name=name, digest=digest, role=role, scopes=kept, ae_title=title, created_at=now)
         said = {"token": key, "role": role.value, "scopes": kept}
-        audit.add(tx, at=now, action="token_created", actor=actor, patient_key=patient_key, detail=said)
+        person = patients.survivor(tx, patient_key).key if patient_key is not None else None
+        audit.add(tx, at=now, action="token_created", actor=actor, patient_key=person, detail=said)
     return token
 
 
@@ -146,7 +147,8 @@ def _patient_of(tx: WriteTx, scopes: Sequence[str]) -> int | None:
     found = patients.find(tx, PatientIdentifier(patient_id, issuer)) if patient_id and issuer else None
     if found is None:
         raise Incomplete("no patient has that number; say patient/ID|ISSUER", code="unknown_patient", where="scope")
-    return patients.survivor(tx, found.key).key
+    # Not who survived a merge: it may be undone, and the number is this record's again.
+    return found.key
 
 
 def revoke_token(store: Store, clock: Clock, token_key: int, actor: str) -> None:

@@ -23,7 +23,7 @@ STATUS_OF: dict[type[BridgeError], int] = {
     Incomplete: 422,
     Unavailable: 503,
 }
-_STATUS_OF_CODE = {"version": 412, "not_acceptable": 406}
+_STATUS_OF_CODE = {"version": 412, "not_acceptable": 406, "too_many_exports": 429}
 # OperationOutcome.issue.code. Source: FHIR R4, value set issue-type.
 _ISSUE_OF = {
     412: "conflict",

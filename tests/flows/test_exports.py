@@ -13,6 +13,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from flask.testing import FlaskClient
 
 from bridge.clock import FixedClock
+from bridge.codecs.fhir.check import faults_of
 from bridge.domain.accounts import Role
 from bridge.domain.study import Study
 from bridge.flows import manage_users
@@ -207,7 +208,9 @@ def test_an_export_stops_with_the_token_it_was_asked_with_and_every_step_is_audi
         ("?_type=Nothing", ASYNC, 400),
         ("?_outputFormat=text/csv", ASYNC, 400),
         ("?_since=yesterday", ASYNC, 400),
-        ("?_typeFilter=x", {"Prefer": "respond-async, handling=strict"}, 400),
+        ("?_typeFilter=ImagingStudy%3Fmodality=CT", ASYNC, 400),
+        ("?_elements=id", ASYNC, 400),
+        ("?patient=Patient/1", ASYNC, 400),
     ],
 )
 def test_a_request_that_cannot_be_met_is_refused(
@@ -215,3 +218,39 @@ def test_a_request_that_cannot_be_met_is_refused(
 ) -> None:
     answer = scene.machine.get(f"/fhir/r4/$export{query}", headers=headers)
     assert (answer.status_code, answer.json["resourceType"]) == (status, "OperationOutcome")
+
+
+@ONE
+def test_who_allows_it_gets_an_export_without_what_is_not_served(scene: Scene) -> None:
+    lenient = {"Prefer": "respond-async, handling=lenient"}
+    assert scene.machine.get("/fhir/r4/$export?_elements=id", headers=lenient).status_code == 202
+
+
+@ONE
+def test_more_than_three_at_a_time_wait_for_one_to_be_done(scene: Scene) -> None:
+    places = [scene.ask() for _ in range(3)]
+    answer = scene.machine.get("/fhir/r4/$export", headers=ASYNC)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+    assert answer.json["issue"][0]["code"] == "throttled"
+    assert scene.console.machine(Role.SYSTEM, "fhir").get("/fhir/r4/$export", headers=ASYNC).status_code == 202
+    scene.machine.delete(places[0])
+    scene.ask()
+
+
+@ONE
+def test_what_is_served_is_said_and_groups_are_not(scene: Scene) -> None:
+    for release in ("r4", "r5"):
+        statement = scene.machine.get(f"/fhir/{release}/metadata").json
+        (rest,) = statement["rest"]
+        patients = next(one for one in rest["resource"] if one["type"] == "Patient")
+        said = [one["definition"].rpartition("/")[2] for one in (*rest["operation"], *patients["operation"])]
+        assert [one for one in said if "export" in one] == ["export", "patient-export"]
+        assert statement["instantiates"] == ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"]
+        assert faults_of(release.upper(), statement) == ()
+        asked = [
+            scene.machine.get(f"/fhir/{release}/{path}", headers=ASYNC)
+            for path in ("Group/1/$export", "Patient/$export")
+        ]
+        assert [one.status_code for one in asked] == [404, 202]
+        assert asked[0].json["resourceType"] == "OperationOutcome"
+        assert scene.machine.get(asked[1].headers["Content-Location"]).status_code == 202

@@ -10,11 +10,12 @@ from bridge.domain.subscription import TOPICS
 Json = dict[str, Any]
 
 _BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+_BULK_SERVER = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"
 _SUBSCRIBED = ("create", "read", "update", "delete", "search-type")
 
 
 def with_offers(statement: Json, base: str) -> Json:
-    """Return a CapabilityStatement that says so, too. Source: Subscriptions R5 Backport 1.1 (R4 discovery)."""
+    """Return a CapabilityStatement that says so, too. Source: Subscriptions R5 Backport 1.1 (R4 discovery); Bulk Data Access 2.0."""
     rest = statement["rest"][0]
     topics = [{"url": TOPIC_EXTENSION, "valueCanonical": f"{base}/SubscriptionTopic/{name}"} for name in TOPICS]
     operations = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
@@ -38,4 +39,11 @@ def with_offers(statement: Json, base: str) -> Json:
     # SubscriptionTopic is no resource of R4: there the extension alone lists the topics.
     more = [told] if statement["fhirVersion"].startswith("4.") else [told, offered]
     whole = [{"name": "export", "definition": f"{_BULK}export"}]
-    return statement | {"rest": [rest | {"resource": [*rest["resource"], *more], "operation": whole}]}
+    resources = [_exported(one) if one["type"] == "Patient" else one for one in rest["resource"]]
+    offers = {"instantiates": [_BULK_SERVER], "rest": [rest | {"resource": [*resources, *more], "operation": whole}]}
+    return statement | offers
+
+
+def _exported(patients: Json) -> Json:
+    exported = {"name": "export", "definition": f"{_BULK}patient-export"}
+    return patients | {"operation": [*patients["operation"], exported]}

@@ -98,6 +98,11 @@ def is_strict() -> bool:
     return "handling=strict" in request.headers.get("Prefer", "").replace(" ", "")
 
 
+def is_lenient() -> bool:
+    """Say whether what is not known may be left out where it would be refused otherwise."""
+    return "handling=lenient" in request.headers.get("Prefer", "").replace(" ", "")
+
+
 def base(release: str) -> str:
     """Return the address that a release is served at."""
     return f"{addresses.base_url()}/fhir/{release}"

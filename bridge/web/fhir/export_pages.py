@@ -11,13 +11,10 @@ import orjson
 
 from bridge.clock import Clock
 from bridge.codecs.fhir import search_terms
-from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR
-from bridge.domain.chart import SELECTION
 from bridge.domain.resource_query import Asked, Term, Token, Total
 from bridge.flows.export_resources import MakePage
 from bridge.leaving.studies import endpoint_ids, house_of
 from bridge.settings import Settings
-from bridge.store import placements, splits
 from bridge.store.db import ReadTx
 from bridge.store.exports import Export
 from bridge.store.searches import conditions
@@ -27,7 +24,6 @@ from bridge.web.fhir.registry import KINDS
 
 Json = dict[str, Any]
 PAGE = 200
-_MAY_LEAVE = ("ImagingStudy", "DiagnosticReport", SELECTION)
 
 
 def page_maker(settings: Settings, clock: Clock, size: int = PAGE) -> MakePage:
@@ -55,29 +51,17 @@ def as_shown_now(tx: ReadTx, one: Export, name: str, body: bytes, settings: Sett
     """
     Return a part of a file as it may be read by now; *body*: as it was made, NDJSON.
 
-    A study that has left its chart since reads entered in error; a report, or marked images, that may be shown no more
-    are left out.
+    What may be shown no more is left out, an undone merge's other person among it; whatever is another's by now is told
+    as it is now, and a study that has left its chart reads entered in error.
     """
-    if name not in _MAY_LEAVE:
+    if name == "Endpoint":
         return body
     lines = {str(orjson.loads(line)["id"]): line for line in body.splitlines()}
     kind, serving = KINDS[name], _serving(tx, one, settings, now)
     ids = Term("_id", tuple(Token(each) for each in lines))
-    if name != "ImagingStudy":
-        found = kind.search.find(tx, Asked((ids,), count=len(lines), total=Total.NONE), serving.search)
-        if name == SELECTION:
-            return b"".join(orjson.dumps(made.resource) + b"\n" for made in kind.make(tx, found.keys, serving))
-        kept = {str(key) for key in found.keys}
-        return b"".join(line + b"\n" for each, line in lines.items() if each in kept)
-    gone = (ids, Term("status", (Token(ENTERED_IN_ERROR),)))
-    keys = list(kind.search.find(tx, Asked(gone, count=len(lines), total=Total.NONE), serving.search).keys)
-    parted = splits.parted_since(tx, one.asked_at)
-    for each in lines:
-        placed = placements.by_resource_id(tx, each) if parted else None
-        keys += [placed.key] if placed is not None and placed.study_key in parted and placed.key not in keys else []
-    for made in kind.make(tx, keys, serving):
-        lines[made.resource["id"]] = orjson.dumps(made.resource)
-    return b"".join(line + b"\n" for line in lines.values())
+    search = replace(kind.search, narrows=())
+    found = search.find(tx, Asked((ids,), count=len(lines), total=Total.NONE), serving.search)
+    return b"".join(orjson.dumps(made.resource) + b"\n" for made in kind.make(tx, found.keys, serving))
 
 
 def _serving(tx: ReadTx, one: Export, settings: Settings, now: datetime) -> Serving:

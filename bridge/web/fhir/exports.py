@@ -113,8 +113,9 @@ def _ask(release: str) -> Response:
     if "respond-async" not in request.headers.get("Prefer", ""):
         raise Malformed("send Prefer: respond-async", where="Prefer", source="Bulk Data Access 2.0")
     unknown = sorted(set(request.args) - _KNOWN)
-    if unknown and asked.is_strict():
-        raise Malformed("this parameter is not served", where=unknown[0][:40])
+    # To leave out what narrows an export would hand over more than was asked for: only who says so gets that.
+    if unknown and not asked.is_lenient():
+        raise Malformed("this parameter is not served", where=unknown[0][:40], code="not_supported")
     if request.args.get("_outputFormat", NDJSON).replace(" ", "+") not in _FORMATS:
         raise Malformed(f"only {NDJSON} is made", where="_outputFormat")
     wanted = Export(
