@@ -27,7 +27,11 @@ class BearerAuth(Section):
 
 
 class SmartBackendAuth(Section):
-    """SMART Backend Services. key: a PEM file with the private key. Source: HL7 SMART App Launch 2, backend services."""
+    """
+    SMART Backend Services. key: a PEM file with the private key; also_published: files of keys that sign next, or did.
+
+    Source: HL7 SMART App Launch 2, backend services.
+    """
 
     kind: Literal["smart-backend"]
     client_id: str
@@ -35,6 +39,7 @@ class SmartBackendAuth(Section):
     scope: str = "system/*.cruds"
     token_url: str = ""
     key_id: str = ""
+    also_published: tuple[Path, ...] = ()
 
 
 class OrdersPoll(Section):
@@ -60,6 +65,7 @@ class LaunchSection(Section):
     secret: SecretStr = SecretStr("")
     key: Path | None = None
     key_id: str = ""
+    also_published: tuple[Path, ...] = ()
     users: dict[str, str] = Field(default_factory=dict)
     viewers: tuple[Literal["Practitioner", "PractitionerRole", "RelatedPerson", "Person", "Patient"], ...] = ()
     console: bool = False

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import orjson
 
 from bridge.codecs.fhir.client_assertion import read_key_set
+from bridge.codecs.signing_keys import public_key, read_signing_key
 from bridge.commands.setting_up import actor, open_house, reports_errors, settings_option
 from bridge.domain.accounts import Role, Scope
 from bridge.flows.give_access import ClientKeys, add_client
@@ -96,6 +98,18 @@ def client_add(name: str, jwks: Path | None, jwks_url: str, scopes: tuple[str, .
     house = _ready(config)
     keys = ClientKeys(read_key_set(jwks.read_bytes()) if jwks is not None else None, jwks_url)
     click.echo(add_client(house.store, house.clock, name, scopes=scopes, keys=keys, actor=actor()))
+
+
+@client.command("jwks")
+@click.argument("keys", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@reports_errors
+def client_jwks(keys: tuple[Path, ...]) -> None:
+    """Print the public parts of private keys (PEM) as a JWKS, for whoever registers a program by it.
+
+    Example: imaging-bridge client jwks bi.pem > bi.jwks.json
+    """
+    found = [public_key(read_signing_key(one)) for one in keys]
+    click.echo(orjson.dumps({"keys": found}, option=orjson.OPT_INDENT_2))
 
 
 def _ready(config: Path | None) -> House:

@@ -48,6 +48,8 @@ def _signing(settings: Settings) -> Iterator[tuple[str, Path, str]]:
     for auth in (*servers, *asked, *archives):
         if isinstance(auth, SmartBackendAuth):
             yield auth.client_id, auth.key, auth.key_id
+            yield from ((auth.client_id, one, "") for one in auth.also_published)
     for launch in filter(None, (one.launch for one in settings.fhir.servers)):
         if launch.key is not None:
             yield launch.client_id, launch.key, launch.key_id
+        yield from ((launch.client_id, one, "") for one in launch.also_published)

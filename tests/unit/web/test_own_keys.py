@@ -11,7 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from bridge.clock import FixedClock
-from bridge.codecs.signing_keys import read_signing_key
+from bridge.codecs.signing_keys import public_key, read_signing_key
 from bridge.publishers.smart import signed_assertion
 from bridge.wiring import House
 from tests.fakes.clinic import AT
@@ -52,3 +52,18 @@ def test_the_public_part_of_each_key_is_published_once_and_verifies_what_we_sign
 def test_without_a_key_the_set_is_empty(make_house: MakeHouse) -> None:
     console = Console(make_house(FixedClock(AT), fhir={}))
     assert console.app.test_client().get("/.well-known/jwks.json").get_json(force=True) == {"keys": []}
+
+
+def test_the_next_key_is_published_before_it_signs_and_the_last_one_after(
+    make_house: MakeHouse, tmp_path: Path
+) -> None:
+    files = [tmp_path / "one.pem", tmp_path / "two.pem"]
+    for one in files:
+        one.write_bytes(ECKey.generate_key("P-384").as_pem(private=True))
+    keys = [public_key(read_signing_key(one)) for one in files]
+    auth, app = {"also_published": [str(files[1]), str(tmp_path / "none.pem")]}, {"client_id": "app"}
+    launch = app | {"key": str(files[0]), "also_published": [str(files[1])]}
+    plain = server("one", files[0])
+    for asked in (plain | {"auth": plain["auth"] | auth}, {**plain, "auth": {"kind": "none"}, "launch": launch}):
+        console = Console(make_house(FixedClock(AT), fhir={"servers": [asked]}))
+        assert console.app.test_client().get("/.well-known/jwks.json").get_json(force=True) == {"keys": keys}
