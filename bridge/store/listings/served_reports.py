@@ -82,7 +82,9 @@ def may_leave() -> Sequence[ColumnElement[bool]]:
     own_order = select(orders.c.key).where(
         orders.c.key == reports.c.order_key, orders.c.patient_key == reports.c.patient_key
     )
-    uid_of_order = select(orders.c.study_instance_uid).where(orders.c.key == reports.c.order_key).scalar_subquery()
+    own_uid = select(orders.c.study_instance_uid).where(orders.c.key == reports.c.order_key)
+    # Two selects deep, it is the outer report's only where that is said: else it is any report's.
+    uid_of_order = own_uid.correlate(reports).scalar_subquery()
     about = or_(
         and_(reports.c.study_instance_uid != "", studies.c.study_instance_uid == reports.c.study_instance_uid),
         studies.c.study_instance_uid == uid_of_order,

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from bridge.domain.accounts import Role
 from bridge.store import audit
-from tests.cast import PLAIN, STRANGER, adt, renamed, report
+from tests.cast import PLAIN, STRANGER, adt, image, order, renamed, report, spooled, study_uid
 from tests.fakes.console import Console
 from tests.flows.asking import say
 from tests.unit.web.test_api import UID, bind
@@ -232,3 +232,19 @@ def test_the_capability_statement_names_reports_and_their_documents(console: Con
 
     assert "search-type" in [one["code"] for one in served["DiagnosticReport"]["interaction"]]
     assert [one["code"] for one in served["Binary"]["interaction"]] == ["read"]
+
+
+@pytest.mark.parametrize("held_first", [True, False])
+def test_of_several_reports_each_follows_the_images_of_its_own_order(
+    console: Console, api: FlaskClient, held_first: bool
+) -> None:
+    say(console.house, adt(PLAIN), adt(STRANGER), order(PLAIN, "A1"), order(STRANGER, "C1"))
+    for one in (image(PLAIN, "A1"), image(PLAIN, "C1")):
+        console.house.instances.receive(spooled(console.house, one))
+    every = [report(PLAIN, "A1"), report(STRANGER, "C1")]
+    say(console.house, *(reversed(every) if held_first else every))
+    assert [one["identifier"][0]["value"] for one in found(api)] == ["FA1"]
+    decision = {"action": "bind", "accession_number": "C1", "reason": "asked"}
+    desk = console.machine(Role.INTAKE)
+    assert desk.post(f"/api/studies/{study_uid('C1')}/decision", json=decision).status_code == 200
+    assert len(found(api)) == 2
