@@ -104,13 +104,18 @@ def asked_for(tx: ReadTx, authorization_key: int) -> tuple[str, tuple[str, ...]]
 
 def waiting(tx: ReadTx, limit: int) -> list[KeptOutcome]:
     """Return what is about nobody known, newest first."""
-    query = select(claim_outcomes).where(_COLUMNS.matched_by == MatchRule.NONE.value)
-    return [_kept(row) for row in tx.execute(query.order_by(_COLUMNS.key.desc()).limit(limit))]
+    return matched_by(tx, MatchRule.NONE, limit)
 
 
 def assigned(tx: ReadTx, limit: int) -> list[KeptOutcome]:
     """Return what a person said the exam of, newest first."""
-    query = select(claim_outcomes).where(_COLUMNS.matched_by == MatchRule.BY_HAND.value)
+    return matched_by(tx, MatchRule.BY_HAND, limit)
+
+
+def matched_by(tx: ReadTx, rule: MatchRule, limit: int, before_key: int | None = None) -> list[KeptOutcome]:
+    """Return what was matched by a rule, newest first. before_key: where the page before ended."""
+    query = select(claim_outcomes).where(_COLUMNS.matched_by == rule.value)
+    query = query.where(_COLUMNS.key < before_key) if before_key is not None else query
     return [_kept(row) for row in tx.execute(query.order_by(_COLUMNS.key.desc()).limit(limit))]
 
 

@@ -77,6 +77,8 @@ _BODIES = {
     "/authorizations/{authorization_key}/attachments/{attachment_key}/release": ("reason", "version", "digest"),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/share": ("reason",),
     "/evidence-requests/{request_key}/assign": ("number",),
+    "/claims/{outcome_key}/assign": ("accession_number",),
+    "/claims/{outcome_key}/undo": ("reason",),
     "/evidence-requests/{request_key}/decline": ("reason",),
     "/authorizations/{authorization_key}/attachments/{attachment_key}/settle": ("is_there", "reason"),
 }

@@ -123,6 +123,25 @@ def test_what_a_person_said_of_a_claim_can_be_taken_back(console: Console) -> No
         assert [one.action for one in audit.recent(tx, limit=200)].count("claim_assignment_undone") == 1
 
 
+def test_by_the_api_a_claim_is_given_to_an_exam_and_taken_back(console: Console) -> None:
+    console.order("A1")
+    taken(console)
+    api = console.machine(Role.BILLING)
+    every = api.get("/api/claims?limit=2").json
+    assert [len(every["claims"]), len(api.get(every["next"]).json["claims"])] == [2, 2]
+    key = next(one.key for one in waiting(console) if one.claim_number == "ACC17")
+    assert api.post(f"/api/claims/{key}/undo", json={"reason": "the other Lee"}).json["code"] == "not_assigned"
+    given = api.post(f"/api/claims/{key}/assign", json={"accession_number": "A1"})
+    assert (given.json["matched_by"], given.json["authorization"], given.json["exam"]) == ("by-hand", 1, "order-1")
+    assert [one["id"] for one in api.get("/api/claims?state=by-hand").json["claims"]] == [key]
+    assert api.post(f"/api/claims/{key}/undo", json={"reason": " "}).status_code == 422
+    back = api.post(f"/api/claims/{key}/undo", json={"reason": "the other Lee"})
+    assert (back.status_code, back.json["matched_by"], back.json["exam"]) == (200, "none", None)
+    assert api.get("/api/claims?state=by-hand").json["claims"] == []
+    assert api.get("/api/claims?state=paid").status_code == 400
+    assert console.machine(Role.INTAKE).get("/api/claims").status_code == 403
+
+
 def test_a_request_for_documents_is_told_on_the_authorization(console: Console) -> None:
     console.order("ACC17")
     assert taken(console, file_of("277", "005010X213", ASKED)).taken == 1
