@@ -47,6 +47,8 @@ CLOSED = frozenset(
         AuthorizationStatus.NOT_REQUIRED,
     }
 )
+# Nothing of it can be changed at the payer any more; what it was for may be asked for by a request of its own.
+ASKED_ANEW = frozenset({AuthorizationStatus.DENIED, AuthorizationStatus.CANCELLED, AuthorizationStatus.EXPIRED})
 LIVE = GRANTED | WAITS_FOR_PAYER | {AuthorizationStatus.UNCONFIRMED, AuthorizationStatus.CONTACT_PAYER}
 
 # Source: X12 005010X217 HCR01; the same codes stand in reviewAction of PAS (HCR01).

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
-from bridge.domain.authorization import AuthorizationLine, Standing, Urgency, number_key
+from bridge.domain.authorization import Authorization, AuthorizationLine, Standing, Urgency, number_key
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.records import replace
 
@@ -136,6 +136,26 @@ class Account:
     def standing(self) -> Standing:
         """What the status is made from."""
         return Standing(self.decision, self.lines, self.is_request, self.is_draft, self.has_error)
+
+
+def drafted_anew(one: Authorization, source: str, at: datetime) -> AuthorizationNews:
+    """Return a request of its own for what an authorization was for, without anything that its payer said or called it."""
+    blank = {"decision": "", "number": "", "reason_codes": (), "approved_units": "", "trace": ""}
+    return AuthorizationNews(
+        source,
+        at,
+        NewsKind.DRAFTED,
+        payer_id=one.payer_id,
+        payer_name=one.payer_name,
+        member_id=one.member_id,
+        member_suffix=one.member_suffix,
+        subscriber_id=one.subscriber_id,
+        request_category=one.request_category,
+        certification=one.certification,
+        service_type=one.service_type,
+        urgency=one.urgency,
+        lines=tuple(replace(line, **blank) for line in one.lines if line.decision != "C"),
+    )
 
 
 def fold(said: Iterable[tuple[AuthorizationNews, str]]) -> Account:

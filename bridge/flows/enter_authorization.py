@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bridge.clock import Clock
-from bridge.domain.authorization import Authorization
+from bridge.domain.authorization import ASKED_ANEW, Authorization
 from bridge.domain.authorization_links import LinkRule
-from bridge.domain.authorization_news import AuthorizationNews
+from bridge.domain.authorization_news import AuthorizationNews, drafted_anew
 from bridge.domain.authorization_rules import AuthorizationRules
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import Order
@@ -18,6 +18,9 @@ from bridge.flows.take_authorization_news import Taken, Taking, assign_news, tak
 from bridge.store import audit, authorization_links, authorizations, events, news, orders, patients
 from bridge.store.db import Store, WriteTx, lock
 from bridge.store.events import Event, Station
+
+# TRN02, X12 005010X217.
+_TRACE_MAX = 50
 
 
 class AuthorizationEntry:
@@ -79,6 +82,44 @@ class AuthorizationEntry:
             detail = {"authorization": authorization_key}
             audit.add(tx, at=now, action="authorization_answered", actor=actor, patient_key=owner, detail=detail)
             return taken.authorization
+
+    def ask_anew(self, authorization_key: int, reason: str, actor: str) -> int:
+        """
+        Draft a request of its own for what was denied, or is over, with its lines and orders; returns its key.
+
+        What was said of the old one stays as it is. Raises: LookupError; Conflict, if that is not over; Incomplete without reason.
+        """
+        if not reason.strip():
+            raise Incomplete("say why", code="missing", where="reason")
+        now = self._clock.now()
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            one = authorizations.get(tx, authorization_key)
+            if one.status not in ASKED_ANEW:
+                raise Conflict("it is not over: change it, or end it first", code="not_over")
+            owner = patients.survivor(tx, one.patient_key).key
+            said = drafted_anew(one, actor, now)
+            taken = take_authorization_news(tx, said, Taking(self._rules, now, actor, patient_key=owner))
+            if taken.authorization is None or not taken.is_new:
+                raise Conflict(taken.why or "it was asked for anew already", code="duplicate")
+            for link in authorization_links.of_authorization(tx, one.key):
+                order, by_hand = orders.get(tx, link.order_key), LinkRule.BY_HAND
+                link_order(tx, taken.authorization, order, by_hand, self._rules, by=actor, at=now, line=link.line)
+            detail = {"authorization": taken.authorization.key, "anew": one.key, "reason": reason}
+            audit.add(tx, at=now, action="authorization_asked_anew", actor=actor, patient_key=owner, detail=detail)
+            return taken.authorization.key
+
+    def name_trace(self, authorization_key: int, trace: str, actor: str) -> Authorization:
+        """
+        Say under which trace (TRN02) the payer has what was not asked for from here.
+
+        Raises: LookupError; Conflict, if it is another authorization's; Incomplete without one, or for one that no TRN02 is.
+        """
+        if not 0 < len(trace.strip()) <= _TRACE_MAX:
+            raise Incomplete(f"a trace of 1 to {_TRACE_MAX} characters is wanted", code="missing", where="trace")
+        return self.add_answer(
+            authorization_key, AuthorizationNews(actor, self._clock.now(), trace=trace.strip()), actor
+        )
 
     def assign(self, news_key: int, patient: PatientIdentifier, actor: str) -> Taken:
         """Say whose waiting news are. Raises: LookupError; Conflict, if nobody has that number, or they wait for nobody."""

@@ -34,9 +34,9 @@ SUBMIT, INQUIRE = "Claim/$submit", "Claim/$inquire"
 # How an authorization stands of which the payer is to be asked for the first time.
 _NEW = frozenset({AuthorizationStatus.UNCONFIRMED, AuthorizationStatus.DRAFT, AuthorizationStatus.ERROR})
 _OVER = {
-    AuthorizationStatus.DENIED: "the payer has denied it: an appeal goes its own way",
-    AuthorizationStatus.CANCELLED: "it is cancelled: ask for a new one",
-    AuthorizationStatus.EXPIRED: "its time is over: ask for a new one",
+    AuthorizationStatus.DENIED: "the payer has denied it: an appeal goes its own way, or ask for it anew",
+    AuthorizationStatus.CANCELLED: "it is cancelled: ask for it anew",
+    AuthorizationStatus.EXPIRED: "its time is over: ask for it anew",
     AuthorizationStatus.SUPERSEDED: "another one took its place",
     AuthorizationStatus.NOT_REQUIRED: "the payer says that none is required",
 }
@@ -142,7 +142,7 @@ class PasWay:
         if request.kind == RequestKind.SUBMIT:
             return ""
         if not told.is_known and not one.trace:
-            return "the payer has it, and nobody here knows under which trace: it cannot be changed from here"
+            return "the payer has it, and nobody here knows under which trace: say which, and what changed can be sent"
         if one.status in _OVER:
             return _OVER[one.status]
         changed = request.lines != told.lines or set(request.cancelled) != told.cancelled

@@ -34,6 +34,7 @@ ACTIONS = {
     "packet_viewed": "looked at a packet for a payer",
     "payer_files_listed": "listed payers' files",
     "payer_file_exported": "took out a payer's file",
+    "authorization_asked_anew": "drafted a new request for an authorization",
     "evidence_requests_listed": "listed what payers ask for",
     "evidence_request_assigned": "said which authorization a payer asks about",
     "evidence_request_declined": "declined what a payer asks for",

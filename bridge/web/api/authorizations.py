@@ -114,6 +114,15 @@ def add_answer(authorization_key: int) -> tuple[Response, int]:
     return jsonify(_detail(authorization_key)), 201
 
 
+@blueprint.post("/authorizations/<int:authorization_key>/anew")
+@needs(Permission.BILL)
+def ask_anew(authorization_key: int) -> tuple[Response, int]:
+    """Draft a request of its own for what was denied, or is over, with its lines and orders."""
+    reason = bodies.text(bodies.only(bodies.json_object(), "reason"), "reason", required=True)
+    made = services().flows.billing.entry.ask_anew(authorization_key, reason, caller().name)
+    return jsonify(_detail(made)), 201
+
+
 @blueprint.post("/authorizations/<int:authorization_key>/orders")
 @needs(Permission.BILL)
 def link_order(authorization_key: int) -> tuple[Response, int]:

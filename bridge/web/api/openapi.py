@@ -68,6 +68,7 @@ _BODIES = {
     "/questions/{question_key}/answer": ("answer", "person", "remark"),
     "/authorizations": AUTHORIZATION_KEYS,
     "/authorizations/{authorization_key}/answers": AUTHORIZATION_KEYS,
+    "/authorizations/{authorization_key}/anew": ("reason",),
     "/authorizations/{authorization_key}/orders": ("accession_number", "line"),
     "/authorizations/{authorization_key}/orders/{link_key}/undo": ("reason",),
     "/authorizations/news/{news_key}/assign": ("patient",),

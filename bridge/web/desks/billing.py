@@ -15,6 +15,7 @@ from bridge.domain.authorization import Authorization, AuthorizationStatus
 from bridge.domain.authorization_clock import DecisionClock, decision_clock
 from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.evidence_needs import Need
+from bridge.domain.evidence_request import AskState, in_words
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.narrative import Place
 from bridge.errors import Conflict, Incomplete, Malformed
@@ -22,8 +23,9 @@ from bridge.flows.sign_in import remember_search
 from bridge.flows.take_claim import OUTCOME_WORDS
 from bridge.mapping.delimited import BYTES_MAX
 from bridge.mapping.typed_authorizations import Typing, read_typed_authorization
-from bridge.store import authorization_news, claim_outcomes, events, packets
+from bridge.store import authorization_news, claim_outcomes, events, evidence_requests, packets
 from bridge.store import authorizations as claims
+from bridge.store.db import ReadTx
 from bridge.store.listings import authorizations as listing
 from bridge.store.listings import billing_queue, exam_reports, exams
 from bridge.store.listings.authorizations import LACKS, AuthorizationRow, Wanted
@@ -258,8 +260,8 @@ def _one(authorization_key: int, sentence: str) -> str:
         material = exam_reports.for_authorization(tx, row.authorization)
         given = [(one.key, services().flows.studies.claim_texts.read(tx, one)) for one in attached]
         patient = by_key(tx, [row.authorization.patient_key]).get(row.authorization.patient_key)
+        with_payer = _with_payer(tx, row.authorization)
     reads.note("authorization_viewed", patient_key=row.authorization.patient_key)
-    clock = _clock_of(row.authorization)
     return render_template(
         "billing/authorization.html",
         row=row,
@@ -279,10 +281,20 @@ def _one(authorization_key: int, sentence: str) -> str:
         to_payer=TO_PAYER,
         sentence=sentence,
         history=history,
-        at_payer=services().flows.billing.payers.payer_of(row.authorization) is not None,
-        clock=clock,
-        passed=clock.passed(services().clock.now()) if clock is not None else 0,
+        **with_payer,
     )
+
+
+def _with_payer(tx: ReadTx, one: Authorization) -> dict[str, Any]:
+    """Return what the page says of the payer: what it asks for and owes, and whether it takes requests from here."""
+    clock, asked = _clock_of(one), evidence_requests.of_authorization(tx, one.key)
+    return {
+        "asked": [each for each in asked if each.state == AskState.OPEN],
+        "in_words": in_words,
+        "at_payer": services().flows.billing.payers.payer_of(one) is not None,
+        "clock": clock,
+        "passed": clock.passed(services().clock.now()) if clock is not None else 0,
+    }
 
 
 def _clock_of(one: Authorization) -> DecisionClock | None:

@@ -8,6 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
+from bridge.domain.authorization import ASKED_ANEW
 from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.store import authorizations, payer_requests, payer_tellings
@@ -70,6 +71,25 @@ def inquire(authorization_key: int) -> Response | str:
     return _done(authorization_key, lambda: desk.inquire(authorization_key, caller().name))
 
 
+@blueprint.post("/trace")
+@needs(Permission.BILL)
+def name_trace(authorization_key: int) -> Response | str:
+    """Say under which trace the payer has it."""
+    entry, trace = services().flows.billing.entry, request.form.get("trace", "")
+    return _done(authorization_key, lambda: entry.name_trace(authorization_key, trace, caller().name))
+
+
+@blueprint.post("/anew")
+@needs(Permission.BILL)
+def ask_anew(authorization_key: int) -> Response | str:
+    """Draft a request of its own for what was denied, or is over."""
+    try:
+        made = services().flows.billing.entry.ask_anew(authorization_key, _reason(), caller().name)
+    except (Incomplete, Conflict) as fault:
+        return make_response(_page(authorization_key, fault.detail), 422)
+    return redirect(url_for("payer_requests.page", authorization_key=made), 303)
+
+
 @blueprint.post("/<int:request_key>/settle")
 @needs(Permission.BILL)
 def settle(authorization_key: int, request_key: int) -> Response | str:
@@ -114,6 +134,7 @@ def _page(authorization_key: int, sentence: str) -> str:
         asked=asked,
         was_asked=any(each.state == RequestState.ANSWERED and each.changes_something for each in asked),
         answers=answers,
+        is_over=one.status in ASKED_ANEW,
         kinds=KIND_WORDS,
         states=STATE_WORDS,
         payer=payer,

@@ -39,6 +39,25 @@ def test_the_page_says_what_is_wanted_until_when_and_what_no_packet_answers(cons
         assert words in page
 
 
+def test_the_authorization_s_page_says_what_its_payer_waits_for(console: Console, request_key: int) -> None:
+    console.order("A1")
+    browser = console.browser(Role.BILLING)
+    assert "asks for report of the study" not in browser.get("/authorizations/1").text
+    with console.store.write() as tx:
+        evidence_requests.settle(tx, request_key, AskState.OPEN, authorization_key=1)
+    page = browser.get("/authorizations/1").text
+    for words in (
+        "acme asks for report of the study",
+        "PAYER-77",
+        "decline with a reason",
+        "a code that is not known here",
+    ):
+        assert words in page
+    with console.store.write() as tx:
+        evidence_requests.settle(tx, request_key, AskState.ANSWERED)
+    assert "asks for report of the study" not in browser.get("/authorizations/1").text
+
+
 def test_a_number_that_leads_nowhere_changes_nothing_and_is_said(console: Console, request_key: int) -> None:
     browser = console.browser(Role.BILLING)
     form = {"csrf_token": console.form_token(browser), "number": "PA8"}

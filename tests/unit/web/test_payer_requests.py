@@ -134,3 +134,47 @@ def test_the_page_says_whether_the_payer_tells_by_itself(make_house: Callable[..
     with console.store.write() as tx:
         payer_tellings.put(tx, told)
     assert "tells by itself what it decides, since" in browser.get(page).text
+
+
+def test_where_the_trace_is_not_known_a_person_says_it_and_what_changed_can_be_sent(console: Console) -> None:
+    _, place = entered(console, number="PA9", trace="", status="A1")
+    page = place.removeprefix("/api").removesuffix("requests") + "payer"
+    browser = console.browser(Role.BILLING)
+    assert "nobody here knows under which trace" in browser.get(page).text
+    form = {"csrf_token": console.form_token(browser, page), "trace": " "}
+    assert browser.post(f"{page}/trace", data=form).status_code == 422
+    assert browser.post(f"{page}/trace", data=form | {"trace": "1" * 51}).status_code == 422
+    assert browser.post(f"{page}/trace", data=form | {"trace": "EPIC-778"}).status_code == 303
+    after = browser.get(page).text
+    assert ("EPIC-778" in after, "nobody here knows under which trace" in after) == (True, False)
+
+
+def test_the_trace_can_be_said_by_the_api(console: Console) -> None:
+    api, place = entered(console, number="PA9", trace="", status="A1")
+    assert "under which trace" in api.get(place).json["proposed"]["why_not"]
+    assert api.post(place.replace("requests", "answers"), json={"trace": "EPIC-778"}).status_code == 201
+    assert "under which trace" not in (api.get(place).json["proposed"]["why_not"] or "")
+
+
+@pytest.mark.parametrize("by_api", [True, False])
+def test_what_was_denied_is_asked_for_anew_by_a_request_of_its_own(console: Console, by_api: bool) -> None:
+    api, place = entered(console, number="PA9", trace="T-OLD", status="denied")
+    old, browser = place.removesuffix("/requests"), console.browser(Role.BILLING)
+    page = f"{old.removeprefix('/api')}/payer"
+    assert "Ask for it anew" in browser.get(page).text
+    if by_api:
+        assert api.post(f"{old}/anew", json={}).status_code == 422
+        made = api.post(f"{old}/anew", json={"reason": "the report is here now"})
+        assert made.status_code == 201
+        new = f"/api/authorizations/{made.json['id']}"
+    else:
+        form = {"csrf_token": console.form_token(browser, page), "reason": "the report is here now"}
+        said = browser.post(f"{page}/anew", data=form)
+        assert said.status_code == 303
+        new = f"/api{said.headers['Location'].removesuffix('/payer')}"
+    shown = api.get(new).json
+    assert (shown["status"], shown["number"], [one["code"] for one in shown["lines"]]) == ("draft", "", ["71260"])
+    assert [one["accession_number"] for one in shown["orders"]] == ["A1"]
+    assert api.get(old).json["status"] == "denied"
+    assert api.get(f"{new}/requests").json["proposed"]["as"] == "submit"
+    assert api.post(f"{new}/anew", json={"reason": "again"}).json["code"] == "not_over"
