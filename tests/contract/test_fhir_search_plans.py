@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from bridge.domain.resource_query import Asked, Span, Target, Term, Token, Words
+from bridge.domain.resource_query import Asked, Order, Span, Target, Term, Token, Words
 from bridge.store.db import Store
 from bridge.store.searches import announced, imaging_studies, key_objects
 from bridge.store.searches.conditions import House, Search
@@ -96,7 +96,16 @@ def test_a_search_goes_by_an_index(store: Store, search: Search, term: Term) -> 
     keys_by_index(store, search, term)
 
 
-def keys_by_index(store: Store, search: Search, term: Term) -> tuple[int, ...]:
+@pytest.mark.parametrize(
+    ("search", "name"),
+    [(announced.SEARCH, "started"), (announced.SEARCH, "_lastUpdated"), (key_objects.SEARCH, "_lastUpdated")],
+    ids=["studies-started", "studies-updated", "selections-updated"],
+)
+def test_what_is_sorted_is_walked_alone(store: Store, search: Search, name: str) -> None:
+    keys_by_index(store, search, Term("_lastUpdated", (SPAN,)), Order(name))
+
+
+def keys_by_index(store: Store, search: Search, term: Term, sort: Order | None = None) -> tuple[int, ...]:
     """Return what is found, having looked at how."""
     seen: list[tuple[str, Any]] = []
 
@@ -106,7 +115,7 @@ def keys_by_index(store: Store, search: Search, term: Term) -> tuple[int, ...]:
 
     with store.read() as tx:
         event.listen(tx, "before_cursor_execute", noted)
-        found = search.find(tx, Asked((term,)), HOUSE)
+        found = search.find(tx, Asked((term,), sort), HOUSE)
     assert seen
     walked = {each for plan in plans(store, seen) for each in plan}
     may_be = WALKED | ({"orders"} if search is ORDERS and term.name in ORDERS_WALKED else set())

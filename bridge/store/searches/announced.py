@@ -12,6 +12,7 @@ from bridge.domain.resource_query import Term
 from bridge.store.announced_studies import row_of
 from bridge.store.db import ReadTx
 from bridge.store.searches import conditions, imaging_studies, study_people
+from bridge.store.searches.clocks import ByMoment, LocalTime, local_moment
 from bridge.store.searches.conditions import Condition, House, Search
 from bridge.store.searches.imaging_studies import SAID_OF_ENDED, STUDY_SYSTEM
 from bridge.store.tables import Key, orders, studies
@@ -21,7 +22,7 @@ from bridge.store.tables import announced_studies as announced
 FIRST_KEY = 1 << 40
 _key: ColumnElement[int] = announced.c.key + literal(FIRST_KEY, Key)
 _started = announced.c.started_local
-_STARTED = conditions.LocalTime(
+_STARTED = LocalTime(
     func.substr(_started, 1, 8),
     func.substr(_started + "000000", 1, 14),
     case(
@@ -120,7 +121,7 @@ _BEGUN = Search(
         "patient.identifier": conditions.subjects_by_number(_patient),
         "subject.identifier": conditions.subjects_by_number(_patient),
         "status": _status,
-        "started": lambda tx, term, house: conditions.local_moment(_STARTED, house)(tx, term, house),
+        "started": lambda tx, term, house: local_moment(_STARTED, house)(tx, term, house),
         "modality": _modality,
         "basedon": _based_on,
         "basedon.identifier": _based_on_number,
@@ -130,6 +131,6 @@ _BEGUN = Search(
         **study_people.NOT_FOUND_BY,
         **dict.fromkeys(_UNKNOWN, conditions.never),
     },
-    sorts={"_id": _key, "started": _STARTED.low, "_lastUpdated": announced.c.changed_at},
+    sorts={"_id": _key, "started": ByMoment(_STARTED), "_lastUpdated": announced.c.changed_at},
 )
 SEARCH = replace(imaging_studies.SEARCH, beside=_BEGUN)

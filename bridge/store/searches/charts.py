@@ -18,7 +18,8 @@ from bridge.store.chart_withdrawals import coming_taken_out, parts_taken_out, ta
 from bridge.store.db import ReadTx
 from bridge.store.listings import served_reports
 from bridge.store.searches import conditions, imaging_studies, study_people
-from bridge.store.searches.conditions import Condition, House, LocalTime, Search, Write
+from bridge.store.searches.clocks import LocalTime, local_moment
+from bridge.store.searches.conditions import Condition, House, Search, Write
 from bridge.store.tables import (
     orders,
     performed_step_links,
@@ -266,7 +267,7 @@ def _performed_uid(_: ReadTx, term: Term, __: House) -> Condition:
 def _performed_date(tx: ReadTx, term: Term, house: House) -> Condition:
     day = func.substr(_performed.started_local, 1, 8)
     time = LocalTime(day, _performed_low, _performed_high)
-    return conditions.local_moment(time, house)(tx, term, house)
+    return local_moment(time, house)(tx, term, house)
 
 
 PROCEDURES = Search(
@@ -322,7 +323,7 @@ def _visit_date(tx: ReadTx, term: Term, house: House) -> Condition:
         else_=func.substr(_admitted, 1, 14),
     )
     time = LocalTime(func.substr(_admitted, 1, 8), low, high)
-    return conditions.local_moment(time, house)(tx, term, house)
+    return local_moment(time, house)(tx, term, house)
 
 
 ENCOUNTERS = Search(

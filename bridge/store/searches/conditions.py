@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, case, false, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, not_, or_, select, true
 
 from bridge.domain.resource_query import Asked, Found, Span, Target, Term, Token, Total
 from bridge.errors import Malformed
@@ -20,8 +20,6 @@ Condition = ColumnElement[bool]
 
 # So many are counted; of more it is not said how many, unless the caller insists.
 COUNTED_MOST = 10_000
-# The offsets from UTC, in minutes, that some clock goes by and that are no whole hours.
-_ODD_OFFSETS = (-570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,14 @@ class House:
 
 
 Write = Callable[[ReadTx, Term, House], Condition]
+Rows = list[tuple[int, Any]]
+
+
+class Sorting(Protocol):
+    """An order that no column has."""
+
+    def page(self, tx: ReadTx, query: Select[Any], asked: Asked, house: House) -> Rows:
+        """Return a page's keys and one more, each with its place. query: for the keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Search:
     key: ColumnElement[int]
     standing: Callable[[ReadTx, Sequence[Term], House], Sequence[Condition]]
     terms: Mapping[str, Write]
-    sorts: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+    sorts: Mapping[str, ColumnElement[Any] | Sorting] = field(default_factory=dict)
     narrows: tuple[str, ...] = ()
     beside: Search | None = None
 
@@ -90,17 +96,19 @@ class Search:
         last = (_as_text(shown[-1][1]), shown[-1][0]) if 0 < asked.count < len(rows) else None
         return Found(tuple(key for key, _ in shown), total, last)
 
-    def walk(self, tx: ReadTx, asked: Asked, house: House) -> tuple[list[tuple[int, Any]], int | None]:
+    def walk(self, tx: ReadTx, asked: Asked, house: House) -> tuple[Rows, int | None]:
         """Return a page's keys and one more, each with its place in the order asked for; and how many there are in all."""
         conditions = self.conditions(tx, asked.terms, house)
         total = self._total(tx, conditions, asked)
         if asked.count == 0:
             return [], total
-        return [(int(row[0]), row[1]) for row in tx.execute(self._page(conditions, asked))], total
+        place = self.sorts[asked.sort.name] if asked.sort is not None else self.key
+        if not isinstance(place, ColumnElement):
+            return place.page(tx, select(self.key).select_from(self.rows).where(*conditions), asked, house), total
+        return [(int(row[0]), row[1]) for row in tx.execute(self._page(place, conditions, asked))], total
 
-    def _page(self, conditions: Sequence[Condition], asked: Asked) -> Select[Any]:
+    def _page(self, column: ColumnElement[Any], conditions: Sequence[Condition], asked: Asked) -> Select[Any]:
         key = self.key
-        column = self.sorts[asked.sort.name] if asked.sort is not None else key
         down = asked.sort.is_descending if asked.sort is not None else True
         query = select(key, column.label("place")).select_from(self.rows).where(*conditions)
         if asked.after is not None:
@@ -208,86 +216,6 @@ def moment(column: ColumnElement[datetime], span: Span) -> Condition:
     return tests[span.how]
 
 
-@dataclass(frozen=True, slots=True)
-class LocalTime:
-    """
-    A time as a clock on a wall says it; the date alone is all of its day.
-
-    date: "YYYYMMDD", indexed. low, high: its first and last second, "YYYYMMDDHHMMSS". offset: of that clock ("+0100"), where
-    it has one; else the hospital's clock is meant.
-    """
-
-    date: ColumnElement[str]
-    low: ColumnElement[str]
-    high: ColumnElement[str]
-    offset: ColumnElement[str] | None = None
-
-
-def local_moment(time: LocalTime, house: House) -> Write:
-    """Return the condition of a time as a clock on a wall says it."""
-
-    def write(_: ReadTx, term: Term, __: House) -> Condition:
-        if term.is_missing is not None:
-            return time.date == "" if term.is_missing else time.date != ""
-        return or_(false(), *(_local(time, one, house) for one in term.spans()))
-
-    return write
-
-
-def _local(time: LocalTime, span: Span, house: House) -> Condition:
-    """Look by the date, of which there is an index; only what lies within a day of an end is looked at by its second."""
-    date, low, high = time.date, time.low, time.high
-    begin, end = (_by_its_clock(at, time.offset, house) for at in (span.begin, span.end))
-    before_begin, after_begin = _days_around(span.begin, house)
-    before_end, after_end = _days_around(span.end, house)
-    tests: dict[str, tuple[Condition, Condition, Condition]] = {
-        "eq": (
-            date.between(before_begin, after_end),
-            and_(date > after_begin, date < before_end),
-            and_(low >= begin, high < end),
-        ),
-        "ne": (true(), or_(date < before_begin, date > after_end), or_(low < begin, high >= end)),
-        "gt": (date >= before_begin, date > after_end, high >= end),
-        "sa": (date >= before_end, date > after_end, low >= end),
-        "ge": (date >= before_begin, date > after_begin, or_(high >= end, low >= begin)),
-        "lt": (date <= after_begin, date < before_begin, low < begin),
-        "eb": (date <= after_begin, date < before_begin, high < begin),
-        "le": (date <= after_end, date < before_end, or_(low < begin, high < end)),
-    }
-    maybe, surely, exactly = tests[span.how]
-    return and_(date != "", maybe, or_(surely, exactly))
-
-
-def _by_its_clock(at: datetime, offset: ColumnElement[str] | None, house: House) -> Any:
-    """Return a moment as the clock that a row went by says it."""
-    said = _text_of(house.local(at))
-    by_offset = {text: _text_of(at.astimezone(zone)) for text, zone in _zones_at(at)}
-    return said if offset is None or not by_offset else case(by_offset, value=offset, else_=said)
-
-
-def _zones_at(at: datetime) -> list[tuple[str, timezone]]:
-    """Return the offsets that clocks go by, as (0008,0201) has them; those that lead out of the calendar aside."""
-    if not 1 < at.year < 9999:
-        return []
-    minutes = [60 * hours for hours in range(-12, 15)] + [*_ODD_OFFSETS]
-    return [
-        (f"{'-' if one < 0 else '+'}{abs(one) // 60:02}{abs(one) % 60:02}", timezone(timedelta(minutes=one)))
-        for one in minutes
-    ]
-
-
-def _days_around(at: datetime, house: House) -> tuple[str, str]:
-    """Return the dates a day before and a day after a moment: no clock on Earth is further from the hospital's."""
-    if not 1 < at.year < 9999:
-        return "0" * 8, "9" * 8
-    day = timedelta(days=1)
-    return _text_of(house.local(at) - day)[:8], _text_of(house.local(at) + day)[:8]
-
-
-def _text_of(at: datetime) -> str:
-    return f"{at:%Y%m%d%H%M%S}".rjust(14, "0")
-
-
 def subjects(column: ColumnElement[Any], kind: str = "Patient") -> Write:
     """Return the condition of a reference to a patient: to the record, or to one that is the same person's."""
 
@@ -374,7 +302,7 @@ def _beyond(column: ColumnElement[Any], key: ColumnElement[int], after: tuple[st
     return or_(further, and_(column == place, key < after[1]))
 
 
-def _in_order(rows: list[tuple[int, Any]], asked: Asked) -> list[tuple[int, Any]]:
+def _in_order(rows: Rows, asked: Asked) -> Rows:
     """Return rows of two kinds as one walk over both would come by them, a page and one more."""
     down = asked.sort.is_descending if asked.sort is not None else True
     newest_first = sorted(rows, key=itemgetter(0), reverse=True)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, not_, or_, select, true
 
 from bridge.domain.chart import ENDED
-from bridge.domain.resource_query import Span, Target, Term
+from bridge.domain.resource_query import Target, Term
 from bridge.store import announced_studies, fhir_resources, rejections
 from bridge.store.chart_withdrawals import taken_out
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
-from bridge.store.searches import conditions, study_people
+from bridge.store.searches import conditions, study_people, updated
+from bridge.store.searches.clocks import ByMoment, LocalTime, local_moment
 from bridge.store.searches.conditions import Condition, House, Search
 from bridge.store.tables import (
-    decisions,
     instances,
     orders,
-    overlay_versions,
     series,
     studies,
     visits,
@@ -40,7 +38,7 @@ _STARTED_HIGH = studies.c.study_date + case(
     (studies.c.study_time == "", literal("235959")), else_=func.substr(studies.c.study_time + "000000", 1, 6)
 )
 # A date without a time is a day of the hospital's. Source: PS3.3 C.12.1.1.8.
-_STARTED = conditions.LocalTime(
+_STARTED = LocalTime(
     studies.c.study_date,
     _STARTED_LOW,
     _STARTED_HIGH,
@@ -213,53 +211,7 @@ def _endpoint(_: ReadTx, term: Term, house: House) -> Condition:
 
 
 def _started(_: ReadTx, term: Term, house: House) -> Condition:
-    return conditions.local_moment(_STARTED, house)(_, term, house)
-
-
-def _last_updated(_: ReadTx, term: Term, __: House) -> Condition:
-    if term.is_missing is not None:
-        return false() if term.is_missing else true()
-    return or_(false(), *(_changed(one) for one in term.spans()))
-
-
-def _changed(span: Span) -> Condition:
-    begin, end = _changed_since(span.begin), _changed_since(span.end)
-    tests: dict[str, Condition] = {
-        "eq": and_(begin, not_(end)),
-        "ne": or_(not_(begin), end),
-        "gt": end,
-        "sa": end,
-        "ge": begin,
-        "lt": not_(begin),
-        "eb": not_(begin),
-        "le": not_(end),
-    }
-    return tests[span.how]
-
-
-def _changed_since(at: datetime) -> Condition:
-    """Say whether an image, a decision or a correction came at *at* or later."""
-    decided = select(decisions.c.study_key).where(decisions.c.decided_at >= at)
-    corrected = select(overlay_versions.c.study_key).where(overlay_versions.c.made_at >= at)
-    return or_(studies.c.last_instance_at >= at, studies.c.key.in_(decided), studies.c.key.in_(corrected))
-
-
-def changed_at(tx: ReadTx, study_keys: Sequence[int]) -> dict[int, datetime]:
-    """Return when each of these studies changed last: by an image, a decision or a correction."""
-    found: dict[int, datetime] = {}
-    queries: tuple[Select[Any], ...] = (
-        select(studies.c.key, studies.c.last_instance_at).where(studies.c.key.in_(study_keys)),
-        select(decisions.c.study_key, func.max(decisions.c.decided_at))
-        .where(decisions.c.study_key.in_(study_keys))
-        .group_by(decisions.c.study_key),
-        select(overlay_versions.c.study_key, func.max(overlay_versions.c.made_at))
-        .where(overlay_versions.c.study_key.in_(study_keys))
-        .group_by(overlay_versions.c.study_key),
-    )
-    for query in queries:
-        for key, at in tx.execute(query):
-            found[key] = max(at, found.get(key, at))
-    return found
+    return local_moment(_STARTED, house)(_, term, house)
 
 
 def body_parts_seen(tx: ReadTx) -> list[str]:
@@ -309,7 +261,7 @@ SEARCH = Search(
     standing=_standing,
     terms={
         "_id": _id,
-        "_lastUpdated": _last_updated,
+        "_lastUpdated": updated.last_updated,
         "identifier": _identifier,
         "patient": conditions.subjects(_subject),
         "subject": conditions.subjects(_subject),
@@ -331,5 +283,5 @@ SEARCH = Search(
         "reason": study_people.reason(studies.c.order_key),
         **study_people.NOT_FOUND_BY,
     },
-    sorts={"_id": placed.c.key, "started": _STARTED_LOW, "_lastUpdated": studies.c.last_instance_at},
+    sorts={"_id": placed.c.key, "started": ByMoment(_STARTED), "_lastUpdated": updated.UPDATED_AT},
 )

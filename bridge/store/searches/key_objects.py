@@ -13,7 +13,7 @@ from bridge.store.chart_withdrawals import parts_taken_out, taken_out
 from bridge.store.db import ReadTx
 from bridge.store.key_objects import names_any
 from bridge.store.listings import served
-from bridge.store.searches import conditions, imaging_studies
+from bridge.store.searches import conditions, imaging_studies, updated
 from bridge.store.searches.conditions import Condition, House, Search, Write
 from bridge.store.tables import instances, key_objects, studies
 from bridge.store.tables import study_placements as placed
@@ -120,5 +120,5 @@ SEARCH = Search(
     key=key_objects.c.key,
     standing=_standing,
     terms=_TERMS,
-    sorts={"_id": key_objects.c.key, "_lastUpdated": studies.c.last_instance_at},
+    sorts={"_id": key_objects.c.key, "_lastUpdated": updated.UPDATED_AT},
 )

@@ -20,7 +20,7 @@ from bridge.store.announced_studies import AnnouncedStudy
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
 from bridge.store.placements import Placement
-from bridge.store.searches import announced, imaging_studies
+from bridge.store.searches import announced, imaging_studies, updated
 from bridge.store.searches.announced import FIRST_KEY
 from bridge.web.fhir.kinds import (
     ID,
@@ -54,13 +54,14 @@ def _begun(tx: ReadTx, keys: Sequence[int]) -> list[AnnouncedStudy]:
 
 def _standing(tx: ReadTx, keys: Sequence[int], serving: Serving) -> dict[int, Made]:
     placed = placements.many(tx, keys)
-    changed = imaging_studies.changed_at(tx, [one.study_key for one in placed])
+    told, happened = (each(tx, [one.key for one in placed]) for each in (updated.updated_at, updated.made_at))
     coming = served.unfinished(tx, serving.search.quiet_since) if placed else {}
     made = {}
     for one in placed:
         said, order_key = _said(tx, one, serving, one.study_key not in coming)
         if "lastUpdated" not in said["meta"]:
-            said["meta"]["lastUpdated"] = _utc(changed[one.study_key])
+            # Made anew before the worker has kept it: nobody who has the version before is told that it still stands.
+            said["meta"]["lastUpdated"] = _utc(max(told[one.key], happened[one.key]))
         made[one.key] = Made(said, one.patient_key, one.study_key, order_key)
     return made
 

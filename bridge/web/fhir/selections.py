@@ -16,8 +16,8 @@ from bridge.domain.identifiers import digest_of
 from bridge.leaving.studies import ORDER_ID
 from bridge.store import key_objects, orders, patients, placements, studies
 from bridge.store.db import ReadTx
-from bridge.store.searches import imaging_studies
 from bridge.store.searches import key_objects as search
+from bridge.store.searches import updated
 from bridge.web.fhir.kinds import ID, LAST_UPDATED, NUMBER, PATIENT, SUBJECT, Kind, Made, Serving, both, rows_of
 
 Json = dict[str, Any]
@@ -45,7 +45,7 @@ def _made(tx: ReadTx, key: int, serving: Serving) -> Made | None:
     said = imaging_selection.r5(selection, f"ImagingStudy/{placed.resource_id}", order, links, serving.house)
     # In another chart it is another resource, as its study is.
     resource_id = f"{key}" if placed.number == 1 else f"{key}-{placed.number}"
-    changed = imaging_studies.changed_at(tx, [study.key])[study.key].astimezone(UTC).isoformat()
+    changed = updated.updated_at(tx, [placed.key])[placed.key].astimezone(UTC).isoformat()
     meta = {"versionId": digest_of(orjson.dumps(said))[:_VERSION_CHARS], "lastUpdated": changed}
     return Made(said | {"id": resource_id, "meta": meta}, placed.patient_key, study.key, study.order_key)
 
