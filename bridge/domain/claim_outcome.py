@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from bridge.domain.records import replace
+
 NOTHING = Decimal(0)
 
 
@@ -47,6 +49,10 @@ class ReasonCategory(StrEnum):
     OTHER = "other"
 
 
+# What a payer decided.
+DECIDED = frozenset({OutcomeStatus.PAID, OutcomeStatus.PARTLY_PAID, OutcomeStatus.DENIED})
+# CLP02 of a payment that was taken back.
+REVERSAL = "22"
 # What every paid claim has too: it denies nothing.
 NO_DENIAL = frozenset({ReasonCategory.CONTRACT, ReasonCategory.PATIENT_SHARE})
 
@@ -59,6 +65,11 @@ class Adjustment:
     reason: str
     amount: Decimal
     category: ReasonCategory = ReasonCategory.OTHER
+
+    @property
+    def code(self) -> str:
+        """Group and CARC, "CO-252"; the CARC alone where no group is said."""
+        return f"{self.group}-{self.reason}" if self.group else self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +174,8 @@ def status_of_payment(outcome: ClaimOutcome) -> OutcomeStatus:
 
 def _denies(charged: Decimal, paid: Decimal, adjustments: tuple[Adjustment, ...]) -> bool:
     return charged > 0 and paid <= 0 and any(one.category not in NO_DENIAL for one in adjustments)
+
+
+def reversal_of(said: ClaimOutcome) -> ClaimOutcome:
+    """Return that what was said counts no more."""
+    return replace(said, status=OutcomeStatus.REVERSED, processed_as=REVERSAL)

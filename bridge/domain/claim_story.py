@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus, ReasonCategory
+from bridge.domain.claim_outcome import DECIDED, ClaimOutcome, OutcomeStatus, ReasonCategory
 
-_DECIDED = frozenset({OutcomeStatus.PAID, OutcomeStatus.PARTLY_PAID, OutcomeStatus.DENIED})
 _FIRST_INSURER = frozenset({"1", "19"})
 _LATER_INSURER = frozenset({"2", "3", "20", "21"})
 
@@ -195,9 +194,7 @@ def _heard(words: Sequence[ClaimWord], payer: str) -> Sequence[ClaimWord]:
 
 def _is_void(heard: Sequence[ClaimWord], standing: Sequence[ClaimWord]) -> bool:
     """Say whether all was taken back, or what was decided first is not known: it was taken back before it was heard of."""
-    told = [
-        one.said.status for one in heard if one.said.status in _DECIDED or one.said.status is OutcomeStatus.REVERSED
-    ]
+    told = [one.said.status for one in heard if one.said.status in DECIDED or one.said.status is OutcomeStatus.REVERSED]
     return OutcomeStatus.REVERSED in told and (not standing or told[0] is OutcomeStatus.REVERSED)
 
 
@@ -208,7 +205,7 @@ def _decisions(heard: Sequence[ClaimWord]) -> tuple[list[ClaimWord], list[ClaimW
     for word in heard:
         if word.said.status is OutcomeStatus.REVERSED:
             _take_back(standing, word)
-        elif word.said.status in _DECIDED:
+        elif word.said.status in DECIDED:
             if not first or (_stands(standing, first) and word.said.said_on == first[0].said.said_on):
                 first.append(word)
             standing.append(word)
@@ -250,8 +247,7 @@ def _reasons(denied: Sequence[ClaimWord]) -> tuple[Denial, ...]:
     found: dict[str, Denial] = {}
     for word in denied:
         for one in word.said.denials:
-            code = f"{one.group}-{one.reason}"
-            found.setdefault(code, Denial(one.category, code))
+            found.setdefault(one.code, Denial(one.category, one.code))
         category = _category([word])
         for code in word.said.every_remark:
             found.setdefault(code, Denial(category or ReasonCategory.OTHER, code))

@@ -1,4 +1,4 @@
-"""Requests and payers' answers fetched from the clinic's own FHIR servers, asked for again and again, each taken once."""
+"""Requests and payers' answers, to claims for payment too, fetched from the clinic's own FHIR servers, asked for again and again, each taken once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.domain.authorization_news import AuthorizationNews
+from bridge.domain.claim_outcome import ClaimOutcome
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.errors import BridgeError
 from bridge.flows.poll_orders import Poll, PolledServer
 from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
+from bridge.flows.take_claim import take_claim_version
 from bridge.mapping.fhir_authorizations import read_claim, read_claim_response
+from bridge.mapping.fhir_claims import read_claim_outcome
 from bridge.mapping.fhir_fields import FhirGround, Resource, name_of
 from bridge.store import fhir_resources
 from bridge.store.db import Store, lock
@@ -62,6 +65,9 @@ class AuthorizationPoll(Poll):
         now = self._clock.now()
         try:
             resource = Resource(one, said)
+            claim = read_claim_outcome(resource, f"fhir:{server.name}") if self.resource == "ClaimResponse" else None
+            if claim is not None:
+                return self._take_claim(claim, now)
             news = self._read(resource, f"fhir:{server.name}", self._ground(), now)
         except BridgeError as fault:
             _log.warning("authorization_unreadable", server=server.name, code=fault.code, where=fault.where)
@@ -75,3 +81,9 @@ class AuthorizationPoll(Poll):
             source = ("fhir", f"{self.resource}/{resource.id}")
             taking = Taking(self._rules, now, f"fhir:{server.name}", None, known, *source)
             return int(take_authorization_news(tx, news, taking).outcome != NewsOutcome.KNOWN)
+
+    def _take_claim(self, said: ClaimOutcome, now: datetime) -> int:
+        """Take what a payer answered to a claim for payment in."""
+        with self._store.write() as tx:
+            lock(tx, "identity")
+            return int(take_claim_version(tx, said, now))

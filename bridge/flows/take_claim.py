@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from bridge.domain.claim_match import ClaimMatch, Found, match_claim
-from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
+from bridge.domain.claim_outcome import DECIDED, ClaimOutcome, OutcomeStatus, reversal_of
 from bridge.domain.records import replace
 from bridge.flows.count_claims import count_claim
 from bridge.flows.find_attached import find_attached
@@ -27,8 +27,37 @@ OUTCOME_WORDS = {
 }
 
 
-def take_claim(tx: WriteTx, outcome: ClaimOutcome, file_key: int, at: datetime) -> ClaimMatch | None:
-    """Take in a payer's word on a claim, inside the caller's transaction, which holds "identity"; None if it was heard before."""
+def take_claim_version(tx: WriteTx, outcome: ClaimOutcome, at: datetime) -> bool:
+    """
+    Take in what a resource on a server says of a claim now, as `take_claim` does; False if that is what it said before.
+
+    What it decided before and says otherwise now was taken back: like an 835's reversal before its correction.
+    """
+    before = claim_outcomes.versions_of(tx, outcome.source_number)
+    last = before[-1] if before else None
+    if last is not None and replace(outcome, source_number="", payment_number="") == replace(
+        last, source_number="", payment_number=""
+    ):
+        return False
+    words = [outcome]
+    if last is not None and last.status in DECIDED:
+        words = [reversal_of(last), *([] if outcome.status is OutcomeStatus.REVERSED else [outcome])]
+    elif outcome.status is OutcomeStatus.REVERSED:
+        return False
+    for number, word in enumerate(words, start=len(before) + 1):
+        # A payment that is told otherwise is another one than that which was taken back.
+        payment = "" if last is not None and word.payment_number == last.payment_number else word.payment_number
+        numbered = replace(word, source_number=f"{outcome.source_number}/{number}", payment_number=payment)
+        take_claim(tx, numbered, None, at)
+    return True
+
+
+def take_claim(tx: WriteTx, outcome: ClaimOutcome, file_key: int | None, at: datetime) -> ClaimMatch | None:
+    """
+    Take in a payer's word on a claim, inside the caller's transaction, which holds "identity"; None if it was heard before.
+
+    file_key: of the file that it stands in, None where a server said it.
+    """
     if claim_outcomes.is_known(tx, outcome.source_number):
         return None
     match = with_its_other_side(tx, _match(tx, outcome))

@@ -205,7 +205,7 @@ def _with_people(
         )
         if not numbers:
             resource.warn("its patient has no identifier", "patient")
-    payer_id, payer_name = _payer(resource)
+    payer_id, payer_name = payer_of(resource)
     member_id, suffix, subscriber = _member(request) if request is not None else ("", "", "")
     return replace(
         said,
@@ -220,7 +220,7 @@ def _with_people(
     )
 
 
-def _payer(resource: Resource) -> tuple[str, str]:
+def payer_of(resource: Resource) -> tuple[str, str]:
     """Return the payer's identifier and name; one that only has a name goes by it."""
     reference = resource.first("insurer")
     found = resource.resolve(reference, "insurer")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
 from bridge.domain.attachment import AttachmentState
-from bridge.domain.claim_outcome import Adjustment, ClaimOutcome, LineOutcome, OutcomeStatus, ReasonCategory
 from bridge.domain.claim_story import ClaimStory, ClaimWord
 from bridge.domain.proof import Warned
 from bridge.domain.study import BOUND_STATES
+from bridge.store.claim_outcomes import read_outcome
 from bridge.store.db import ReadTx, WriteTx, insert_row, lock
 from bridge.store.tables import (
     attachments,
@@ -61,7 +60,7 @@ def words_on(tx: ReadTx, claim_number: str) -> list[ClaimWord]:
     """Return all that was said of the claims with that number, as it was heard."""
     columns = (claim_outcomes.c.key, claim_outcomes.c.content, claim_outcomes.c.order_key)
     query = select(*columns).where(claim_outcomes.c.claim_number == claim_number).order_by(claim_outcomes.c.key)
-    return [ClaimWord(row.key, _outcome(row.content), row.order_key) for row in tx.execute(query)]
+    return [ClaimWord(row.key, read_outcome(row.content), row.order_key) for row in tx.execute(query)]
 
 
 def replace_claims(tx: WriteTx, claim_number: str, found: Iterable[tuple[ClaimStory, str, str]]) -> None:
@@ -215,29 +214,3 @@ def _imaged(rows: list[Any]) -> Imaged:
         first.first_instance_at,
         max(row.last_instance_at for row in rows),
     )
-
-
-def _outcome(content: dict[str, Any]) -> ClaimOutcome:
-    """Return what was kept as JSON."""
-    said: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
-    said |= {name: Decimal(said[name]) for name in ("charged", "paid", "patient_share")}
-    said |= {name: _day(said[name]) for name in ("said_on", "service_from", "service_to", "due_on")}
-    said |= {"lines": tuple(_line(one) for one in said["lines"]), "adjustments": _adjustments(said["adjustments"])}
-    return ClaimOutcome(**(said | {"status": OutcomeStatus(said["status"])}))
-
-
-def _line(content: dict[str, Any]) -> LineOutcome:
-    said: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
-    said |= {name: Decimal(said[name]) for name in ("charged", "paid")}
-    said |= {name: _day(said[name]) for name in ("service_from", "service_to")}
-    return LineOutcome(**(said | {"adjustments": _adjustments(said["adjustments"])}))
-
-
-def _adjustments(said: Iterable[dict[str, str]]) -> tuple[Adjustment, ...]:
-    return tuple(
-        Adjustment(one["group"], one["reason"], Decimal(one["amount"]), ReasonCategory(one["category"])) for one in said
-    )
-
-
-def _day(said: str | None) -> date | None:
-    return date.fromisoformat(said) if said else None

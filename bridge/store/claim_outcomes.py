@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from bridge.domain.claim_match import ClaimMatch, MatchRule
-from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
+from bridge.domain.claim_outcome import Adjustment, ClaimOutcome, LineOutcome, OutcomeStatus, ReasonCategory
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import claim_outcomes
 
@@ -47,8 +47,19 @@ def is_known(tx: ReadTx, source_number: str) -> bool:
     return tx.execute(select(_COLUMNS.key).where(_COLUMNS.source_number == source_number)).first() is not None
 
 
-def add(tx: WriteTx, outcome: ClaimOutcome, match: ClaimMatch, file_key: int, at: datetime) -> int:
-    """Keep a word of a payer; returns its row."""
+def versions_of(tx: ReadTx, source_number: str) -> list[ClaimOutcome]:
+    """Return what one resource said, version by version: their numbers are its own with "/1", "/2" and so on behind it."""
+    found: list[ClaimOutcome] = []
+    while True:
+        numbered = _COLUMNS.source_number == f"{source_number}/{len(found) + 1}"
+        row = tx.execute(select(_COLUMNS.content).where(numbered)).first()
+        if row is None:
+            return found
+        found.append(read_outcome(row.content))
+
+
+def add(tx: WriteTx, outcome: ClaimOutcome, match: ClaimMatch, file_key: int | None, at: datetime) -> int:
+    """Keep a word of a payer; returns its row. file_key: of the file that it stood in, None where a server said it."""
     return insert_row(
         tx,
         claim_outcomes,
@@ -122,7 +133,7 @@ def matched_by(tx: ReadTx, rule: MatchRule, limit: int, before_key: int | None =
 def _kept(row: Row[Any]) -> KeptOutcome:
     every = [*row.content["adjustments"], *(one for line in row.content["lines"] for one in line["adjustments"])]
     remarks = [*row.content["remarks"], *(one for line in row.content["lines"] for one in line["remarks"])]
-    reasons = [f"{one['group']}-{one['reason']}" for one in every]
+    reasons = [one.code for one in _adjustments(every)]
     return KeptOutcome(
         row.key,
         row.claim_number,
@@ -150,3 +161,29 @@ def _cents(amount: Decimal) -> int:
 
 def _day(value: date | None) -> str:
     return value.strftime("%Y%m%d") if value is not None else ""
+
+
+def read_outcome(content: dict[str, Any]) -> ClaimOutcome:
+    """Return what was kept as JSON."""
+    said: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
+    said |= {name: Decimal(said[name]) for name in ("charged", "paid", "patient_share")}
+    said |= {name: _date(said[name]) for name in ("said_on", "service_from", "service_to", "due_on")}
+    said |= {"lines": tuple(_line(one) for one in said["lines"]), "adjustments": _adjustments(said["adjustments"])}
+    return ClaimOutcome(**(said | {"status": OutcomeStatus(said["status"])}))
+
+
+def _line(content: dict[str, Any]) -> LineOutcome:
+    said: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in content.items()}
+    said |= {name: Decimal(said[name]) for name in ("charged", "paid")}
+    said |= {name: _date(said[name]) for name in ("service_from", "service_to")}
+    return LineOutcome(**(said | {"adjustments": _adjustments(said["adjustments"])}))
+
+
+def _adjustments(said: Iterable[dict[str, str]]) -> tuple[Adjustment, ...]:
+    return tuple(
+        Adjustment(one["group"], one["reason"], Decimal(one["amount"]), ReasonCategory(one["category"])) for one in said
+    )
+
+
+def _date(said: str | None) -> date | None:
+    return date.fromisoformat(said) if said else None

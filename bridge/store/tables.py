@@ -1958,7 +1958,7 @@ claim_outcomes = Table(
     "claim_outcomes",
     metadata,
     _key(),
-    _to("payer_file"),
+    _to("payer_file", nullable=True),
     Column("source_number", Text, nullable=False, unique=True),
     _text("claim_number"),
     _text("payer_claim_number"),

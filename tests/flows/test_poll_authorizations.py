@@ -12,11 +12,15 @@ import pytest
 
 from bridge.clock import FixedClock
 from bridge.domain.authorization import Authorization, AuthorizationStatus, Urgency
+from bridge.domain.claim_story import tell_claims
+from bridge.domain.records import replace
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import PolledServer
+from bridge.flows.take_claim import take_claim
 from bridge.mapping.fhir_authorizations import read_claim, read_claim_response
+from bridge.mapping.fhir_claims import read_claim_outcome
 from bridge.mapping.fhir_fields import FhirGround, Resource
-from bridge.store import authorization_news, authorizations
+from bridge.store import authorization_news, authorizations, claim_figures, events, orders
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, order
 from tests.flows.asking import say
@@ -278,3 +282,78 @@ def test_the_guide_s_own_examples_are_read(scene: Scene) -> None:
     )
     for path in sorted(CORPUS.glob("Claim*.json")):
         assert read(path.stem) is not None, path.name
+
+
+CARC = "https://x12.org/codes/claim-adjustment-reason-codes"
+
+
+def paid_claim(amount: float, *reasons: str, **said: Any) -> dict[str, Any]:
+    """Return a payer's answer to the claim for the exam A1, of 400 dollars."""
+    parts: list[dict[str, Any]] = [
+        {"category": {"coding": [{"code": kind}]}, "amount": {"value": value}}
+        for kind, value in (("submitted", 400), ("benefit", amount))
+    ]
+    parts += [
+        {
+            "category": {"coding": [{"code": "denialreason"}]},
+            "amount": {"value": 400 - amount},
+            "reason": {"coding": [{"system": CARC, "code": one}]},
+        }
+        for one in reasons
+    ]
+    return {
+        "resourceType": "ClaimResponse",
+        "id": "pay1",
+        "meta": {"lastUpdated": "2026-03-02T10:00:00Z"},
+        "identifier": [{"value": "ICN-9"}],
+        "status": "active",
+        "use": "claim",
+        "outcome": "complete",
+        "created": "2026-03-20",
+        "insurer": {"reference": "Organization/acme"},
+        "request": {"identifier": {"value": "A1"}},
+        "item": [{"itemSequence": 1, "adjudication": parts}],
+    } | said
+
+
+def counted(scene: Scene) -> list[tuple[str, str, bool]]:
+    with scene.house.store.read() as tx:
+        words = claim_figures.words_on(tx, "A1")
+    return [(one.first.value, one.category.value if one.category else "", one.is_void) for one in tell_claims(words)]
+
+
+def test_what_a_payer_answered_to_a_claim_is_counted_once_and_stands_on_the_exam(scene: Scene) -> None:
+    assert scene.ask(paid_claim(0, "252"))[1] == 1
+    assert scene.ask(paid_claim(0, "252", meta={"lastUpdated": "2026-03-02T11:00:00Z"}))[1] == 0
+    assert counted(scene) == [("denied", "documentation", False)]
+    with scene.house.store.read() as tx:
+        (exam,) = orders.by_accession(tx, "A1")
+        told = [each.what for each in events.timeline(tx, [exam.key], [])]
+    assert "The payer denied the claim" in told
+
+
+def test_an_answer_that_is_changed_in_place_was_taken_back_and_its_first_word_still_counts(scene: Scene) -> None:
+    scene.ask(paid_claim(0, "252"))
+    assert scene.ask(paid_claim(300, created="2026-04-10"))[1] == 1
+    assert counted(scene) == [("denied", "documentation", False)]
+    with scene.house.store.read() as tx:
+        words = [each.said.status.value for each in claim_figures.words_on(tx, "A1")]
+    assert words == ["denied", "reversed", "paid"]
+    assert scene.ask(paid_claim(300, created="2026-04-10", status="cancelled"))[1] == 1
+    assert counted(scene) == [("denied", "documentation", True)]
+
+
+def test_what_was_cancelled_before_it_was_heard_of_says_nothing(scene: Scene) -> None:
+    assert scene.ask(paid_claim(300, status="cancelled"))[1] == 0
+    assert counted(scene) == []
+
+
+def test_the_same_payment_by_file_and_by_fhir_is_one_claim(scene: Scene) -> None:
+    by_fhir = read_claim_outcome(
+        Resource(paid_claim(300, payment={"date": "2026-03-25", "identifier": {"value": "EFT7"}}), {}), "x"
+    )
+    assert by_fhir is not None
+    with scene.house.store.write() as tx:
+        take_claim(tx, replace(by_fhir, source_number="file/1"), None, NOW)
+    scene.ask(paid_claim(300, payment={"date": "2026-03-25", "identifier": {"value": "EFT7"}}))
+    assert counted(scene) == [("paid", "", False)]

@@ -19,6 +19,7 @@ from bridge.codecs.x12.reasons import category_of
 from bridge.codecs.x12.segments import Segment
 from bridge.domain.claim_outcome import (
     NOTHING,
+    REVERSAL,
     Adjustment,
     ClaimOutcome,
     LineOutcome,
@@ -29,7 +30,7 @@ from bridge.domain.message import Notice
 from bridge.errors import Malformed, Unsupported
 
 _AMOUNT = re.compile(r"[+-]?(?:\d{1,15}(?:\.\d{0,6})?|\.\d{1,6})", re.ASCII)
-DENIED, REVERSED = "4", "22"
+DENIED = "4"
 # Handed on to another insurer, and a mere forecast: neither decides the claim. Source: 005010X221A1 CLP02.
 _UNDECIDED = frozenset({"23", "25"})
 _AUTHORIZATION, _LINE_CONTROL = "G1", "6R"
@@ -154,7 +155,7 @@ def _claim(loop: Loop, remittance: Remittance, transaction: Transaction) -> Clai
         source_number=f"{transaction.file_number}/{clp.number}",
         processed_as=clp.element(2),
     )
-    if said.processed_as == REVERSED:
+    if said.processed_as == REVERSAL:
         return replace(said, status=OutcomeStatus.REVERSED)
     if said.processed_as in _UNDECIDED:
         return said

@@ -215,7 +215,7 @@ def _acknowledgement(transaction: Transaction) -> _Read:
 
 
 def _adjusted(one: Adjustment) -> str:
-    return f"{one.group}-{one.reason} {one.amount}" + (f" ({words})" if (words := words_for(one.reason)) else "")
+    return f"{one.code} {one.amount}" + (f" ({words})" if (words := words_for(one.reason)) else "")
 
 
 def _decided(decision: Decision | None) -> str:

@@ -1662,7 +1662,7 @@ def upgrade() -> None:
     op.create_table(
         "claim_outcomes",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("payer_file_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("payer_file_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("source_number", sa.Text(), nullable=False),
         sa.Column("claim_number", sa.Text(), server_default="", nullable=False),
         sa.Column("payer_claim_number", sa.Text(), server_default="", nullable=False),
