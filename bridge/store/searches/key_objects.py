@@ -107,6 +107,7 @@ _TERMS: Mapping[str, Write] = {
     "patient.identifier": conditions.subjects_by_number(_subject),
     "subject.identifier": conditions.subjects_by_number(_subject),
     "based-on": imaging_studies.SEARCH.terms["basedon"],
+    "based-on.identifier": imaging_studies.SEARCH.terms["basedon.identifier"],
     "code": _code,
     "derived-from": _derived_from,
     "derived-from.identifier": _derived_from_number,

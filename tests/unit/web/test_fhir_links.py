@@ -64,7 +64,6 @@ def test_what_is_of_an_order_is_found_by_it(api: FlaskClient, kind: str) -> None
     assert [one["resource"]["id"] for one in brought[1:]] == ["order-1"]
 
 
-@ON_SQLITE
 @pytest.mark.parametrize("release", ["r4", "r5"])
 @pytest.mark.parametrize("kind", ["ServiceRequest", "ImagingStudy"])
 def test_what_was_under_a_visit_is_found_by_it_and_brings_it(api: FlaskClient, release: str, kind: str) -> None:
@@ -80,7 +79,6 @@ def test_what_was_under_a_visit_is_found_by_it_and_brings_it(api: FlaskClient, r
     assert [one["resource"]["id"] for one in brought if one["resource"]["resourceType"] == "Encounter"] == [visit["id"]]
 
 
-@ON_SQLITE
 def test_a_document_is_found_by_what_it_is_about_in_each_release(api: FlaskClient) -> None:
     (document,) = [one["resource"] for one in get(api, "r4/DocumentReference")["entry"]]
     related = {one["reference"] for one in document["context"]["related"]}
@@ -93,6 +91,16 @@ def test_a_document_is_found_by_what_it_is_about_in_each_release(api: FlaskClien
     assert ids(api, "r4/DocumentReference", encounter=said["reference"]) == [document["id"]]
     assert ids(api, "r5/DocumentReference", context=said["reference"]) == [document["id"]]
     assert api.get("/fhir/r4/DocumentReference?related:missing=true").status_code == 400
+
+
+@ON_SQLITE
+def test_a_task_is_found_by_the_number_of_its_order_and_of_its_patient(api: FlaskClient) -> None:
+    every = [one["resource"] for one in get(api, "r4/Task")["entry"]]
+    for one in every:
+        number = one["focus"]["identifier"]
+        assert ids(api, "r4/Task", focus__identifier=f"{number['system']}|{number['value']}") == [one["id"]]
+    found = [ids(api, "r4/Task", **{"subject.identifier": number}) for number in ("00041001", "00041002", "7")]
+    assert [len(one) for one in found] == [1, 1, 0]
 
 
 @ON_SQLITE
