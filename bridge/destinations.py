@@ -150,8 +150,7 @@ def _packets(house: House) -> PacketPublisher:
 def packet_ground(house: House) -> PacketGround:
     """Return what is the same for all packets of a house."""
     settings = house.settings
-    parts = house.rules.checklist.body_parts
-    return PacketGround(settings.bridge.organization, settings.time_zone, parts, share_terms(house))
+    return PacketGround(settings.bridge.organization, settings.time_zone, house.rules, share_terms(house))
 
 
 def share_terms(house: House) -> ShareTerms:

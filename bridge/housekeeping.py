@@ -12,7 +12,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from bridge.errors import BridgeError
 from bridge.flows.count_claims import ExamCounter
-from bridge.flows.keep_house import forget_finished_steps, forget_old_news, forget_versions, sweep_spool, take_lead
+from bridge.flows.keep_house import (
+    forget_facts,
+    forget_finished_steps,
+    forget_old_news,
+    forget_versions,
+    sweep_spool,
+    take_lead,
+)
 from bridge.flows.keep_pictures import forget_absent
 from bridge.flows.look_at_shelf import count_usage
 from bridge.flows.manage_users import forget_ended_sessions
@@ -147,6 +154,7 @@ class Housekeeping:
             return
         try:
             forget_old_news(self._house.store, self._house.clock.now())
+            forget_facts(self._house.store, self._house.clock.now())
         except BridgeError as fault:
             _log.warning("news_not_forgotten", code=fault.code)
 

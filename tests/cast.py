@@ -97,6 +97,26 @@ def report(
     return message.replace(b"|P|2.3.1", f"|{processing_id}|2.5.1".encode(), 1)
 
 
+def lab(
+    person: Person,
+    value: str = "1.1",
+    status: str = "F",
+    *,
+    number: str = "L1",
+    at: str = "20260302120000",
+    observed: str = "20260301080000",
+    code: str = "2160-0^Creatinine^LN",
+    kind: str = "NM",
+) -> bytes:
+    """Return an ORU^R01 of a laboratory with one value."""
+    body = (
+        f"{person.pid}\rORC|RE||{number}^LAB\r"
+        f"OBR|1||{number}^LAB|24323-8^Metabolic panel^LN|||{observed}|||||||||||||||{at}||CH|{status}\r"
+        f"OBX|1|{kind}|{code}||{value}|mg/dL^^UCUM|||||{status}\r"
+    )
+    return _message("ORU^R01", f"L{_mark(body + at)}", at, body)
+
+
 def study_uid(accession: str) -> str:
     """Return the study UID that an order of ours names."""
     return f"2.25.{int(_mark(accession), 16)}"

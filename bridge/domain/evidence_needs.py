@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from bridge.domain.body_parts import BodyParts
+
+# How old a note or a result may be where a checklist does not say, and the results of which one is enough.
+DAYS = 90
+LABS = ("creatinine", "egfr")
 
 
 class Need(StrEnum):
@@ -14,18 +21,48 @@ class Need(StrEnum):
     REPORT = "report"
     PRIOR_REPORTS = "prior-reports"
     IMAGES = "images"
+    KEY_IMAGES = "key-images"
     OFFICE_NOTE = "office-note"
-    CREATININE = "creatinine"
+    LABS = "labs"
 
 
 @dataclass(frozen=True, slots=True)
 class NeedRule:
-    """A checklist. codes: first and last code of each range of services, () for all; payers: ids, () for all."""
+    """
+    A checklist. codes: first and last code of each range of services, () for all; payers: ids, () for all.
+
+    modalities: of DICOM; regions: names of parts of the body; () for all. labs: kinds of results of which one is enough.
+    office_note_days, labs_days: how old they may be.
+    """
 
     needs: tuple[Need, ...]
     codes: tuple[tuple[str, str], ...] = ()
     payers: frozenset[str] = frozenset()
-    office_note_days: int = 90
+    office_note_days: int = DAYS
+    modalities: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+    labs: tuple[str, ...] = LABS
+    labs_days: int = DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is asked for, of which payer: codes of its lines, modalities and parts of the body of its exams."""
+
+    payer_id: str
+    codes: tuple[str, ...] = ()
+    modalities: frozenset[str] = frozenset()
+    regions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """Something of a day that a checklist may want. kind: "" for a note. words: as people read it, without its day."""
+
+    words: str
+    at: datetime
+    day: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +71,7 @@ class EvidenceHere:
     What is known here for an authorization, each in words, () for nothing.
 
     unsigned: reports that nobody has signed; priors, priors_without_report: earlier studies of the region, which nobody can
-    look up while is_region_known is False.
+    look up while is_region_known is False. key_images: those that somebody chose or marked. labs, notes: newest first.
     """
 
     order: tuple[str, ...] = ()
@@ -45,44 +82,76 @@ class EvidenceHere:
     priors: int = 0
     priors_without_report: tuple[str, ...] = ()
     is_region_known: bool = True
+    key_images: int = 0
+    labs: tuple[Dated, ...] = ()
+    notes: tuple[Dated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NeedRow:
-    """One row of a filled checklist. by: what satisfies it. gap: what is missing and what to do, "" if nothing is."""
+    """
+    One row of a filled checklist. by: what satisfies it. gap: what is missing and what to do, "" if nothing is.
+
+    until: when what satisfies it is too old, None for never.
+    """
 
     need: Need
     by: tuple[str, ...] = ()
     gap: str = ""
+    until: datetime | None = None
 
     @property
     def is_met(self) -> bool:
         return not self.gap
 
 
-def rule_for(rules: Mapping[str, NeedRule], payer_id: str, codes: Iterable[str]) -> NeedRule | None:
+def rule_for(rules: Mapping[str, NeedRule], asked: Service, parts: BodyParts) -> NeedRule | None:
     """
-    Return the checklist of a service at a payer: one of that payer's before one of all, one of codes before one of all.
+    Return the checklist of what is asked for, None where no rule fits.
 
-    None where no rule fits.
+    A payer's own rules go before those for all payers. Those that are left count together: everything that one of them
+    wants, and of what several want the shortest time.
     """
-    wanted = [code for code in codes if code]
-    fitting = [one for one in rules.values() if _fits(one, payer_id, wanted)]
-    return max(fitting, key=lambda one: (bool(one.payers), bool(one.codes)), default=None)
+    fitting = [one for one in rules.values() if _fits(one, asked, parts)]
+    own = [one for one in fitting if one.payers]
+    counting = own or fitting
+    if not counting:
+        return None
+    notes = [one.office_note_days for one in counting if Need.OFFICE_NOTE in one.needs]
+    labs = [one for one in counting if Need.LABS in one.needs]
+    return NeedRule(
+        tuple(dict.fromkeys(need for one in counting for need in one.needs)),
+        office_note_days=min(notes, default=DAYS),
+        labs=tuple(dict.fromkeys(kind for one in labs for kind in one.labs)) or LABS,
+        labs_days=min((one.labs_days for one in labs), default=DAYS),
+    )
 
 
-def _fits(rule: NeedRule, payer_id: str, codes: list[str]) -> bool:
-    if rule.payers and payer_id not in rule.payers:
-        return False
-    return not rule.codes or any(first <= code <= last for code in codes for first, last in rule.codes)
+def _fits(rule: NeedRule, asked: Service, parts: BodyParts) -> bool:
+    codes = [code for code in asked.codes if code]
+    return (
+        (not rule.payers or asked.payer_id in rule.payers)
+        and (not rule.codes or any(first <= code <= last for code in codes for first, last in rule.codes))
+        and (not rule.modalities or bool(rule.modalities & asked.modalities))
+        and (not rule.regions or any(parts.may_be_same(one, other) for one in rule.regions for other in asked.regions))
+    )
 
 
-def fill(rule: NeedRule, here: EvidenceHere) -> tuple[NeedRow, ...]:
-    """Return the checklist with what is here, in its own order."""
-    return tuple(_row(need, rule, here) for need in rule.needs)
+def fill(rule: NeedRule, here: EvidenceHere, now: datetime) -> tuple[NeedRow, ...]:
+    """Return the checklist with what is here at *now*, in its own order."""
+    return tuple(_row(need, rule, here, now) for need in rule.needs)
 
 
-def _row(need: Need, rule: NeedRule, here: EvidenceHere) -> NeedRow:
+def still_fresh(found: Iterable[Dated], days: int, now: datetime, kinds: Iterable[str] = ("",)) -> tuple[Dated, ...]:
+    """Return the newest of each kind, of those that are at most so many days old."""
+    newest: dict[str, Dated] = {}
+    for one in sorted(found, key=lambda each: each.at, reverse=True):
+        if one.kind in tuple(kinds) and now - timedelta(days=days) <= one.at:
+            newest.setdefault(one.kind, one)
+    return tuple(newest.values())
+
+
+def _row(need: Need, rule: NeedRule, here: EvidenceHere, now: datetime) -> NeedRow:
     if need == Need.ORDER:
         gap = "" if here.reason else "the order gives no reason: ask whoever ordered it for the indication"
         return NeedRow(need, (*here.order, *here.reason), gap if here.order else "no order is linked: link it below")
@@ -92,10 +161,29 @@ def _row(need: Need, rule: NeedRule, here: EvidenceHere) -> NeedRow:
         return NeedRow(need, here.images, "" if here.images else "no study is attached: attach one")
     if need == Need.PRIOR_REPORTS:
         return _prior_reports(here)
+    if need == Need.KEY_IMAGES:
+        found = f"{here.key_images} key image{'' if here.key_images == 1 else 's'}"
+        return NeedRow(need, (found,)) if here.key_images else NeedRow(need, gap=_no_key_images(here))
     if need == Need.OFFICE_NOTE:
-        days = rule.office_note_days
-        return NeedRow(need, (), f"no office note is kept here: send one of the last {days} days along")
-    return NeedRow(need, (), "no creatinine is kept here: send the result along if contrast is given")
+        fresh = still_fresh(here.notes, rule.office_note_days, now)
+        return _dated(need, fresh, rule.office_note_days, "no office note", "it comes as a document message (MDM)")
+    fresh = still_fresh(here.labs, rule.labs_days, now, rule.labs)
+    return _dated(
+        need, fresh, rule.labs_days, f"no final {' or '.join(rule.labs)}", "it comes as a result message (ORU)"
+    )
+
+
+def _dated(need: Need, fresh: tuple[Dated, ...], days: int, lacks: str, how: str) -> NeedRow:
+    if not fresh:
+        return NeedRow(need, gap=f"{lacks} of the last {days} days is here: {how}, or send it along")
+    until = max(one.at for one in fresh) + timedelta(days=days)
+    return NeedRow(need, tuple(f"{one.words} of {one.day}" for one in fresh), until=until)
+
+
+def _no_key_images(here: EvidenceHere) -> str:
+    if not here.images:
+        return "no study is attached: attach one with its key images"
+    return "nobody chose or marked images for a packet: choose them when you attach the study"
 
 
 def _no_report(unsigned: int) -> str:

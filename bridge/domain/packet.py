@@ -94,6 +94,14 @@ class PacketReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PacketLab:
+    """A laboratory result that the payer asks for. words: what, value and unit. observed_on: its day, "YYYY-MM-DD"."""
+
+    words: str
+    observed_on: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppendedDocument:
     """A document of a signed report that came as PDF, behind the packet's own pages. digest: SHA-256, as received."""
 
@@ -196,6 +204,7 @@ class Packet:
     order: PacketOrder
     reports: tuple[PacketReport, ...] = ()
     prior_reports: tuple[PacketReport, ...] = ()
+    labs: tuple[PacketLab, ...] = ()
     appended: tuple[AppendedDocument, ...] = ()
     priors: tuple[PriorStudy, ...] = ()
     pictures: tuple[KeyPicture, ...] = ()

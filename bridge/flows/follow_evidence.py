@@ -9,7 +9,7 @@ from bridge.domain.attachment import HAS_PACKET, TO_PAYER, AttachmentState, Clai
 from bridge.domain.authorization import CLOSED
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
-from bridge.store import authorizations, orders, overlays, patients, studies
+from bridge.store import authorization_links, authorizations, orders, overlays, patients, studies
 from bridge.store.db import ReadTx, WriteTx
 
 
@@ -23,6 +23,14 @@ def follows_evidence(attachment: ClaimAttachment) -> bool:
 def reports_changed(tx: WriteTx, order_key: int, at: datetime) -> None:
     """A report on an exam is not as it was: its person's packets, which hold it or list its study, are looked at again."""
     for attachment in _open_packets(tx, {orders.get(tx, order_key).patient_key}):
+        enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
+
+
+def facts_changed(tx: WriteTx, patient_key: int, at: datetime) -> None:
+    """A result or a note of a person is not as it was: what payers ask to see of it, and its packets, are looked at again."""
+    owner = patients.survivor(tx, patient_key).key
+    authorization_links.look_at_patient(tx, [owner, *patients.merged_into(tx, owner)], at)
+    for attachment in _open_packets(tx, {owner}):
         enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
 
 

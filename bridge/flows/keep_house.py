@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 
-from bridge.store import chart_versions, leases, news, worklist
+from bridge.store import chart_versions, lab_results, leases, news, worklist
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 
@@ -13,6 +13,8 @@ _LEAD = "housekeeping"
 # A day is over at another moment in each zone, and a list of yesterday's exams is looked at in the morning.
 _FINISHED_STAY = timedelta(days=3)
 _VERSIONS_AT_ONCE = 500
+# Longer than the most days that a checklist may say.
+_FACTS_STAY = timedelta(days=400)
 _NEWS_STAY = timedelta(days=30)
 
 
@@ -38,6 +40,12 @@ def forget_versions(store: Store, now: datetime, keep_days: int) -> int:
         if done < _VERSIONS_AT_ONCE:
             break
     return forgotten
+
+
+def forget_facts(store: Store, now: datetime) -> int:
+    """Forget the results that were heard longer ago than any checklist can want; return how many."""
+    with store.write() as tx:
+        return lab_results.forget(tx, now - _FACTS_STAY)
 
 
 def forget_old_news(store: Store, now: datetime) -> int:

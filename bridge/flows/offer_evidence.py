@@ -86,9 +86,9 @@ class EvidenceDesk:
         )
         return collect_packet(tx, blank, self._ground, now)
 
-    def gaps(self, tx: ReadTx, authorization: Authorization) -> tuple[NeedRow, ...]:
+    def gaps(self, tx: ReadTx, authorization: Authorization, now: datetime) -> tuple[NeedRow, ...]:
         """Return the payer's checklist for an authorization, filled with what is here; () where there is none."""
-        return evidence_gaps(tx, authorization, self._rules.authorizations, self._rules.checklist.body_parts)
+        return evidence_gaps(tx, authorization, self._rules, now)
 
     def authorizations_for(self, tx: ReadTx, study: Study) -> list[OfferedAuthorization]:
         """Return the open authorizations that a study could be attached to, and those that it is; none for one not bound."""

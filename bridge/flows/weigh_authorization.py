@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bridge.domain.authorization import LIVE, Authorization, AuthorizationStatus
 from bridge.domain.authorization_clock import decision_clock, next_change, status_at
 from bridge.domain.authorization_news import NewsKind
 from bridge.domain.authorization_warnings import ExamWarning, Scene, warnings_of
-from bridge.domain.evidence_needs import Need
+from bridge.domain.evidence_needs import NeedRow
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.flows.link_authorizations import link_by_rule
 from bridge.flows.take_authorization_news import STATUS_WORDS
@@ -42,16 +42,23 @@ def weigh_authorization(tx: WriteTx, key: int, rules: ReconcileRules, now: datet
         _tell(tx, one, warning, warning.sentence, now)
     for warning in over:
         _tell(tx, one, warning, f"no longer: {warning.sentence}", now)
-    authorization_gaps.replace_all(tx, key, _missing(tx, one, rules))
-    return next_change(one, now, rules.authorizations.clock_of(one.payer_id))
+    rows = _wanted(tx, one, rules, now)
+    authorization_gaps.replace_all(tx, key, [row.need for row in rows if not row.is_met])
+    ends = [
+        next_change(one, now, rules.authorizations.clock_of(one.payer_id)),
+        *(_just_after(row.until) for row in rows),
+    ]
+    return min(filter(None, ends), default=None)
 
 
-def _missing(tx: ReadTx, one: Authorization, rules: ReconcileRules) -> list[Need]:
-    """Return what the payer wants to see and is not here, as long as it may still ask for it."""
-    if one.status not in LIVE:
-        return []
-    filled = evidence_gaps(tx, one, rules.authorizations, rules.checklist.body_parts)
-    return [row.need for row in filled if not row.is_met]
+def _wanted(tx: ReadTx, one: Authorization, rules: ReconcileRules, now: datetime) -> tuple[NeedRow, ...]:
+    """Return what the payer wants to see, as long as it may still ask for it."""
+    return evidence_gaps(tx, one, rules, now) if one.status in LIVE else ()
+
+
+def _just_after(until: datetime | None) -> datetime | None:
+    """Return when what was here until then is too old."""
+    return until + timedelta(seconds=1) if until is not None else None
 
 
 def scene_of(tx: ReadTx, one: Authorization, owner: int, rules: ReconcileRules) -> Scene:

@@ -18,6 +18,7 @@ from bridge.domain.packet import (
     ManifestStudy,
     Packet,
     PacketAuthorization,
+    PacketLab,
     PacketOrder,
     PacketPatient,
     PacketReport,
@@ -25,11 +26,13 @@ from bridge.domain.packet import (
     series_digest,
 )
 from bridge.domain.patient import Patient
+from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.report import Report, ReportDocument
 from bridge.domain.study import Instance, Series, Study, StudyContents
 from bridge.leaving.evidence_asked import codes_asked
 from bridge.leaving.packet_pictures import Chosen, choose_pictures, number_of, shown_of
 from bridge.leaving.packet_priors import Prior, priors_of
+from bridge.leaving.payer_checklist import asked_of, labs_for_packet
 from bridge.leaving.share_terms import ShareTerms
 from bridge.store import authorizations, orders, overlays, packets, patients, studies
 from bridge.store.db import ReadTx
@@ -41,12 +44,17 @@ _REPORTS_ALONE = "key images, as the payer asks for reports alone; choose by han
 
 @dataclass(frozen=True, slots=True)
 class PacketGround:
-    """What is the same for all packets. parts: what tells one region of the body from another. share: who may get links."""
+    """What is the same for all packets. rules: the site's. share: who may get links."""
 
     organization: str
     time_zone: tzinfo
-    parts: BodyParts
+    rules: ReconcileRules
     share: ShareTerms = field(default_factory=ShareTerms)
+
+    @property
+    def parts(self) -> BodyParts:
+        """What tells one region of the body from another."""
+        return self.rules.checklist.body_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +92,7 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
     """
     authorization = authorizations.get(tx, attachment.authorization_key)
     contents = studies.contents(tx, attachment.study_key)
-    study = contents.study
-    patient = patients.survivor(tx, authorization.patient_key)
+    study, patient = contents.study, patients.survivor(tx, authorization.patient_key)
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     values = {**_received(study), **overlays.current(tx, study).values}
     is_text = not attachment.instances and asks_reports_alone(codes_asked(tx, authorization))
@@ -105,6 +112,7 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         order=_order(order, values, ground),
         reports=tuple(_report(one, ground) for one in signed),
         prior_reports=tuple(_report(one, ground) for one in earlier[:MOST_PRIOR_REPORTS]),
+        labs=_labs(tx, authorization, ground, now),
         priors=tuple(one.study for one in priors),
         manifest=(_manifest(contents, order, values),),
     )
@@ -121,6 +129,11 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         values.get("StudyID", ""),
         tuple(_documents([*signed, *earlier[:MOST_PRIOR_REPORTS]], ground)),
     )
+
+
+def _labs(tx: ReadTx, one: Authorization, ground: PacketGround, now: datetime) -> tuple[PacketLab, ...]:
+    found = labs_for_packet(tx, asked_of(tx, one), ground.rules, now)
+    return tuple(PacketLab(each.words, each.day) for each in found)
 
 
 def _unsent(unsigned: int, older: int) -> Iterator[str]:

@@ -45,7 +45,7 @@ def priors_before(tx: ReadTx, order: Order, parts: BodyParts) -> tuple[Prior, ..
 
     None where region or day are not known.
     """
-    wanted = _asked_regions(order, parts)
+    wanted = asked_regions(order, parts)
     planned = sorted(filter(None, (step.scheduled_start_local for step in orders.steps_of(tx, order.key))))
     if not wanted or not planned:
         return None
@@ -113,11 +113,12 @@ def regions(study: Study, order: Order | None, parts: BodyParts) -> frozenset[st
     examined = parts.named_in([header.body_part_examined], [header.body_part_examined])
     if examined:
         return examined
-    asked = _asked_regions(order, parts) if order is not None else frozenset[str]()
+    asked = asked_regions(order, parts) if order is not None else frozenset[str]()
     return asked or parts.named_in([header.study_description])
 
 
-def _asked_regions(order: Order, parts: BodyParts) -> frozenset[str]:
+def asked_regions(order: Order, parts: BodyParts) -> frozenset[str]:
+    """Return the parts of the body that an order asks to examine."""
     code = order.requested_procedure_code
     return parts.named_in([order.requested_procedure_description, code.code_meaning], [code.code_value])
 

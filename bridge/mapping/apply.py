@@ -13,6 +13,7 @@ from bridge.domain.appointment import AppointmentDraft
 from bridge.domain.authorization_news import AuthorizationNews
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_draft import LinkDraft, MoveDraft
+from bridge.domain.lab_result import LabDraft
 from bridge.domain.member_id import Coverage
 from bridge.domain.message import Notice, TraceLine
 from bridge.domain.order import OrderDraft
@@ -28,7 +29,7 @@ from bridge.mapping.identity import read_links, read_merges, read_moves
 from bridge.mapping.orders import read_orders
 from bridge.mapping.patients import read_details, read_patient, read_visit
 from bridge.mapping.referrals import read_coverages, read_referral
-from bridge.mapping.reports import read_reports
+from bridge.mapping.reports import read_results
 from bridge.mapping.site import Defaults, SiteMapping
 
 
@@ -38,7 +39,7 @@ class Mapped:
     What a message says, undecided. event: "ADT^A08". message_at: MSH-7 (EVN-2 where it is empty), None if neither.
 
     message_local: message_at by the hospital's clock, "YYYYMMDDHHMMSS", "" where it is None. patient is None for merges,
-    moves, links and reports, which carry their own. arrived_on: the day ("YYYYMMDD") on which the patient came for the
+    moves, links, reports and labs, which carry their own. arrived_on: the day ("YYYYMMDD") on which the patient came for the
     exams, "" for no news of that. authorizations: their source and time are the receiver's to say. cancels_exams: a cancelled visit takes its exams along. found: in the order of reading.
     notices: what was let through.
     """
@@ -57,6 +58,7 @@ class Mapped:
     orders: tuple[OrderDraft, ...] = ()
     appointments: tuple[AppointmentDraft, ...] = ()
     reports: tuple[ReportDraft, ...] = ()
+    labs: tuple[LabDraft, ...] = ()
     authorizations: tuple[AuthorizationNews, ...] = ()
     coverages: tuple[Coverage, ...] = ()
     found: Sequence[Found] = ()
@@ -118,7 +120,8 @@ def _read_order_message(evaluator: Evaluator, message: Message, said: Mapped) ->
 
 
 def _read_result_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
-    return replace(said, reports=read_reports(evaluator, message.segments))
+    reports, labs = read_results(evaluator, message.segments)
+    return replace(said, reports=reports, labs=labs)
 
 
 def _read_referral_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:

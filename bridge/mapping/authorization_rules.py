@@ -13,7 +13,7 @@ from bridge.domain.authorization_clock import ClockRules
 from bridge.domain.authorization_links import LinkRule
 from bridge.domain.authorization_rules import AuthorizationRules, PayerRules, SiteFacts
 from bridge.domain.authorization_warnings import WarningKind
-from bridge.domain.evidence_needs import Need, NeedRule
+from bridge.domain.evidence_needs import DAYS, LABS, Need, NeedRule
 from bridge.domain.identifiers import is_npi
 from bridge.mapping.authorization_columns import COLUMNS, column_key
 from bridge.mapping.rules_file import Faults, lay_over
@@ -29,7 +29,7 @@ _SECTIONS: Mapping[str, tuple[str, ...]] = {
 _KNOWN = {**_SECTIONS, **dict.fromkeys(("codes", "payers", "sites", "columns", "evidence"))}
 _PAYER = ("time_zone", "expedited_hours", "standard_days")
 _SITE = ("names", "npi", "place_of_service")
-_EVIDENCE = ("codes", "payers", "needs", "office_note_days")
+_EVIDENCE = ("codes", "payers", "modalities", "regions", "needs", "office_note_days", "labs", "labs_days")
 _MOST_HOURS, _MOST_DAYS = 720, 90
 _MOST_NOTE_DAYS = 366
 _RULES = tuple(rule.value for rule in LinkRule if rule != LinkRule.BY_HAND)
@@ -118,7 +118,11 @@ def _evidence(name: str, entry: Any, faults: Faults) -> NeedRule:
         tuple(Need(one) for one in needs if one in tuple(Need)),
         tuple(ranges),
         frozenset(_list(entry.get("payers", []), f"{where}.payers", faults)),
-        _number(entry.get("office_note_days", 90), f"{where}.office_note_days", _MOST_NOTE_DAYS, faults),
+        _number(entry.get("office_note_days", DAYS), f"{where}.office_note_days", _MOST_NOTE_DAYS, faults),
+        frozenset(_list(entry.get("modalities", []), f"{where}.modalities", faults)),
+        frozenset(_list(entry.get("regions", []), f"{where}.regions", faults)),
+        _list(entry.get("labs", list(LABS)), f"{where}.labs", faults),
+        _number(entry.get("labs_days", DAYS), f"{where}.labs_days", _MOST_NOTE_DAYS, faults),
     )
 
 

@@ -16,7 +16,7 @@ _VALUE_MAX = 120
 # Read by the program itself. Set IDs number segments and say nothing of a patient or an order.
 _BY_CODE: Mapping[str, frozenset[int]] = {
     "EVN": frozenset({1, 2}),
-    "OBX": frozenset({2, 3, 5, 6, 11}),
+    "OBX": frozenset({2, 3, 4, 5, 6, 11, 14}),
     "NTE": frozenset({3}),
 }
 _READ_BY_CODE_IN = frozenset({"ORU"})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from bridge.codecs.hl7.er7 import Segment
 from bridge.domain.identifiers import EntityIdentifier, check_uid
+from bridge.domain.lab_result import LabDraft
 from bridge.domain.order import Code
 from bridge.domain.patient import PatientDraft
 from bridge.domain.report import (
@@ -21,6 +22,7 @@ from bridge.domain.report import (
 from bridge.errors import BridgeError, Incomplete, Malformed
 from bridge.mapping.convert import Moment
 from bridge.mapping.evaluate import Evaluator
+from bridge.mapping.lab_results import read_labs
 from bridge.mapping.patients import read_patient
 from bridge.mapping.report_text import read_body
 
@@ -51,9 +53,13 @@ class _Group:
         return f"{name}[{number}]{dash}{rest}" if number > 1 else where
 
 
-def read_reports(evaluator: Evaluator, segments: Sequence[Segment]) -> tuple[ReportDraft, ...]:
+def read_results(
+    evaluator: Evaluator, segments: Sequence[Segment]
+) -> tuple[tuple[ReportDraft, ...], tuple[LabDraft, ...]]:
     """
-    Return a report for each order group; groups that name one filler number are one report.
+    Return a report for each order group, and what tables.lab_result knows of their observations.
+
+    Groups that name one filler number are one report.
 
     Raises: Incomplete without OBR, or without a patient number; Malformed, each naming its segment.
     """
@@ -63,17 +69,18 @@ def read_reports(evaluator: Evaluator, segments: Sequence[Segment]) -> tuple[Rep
     if len(groups) > _GROUPS_MAX:
         raise Malformed(f"more than {_GROUPS_MAX} observation groups", code="too_many", where=f"OBR[{_GROUPS_MAX + 1}]")
     people: dict[int, PatientDraft] = {}
-    drafts = []
+    drafts, labs = list[ReportDraft](), list[LabDraft]()
     for group in groups:
         evaluator.numbers = {"report": group.number} if len(groups) > 1 else {}
         try:
             patient = people.get(id(group.patient)) or read_patient(evaluator, group.patient)
             people[id(group.patient)] = patient
             drafts.append(_read_report(evaluator, group, patient))
+            labs += read_labs(evaluator.context, group.body, drafts[-1])
         except BridgeError as error:
             error.where = group.place(error.where)
             raise
-    return _joined(drafts)
+    return _joined(drafts), tuple(labs)
 
 
 def _groups(segments: Sequence[Segment]) -> list[_Group]:

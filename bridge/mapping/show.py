@@ -26,6 +26,7 @@ _LISTS = {
     "reports": "report",
     "sections": "section",
     "documents": "document",
+    "labs": "lab",
 }
 _LEAVES = (EntityIdentifier, Code)
 # What a draft keeps by name; only what was said stands there, an empty value for what is erased.
@@ -46,6 +47,7 @@ def show(mapped: Mapped) -> str:
     lines += _numbered("", "orders", mapped.orders)
     lines += _numbered("", "appointments", mapped.appointments)
     lines += _numbered("", "reports", mapped.reports)
+    lines += _numbered("", "labs", mapped.labs)
     lines += _numbered("", "authorizations", mapped.authorizations)
     for notice in mapped.notices:
         place = f" {notice.where}" if notice.where else ""

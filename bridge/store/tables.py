@@ -53,6 +53,7 @@ from bridge.domain.evidence_needs import Need
 from bridge.domain.evidence_request import AskState
 from bridge.domain.incident import DisclosureKind
 from bridge.domain.interchange import InterchangeState
+from bridge.domain.lab_result import LabStatus
 from bridge.domain.message import MessageState, ReplayState
 from bridge.domain.order import StepStatus
 from bridge.domain.order_list import ListState, RowOutcome
@@ -156,6 +157,18 @@ def _count(name: str, start: int = 0) -> Column[int]:
 def _one_of(column: str, values: type[StrEnum] | Iterable[str], name: str = "state") -> CheckConstraint:
     allowed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({allowed})", name=name)
+
+
+def _named_patient() -> tuple[Column[Any], ...]:
+    """Whom the sender of a fact named, and who that was when it came: what it is bound by is looked up when it is read."""
+    return (
+        _to("patient", nullable=True),
+        _text("patient_id"),
+        _text("issuer_of_patient_id"),
+        Column("other_patient_ids", JSON, nullable=False, server_default=text("'[]'")),
+        _text("patient_name"),
+        _text("patient_birth_date"),
+    )
 
 
 _PLURALS = {
@@ -1473,6 +1486,31 @@ report_documents = Table(
     Column("content_type", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("digest", Text, nullable=False, index=True),
+)
+
+# Results of laboratories that a payer may ask for. identity: what a correction names.
+lab_results = Table(
+    "lab_results",
+    metadata,
+    _key(),
+    Column("identity", Text, nullable=False, index=True),
+    *_named_patient(),
+    _text("kind"),
+    _text("code_value"),
+    _text("coding_scheme_designator"),
+    _text("code_meaning"),
+    _text("value"),
+    _text("units"),
+    Column("status", Text, nullable=False),
+    _text("observed_local"),
+    Column("observed_at", Instant),
+    Column("said_at", Instant, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("heard_at", Instant, nullable=False, index=True),
+    _flag("is_test"),
+    _to("message", nullable=True, index=False),
+    _one_of("status", LabStatus, "status"),
+    Index(None, "patient_id", "issuer_of_patient_id"),
 )
 
 # One line for each thing that happened to an exam. station: order, scheduled, performed, images, reconciled, chart, authorization.

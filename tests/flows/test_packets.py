@@ -245,7 +245,7 @@ def test_earlier_studies_without_a_report_are_missed_before_anything_is_attached
             typed_authorization(number, PLAIN, accession, lines=(AuthorizationLine("71260"),)), "user:bill"
         )
         with house.store.read() as tx:
-            rows = desk.gaps(tx, authorizations.get(tx, key))
+            rows = desk.gaps(tx, authorizations.get(tx, key), house.clock.now())
         return next(one.gap for one in rows if one.need == Need.PRIOR_REPORTS)
 
     assert "2025-03-02" in missing("PA1", "A1")

@@ -73,7 +73,7 @@ def test_two_earlier_studies_that_read_alike_are_two(house: House) -> None:
     said = typed_authorization("PA9", PLAIN, "A1", lines=(AuthorizationLine("71260"),))
     key = entry.enter(said, "user:bill")
     with house.store.read() as tx:
-        rows = EvidenceDesk(house.rules, packet_ground(house)).gaps(tx, authorizations.get(tx, key))
+        rows = EvidenceDesk(house.rules, packet_ground(house)).gaps(tx, authorizations.get(tx, key), house.clock.now())
     (gap,) = [one.gap for one in rows if one.need == Need.PRIOR_REPORTS]
     assert gap.count("2025-03-02") == 2
 

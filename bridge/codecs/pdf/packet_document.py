@@ -142,6 +142,8 @@ def _cover(packet: Packet) -> Iterator[Flowable]:
         ("Ordered on", _day(order.ordered_on)),
         ("Performed on", _day(order.performed_on)),
     )
+    if packet.labs:
+        yield facts("Lab results", *((one.observed_on, one.words) for one in packet.labs))
     if authorization.services:
         yield _services(authorization.services)
     yield from _contents(packet)

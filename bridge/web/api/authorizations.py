@@ -95,7 +95,7 @@ def read_authorization(authorization_key: int) -> Response:
     with services().store.read() as tx:
         one = authorizations.get(tx, authorization_key)
         material = exam_reports.for_authorization(tx, one)
-        needs = services().flows.billing.evidence.gaps(tx, one)
+        needs = services().flows.billing.evidence.gaps(tx, one, services().clock.now())
     reads.note("authorization_viewed", patient_key=one.patient_key)
     return jsonify(said | {"reports": [shapes.report(each) for each in material], "gaps": shaped.needs(needs)})
 

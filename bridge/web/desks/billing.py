@@ -41,8 +41,9 @@ _NEED_WORDS = {
     Need.REPORT: "Signed report",
     Need.PRIOR_REPORTS: "Reports of earlier studies of the region",
     Need.IMAGES: "Images",
+    Need.KEY_IMAGES: "Key images",
     Need.OFFICE_NOTE: "Office note",
-    Need.CREATININE: "Creatinine",
+    Need.LABS: "Lab results",
 }
 
 _WAY_WORDS = {
@@ -252,8 +253,8 @@ def _one(authorization_key: int, sentence: str) -> str:
         history = authorization_news.of_authorization(tx, authorization_key)
         attached = claims.attachments_of(tx, authorization_key)
         made = packets.standing(tx, attached)
-        evidence = services().flows.billing.evidence
-        needs, offered = evidence.gaps(tx, row.authorization), evidence.studies_for(tx, row.authorization)
+        needs = services().flows.billing.evidence.gaps(tx, row.authorization, services().clock.now())
+        offered = services().flows.billing.evidence.studies_for(tx, row.authorization)
         shown = sorted({one.study_key for one in attached})
         rows = {one.study_key: one for one in exams.of_studies(tx, shown, unbound=True)}
         happened = events.timeline(tx, [], shown)

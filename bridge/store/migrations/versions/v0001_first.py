@@ -564,6 +564,46 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_exports_patient_key"), "exports", ["patient_key"], unique=False)
     op.create_table(
+        "lab_results",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("other_patient_ids", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("patient_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_birth_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("kind", sa.Text(), server_default="", nullable=False),
+        sa.Column("code_value", sa.Text(), server_default="", nullable=False),
+        sa.Column("coding_scheme_designator", sa.Text(), server_default="", nullable=False),
+        sa.Column("code_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("value", sa.Text(), server_default="", nullable=False),
+        sa.Column("units", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("observed_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("observed_at", Instant(), nullable=True),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.Column("sent_at", Instant(), nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('preliminary', 'final', 'corrected', 'withdrawn')", name=op.f("ck_lab_results_status")
+        ),
+        sa.ForeignKeyConstraint(["message_key"], ["messages.key"], name=op.f("fk_lab_results_message_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_lab_results_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_lab_results")),
+    )
+    op.create_index(op.f("ix_lab_results_heard_at"), "lab_results", ["heard_at"], unique=False)
+    op.create_index(op.f("ix_lab_results_identity"), "lab_results", ["identity"], unique=False)
+    op.create_index(
+        op.f("ix_lab_results_patient_id_issuer_of_patient_id"),
+        "lab_results",
+        ["patient_id", "issuer_of_patient_id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_lab_results_patient_key"), "lab_results", ["patient_key"], unique=False)
+    op.create_table(
         "merges",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("kind", sa.Text(), server_default="merge", nullable=False),
@@ -1351,7 +1391,7 @@ def upgrade() -> None:
         sa.Column("authorization_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("need", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "need IN ('order', 'report', 'prior-reports', 'images', 'office-note', 'creatinine')",
+            "need IN ('order', 'report', 'prior-reports', 'images', 'key-images', 'office-note', 'labs')",
             name=op.f("ck_authorization_gaps_need"),
         ),
         sa.ForeignKeyConstraint(

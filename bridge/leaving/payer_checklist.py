@@ -1,0 +1,111 @@
+"""What an authorization asks for, which checklist is for that, and the results that one wants to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.domain.attachment import ClaimAttachment
+from bridge.domain.authorization import Authorization, number_key
+from bridge.domain.evidence_needs import Dated, Need, NeedRule, Service, rule_for, still_fresh
+from bridge.domain.lab_result import FINAL, LabResult
+from bridge.domain.order import Order
+from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.domain.study import Study
+from bridge.leaving.packet_priors import asked_regions, regions
+from bridge.store import authorizations, lab_results, orders, patients, studies
+from bridge.store.db import ReadTx
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    An authorization with what is examined under it. owner: its live patient.
+
+    attachments: of studies that are the owner's; attached: these studies; exams: its own order and theirs.
+    """
+
+    authorization: Authorization
+    owner: int
+    attachments: tuple[ClaimAttachment, ...]
+    attached: tuple[Study, ...]
+    exams: tuple[Order, ...]
+
+
+def asked_of(tx: ReadTx, authorization: Authorization) -> Asked:
+    """Return what an authorization is about, as far as it is known now."""
+    owner = patients.survivor(tx, authorization.patient_key).key
+    every = authorizations.attachments_of(tx, authorization.key)
+    found = {key: studies.get(tx, key) for key in dict.fromkeys(one.study_key for one in every)}
+    attached = {key: one for key, one in found.items() if one.is_bound and one.patient_key == owner}
+    keys = dict.fromkeys([authorization.order_key, *(one.order_key for one in attached.values())])
+    return Asked(
+        authorization,
+        owner,
+        tuple(one for one in every if one.study_key in attached),
+        tuple(attached.values()),
+        tuple(orders.get(tx, key) for key in keys if key is not None),
+    )
+
+
+def rule_of(tx: ReadTx, asked: Asked, rules: ReconcileRules) -> NeedRule | None:
+    """Return the checklist of an authorization's payer and services, None where there is none."""
+    if not rules.authorizations.evidence:
+        return None
+    lines, parts = asked.authorization.lines, rules.checklist.body_parts
+    steps = [step for order in asked.exams for step in orders.steps_of(tx, order.key)]
+    series = studies.series_of(tx, [one.key for one in asked.attached]) if asked.attached else []
+    examined = [regions(one, None, parts) for one in asked.attached]
+    wanted = [asked_regions(one, parts) for one in asked.exams]
+    named = parts.named_in([one.description for one in lines], [one.code for one in lines])
+    modalities = {one.modality for one in steps} | {one.modality for one in series}
+    service = Service(
+        asked.authorization.payer_id,
+        tuple(_codes(asked, rules)),
+        frozenset(modalities - {""}),
+        named.union(*examined, *wanted),
+    )
+    return rule_for(rules.authorizations.evidence, service, parts)
+
+
+def _codes(asked: Asked, rules: ReconcileRules) -> list[str]:
+    """Return the codes of what is asked for; where no line names one, what the exam is billed as."""
+    named = [line.code for line in asked.authorization.lines]
+    own = [one for one in asked.exams if one.key == asked.authorization.order_key]
+    codes = [one.requested_procedure_code.code_value for one in own]
+    return named or [rules.authorizations.codes.get(number_key(code), code) for code in codes]
+
+
+def labs_of(tx: ReadTx, owner: int, rules: ReconcileRules) -> tuple[Dated, ...]:
+    """Return the final results of a live patient that a checklist may want."""
+    found = lab_results.of_patient(tx, owner, rules)
+    return tuple(_dated(one, rules) for one in found if one.content.status in FINAL and not one.is_test)
+
+
+def labs_for_packet(tx: ReadTx, asked: Asked, rules: ReconcileRules, now: datetime) -> tuple[Dated, ...]:
+    """Return the results that the payer's checklist asks for, () where it asks for none."""
+    rule = rule_of(tx, asked, rules)
+    if rule is None or Need.LABS not in rule.needs:
+        return ()
+    return still_fresh(labs_of(tx, asked.owner, rules), rule.labs_days, now, rule.labs)
+
+
+def _dated(one: LabResult, rules: ReconcileRules) -> Dated:
+    content = one.content
+    at = content.observed_at or one.said.issued_at
+    day = content.observed_local[:8] or at.astimezone(rules.authorizations.clock.zone).strftime("%Y%m%d")
+    return Dated(_words(content.kind, content.value, content.units), at, plain_day(day), content.kind)
+
+
+def _words(*parts: str) -> str:
+    return " ".join(filter(None, parts))
+
+
+def plain_day(day: str) -> str:
+    """
+    Return "YYYYMMDD" as people write it.
+
+    >>> plain_day("20260302")
+    '2026-03-02'
+    """
+    return f"{day[:4]}-{day[4:6]}-{day[6:8]}"

@@ -1,0 +1,138 @@
+"""What a payer's checklist asks for is filled from results, notes and key images, and goes along in the packet."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.destinations import packet_ground
+from bridge.domain.attachment import AttachmentKind
+from bridge.domain.evidence_needs import Need, NeedRow
+from bridge.domain.packet import PacketFile
+from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.enter_authorization import AuthorizationEntry
+from bridge.flows.offer_evidence import EvidenceDesk
+from bridge.pictures.pool import DecoderPool
+from bridge.store import authorization_gaps, authorizations
+from bridge.wiring import House
+from tests.cast import PLAIN, STRANGER, lab, study_uid
+from tests.conftest import ROOT
+from tests.flows.asking import say, typed_authorization
+from tests.flows.test_authorization_news import look
+from tests.flows.test_packets import attach, clinic, newest, open_file, text_of, versions, work
+
+MakeHouse = Callable[..., House]
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+CHECKLISTS = """
+schema = 1
+[evidence]
+chest = { payers = ["60054"], modalities = ["CT"], regions = ["chest"], needs = ["labs", "key-images", "office-note"], labs_days = 30 }
+knee = { payers = ["60054"], regions = ["knee"], needs = ["order"] }
+"""
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[DecoderPool]:
+    """One decoder for all of these tests: starting it takes longer than what it does."""
+    pool = DecoderPool(1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def house(make_house: MakeHouse, decoders: DecoderPool, tmp_path: Path) -> House:
+    """A house with a reported CT of the chest, and a payer who asks for more than that."""
+    folder = tmp_path / "mappings"
+    shutil.copytree(ROOT / "samples" / "mappings", folder)
+    (folder / "authorizations.toml").write_text(CHECKLISTS, "utf-8")
+    return clinic(make_house, decoders, bridge={"data": tmp_path / "data", "mappings": folder, "time_zone": "UTC"})
+
+
+def enter(house: House) -> int:
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
+    return entry.enter(typed_authorization("PA1", PLAIN, "A1"), "user:bill")
+
+
+def row(house: House, key: int, need: Need) -> NeedRow:
+    with house.store.read() as tx:
+        rows = EvidenceDesk(house.rules, packet_ground(house)).gaps(tx, authorizations.get(tx, key), house.clock.now())
+    return next(one for one in rows if one.need == need)
+
+
+def test_the_checklist_of_modality_and_region_counts(house: House) -> None:
+    key = enter(house)
+    with house.store.read() as tx:
+        rows = EvidenceDesk(house.rules, packet_ground(house)).gaps(tx, authorizations.get(tx, key), house.clock.now())
+    assert [one.need for one in rows] == [Need.LABS, Need.KEY_IMAGES, Need.OFFICE_NOTE]
+
+
+@pytest.mark.parametrize(
+    ("person", "status", "observed", "is_met"),
+    [
+        (PLAIN, "F", "20260301080000", True),
+        (PLAIN, "C", "20260301080000", True),
+        (PLAIN, "P", "20260301080000", False),
+        (PLAIN, "D", "20260301080000", False),
+        (PLAIN, "F", "20260101080000", False),
+        (STRANGER, "F", "20260301080000", False),
+    ],
+)
+def test_a_final_result_of_the_person_that_is_fresh_satisfies(
+    house: House, person: object, status: str, observed: str, is_met: bool
+) -> None:
+    key = enter(house)
+    say(house, lab(person, status=status, observed=observed))  # type: ignore[arg-type]
+    found = row(house, key, Need.LABS)
+    assert found.is_met == is_met
+    assert found.by == (("creatinine 1.1 mg/dL of 2026-03-01",) if is_met else ())
+
+
+def test_a_result_that_comes_later_fills_the_list_of_what_is_missing(house: House) -> None:
+    key = enter(house)
+
+    def missing() -> tuple[Need, ...]:
+        look(house)
+        with house.store.read() as tx:
+            return authorization_gaps.of_authorizations(tx, [key]).get(key, ())
+
+    assert Need.LABS in missing()
+    say(house, lab(PLAIN))
+    assert Need.LABS not in missing()
+
+
+def test_key_images_that_somebody_chose_satisfy_and_representatives_do_not(house: House) -> None:
+    key = enter(house)
+    attacher = ImageAttacher(house.store, house.clock, house.destinations)
+    attacher.attach(key, study_uid("A1"), [AttachmentKind.PDF], (), actor="user:bill")
+    assert "nobody chose or marked" in row(house, key, Need.KEY_IMAGES).gap
+
+
+def test_chosen_images_satisfy(house: House) -> None:
+    made = attach(house, instances=(f"{study_uid('A1')}.1.2", f"{study_uid('A1')}.2.1"))
+    assert row(house, made.authorization_key, Need.KEY_IMAGES).by == ("2 key images",)
+
+
+def test_a_wanted_result_goes_along_and_a_correction_makes_a_new_version(house: House) -> None:
+    say(house, lab(PLAIN))
+    made = attach(house)
+    work(house)
+    assert "creatinine 1.1 mg/dL" in text_of(open_file(house, made))
+    say(house, lab(PLAIN, "1.4", "C", at="20260302130000"))
+    work(house)
+    assert versions(house, made) == [2, 1]
+    labs = json.loads(open_file(house, made, PacketFile.MANIFEST))["labs"]
+    assert labs == [{"observed_on": "2026-03-01", "words": "creatinine 1.4 mg/dL"}]
+
+
+def test_a_result_that_nobody_wants_stays_out(make_house: MakeHouse, decoders: DecoderPool) -> None:
+    house = clinic(make_house, decoders)
+    say(house, lab(PLAIN))
+    made = attach(house)
+    work(house)
+    assert (newest(house, made).version, json.loads(open_file(house, made, PacketFile.MANIFEST))["labs"]) == (1, [])
