@@ -232,3 +232,22 @@ def test_what_left_for_the_wrong_patient_is_to_be_withdrawn_by_a_person(make_des
     with desk.house.store.read() as tx:
         tasks = [one.what for one in incidents.tasks(tx, is_open=True, limit=9)]
     assert any("withdraw" in each for each in tasks)
+
+
+def test_evidence_that_may_have_left_before_its_study_was_bound_anew_is_never_sent_again_by_itself(
+    make_desk: Callable[..., Desk],
+) -> None:
+    desk = make_desk()
+    desk.payer.misbehave("500", 1, ["POST"])
+    desk.release()
+    desk.send()
+    desk.question()
+    resolver = MismatchResolver(desk.house.store, desk.clock, desk.house.rules, desk.house.destinations)
+    resolver.resolve(study_uid("A1"), Ruling("bind", "hers after all", "user:maria", accession_number="A1"))
+    desk.clock.at += timedelta(minutes=20)
+    desk.send()
+    assert (desk.payer.submitted, desk.payer.inquiries) == ([], 1)
+    with desk.house.store.read() as tx:
+        released = submissions.newest(tx, desk.made.key)
+    assert released is not None
+    assert released.state == SubmissionState.UNCLEAR
