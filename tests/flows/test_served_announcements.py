@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +15,12 @@ from bridge.clock import FixedClock
 from bridge.codecs.fhir.check import faults_of
 from bridge.destinations import publishers
 from bridge.domain.accounts import Role
+from bridge.domain.code import Code
 from bridge.flows.export_resources import ExportQueue
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.outbox.worker import Worker
+from bridge.store import orders
 from bridge.store.tables import merges
 from bridge.telling import news_watch
 from bridge.web.fhir.export_pages import page_maker
@@ -280,3 +283,23 @@ def test_a_house_that_announces_nothing_serves_none(make_house: Callable[..., Ho
     here.device()
     here.run()
     assert here.found() == []
+
+
+def test_who_asked_for_what_has_begun_and_why_is_found_as_it_is_shown(make_house: Callable[..., House]) -> None:
+    here = Here(make_house)
+    with here.house.store.write() as tx:
+        (found,) = orders.by_accession(tx, "A1")
+        said: Any = {
+            "requesting_physician_code": (Code("7", "EHR", "ODA KENJI"),),
+            "reason_for_requested_procedure_code": (Code("R05", "I10", "Cough"),),
+        }
+        orders.save(tx, replace(found, requesting_physician="ODA^KENJI", details=said), here.console.clock.now())
+    here.device()
+    here.run()
+    shown = here.only()
+    number, (reason,) = shown["referrer"]["identifier"], shown["reasonCode"]
+    (coding,) = reason["coding"]
+    assert here.found(f"referrer:identifier={number['system']}|{number['value']}") == [shown]
+    assert here.found(f"reason={coding['system']}|{coding['code']}") == [shown]
+    for query in ("referrer:identifier=8", "reason=R06", "referrer:missing=true", "reason:missing=true", "performer=1"):
+        assert here.found(query) == [], query
