@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,15 +11,19 @@ import orjson
 
 from bridge.clock import Clock
 from bridge.codecs.fhir import search_terms
+from bridge.codecs.fhir.imaging_study import ENTERED_IN_ERROR
 from bridge.domain.resource_query import Asked, Term, Token, Total
 from bridge.flows.export_resources import MakePage
 from bridge.leaving.studies import endpoint_ids, house_of
 from bridge.settings import Settings
+from bridge.store import placements, splits
 from bridge.store.db import ReadTx
 from bridge.store.exports import Export
 from bridge.store.searches import conditions
-from bridge.web.fhir import endpoints
-from bridge.web.fhir.kinds import Serving
+from bridge.store.searches.announced import FIRST_KEY
+from bridge.store.searches.imaging_studies import changed_at
+from bridge.web.fhir import endpoints, imaging_studies
+from bridge.web.fhir.kinds import Kind, Serving
 from bridge.web.fhir.registry import KINDS
 
 Json = dict[str, Any]
@@ -56,12 +60,34 @@ def as_shown_now(tx: ReadTx, one: Export, name: str, body: bytes, settings: Sett
     """
     if name == "Endpoint":
         return body
-    lines = {str(orjson.loads(line)["id"]): line for line in body.splitlines()}
+    lines = {str(said["id"]): said for said in map(orjson.loads, body.splitlines())}
     kind, serving = KINDS[name], _serving(tx, one, settings, now)
     ids = Term("_id", tuple(Token(each) for each in lines))
+    found = _find(tx, kind, serving, len(lines), ids)
+    if kind is not imaging_studies.KIND:
+        return b"".join(orjson.dumps(made.resource) + b"\n" for made in kind.make(tx, found, serving))
+    gone = _find(tx, kind, serving, len(lines), ids, Term("status", (Token(ENTERED_IN_ERROR),)))
+    same = {key: said for key, said in _unchanged(tx, one, found, lines).items() if key not in gone}
+    anew = kind.make(tx, [key for key in found if key not in same], serving)
+    shown = [*same.values(), *(made.resource for made in anew)]
+    return b"".join(orjson.dumps(said) + b"\n" for said in shown)
+
+
+def _find(tx: ReadTx, kind: Kind, serving: Serving, count: int, *terms: Term) -> Sequence[int]:
     search = replace(kind.search, narrows=())
-    found = search.find(tx, Asked((ids,), count=len(lines), total=Total.NONE), serving.search)
-    return b"".join(orjson.dumps(made.resource) + b"\n" for made in kind.make(tx, found.keys, serving))
+    return search.find(tx, Asked(terms, count=count, total=Total.NONE), serving.search).keys
+
+
+def _unchanged(tx: ReadTx, one: Export, keys: Sequence[int], lines: Mapping[str, Json]) -> dict[int, Json]:
+    """Return the studies of which nothing has changed since an export was asked for: most are, and to make one takes a while."""
+    placed = placements.many(tx, [key for key in keys if key < FIRST_KEY])
+    changed = changed_at(tx, [each.study_key for each in placed])
+    parted = splits.parted_since(tx, one.asked_at)
+    return {
+        each.key: lines[each.resource_id]
+        for each in placed
+        if each.stands and each.study_key not in parted and changed[each.study_key] < one.asked_at
+    }
 
 
 def _serving(tx: ReadTx, one: Export, settings: Settings, now: datetime) -> Serving:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from flask.testing import FlaskClient
 
@@ -89,14 +90,14 @@ def addresses(console: Console) -> dict[str, list[str]]:
             kind, comes = offer.resource_type, "".join(f"&_revinclude={one}" for one in offer.revincludes)
             query = "?birthdate=ge1900&" if kind == "Patient" else "?"
             found[release].append(f"{kind}{query}_include=*{comes}")
-            ids = _ids(whole.get(f"/fhir/{release}/{kind}{query}").json)
+            ids = [one["id"] for one in resources(whole.get(f"/fhir/{release}/{kind}{query}").json)]
             found[release] += [f"{kind}/{one}{tail}" for one in ids for tail in ("", "/_history")]
             found[release] += [f"{kind}/{one}/_history/{version}" for one in ids for version in (1, 2)]
     return found
 
 
-def _ids(bundle: Any) -> list[str]:
-    return [one["resource"]["id"] for one in bundle.get("entry", ())]
+def resources(bundle: Any) -> list[dict[str, Any]]:
+    return [one["resource"] for one in bundle.get("entry", ())]
 
 
 def told(client: FlaskClient, tried: dict[str, list[str]], files: dict[str, list[str]]) -> str:
@@ -201,6 +202,36 @@ def test_after_an_undone_merge_each_is_told_of_their_own_alone(console: Console)
         for old_or_new in (files[name], asked(console, client)):
             said = told(client, tried, old_or_new)
             assert not [word for word in others if word in said], name
+
+
+def test_an_older_file_says_whose_each_study_is_now_through_a_merge_and_its_end(console: Console) -> None:
+    whole = console.machine(Role.SYSTEM, "fhir")
+
+    def made() -> list[str]:
+        return [one for one in asked(console, whole)["r4"] if "ImagingStudy" in one]
+
+    def read(files: list[str]) -> set[tuple[str, str, str]]:
+        texts = [whole.get(url.partition("localhost")[2]).data for url in files]
+        return {_whose(orjson.loads(line)) for text in texts for line in text.splitlines()}
+
+    def now() -> set[tuple[str, str, str]]:
+        return {_whose(one) for one in resources(whole.get("/fhir/r4/ImagingStudy").json)}
+
+    before = made()
+    assert read(before) == now() == {("1", "Patient/1", "available"), ("2", "Patient/2", "available")}
+    say(console.house, merge(NEAR_TWIN, PLAIN))
+    work(console)
+    while_merged = made()
+    assert read(before) == read(while_merged) == now() == {(one, "Patient/2", "available") for one in ("1", "2")}
+    console.services.flows.undo_merge(merge_key=1, reason="two people", actor="user:maria")
+    work(console)
+    again = ("1-2", "Patient/1", "available")
+    assert read(before) == read(while_merged) == now() - {again}
+    assert {again, ("1", "Patient/2", "entered-in-error")} <= now()
+
+
+def _whose(study: dict[str, Any]) -> tuple[str, str, str]:
+    return study["id"], study["subject"]["reference"], study["status"]
 
 
 def test_a_scope_for_one_kind_tells_of_no_other_by_any_way(console: Console) -> None:
