@@ -142,7 +142,7 @@ def _service(words: Iterable[ClaimWord]) -> date | None:
 def _tell(words: list[ClaimWord]) -> ClaimStory:
     ordered = _once(sorted(words, key=lambda one: (one.said.said_on or date.min, one.number)))
     payer = _first_insurer(ordered)
-    heard = _heard(ordered, payer)
+    heard = _without_copies(_heard(ordered, payer))
     decided, standing = _decisions(heard)
     first_on = decided[0].said.said_on if decided else None
     denied = [word for word in decided if word.said.denials or word.said.status is OutcomeStatus.DENIED]
@@ -190,6 +190,13 @@ def _heard(words: Sequence[ClaimWord], payer: str) -> Sequence[ClaimWord]:
     """Return the words that decide: the first insurer's payments; a status (277) only where no payment of that claim came."""
     payments = [one for one in words if one.is_payment]
     return [one for one in payments if one.payer == payer] if payments else words
+
+
+def _without_copies(heard: Sequence[ClaimWord]) -> Sequence[ClaimWord]:
+    """Leave out what a payer denied only because it had it before, where it says elsewhere what it decided: a claim that was sent twice is one."""
+    copies = [one for one in heard if one.said.denial_categories == {ReasonCategory.DUPLICATE}]
+    others = [one for one in heard if one.said.status in DECIDED and one not in copies]
+    return [one for one in heard if one not in copies] if others else heard
 
 
 def _is_void(heard: Sequence[ClaimWord], standing: Sequence[ClaimWord]) -> bool:

@@ -211,3 +211,11 @@ def test_without_a_day_of_service_no_days_are_counted(mail: Mail) -> None:
     one = mail.one()
     assert (one.service_on, one.first, one.days_to_payment) == (None, FirstAnswer.PAID, None)
     assert tell_claims([]) == []
+
+
+def test_a_copy_that_was_denied_as_one_changes_nothing_and_alone_it_is_a_denial(mail: Mail) -> None:
+    again = Adjustment("CO", "18", Decimal(400), ReasonCategory.DUPLICATE)
+    mail.said(DENIED, 20, payer_claim_number="E2", adjustments=(again,), paid=Decimal(0))
+    assert (mail.one().first, mail.one().category) == (FirstAnswer.DENIED, ReasonCategory.DUPLICATE)
+    mail.said(PAID, 20)
+    assert (mail.one().first, mail.one().category) == (FirstAnswer.PAID, None)
