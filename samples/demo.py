@@ -23,6 +23,7 @@ from samples.afternoon import write_list
 from samples.chart import Chart
 from samples.devices import DeviceError
 from samples.exams import draw_all
+from samples.remittances import write_all
 from samples.stage import Stage, StageError
 from samples.story import STATIONS, Day, NotHeld
 
@@ -54,6 +55,7 @@ def play(stage: Stage) -> bool:
     archive = stage.start_peers()
     drawing = threading.Thread(target=draw_all, daemon=True)
     drawing.start()
+    write_all(stage.clearinghouse, datetime.now().date())
     stage.start_bridge()
     say(f"  the bridge, an EHR (FHIR R4) and an archive ({archive}) are up after {time.monotonic() - started:.1f} s")
     say(f"  HL7 127.0.0.1:{stage.ports['hl7']}   DICOM BRIDGE@127.0.0.1:{stage.ports['dicom']}   {stage.console}/")

@@ -61,6 +61,7 @@ class Stage:
         self.settings = folder / "demo.toml"
         self.archive_folder = folder / "archive"
         self.ris_folder = folder / "ris"
+        self.clearinghouse = folder / "eastlink"
         names = ("hl7", "dicom", "http", "archive", "ehr", "ris")
         self.ports = dict(zip(names, _free_ports(len(names)), strict=True))
         self.bridge_lines: list[str] = []
@@ -107,6 +108,7 @@ class Stage:
             "= 4242\n": f"= {self.ports['archive']}\n",
             "= 8080\n": f"= {self.ports['http']}\n",
             "http://127.0.0.1:9080/fhir": self.ehr,
+            '"../var/eastlink"': f'"{self.clearinghouse}"',
         }
         for old, new in changes.items():
             if text.count(old) != 1:

@@ -15,6 +15,7 @@ from samples.chart import AUTHORIZATION, Chart, call
 from samples.exams import EXAMS, PERFORMED, WRONG_PATIENT
 from samples.feed import Feed
 from samples.make_images import copied, objects, typed
+from samples.remittances import denied_for_documents, turn_of
 from samples.ris import told
 from samples.stage import HOST, Stage, StageError, wait_for
 
@@ -205,6 +206,25 @@ def authorization(today: Day) -> str:
     return f"{AUTHORIZATION} names {reference} as supporting information; the twin's study was refused"
 
 
+def proof(today: Day) -> str:
+    """Station 8: what payers paid and denied in the last year, from the clearinghouse's folder, and what came of it."""
+    turn = turn_of(today.at.date())
+    before, since = denied_for_documents(today.at.date())
+
+    def counted() -> bool:
+        said = today.ask(f"/proof?since={turn.isoformat()}")[1]["measures"][0]
+        found = [(said[period]["part"], said[period]["whole"]) for period in ("before", "since")]
+        return found == [before, since]
+
+    wait_for(
+        counted, f"{before[0]} of {before[1]} claims before {turn} and {since[0]} of {since[1]} since, as the files say"
+    )
+    return (
+        f"3 payers' files with {before[1] + since[1]} claims taken; denied for missing documents before {turn:%d %B}: "
+        f"{before[0]} of {before[1]}, since: {since[0]} of {since[1]}"
+    )
+
+
 STATIONS: tuple[tuple[str, Callable[[Day], str]], ...] = (
     ("order", order),
     ("scheduled", scheduled),
@@ -213,6 +233,7 @@ STATIONS: tuple[tuple[str, Callable[[Day], str]], ...] = (
     ("reconciled", reconciled),
     ("chart", chart),
     ("authorization", authorization),
+    ("proof", proof),
 )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, not_, select, update
 
 from bridge.domain.claim_match import ClaimMatch, MatchRule
 from bridge.domain.claim_outcome import Adjustment, ClaimOutcome, LineOutcome, OutcomeStatus, ReasonCategory
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.tables import claim_outcomes
+from bridge.store.tables import claim_outcomes, orders
 
 _COLUMNS = claim_outcomes.c
 
@@ -114,8 +114,27 @@ def asked_for(tx: ReadTx, authorization_key: int) -> tuple[str, tuple[str, ...]]
 
 
 def waiting(tx: ReadTx, limit: int) -> list[KeptOutcome]:
-    """Return what is about nobody known, newest first."""
-    return matched_by(tx, MatchRule.NONE, limit)
+    """Return what is about nobody known and may be of an exam here, newest first."""
+    mine = (_COLUMNS.matched_by == MatchRule.NONE.value, not_(_is_older(_first_day(tx))))
+    query = select(claim_outcomes).where(*mine).order_by(_COLUMNS.key.desc()).limit(limit)
+    return [_kept(row) for row in tx.execute(query)]
+
+
+def older(tx: ReadTx, most: int) -> int:
+    """Return how much was said of services before the first order here, at most *most*: no exam of ours is theirs."""
+    mine = (_COLUMNS.matched_by == MatchRule.NONE.value, _is_older(_first_day(tx)))
+    some = select(_COLUMNS.key).where(*mine).limit(most).subquery()
+    return int(tx.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def _first_day(tx: ReadTx) -> str:
+    """Return the day before which nothing was ordered here, "" while nothing is; with a day to spare for the clinic's clock."""
+    first = tx.execute(select(func.min(orders.c.ordered_at))).scalar()
+    return _day(first.date() - timedelta(days=1)) if first is not None else ""
+
+
+def _is_older(first_day: str) -> ColumnElement[bool]:
+    return and_(_COLUMNS.service_from != "", _COLUMNS.service_from < first_day)
 
 
 def assigned(tx: ReadTx, limit: int) -> list[KeptOutcome]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-STATIONS = ("order", "scheduled", "performed", "images", "reconciled", "chart", "authorization")
+STATIONS = ("order", "scheduled", "performed", "images", "reconciled", "chart", "authorization", "proof")
 
 
 @pytest.mark.timeout(280)

@@ -17,6 +17,7 @@ from bridge.web.desks.payer_files import handed_in
 blueprint = Blueprint("claims", __name__)
 
 _ASSIGNED_SHOWN = 10
+_OLDER_MOST = 1000
 
 
 @blueprint.get("/claims")
@@ -65,6 +66,7 @@ def undo(outcome_key: int) -> Response | str:
 def _page(done: TakenFile | None, sentence: str) -> str:
     with services().store.read() as tx:
         rows = claim_outcomes.waiting(tx, limit=paging.LIMIT)
+        older = claim_outcomes.older(tx, _OLDER_MOST)
         assigned = claim_outcomes.assigned(tx, limit=_ASSIGNED_SHOWN)
         keys = [one.match.order_key for one in assigned if one.match.order_key is not None]
         exams = {key: orders.get(tx, key).accession_number for key in dict.fromkeys(keys)}
@@ -74,6 +76,8 @@ def _page(done: TakenFile | None, sentence: str) -> str:
         done=done,
         sentence=sentence,
         rows=rows,
+        older=older,
+        older_most=_OLDER_MOST,
         assigned=assigned,
         exams=exams,
         words=OUTCOME_WORDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from bridge.cli import main
 from bridge.codecs.x12.writer import Draft, write
 from bridge.domain.accounts import Role
 from bridge.domain.claim_match import MatchRule
-from bridge.domain.claim_outcome import OutcomeStatus
+from bridge.domain.claim_outcome import ClaimOutcome, OutcomeStatus
 from bridge.errors import Conflict, Malformed
+from bridge.flows.take_claim import take_claim
 from bridge.flows.take_payer_file import TakenFile
 from bridge.store import audit, authorizations, claim_outcomes, objects
 from bridge.store.claim_outcomes import KeptOutcome
 from bridge.store.tables import payer_files
+from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.unit.codecs.x12.claims import ASKED, PAYMENT, file_of, parsed
 from tests.unit.codecs.x12.payers import SENDING
@@ -220,3 +223,15 @@ def test_a_terminal_takes_a_file_in(console: Console, tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"taken": 5, "waiting": 5, "known": 0, "news": 0, "answered": 0, "refused": []}
     again = CliRunner().invoke(main, ["claims", "import", str(file), "-c", str(config)])
     assert "0 new, of which 0 about nobody known; 5 known already" in again.stdout
+
+
+def test_what_is_of_services_before_the_first_order_waits_for_nobody(console: Console) -> None:
+    console.order()
+    early = ClaimOutcome("R1", payer_id="60054", status=OutcomeStatus.PAID, service_from=date(2025, 3, 2))
+    late = replace(early, claim_number="R2", service_from=AT.date())
+    with console.store.write() as tx:
+        for number, one in enumerate((early, late, replace(early, claim_number="R3", service_from=None))):
+            take_claim(tx, replace(one, source_number=f"f/{number}"), None, AT)
+    assert {one.claim_number for one in waiting(console)} == {"R2", "R3"}
+    page = console.browser(Role.BILLING).get("/claims").text
+    assert "1 word is of services before the first order here" in page
