@@ -19,9 +19,8 @@ from bridge.settings import Settings
 from bridge.store import placements, splits
 from bridge.store.db import ReadTx
 from bridge.store.exports import Export
-from bridge.store.searches import conditions
+from bridge.store.searches import conditions, updated
 from bridge.store.searches.announced import FIRST_KEY
-from bridge.store.searches.imaging_studies import changed_at
 from bridge.web.fhir import endpoints, imaging_studies
 from bridge.web.fhir.kinds import Kind, Serving
 from bridge.web.fhir.registry import KINDS
@@ -81,12 +80,13 @@ def _find(tx: ReadTx, kind: Kind, serving: Serving, count: int, *terms: Term) ->
 def _unchanged(tx: ReadTx, one: Export, keys: Sequence[int], lines: Mapping[str, Json]) -> dict[int, Json]:
     """Return the studies of which nothing has changed since an export was asked for: most are, and to make one takes a while."""
     placed = placements.many(tx, [key for key in keys if key < FIRST_KEY])
-    changed = changed_at(tx, [each.study_key for each in placed])
+    rows = [each.key for each in placed]
+    told, happened = updated.updated_at(tx, rows), updated.made_at(tx, rows)
     parted = splits.parted_since(tx, one.asked_at)
     return {
         each.key: lines[each.resource_id]
         for each in placed
-        if each.stands and each.study_key not in parted and changed[each.study_key] < one.asked_at
+        if each.stands and each.study_key not in parted and max(told[each.key], happened[each.key]) < one.asked_at
     }
 
 
