@@ -117,6 +117,29 @@ def lab(
     return _message("ORU^R01", f"L{_mark(body + at)}", at, body)
 
 
+def document(
+    person: Person,
+    text: str = "Back pain for six weeks.",
+    trigger: str = "T02",
+    *,
+    number: str = "D1",
+    parent: str = "",
+    at: str = "20260302120000",
+    written: str = "20260220090000",
+    kind: str = "34117-2^History and physical^LN",
+    completion: str = "LA",
+    availability: str = "AV",
+    extra: str = "",
+) -> bytes:
+    """Return an MDM about a document of an office."""
+    body = (
+        f"EVN|{trigger}|{at}\r{person.pid}\rPV1|1|O\r"
+        f"TXA|1|{kind}|TX|{written}|||||88^OYELARAN^TOLU|||{number}^OFFICE|{parent}||||{completion}||{availability}\r"
+        f"OBX|1|TX|HX^History^L||{text}||||||F\r{extra}"
+    )
+    return _message(f"MDM^{trigger}", f"D{_mark(body + at)}", at, body)
+
+
 def study_uid(accession: str) -> str:
     """Return the study UID that an order of ours names."""
     return f"2.25.{int(_mark(accession), 16)}"

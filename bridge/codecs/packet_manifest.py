@@ -21,7 +21,7 @@ def write_packet_manifest(packet: Packet, files: Sequence[tuple[str, str, int]],
     files: kind, SHA-256 and size of each file beside it. left_out: what it does not hold, and why.
     """
     said: dict[str, Any] = asdict(packet)
-    for report in (*said["reports"], *said["prior_reports"]):
+    for report in (*said["reports"], *said["prior_reports"], *said["notes"]):
         del report["sections"]
     said |= {
         "format": _FORMAT,

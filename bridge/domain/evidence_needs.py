@@ -57,12 +57,13 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """Something of a day that a checklist may want. kind: "" for a note. words: as people read it, without its day."""
+    """Something of a day that a checklist may want. kind: "" for a note. words: as people read it, without its day. key: its row."""
 
     words: str
     at: datetime
     day: str
     kind: str = ""
+    key: int = 0
 
 
 @dataclass(frozen=True, slots=True)

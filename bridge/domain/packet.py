@@ -205,6 +205,7 @@ class Packet:
     reports: tuple[PacketReport, ...] = ()
     prior_reports: tuple[PacketReport, ...] = ()
     labs: tuple[PacketLab, ...] = ()
+    notes: tuple[PacketReport, ...] = ()
     appended: tuple[AppendedDocument, ...] = ()
     priors: tuple[PriorStudy, ...] = ()
     pictures: tuple[KeyPicture, ...] = ()

@@ -24,6 +24,7 @@ from bridge.flows.delete_record import delete_record
 from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
 from bridge.flows.journal_change import Changed
 from bridge.flows.keep_lab_result import keep_lab_result
+from bridge.flows.keep_note import keep_note
 from bridge.flows.link_patients import link_patients
 from bridge.flows.merge_patients import merge_patients
 from bridge.flows.move_number import change_number, move_number
@@ -35,7 +36,18 @@ from bridge.flows.schedule_order import schedule_orders
 from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
 from bridge.flows.tell_archives import Said, changes_told, corrections_told
 from bridge.mapping.apply import Mapped
-from bridge.store import authorization_links, coverages, events, lab_results, merges, orders, patients, reports, studies
+from bridge.store import (
+    authorization_links,
+    clinical_notes,
+    coverages,
+    events,
+    lab_results,
+    merges,
+    orders,
+    patients,
+    reports,
+    studies,
+)
 from bridge.store import news as looks
 from bridge.store.blobs import Blobs
 from bridge.store.db import WriteTx
@@ -65,6 +77,7 @@ class Applied:
     reported_orders: list[int] = field(default_factory=list)
     report_versions: list[int] = field(default_factory=list)
     lab_results: list[int] = field(default_factory=list)
+    notes: list[int] = field(default_factory=list)
     said_at: datetime | None = None
     corrected: list[int] = field(default_factory=list)
     is_test: bool = False
@@ -93,8 +106,8 @@ class MessageApplier:
 
         Raises: Unavailable, if one cannot be kept.
         """
-        for draft in mapped.reports:
-            for digest, content in draft.files.items():
+        for files in (*(one.files for one in mapped.reports), *(one.files for one in mapped.notes)):
+            for digest, content in files.items():
                 self._blobs.keep_bytes(content, digest)
 
     def apply(self, tx: WriteTx, mapped: Mapped, now: datetime, sender: str, *, is_test: bool = False) -> Applied:
@@ -108,7 +121,7 @@ class MessageApplier:
         news = News(event, mapped.message_at or now, now, is_order=bool(mapped.orders or mapped.appointments))
         self._change_identity(tx, mapped, news, applied)
         reported = ReportNews(news, self._rules, sender, is_test)
-        self._keep_labs(tx, mapped, reported, applied)
+        self._keep_facts(tx, mapped, reported, applied)
         self._file_reports(tx, mapped, reported, applied)
         patient = self._register(tx, mapped, news, applied)
         if patient is None:
@@ -170,6 +183,7 @@ class MessageApplier:
         told = [*applied.told_orders, *(order.key for order in applied.touched_orders), *applied.reported_orders]
         events.name_message(tx, dict.fromkeys(told), message_key)
         reports.name_message(tx, applied.report_versions, message_key)
+        clinical_notes.name_message(tx, applied.notes, message_key)
         lab_results.name_message(tx, applied.lab_results, message_key)
         self.follow(tx, applied, f"message:{message_key}")
 
@@ -225,14 +239,21 @@ class MessageApplier:
             for filed in look_again(tx, about, told):
                 self._note_report(applied, filed)
 
-    def _keep_labs(self, tx: WriteTx, mapped: Mapped, told: ReportNews, applied: Applied) -> None:
+    def _keep_facts(self, tx: WriteTx, mapped: Mapped, told: ReportNews, applied: Applied) -> None:
         for draft in mapped.labs:
             kept = keep_lab_result(tx, draft, told)
-            applied.notices += [kept.notice] if kept.notice is not None else []
             applied.lab_results += [kept.key] if kept.key is not None else []
-            if kept.patient_key is not None:
-                applied.patient_key = applied.patient_key or kept.patient_key
-                applied.subjects.append((kept.patient_key, None))
+            self._note_fact(applied, kept.patient_key, kept.notice)
+        for note in mapped.notes:
+            taken = keep_note(tx, note, told)
+            applied.notes += [taken.key] if taken.key is not None else []
+            self._note_fact(applied, taken.patient_key, taken.notice)
+
+    def _note_fact(self, applied: Applied, patient_key: int | None, notice: Notice | None) -> None:
+        applied.notices += [notice] if notice is not None else []
+        if patient_key is not None:
+            applied.patient_key = applied.patient_key or patient_key
+            applied.subjects.append((patient_key, None))
 
     def _find_reports(self, tx: WriteTx, scheduled: Scheduled, told: ReportNews, applied: Applied) -> None:
         """A new order, or a number it lacked, may be what reports wait for; one that was moved leaves its reports with their patient."""

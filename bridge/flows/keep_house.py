@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 
-from bridge.store import chart_versions, lab_results, leases, news, worklist
+from bridge.store import chart_versions, clinical_notes, lab_results, leases, news, worklist
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 
@@ -43,9 +43,10 @@ def forget_versions(store: Store, now: datetime, keep_days: int) -> int:
 
 
 def forget_facts(store: Store, now: datetime) -> int:
-    """Forget the results that were heard longer ago than any checklist can want; return how many."""
+    """Forget results and notes that were heard longer ago than any checklist can want; return how many."""
     with store.write() as tx:
-        return lab_results.forget(tx, now - _FACTS_STAY)
+        before = now - _FACTS_STAY
+        return lab_results.forget(tx, before) + clinical_notes.forget(tx, before)
 
 
 def forget_old_news(store: Store, now: datetime) -> int:

@@ -12,7 +12,7 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.leaving.packet_material import order_facts
 from bridge.leaving.packet_pictures import choose_pictures
 from bridge.leaving.packet_priors import Prior, priors_before, priors_of
-from bridge.leaving.payer_checklist import Asked, asked_of, labs_of, plain_day, rule_of
+from bridge.leaving.payer_checklist import Asked, asked_of, labs_of, notes_of, plain_day, rule_of
 from bridge.store import studies
 from bridge.store.db import ReadTx
 from bridge.store.listings import exam_reports
@@ -47,6 +47,7 @@ def _here(tx: ReadTx, asked: Asked, rules: ReconcileRules) -> EvidenceHere:
         is_region_known=bool(known),
         key_images=_key_images(tx, asked),
         labs=labs_of(tx, asked.owner, rules),
+        notes=notes_of(tx, asked.owner, rules),
     )
 
 

@@ -10,6 +10,7 @@ from bridge.codecs.fhir.elements import clean, display_name
 from bridge.domain.attachment import ClaimAttachment, control_number_of
 from bridge.domain.authorization import DECISIONS, Authorization, AuthorizationLine
 from bridge.domain.body_parts import BodyParts
+from bridge.domain.clinical_note import ClinicalNote, Relation
 from bridge.domain.evidence_request import asks_reports_alone
 from bridge.domain.order import Order
 from bridge.domain.packet import (
@@ -32,7 +33,7 @@ from bridge.domain.study import Instance, Series, Study, StudyContents
 from bridge.leaving.evidence_asked import codes_asked
 from bridge.leaving.packet_pictures import Chosen, choose_pictures, number_of, shown_of
 from bridge.leaving.packet_priors import Prior, priors_of
-from bridge.leaving.payer_checklist import asked_of, labs_for_packet
+from bridge.leaving.payer_checklist import Asked, asked_of, labs_for_packet, note_day, note_for_packet
 from bridge.leaving.share_terms import ShareTerms
 from bridge.store import authorizations, orders, overlays, packets, patients, studies
 from bridge.store.db import ReadTx
@@ -112,13 +113,12 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         order=_order(order, values, ground),
         reports=tuple(_report(one, ground) for one in signed),
         prior_reports=tuple(_report(one, ground) for one in earlier[:MOST_PRIOR_REPORTS]),
-        labs=_labs(tx, authorization, ground, now),
         priors=tuple(one.study for one in priors),
         manifest=(_manifest(contents, order, values),),
     )
     if attachment.shared_at is not None and ground.share.days(authorization.payer_id, authorization.payer_name):
         packet = replace(packet, whole_study_because=attachment.shared_because, whole_study_since=attachment.shared_at)
-    return PacketMaterial(
+    material = PacketMaterial(
         packet,
         patient,
         study,
@@ -129,11 +129,17 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         values.get("StudyID", ""),
         tuple(_documents([*signed, *earlier[:MOST_PRIOR_REPORTS]], ground)),
     )
+    return _with_wanted(tx, material, asked_of(tx, authorization), ground)
 
 
-def _labs(tx: ReadTx, one: Authorization, ground: PacketGround, now: datetime) -> tuple[PacketLab, ...]:
-    found = labs_for_packet(tx, asked_of(tx, one), ground.rules, now)
-    return tuple(PacketLab(each.words, each.day) for each in found)
+def _with_wanted(tx: ReadTx, material: PacketMaterial, asked: Asked, ground: PacketGround) -> PacketMaterial:
+    """Return *material* with the results and the office note that its payer's checklist asks for."""
+    now = material.packet.made_at
+    labs = [PacketLab(one.words, one.day) for one in labs_for_packet(tx, asked, ground.rules, now)]
+    notes = [(one.content.documents, _note(one, ground)) for one in note_for_packet(tx, asked, ground.rules, now)]
+    packet = replace(material.packet, labs=tuple(labs), notes=tuple(said for _, said in notes))
+    received = tuple(ReceivedDocument(each, said) for documents, said in notes for each in documents)
+    return replace(material, packet=packet, documents=(*material.documents, *received))
 
 
 def _unsent(unsigned: int, older: int) -> Iterator[str]:
@@ -240,6 +246,18 @@ def _report(report: Report, ground: PacketGround) -> PacketReport:
         signed_by=display_name(said.interpreters[0]) if said.interpreters else "",
         sections=tuple((clean(one.title), one.text) for one in said.sections),
         accession_number=report.numbers.accession.value,
+    )
+
+
+def _note(one: ClinicalNote, ground: PacketGround) -> PacketReport:
+    said = one.content
+    is_addendum = one.relation == Relation.ADDENDUM
+    return PacketReport(
+        title=f"{clean(said.kind)}, addendum" if is_addendum else clean(said.kind),
+        status=said.status.value,
+        issued_on=note_day(one, ground.rules),
+        signed_by=display_name(said.author),
+        sections=tuple((clean(each.title), each.text) for each in said.sections),
     )
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 
 from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.authorization import Authorization, number_key
+from bridge.domain.clinical_note import ClinicalNote, NoteStatus, Relation
 from bridge.domain.evidence_needs import Dated, Need, NeedRule, Service, rule_for, still_fresh
 from bridge.domain.lab_result import FINAL, LabResult
 from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
 from bridge.leaving.packet_priors import asked_regions, regions
-from bridge.store import authorizations, lab_results, orders, patients, studies
+from bridge.store import authorizations, clinical_notes, lab_results, orders, patients, studies
 from bridge.store.db import ReadTx
 
 
@@ -88,6 +89,37 @@ def labs_for_packet(tx: ReadTx, asked: Asked, rules: ReconcileRules, now: dateti
     if rule is None or Need.LABS not in rule.needs:
         return ()
     return still_fresh(labs_of(tx, asked.owner, rules), rule.labs_days, now, rule.labs)
+
+
+def notes_of(tx: ReadTx, owner: int, rules: ReconcileRules) -> tuple[Dated, ...]:
+    """Return the signed notes about a live patient; an addendum alone is none."""
+    found = clinical_notes.of_patient(tx, owner, rules)
+    return tuple(_dated_note(one, rules) for one in found if _counts(one) and one.relation != Relation.ADDENDUM)
+
+
+def note_for_packet(tx: ReadTx, asked: Asked, rules: ReconcileRules, now: datetime) -> tuple[ClinicalNote, ...]:
+    """Return the newest note with its addenda if the payer's checklist asks for one, () if it does not or none is fresh."""
+    rule = rule_of(tx, asked, rules)
+    if rule is None or Need.OFFICE_NOTE not in rule.needs:
+        return ()
+    fresh = {one.key for one in still_fresh(notes_of(tx, asked.owner, rules), rule.office_note_days, now)}
+    every = [one for one in clinical_notes.of_patient(tx, asked.owner, rules) if _counts(one)]
+    chosen = [one for one in every if one.key in fresh]
+    named = {one.identity for one in chosen}
+    return (*chosen, *(one for one in every if one.relation == Relation.ADDENDUM and one.parent in named))
+
+
+def _counts(one: ClinicalNote) -> bool:
+    return one.content.status == NoteStatus.FINAL and not one.is_test
+
+
+def _dated_note(one: ClinicalNote, rules: ReconcileRules) -> Dated:
+    return Dated(one.content.kind, one.content.written_at or one.said_at, plain_day(note_day(one, rules)), key=one.key)
+
+
+def note_day(one: ClinicalNote, rules: ReconcileRules) -> str:
+    """Return the day of a note, "YYYYMMDD"."""
+    return one.content.written_local[:8] or one.said_at.astimezone(rules.authorizations.clock.zone).strftime("%Y%m%d")
 
 
 def _dated(one: LabResult, rules: ReconcileRules) -> Dated:

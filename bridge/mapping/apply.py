@@ -11,6 +11,7 @@ from bridge.codecs.hl7.er7 import Message, Segment
 from bridge.domain.adt_events import IdentityChange, adt_event
 from bridge.domain.appointment import AppointmentDraft
 from bridge.domain.authorization_news import AuthorizationNews
+from bridge.domain.clinical_note import NoteDraft
 from bridge.domain.identifiers import EntityIdentifier
 from bridge.domain.identity_draft import LinkDraft, MoveDraft
 from bridge.domain.lab_result import LabDraft
@@ -26,6 +27,7 @@ from bridge.mapping.dates import in_hl7_form, read_timestamp
 from bridge.mapping.evaluate import Evaluator, Found, shown
 from bridge.mapping.header import check_header
 from bridge.mapping.identity import read_links, read_merges, read_moves
+from bridge.mapping.notes import read_note
 from bridge.mapping.orders import read_orders
 from bridge.mapping.patients import read_details, read_patient, read_visit
 from bridge.mapping.referrals import read_coverages, read_referral
@@ -39,7 +41,7 @@ class Mapped:
     What a message says, undecided. event: "ADT^A08". message_at: MSH-7 (EVN-2 where it is empty), None if neither.
 
     message_local: message_at by the hospital's clock, "YYYYMMDDHHMMSS", "" where it is None. patient is None for merges,
-    moves, links, reports and labs, which carry their own. arrived_on: the day ("YYYYMMDD") on which the patient came for the
+    moves, links, reports, labs and notes, which carry their own. arrived_on: the day ("YYYYMMDD") on which the patient came for the
     exams, "" for no news of that. authorizations: their source and time are the receiver's to say. cancels_exams: a cancelled visit takes its exams along. found: in the order of reading.
     notices: what was let through.
     """
@@ -59,6 +61,7 @@ class Mapped:
     appointments: tuple[AppointmentDraft, ...] = ()
     reports: tuple[ReportDraft, ...] = ()
     labs: tuple[LabDraft, ...] = ()
+    notes: tuple[NoteDraft, ...] = ()
     authorizations: tuple[AuthorizationNews, ...] = ()
     coverages: tuple[Coverage, ...] = ()
     found: Sequence[Found] = ()
@@ -122,6 +125,10 @@ def _read_order_message(evaluator: Evaluator, message: Message, said: Mapped) ->
 def _read_result_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
     reports, labs = read_results(evaluator, message.segments)
     return replace(said, reports=reports, labs=labs)
+
+
+def _read_document_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
+    return replace(said, notes=(read_note(evaluator, message, _about_one_patient(message)),))
 
 
 def _read_referral_message(evaluator: Evaluator, message: Message, said: Mapped) -> Mapped:
@@ -216,4 +223,5 @@ _READERS: Mapping[str, Callable[[Evaluator, Message, Mapped], Mapped]] = {
     "SIU": _read_scheduling_message,
     "ORU": _read_result_message,
     "REF": _read_referral_message,
+    "MDM": _read_document_message,
 }

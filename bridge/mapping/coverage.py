@@ -19,9 +19,9 @@ _BY_CODE: Mapping[str, frozenset[int]] = {
     "OBX": frozenset({2, 3, 4, 5, 6, 11, 14}),
     "NTE": frozenset({3}),
 }
-_READ_BY_CODE_IN = frozenset({"ORU"})
+_READ_BY_CODE_IN = frozenset({"ORU", "MDM"})
 # Sections whose rules only one kind of message is read by: what an order leaves to a report's rules is not read.
-_ONLY_IN = {"report": "ORU", "merge": "ADT", "appointment": "SIU", "referral": "REF"}
+_ONLY_IN = {"report": "ORU", "document": "MDM", "merge": "ADT", "appointment": "SIU", "referral": "REF"}
 _HEADERS = frozenset({"MSH", "FHS", "BHS"})
 _SET_ID = "Set ID"
 # What an integrator asks first, in this order.

@@ -14,7 +14,7 @@ from bridge.mapping.rules_file import Faults, check_schema, read_rules, read_tab
 from bridge.mapping.site import Match, Rule, SiteMapping
 from bridge.mapping.site_file import read_preset, read_site
 
-_BASE_FILES = ("patient", "adt", "order", "report", "appointment", "referral")
+_BASE_FILES = ("patient", "adt", "order", "report", "appointment", "referral", "document")
 _BASE_KEYS = ("schema", "accepts", "each")
 
 

@@ -27,6 +27,7 @@ _LISTS = {
     "sections": "section",
     "documents": "document",
     "labs": "lab",
+    "notes": "note",
 }
 _LEAVES = (EntityIdentifier, Code)
 # What a draft keeps by name; only what was said stands there, an empty value for what is erased.
@@ -48,6 +49,7 @@ def show(mapped: Mapped) -> str:
     lines += _numbered("", "appointments", mapped.appointments)
     lines += _numbered("", "reports", mapped.reports)
     lines += _numbered("", "labs", mapped.labs)
+    lines += _numbered("", "notes", mapped.notes)
     lines += _numbered("", "authorizations", mapped.authorizations)
     for notice in mapped.notices:
         place = f" {notice.where}" if notice.where else ""

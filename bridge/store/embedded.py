@@ -20,6 +20,7 @@ from bridge.store.tables import (
     deliveries,
     instances,
     interchanges,
+    note_documents,
     packet_files,
     payer_files,
     report_documents,
@@ -53,6 +54,7 @@ def blobs_named_by(database: Path) -> list[str]:
         others = (
             select(conflicting_instances.c.blob),
             select(report_documents.c.digest),
+            select(note_documents.c.digest),
             select(packet_files.c.digest),
             select(payer_files.c.blob),
             select(interchanges.c.blob).where(interchanges.c.blob != ""),

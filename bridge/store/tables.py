@@ -48,6 +48,7 @@ from bridge.domain.chart_status import ChartStatus
 from bridge.domain.claim_match import MatchRule
 from bridge.domain.claim_outcome import OutcomeStatus, ReasonCategory
 from bridge.domain.claim_story import FirstAnswer
+from bridge.domain.clinical_note import NoteStatus, Relation
 from bridge.domain.commitment import CommitmentState
 from bridge.domain.evidence_needs import Need
 from bridge.domain.evidence_request import AskState
@@ -173,6 +174,7 @@ def _named_patient() -> tuple[Column[Any], ...]:
 
 _PLURALS = {
     "patient": "patients",
+    "note": "clinical_notes",
     "order": "orders",
     "appointment": "appointments",
     "step": "steps",
@@ -1511,6 +1513,44 @@ lab_results = Table(
     _to("message", nullable=True, index=False),
     _one_of("status", LabStatus, "status"),
     Index(None, "patient_id", "issuer_of_patient_id"),
+)
+
+# Notes of whoever ordered exams. parent: the identity of the one that it adds to or replaces.
+clinical_notes = Table(
+    "clinical_notes",
+    metadata,
+    _key(),
+    Column("identity", Text, nullable=False, index=True),
+    *_named_patient(),
+    _text("parent", index=True),
+    Column("relation", Text, nullable=False),
+    _text("kind"),
+    _text("code_value"),
+    _text("coding_scheme_designator"),
+    _text("code_meaning"),
+    Column("status", Text, nullable=False),
+    _text("written_local"),
+    Column("written_at", Instant),
+    _text("author"),
+    Column("sections", JSON, nullable=False, server_default=text("'[]'")),
+    Column("said_at", Instant, nullable=False),
+    Column("heard_at", Instant, nullable=False, index=True),
+    _flag("is_test"),
+    _to("message", nullable=True, index=False),
+    _one_of("status", NoteStatus, "status"),
+    _one_of("relation", Relation, "relation"),
+    Index(None, "patient_id", "issuer_of_patient_id"),
+)
+
+note_documents = Table(
+    "note_documents",
+    metadata,
+    _key(),
+    _to("note"),
+    _text("title"),
+    Column("content_type", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False, index=True),
 )
 
 # One line for each thing that happened to an exam. station: order, scheduled, performed, images, reconciled, chart, authorization.

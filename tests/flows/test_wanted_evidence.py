@@ -19,11 +19,12 @@ from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.pictures.pool import DecoderPool
 from bridge.store import authorization_gaps, authorizations
 from bridge.wiring import House
-from tests.cast import PLAIN, STRANGER, lab, study_uid
+from tests.cast import PLAIN, STRANGER, document, lab, study_uid
 from tests.conftest import ROOT
 from tests.flows.asking import say, typed_authorization
 from tests.flows.test_authorization_news import look
-from tests.flows.test_packets import attach, clinic, newest, open_file, text_of, versions, work
+from tests.flows.test_packets import attach, clinic, enclosed, newest, open_file, text_of, versions, work
+from tests.unit.codecs.pdf.test_received_pdf import pdf
 
 MakeHouse = Callable[..., House]
 
@@ -130,9 +131,58 @@ def test_a_wanted_result_goes_along_and_a_correction_makes_a_new_version(house: 
     assert labs == [{"observed_on": "2026-03-01", "words": "creatinine 1.4 mg/dL"}]
 
 
+@pytest.mark.parametrize(
+    ("said", "is_met"),
+    [
+        (document(PLAIN), True),
+        (document(PLAIN, completion="IP"), False),
+        (document(PLAIN, written="20250101090000"), False),
+        (document(PLAIN, kind="DS^Discharge summary^HL70270"), False),
+        (document(PLAIN, trigger="T06", parent="D0^OFFICE"), False),
+        (document(STRANGER), False),
+    ],
+)
+def test_a_signed_note_of_the_person_that_is_fresh_satisfies(house: House, said: bytes, is_met: bool) -> None:
+    key = enter(house)
+    say(house, said)
+    found = row(house, key, Need.OFFICE_NOTE)
+    assert found.is_met == is_met
+    assert found.by == (("History and physical of 2026-02-20",) if is_met else ())
+
+
+def test_the_newest_wanted_note_goes_along_with_its_addendum_and_document_until_it_is_cancelled(house: House) -> None:
+    say(house, document(PLAIN, "An older visit.", number="D0", written="20260101090000"))
+    say(
+        house,
+        document(PLAIN, extra=enclosed(pdf("Scanned office page"))),
+        document(PLAIN, "Pain is worse.", "T06", number="D2", parent="D1^OFFICE"),
+    )
+    made = attach(house)
+    work(house)
+    text = text_of(open_file(house, made))
+    assert [each in text for each in ("Back pain for six weeks.", "Pain is worse.", "An older visit.")] == [
+        True,
+        True,
+        False,
+    ]
+    assert text.rstrip().endswith("Scanned office page")
+    manifest = json.loads(open_file(house, made, PacketFile.MANIFEST))
+    assert [(one["title"], one["issued_on"]) for one in manifest["notes"]] == [
+        ("History and physical", "20260220"),
+        ("History and physical, addendum", "20260220"),
+    ]
+    say(house, document(PLAIN, trigger="T11", at="20260302130000"))
+    work(house)
+    assert versions(house, made) == [2, 1]
+    assert "An older visit." in text_of(open_file(house, made))
+
+
 def test_a_result_that_nobody_wants_stays_out(make_house: MakeHouse, decoders: DecoderPool) -> None:
     house = clinic(make_house, decoders)
     say(house, lab(PLAIN))
     made = attach(house)
     work(house)
     assert (newest(house, made).version, json.loads(open_file(house, made, PacketFile.MANIFEST))["labs"]) == (1, [])
+    say(house, lab(PLAIN, "1.4", "C", at="20260302130000"))
+    work(house)
+    assert versions(house, made) == [1]

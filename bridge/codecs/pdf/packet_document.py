@@ -97,6 +97,9 @@ def _pages(packet: Packet, pictures: Mapping[str, bytes], own: int) -> Iterator[
     for report in packet.reports:
         yield PageBreak()
         yield from _report(report)
+    for note in packet.notes:
+        yield PageBreak()
+        yield from _report(note, "Office note")
     if packet.priors:
         yield PageBreak()
         yield from _priors(packet.priors)
@@ -168,6 +171,7 @@ def _contents(packet: Packet) -> Iterator[Flowable]:
     yield paragraph("What this packet holds", "heading")
     kept = [
         f"{len(packet.reports)} signed report{_s(packet.reports)}",
+        *([_count(packet.notes, "office note")] if packet.notes else []),
         f"{len(packet.priors)} prior stud{'y' if len(packet.priors) == 1 else 'ies'} of the region",
         *([f"{_count(packet.prior_reports, 'signed report')} of these"] if packet.prior_reports else []),
         f"{len(packet.pictures)} key image{_s(packet.pictures)}",

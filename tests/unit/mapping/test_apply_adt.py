@@ -177,7 +177,8 @@ def test_a_merge_without_its_halves_is_refused(segments: tuple[str, ...], error:
 @pytest.mark.parametrize(
     ("message_type", "code", "where"),
     [
-        ("MDM^T02", "unsupported_type", "MSH-9.1"),
+        ("BAR^P01", "unsupported_type", "MSH-9.1"),
+        ("MDM^T01", "unsupported_event", "MSH-9.2"),
         ("ZZZ^Z99", "unsupported_type", "MSH-9.1"),
         ("ADT^A17", "unsupported_event", "MSH-9.2"),
         ("ADT", "unsupported_event", "MSH-9.2"),

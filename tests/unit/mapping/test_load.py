@@ -55,7 +55,8 @@ def test_the_shipped_rules_are_sound() -> None:
 
     scheduling = {f"SIU^{trigger}" for trigger in ("S12", "S13", "S14", "S15", "S16", "S17", "S26")}
     orders = {"ORM^O01", "OMG^O19", "OMI^O23", "ORU^R01", "REF^I12"}
-    assert base.accepts == scheduling | orders | {f"ADT^{trigger}" for trigger in ADT_EVENTS}
+    documents = {f"MDM^{trigger}" for trigger in ("T02", "T04", "T06", "T08", "T10", "T11")}
+    assert base.accepts == scheduling | orders | documents | {f"ADT^{trigger}" for trigger in ADT_EVENTS}
     assert base.processing_ids == ()
     assert load_mappings(SHIPPED).sites == ()
 

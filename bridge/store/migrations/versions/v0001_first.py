@@ -524,6 +524,47 @@ def upgrade() -> None:
     )
     op.create_index("ix_chart_parts_of_work", "chart_parts", ["of_work"], unique=False)
     op.create_table(
+        "clinical_notes",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("issuer_of_patient_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("other_patient_ids", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("patient_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("patient_birth_date", sa.Text(), server_default="", nullable=False),
+        sa.Column("parent", sa.Text(), server_default="", nullable=False),
+        sa.Column("relation", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), server_default="", nullable=False),
+        sa.Column("code_value", sa.Text(), server_default="", nullable=False),
+        sa.Column("coding_scheme_designator", sa.Text(), server_default="", nullable=False),
+        sa.Column("code_meaning", sa.Text(), server_default="", nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("written_local", sa.Text(), server_default="", nullable=False),
+        sa.Column("written_at", Instant(), nullable=True),
+        sa.Column("author", sa.Text(), server_default="", nullable=False),
+        sa.Column("sections", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("said_at", Instant(), nullable=False),
+        sa.Column("heard_at", Instant(), nullable=False),
+        sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("message_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.CheckConstraint("relation IN ('none', 'addendum', 'replacement')", name=op.f("ck_clinical_notes_relation")),
+        sa.CheckConstraint("status IN ('preliminary', 'final', 'withdrawn')", name=op.f("ck_clinical_notes_status")),
+        sa.ForeignKeyConstraint(["message_key"], ["messages.key"], name=op.f("fk_clinical_notes_message_key")),
+        sa.ForeignKeyConstraint(["patient_key"], ["patients.key"], name=op.f("fk_clinical_notes_patient_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_clinical_notes")),
+    )
+    op.create_index(op.f("ix_clinical_notes_heard_at"), "clinical_notes", ["heard_at"], unique=False)
+    op.create_index(op.f("ix_clinical_notes_identity"), "clinical_notes", ["identity"], unique=False)
+    op.create_index(op.f("ix_clinical_notes_parent"), "clinical_notes", ["parent"], unique=False)
+    op.create_index(
+        op.f("ix_clinical_notes_patient_id_issuer_of_patient_id"),
+        "clinical_notes",
+        ["patient_id", "issuer_of_patient_id"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_clinical_notes_patient_key"), "clinical_notes", ["patient_key"], unique=False)
+    op.create_table(
         "coverages",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("patient_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1125,6 +1166,19 @@ def upgrade() -> None:
     op.create_index(op.f("ix_message_subjects_message_key"), "message_subjects", ["message_key"], unique=False)
     op.create_index(op.f("ix_message_subjects_order_key"), "message_subjects", ["order_key"], unique=False)
     op.create_index(op.f("ix_message_subjects_patient_key"), "message_subjects", ["patient_key"], unique=False)
+    op.create_table(
+        "note_documents",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("note_key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("title", sa.Text(), server_default="", nullable=False),
+        sa.Column("content_type", sa.Text(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["note_key"], ["clinical_notes.key"], name=op.f("fk_note_documents_note_key")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_note_documents")),
+    )
+    op.create_index(op.f("ix_note_documents_digest"), "note_documents", ["digest"], unique=False)
+    op.create_index(op.f("ix_note_documents_note_key"), "note_documents", ["note_key"], unique=False)
     op.create_table(
         "order_entries",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
