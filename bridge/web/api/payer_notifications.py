@@ -11,7 +11,7 @@ from bridge.web.access import needs, services
 blueprint = Blueprint("api_payer_notifications", __name__, url_prefix=NOTIFICATIONS)
 
 
-@blueprint.post("/<payer>")
+@blueprint.post("/<path:payer>")
 @needs(Permission.OPEN)
 def hear(payer: str) -> Response:
     """Keep what a payer tells, then say that we have it. Source: Subscriptions R5 Backport 1.1, notifications."""
