@@ -82,7 +82,7 @@ def test_a_correction_replaces_and_a_withdrawal_withdraws(make_house: MakeHouse)
     assert of(house, PLAIN) == [("1.4", "corrected")]
     say(house, lab(PLAIN, "", "W", at="20260302140000"))
     assert of(house, PLAIN) == [("", "withdrawn")]
-    say(house, lab(PLAIN, "1.4", "C", at="20260302130000"))
+    say(house, lab(PLAIN, "1.5", "C", at="20260302133000"))
     assert of(house, PLAIN) == [("", "withdrawn")]
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from bridge.clock import FixedClock
 from bridge.destinations import packet_ground
 from bridge.domain.attachment import AttachmentKind
 from bridge.domain.evidence_needs import Need, NeedRow
@@ -19,11 +21,12 @@ from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.pictures.pool import DecoderPool
 from bridge.store import authorization_gaps, authorizations
 from bridge.wiring import House
-from tests.cast import PLAIN, STRANGER, document, lab, study_uid
+from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, document, lab, merge, study_uid
 from tests.conftest import ROOT
 from tests.flows.asking import say, typed_authorization
 from tests.flows.test_authorization_news import look
 from tests.flows.test_packets import attach, clinic, enclosed, newest, open_file, text_of, versions, work
+from tests.flows.test_reports import undo
 from tests.unit.codecs.pdf.test_received_pdf import pdf
 
 MakeHouse = Callable[..., House]
@@ -102,9 +105,17 @@ def test_a_result_that_comes_later_fills_the_list_of_what_is_missing(house: Hous
         with house.store.read() as tx:
             return authorization_gaps.of_authorizations(tx, [key]).get(key, ())
 
+    say(house, adt(NEAR_TWIN), lab(NEAR_TWIN))
+    assert Need.LABS in missing()
+    say(house, merge(PLAIN, NEAR_TWIN))
+    assert Need.LABS not in missing()
+    undo(house)
     assert Need.LABS in missing()
     say(house, lab(PLAIN))
     assert Need.LABS not in missing()
+    assert isinstance(house.clock, FixedClock)
+    house.clock.at += timedelta(days=40)
+    assert Need.LABS in missing()
 
 
 def test_key_images_that_somebody_chose_satisfy_and_representatives_do_not(house: House) -> None:
