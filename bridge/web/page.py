@@ -40,7 +40,7 @@ DESKS = (
 )
 
 # Pages of a desk that do not lie below its address, by their blueprint.
-_ALSO_OF = {"billing.authorizations": ("claims", "payer_files"), "intake.mismatches": ("intake", "incidents")}
+_ALSO_OF = {"billing.authorizations": ("claims", "payer_files", "proof"), "intake.mismatches": ("intake", "incidents")}
 
 AUTHORIZATION_WORDS = {
     "authorization-unconfirmed": ("waiting", "number only"),

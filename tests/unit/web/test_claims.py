@@ -234,4 +234,4 @@ def test_what_is_of_services_before_the_first_order_waits_for_nobody(console: Co
             take_claim(tx, replace(one, source_number=f"f/{number}"), None, AT)
     assert {one.claim_number for one in waiting(console)} == {"R2", "R3"}
     page = console.browser(Role.BILLING).get("/claims").text
-    assert "1 word is of services before the first order here" in page
+    assert "1 answer is of services before the first order here" in page
