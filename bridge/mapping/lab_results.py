@@ -14,7 +14,7 @@ from bridge.mapping.convert import Context, Moment
 from bridge.mapping.dates import in_hl7_form, read_timestamp
 
 _KINDS = "lab_result"
-_NUMBER = re.compile(r"([<>]=?)?\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)", re.ASCII)
+_NUMBER = re.compile(r"([<>]=?)? {0,3}([0-9]{1,9}(?:\.[0-9]{1,6})?)", re.ASCII)
 
 
 def read_labs(context: Context, body: Sequence[Segment], of: ReportDraft) -> Iterator[LabDraft]:
