@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 from bridge.asking import pas_way, request_ground
 from bridge.clearing import x12_files, x12_way
@@ -14,8 +13,8 @@ from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
 from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
-from bridge.errors import Misconfigured
-from bridge.flows.keep_told import PayerSubscriptions, TellingPayer
+from bridge.fhir_section import FhirServer, OrdersPoll
+from bridge.flows.keep_told import PayerSubscriptions
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.take_evidence_request import EvidencePoll
@@ -28,7 +27,7 @@ from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, CDEX, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
-from bridge.payer_section import MAX_PACKET_MB, NOTIFICATIONS, packet_limits, share_days
+from bridge.payer_section import MAX_PACKET_MB, packet_limits, share_days
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.cdex import CdexPublisher
@@ -58,9 +57,9 @@ from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.publishers.study_announcement import StudyAnnouncementPublisher
 from bridge.publishers.validation import Validation
-from bridge.remote_sections import OrdersPoll, SendSection
+from bridge.remote_sections import SendSection
 from bridge.sections import Hl7Destination
-from bridge.settings import FhirServer, Settings
+from bridge.settings import Settings
 from bridge.targets import (
     archive_target,
     asks_commitment,
@@ -70,6 +69,7 @@ from bridge.targets import (
     payer_client,
     takes_decompressed,
 )
+from bridge.tellers import tellers
 from bridge.telling import telling_publishers
 from bridge.wiring import House
 
@@ -256,23 +256,8 @@ def evidence_polls(house: House) -> list[EvidencePoll]:
 
 
 def payer_subscriptions(house: House) -> PayerSubscriptions:
-    """Return what keeps payers telling. Raises: Misconfigured, where one is to tell and the house has no number."""
-    settings = house.settings
-    if lost := [one.name for one in settings.payers if one.tells and not settings.bridge.npi]:
-        raise Misconfigured([f"payers: {name}: tells needs [bridge] npi, by which the payer knows us" for name in lost])
-    payers = [
-        TellingPayer(
-            one.name,
-            one.base_url,
-            f"{house.public_url}{NOTIFICATIONS}/{quote(one.name, safe='')}",
-            settings.bridge.npi,
-            payer_client(one, house.clock),
-            one.tells,
-        )
-        for one in settings.payers
-        if "pas" in one.kind and one.base_url
-    ]
-    return PayerSubscriptions(house.store, house.clock, payers, owner=house.node)
+    """Return what keeps payers and servers telling. Raises: Misconfigured, where a payer is to and the house has no number."""
+    return PayerSubscriptions(house.store, house.clock, tellers(house), owner=house.node)
 
 
 def _polled(server: FhirServer, how: OrdersPoll, house: House) -> PolledServer:

@@ -18,6 +18,8 @@ from bridge.sections import ClientTls, Port, Section
 MAX_PACKET_MB = 10.0
 # Where payers tell by themselves what they decided; behind it their names.
 NOTIFICATIONS = "/api/payer-notifications"
+# Where servers say that something changed there; behind it what, and the server's name.
+CHANGES = "/api/change-notifications"
 _PARTY_MAX = 15
 
 
@@ -54,8 +56,8 @@ class Payer(Section):
     share_days: for how long it may look at a whole study by a link, 0 for never.
     max_packet_mb: the largest PDF that it takes. timeout_secs: how long its answer is waited for. tls: as of a FHIR server.
     requests_every_secs: how often it is asked what it wants to see (kind "cdex"), 0 for never.
-    asks_while_pended: it is asked again by itself what it has not decided. tells: it tells by itself what it decided (kind
-    "pas"). clearinghouse: who passes X12 on to it, "" for
+    requests_told: it says when that changed, and is asked at once. asks_while_pended: it is asked again by itself what it
+    has not decided. tells: it tells by itself what it decided (kind "pas"). clearinghouse: who passes X12 on to it, "" for
     nobody; documents: how it wants them in a 275; announce: a 278 goes with them while nobody has asked it yet.
     """
 
@@ -70,6 +72,7 @@ class Payer(Section):
     narrative: Literal["control-number", "accession", "study-uid"] = "control-number"
     max_packet_mb: float = Field(default=MAX_PACKET_MB, gt=0, le=100)
     requests_every_secs: float = Field(default=300, ge=0, le=86_400)
+    requests_told: bool = False
     timeout_secs: float = Field(default=60, gt=0, le=300)
     tls: ClientTls | None = None
     clearinghouse: str = ""
@@ -80,6 +83,10 @@ class Payer(Section):
     def _can_tell(self) -> Self:
         if self.tells and not ("pas" in self.kind and self.base_url):
             raise ValueError('tells = true is for a payer with kind = ["pas"] and a base_url')
+        if self.requests_told and not ("cdex" in self.kind and self.base_url and self.requests_every_secs):
+            raise ValueError(
+                'requests_told = true is for a payer with kind = ["cdex"], requests_every_secs and a base_url'
+            )
         return self
 
 
@@ -162,5 +169,5 @@ def share_days(payers: Iterable[Payer]) -> dict[str, int]:
 
 
 def calling(payers: Iterable[Payer]) -> list[str]:
-    """Return the names of those that call us: by links to studies, or to tell what they decided."""
-    return [one.name for one in payers if one.share_days or one.tells]
+    """Return the names of payers that call us: by links to studies, or to tell what they decided."""
+    return [one.name for one in payers if one.share_days or one.tells or one.requests_told]

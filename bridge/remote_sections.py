@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.domain.day_hours import read_hours
 from bridge.sections import Section
@@ -40,41 +40,6 @@ class SmartBackendAuth(Section):
     token_url: str = ""
     key_id: str = ""
     also_published: tuple[Path, ...] = ()
-
-
-class OrdersPoll(Section):
-    """
-    How orders are fetched from a server that does not push them. query: narrows what is asked for, as in an address.
-
-    overlap_secs: how far behind the newest order seen is asked again; since_hours: how far back the first time.
-    """
-
-    every_secs: float = Field(default=60, ge=1, le=86_400)
-    query: str = ""
-    overlap_secs: float = Field(default=120, ge=0, le=86_400)
-    since_hours: float = Field(default=24, ge=0, le=24 * 366)
-
-
-class LaunchSection(Section):
-    """
-    How an EHR launches us. secret or key: how we show who we are, neither for a public client. users: what it calls people,
-    and their accounts here; viewers: kinds of people that may look without one; console: accounts may enter the console.
-    """
-
-    client_id: str = Field(min_length=1)
-    secret: SecretStr = SecretStr("")
-    key: Path | None = None
-    key_id: str = ""
-    also_published: tuple[Path, ...] = ()
-    users: dict[str, str] = Field(default_factory=dict)
-    viewers: tuple[Literal["Practitioner", "PractitionerRole", "RelatedPerson", "Person", "Patient"], ...] = ()
-    console: bool = False
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.secret.get_secret_value() and self.key is not None:
-            raise ValueError("a client has a secret or a key, not both")
-        return self
 
 
 Auth = Annotated[NoAuth | BasicAuth | BearerAuth | SmartBackendAuth, Field(discriminator="kind")]

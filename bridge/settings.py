@@ -16,24 +16,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from bridge.device_section import Modality, WorklistSection
-from bridge.domain.chart import OWN, SELECTION
 from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
+from bridge.fhir_section import FhirSection
 from bridge.outside_section import OutsideSection
 from bridge.payer_section import Clearinghouse, Payer, calling
-from bridge.remote_sections import (
-    Auth,
-    DicomwebSection,
-    LaunchSection,
-    NoAuth,
-    OrdersPoll,
-    Published,
-    PublishSection,
-    SendSection,
-)
-from bridge.sections import AETitle, ClientTls, Hl7Section, Network, Npi, Origin, Port, Section, Tls, each_once
+from bridge.remote_sections import DicomwebSection, PublishSection, SendSection
+from bridge.sections import AETitle, Hl7Section, Network, Npi, Origin, Port, Section, Tls, each_once
 from bridge.store_section import StoreSection
-from bridge.told_sections import SubscriptionsSection, Webhooks
+from bridge.told_sections import Webhooks
 
 ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
 
@@ -154,52 +145,6 @@ class HttpSection(Section):
     idle_minutes: int = Field(default=15, ge=1)
 
 
-class FhirServer(Section):
-    """
-    A FHIR server that we publish to, and may fetch orders and authorizations from. version R4 serves R4B too.
-
-    tls: its certificate authority, and a certificate of ours where it asks for one. connections: requests to it at one
-    time, rate_per_sec: in a second, 0 for as many as it answers. patients: looked up, or only named by their number.
-    """
-
-    name: str
-    base_url: str
-    version: Literal["R4", "R5"] = "R4"
-    auth: Auth = NoAuth()
-    publish: tuple[Published, ...] = ("ImagingStudy",)
-    timeout_secs: float = Field(default=20, gt=0, le=300)
-    tls: ClientTls | None = None
-    connections: int = Field(default=4, ge=1, le=32)
-    rate_per_sec: float = Field(default=0, ge=0)
-    patients: Literal["look_up", "name"] = "look_up"
-    orders: OrdersPoll | None = None
-    authorizations: OrdersPoll | None = None
-    launch: LaunchSection | None = None
-
-    @field_validator("name")
-    @classmethod
-    def _not_ours(cls, value: str) -> str:
-        if value == OWN:
-            raise ValueError("that name is what pages call our own FHIR")
-        return value
-
-    @model_validator(mode="after")
-    def _selections_of_studies(self) -> FhirServer:
-        if SELECTION in self.publish and (self.version != "R5" or "ImagingStudy" not in self.publish):
-            raise ValueError("ImagingSelection is of R5 alone, and points to its ImagingStudy: publish that, too")
-        return self
-
-
-class FhirSection(Section):
-    """strict: what is invalid is never sent. validated_share: of what is validated before it is sent all the same."""
-
-    strict: bool = False
-    validated_share: float = Field(default=0.01, ge=0, le=1)
-    serve: tuple[Literal["R4", "R5"], ...] = ("R4", "R5")
-    servers: tuple[FhirServer, ...] = ()
-    subscriptions: SubscriptionsSection = SubscriptionsSection()
-
-
 class Authority(Section):
     """One assigning authority under its three names. name: HL7 CX.4.1; oid: CX.4.2; system: FHIR Identifier.system."""
 
@@ -275,8 +220,11 @@ class Settings(Section):
         if unknown := [archive for _, archive in self.hl7.adt_doors if archive not in places]:
             raise ValueError(f"hl7.destinations: no archive {unknown[0]!r} in [dicom] or [dicomweb]")
         linked = [one.name for one in self.hl7.destinations if one.link] + calling(self.payers)
+        linked += [one.name for one in self.fhir.servers if one.is_telling]
         if linked and not self.http.public_url:
-            raise ValueError(f"a link for {linked[0]!r} (hl7.destinations, payers) needs [http] public_url")
+            raise ValueError(
+                f"a link for {linked[0]!r} (hl7.destinations, payers, fhir.servers) needs [http] public_url"
+            )
         return self
 
     @property

@@ -23,6 +23,7 @@ from bridge.flows.correct_study import StudyCorrector
 from bridge.flows.edit_message import MessageEditor
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.enter_order import Entered, Repeat, read_order
+from bridge.flows.hear_changes import ChangeEar
 from bridge.flows.import_authorizations import AuthorizationLists
 from bridge.flows.import_media import MediaImporter
 from bridge.flows.look_at_case import CaseDesk
@@ -118,6 +119,7 @@ def _billing_desk(house: House) -> BillingDesk:
         Prover(house.store),
         evidence_requests(house),
         payer_ear(house),
+        ChangeEar(house.store, house.clock),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,13 +11,12 @@ from typing import Any, Protocol
 import structlog
 
 from bridge.clock import Clock
-from bridge.codecs.fhir.payer_telling import endpoint_of, stands, subscription
-from bridge.domain.payer_subscription import HEARTBEAT_SECS, Deed, PayerSubscription, TellingState, next_deed
+from bridge.codecs.fhir.payer_telling import endpoint_of, stands
+from bridge.domain.payer_subscription import Deed, PayerSubscription, TellingState, next_deed
 from bridge.errors import BridgeError
-from bridge.flows.hear_payer import ask_about_pended
 from bridge.flows.lookout import Lookout
 from bridge.store import leases, payer_tellings
-from bridge.store.db import Store
+from bridge.store.db import Store, WriteTx
 from bridge.store.users import digest_of_secret
 
 _log = structlog.get_logger(__name__)
@@ -42,18 +41,20 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class TellingPayer:
+class Teller:
     """
-    A payer that is to tell. address: of its FHIR endpoint; endpoint: ours, that it calls.
+    A server that is to tell, by the name that its subscription goes by here. address: of its FHIR endpoint.
 
-    npi: whose decisions are wanted. is_wanted: False for one that told, and is to tell no more.
+    endpoint: ours, that it calls. asks: the Subscription that has it show a secret. after_silence: what is to be done about
+    what it may not have told. is_wanted: False for one that told, and is to tell no more.
     """
 
     name: str
     address: str
     endpoint: str
-    npi: str
     shelf: Shelf
+    asks: Callable[[str], Json]
+    after_silence: Callable[[WriteTx, datetime], object]
     is_wanted: bool = True
 
 
@@ -63,7 +64,7 @@ class PayerSubscriptions(Lookout):
     name = "payer-subscriptions"
     look_secs = 5.0
 
-    def __init__(self, store: Store, clock: Clock, payers: Sequence[TellingPayer], *, owner: str) -> None:
+    def __init__(self, store: Store, clock: Clock, payers: Sequence[Teller], *, owner: str) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
@@ -85,7 +86,7 @@ class PayerSubscriptions(Lookout):
                 self._do(deed, payer, known)
         return 0
 
-    def _do(self, deed: Deed, payer: TellingPayer, known: PayerSubscription | None) -> None:
+    def _do(self, deed: Deed, payer: Teller, known: PayerSubscription | None) -> None:
         try:
             if deed is Deed.LOOK and known is not None:
                 self._look(payer, known)
@@ -98,7 +99,7 @@ class PayerSubscriptions(Lookout):
             _log.exception("payer_subscription_failed", payer=payer.name)
             self._note_fault(payer.name, _OUR_FAULT)
 
-    def _make(self, payer: TellingPayer, known: PayerSubscription | None) -> None:
+    def _make(self, payer: Teller, known: PayerSubscription | None) -> None:
         """Have the payer tell, with a secret of its own that counts before the payer can use it."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         now = self._clock.now()
@@ -113,7 +114,7 @@ class PayerSubscriptions(Lookout):
         )
         self._put(begun)
         self._clear(payer, known.reference if known is not None and known.address == payer.address else "")
-        made = payer.shelf.create(subscription(payer.npi, payer.endpoint, secret, HEARTBEAT_SECS))
+        made = payer.shelf.create(payer.asks(secret))
         now = self._clock.now()
         with self._store.write() as tx:
             one = payer_tellings.of_payer(tx, payer.name)
@@ -121,12 +122,12 @@ class PayerSubscriptions(Lookout):
                 return
             if begun.made_at is not None:
                 # What was decided while nothing was told is asked for.
-                ask_about_pended(tx, [payer.name], now)
+                payer.after_silence(tx, now)
             told = replace(one, state=TellingState.TELLING, reference=made.reference, made_at=now, looked_at=now)
             payer_tellings.put(tx, replace(told, failures=0, detail=""))
         _log.info("payer_subscription_made", payer=payer.name)
 
-    def _clear(self, payer: TellingPayer, reference: str) -> None:
+    def _clear(self, payer: Teller, reference: str) -> None:
         """Take away what stood at the payer before, as far as it lets us: what stays there tells with a secret that is none."""
         try:
             found = [payer.shelf.read(reference)] if reference else []
@@ -137,7 +138,7 @@ class PayerSubscriptions(Lookout):
         except BridgeError as fault:
             _log.info("payer_subscriptions_not_cleared", payer=payer.name, code=fault.code)
 
-    def _look(self, payer: TellingPayer, known: PayerSubscription) -> None:
+    def _look(self, payer: Teller, known: PayerSubscription) -> None:
         found = payer.shelf.read(known.reference)
         now = self._clock.now()
         with self._store.write() as tx:
@@ -149,7 +150,7 @@ class PayerSubscriptions(Lookout):
             detail = "" if is_there else "the payer has given it up; it is made anew"
             payer_tellings.put(tx, replace(one, state=state, looked_at=now, failures=0, detail=detail))
 
-    def _end(self, payer: TellingPayer | None, known: PayerSubscription) -> None:
+    def _end(self, payer: Teller | None, known: PayerSubscription) -> None:
         """Tell the payer to tell no more, and forget it; one that the settings no longer name is forgotten alone."""
         if payer is not None and known.reference and not self._is_resting(known):
             try:

@@ -82,8 +82,9 @@ class Poll(Lookout):
         with self._store.read() as tx:
             known = fhir_bookmarks.of_server(tx, self.marked + server.name)
         now = self._clock.now()
-        if (known.read_at is not None and now < known.read_at + _pause(server, known)) or not self._hold(server):
+        if not _is_due(server, known, now) or not self._hold(server):
             return 0
+        known = replace(known, taken=known.told)
         try:
             new, since = self._sweep(server, known, now)
         except BridgeError as fault:
@@ -96,7 +97,7 @@ class Poll(Lookout):
             self._put(replace(known, read_at=now, fault=fault_words, failures=known.failures + 1))
             return 0
         if since is not None:
-            self._put(Bookmark(self.marked + server.name, since, now))
+            self._put(replace(known, since=since, read_at=now, fault="", failures=0))
         return new
 
     def _sweep(self, server: PolledServer, known: Bookmark, now: datetime) -> tuple[int, str | None]:
@@ -154,6 +155,10 @@ class OrderPoll(Poll):
             return 0
         answer = self._receiver.receive(FhirRequest(raw, server.name, server.name))
         return int(answer.state == MessageState.APPLIED)
+
+
+def _is_due(server: PolledServer, known: Bookmark, now: datetime) -> bool:
+    return known.read_at is None or known.is_told_of_more or now >= known.read_at + _pause(server, known)
 
 
 def _pause(server: PolledServer, known: Bookmark) -> timedelta:

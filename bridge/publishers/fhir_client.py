@@ -27,6 +27,7 @@ from bridge.clock import Clock
 from bridge.codecs.fhir.offered import Offered, read_statement
 from bridge.codecs.fhir.outcome import in_words
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
+from bridge.fhir_section import FhirServer
 from bridge.outbox.retry import DESTINATION_DOWN, FORBIDDEN, THROTTLED
 from bridge.publishers.http_answer import (
     NO_ANSWER,
@@ -40,7 +41,6 @@ from bridge.publishers.http_answer import (
 from bridge.publishers.server_offers import ServerOffers
 from bridge.publishers.smart import authorization_for
 from bridge.publishers.turns import Turns
-from bridge.settings import FhirServer
 from bridge.store.lanes import VERSION_CONFLICT
 
 Json = dict[str, Any]

@@ -1397,7 +1397,8 @@ fhir_resources = Table(
     _to("patient", nullable=True),
     UniqueConstraint("source", "resource_type", "resource_id"),
 )
-# How far the reading of a FHIR server has come, by its own clock.
+# How far the reading of a FHIR server has come, by its own clock. told: how often it said that something changed; taken: how many of
+# those its last reading knew of.
 fhir_bookmarks = Table(
     "fhir_bookmarks",
     metadata,
@@ -1407,6 +1408,8 @@ fhir_bookmarks = Table(
     Column("read_at", Instant),
     _text("fault"),
     _count("failures"),
+    _count("told"),
+    _count("taken"),
     UniqueConstraint("server"),
 )
 

@@ -30,6 +30,7 @@ from bridge.flows.enter_order import Entered, Repeat
 from bridge.flows.explain_worklist import Explanation
 from bridge.flows.export_resources import ExportDesk
 from bridge.flows.give_access import AccessDesk
+from bridge.flows.hear_changes import ChangeEar
 from bridge.flows.hear_payer import PayerEar
 from bridge.flows.import_authorizations import AuthorizationLists
 from bridge.flows.import_claims import ClaimFiles
@@ -115,7 +116,8 @@ class BillingDesk:
 
     evidence: what could be attached to which. claims: what payers say of claims. payers: asks those that take requests.
     releases: what is let go to payers. shares: who may look at whole studies. requests: what payers ask to see.
-    prover: what came of it all. ear: where payers tell by themselves what they decided.
+    prover: what came of it all. ear: where payers tell by themselves what they decided; changes: where
+    servers say that something changed.
     """
 
     entry: AuthorizationEntry
@@ -128,6 +130,7 @@ class BillingDesk:
     prover: Prover
     requests: EvidenceRequests
     ear: PayerEar
+    changes: ChangeEar
 
 
 class EnterOrder(Protocol):

@@ -145,6 +145,24 @@ def test_what_a_destination_cannot_be_told_stops_the_start(tmp_path: Path) -> No
         assert said in str(refused.value), bad
 
 
+def test_a_server_that_cannot_say_what_changed_stops_the_start(tmp_path: Path) -> None:
+    server = '[[fhir.servers]]\nname = "ehr"\nbase_url = "https://ehr.example"\n'
+    payer = '[[payers]]\nname = "acme"\nid = "1"\nbase_url = "https://payer.example"\nrequests_told = true\n'
+    for bad, said in (
+        (
+            f"{server}orders = {{ told = true }}\n",
+            "'ehr' (hl7.destinations, payers, fhir.servers) needs [http] public_url",
+        ),
+        (f'{server}version = "R5"\nauthorizations = {{ told = true }}\n', "told = true is for version R4"),
+        (f'{payer}kind = ["cdex"]\n', "'acme' (hl7.destinations, payers, fhir.servers) needs [http] public_url"),
+        (f'{payer}kind = ["pas"]\n', "requests_told = true is for a payer"),
+        (f'{payer}kind = ["cdex"]\nrequests_every_secs = 0\n', "requests_told = true is for a payer"),
+    ):
+        with pytest.raises(Misconfigured) as refused:
+            load(tmp_path, bad)
+        assert said in str(refused.value), bad
+
+
 def test_messages_leave_this_machine_encrypted_or_by_a_word(tmp_path: Path) -> None:
     beyond = f'{RIS}host = "ris.example.org"\n'
     with pytest.raises(Misconfigured) as refused:

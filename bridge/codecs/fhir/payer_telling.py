@@ -1,6 +1,8 @@
-"""The Subscription by which a payer tells what it decided, and the notifications that it sends, in R4's backport form.
+"""The Subscription by which a payer tells what it decided, and the notifications that it sends, in R4's backport form; and R4's own,
+by which a server says that something changed.
 
-Source: HL7 Da Vinci PAS, profile-subscription, PASSubscriptionTopic; Subscriptions R5 Backport 1.1, backport-subscription-status-r4.
+Source: HL7 Da Vinci PAS, profile-subscription, PASSubscriptionTopic; Subscriptions R5 Backport 1.1, backport-subscription-status-r4; FHIR R4
+Subscription.
 """
 
 from __future__ import annotations
@@ -61,6 +63,17 @@ def subscription(npi: str, endpoint: str, secret: str, heartbeat_secs: int) -> J
             "_payload": {"extension": [{"url": f"{_BACKPORT}payload-content", "valueCode": "full-resource"}]},
             "header": [f"Authorization: Bearer {secret}"],
         },
+    }
+
+
+def change_subscription(criteria: str, endpoint: str, secret: str) -> Json:
+    """Return what a server is asked for: that it calls *endpoint* when what *criteria* find changes, without saying what."""
+    return {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "What changed is fetched",
+        "criteria": criteria,
+        "channel": {"type": "rest-hook", "endpoint": endpoint, "header": [f"Authorization: Bearer {secret}"]},
     }
 
 

@@ -28,6 +28,7 @@ OPEN_PAGES = {
     "/launch/done/<path:server>",
     "/open",
     "/static/<path:filename>",
+    "/api/change-notifications/<path:name>",
     "/api/payer-notifications/<path:payer>",
     "/fhir/<any(r4,r5):release>/metadata",
     "/fhir/<any(r4,r5):release>/.well-known/<path:name>",

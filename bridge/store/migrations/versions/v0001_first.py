@@ -105,6 +105,8 @@ def upgrade() -> None:
         sa.Column("read_at", Instant(), nullable=True),
         sa.Column("fault", sa.Text(), server_default="", nullable=False),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("told", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("taken", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_fhir_bookmarks")),
         sa.UniqueConstraint("server", name=op.f("uq_fhir_bookmarks_server")),
     )
