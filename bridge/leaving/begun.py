@@ -15,7 +15,7 @@ from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.performed import PerformedStep, may_be_of
 from bridge.leaving.studies import ORDER_ID, visit_of
-from bridge.store import chart_withdrawals, orders, patients, performed, studies
+from bridge.store import announced_studies, chart_withdrawals, orders, patients, performed, studies
 from bridge.store.announced_studies import AnnouncedStudy
 from bridge.store.chart_withdrawals import Coming
 from bridge.store.db import ReadTx
@@ -73,10 +73,11 @@ def status_of(tx: ReadTx, one: AnnouncedStudy) -> ChartStatus:
     if studies.key_by_uid(tx, uid) is not None:
         return ChartStatus.ENTERED_IN_ERROR
     live = patients.survivor(tx, one.patient_key).key
-    now, steps = begun(tx, uid), performed.of_study(tx, uid)
+    now, steps, own = begun(tx, uid), performed.of_study(tx, uid), announced_studies.of_person(tx, uid, live)
+    is_own = own is not None and own.key == one.key
     facts = ChartFacts(
         standing=one.status,
-        announced=now is not None and (now.patient.key, now.order.key) == (live, one.order_key),
+        announced=is_own and now is not None and (now.patient.key, now.order.key) == (live, one.order_key),
         stopped=is_stopped(steps),
         misplaced=live not in {owner.key for owner in owners(tx, steps)} or _is_out(tx, uid),
     )

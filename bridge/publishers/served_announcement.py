@@ -16,7 +16,7 @@ from bridge.domain.chart_status import ChartStatus
 from bridge.leaving.begun import Begun, begun, said, status_of
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, Receipt, StillWanted
-from bridge.store import announced_studies, chart_versions, patients
+from bridge.store import announced_studies, chart_versions
 from bridge.store.announced_studies import AnnouncedStudy
 from bridge.store.chart_causes import cause_of_coming
 from bridge.store.chart_versions import Standing
@@ -77,11 +77,11 @@ def _of_person(tx: WriteTx, uid: str, now: Begun, at: datetime) -> AnnouncedStud
     """Return the study's row in the chart of whose it is: the one that was there, under whatever record, or a new one."""
     patient, step = now.patient.key, now.step
     said_of = (patient, now.order.key, step.modality, step.started_local)
-    for one in announced_studies.of_study(tx, uid):
-        if patients.survivor(tx, one.patient_key).key == patient:
-            found = AnnouncedStudy(one.key, uid, *said_of, one.status, one.changed_at)
-            announced_studies.save(tx, found)
-            return found
+    one = announced_studies.of_person(tx, uid, patient)
+    if one is not None:
+        found = AnnouncedStudy(one.key, uid, *said_of, one.status, one.changed_at)
+        announced_studies.save(tx, found)
+        return found
     return announced_studies.add(tx, AnnouncedStudy(0, uid, *said_of, ChartStatus.REGISTERED, at))
 
 

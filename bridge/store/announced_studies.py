@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from bridge.domain.chart_status import ChartStatus
+from bridge.store import patients
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import announced_studies as table
 
@@ -59,6 +60,20 @@ def of_study(tx: ReadTx, study_instance_uid: str) -> list[AnnouncedStudy]:
     """Return what was announced of a study, each in another person's chart, the first first."""
     query = select(table).where(table.c.study_instance_uid == study_instance_uid).order_by(table.c.key)
     return [_announced(row) for row in tx.execute(query)]
+
+
+def of_person(tx: ReadTx, study_instance_uid: str, live_key: int) -> AnnouncedStudy | None:
+    """
+    Return what was announced of a study in the chart of whose live record this is, None if no study may go on as that.
+
+    A merge may bring several into one chart: it is the one that stands, else the first.
+    """
+    found = [
+        one
+        for one in of_study(tx, study_instance_uid)
+        if one.study_key is None and patients.survivor(tx, one.patient_key).key == live_key
+    ]
+    return min(found, key=lambda one: (one.status != ChartStatus.REGISTERED, one.key), default=None)
 
 
 def many(tx: ReadTx, keys: Sequence[int]) -> list[AnnouncedStudy]:

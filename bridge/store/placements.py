@@ -53,7 +53,9 @@ def follow(tx: WriteTx, study: Study) -> None:
     if bound_to is None and not known:
         return
     live = None if bound_to is None else patients.survivor(tx, bound_to).key
-    own = next((one for one in known if live is not None and patients.survivor(tx, one.patient_key).key == live), None)
+    theirs = [one for one in known if live is not None and patients.survivor(tx, one.patient_key).key == live]
+    # A merge may bring a chart in which it was an error into one in which it stands: there it stays.
+    own = next((one for one in theirs if one.stands), next(iter(theirs), None))
     for one in known:
         stands = own is not None and one.key == own.key
         # In whose chart it is now is what an undone merge takes it out of.
@@ -64,16 +66,10 @@ def follow(tx: WriteTx, study: Study) -> None:
     if own is None and live is not None:
         number = len(known) + 1
         said = {"number": number, "patient_key": live, "stands": True, "changed_in": study.version}
-        announced = _announced(tx, study, live)
-        insert_row(tx, table, study_key=study.key, announced_study_key=announced, **said)
-        if announced is not None:
-            announced_studies.go_on(tx, announced, study.key)
-
-
-def _announced(tx: ReadTx, study: Study, live: int) -> int | None:
-    """Return what was announced of a study in the chart of its patient."""
-    known = announced_studies.of_study(tx, study.study_instance_uid)
-    return next((one.key for one in known if patients.survivor(tx, one.patient_key).key == live), None)
+        begun = announced_studies.of_person(tx, study.study_instance_uid, live)
+        insert_row(tx, table, study_key=study.key, announced_study_key=begun.key if begun else None, **said)
+        if begun is not None:
+            announced_studies.go_on(tx, begun.key, study.key)
 
 
 def of_study(tx: ReadTx, study_key: int) -> list[Placement]:

@@ -29,6 +29,7 @@ from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, merge, or
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.flows.asking import say, sent
+from tests.flows.registration import mrg, order_of, pv1, tell
 from tests.flows.test_orders import cast_mpps
 
 Json = dict[str, Any]
@@ -88,6 +89,19 @@ class Here:
         patient = self.api.get(f"/fhir/r4/{study['subject']['reference']}").json
         assert patient is not None
         return str(patient["identifier"][0]["value"])
+
+    def undo_merge(self) -> None:
+        """Take the last merge back."""
+        house = self.house
+        with house.store.read() as tx:
+            last = [row.key for row in tx.execute(merges.select().order_by(merges.c.key))][-1]
+        MergeUndoer(house.store, house.clock, house.rules, house.destinations).undo(last, "two people", "user:maria")
+
+    def ids(self) -> dict[str, str]:
+        """Return in which status each resource of it stands."""
+        found = self.found(f"identifier={UID}")
+        assert len({one["id"] for one in found}) == len(found), "two resources have one id"
+        return {one["id"]: one["status"] for one in found}
 
     def decide(self, **ruling: Any) -> None:
         house = self.house
@@ -256,12 +270,58 @@ def test_it_follows_its_order_through_a_merge_and_its_undo(begun: Here) -> None:
     begun.hear(adt(NEAR_TWIN), merge(NEAR_TWIN, PLAIN))
     begun.run()
     assert [one["status"] for one in begun.found(f"patient.identifier={NEAR_TWIN.patient_id}")] == ["registered"]
-    with begun.house.store.read() as tx:
-        (row,) = tx.execute(merges.select())
-    house = begun.house
-    MergeUndoer(house.store, house.clock, house.rules, house.destinations).undo(row.key, "user:maria", "two people")
+    begun.undo_merge()
     begun.run()
     assert begun.states() == [(PLAIN.patient_id, "registered"), (NEAR_TWIN.patient_id, GONE)]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("after", [timedelta(0), timedelta(minutes=2)], ids=["at once", "once written down"])
+def test_an_undone_merge_leaves_images_that_had_been_begun_another_resource(begun: Here, after: timedelta) -> None:
+    begun.image()
+    begun.run(timedelta(minutes=2))
+    begun.hear(adt(NEAR_TWIN), merge(NEAR_TWIN, PLAIN))
+    if after:
+        begun.run(after)
+    first = begun.only()["id"]
+    begun.undo_merge()
+    if after:
+        begun.run(after)
+    assert begun.ids() == {first: GONE, "1-2": "available"}
+    assert begun.states() == [(PLAIN.patient_id, "available"), (NEAR_TWIN.patient_id, GONE)]
+
+
+@ON_SQLITE
+def test_what_was_begun_for_two_who_are_one_stands_once(here: Here) -> None:
+    """It moved from one to the other with its visit, and then both turn out to be one person."""
+    here.hear(tell("A01", PLAIN.pid, pv1("V1"), at="20260302080100"), order_of(PLAIN, "A1", "V1", at="20260302083000"))
+    here.device()
+    here.run()
+    here.hear(adt(NEAR_TWIN), tell("A45", NEAR_TWIN.pid, mrg(PLAIN, visit="V1"), pv1("V1")))
+    here.run()
+    moved = {"begun-1": GONE, "begun-2": "registered"}
+    assert here.ids() == moved
+    here.hear(merge(PLAIN, NEAR_TWIN, at="20260302120000"))
+    assert here.ids() == moved
+    here.run()
+    assert here.ids() == moved
+    here.image()
+    here.run(timedelta(minutes=2))
+    assert here.ids() == moved | {"begun-2": "available"}
+
+
+@ON_SQLITE
+def test_what_stands_stays_when_a_chart_in_which_it_was_an_error_becomes_its_own(begun: Here) -> None:
+    begun.image()
+    begun.hear(order(STRANGER, "S1"))
+    begun.decide(action="bind", accession_number="S1")
+    begun.run(timedelta(minutes=2))
+    right = {"begun-1": GONE, "1-2": "available"}
+    assert begun.ids() == right
+    begun.hear(merge(PLAIN, STRANGER, at="20260302120000"))
+    assert begun.ids() == right
+    begun.run(timedelta(minutes=2))
+    assert begun.ids() == right
 
 
 @ON_SQLITE

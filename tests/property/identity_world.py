@@ -72,14 +72,14 @@ class Seen:
 
 class World:
     """
-    The clinic. deeds: what happened in this story. reissued: numbers that ended and were given to somebody again.
+    The clinic. sections: settings other than its own. deeds: what happened in this story. reissued: numbers that ended and were given to somebody again.
 
     has_prefixes: images came from the device that writes something before every number. is_repaired: somebody has asked for
     that device to be read otherwise. Both follow from the deeds alone: what may be drawn next never hangs on what was done.
     stirred: what was written to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **sections: dict[str, Any]) -> None:
         self._folder = folder
         self.clock = FixedClock(_BEGIN)
         tree = {
@@ -88,6 +88,7 @@ class World:
             "identity": {"authority": "RIVERSIDE"},
             "fhir": {"servers": [{"name": "ehr", "base_url": "http://127.0.0.1:9/fhir", "publish": ["ImagingStudy"]}]},
             "publish": {"announce": False},
+            **sections,
         }
         self.house = House(Settings.model_validate(tree), self.clock)
         event.listen(self.house.store.engine, "connect", _forget_the_disk)
