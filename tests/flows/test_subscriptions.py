@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from bridge.clock import FixedClock
+from bridge.codecs.fhir.check import faults_of
 from bridge.domain.accounts import Role
 from bridge.domain.endpoints import LOOPBACK
 from bridge.domain.patient import Patient
@@ -39,7 +40,8 @@ from tests.fakes.receiver import Receiver, numbers_of, status_of
 
 Json = dict[str, Any]
 
-BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-"
+GUIDE = "http://hl7.org/fhir/uv/subscriptions-backport/"
+BACKPORT = f"{GUIDE}StructureDefinition/backport-"
 UID = "2.25.77001"
 
 
@@ -315,6 +317,92 @@ def test_several_news_go_in_one_notification_where_that_is_asked_for(scene: Scen
     assert scene.state(one, "r5") == "active"
 
 
+# The slices of the profile backport-subscription-status-r4: how many of each, and what holds its value.
+_SLICES = {
+    "subscription": (1, 1, "valueReference"),
+    "topic": (0, 1, "valueCanonical"),
+    "status": (1, 1, "valueCode"),
+    "type": (1, 1, "valueCode"),
+    "events-since-subscription-start": (0, 1, "valueString"),
+    "notification-event": (0, None, "part"),
+    "error": (0, None, "valueCodeableConcept"),
+}
+_PARTS = {
+    "event-number": (1, 1, "valueString"),
+    "timestamp": (0, 1, "valueInstant"),
+    "focus": (0, 1, "valueReference"),
+    "additional-context": (0, None, "valueReference"),
+}
+
+
+def follows_the_backport(status: Json, content: str) -> None:
+    """Compare a status in R4 with its profile. Source: Subscriptions R5 Backport 1.1."""
+    assert status["resourceType"] == "Parameters"
+    assert status["meta"]["profile"] == [f"{BACKPORT}subscription-status-r4"]
+    for parameters, slices in (
+        (status["parameter"], _SLICES),
+        *((one["part"], _PARTS) for one in status["parameter"] if one["name"] == "notification-event"),
+    ):
+        names = [one["name"] for one in parameters]
+        assert set(names) <= slices.keys()
+        for name, (least, most, _) in slices.items():
+            assert least <= names.count(name) <= (most if most is not None else len(names)), name
+        assert all(one.keys() == {"name", slices[one["name"]][2]} for one in parameters)
+    assert ("topic" in [one["name"] for one in status["parameter"]]) == (content != "empty")
+
+
+@ONE
+@pytest.mark.parametrize("content", ["empty", "id-only", "full-resource"])
+def test_whatever_is_told_in_r4_is_told_as_the_backport_has_it(scene: Scene, content: str) -> None:
+    one = scene.subscribe(scene.r4(content=content, numbers={"heartbeat-period": 60}))
+    scene.bound()
+    scene.run(QUIET)
+    scene.run(timedelta(seconds=90))
+    bundles = [scene.receiver.of(kind)[0] for kind in ("handshake", "event-notification", "heartbeat")]
+    bundles.append(scene.machine.get(f"/fhir/r4/Subscription/{one}/$events").json)
+    for bundle in bundles:
+        BundleR4.model_validate(bundle)
+        assert (bundle["type"], bundle["meta"]["profile"]) == ("history", [f"{BACKPORT}subscription-notification-r4"])
+        assert all({"request", "response"} <= entry.keys() for entry in bundle["entry"])
+        follows_the_backport(bundle["entry"][0]["resource"], content)
+    scene.receiver.answer = 500
+    for _ in range(4):
+        scene.run(timedelta(hours=1))
+    (entry,) = scene.machine.get(f"/fhir/r4/Subscription/{one}/$status").json["entry"]
+    follows_the_backport(entry["resource"], content)
+    assert "error" in [said["name"] for said in entry["resource"]["parameter"]]
+
+
+@ONE
+def test_how_subscriptions_stand_is_asked_of_several_at_once(scene: Scene) -> None:
+    one, other, off = (scene.subscribe(scene.r4()) for _ in range(3))
+    shown = scene.machine.get(f"/fhir/r4/Subscription/{off}").json
+    scene.machine.put(f"/fhir/r4/Subscription/{off}", json=shown | {"status": "off"})
+    place = "/fhir/r4/Subscription/$status"
+
+    def asked(**said: str) -> set[str]:
+        parameters = [{"name": name, "valueCode": each} for name, value in said.items() for each in value.split(",")]
+        answers = [
+            scene.machine.get(place, query_string=said).json,
+            scene.machine.post(place, json={"resourceType": "Parameters", "parameter": parameters}).json,
+        ]
+        found = [
+            {
+                entry["resource"]["parameter"][0]["valueReference"]["reference"].rpartition("/")[2]
+                for entry in answer["entry"]
+            }
+            for answer in answers
+        ]
+        assert found[0] == found[1]
+        return found[0]
+
+    assert asked() == {one, other, off}
+    assert asked(status="active") == {one, other}
+    assert asked(status="active,off") == {one, other, off}
+    assert asked(id=f"{one},{off}") == {one, off}
+    assert asked(id=f"{one},{off}", status="off") == {off}
+
+
 @ONE
 def test_an_empty_notification_names_nothing(scene: Scene) -> None:
     scene.subscribe(scene.r5("imagingstudy-changed", content="empty"))
@@ -324,6 +412,7 @@ def test_an_empty_notification_names_nothing(scene: Scene) -> None:
     BundleR5.model_validate(told)
     assert len(told["entry"]) == 1
     assert "ImagingStudy/" not in str(told)
+    assert "topic" not in status_of(told)
 
 
 def test_an_endpoint_that_fails_is_in_error_and_misses_nothing_when_it_is_back(scene: Scene) -> None:
@@ -452,6 +541,25 @@ def test_what_a_release_says_of_a_subscription_is_valid_there(scene: Scene) -> N
     SubscriptionTopic.model_validate(topic)
     assert topic["url"] == shown["topic"]
     assert scene.machine.get("/fhir/r4/SubscriptionTopic").json["total"] == 5
+
+
+@ONE
+@pytest.mark.parametrize(
+    ("release", "operations", "profiles", "followed"),
+    [
+        ("r4", f"{GUIDE}OperationDefinition/backport-subscription-", [f"{BACKPORT}subscription"], True),
+        ("r5", "http://hl7.org/fhir/OperationDefinition/Subscription-", [], False),
+    ],
+)
+def test_each_release_says_by_whose_definitions_it_tells(
+    scene: Scene, release: str, operations: str, profiles: list[str], followed: bool
+) -> None:
+    statement = scene.machine.get(f"/fhir/{release}/metadata").json
+    assert faults_of(release.upper(), statement) == ()
+    assert (f"{GUIDE}CapabilityStatement/backport-subscription-server-r4" in statement["instantiates"]) == followed
+    (said,) = (one for one in statement["rest"][0]["resource"] if one["type"] == "Subscription")
+    assert said.get("supportedProfile", []) == profiles
+    assert [one["definition"] for one in said["operation"]] == [f"{operations}status", f"{operations}events"]
 
 
 @pytest.mark.parametrize(

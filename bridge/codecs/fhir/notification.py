@@ -111,11 +111,10 @@ def _entry(notice: Notice, one: News) -> Json:
 
 
 def _status_r4(notice: Notice) -> Json:
-    one = notice.subscription
-    topic = f"{notice.base}/SubscriptionTopic/{one.draft.topic}"
+    one, topic = notice.subscription, _topic(notice)
     parts: list[Json] = [
         {"name": "subscription", "valueReference": {"reference": f"{notice.base}/Subscription/{one.key}"}},
-        {"name": "topic", "valueCanonical": topic},
+        *([{"name": "topic", "valueCanonical": topic}] if topic else []),
         {"name": "status", "valueCode": notice.state.value},
         {"name": "type", "valueCode": notice.kind.value},
         {"name": "events-since-subscription-start", "valueString": str(_since_start(notice))},
@@ -139,7 +138,7 @@ def _status_r4(notice: Notice) -> Json:
 
 
 def _status_r5(notice: Notice) -> Json:
-    one = notice.subscription
+    one, topic = notice.subscription, _topic(notice)
     told = []
     for number, said in _told(notice):
         event: Json = {"eventNumber": str(number), "timestamp": said.at.isoformat()}
@@ -153,10 +152,16 @@ def _status_r5(notice: Notice) -> Json:
         "type": notice.kind.value,
         "eventsSinceSubscriptionStart": str(_since_start(notice)),
         "subscription": {"reference": f"{notice.base}/Subscription/{one.key}"},
-        "topic": f"{notice.base}/SubscriptionTopic/{one.draft.topic}",
+        **({"topic": topic} if topic else {}),
         **({"notificationEvent": told} if told else {}),
         **({"error": [_error(one)]} if notice.state == SubscriptionState.ERROR else {}),
     }
+
+
+def _topic(notice: Notice) -> str:
+    """Return what a subscription is about, "" where it says nothing. Source: FHIR R5 SubscriptionStatus.topic."""
+    is_empty = notice.content == NotificationContent.EMPTY
+    return "" if is_empty else f"{notice.base}/SubscriptionTopic/{notice.subscription.draft.topic}"
 
 
 def _told(notice: Notice) -> Sequence[tuple[int, News]]:

@@ -122,18 +122,20 @@ def remove(release: str, resource_id: str) -> Response:
     return Response(status=204)
 
 
-@blueprint.get("/Subscription/$status")
+@blueprint.route("/Subscription/$status", methods=["GET", "POST"])
 @needs(Permission.SUBSCRIBE)
 def statuses(release: str) -> Response:
-    """Return how the caller's subscriptions stand; id: of these alone."""
+    """Return how the caller's subscriptions stand; id: of these alone; status: of those that stand so."""
     asked.version_of(release)
+    said, now = _asked(), services().clock.now()
+    wanted = [one for name, one in said if name == "status"]
     with services().store.read() as tx:
-        if ids := request.args.getlist("id"):
-            found = [_own(tx, release, one) for one in ids]
+        if ids := [one for name, one in said if name == "id"]:
+            found = [_own(tx, release, one) for one in dict.fromkeys(ids)]
         else:
             mine = None if caller().role == Role.ADMIN else caller().credential
             found = subscriptions.of_owner(tx, mine, release)
-    return _statuses(release, found)
+    return _statuses(release, [one for one in found if not wanted or one.state_at(now).value in wanted])
 
 
 @blueprint.route("/Subscription/<resource_id>/$status", methods=["GET", "POST"])
@@ -148,7 +150,7 @@ def status(release: str, resource_id: str) -> Response:
 @needs(Permission.SUBSCRIBE)
 def events(release: str, resource_id: str) -> Response:
     """Return what a subscription was told, by number: what a receiver missed it reads here."""
-    said = _asked()
+    said = dict(_asked())
     with services().store.read() as tx:
         one = _own(tx, release, resource_id)
         allowed.check(TOPICS[one.draft.topic].resource, "r")
@@ -233,16 +235,15 @@ def _answer(release: str, one: Subscription, status: int = 200) -> Response:
     return response
 
 
-def _asked() -> dict[str, str]:
+def _asked() -> list[tuple[str, str]]:
     """Return an operation's parameters, out of the address or of Parameters. Raises: Malformed."""
     if request.method == "GET":
-        return dict(request.args)
+        return [(name, one) for name, text in request.args.items(multi=True) for one in text.split(",")]
     said = bodies.json_object() if request.get_data(cache=True) else {}
-    found = {}
-    for one in bodies.objects(said, "parameter"):
-        value = next((value for name, value in one.items() if name.startswith("value")), "")
-        found[str(one.get("name", ""))] = str(value)
-    return found
+    return [
+        (str(one.get("name", "")), str(next((value for name, value in one.items() if name.startswith("value")), "")))
+        for one in bodies.objects(said, "parameter")
+    ]
 
 
 def _number(said: Mapping[str, str], name: str, default: int) -> int:
