@@ -13,6 +13,12 @@ ROOT = Path(__file__).parents[2]
 STATIONS = ("order", "scheduled", "performed", "images", "reconciled", "chart", "authorization", "proof")
 
 
+def last_words(folder: Path) -> str:
+    """Return how the logs below *folder* end."""
+    found = sorted(folder.glob("imaging-bridge-demo-*/**/*.log"))
+    return "".join(f"\n{one.name}:\n" + "\n".join(one.read_text("utf-8").splitlines()[-40:]) for one in found)
+
+
 @pytest.mark.timeout(280)
 def test_every_station_of_the_demo_holds_and_its_folder_goes(tmp_path: Path) -> None:
     done = subprocess.run(
@@ -26,7 +32,7 @@ def test_every_station_of_the_demo_holds_and_its_folder_goes(tmp_path: Path) -> 
     )
 
     held = re.findall(r"^ +\d (\w+) +HELD +[\d.]+ s", done.stdout, re.MULTILINE)
-    assert tuple(held) == STATIONS, done.stdout + done.stderr
+    assert tuple(held) == STATIONS, done.stdout + done.stderr + last_words(tmp_path)
     assert done.returncode == 0
     assert list(tmp_path.glob("imaging-bridge-demo-*")) == []
 
