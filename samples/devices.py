@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TypeVar
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -39,12 +42,27 @@ _STEP_KEYS = (
 )
 
 
+_SUCCESS, _DUPLICATE_SOP_INSTANCE, _MAY_NO_LONGER_BE_UPDATED = 0x0000, 0x0111, 0xA710
+_TRIES, _PAUSE_SECS, _ANSWER_SECS = 4, 1.0, 15
+
+_Result = TypeVar("_Result")
+
+
 class DeviceError(Exception):
     """The bridge did not answer as a device needs it to."""
 
 
+class NoAnswer(DeviceError):
+    """Nothing came, or that the bridge has no room or time now: what was asked is asked again."""
+
+
 class Device:
-    """One modality. Every call is an association of its own, as most devices do it."""
+    """
+    One modality. Every call is an association of its own, as most devices do it.
+
+    What gets no answer is sent again over a new one, as most devices do that, too. On a busy machine it happens to us more
+    often than to them: the library's own thread may take an answer for a request of the bridge's, and drops it.
+    """
 
     def __init__(self, ae_title: str, modality: str, bridge: tuple[str, int, str]) -> None:
         """Say who the device is and where the bridge listens. bridge: host, port, AE title."""
@@ -54,11 +72,11 @@ class Device:
 
     def echo(self) -> None:
         """Ask whether the bridge is there. Raises: DeviceError."""
-        association = self._associate(VERIFICATION)
-        try:
+
+        def ask(association: Association, _: bool) -> None:
             _expect_success(association.send_c_echo(), "C-ECHO")
-        finally:
-            association.release()
+
+        self._over_association(ask, VERIFICATION)
 
     def worklist(self, on: datetime) -> list[Dataset]:
         """Return what is scheduled for this station on that day. Source: PS3.4 K.6.1.2.2."""
@@ -73,17 +91,17 @@ class Device:
         step.Modality = self.modality
         step.ScheduledProcedureStepStartDate = f"{on:%Y%m%d}"
         query.ScheduledProcedureStepSequence = Sequence([step])
-        association = self._associate(MODALITY_WORKLIST_FIND)
-        items: list[Dataset] = []
-        try:
+
+        def ask(association: Association, _: bool) -> list[Dataset]:
+            items: list[Dataset] = []
             for status, item in association.send_c_find(query, MODALITY_WORKLIST_FIND):
                 if status and status.Status in (0xFF00, 0xFF01) and item is not None:
                     items.append(item)
                 else:
                     _expect_success(status, "C-FIND")
-        finally:
-            association.release()
-        return items
+            return items
+
+        return self._over_association(ask, MODALITY_WORKLIST_FIND)
 
     def begin(self, item: Dataset, at: datetime) -> str:
         """Report that the step of *item* has begun; return the performed step's UID. Source: PS3.4 F.7.2.1."""
@@ -118,12 +136,13 @@ class Device:
         report.PerformedProtocolCodeSequence = Sequence()
         report.PerformedSeriesSequence = Sequence()
         uid = str(generate_uid(prefix=None))
-        association = self._associate(MODALITY_PERFORMED_PROCEDURE_STEP)
-        try:
+
+        def tell(association: Association, is_again: bool) -> None:
             status, _ = association.send_n_create(report, MODALITY_PERFORMED_PROCEDURE_STEP, uid)
-            _expect_success(status, "N-CREATE")
-        finally:
-            association.release()
+            if not (is_again and status and status.Status == _DUPLICATE_SOP_INSTANCE):
+                _expect_success(status, "N-CREATE")
+
+        self._over_association(tell, MODALITY_PERFORMED_PROCEDURE_STEP)
         return uid
 
     def finish(self, performed_step_uid: str, images: Iterable[Dataset], at: datetime) -> None:
@@ -139,27 +158,45 @@ class Device:
         change.PerformedProcedureStepStatus = "COMPLETED"
         change.PerformedProcedureStepEndDate, change.PerformedProcedureStepEndTime = _clock(at)
         change.PerformedSeriesSequence = Sequence(series.values())
-        association = self._associate(MODALITY_PERFORMED_PROCEDURE_STEP)
-        try:
+
+        def tell(association: Association, is_again: bool) -> None:
             status, _ = association.send_n_set(change, MODALITY_PERFORMED_PROCEDURE_STEP, performed_step_uid)
-            _expect_success(status, "N-SET")
-        finally:
-            association.release()
+            if not (is_again and status and status.get("ErrorID") == _MAY_NO_LONGER_BE_UPDATED):
+                _expect_success(status, "N-SET")
+
+        self._over_association(tell, MODALITY_PERFORMED_PROCEDURE_STEP)
 
     def store(self, images: Iterable[Dataset]) -> int:
-        """Send *images* over one association and return how many the bridge promised to keep. Raises: DeviceError."""
-        images = list(images)
-        association = self._associate(*{image.SOPClassUID for image in images})
-        try:
-            for number, image in enumerate(images, 1):
-                _expect_success(association.send_c_store(image, number), "C-STORE")
-        finally:
-            association.release()
-        return len(images)
+        """Send *images* and return how many the bridge promised to keep. Raises: DeviceError."""
+        waiting = deque(images)
+        count = len(waiting)
+
+        def send(association: Association, _: bool) -> None:
+            while waiting:
+                _expect_success(association.send_c_store(waiting[0]), "C-STORE")
+                waiting.popleft()
+
+        if waiting:
+            self._over_association(send, *{image.SOPClassUID for image in waiting})
+        return count
+
+    def _over_association(self, deed: Callable[[Association, bool], _Result], *sop_classes: str) -> _Result:
+        """Return what *deed* does over an association; it is told whether that is done again. Raises: DeviceError."""
+        for tried in range(_TRIES):
+            association = self._associate(*sop_classes)
+            try:
+                return deed(association, tried > 0)
+            except NoAnswer:
+                if tried == _TRIES - 1:
+                    raise
+            finally:
+                association.release()
+            time.sleep(_PAUSE_SECS)
+        raise AssertionError("unreachable")
 
     def _associate(self, *sop_classes: str) -> Association:
         entity = AE(self.ae_title)
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _ANSWER_SECS
         for sop_class in sop_classes:
             entity.add_requested_context(sop_class, ExplicitVRLittleEndian)
         host, port, called = self._bridge
@@ -187,6 +224,9 @@ def _clock(at: datetime) -> tuple[str, str]:
 
 def _expect_success(status: Dataset, what: str) -> None:
     if not status or "Status" not in status:
-        raise DeviceError(f"{what}: no answer")
-    if status.Status != 0x0000:
-        raise DeviceError(f"{what}: {status.Status:04X} {status.get('ErrorComment', '')}".strip())
+        raise NoAnswer(f"{what}: no answer")
+    if status.Status == _SUCCESS:
+        return
+    said = f"{what}: {status.Status:04X} {status.get('ErrorComment', '')}".strip()
+    # A7xx, and 0110 to a device's report: out of resources, send it again.
+    raise NoAnswer(said) if status.Status >> 8 == 0xA7 or status.Status == 0x0110 else DeviceError(said)
