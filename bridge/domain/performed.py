@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -131,11 +131,15 @@ def names_nothing(step: PerformedStep) -> bool:
     return bool(step.step_keys) and step.status == PerformedStatus.COMPLETED and not step.referenced_instances
 
 
-def may_be_of(named: PerformedDraft | PerformedStep, patient: Patient) -> bool:
-    """Say whether the patient that a device names may be this one; a number without its issuer may be anybody's."""
+def may_be_of(named: PerformedDraft | PerformedStep, records: Iterable[Patient]) -> bool:
+    """
+    Say whether the patient that a device names may be this one; a number without its issuer may be anybody's.
+
+    records: the patient's, those that were merged into it among them: a device says the number that its worklist had.
+    """
     if not named.patient_id:
         return True
-    numbers = {one.key for one in patient.identifiers}
+    numbers = {one.key for record in records for one in record.identifiers}
     if named.issuer_of_patient_id:
         return (named.issuer_of_patient_id, named.patient_id) in numbers
     return named.patient_id in {number for _, number in numbers}

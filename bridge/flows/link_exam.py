@@ -49,7 +49,7 @@ def _of_accession(tx: ReadTx, reference: ScheduledReference, draft: PerformedDra
         order
         for order in orders.by_accession(tx, reference.accession_number)
         if order.requested_procedure_id == reference.requested_procedure_id
-        and may_be_of(draft, patients.survivor(tx, order.patient_key))
+        and may_be_of(draft, patients.records_of(tx, patients.survivor(tx, order.patient_key).key))
     ]
     return list(orders.steps_of(tx, found[0].key)) if len(found) == 1 else []
 

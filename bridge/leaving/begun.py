@@ -47,10 +47,9 @@ def certain(tx: ReadTx, steps: Sequence[PerformedStep]) -> Begun | None:
     if len(owners) != 1:
         return None
     (owner,) = owners.values()
-    is_in_question = any(
-        one.in_question for one in patients.get_many(tx, [owner.key, *patients.merged_into(tx, owner.key)])
-    )
-    names_another = not all(may_be_of(step, owner) for step in going)
+    records = patients.records_of(tx, owner.key)
+    is_in_question = any(one.in_question for one in records)
+    names_another = not all(may_be_of(step, records) for step in going)
     if is_in_question or names_another or _is_out(tx, found[-1][0].study_instance_uid):
         return None
     return Begun(*found[-1], owner)

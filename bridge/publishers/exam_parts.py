@@ -55,7 +55,7 @@ def procedure_of(tx: ReadTx, key: int, house: House) -> Wanted:
     identity = mpps.sop_instance_uid
     about = [study] if study is not None else []
     why_not = _why_not(tx, owners.values(), ordered, about) or why_out(tx, Part(PROCEDURE, key))
-    if not why_not and not all(may_be_of(mpps, owner) for owner in owners.values()):
+    if not why_not and not all(may_be_of(mpps, patients.records_of(tx, owner)) for owner in owners):
         why_not = "its device names another patient"
     if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY:
         why_not = "its device says that it was of another worklist entry"
@@ -156,7 +156,7 @@ def _why_not(tx: ReadTx, owners: Iterable[Patient], ordered: list[Order], about:
         return "its orders are of several patients"
     if any(one.is_test for one in ordered):
         return "it is of a test"
-    if any(one.in_question for one in patients.get_many(tx, [found[0].key, *patients.merged_into(tx, found[0].key)])):
+    if any(one.in_question for one in patients.records_of(tx, found[0].key)):
         return "its patient's record is in question"
     if any(not one.is_bound or not _is_of(tx, one.patient_key, found[0]) for one in about):
         return "its images are not bound to its order's patient"

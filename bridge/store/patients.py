@@ -163,6 +163,11 @@ def merged_into(tx: ReadTx, key: int) -> list[int]:
     return found
 
 
+def records_of(tx: ReadTx, key: int) -> list[Patient]:
+    """Return a live record, and behind it every one that ended in it."""
+    return get_many(tx, [key, *merged_into(tx, key)])
+
+
 def aliases(tx: ReadTx, keys: Sequence[int]) -> list[tuple[str, str]]:
     """Return the (patient_name, patient_birth_date) pairs that records *keys* were known by before."""
     return [(row.patient_name, row.patient_birth_date) for key in keys for row in _ALIASES.all(tx, patient_key=key)]

@@ -292,6 +292,23 @@ def test_an_undone_merge_leaves_images_that_had_been_begun_another_resource(begu
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("issuer", ["RIVERSIDE", ""])
+def test_a_device_that_names_the_number_that_ended_since_names_nobody_else(here: Here, issuer: str) -> None:
+    """It goes on saying the number that its worklist had when the exam began."""
+    here.device(PatientID=PLAIN.patient_id, IssuerOfPatientID=issuer)
+    here.run()
+    here.hear(adt(NEAR_TWIN), merge(NEAR_TWIN, PLAIN))
+    assert [*here.ids().values()] == ["registered"]
+    here.run()
+    assert here.states() == [(NEAR_TWIN.patient_id, "registered")]
+    (performed,) = here.api.get("/fhir/r4/Procedure").json["entry"]
+    assert here.number(performed["resource"]) == NEAR_TWIN.patient_id
+    here.undo_merge()
+    here.run()
+    assert here.states() == [(PLAIN.patient_id, "registered"), (NEAR_TWIN.patient_id, GONE)]
+
+
+@ON_SQLITE
 def test_what_was_begun_for_two_who_are_one_stands_once(here: Here) -> None:
     """It moved from one to the other with its visit, and then both turn out to be one person."""
     here.hear(tell("A01", PLAIN.pid, pv1("V1"), at="20260302080100"), order_of(PLAIN, "A1", "V1", at="20260302083000"))

@@ -98,8 +98,8 @@ def _certain(tx: ReadTx, mpps: PerformedStep) -> tuple[Order, int] | None:
     if len(owners) != 1:
         return None
     (owner,) = owners.values()
-    records = patients.get_many(tx, [owner.key, *patients.merged_into(tx, owner.key)])
-    if any(one.in_question for one in records) or not may_be_of(mpps, owner):
+    records = patients.records_of(tx, owner.key)
+    if any(one.in_question for one in records) or not may_be_of(mpps, records):
         return None
     study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
     if study is not None:
