@@ -26,6 +26,7 @@ from bridge.web.fhir import capability
 from samples import make_images
 from samples.exams import EXAMS, Picture
 from tests.conftest import CORPUS
+from tests.fakes.fhir_exchanges import exchanges
 from tests.fakes.fhir_judges import complaints
 from tests.fakes.fhir_samples import ATTRIBUTES, HOUSE, LINKS, MPPS, ORDER, everything, system_of
 from tests.unit.codecs.fhir.test_study_details import detailed
@@ -51,6 +52,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What the judges say of each group; starting them takes longer than judging, so they are asked once."""
     groups = {
         "resources": [*_samples(), *_studies(), *_answers()],
+        "exchanges": [(version, one) for version in CODECS for one in exchanges(version)],
         "samples": _written(_headers(_sample_files(tmp_path_factory.mktemp("samples")))),
         "corpus": _written(_headers(_corpus_files())),
         **{f"wrong {version} {name}": [(version, one)] for version in CODECS for name, one in _wrong(version).items()},
@@ -63,7 +65,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return sorted_out
 
 
-@pytest.mark.parametrize("group", ["resources", "samples"])
+@pytest.mark.parametrize("group", ["resources", "exchanges", "samples"])
 def test_nothing_that_is_written_has_an_error(found: dict[str, list[str]], group: str) -> None:
     assert found[group] == []
 

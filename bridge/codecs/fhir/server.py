@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,7 +98,9 @@ def searchset(
         _entry(base_url, one, "include") for one in included
     ]
     if outcome is not None:
-        entries.append({"resource": outcome, "search": {"mode": "outcome"}})
+        # R5 wants an address of every entry, which an outcome has nowhere (bdl-15).
+        address = uuid.uuid5(uuid.NAMESPACE_URL, links.get("self", base_url)).urn
+        entries.append({"fullUrl": address, "resource": outcome, "search": {"mode": "outcome"}})
     bundle: Json = {
         "resourceType": "Bundle",
         "type": "searchset",
