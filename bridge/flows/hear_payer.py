@@ -1,7 +1,8 @@
 """What payers tell by themselves: each notification is kept as it came before it is answered, and read afterwards, once.
 
 A decision in it that answers a request of ours is taken as its answer; any other as news from that payer. One that does not
-bring its resource along, or a number that was left out, makes us ask how everything stands that the payer has pended.
+bring its resource along, or a number that was left out, makes us ask how everything stands that the payer has pended. One that
+arrives after later ones decides nothing where the payer has answered since.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _log = structlog.get_logger(__name__)
 
 _OUR_FAULT = "something went wrong on our side"
 _NOTHING = "it says nothing of an authorization"
+_LATE = "it was told before what the payer has answered since"
 _TOLD = 200
 _MEDIA_TYPE = "application/fhir+json"
 
@@ -67,7 +69,7 @@ class PayerEar:
                 raise Refused("this is not the secret of a payer that tells here", code="secret")
             if (
                 heard.is_event
-                and payer_tellings.keep_notice(tx, payer, body, now)
+                and payer_tellings.keep_notice(tx, one, body, heard.number, now)
                 and _is_incomplete(heard, one.number)
             ):
                 ask_about_pended(tx, [payer], now)
@@ -149,10 +151,12 @@ class NoticeReader(Lookout):
         whys: list[str] = [] if found else [_NOTHING]
         for one, around in found:
             request = payer_requests.last_with(tx, notice.payer, trace_of(one))
-            if request is not None:
-                answered[request.key] = request
-            else:
+            if request is None:
                 whys += [why for why in [self._hear(tx, one, around, notice, now)] if why]
+            elif notice.overtaken_at is not None and payer_requests.is_decided_since(tx, request, notice.overtaken_at):
+                whys.append(_LATE)
+            else:
+                answered[request.key] = request
         for request in answered.values():
             submissions.add_answer(tx, _answer(notice, request))
         return "; ".join(dict.fromkeys(whys)), bool(answered) and not whys

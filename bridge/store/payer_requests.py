@@ -130,6 +130,14 @@ def answers_of(tx: ReadTx, authorization_key: int) -> list[HeardAnswer]:
     return [HeardAnswer(*row) for row in tx.execute(query)]
 
 
+def is_decided_since(tx: ReadTx, request: PayerRequest, at: datetime) -> bool:
+    """Say whether an answer about the authorization of *request* that says something was heard since."""
+    since = (_COLUMNS.authorization_key == request.authorization_key, _ANSWERS.heard_at >= at)
+    said = (_ANSWERS.why == "", _ANSWERS.status.between(200, 299))
+    query = select(_ANSWERS.key).join(payer_requests, _ANSWERS.request_key == _COLUMNS.key).where(*since, *said)
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def is_unread(tx: ReadTx, key: int) -> bool:
     """Say whether nobody has read an answer yet."""
     return tx.execute(select(_ANSWERS.key).where(_ANSWERS.key == key, _ANSWERS.read_at.is_(None))).first() is not None

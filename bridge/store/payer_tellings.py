@@ -18,12 +18,13 @@ _NOTICES = payer_notices.c
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A notification that nobody has read yet. body: as it came."""
+    """A notification that nobody has read yet. body: as it came. overtaken_at: when a later one was heard, None if it is the latest."""
 
     key: int
     payer: str
     body: bytes
     heard_at: datetime
+    overtaken_at: datetime | None = None
 
 
 def of_payer(tx: ReadTx, payer: str) -> PayerSubscription | None:
@@ -53,19 +54,34 @@ def forget(tx: WriteTx, payer: str) -> None:
     tx.execute(delete(payer_subscriptions).where(_COLUMNS.payer == payer))
 
 
-def keep_notice(tx: WriteTx, payer: str, body: bytes, at: datetime) -> bool:
-    """Keep a notification as it came; False where the very same one is here."""
+def keep_notice(tx: WriteTx, one: PayerSubscription, body: bytes, number: int, at: datetime) -> bool:
+    """
+    Keep a notification of a subscription as it came; False where the very same one is here.
+
+    number: of its last event, 0 where it is not said: then nothing is known of what was told before it.
+    """
     digest = digest_of(body)
-    same = select(_NOTICES.key).where(_NOTICES.payer == payer, _NOTICES.digest == digest)
+    same = select(_NOTICES.key).where(_NOTICES.payer == one.payer, _NOTICES.digest == digest)
     if tx.execute(same).first() is not None:
         return False
-    insert_row(tx, payer_notices, payer=payer, digest=digest, heard_at=at, content=body)
+    overtaken_at = _overtaken_at(tx, one, number) if number else None
+    values = {"heard_at": at, "number": number, "overtaken_at": overtaken_at, "content": body}
+    insert_row(tx, payer_notices, payer=one.payer, digest=digest, **values)
     return True
+
+
+def _overtaken_at(tx: ReadTx, one: PayerSubscription, number: int) -> datetime | None:
+    """Return when the first one with a higher number was heard; a subscription that is made anew begins to count anew."""
+    later = [_NOTICES.payer == one.payer, _NOTICES.number > number]
+    if one.made_at is not None:
+        later.append(_NOTICES.heard_at >= one.made_at)
+    query = select(_NOTICES.heard_at).where(*later).order_by(_NOTICES.heard_at).limit(1)
+    return tx.execute(query).scalar_one_or_none()
 
 
 def next_unread(tx: ReadTx) -> Notice | None:
     """Return the oldest notification that nobody has read yet."""
-    shown = (_NOTICES.key, _NOTICES.payer, _NOTICES.content, _NOTICES.heard_at)
+    shown = (_NOTICES.key, _NOTICES.payer, _NOTICES.content, _NOTICES.heard_at, _NOTICES.overtaken_at)
     row = tx.execute(select(*shown).where(_NOTICES.read_at.is_(None)).order_by(_NOTICES.key).limit(1)).first()
     return None if row is None else Notice(*row)
 

@@ -2297,14 +2297,17 @@ payer_subscriptions = Table(
     _one_of("state", TellingState),
 )
 
-# What payers told by these, as it came; what became an answer to a request of ours is kept there alone.
+# What payers told by these, as it came; what became an answer to a request of ours is kept there alone. number: of its last event, as the
+# payer counts them; overtaken_at: when one with a higher number was heard before it.
 payer_notices = Table(
     "payer_notices",
     metadata,
     _key(),
     Column("payer", Text, nullable=False),
     Column("digest", Text, nullable=False),
+    _count("number"),
     Column("heard_at", Instant, nullable=False),
+    Column("overtaken_at", Instant),
     Column("content", LargeBinary, nullable=False),
     Column("read_at", Instant),
     _text("why"),

@@ -235,3 +235,69 @@ def test_a_house_without_a_number_of_its_own_does_not_start(scene: Scene) -> Non
     )
     with pytest.raises(Misconfigured):
         payer_subscriptions(nameless)
+
+
+def tell_late(scene: Scene, trace: str, decision: str, number: int) -> int:
+    """Tell a decision as the event with *number*, which the payer could not deliver when it was its turn."""
+    (one,) = scene.payer.subscriptions
+    scene.payer.numbered[one["id"]] = number - 1
+    scene.payer.decision = decision
+    return scene.payer.tell(trace)
+
+
+def test_what_is_told_late_does_not_undo_what_was_decided_since(scene: Scene) -> None:
+    scene.keep()
+    trace = scene.pend()
+    scene.payer.tell(trace, skip=1)
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.APPROVED
+    scene.clock.at += timedelta(minutes=1)
+    assert tell_late(scene, trace, "A4", 1) == 200
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.APPROVED
+    with scene.house.store.read() as tx:
+        assert payer_tellings.next_unread(tx) is None
+
+
+def test_what_is_told_late_counts_where_nothing_was_answered_since(scene: Scene) -> None:
+    scene.keep()
+    trace = scene.pend()
+    claim = scene.payer.held[trace]
+    scene.payer.held["ELSEWHERE-1"] = claim | {"identifier": [{"system": "urn:trnorg:9", "value": "ELSEWHERE-1"}]}
+    scene.payer.misbehave("400", None, ["POST"])
+    scene.clock.at += timedelta(minutes=1)
+    assert scene.payer.tell("ELSEWHERE-1", skip=1) == 200
+    scene.clock.at += timedelta(minutes=1)
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.PENDED
+    assert tell_late(scene, trace, "A3", 1) == 200
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.DENIED
+
+
+def test_a_subscription_that_is_made_anew_counts_anew(scene: Scene) -> None:
+    scene.keep()
+    trace = scene.pend()
+    scene.payer.decision = "A4"
+    scene.payer.tell(trace, skip=4)
+    scene.send()
+    (one,) = scene.payer.subscriptions
+    scene.payer.books.update(one | {"status": "off"}, one["id"])
+    scene.clock.at += timedelta(minutes=11)
+    scene.keep()
+    scene.keep()
+    scene.send()
+    scene.payer.decision = "A1"
+    assert scene.payer.tell(trace) == 200
+    assert scene.known().number == 1
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.APPROVED
+
+
+def test_a_number_beyond_all_counting_says_nothing_of_order(scene: Scene) -> None:
+    scene.keep()
+    trace = scene.pend()
+    assert tell_late(scene, trace, "A1", 10**17) == 200
+    assert scene.known().number == 0
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.APPROVED

@@ -155,6 +155,6 @@ def _reference(focus: object) -> str:
 
 
 def _number(value: object) -> int:
-    """Return an event's number, 0 for none: R4 writes it as text, R5 as a number or text."""
+    """Return an event's number, 0 for none or one that counts nothing: R4 writes it as text, R5 as a number or text."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
