@@ -16,6 +16,7 @@ from bridge.flows.keep_house import (
     forget_facts,
     forget_finished_steps,
     forget_old_news,
+    forget_told,
     forget_versions,
     sweep_spool,
     take_lead,
@@ -155,6 +156,7 @@ class Housekeeping:
         try:
             forget_old_news(self._house.store, self._house.clock.now())
             forget_facts(self._house.store, self._house.clock.now())
+            forget_told(self._house.store, self._house.clock.now())
         except BridgeError as fault:
             _log.warning("news_not_forgotten", code=fault.code)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from bridge.domain.identifiers import digest_of
 from bridge.domain.payer_subscription import PayerSubscription, TellingState
@@ -96,3 +96,9 @@ def note_read(tx: WriteTx, key: int, why: str, at: datetime, *, is_kept_elsewher
     """Note that a notification was read. why: why it says nothing, "" if it does; kept elsewhere, its bytes go from here."""
     values = {"read_at": at, "why": why} | ({"content": b""} if is_kept_elsewhere else {})
     tx.execute(update(payer_notices).where(_NOTICES.key == key).values(**values))
+
+
+def forget_words(tx: WriteTx, before: datetime) -> int:
+    """Forget the bytes of what was read before then; its number stays, by which a late one is known. Return how many."""
+    old = (_NOTICES.read_at < before, func.length(_NOTICES.content) > 0)
+    return tx.execute(update(payer_notices).where(*old).values(content=b"")).rowcount

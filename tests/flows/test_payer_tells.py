@@ -15,6 +15,7 @@ from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.payer_request import RequestKind
 from bridge.domain.payer_subscription import PayerSubscription, TellingState
 from bridge.errors import Misconfigured
+from bridge.flows.keep_house import forget_told
 from bridge.roles.web import WebRole
 from bridge.store import authorization_news, payer_requests, payer_tellings
 from bridge.wiring import House
@@ -301,3 +302,19 @@ def test_a_number_beyond_all_counting_says_nothing_of_order(scene: Scene) -> Non
     assert scene.known().number == 0
     scene.send()
     assert scene.one().status == AuthorizationStatus.APPROVED
+
+
+def test_the_words_of_what_was_told_are_forgotten_once_they_were_read_and_not_before(scene: Scene) -> None:
+    scene.keep()
+    scene.pend()
+    (one,) = scene.payer.subscriptions
+    told = status_of(one, "event-notification", 1, [])
+    told["entry"] += [{"resource": {"resourceType": "Basic", "id": "b1"}}]
+    assert scene.payer.send(one, told) == 200
+    later = scene.clock.now() + timedelta(days=31)
+    assert forget_told(scene.house.store, later) == 0
+    scene.send()
+    assert [forget_told(scene.house.store, at) for at in (scene.clock.now(), later, later)] == [0, 1, 0]
+    assert scene.payer.send(one, told) == 200
+    with scene.house.store.read() as tx:
+        assert payer_tellings.next_unread(tx) is None
