@@ -11,7 +11,7 @@ from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.message import Notice
 from bridge.domain.patient import Patient
 from bridge.flows.register_patient import News
-from bridge.store import events, merges
+from bridge.store import events, merges, patients
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
 from bridge.store.filing import Rows
@@ -58,7 +58,11 @@ def of_patients(kind: IdentityChange, prior: PatientIdentifier, now: PatientIden
 def journal(
     tx: WriteTx, numbers: Numbers, records: tuple[int, int], news: News, moved: Rows, replaced: Sequence[Replaced] = ()
 ) -> int:
-    """Write one entry, and a line on the timeline of each order that moved. records: (whose it is, whose it was)."""
+    """
+    Write one entry, and a line on the timeline of each order that moved.
+
+    records: (whose it is, whose it was): each is another version.
+    """
     entry = Merge(
         key=0,
         kind=numbers.kind,
@@ -77,6 +81,7 @@ def journal(
             news.heard_at, Station.ORDER, _WORDS[numbers.kind], news.teller, source_kind="message", order_key=order_key
         )
         events.add(tx, line)
+    patients.said_otherwise(tx, records, news.heard_at)
     return merges.add(tx, entry)
 
 

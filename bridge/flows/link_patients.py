@@ -34,6 +34,7 @@ def link_patients(tx: WriteTx, draft: LinkDraft, news: News) -> Changed:
     for known, said_of in ((one, draft.one), (other, draft.other)):
         fill_lacking(tx, known, said_of, news)
     links.put(tx, one.key, other.key, news.said_at, linked=draft.linked)
+    patients.said_otherwise(tx, (one.key, other.key), news.heard_at)
     if (said is not None and said[1]) == draft.linked:
         return Changed(one, [Notice("I", "it is so already, nothing changed", "PID-3")])
     return Changed(one)

@@ -48,7 +48,7 @@ def merge_patients(tx: WriteTx, draft: MergeDraft, news: News) -> Changed:
         return _merged_before(tx, retired, survivor, news)
     if retired.key == survivor.key:
         raise Conflict("the survivor was merged into this patient before", code="duplicate_key", where="MRG-1")
-    moved = filing.move(tx, filing.of_patient(tx, retired.key), retired.key, survivor.key)
+    moved = filing.move(tx, filing.of_patient(tx, retired.key), retired.key, survivor.key, news.heard_at)
     patients.save(tx, replace(retired, merged_into=survivor.key), news.heard_at)
     patients.set_keys(tx, retired.key, ())
     filled = fill_lacking(tx, survivor, draft.survivor, news)

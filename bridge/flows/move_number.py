@@ -46,9 +46,9 @@ def move_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
     rows = filing.of_patient(tx, holder.key) if is_last else filing.under_numbers(tx, holder.key, [prior])
     # Images of one who lives on are not given to another: they are put before a person.
     doubted = [] if is_last else rows.pop("studies", [])
-    moved = filing.move(tx, rows, holder.key, target.key)
+    moved = filing.move(tx, rows, holder.key, target.key, news.heard_at)
     place = {"position": patients.last_position(tx, target.key) + 1, "moved_at": news.said_at}
-    replaced = [*fill_lacking(tx, target, draft.patient, news), _refile(tx, prior, target.key, place)]
+    replaced = [*fill_lacking(tx, target, draft.patient, news), _refile(tx, prior, target.key, place, news)]
     if is_last:
         patients.save(tx, replace(patients.get(tx, holder.key), merged_into=target.key), news.heard_at)
         patients.set_keys(tx, holder.key, ())
@@ -91,7 +91,7 @@ def change_number(tx: WriteTx, draft: MoveDraft, news: News) -> Changed:
         replaced.append(merges.made_identifier(tx, ended.key, prior, 0))
     else:
         position = [one.key for one in holder.identifiers].index(prior.key)
-        replaced.append(_refile(tx, prior, ended.key, {"position": 0}))
+        replaced.append(_refile(tx, prior, ended.key, {"position": 0}, news))
         if known is None:
             replaced.append(merges.made_identifier(tx, record.key, draft.number, position))
     return _done(tx, numbers, (record.key, ended.key), news, {}, replaced)
@@ -112,10 +112,10 @@ def _moved_since(tx: WriteTx, numbers: Numbers, news: News) -> Notice | None:
     return None
 
 
-def _refile(tx: WriteTx, number: PatientIdentifier, to_key: int, place: dict[str, Any]) -> Replaced:
+def _refile(tx: WriteTx, number: PatientIdentifier, to_key: int, place: dict[str, Any], news: News) -> Replaced:
     row = merges.identifier_row(tx, number)
     assert row is not None
-    return merges.replace_values(tx, "patient_identifiers", row.key, {"patient_key": to_key, **place})
+    return merges.replace_values(tx, "patient_identifiers", row.key, {"patient_key": to_key, **place}, news.heard_at)
 
 
 def _done(

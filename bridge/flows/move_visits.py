@@ -112,7 +112,7 @@ def _move(tx: WriteTx, moving: _Moving, source: int) -> Rows:
         return {}
     admissions = [moving.numbers.prior, *(one.admission_id for one in moving.found)]
     rows = filing.of_visits(tx, source, [one.key for one in moving.found], list(dict.fromkeys(admissions)))
-    return filing.move(tx, rows, source, moving.target.key)
+    return filing.move(tx, rows, source, moving.target.key, moving.news.heard_at)
 
 
 def _renumber(tx: WriteTx, moving: _Moving, moved: Rows) -> list[Replaced]:
@@ -131,14 +131,14 @@ def _renumber(tx: WriteTx, moving: _Moving, moved: Rows) -> list[Replaced]:
             _check_free(tx, now, one)
             values |= {"admission_id": now.value, "issuer_of_admission_id": now.issuer, "moved_at": at}
         if values:
-            replaced.append(merges.replace_values(tx, "visits", one.key, values))
+            replaced.append(merges.replace_values(tx, "visits", one.key, values, moving.news.heard_at))
     if is_visit:
         replaced += _noted(tx, moving)
     if prior != now:
         for order in orders.of_patient(tx, moving.target.key):
             if order.admission_id == prior:
                 values = {"admission_id": now.value, "issuer_of_admission_id": now.issuer}
-                replaced.append(merges.replace_values(tx, "orders", order.key, values))
+                replaced.append(merges.replace_values(tx, "orders", order.key, values, moving.news.heard_at))
     return replaced
 
 

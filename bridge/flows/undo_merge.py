@@ -92,20 +92,21 @@ class MergeUndoer:
 
 def take_back(tx: WriteTx, entry: Merge, now: datetime) -> tuple[Rows, str]:
     """File what *entry* moved, and what came since under the number that ended, where it was; say what stays."""
-    left = merges.put_back(tx, entry.replaced)
+    left = merges.put_back(tx, entry.replaced, now)
     retired = patients.get(tx, entry.retired_key)
     ends = entry.kind in (IdentityChange.MERGE, IdentityChange.MOVE_NUMBER) and entry.retired_key != entry.survivor_key
     if ends and retired.merged_into == entry.survivor_key:
         patients.save(tx, replace(retired, merged_into=None), now)
-    back = filing.move(tx, entry.moved, entry.survivor_key, entry.retired_key)
+    back = filing.move(tx, entry.moved, entry.survivor_key, entry.retired_key, now)
     late = _late_on_account(tx, entry)
-    since = filing.move(tx, _came_since(tx, entry), entry.survivor_key, entry.retired_key)
+    since = filing.move(tx, _came_since(tx, entry), entry.survivor_key, entry.retired_key, now)
     for one in late:
         visits.save(tx, replace(visits.get(tx, one.key), account_number=entry.number, moved_at=None))
     _renumber_back(tx, entry, since, now)
     for key in dict.fromkeys((entry.retired_key, entry.survivor_key)):
         if patients.get(tx, key).merged_into is None:
             refresh_keys(tx, key)
+    patients.said_otherwise(tx, (entry.retired_key, entry.survivor_key), now)
     gone = sum(len(keys) for keys in entry.moved.values()) - sum(len(keys) for keys in back.values()) + left
     unknown = filing.came_without_number(tx, entry.survivor_key, entry.heard_at) if back or since else 0
     rows = {name: [*back.get(name, []), *since.get(name, [])] for name in dict.fromkeys((*back, *since))}

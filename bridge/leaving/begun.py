@@ -36,8 +36,8 @@ def certain(tx: ReadTx, steps: Sequence[PerformedStep]) -> Begun | None:
     """
     Return the newest performed step that is going on, and its order; None where they are not certainly one patient's.
 
-    That is: all orders are of one live record that no update has made another person of, no device names somebody else,
-    and nobody has taken the study out of every chart.
+    That is: all orders are of one live record that no update has made another person of, none is a test's, no device names
+    somebody else, and nobody has taken the study out of every chart.
     """
     going = [one for one in steps if is_going(one)]
     found = [
@@ -50,7 +50,8 @@ def certain(tx: ReadTx, steps: Sequence[PerformedStep]) -> Begun | None:
     records = patients.records_of(tx, owner.key)
     is_in_question = any(one.in_question for one in records)
     names_another = not all(may_be_of(step, records) for step in going)
-    if is_in_question or names_another or _is_out(tx, found[-1][0].study_instance_uid):
+    is_test = any(order.is_test for _, order in found)
+    if is_in_question or is_test or names_another or _is_out(tx, found[-1][0].study_instance_uid):
         return None
     return Begun(*found[-1], owner)
 

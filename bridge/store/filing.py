@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Table, and_, func, or_, select, update
 
@@ -93,8 +94,8 @@ def of_visits(tx: ReadTx, patient_key: int, visit_keys: Sequence[int], admission
     return _without_none(found)
 
 
-def move(tx: WriteTx, rows: Mapping[str, Sequence[int]], from_key: int, to_key: int) -> Rows:
-    """File *rows* of one record under another and return those that were still there to move."""
+def move(tx: WriteTx, rows: Mapping[str, Sequence[int]], from_key: int, to_key: int, at: datetime) -> Rows:
+    """File *rows* of one record under another and return those that were still there to move: each is another version."""
     moved: Rows = {}
     for one in FILED:
         keys = list(rows.get(one.table.name, ()))
@@ -102,9 +103,18 @@ def move(tx: WriteTx, rows: Mapping[str, Sequence[int]], from_key: int, to_key: 
             continue
         there = _keys(tx, one, and_(one.table.c.key.in_(keys), one.table.c.patient_key == from_key))
         if there:
-            tx.execute(update(one.table).where(one.table.c.key.in_(there)).values(patient_key=to_key))
+            values = {"patient_key": to_key} | said_otherwise(one.table, at)
+            tx.execute(update(one.table).where(one.table.c.key.in_(there)).values(**values))
             moved[one.table.name] = there
     return moved
+
+
+def said_otherwise(table: Table, at: datetime) -> dict[str, Any]:
+    """Return what a row is written with that is said otherwise since *at*, and whose table counts that; studies have decisions."""
+    c = table.c
+    if table is studies or "updated_at" not in c:
+        return {}
+    return {"updated_at": at} | ({"version": c.version + 1} if "version" in c else {})
 
 
 def came_without_number(tx: ReadTx, patient_key: int, since: datetime) -> int:

@@ -14,7 +14,7 @@ from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
 from bridge.domain.patient import Patient
 from bridge.store import patients
 from bridge.store.db import ReadTx, WriteTx, insert_row
-from bridge.store.filing import Rows
+from bridge.store.filing import Rows, said_otherwise
 from bridge.store.prepared import Prepared
 from bridge.store.tables import merges, orders, patient_identifiers, visits
 from bridge.store.tables import patients as patients_table
@@ -117,11 +117,11 @@ def later_of(tx: ReadTx, entry: Merge) -> list[Merge]:
     return [_merge(row) for row in tx.execute(query.order_by(merges.c.key.desc()))]
 
 
-def replace_values(tx: WriteTx, table_name: str, key: int, values: dict[str, Any]) -> Replaced:
-    """Write over some values of a row and return what they were."""
+def replace_values(tx: WriteTx, table_name: str, key: int, values: dict[str, Any], at: datetime) -> Replaced:
+    """Write over some values of a row and return what they were. at: when, by our clock."""
     table = _TABLES[table_name]
     row = tx.execute(select(*(table.c[name] for name in values)).where(table.c.key == key)).one()
-    tx.execute(update(table).where(table.c.key == key).values(**values))
+    tx.execute(update(table).where(table.c.key == key).values(**values | said_otherwise(table, at)))
     return {
         "table": table_name,
         "key": key,
@@ -146,7 +146,7 @@ def filled(before: Patient, said: Mapping[str, str]) -> Replaced:
     }
 
 
-def put_back(tx: WriteTx, replaced: Sequence[Replaced]) -> int:
+def put_back(tx: WriteTx, replaced: Sequence[Replaced], at: datetime) -> int:
     """
     Write the earlier values back, the last first, where nothing else was written since; return how many could not be.
 
@@ -162,8 +162,7 @@ def put_back(tx: WriteTx, replaced: Sequence[Replaced]) -> int:
             tx.execute(delete(table).where(table.c.key == one["key"]))
         else:
             values = {name: _typed(name, value) for name, value in one["before"].items()}
-            values |= {"version": row.version + 1} if table is patients_table else {}
-            tx.execute(update(table).where(table.c.key == one["key"]).values(**values))
+            tx.execute(update(table).where(table.c.key == one["key"]).values(**values | said_otherwise(table, at)))
     return left
 
 

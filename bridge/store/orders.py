@@ -150,6 +150,13 @@ def by_accession(tx: ReadTx, accession_number: str, issuer: str | None = None) -
     return _list(_BY_ACCESSION.all(tx, number=accession_number, issuer=issuer))
 
 
+def tests_among(tx: ReadTx, keys: Iterable[int]) -> set[int]:
+    """Return which of these orders came as tests."""
+    wanted = list(dict.fromkeys(keys))
+    query = select(orders.c.key).where(orders.c.key.in_(wanted), orders.c.is_test)
+    return set(tx.execute(query).scalars()) if wanted else set()
+
+
 def by_study_uid(tx: ReadTx, study_instance_uid: str) -> list[Order]:
     """Return the orders whose study has *study_instance_uid*, newest first."""
     return _list(_BY_STUDY_UID.all(tx, number=study_instance_uid))

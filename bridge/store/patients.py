@@ -212,6 +212,12 @@ def save(tx: WriteTx, patient: Patient, at: datetime) -> Patient:
     return replace(patient, version=patient.version + 1)
 
 
+def said_otherwise(tx: WriteTx, keys: Iterable[int], at: datetime) -> None:
+    """Note that records have other numbers, or are other records' too, than before *at*: each is another version."""
+    changed = {"version": patients.c.version + 1, "updated_at": at}
+    tx.execute(update(patients).where(patients.c.key.in_(list(dict.fromkeys(keys)))).values(**changed))
+
+
 def question(tx: WriteTx, before: Patient) -> None:
     """Note that another person is made of *before*'s record; what it says now is kept, unless it was in question before."""
     last_alias = tx.execute(

@@ -41,8 +41,8 @@ ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 class Here:
     """A clinic that is read over FHIR, with a worker that is driven by hand."""
 
-    def __init__(self, make_house: Callable[..., House], *, announce: bool = True) -> None:
-        sections = {"http": {"public_url": "http://localhost"}, "fhir": {}, "publish": {"announce": announce}}
+    def __init__(self, make_house: Callable[..., House], *, announce: bool = True, **more: Json) -> None:
+        sections = {"http": {"public_url": "http://localhost"}, "fhir": {}, "publish": {"announce": announce}} | more
         self.house = make_house(FixedClock(AT), **sections)
         self.console = Console(self.house)
         self.worker = Worker(self.house.store, self.house.clock, publishers(self.house), owner="t", jitter=lambda: 0.5)
@@ -53,12 +53,12 @@ class Here:
     def hear(self, *said: bytes) -> None:
         say(self.house, *said)
 
-    def device(self, status: str = "IN PROGRESS", **more: Any) -> None:
-        attributes = cast_mpps("A1", status)
+    def device(self, status: str = "IN PROGRESS", *, accession: str = "A1", step: str = STEP, **more: Any) -> None:
+        attributes = cast_mpps(accession, status)
         for keyword, value in more.items():
             setattr(attributes, keyword, value)
         steps = self.house.performed_steps
-        (steps.create if status == "IN PROGRESS" else steps.set)(STEP, sent(attributes), "CT1")
+        (steps.create if status == "IN PROGRESS" else steps.set)(step, sent(attributes), "CT1")
 
     def run(self, later: timedelta = timedelta(seconds=1)) -> None:
         self.console.clock.at += later
@@ -66,8 +66,8 @@ class Here:
             pass
         self.worker.run_due()
 
-    def image(self, person: Person = PLAIN, number: int = 1) -> None:
-        self.house.instances.receive(spooled(self.house, image(person, "A1", number)))
+    def image(self, person: Person = PLAIN, number: int = 1, accession: str = "A1") -> None:
+        self.house.instances.receive(spooled(self.house, image(person, accession, number)))
 
     def found(self, query: str = "", client: FlaskClient | None = None) -> list[Json]:
         answer = (client or self.api).get(f"/fhir/r4/ImagingStudy?{query}")

@@ -220,6 +220,17 @@ _performed_high = case(
 )
 
 
+# It says what its orders say, too.
+_ordered_at = (
+    select(func.max(orders.c.updated_at))
+    .join(steps, steps.c.order_key == orders.c.key)
+    .join(performed_step_links, performed_step_links.c.step_key == steps.c.key)
+    .where(performed_step_links.c.performed_step_key == _performed.key)
+    .scalar_subquery()
+)
+_PERFORMED_AT = case((_ordered_at > _performed.updated_at, _ordered_at), else_=_performed.updated_at)
+
+
 def _performed_of(*met: Condition) -> Condition:
     """Say whether a performed step is of an order that meets this."""
     of_order = (
@@ -276,7 +287,7 @@ PROCEDURES = Search(
     standing=_procedure_standing,
     terms={
         "_id": conditions.keys(_performed.key),
-        "_lastUpdated": conditions.within(_performed.updated_at),
+        "_lastUpdated": conditions.within(_PERFORMED_AT),
         "identifier": _performed_uid,
         "patient": _performed_patient,
         "subject": _performed_patient,
@@ -297,7 +308,7 @@ PROCEDURES = Search(
             ("http://hl7.org/fhir/event-status",),
         ),
     },
-    sorts={"_id": _performed.key, "_lastUpdated": _performed.updated_at},
+    sorts={"_id": _performed.key, "_lastUpdated": _PERFORMED_AT},
 )
 
 # ── visits ───────────────────────────────────────────────────────────────────────────────────────────────────────────

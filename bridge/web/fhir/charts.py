@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from bridge.codecs.fhir import authorization, diagnostic_report, document_reference, procedure, r4, r5
@@ -33,6 +32,8 @@ from bridge.web.fhir.kinds import (
     Parameter,
     Serving,
     both,
+    mark_of,
+    meta_of,
     rows_of,
 )
 
@@ -46,7 +47,7 @@ def make_reports(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made
         order = orders.get(tx, report.order_key) if report.order_key is not None else None
         content = diagnostic_report.build(report, order, _links(tx, report, order, serving), serving.house)
         said = r4.diagnostic_report(content) if serving.release == "r4" else r5.diagnostic_report(content)
-        meta = _meta(str(report.version), report.updated_at)
+        meta = meta_of(said, str(report.version), report.updated_at)
         made.append(Made(said | {"id": str(report.key), "meta": meta}, report.patient_key, None, report.order_key))
     return made
 
@@ -61,7 +62,7 @@ def make_documents(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Ma
         links = _links(tx, report, order, serving)
         content = document_reference.of_report(report, document, order, links, serving.house)
         said = document_reference.r4(content) if serving.release == "r4" else document_reference.r5(content)
-        meta = _meta(str(report.version), report.updated_at)
+        meta = meta_of(said, str(report.version), report.updated_at)
         made.append(Made(said | {"id": str(key), "meta": meta}, report.patient_key, None, report.order_key))
     return made
 
@@ -74,19 +75,21 @@ def make_procedures(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[M
         found = _certain(tx, mpps)
         if found is None:
             continue
-        order, patient_key = found
+        ordered, patient_key = found
+        order, keys_of_orders = ordered[0], [one.key for one in ordered]
         links = Links(f"Patient/{patient_key}", service_request=_order(order), encounter=visit_of(tx, order))
         content = procedure.build(mpps, performed.attributes_of(tx, key), order, links, serving.house)
         said = procedure.r4(content) if serving.release == "r4" else procedure.r5(content)
-        changed = mpps.updated_at
-        meta = _meta(f"{changed.timestamp():.0f}" if changed is not None else "1", changed)
+        heard = [mpps.updated_at, *(at for _, at in changes.of_orders(tx, keys_of_orders).values())]
+        changed = max(at for at in heard if at is not None)
+        meta = meta_of(said, f"{changed.timestamp():.0f}", changed) | mark_of(any(one.is_test for one in ordered))
         made.append(Made(said | {"id": str(key), "meta": meta}, patient_key, None, order.key))
     return made
 
 
-def _certain(tx: ReadTx, mpps: PerformedStep) -> tuple[Order, int] | None:
+def _certain(tx: ReadTx, mpps: PerformedStep) -> tuple[list[Order], int] | None:
     """
-    Return the order of a performed step and its live patient; None where that is in doubt.
+    Return the orders of a performed step and their live patient; None where that is in doubt.
 
     So it is if its orders are of two people, the record is in question, its device names somebody else or takes the entry
     back, or nobody has bound its images to that patient.
@@ -106,7 +109,7 @@ def _certain(tx: ReadTx, mpps: PerformedStep) -> tuple[Order, int] | None:
         bound_to = study.patient_key if study.is_bound else None
         if bound_to is None or patients.survivor(tx, bound_to).key != owner.key:
             return None
-    return ordered[0], owner.key
+    return ordered, owner.key
 
 
 def _authorized(answer: bool) -> Callable[[ReadTx, Sequence[int], Serving], list[Made]]:
@@ -136,7 +139,7 @@ def _one_authorized(tx: ReadTx, key: int, serving: Serving, answer: bool) -> Mad
     content = authorization.build(found, f"Patient/{patient_key}", serving.organization, own)
     said = authorization.response(content, f"Claim/{key}") if answer else authorization.claim(content)
     changed = changes.of_authorizations(tx, [key])[key]
-    meta = _meta(f"{changed.timestamp():.0f}", changed)
+    meta = meta_of(said, f"{changed.timestamp():.0f}", changed)
     return Made(said | {"id": str(key), "meta": meta}, patient_key, None, found.order_key)
 
 
@@ -152,10 +155,6 @@ def _links(tx: ReadTx, report: Report, order: Order | None, serving: Serving) ->
 
 def _order(order: Order) -> str:
     return f"ServiceRequest/{ORDER_ID}{order.key}"
-
-
-def _meta(version: str, changed: datetime | None) -> Json:
-    return {"versionId": version} | ({"lastUpdated": changed.astimezone(UTC).isoformat()} if changed else {})
 
 
 REPORT = Kind(

@@ -15,7 +15,7 @@ from bridge.domain.chart import OWN, ChartVersion
 from bridge.domain.resource_query import Term, Token
 from bridge.leaving.begun import status_of
 from bridge.leaving.studies import served as study_as_served
-from bridge.store import announced_studies, chart_versions, chart_withdrawals, placements, splits, studies
+from bridge.store import announced_studies, chart_versions, chart_withdrawals, orders, placements, splits, studies
 from bridge.store.announced_studies import AnnouncedStudy
 from bridge.store.db import ReadTx
 from bridge.store.listings import served
@@ -33,6 +33,7 @@ from bridge.web.fhir.kinds import (
     Parameter,
     Serving,
     both,
+    mark_of,
     rows_of,
 )
 
@@ -44,6 +45,9 @@ def make(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
     begun = {FIRST_KEY + one.key: one for one in _begun(tx, keys)}
     standing = _standing(tx, [one for one in keys if one < FIRST_KEY], serving)
     made = standing | {key: _announced(tx, one, serving) for key, one in begun.items()}
+    tests = orders.tests_among(tx, [one.order_key for one in made.values() if one.order_key is not None])
+    for one in made.values():
+        one.resource["meta"] |= mark_of(one.order_key in tests)
     return [made[key] for key in keys if key in made]
 
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
+
+import orjson
 
 from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.resource_query import Asked, Term, Token, Total
@@ -14,6 +18,11 @@ from bridge.store.searches.conditions import Search
 
 Json = dict[str, Any]
 RELEASES = ("r4", "r5")
+_TEST: Json = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ActReason",
+    "code": "HTEST",
+    "display": "test health data",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +117,18 @@ LAST_UPDATED = both("_lastUpdated", "date")
 NUMBER = both("identifier", "token", is_personal=True)
 PATIENT = both("patient", "reference", "Patient")
 SUBJECT = both("subject", "reference", "Patient")
+
+
+def meta_of(said: Json, number: str = "", changed: datetime | None = None) -> Json:
+    """Return the version of what is made of several rows: whatever any of them says otherwise makes it another one."""
+    digest = sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+    version = {"versionId": f"{number}-{digest}" if number else digest}
+    return version | ({"lastUpdated": changed.astimezone(UTC).isoformat()} if changed is not None else {})
+
+
+def mark_of(is_test: bool) -> Json:
+    """Return what marks a resource as a test's, for its meta. Source: FHIR R4 6.1.1 and R5 6.1.1, v3-ActReason."""
+    return {"security": [_TEST]} if is_test else {}
 
 
 def by_row(tx: ReadTx, kind: Search, resource_id: str, serving: Serving) -> int | None:

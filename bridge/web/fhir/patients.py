@@ -22,6 +22,7 @@ from bridge.web.fhir.kinds import (
     Made,
     Serving,
     both,
+    meta_of,
     rows_of,
 )
 
@@ -56,9 +57,7 @@ def make_encounters(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[M
         visit = visits.get(tx, key)
         content = encounter.build(visit, f"Patient/{visit.patient_key}", serving.house)
         said = encounter.r4(content) if serving.release == "r4" else encounter.r5(content)
-        said["id"] = str(key)
-        if visit.as_of is not None:
-            said["meta"] = {"lastUpdated": visit.as_of.astimezone(UTC).isoformat()}
+        said |= {"id": str(key), "meta": meta_of(said)}
         made.append(Made(said, visit.patient_key))
     return made
 

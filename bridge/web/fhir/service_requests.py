@@ -25,6 +25,7 @@ from bridge.web.fhir.kinds import (
     Parameter,
     Serving,
     both,
+    mark_of,
     rows_of,
 )
 
@@ -44,7 +45,7 @@ def made_one(tx: ReadTx, key: int, serving: Serving, resource_id: str = "") -> M
     said = service_request(order, steps, subject, serving.house.system_of, visit_of(tx, order))
     said = said if serving.release == "r4" else as_r5(said)
     version, at = changes.of_orders(tx, [key])[key]
-    meta = {"versionId": version, "lastUpdated": at.astimezone(UTC).isoformat()}
+    meta = {"versionId": version, "lastUpdated": at.astimezone(UTC).isoformat()} | mark_of(order.is_test)
     return Made(said | {"id": resource_id or f"{ORDER_ID}{key}", "meta": meta}, order.patient_key, None, key)
 
 
@@ -56,10 +57,12 @@ def make_tasks(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made]:
         order_key = step.order_key
         order = rows.get(tx, order_key)
         patient_key = patients.survivor(tx, order.patient_key).key
-        links = Links(f"Patient/{patient_key}", service_request=f"ServiceRequest/{ORDER_ID}{order_key}")
+        to_order = f"ServiceRequest/{ORDER_ID}{order_key}"
+        links = Links(f"Patient/{patient_key}", service_request=to_order, encounter=visit_of(tx, order))
         content = task.build(step, order, links, serving.house)
         said = task.r4(content) if serving.release == "r4" else task.r5(content)
-        meta = {"versionId": str(step.version)}
+        # It says what its order says, too; neither number ever falls.
+        meta = {"versionId": str(step.version + order.version)} | mark_of(order.is_test)
         made.append(Made(said | {"id": str(step.key), "meta": meta}, patient_key, None, order_key))
     return made
 
