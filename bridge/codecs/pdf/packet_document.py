@@ -23,7 +23,7 @@ from reportlab.platypus import (
 )
 
 from bridge.codecs.pdf import typefaces
-from bridge.codecs.pdf.paragraphs import paragraph
+from bridge.codecs.pdf.paragraphs import paragraph, prose
 from bridge.codecs.pdf.received_pdf import ReceivedPdf, append_received
 from bridge.codecs.pdf.tables import MARGIN, WIDTH, facts, table_of
 from bridge.domain.packet import (
@@ -215,7 +215,7 @@ def _report(report: PacketReport, heading: str = "Report") -> Iterator[Flowable]
         if title:
             yield paragraph(title, "heading")
         for line in text.splitlines():
-            yield paragraph(line, "body") if line.strip() else Spacer(0, 2 * mm)
+            yield prose(line) if line.strip() else Spacer(0, 2 * mm)
 
 
 def _priors(priors: Sequence[PriorStudy]) -> Iterator[Flowable]:

@@ -38,7 +38,24 @@ def marked(text: str) -> str:
     A character that none has stands as [U+XXXX]: a name is never shortened in silence, and no box hides it.
     """
     register()
-    return "".join(_run(face, "".join(run)) for face, run in groupby(text, key=_face))
+    return "".join(_run(face, run) for face, run in _runs(text))
+
+
+def width_of(text: str, size: float, *, is_strong: bool = False) -> float:
+    """Return how wide *text* is as `marked` sets it, in points."""
+    register()
+    width = 0.0
+    for face, run in _runs(text):
+        shown = run if face else "".join(_named(run))
+        name = STRONG if is_strong and face in (TEXT, "") else face or TEXT
+        width += float(pdfmetrics.stringWidth(shown, name, size))
+    return width
+
+
+def _runs(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the pieces of *text* with the typeface of each."""
+    for face, run in groupby(text, key=_face):
+        yield face, "".join(run)
 
 
 def _run(face: str, run: str) -> str:
