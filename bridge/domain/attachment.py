@@ -27,6 +27,17 @@ TO_PAYER = frozenset({AttachmentKind.CDEX, AttachmentKind.PAS, AttachmentKind.X1
 HAS_PACKET = TO_PAYER | {AttachmentKind.PDF}
 
 
+# How a line says in which way images were attached.
+WAY_WORDS = {
+    AttachmentKind.CLAIM: "as a reference on the claim",
+    AttachmentKind.PDF: "as a packet",
+    AttachmentKind.NARRATIVE: "as text for the claim",
+    AttachmentKind.CDEX: "to the payer, by CDex",
+    AttachmentKind.PAS: "to the payer, with its request",
+    AttachmentKind.X12_275: "to the payer, by clearinghouse",
+}
+
+
 class AttachmentState(StrEnum):
     """draft waits for a release; review: the binding under it changed; sent: the other side has it."""
 

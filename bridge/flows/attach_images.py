@@ -8,6 +8,7 @@ from types import MappingProxyType
 from bridge.clock import Clock
 from bridge.domain.attachment import (
     TO_PAYER,
+    WAY_WORDS,
     AttachmentKind,
     AttachmentState,
     ClaimAttachment,
@@ -101,7 +102,7 @@ class ImageAttacher:
         submissions.take_back(tx, attachment.key, "it was attached again before it had left", now)
         if attachment.state == AttachmentState.RELEASED or attachment.kind in TO_PAYER:
             announce.attachment_ready(tx, attachment, self._destinations, now)
-        what = f"Images attached to authorization {authorization.number} ({attachment.kind.value})"
+        what = f"Images attached to authorization {authorization.number} {WAY_WORDS[attachment.kind]}"
         source = ("authorization", str(authorization.key))
         events.add(
             tx,

@@ -224,7 +224,7 @@ def _order(order: Order | None, values: dict[str, str], ground: PacketGround) ->
 
 
 def order_facts(order: Order) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return an order's procedures and its reasons, in words with their codes."""
+    """Return an order's procedures and its reasons, in words with their codes; what a code says is not said again."""
     code = order.requested_procedure_code
     words = clean(order.requested_procedure_description or code.code_meaning)
     coded = (
@@ -233,7 +233,9 @@ def order_facts(order: Order) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
     said = [" ".join(filter(None, (clean(one.code_value), clean(one.code_meaning)))) for one in coded]
     procedure = " ".join(filter(None, (clean(code.code_value), words)))
-    reasons = dict.fromkeys(filter(None, (clean(order.reason_for_the_requested_procedure), *said)))
+    told = {clean(one.code_meaning).casefold() for one in coded}
+    typed = clean(order.reason_for_the_requested_procedure)
+    reasons = dict.fromkeys(filter(None, ("" if typed.casefold() in told else typed, *said)))
     return tuple(filter(None, (procedure,))), tuple(reasons)
 
 

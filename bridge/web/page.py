@@ -15,6 +15,7 @@ from flask import Flask, request, url_for
 from markupsafe import Markup
 
 from bridge.domain.accounts import Permission
+from bridge.domain.attachment import WAY_WORDS
 from bridge.store.listings import counts
 from bridge.web import access, picture_answers
 from bridge.web.action_words import ACTIONS
@@ -40,7 +41,11 @@ DESKS = (
 )
 
 # Pages of a desk that do not lie below its address, by their blueprint.
-_ALSO_OF = {"billing.authorizations": ("claims", "payer_files", "proof"), "intake.mismatches": ("intake", "incidents")}
+_ALSO_OF = {
+    "billing.authorizations": ("claims", "payer_files", "proof"),
+    "intake.mismatches": ("intake", "incidents"),
+    "it.deliveries": ("charts",),
+}
 
 AUTHORIZATION_WORDS = {
     "authorization-unconfirmed": ("waiting", "number only"),
@@ -182,6 +187,7 @@ def register(app: Flask) -> None:
         topics=TOPICS,
         held_words=HELD_WORDS,
         stations=STATIONS,
+        attachment_ways=WAY_WORDS,
         csrf_token=access.csrf_token,
         picture_url=picture_answers.picture_url,
         set_aside_url=picture_answers.set_aside_url,
@@ -299,10 +305,12 @@ def human_actor(actor: str) -> str:
     """
     Return who did something.
 
-    >>> human_actor("user:maria"), human_actor("token:ris"), human_actor("B01"), human_actor("")
-    ('maria', 'ris (program)', 'rule B01', '')
+    >>> human_actor("user:maria"), human_actor("token:ris"), human_actor("B01"), human_actor("ehr"), human_actor("")
+    ('maria', 'ris (program)', 'rule B01', 'ehr', '')
     """
     kind, _, rest = (actor or "").partition(":")
+    if not rest:
+        return f"rule {actor}" if re.fullmatch(r"[A-Z]\d\d", actor or "") else actor
     if kind == "user":
         return rest
     if kind == "token":
@@ -312,9 +320,7 @@ def human_actor(actor: str) -> str:
         return f"{person} ({server})"
     if kind == "link":
         return f"{rest} (by link)"
-    if kind in ("peer", "sender") and rest:
-        return rest
-    return f"rule {actor}" if re.fullmatch(r"[A-Z]\d\d", actor or "") else actor
+    return rest if kind in ("peer", "sender") else actor
 
 
 def human_action(action: str) -> str:

@@ -20,6 +20,7 @@ from bridge.wiring import House
 from tests.fakes.clinic import AT
 from tests.fakes.console import ORDER, PASSWORD, Console
 from tests.flows.worklist_devices import device_asked
+from tests.peer.page_audit import faults
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -350,6 +351,7 @@ def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> Non
             "/today/steps/1",
             "/worklist",
             "/worklist/explain/order-1?as=CT1",
+            "/worklist/queries",
             "/worklist/queries/1",
             "/worklist/test?as=CT1",
             "/exams/order-1",
@@ -359,21 +361,14 @@ def test_text_can_be_read_in_light_and_dark(page: Page, console: Console) -> Non
             "/devices/CT1",
         ):
             page.goto(path)
-            assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)
+            assert faults(page) == [], (scheme, path)
 
 
-# Every text against the nearest background that is not transparent. Source: WCAG 2.2 1.4.3.
-_POOR_CONTRAST = """() => {
-  const lum = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; });
-    return .2126 * r + .7152 * g + .0722 * b; };
-  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-  const back = (node) => { for (; node; node = node.parentElement) { const c = rgb(getComputedStyle(node).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
-  const poor = [];
-  for (const node of document.querySelectorAll("body *")) {
-    if (![...node.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !node.checkVisibility() || node.closest("dialog, .hidden, .skip")) continue;
-    const style = getComputedStyle(node), a = lum(rgb(style.color).slice(0, 3)), b = lum(back(node).slice(0, 3));
-    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    if (ratio < 4.5) poor.push([node.tagName, node.className, node.textContent.trim().slice(0, 30), ratio.toFixed(2)]);
-  }
-  return poor;
-}"""
+def test_what_a_device_asked_for_stands_on_labels_as_wide_as_their_words(page: Page, console: Console) -> None:
+    device_asked(console, modality="MR")
+    enter(page, console)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/worklist/queries")
+    (label,) = page.locator(".tag.key").all()
+    assert label.evaluate("node => node.offsetWidth <= node.parentElement.clientWidth / 2")
+    assert label.evaluate("node => node.firstChild.textContent.trim()") == "Modality"

@@ -18,7 +18,8 @@ from tests.cast import PLAIN, STRANGER, adt, image, order, report, spooled, stud
 from tests.fakes.console import Console
 from tests.flows.asking import say
 from tests.flows.test_chart_parts import DOCUMENT, KINDS, Scene
-from tests.peer.test_browser import _POOR_CONTRAST, address, browser, database_url, enter, page
+from tests.peer.page_audit import faults
+from tests.peer.test_browser import address, browser, database_url, enter, page
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -81,5 +82,5 @@ def test_every_page_fits_and_can_be_read(page: Page, console: Console, width: in
         page.evaluate("document.querySelectorAll('main details').forEach(one => one.open = true)")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert page.evaluate(_POOR_CONTRAST) == [], (name, scheme)
+            assert faults(page) == [], (name, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name

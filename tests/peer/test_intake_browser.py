@@ -21,7 +21,8 @@ from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, STRANGER, adt, image, order
 from tests.conftest import dcmtk_tool, house_settings, run_tool
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.peer.test_browser import _POOR_CONTRAST, address, browser, enter, page
+from tests.peer.page_audit import faults
+from tests.peer.test_browser import address, browser, enter, page
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -243,7 +244,7 @@ def test_the_desk_can_be_read_in_light_and_dark(page: Page, console: Console) ->
             assert page.evaluate(_TABLES_CUT_OFF) == 0, path
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-                assert page.evaluate(_POOR_CONTRAST) == [], (scheme, path)
+                assert faults(page) == [], (scheme, path)
     assert "ann has this case open" in page.locator("#presence").inner_text()
 
 

@@ -16,7 +16,8 @@ from tests.cast import NEAR_TWIN, PLAIN, adt, image, order, spooled
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.flows.asking import say
-from tests.peer.test_browser import _POOR_CONTRAST, address, browser, database_url, enter, page
+from tests.peer.page_audit import faults
+from tests.peer.test_browser import address, browser, database_url, enter, page
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -65,13 +66,13 @@ def test_a_launch_leads_to_the_patients_pictures_and_ends(
     page.set_viewport_size({"width": 360, "height": 740})
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        assert page.evaluate(_POOR_CONTRAST) == []
+        assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_role("link", name="CT CHEST").first.click()
     thumbnail = page.locator("img.thumb").first
     expect(thumbnail).to_have_js_property("complete", True)
     assert thumbnail.evaluate("picture => picture.naturalWidth") > 0
-    assert page.evaluate(_POOR_CONTRAST) == []
+    assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.locator(".thumb-link").first.click()
     picture = page.locator("#picture")

@@ -15,7 +15,8 @@ from tests.cast import PLAIN, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.flows.asking import say
-from tests.peer.test_browser import _POOR_CONTRAST, address, browser, database_url, enter, page
+from tests.peer.page_audit import faults
+from tests.peer.test_browser import address, browser, database_url, enter, page
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 Page = playwright_api.Page
@@ -106,7 +107,7 @@ def test_a_correction_is_made_and_taken_back_by_keyboard_without_scripts(
     assert "Say why" in page.get_by_role("alert").inner_text()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        assert page.evaluate(_POOR_CONTRAST) == []
+        assert faults(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_label("Why").fill("asked the technologist")
     page.get_by_role("button", name="Correct it").press("Enter")

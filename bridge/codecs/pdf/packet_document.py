@@ -346,7 +346,9 @@ def _foot(packet: Packet, pages: int) -> Callable[[Canvas, BaseDocTemplate], Non
 
 
 def _period(first: str, last: str) -> str:
-    return " to ".join(filter(None, (_day(first), _day(last))))
+    if first and last:
+        return f"{_day(first)} to {_day(last)}"
+    return f"from {_day(first)}" if first else f"until {_day(last)}" if last else ""
 
 
 def _day(date: str) -> str:

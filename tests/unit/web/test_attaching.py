@@ -63,8 +63,10 @@ def test_what_is_offered_is_seen_before_it_is_attached(console: Console) -> None
     done = browser.post(place, data=form)
     assert (done.status_code, done.headers["Location"]) == (303, f"/authorizations/{key}#attached")
     shown = browser.get(f"/authorizations/{key}").text
-    assert "Images attached to authorization PAA1" in shown
-    assert "Attach again" in browser.get(place).text
+    assert "Images attached to authorization PAA1 as a reference on the claim" in shown
+    again = browser.get(place).text
+    assert "Attach again" in again
+    assert "as a reference on the claim" in again.split("Attached already")[1]
 
 
 def test_an_exam_offers_its_patients_authorizations(console: Console) -> None:

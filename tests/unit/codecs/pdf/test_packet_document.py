@@ -86,6 +86,14 @@ def test_an_authorization_without_a_number_says_so():
     assert "Authorization number not given yet" in pages(packet)[0]
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "said"), [("20260302", "", "from 2026-03-02"), ("", "20270101", "until 2027-01-01")]
+)
+def test_a_validity_with_one_end_says_which(first: str, last: str, said: str):
+    packet = replace(PACKET, authorization=replace(PACKET.authorization, effective_on=first, expires_on=last))
+    assert f"Valid {said} " in pages(packet)[0]
+
+
 @pytest.mark.parametrize("name", ["山田 太郎", "やまだ", "홍길동", "Ελένη Παππά", "Жанна", "יעל", "Çelik Øster"])
 def test_names_of_every_script_print_in_a_typeface_that_is_inside(name: str):
     packet = replace(PACKET, patient=replace(PACKET.patient, other_names=(name,)))
