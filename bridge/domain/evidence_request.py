@@ -60,6 +60,11 @@ class EvidenceRequest:
     told: str = ""
 
     @property
+    def is_over(self) -> bool:
+        """Say whether nobody wants an answer any more: its payer took it back, or a person declined it."""
+        return self.state in (AskState.CLOSED, AskState.DECLINED)
+
+    @property
     def gaps(self) -> tuple[str, ...]:
         """Return what of it no packet answers, in sentences."""
         return tuple(gap for code in self.codes if (gap := gap_of(code)))

@@ -109,6 +109,8 @@ def _again(tx: WriteTx, known: EvidenceRequest, status: str, asked: Asked) -> bo
             return False
         ended = AskState.ANSWERED if status == "completed" else AskState.CLOSED
         evidence_requests.settle(tx, known.key, ended, why=f"the payer's Task is {status}")
+        if ended == AskState.CLOSED and known.same_as is None:
+            evidence_requests.hand_on(tx, known.key)
         if known.authorization_key is not None:
             asked_changed(tx, known.authorization_key, asked.at)
         return True

@@ -63,8 +63,8 @@ class CdexPublisher:
         """
         if parcel.is_accepted:
             return payer_sending.accepted_before(parcel)
-        if parcel.is_changed:
-            return payer_sending.look_again()
+        if parcel.why_back:
+            return payer_sending.look_again(parcel)
         door = self._doors[parcel.delivery.destination]
         if parcel.may_be_there:
             return self._looked_up(door, parcel)

@@ -31,6 +31,10 @@ from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
 
+_CHANGED = "what would leave is not what was released: look at it, and release it again"
+_ASKED_NO_MORE = (
+    "what it answers is asked for no more: look at it, and release it again if the payer is to have it all the same"
+)
 _ENDED = frozenset({SubmissionState.SENT, SubmissionState.ACCEPTED, SubmissionState.TAKEN_BACK})
 _MAY_LEAVE = frozenset({AttachmentState.RELEASED, AttachmentState.FAILED})
 _REFUSED = frozenset({400, 404, 405, 409, 410, 415, 422})
@@ -51,13 +55,13 @@ class PayerParcel(Parcel):
     """
     What was released. submission: the release; its state is "sending" where an earlier try ended without a known end.
 
-    may_leave: False where it can only be looked for. is_changed: what would leave is not what was released.
+    may_leave: False where it can only be looked for. why_back: why it must be looked at again first.
     """
 
     submission: Submission
     found: Sendable
     may_leave: bool = field(default=True, kw_only=True)
-    is_changed: bool = field(default=False, kw_only=True)
+    why_back: str = field(default="", kw_only=True)
 
     @property
     def may_be_there(self) -> bool:
@@ -123,21 +127,22 @@ def _why_held(tx: ReadTx, found: Sendable) -> str:
 
 
 def released(tx: ReadTx, way: PayerWay, delivery: Delivery) -> PayerParcel | Hold | Nothing:
-    """Return what stands (`standing`), with whether what would leave is what was released; what may have left is not compared."""
+    """Return what stands (`standing`), with why it must be looked at again; what may have left already is not compared."""
     parcel = standing(tx, delivery)
     if not isinstance(parcel, PayerParcel) or parcel.may_be_there or parcel.is_accepted:
         return parcel
+    if parcel.found.request is not None and parcel.found.request.is_over:
+        return replace(parcel, why_back=_ASKED_NO_MORE)
     try:
         digest = way.outgoing(tx, parcel.found).digest
     except LookupError:
         digest = ""
-    return replace(parcel, is_changed=digest != parcel.submission.content_digest)
+    return parcel if digest == parcel.submission.content_digest else replace(parcel, why_back=_CHANGED)
 
 
-def look_again() -> PayerReceipt:
-    """Return what is said where something else would leave than a person let go."""
-    said = "what would leave is not what was released: look at it, and release it again"
-    return PayerReceipt(said, SubmissionState.TAKEN_BACK)
+def look_again(parcel: PayerParcel) -> PayerReceipt:
+    """Return what is said where a person has to look at it, and release it, again."""
+    return PayerReceipt(parcel.why_back, SubmissionState.TAKEN_BACK)
 
 
 def _accepted(

@@ -56,7 +56,7 @@ class X12FilePublisher:
     def prepare(self, tx: ReadTx, delivery: Delivery, now: datetime) -> PayerParcel | Hold | Nothing:
         """Collect what was released, while it may leave."""
         standing = payer_sending.released(tx, self._way, delivery)
-        if not isinstance(standing, PayerParcel) or standing.is_changed:
+        if not isinstance(standing, PayerParcel) or standing.why_back:
             return standing
         try:
             how = self._way.through(standing.found, delivery.destination)
@@ -81,7 +81,7 @@ class X12FilePublisher:
         Raises: Conflict, if another file has the name; Incomplete; Refused; Unavailable.
         """
         if not isinstance(parcel, X12Parcel):
-            return payer_sending.look_again()
+            return payer_sending.look_again(parcel)
         if parcel.is_accepted:
             return payer_sending.accepted_before(parcel)
         refused = next((one for one in parcel.files if one.state == InterchangeState.REFUSED), None)

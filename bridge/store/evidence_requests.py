@@ -83,10 +83,11 @@ def with_repetitions(tx: ReadTx, key: int) -> list[EvidenceRequest]:
 
 
 def whole(tx: ReadTx, key: int) -> EvidenceRequest:
-    """Return a request for all the lines that it and its repetitions are for."""
+    """Return a request for all the lines that it and its repetitions are for, without those that want nothing any more."""
     every = with_repetitions(tx, key)
-    lines = {line for one in every for line in one.lines}
-    return replace(every[0], lines=tuple(sorted(lines)) if all(one.lines for one in every) else ())
+    wanted = [one for one in every if not one.is_over] or every
+    lines = {line for one in wanted for line in one.lines}
+    return replace(wanted[0], lines=tuple(sorted(lines)) if all(one.lines for one in wanted) else ())
 
 
 def settle(tx: WriteTx, key: int, state: AskState, *, why: str = "", authorization_key: int | None = None) -> None:
@@ -100,6 +101,16 @@ def settle(tx: WriteTx, key: int, state: AskState, *, why: str = "", authorizati
 def repeat(tx: WriteTx, key: int, same_as: int) -> None:
     """Note that a request asks again for what another one asks for."""
     tx.execute(update(evidence_requests).where(_c.key == key).values(same_as=same_as))
+
+
+def hand_on(tx: WriteTx, key: int) -> None:
+    """Let the oldest repetition of a request that is over, if it is not, stand for the others in its place."""
+    family = [one for one in with_repetitions(tx, key) if one.key != key]
+    heir = next((one for one in family if not one.is_over), None)
+    if heir is None:
+        return
+    tx.execute(update(evidence_requests).where(_c.same_as == key).values(same_as=heir.key))
+    tx.execute(update(evidence_requests).where(_c.key == heir.key).values(same_as=None))
 
 
 def note_told(tx: WriteTx, key: int, status: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -249,6 +250,59 @@ def test_what_the_payer_takes_back_is_asked_no_more(desk: Desk, payer: StrictPay
     look(desk)
     (request,) = asked(desk)
     assert (request.state, request.why) == (AskState.CLOSED, "the payer's Task is cancelled")
+
+
+def test_what_was_released_does_not_leave_once_the_payer_asks_for_it_no_more(desk: Desk, payer: StrictPayer) -> None:
+    made = desk.ready()
+    kept = payer.ask(task())
+    look(desk)
+    desk.release(made)
+    payer.books.update(payer.books.read("Task", kept["id"]) | {"status": "cancelled"}, kept["id"])
+    (poll,) = evidence_polls(desk.house)
+    desk.house.clock.at += timedelta(minutes=6)  # type: ignore[attr-defined]
+    poll.work()
+    desk.work()
+    assert payer.received == {}
+    assert desk.state(made).state == AttachmentState.DRAFT
+    assert "asked for no more" in desk.submission(made).detail
+    desk.release(made)
+    desk.work()
+    ((received,),) = payer.received.values()
+    (tracking,) = [one["valueIdentifier"]["value"] for one in received["parameter"] if one["name"] == "TrackingId"]
+    assert (tracking != "PAYER-77", desk.state(made).state) == (True, AttachmentState.SENT)
+
+
+def test_a_line_whose_task_the_payer_took_back_is_answered_no_more(desk: Desk, payer: StrictPayer) -> None:
+    made = desk.ready()
+    first, _ = payer.ask(task("PAYER-77", line=1)), payer.ask(task("PAYER-78", line=2))
+    look(desk)
+    payer.books.update(payer.books.read("Task", first["id"]) | {"status": "cancelled"}, first["id"])
+    look(desk)
+    desk.release(made)
+    desk.work()
+    ((received,),) = payer.received.values()
+    (tracking,) = [one["valueIdentifier"]["value"] for one in received["parameter"] if one["name"] == "TrackingId"]
+    attachment = next(one for one in received["parameter"] if one["name"] == "Attachment")
+    lines = [one["valueString"] for one in attachment["part"] if one["name"] == "LineItem"]
+    assert (tracking, lines) == ("PAYER-78", ["2"])
+    assert {one.state for one in asked(desk)} == {AskState.CLOSED, AskState.ANSWERED}
+
+
+def test_what_is_asked_for_again_is_asked_for_once_the_first_task_is_taken_back(desk: Desk, payer: StrictPayer) -> None:
+    desk.ready()
+    tasks = [payer.ask(task(f"PAYER-7{line}", line=line)) for line in (1, 2, 3)]
+    look(desk)
+    payer.books.update(payer.books.read("Task", tasks[0]["id"]) | {"status": "cancelled"}, tasks[0]["id"])
+    look(desk)
+    tasks.append(payer.ask(task("PAYER-79", line=1)))
+    look(desk)
+    with desk.house.store.read() as tx:
+        (open_one,) = evidence_requests.open_ones(tx)
+        whole = evidence_requests.whole(tx, open_one.key)
+    assert (whole.tracking_id, whole.lines) == ("PAYER-72", (1, 2, 3))
+    people(desk.house).decline(open_one.key, "sent by post", "user:bill")
+    desk.work()
+    assert [status_of(payer, one) for one in tasks] == ["cancelled", "rejected", "rejected", "rejected"]
 
 
 @pytest.mark.parametrize(
