@@ -14,7 +14,7 @@ from bridge.flows.sign_in import remember_search
 from bridge.store import audit as trail
 from bridge.store import users as accounts
 from bridge.store.listings.people import by_key, keys_by_number
-from bridge.web import paging, reads
+from bridge.web import addresses, paging, reads
 from bridge.web.access import caller, needs, services, session
 
 blueprint = Blueprint("admin", __name__)
@@ -156,5 +156,4 @@ def _role() -> Role:
 
 
 def _link(link: str) -> str:
-    base = services().settings.http.public_url.rstrip("/")
-    return base + url_for("sign_in.show_link", link=link)
+    return addresses.base_url() + url_for("sign_in.show_link", link=link)
