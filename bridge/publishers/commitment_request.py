@@ -111,11 +111,11 @@ class CommitmentPublisher:
     def send(self, parcel: QuestionParcel, still_wanted: StillWanted) -> QuestionReceipt:
         """Ask the archive; the other steps are ours alone."""
         still_wanted()
-        count = len(parcel.forwards)
+        objects = "1 object" if len(parcel.forwards) == 1 else f"{len(parcel.forwards)} objects"
         if parcel.step is Step.ASSIGN:
-            return QuestionReceipt(f"{count} objects are to be asked for")
+            return QuestionReceipt(f"to be asked for: {objects}")
         if parcel.step is Step.SEND_AGAIN:
-            return QuestionReceipt(f"{count} objects are sent again")
+            return QuestionReceipt(f"sent again: {objects}")
         destination = parcel.delivery.destination
         try:
             status, report = ask(self._targets[destination], self._calling_ae_title, parcel.request, self._linger_secs)
@@ -125,7 +125,7 @@ class CommitmentPublisher:
             return QuestionReceipt(f"{destination} does not offer storage commitment", is_offered=False)
         if status != SUCCESS and not is_warning(status):
             raise Unavailable(f"N-ACTION answered {status:04X}", code="archive_unavailable")
-        return QuestionReceipt(f"asked to keep {count} objects", report=report)
+        return QuestionReceipt(f"asked to keep {objects}", report=report)
 
     def settled(self, tx: WriteTx, parcel: QuestionParcel, receipt: QuestionReceipt, at: datetime) -> None:
         """Note how far it came, and queue the next step."""

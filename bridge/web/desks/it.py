@@ -60,7 +60,7 @@ def deliveries() -> str:
     for (_, name), number in tally.items():
         by_state[name] = by_state.get(name, 0) + number
     following = paging.next_url(rows[-1].delivery.key if more else None, state=state)
-    shown = {"rows": rows, "state": state, "counts": by_state, "failing": failing, "following": following}
+    shown = {"rows": rows, "chosen": state or "", "counts": by_state, "failing": failing, "following": following}
     return render_template("it/deliveries.html", **shown)
 
 

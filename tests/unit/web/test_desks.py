@@ -178,6 +178,17 @@ def test_a_case_that_does_not_exist_is_a_404_page(console: Console) -> None:
     assert "Nothing here" in answer.get_data(as_text=True)
 
 
+@pytest.mark.parametrize(
+    ("query", "word", "nothing"),
+    [("", "All", "Nothing here"), ("?state=held", "Held", "Nothing is held"), ("?state=dead", "Given up", "given up")],
+)
+def test_the_deliveries_keep_to_what_was_chosen(console: Console, query: str, word: str, nothing: str) -> None:
+    page = console.browser(Role.IT).get(f"/deliveries{query}").get_data(as_text=True)
+    assert page.count(f'aria-current="true">{word}') == 1
+    assert f'hx-get="/deliveries{query}" hx-trigger' in page
+    assert nothing in page.split('id="list"')[1]
+
+
 def test_a_destination_that_takes_nothing_is_named_at_the_top_of_the_deliveries(console: Console) -> None:
     console.order("A1")
     lane = {"topic": ORDER_STATUS, "destination": "ris", "state": "pending", "next_at": console.clock.now()}
