@@ -44,6 +44,8 @@ def book_appointment(tx: WriteTx, draft: AppointmentDraft, told: OrderNews, rule
     if order is None:
         return Scheduled(None, "the appointment waits", [_wait(tx, appointment, draft)])
     notices += follow_appointment(tx, order, appointment, told, keeps_order=draft.keeps_order)
+    # When it starts is said of the order, too: that is another version of it.
+    order = orders.save(tx, order, told.news.heard_at)
     refresh_worklist(tx, order)
     return Scheduled(set_order_status(tx, order, told.news), f"appointment {appointment.state}", notices)
 
@@ -66,6 +68,7 @@ def _leave(tx: WriteTx, known: Appointment, order_key: int, told: OrderNews) -> 
     """Take an appointment from the steps of the order it was booked for: it is another order's now."""
     order = orders.get(tx, order_key)
     follow_appointment(tx, order, replace(known, state=AppointmentState.CANCELLED), told)
+    order = orders.save(tx, order, told.news.heard_at)
     refresh_worklist(tx, set_order_status(tx, order, told.news))
 
 

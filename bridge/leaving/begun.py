@@ -14,6 +14,7 @@ from bridge.domain.chart_status import ChartFacts, ChartStatus, chart_status, is
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.performed import PerformedStep, may_be_of
+from bridge.leaving import procedures
 from bridge.leaving.studies import ORDER_ID, visit_of
 from bridge.store import announced_studies, chart_withdrawals, orders, patients, performed, studies
 from bridge.store.announced_studies import AnnouncedStudy
@@ -96,6 +97,7 @@ def said(tx: ReadTx, one: Begun, house: House) -> dict[str, Json]:
         f"Patient/{one.patient.key}",
         service_request=f"ServiceRequest/{ORDER_ID}{one.order.key}",
         encounter=visit_of(tx, one.order),
+        procedures=procedures.of_study(tx, one.step.study_instance_uid, one.patient.key),
     )
     content = codec.announced(one.step, one.order, links, house)
     return {"R4": r4.imaging_study(content), "R5": r5.imaging_study(content)}

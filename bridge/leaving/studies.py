@@ -10,6 +10,7 @@ from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
 from bridge.domain.order import Order
 from bridge.domain.study import StudyContents
+from bridge.leaving import procedures
 from bridge.settings import Settings
 from bridge.store import orders, overlays, patients, performed, visits
 from bridge.store.db import ReadTx
@@ -51,8 +52,10 @@ def served(
     """
     study = contents.study
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
+    live = patients.survivor(tx, patient_key).key
     links = Links(
-        subject=f"Patient/{patients.survivor(tx, patient_key).key}",
+        subject=f"Patient/{live}",
+        procedures=procedures.of_study(tx, study.study_instance_uid, live),
         service_request=f"ServiceRequest/{ORDER_ID}{order.key}" if order is not None else "",
         endpoints=tuple(f"Endpoint/{one}" for one in _endpoint_ids(house.has_viewer)),
         encounter=visit_of(tx, order) if order is not None else "",

@@ -77,7 +77,7 @@ def report_of(tx: ReadTx, key: int, server: str, house: House, documents_at: Map
         return wanted
 
     def made(release: str, links: Links) -> Json:
-        named = ReportLinks(links.subject, about, documents_at[release])
+        named = ReportLinks(links.subject, about, documents_at[release], links.service_request, links.encounter)
         content = diagnostic_report.build(report, wanted.order, named, house)
         return r5.diagnostic_report(content) if release == "R5" else r4.diagnostic_report(content)
 
@@ -93,7 +93,7 @@ def document_of(tx: ReadTx, part: Part, server: str, house: House, documents_at:
         return Wanted(identity, study=wanted.study, why_not=wanted.why_not or "its report has another document by now")
 
     def made(release: str, links: Links) -> Json:
-        about_it = ReportLinks(links.subject, about, documents_at[release])
+        about_it = ReportLinks(links.subject, about, documents_at[release], links.service_request, links.encounter)
         content = document_reference.of_report(report, document, wanted.order, about_it, house)
         return document_reference.r5(content) if release == "R5" else document_reference.r4(content)
 

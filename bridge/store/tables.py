@@ -417,6 +417,7 @@ orders = Table(
     Index(None, "study_instance_uid"),
     Index(None, "requested_procedure_id"),
     Index(None, "ordered_at"),
+    Index(None, "updated_at"),
 )
 
 steps = Table(
@@ -587,6 +588,7 @@ performed_steps = Table(
     Column("updated_at", Instant, nullable=False),
     _one_of("status", PerformedStatus, "status"),
     Index(None, "performed_station_ae_title", "updated_at"),
+    Index(None, "updated_at"),
 )
 
 performed_step_links = Table(

@@ -45,7 +45,9 @@ Json = dict[str, Any]
 
 AT = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
 UID = "2.25.77"
-LINKS = Links("Patient/7", "ServiceRequest/9", ("Endpoint/3",), "2.25.5", encounter="Encounter/4")
+LINKS = Links(
+    "Patient/7", "ServiceRequest/9", ("Endpoint/3",), "2.25.5", encounter="Encounter/4", procedures=("Procedure/2",)
+)
 ORDER = Order(
     key=1,
     patient_key=1,
@@ -211,7 +213,8 @@ def _selections() -> list[Json]:
 def everything(version: str) -> list[Json]:
     """Return one of every resource but ImagingStudy and Patient, and bare ones. version: "R4" or "R5"."""
     is_r4 = version == "R4"
-    links = diagnostic_report.ReportLinks("Patient/7", ("ImagingStudy/5",), "https://x.example.org/Binary")
+    at, about = "https://x.example.org/Binary", ("ImagingStudy/5",)
+    links = diagnostic_report.ReportLinks("Patient/7", about, at, order="ServiceRequest/9", encounter="Encounter/4")
     report = diagnostic_report.build(REPORT, ORDER, links, HOUSE)
     document = document_reference.of_report(REPORT, REPORT.content.documents[0], ORDER, links, HOUSE)
     ordered = [service_request.service_request(one, (STEP,), "Patient/7", system_of) for one in (ORDER, _BARE_ORDER)]

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bridge.wiring import House
-from tests.cast import NEAR_TWIN, PLAIN, adt, report
+from tests.cast import NEAR_TWIN, PLAIN, adt, order, report, study_uid
 from tests.flows.registration import mrg, order_of, pv1, tell
+from tests.flows.test_appointments import siu
 from tests.flows.test_served_announcements import Here
 
 Json = dict[str, Any]
@@ -77,3 +78,67 @@ def test_what_is_somebody_else_s_now_is_another_version(here: Here, change: str)
         for one in (before.keys() & after.keys()) - {*changed}:
             assert is_known(here, one, after[one]["meta"]["versionId"]), one
         before = after
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_an_order_whose_appointment_moves_is_another_version(here: Here) -> None:
+    here.hear(order(PLAIN, "A2"))
+    place = "ServiceRequest/order-2"
+    for said in (
+        siu(PLAIN, "A2"),
+        siu(PLAIN, "A2", "S13", at="20260302073000", start="20260305110000"),
+        siu(PLAIN, "A2", "S15", at="20260302083000"),
+    ):
+        before = here.api.get(f"/fhir/r4/{place}").json
+        here.run(timedelta(minutes=2))
+        here.hear(said)
+        after = here.api.get(f"/fhir/r4/{place}").json
+        assert before.get("occurrenceDateTime") != after.get("occurrenceDateTime")
+        assert not is_known(here, place, before["meta"]["versionId"])
+        assert before["meta"]["lastUpdated"] < after["meta"]["lastUpdated"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_why_an_exam_was_ordered_is_said_alike_of_all_that_is_of_it(here: Here) -> None:
+    coded = b"|R05^Cough^I10~R06.0^Dyspnoea^I10"
+    plain = order(PLAIN, "A4", extra="")
+    header, _, rest = plain.partition(b"OBR|1|")
+    line, _, behind = rest.partition(b"\r")
+    fields = line.split(b"|")
+    here.hear(header + b"OBR|1|" + b"|".join(fields + [b""] * (29 - len(fields))) + coded + b"\r" + behind)
+    here.device(accession="A4", step="2.25.704")
+    here.run()
+    said = [
+        here.api.get(f"/fhir/r4/{path}").json
+        for path in ("ServiceRequest/order-2", "Procedure/2", "ImagingStudy?identifier=A4")
+    ]
+    said[2] = said[2]["entry"][0]["resource"]
+    codes = [[one["coding"][0]["code"] for one in each["reasonCode"] if "coding" in one] for each in said]
+    assert codes == [["R05", "R06.0"]] * 3
+    assert said[0]["reasonCode"] == said[1]["reasonCode"] == said[2]["reasonCode"]
+
+
+@pytest.mark.parametrize("release", ["r4", "r5"])
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_study_points_to_what_was_performed_of_it(here: Here, release: str) -> None:
+    """From its beginning on, in its own chart, and only to what may be read there."""
+    here.hear(order(PLAIN, "A2"))
+    here.device(accession="A2", step="2.25.702")
+    here.run()
+
+    def performed() -> list[str]:
+        (entry,) = here.api.get(f"/fhir/{release}/ImagingStudy?identifier=A2").json["entry"]
+        found = entry["resource"].get("procedureReference", entry["resource"].get("partOf", []))
+        return [one["reference"] for one in (found if isinstance(found, list) else [found])]
+
+    assert performed() == ["Procedure/2"]
+    here.image(accession="A2")
+    here.run(timedelta(minutes=2))
+    assert performed() == ["Procedure/2"]
+    assert here.api.get(f"/fhir/{release}/{performed()[0]}").status_code == 200
+    desk = here.console.services.flows.studies.chart_desk
+    desk.withdraw(study_uid("A2"), "asked", "user:maria", "Procedure:2")
+    here.image(number=2, accession="A2")
+    here.run(timedelta(minutes=2))
+    assert performed() == []
+    assert here.api.get(f"/fhir/{release}/Procedure/2").status_code == 404

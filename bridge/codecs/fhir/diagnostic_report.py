@@ -10,7 +10,13 @@ from typing import Any
 
 from bridge.codecs.fhir.elements import clean, display_name, system_of_scheme
 from bridge.codecs.fhir.imaging_study import House
-from bridge.codecs.fhir.references import Links, order_reference, study_identifier, typed_identifier
+from bridge.codecs.fhir.references import (
+    Links,
+    encounter_reference,
+    order_reference,
+    study_identifier,
+    typed_identifier,
+)
 from bridge.domain.order import Code, Order
 from bridge.domain.report import IMAGING_REPORT, Report, ReportContent, ReportDocument, ReportSection
 
@@ -32,6 +38,7 @@ class DiagnosticReportContent:
     identifiers: tuple[Json, ...]
     subject: str
     based_on: Json | None
+    encounter: Json | None
     code: Json
     effective: str
     issued: str
@@ -75,6 +82,7 @@ def build(report: Report, order: Order | None, links: ReportLinks, house: House)
         identifiers=_identifiers(report, house),
         subject=links.subject,
         based_on=None if order is None else order_reference(order, links.of_exam, house.system_of),
+        encounter=None if order is None else encounter_reference(order, links.of_exam, house.system_of),
         code=kind_of(report),
         effective=_effective(said, house.zone),
         issued=(said.issued_at or report.said.issued_at).astimezone(UTC).isoformat(),

@@ -9,7 +9,7 @@ from datetime import timedelta, timezone, tzinfo
 from typing import Any, NamedTuple
 
 from bridge.codecs.fhir import codings
-from bridge.codecs.fhir.elements import clean, concept, date_time, display_name, in_words, local_time, shown, unsigned
+from bridge.codecs.fhir.elements import clean, concept, date_time, display_name, local_time, shown, unsigned
 from bridge.codecs.fhir.people import performers_by_series, practitioner, referrer
 from bridge.codecs.fhir.references import (
     PLACEMENT_SYSTEM,
@@ -19,6 +19,7 @@ from bridge.codecs.fhir.references import (
     accession_identifier,
     encounter_reference,
     order_reference,
+    reasons_of,
     study_identifier,
 )
 from bridge.domain.code import Code
@@ -46,7 +47,9 @@ _OURS = frozenset(
 )  # fmt: skip
 # What of a study nobody is to read any more: of what is withdrawn, and of what was in the wrong chart besides.
 _OF_IMAGES = frozenset({"endpoint", "text", "series", "numberOfSeries", "numberOfInstances"})
-_OF_EXAM = frozenset({"description", "note", "procedure", "procedureCode", "reason", "reasonCode"})
+_OF_EXAM = frozenset(
+    {"description", "note", "partOf", "procedure", "procedureCode", "procedureReference", "reason", "reasonCode"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,7 @@ def _ordered(study_instance_uid: str, order: Order | None, links: Links, house: 
         modalities=(),
         encounter=None if order is None else encounter_reference(order, links, house.system_of),
         procedures=links.procedures,
-        reasons=_reasons(order) if order else (),
+        reasons=reasons_of(order) if order else (),
     )
 
 
@@ -284,11 +287,6 @@ def _procedure_codes(said: Code, order: Order | None) -> tuple[Json, ...]:
     """Return what was performed, as the images say it, else as it was ordered."""
     found = concept(said or (order.requested_procedure_code if order else Code()))
     return (found,) if found else ()
-
-
-def _reasons(order: Order) -> tuple[Json, ...]:
-    codes = [concept(one) for one in order.details.get("reason_for_requested_procedure_code", ())]
-    return tuple(one for one in codes if one) or tuple(in_words(order.reason_for_the_requested_procedure))
 
 
 def _instance(one: Instance) -> InstanceEntry:

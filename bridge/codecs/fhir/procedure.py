@@ -15,7 +15,6 @@ from bridge.codecs.fhir.elements import (
     SNOMED,
     clean,
     concept,
-    in_words,
     local_time,
     period,
     shown,
@@ -24,7 +23,7 @@ from bridge.codecs.fhir.elements import (
 )
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.people import OPERATORS, PERFORMED_SERIES, PERFORMING
-from bridge.codecs.fhir.references import Links, encounter_reference, order_reference
+from bridge.codecs.fhir.references import Links, encounter_reference, order_reference, reasons_of
 from bridge.domain.code import Code
 from bridge.domain.order import Order
 from bridge.domain.order_people import Person
@@ -84,7 +83,7 @@ def build(
         ended=local_time(mpps.ended_local, house.zone),
         performers=_performers(mpps, attributes, house),
         location=shown("Location", first_text(attributes, _LOCATION)),
-        reasons=tuple(in_words(order.reason_for_the_requested_procedure)) if order else (),
+        reasons=reasons_of(order) if order else (),
         note=clean(first_text(attributes, _COMMENTS)),
     )
 

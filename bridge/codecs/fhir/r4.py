@@ -99,6 +99,7 @@ def report_frame(content: DiagnosticReportContent) -> Json:
             "category": [RADIOLOGY],
             "code": content.code,
             "subject": {"reference": content.subject},
+            "encounter": content.encounter,
             "effectiveDateTime": content.effective,
             "issued": content.issued,
             "resultsInterpreter": [{"display": name} for name in content.interpreters],

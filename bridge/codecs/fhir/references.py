@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from bridge.codecs.fhir.elements import concept, in_words
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier, derive_uid
 from bridge.domain.order import Order
 
@@ -93,6 +94,14 @@ def order_reference(order: Order, links: Links, system_of: SystemOf) -> Json | N
     if identifier is not None:
         reference["identifier"] = identifier
     return reference
+
+
+def reasons_of(order: Order) -> tuple[Json, ...]:
+    """Return why an exam was ordered, as CodeableConcepts: its codes, and words that none of them says."""
+    codes = (concept(one) for one in order.details.get("reason_for_requested_procedure_code", ()))
+    found = tuple(one for one in codes if one)
+    said = {one.get("text") for one in found}
+    return found + tuple(one for one in in_words(order.reason_for_the_requested_procedure) if one["text"] not in said)
 
 
 def visit_identifier(number: EntityIdentifier, system_of: SystemOf) -> Json:

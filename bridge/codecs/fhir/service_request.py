@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.codecs.fhir.elements import SNOMED, concept, without_empty
 from bridge.codecs.fhir.people import requester
-from bridge.codecs.fhir.references import Links, SystemOf, encounter_reference, order_identifiers
+from bridge.codecs.fhir.references import Links, SystemOf, encounter_reference, order_identifiers, reasons_of
 from bridge.domain.order import Order, Step, StepStatus
 
 Json = dict[str, Any]
@@ -43,9 +43,7 @@ def service_request(
             "occurrenceDateTime": min(starts).astimezone(UTC).isoformat() if starts else "",
             "authoredOn": authored.astimezone(UTC).isoformat() if authored else "",
             "requester": requester(order, system_of),
-            "reasonCode": [{"text": order.reason_for_the_requested_procedure}]
-            if order.reason_for_the_requested_procedure
-            else [],
+            "reasonCode": list(reasons_of(order)),
             "note": [{"text": order.requested_procedure_comments.replace("\r\n", "\n")}]
             if order.requested_procedure_comments
             else [],

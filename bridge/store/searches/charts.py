@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, and_, case, cast, false, func, literal, not_, or_, select, true
@@ -67,6 +68,17 @@ def _by_order_number(column: ColumnElement[Any]) -> Write:
 
 
 # ── reports ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+# It says its order's numbers and visit, too.
+_order_at = select(orders.c.updated_at).where(orders.c.key == reports.c.order_key).scalar_subquery()
+_REPORT_AT = case((_order_at > reports.c.updated_at, _order_at), else_=reports.c.updated_at)
+
+
+def _report_since(at: datetime) -> Condition:
+    other = reports.alias("told_since")
+    of_order = select(other.c.key).join(orders, orders.c.key == other.c.order_key).where(orders.c.updated_at >= at)
+    return reports.c.key.in_(select(other.c.key).where(other.c.updated_at >= at).union(of_order))
 
 
 def _report_standing(_: ReadTx, __: Sequence[Term], house: House) -> list[Condition]:
@@ -141,9 +153,16 @@ def _report_status(_: ReadTx, term: Term, __: House) -> Condition:
     return reports.c.status.in_([one.code for one in term.tokens()])
 
 
+def _report_visit(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        named = study_people.with_visit(reports.c.order_key)
+        return not_(named) if term.is_missing else named
+    return reports.c.order_key.in_(imaging_studies.of_visits(term.targets()))
+
+
 _REPORT_TERMS: Mapping[str, Write] = {
     "_id": conditions.keys(reports.c.key),
-    "_lastUpdated": conditions.within(reports.c.updated_at),
+    "_lastUpdated": conditions.within_since(_REPORT_AT, _report_since),
     "identifier": _report_identifier,
     **of_patient(reports.c.patient_key),
     "status": _report_status,
@@ -153,6 +172,7 @@ _REPORT_TERMS: Mapping[str, Write] = {
     "issued": _report_time(report_versions.c.issued_at),
     "based-on": _by_order(reports.c.order_key),
     "based-on.identifier": _by_order_number(reports.c.order_key),
+    "encounter": _report_visit,
     "imaging-study": _report_study,
 }
 REPORTS = Search(
@@ -160,7 +180,7 @@ REPORTS = Search(
     key=reports.c.key,
     standing=_report_standing,
     terms=_REPORT_TERMS,
-    sorts={"_id": reports.c.key, "_lastUpdated": reports.c.updated_at},
+    sorts={"_id": reports.c.key, "_lastUpdated": _REPORT_AT},
 )
 
 
@@ -174,13 +194,6 @@ def _related(tx: ReadTx, term: Term, house: House) -> Condition:
     return or_(_report_study(tx, term, house), _by_order(reports.c.order_key)(tx, term, house))
 
 
-def _document_visit(_: ReadTx, term: Term, __: House) -> Condition:
-    if term.is_missing is not None:
-        named = study_people.with_visit(reports.c.order_key)
-        return not_(named) if term.is_missing else named
-    return reports.c.order_key.in_(imaging_studies.of_visits(term.targets()))
-
-
 DOCUMENTS = Search(
     rows=report_documents.join(report_versions, report_versions.c.key == report_documents.c.version_key).join(
         reports, reports.c.key == report_versions.c.report_key
@@ -189,7 +202,7 @@ DOCUMENTS = Search(
     standing=_document_standing,
     terms={
         "_id": conditions.keys(report_documents.c.key),
-        "_lastUpdated": conditions.within(reports.c.updated_at),
+        "_lastUpdated": conditions.within_since(_REPORT_AT, _report_since),
         **of_patient(reports.c.patient_key),
         "identifier": lambda _, term, __: report_documents.c.digest.in_([one.code for one in term.tokens()]),
         "contenttype": lambda _, term, __: report_documents.c.content_type.in_([one.code for one in term.tokens()]),
@@ -197,7 +210,7 @@ DOCUMENTS = Search(
         "related": _related,
         "based-on": _by_order(reports.c.order_key),
         "based-on.identifier": _by_order_number(reports.c.order_key),
-        "encounter": _document_visit,
+        "encounter": _report_visit,
         "status": conditions.coded(
             reports.c.status,
             {
@@ -207,7 +220,7 @@ DOCUMENTS = Search(
             ("http://hl7.org/fhir/document-reference-status",),
         ),
     },
-    sorts={"_id": report_documents.c.key, "_lastUpdated": reports.c.updated_at},
+    sorts={"_id": report_documents.c.key, "_lastUpdated": _REPORT_AT},
 )
 
 # ── what was performed ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,6 +283,17 @@ def _performed_order(tx: ReadTx, term: Term, house: House) -> Condition:
     return _performed_of(orders.c.key.in_(_orders_named(tx, term.targets(), house)))
 
 
+def _performed_visit(_: ReadTx, term: Term, __: House) -> Condition:
+    if term.is_missing is not None:
+        named = _performed_of(orders.c.admission_id != "")
+        return not_(named) if term.is_missing else named
+    return _performed_of(orders.c.key.in_(imaging_studies.of_visits(term.targets())))
+
+
+def _performed_since(at: datetime) -> Condition:
+    return or_(_performed.updated_at >= at, _performed_of(orders.c.updated_at >= at))
+
+
 def _performed_uid(_: ReadTx, term: Term, __: House) -> Condition:
     asked = [one for one in term.tokens() if one.system in (None, imaging_studies.STUDY_SYSTEM)]
     return _performed.sop_instance_uid.in_([one.code.removeprefix("urn:oid:") for one in asked])
@@ -287,7 +311,7 @@ PROCEDURES = Search(
     standing=_procedure_standing,
     terms={
         "_id": conditions.keys(_performed.key),
-        "_lastUpdated": conditions.within(_PERFORMED_AT),
+        "_lastUpdated": conditions.within_since(_PERFORMED_AT, _performed_since),
         "identifier": _performed_uid,
         "patient": _performed_patient,
         "subject": _performed_patient,
@@ -298,6 +322,7 @@ PROCEDURES = Search(
             orders.c.key.in_(imaging_studies.orders_numbered(term, house))
         ),
         "date": _performed_date,
+        "encounter": _performed_visit,
         "status": conditions.coded(
             _performed.status,
             {

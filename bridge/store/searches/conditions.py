@@ -201,6 +201,25 @@ def within(column: ColumnElement[datetime]) -> Write:
     return write
 
 
+def within_since(at: ColumnElement[datetime], touched_since: Callable[[datetime], Condition]) -> Write:
+    """
+    Return the condition of a moment that is no column.
+
+    touched_since: what an index finds of what happened since: of that alone the moment is looked at.
+    """
+
+    def write(_: ReadTx, term: Term, __: House) -> Condition:
+        if term.is_missing is not None:
+            return false() if term.is_missing else true()
+        return or_(false(), *(is_within(one) for one in term.spans()))
+
+    def is_within(span: Span) -> Condition:
+        exactly = moment(at, span)
+        return and_(touched_since(span.begin), exactly) if span.how in ("eq", "gt", "ge", "sa") else exactly
+
+    return write
+
+
 def moment(column: ColumnElement[datetime], span: Span) -> Condition:
     """Compare a moment with a stretch of time. Source: FHIR R4 3.1.1.4.7."""
     tests: dict[str, Condition] = {

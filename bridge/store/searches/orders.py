@@ -145,6 +145,7 @@ TASKS = Search(
         "subject": conditions.subjects(orders.c.patient_key),
         "patient.identifier": conditions.subjects_by_number(orders.c.patient_key),
         "subject.identifier": conditions.subjects_by_number(orders.c.patient_key),
+        "encounter": _encounter,
         "focus": _focus,
         "focus.identifier": lambda _, term, house: steps.c.order_key.in_(imaging_studies.orders_numbered(term, house)),
         "status": conditions.coded(steps.c.status, _TASK_STATUSES, ("http://hl7.org/fhir/task-status",)),

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, String, and_, case, cast, false, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, String, and_, case, cast, func, literal, or_, select
 
 from bridge.domain.chart import OWN
-from bridge.domain.resource_query import Span, Term
 from bridge.store.announced_studies import ID_PREFIX
 from bridge.store.db import ReadTx
 from bridge.store.searches import conditions
-from bridge.store.searches.conditions import Condition, House
+from bridge.store.searches.conditions import Condition
 from bridge.store.tables import chart_versions, decisions, overlay_versions, studies
 from bridge.store.tables import study_placements as placed
 
@@ -48,19 +47,6 @@ _MADE_AT = case(
 UPDATED_AT: ColumnElement[datetime] = func.coalesce(_KEPT_AT, _MADE_AT)
 
 
-def last_updated(_: ReadTx, term: Term, __: House) -> Condition:
-    """Compare when a study was told otherwise last."""
-    if term.is_missing is not None:
-        return false() if term.is_missing else true()
-    return or_(false(), *(_within(one) for one in term.spans()))
-
-
-def _within(span: Span) -> Condition:
-    """Look by the indexes for what happened since, and only of that at its own time."""
-    exactly = conditions.moment(UPDATED_AT, span)
-    return and_(_touched_since(span.begin), exactly) if span.how in ("eq", "gt", "ge", "sa") else exactly
-
-
 def _touched_since(at: datetime) -> Condition:
     kept = select(chart_versions.c.study_key).where(
         chart_versions.c.at >= at, chart_versions.c.server == OWN, chart_versions.c.study_key.is_not(None)
@@ -69,6 +55,10 @@ def _touched_since(at: datetime) -> Condition:
     corrected = select(overlay_versions.c.study_key).where(overlay_versions.c.made_at >= at)
     since = (studies.c.key.in_(one) for one in (kept, decided, corrected))
     return or_(studies.c.last_instance_at >= at, *since)
+
+
+# When a study was told otherwise last.
+last_updated = conditions.within_since(UPDATED_AT, _touched_since)
 
 
 def updated_at(tx: ReadTx, keys: Sequence[int]) -> dict[int, datetime]:

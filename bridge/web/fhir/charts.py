@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from bridge.codecs.fhir import authorization, diagnostic_report, document_reference, procedure, r4, r5
@@ -11,9 +12,8 @@ from bridge.codecs.fhir.diagnostic_report import ReportLinks
 from bridge.codecs.fhir.references import Links
 from bridge.domain.attachment import AttachmentState
 from bridge.domain.order import Order
-from bridge.domain.performed import PerformedStep, may_be_of
-from bridge.domain.performed_reasons import INCORRECT_WORKLIST_ENTRY
 from bridge.domain.report import Report
+from bridge.leaving import procedures
 from bridge.leaving.studies import ORDER_ID, visit_of
 from bridge.store import authorizations, orders, patients, performed, placements, reports, studies
 from bridge.store.db import ReadTx
@@ -47,7 +47,7 @@ def make_reports(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Made
         order = orders.get(tx, report.order_key) if report.order_key is not None else None
         content = diagnostic_report.build(report, order, _links(tx, report, order, serving), serving.house)
         said = r4.diagnostic_report(content) if serving.release == "r4" else r5.diagnostic_report(content)
-        meta = meta_of(said, str(report.version), report.updated_at)
+        meta = meta_of(said, str(report.version), _since(tx, report.updated_at, [order] if order else []))
         made.append(Made(said | {"id": str(report.key), "meta": meta}, report.patient_key, None, report.order_key))
     return made
 
@@ -62,7 +62,7 @@ def make_documents(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[Ma
         links = _links(tx, report, order, serving)
         content = document_reference.of_report(report, document, order, links, serving.house)
         said = document_reference.r4(content) if serving.release == "r4" else document_reference.r5(content)
-        meta = meta_of(said, str(report.version), report.updated_at)
+        meta = meta_of(said, str(report.version), _since(tx, report.updated_at, [order] if order else []))
         made.append(Made(said | {"id": str(key), "meta": meta}, report.patient_key, None, report.order_key))
     return made
 
@@ -72,44 +72,18 @@ def make_procedures(tx: ReadTx, keys: Sequence[int], serving: Serving) -> list[M
     made = []
     for key in keys:
         mpps = performed.get(tx, key)
-        found = _certain(tx, mpps)
+        found = procedures.certain(tx, mpps)
         if found is None:
             continue
         ordered, patient_key = found
-        order, keys_of_orders = ordered[0], [one.key for one in ordered]
+        order = ordered[0]
         links = Links(f"Patient/{patient_key}", service_request=_order(order), encounter=visit_of(tx, order))
         content = procedure.build(mpps, performed.attributes_of(tx, key), order, links, serving.house)
         said = procedure.r4(content) if serving.release == "r4" else procedure.r5(content)
-        heard = [mpps.updated_at, *(at for _, at in changes.of_orders(tx, keys_of_orders).values())]
-        changed = max(at for at in heard if at is not None)
-        meta = meta_of(said, f"{changed.timestamp():.0f}", changed) | mark_of(any(one.is_test for one in ordered))
+        changed = _since(tx, mpps.updated_at, ordered)
+        meta = meta_of(said, "", changed) | mark_of(any(one.is_test for one in ordered))
         made.append(Made(said | {"id": str(key), "meta": meta}, patient_key, None, order.key))
     return made
-
-
-def _certain(tx: ReadTx, mpps: PerformedStep) -> tuple[list[Order], int] | None:
-    """
-    Return the orders of a performed step and their live patient; None where that is in doubt.
-
-    So it is if its orders are of two people, the record is in question, its device names somebody else or takes the entry
-    back, or nobody has bound its images to that patient.
-    """
-    if mpps.discontinuation_code == INCORRECT_WORKLIST_ENTRY:
-        return None
-    ordered = [orders.get(tx, one) for one in dict.fromkeys(s.order_key for s in orders.get_steps(tx, mpps.step_keys))]
-    owners = {owner.key: owner for owner in (patients.survivor(tx, one.patient_key) for one in ordered)}
-    if len(owners) != 1:
-        return None
-    (owner,) = owners.values()
-    records = patients.records_of(tx, owner.key)
-    if any(one.in_question for one in records) or not may_be_of(mpps, records):
-        return None
-    study = studies.by_uid(tx, mpps.study_instance_uid) if mpps.study_instance_uid else None
-    if study is not None:
-        bound_to = study.patient_key if study.is_bound else None
-        if bound_to is None or patients.survivor(tx, bound_to).key != owner.key:
-            return None
-    return ordered, owner.key
 
 
 def _authorized(answer: bool) -> Callable[[ReadTx, Sequence[int], Serving], list[Made]]:
@@ -153,6 +127,12 @@ def _links(tx: ReadTx, report: Report, order: Order | None, serving: Serving) ->
     return links if order is None else replace(links, order=_order(order), encounter=visit_of(tx, order))
 
 
+def _since(tx: ReadTx, own: datetime | None, ordered: Sequence[Order]) -> datetime | None:
+    """Return since when something is said as it is, that its orders say, too."""
+    known = [own, *(at for _, at in changes.of_orders(tx, [one.key for one in ordered]).values())]
+    return max((at for at in known if at is not None), default=None)
+
+
 def _order(order: Order) -> str:
     return f"ServiceRequest/{ORDER_ID}{order.key}"
 
@@ -170,13 +150,14 @@ REPORT = Kind(
         both("category", "token"),
         both("code", "token"),
         both("date", "date"),
+        both("encounter", "reference", "Encounter"),
         both("issued", "date"),
         Parameter("imaging-study", "reference", "", "study", ("ImagingStudy",)),
         both("status", "token"),
     ),
     make_reports,
     rows_of(search.REPORTS),
-    includes={"patient": "subject", "subject": "subject", "based-on": "basedOn"},
+    includes={"patient": "subject", "subject": "subject", "based-on": "basedOn", "encounter": "encounter"},
 )
 DOCUMENT = Kind(
     "DocumentReference",
@@ -209,11 +190,12 @@ PROCEDURE = Kind(
         SUBJECT,
         both("based-on", "reference", "ServiceRequest"),
         both("date", "date"),
+        both("encounter", "reference", "Encounter"),
         both("status", "token"),
     ),
     make_procedures,
     rows_of(search.PROCEDURES),
-    includes={"patient": "subject", "subject": "subject", "based-on": "basedOn"},
+    includes={"patient": "subject", "subject": "subject", "based-on": "basedOn", "encounter": "encounter"},
     is_judged=True,
 )
 _AUTHORIZED = (

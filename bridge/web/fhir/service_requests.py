@@ -110,6 +110,7 @@ TASK = Kind(
         PATIENT,
         SUBJECT,
         both("authored-on", "date"),
+        both("encounter", "reference", "Encounter"),
         both("focus", "reference", "ServiceRequest"),
         both("intent", "token"),
         both("period", "date"),
@@ -118,5 +119,5 @@ TASK = Kind(
     ),
     make_tasks,
     rows_of(search.TASKS),
-    includes={"patient": "for", "subject": "for", "focus": "focus"},
+    includes={"patient": "for", "subject": "for", "encounter": "encounter", "focus": "focus"},
 )

@@ -65,7 +65,7 @@ def test_what_is_of_an_order_is_found_by_it(api: FlaskClient, kind: str) -> None
 
 
 @pytest.mark.parametrize("release", ["r4", "r5"])
-@pytest.mark.parametrize("kind", ["ServiceRequest", "ImagingStudy"])
+@pytest.mark.parametrize("kind", ["ServiceRequest", "Task", "ImagingStudy", "DiagnosticReport", "Procedure"])
 def test_what_was_under_a_visit_is_found_by_it_and_brings_it(api: FlaskClient, release: str, kind: str) -> None:
     (visit,) = [one["resource"] for one in get(api, f"{release}/Encounter", identifier=NUMBER)["entry"]]
     path, reference = f"{release}/{kind}", f"Encounter/{visit['id']}"

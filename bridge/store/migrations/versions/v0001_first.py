@@ -345,6 +345,7 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_performed_steps_study_instance_uid"), "performed_steps", ["study_instance_uid"], unique=False
     )
+    op.create_index(op.f("ix_performed_steps_updated_at"), "performed_steps", ["updated_at"], unique=False)
     op.create_table(
         "replay_jobs",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -749,6 +750,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_orders_replaced_by"), "orders", ["replaced_by"], unique=False)
     op.create_index(op.f("ix_orders_requested_procedure_id"), "orders", ["requested_procedure_id"], unique=False)
     op.create_index(op.f("ix_orders_study_instance_uid"), "orders", ["study_instance_uid"], unique=False)
+    op.create_index(op.f("ix_orders_updated_at"), "orders", ["updated_at"], unique=False)
     op.create_table(
         "patient_aliases",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
