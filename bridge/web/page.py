@@ -258,15 +258,23 @@ def ago(span: timedelta) -> str:
     """
     Return how long ago something was.
 
-    >>> ago(timedelta(seconds=5)), ago(timedelta(minutes=90)), ago(timedelta(days=3)), ago(timedelta(seconds=-90))
-    ('just now', '1 h ago', '3 days ago', 'in 1 min')
+    >>> ago(timedelta(seconds=5)), ago(timedelta(minutes=90)), ago(timedelta(days=3))
+    ('just now', '1 h ago', '3 days ago')
+    >>> ago(timedelta(seconds=-90)), ago(timedelta(hours=-30)), ago(timedelta(hours=-167))
+    ('in 1 min', 'in 30 h', 'in 6 days')
     """
     seconds = int(span.total_seconds())
     if seconds < 0:
-        return f"in {max(1, -seconds // 60)} min" if seconds > -7200 else f"in {-seconds // 3600} h"
+        return f"in {_ahead(-seconds)}"
     if seconds < 45:
         return "just now"
     return f"{lasted(span)} ago"
+
+
+def _ahead(seconds: int) -> str:
+    if seconds < 2 * 3600:
+        return f"{max(1, seconds // 60)} min"
+    return f"{seconds // 3600} h" if seconds < 2 * 86_400 else f"{seconds // 86_400} days"
 
 
 def lasted(span: timedelta) -> str:

@@ -57,6 +57,13 @@ def test_rows_of_one_number_are_the_lines_of_one_authorization(house: House) -> 
     ]
 
 
+def test_columns_may_be_called_as_the_page_calls_them(house: House) -> None:
+    head = "authorization number,payer,patient number,member number,status,code,modifiers,units,effective,expiration\n"
+    imported = hand_in(house, f"{head}PA-9,60054,{PLAIN.patient_id},W1,approved,71260,26,1,2026-03-01,3/31/2026\n")
+    assert imported.unread == ()
+    assert outcomes(imported) == [(2, "applied")]
+
+
 def test_the_same_list_again_changes_nothing_and_another_answer_does(house: House) -> None:
     hand_in(house, HEAD + ROWS)
     house.clock.at = datetime(2026, 3, 3, 15, 0, tzinfo=UTC)  # type: ignore[attr-defined]

@@ -46,6 +46,9 @@ _UNSEEN_FOCUS = """() => {
 # A field without a type is drawn as no other field is.
 _PLAIN = """() => [...document.querySelectorAll("input:not([type])")].map((node) => ["plain", node.outerHTML.slice(0, 90)])"""
 
+# What a template printed instead of a value.
+_UNMEANT = """() => document.documentElement.outerHTML.match(/(?:<|&lt;|%3C)(?:Macro|function|bound method)[^>&%]{0,40}/g) ?? []"""
+
 _TOO_WIDE = """() => { const root = document.documentElement;
   return root.scrollWidth > innerWidth ? [["wide", root.scrollWidth]] : []; }"""
 
@@ -53,5 +56,7 @@ _TOO_WIDE = """() => { const root = document.documentElement;
 def faults(page: Any) -> list[Any]:
     """Return what of the page that stands there could not be read, named or followed, with the node."""
     return [
-        found for one in (_POOR_CONTRAST, _NAMELESS, _UNSEEN_FOCUS, _PLAIN, _TOO_WIDE) for found in page.evaluate(one)
+        found
+        for one in (_POOR_CONTRAST, _NAMELESS, _UNSEEN_FOCUS, _PLAIN, _UNMEANT, _TOO_WIDE)
+        for found in page.evaluate(one)
     ]
