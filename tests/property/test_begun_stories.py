@@ -17,8 +17,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from bridge.leaving.begun import begun
-from bridge.store import orders, patients, studies
+from bridge.domain.chart_status import is_going
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.store import orders, patients, performed, studies
+from bridge.store.chart_withdrawals import Coming, withdrawal_of
+from bridge.store.db import ReadTx
 from tests.property.begun_world import STATUSES, BegunWorld, Json
 from tests.property.identity_world import ACCESSIONS, STUDIES
 
@@ -45,9 +48,9 @@ class Begun(RuleBasedStateMachine):
             self.world.do("registered", who)
         for accession, who in zip(("A1", "A2"), whose, strict=True):
             self.world.do("ordered", accession, who, "NW")
-        self.world.do("began", ("A1",), "", "of A1")
+        self.world.do("began", ("A1",), whose[0], "of A1")
 
-    @rule(accession=ACCESSION, named=st.sampled_from(["", "", "plain", "stranger"]))
+    @rule(accession=ACCESSION, named=st.sampled_from(["", "plain", "twin", "stranger"]))
     def a_device_begins(self, accession: str, named: str) -> None:
         self.world.do("began", (accession,), named, f"of {accession}")
 
@@ -127,12 +130,11 @@ class Begun(RuleBasedStateMachine):
             assert (newest["status"], newest["meta"]["versionId"]) == (one["status"], one["meta"]["versionId"])
         with self.world.house.store.read() as tx:
             for uid in STUDIES.values():
-                now = begun(tx, uid)
-                standing = [one for one in _of(uid, found.values()) if one["status"] == "registered"]
-                assert now is None or len(standing) == 1, "what has begun is not read"
-                study = studies.by_uid(tx, uid)
-                shows = study is not None and study.is_bound
-                assert now is not None or shows or not standing, "what is read has not begun"
+                registered = [one for one in _of(uid, found.values()) if one["status"] == "registered"]
+                if studies.by_uid(tx, uid) is None:
+                    owner = _whose(tx, uid)
+                    assert len(registered) == (owner is not None), "what is read is not what has begun"
+                    assert all(one["subject"]["reference"] == f"Patient/{owner}" for one in registered)
 
     @invariant()
     def one_resource_stands_in_the_chart_of_whose_it_is(self) -> None:
@@ -154,6 +156,21 @@ class Begun(RuleBasedStateMachine):
                         assert patients.survivor(tx, orders.get(tx, key).patient_key).key == live
                 ended = [one for one in _of(uid, found) if one["status"] == "entered-in-error"]
                 assert not any("basedOn" in one for one in ended)
+
+
+def _whose(tx: ReadTx, uid: str) -> int | None:
+    """Return whose study certainly has begun: all that is said of what goes on names one person, whose record is sound."""
+    going = [one for one in performed.of_study(tx, uid) if is_going(one)]
+    ordered = [
+        orders.get(tx, step.order_key).patient_key for one in going for step in orders.get_steps(tx, one.step_keys)
+    ]
+    holders = [patients.find(tx, PatientIdentifier(one.patient_id, "RIVERSIDE")) for one in going if one.patient_id]
+    named = {patients.survivor(tx, one.key).key if one is not None else None for one in holders}
+    owners = {patients.survivor(tx, key).key for key in ordered}
+    if len(owners) != 1 or named - owners or withdrawal_of(tx, Coming(uid)) is not None:
+        return None
+    (owner,) = owners
+    return None if any(one.in_question for one in patients.records_of(tx, owner)) else owner
 
 
 def _of(uid: str, found: Iterable[Json]) -> list[Json]:
