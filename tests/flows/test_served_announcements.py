@@ -16,6 +16,7 @@ from bridge.codecs.fhir.check import faults_of
 from bridge.destinations import publishers
 from bridge.domain.accounts import Role
 from bridge.domain.code import Code
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.flows.export_resources import ExportQueue
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
@@ -289,6 +290,22 @@ def test_an_undone_merge_leaves_images_that_had_been_begun_another_resource(begu
         begun.run(after)
     assert begun.ids() == {first: GONE, "1-2": "available"}
     assert begun.states() == [(PLAIN.patient_id, "available"), (NEAR_TWIN.patient_id, GONE)]
+
+
+@ON_SQLITE
+def test_an_undone_merge_leaves_no_order_of_the_other_in_a_chart(here: Here) -> None:
+    here.image()
+    here.decide(action="bind", patient=PatientIdentifier(STRANGER.patient_id, "RIVERSIDE"))
+    here.run()
+    here.hear(merge(STRANGER, PLAIN))
+    here.run(timedelta(minutes=2))
+    ordered = here.only("status=available")
+    here.undo_merge()
+    now = here.only("status=available")
+    assert (ordered["id"], "basedOn" in ordered) == (now["id"], "basedOn" not in now), "before the worker has come by"
+    assert (ordered["meta"]["versionId"], now["meta"]["versionId"]) == ("2", "3")
+    here.run()
+    assert here.only("status=available")["meta"]["versionId"] == "3"
 
 
 @ON_SQLITE

@@ -13,7 +13,9 @@ from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, REGIST
 from bridge.codecs.fhir.references import study_identifier
 from bridge.domain.chart import OWN, ChartVersion
 from bridge.domain.resource_query import Term, Token
+from bridge.domain.study import Study
 from bridge.leaving.begun import status_of
+from bridge.leaving.studies import ORDER_ID
 from bridge.leaving.studies import served as study_as_served
 from bridge.store import announced_studies, chart_versions, chart_withdrawals, orders, placements, splits, studies
 from bridge.store.announced_studies import AnnouncedStudy
@@ -92,16 +94,24 @@ def _said(tx: ReadTx, placed: Placement, serving: Serving, is_whole: bool) -> tu
     kept = chart_versions.newest(tx, OWN, f"ImagingStudy/{placed.resource_id}")
     is_overdue = kept is not None and kept.status == REGISTERED and is_whole
     if kept is not None and (kept.is_ended or placed.stands) and not is_overdue:
-        # What was split off since is another's, maybe: until the worker has kept that, what is left is made now.
-        parted_at = splits.last_at(tx, study.key)
-        if kept.is_ended or parted_at is None or kept.at > parted_at:
-            said = chart_versions.said_by(tx, [kept.key]).get(kept.key, {}).get(serving.version)
+        said = chart_versions.said_by(tx, [kept.key]).get(kept.key, {}).get(serving.version)
+        if kept.is_ended or not _names_anothers(tx, kept, said, study):
             return as_kept(kept, said), study.order_key
     number = str(1 + (kept.number if kept is not None else 0))
     stands = placed.stands and chart_withdrawals.withdrawal_of(tx, placed.study_key) is None
     is_begun = not is_whole and (kept is None or kept.status == REGISTERED)
     said = _made_now(tx, placed, serving, is_whole=not is_begun) if stands else _ended(tx, placed)
     return said | {"id": placed.resource_id, "meta": {"versionId": number}}, study.order_key
+
+
+def _names_anothers(tx: ReadTx, kept: ChartVersion, said: Json | None, study: Study) -> bool:
+    """Say whether a version tells of images that were split off since, or of an order that is the study's no more."""
+    parted_at = splits.last_at(tx, study.key)
+    if parted_at is not None and parted_at >= kept.at:
+        return True
+    named = (one.get("reference", "") for one in (said or {}).get("basedOn", ()))
+    own = f"ServiceRequest/{ORDER_ID}{study.order_key}"
+    return any(one.startswith(f"ServiceRequest/{ORDER_ID}") and one != own for one in named)
 
 
 def as_kept(kept: ChartVersion, said: Json | None) -> Json:
