@@ -67,11 +67,6 @@ def _with_images(facts: ChartFacts) -> ChartStatus:
     return ChartStatus.REGISTERED
 
 
-def waits_for_more(facts: ChartFacts) -> bool:
-    """Say whether what stands is left as it is until the study is whole: so a thousand images make few versions."""
-    return bool(facts.is_bound and facts.shown and not facts.is_whole and facts.standing == ChartStatus.AVAILABLE)
-
-
 def is_going(step: PerformedStep) -> bool:
     """Say whether a modality has begun *step* for an order, and has not stopped it, or ended it, without an image."""
     return bool(step.step_keys) and step.status != PerformedStatus.DISCONTINUED and not step.timed_out_at

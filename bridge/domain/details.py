@@ -124,8 +124,6 @@ By DICOM keyword: patient_weight (kg) and patient_size (m) as DS; pregnancy_stat
 "4" unknown (PS3.3 C.7.2.3); allergies and medical_alerts, several texts.
 """
 
-FINDINGS = ("patient_weight", "patient_size", "pregnancy_status", "allergies", "medical_alerts")
-
 
 def learned(known: Findings, said: Findings, said_at: datetime) -> Findings:
     """

@@ -15,7 +15,6 @@ from bridge.domain.patient import Patient
 from bridge.domain.repairs import as_received
 from bridge.domain.study import Header, RequestAttributes
 
-WRONG_WORKLIST_ENTRY_CODES = frozenset({"110514", "113038"})
 PATIENT_SAFETY_CODE = "113037"
 
 

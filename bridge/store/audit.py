@@ -101,26 +101,20 @@ def _said(entry: Entry) -> dict[str, Any]:
     }
 
 
-def first_broken(tx: ReadTx) -> int | None:
-    """Return the key of the first row that was edited, or stands where one is missing; None if the chain is whole."""
-    return _first_broken_after(tx, 0, _FIRST)
+def first_broken(tx: ReadTx, newest: int = 500) -> int | None:
+    """
+    Return the key of the first row that was edited, or stands where one is missing; None if the chain is whole.
 
-
-def _first_broken_after(tx: ReadTx, key: int, before: str) -> int | None:
-    for found in tx.execute(select(audit_rows).where(_COLUMNS.key > key).order_by(_COLUMNS.key)):
-        row = {name: getattr(found, name) for name in _CHAINED}
-        before = _link(before, row)
-        if found.chain != before:
+    newest: how many rows from its end are checked: so many as a page may check each time.
+    """
+    start = tx.execute(select(_COLUMNS.key).order_by(_COLUMNS.key.desc()).limit(1).offset(newest)).scalar()
+    chain = _FIRST if start is None else tx.execute(select(_COLUMNS.chain).where(_COLUMNS.key == start)).scalar_one()
+    rows = select(audit_rows).where(_COLUMNS.key > (start or 0)).order_by(_COLUMNS.key)
+    for found in tx.execute(rows):
+        chain = _link(chain, {name: getattr(found, name) for name in _CHAINED})
+        if found.chain != chain:
             return int(found.key)
     return None
-
-
-def first_broken_recent(tx: ReadTx, rows: int = 500) -> int | None:
-    """Check the newest *rows* of the chain only: what a page may do each time."""
-    newest = select(_COLUMNS.key).order_by(_COLUMNS.key.desc()).limit(1).offset(rows)
-    start = tx.execute(newest).scalar()
-    before = _FIRST if start is None else tx.execute(select(_COLUMNS.chain).where(_COLUMNS.key == start)).scalar_one()
-    return _first_broken_after(tx, start or 0, before)
 
 
 def recent(

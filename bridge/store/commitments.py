@@ -83,18 +83,6 @@ def of_study(tx: ReadTx, study_key: int) -> list[Kept]:
     return [Kept(row[0], row[1], int(row[2]), int(row[3]), int(row[4]), int(row[5]), row[6]) for row in rows]
 
 
-def is_committed_by(tx: ReadTx, instance_key: int, destinations: Iterable[str]) -> bool:
-    """Say whether every one of *destinations* has reported that it keeps the object as its study is bound now."""
-    wanted = set(destinations)
-    rows = tx.execute(
-        select(forwards.c.destination)
-        .join(studies, studies.c.key == forwards.c.study_key)
-        .where(forwards.c.instance_key == instance_key, leaves_as(forwards.c.binding_version))
-        .where(forwards.c.commitment == CommitmentState.COMMITTED.value)
-    )
-    return bool(wanted) and wanted <= set(rows.scalars())
-
-
 def open_of(tx: ReadTx, study_key: int, destination: str) -> list[Uncommitted]:
     """Return what *destination* took of a study with its present binding and has not committed to, oldest first."""
     c = forwards.c

@@ -21,7 +21,7 @@ from bridge.web.page import human_date, human_name
 _WORKING_HOURS = range(8, 18)
 _LATE_AFTER = timedelta(minutes=5)
 _URGENT = {"STAT": "STAT", "HIGH": "urgent"}
-NO_TIME, NO_DEVICE = "no time yet", "no device"
+NO_DEVICE = "no device"
 
 _LOOKS = {
     StepStatus.SCHEDULED: ("waiting", "waiting"),

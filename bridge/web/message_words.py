@@ -109,11 +109,6 @@ def outcome_of(message: InboundMessage, did: Sequence[str]) -> Outcome:
     return Outcome(said, why, advice or "Mend the sender or the mapping, then replay it.")
 
 
-def reason_word(error_code: str) -> str:
-    """Return an error code in words, for a list to choose from."""
-    return _REASONS.get(error_code, (error_code.replace("_", " "), ""))[0]
-
-
 def _nothing(message: InboundMessage) -> str:
     if any(_STALE in notice.detail for notice in message.notices):
         return "It is older than what is known, so it changed nothing."

@@ -8,7 +8,7 @@ import random
 from samples.pictures.canvas import Canvas
 
 SIZE = 256
-AIR, LUNG, FAT, SOFT, BLOOD, CONTRAST, MARROW, BONE = -1000, -870, -95, 45, 60, 260, 180, 750
+AIR, LUNG, FAT, SOFT, CONTRAST, MARROW, BONE = -1000, -870, -95, 45, 260, 180, 750
 
 
 def chest(level: float, *, soft_kernel: bool) -> Canvas:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bridge.codecs.dicom.elements import Buffer, Event, Syntax, Walk, syntax_of
+from bridge.codecs.dicom.elements import Buffer, Syntax, Walk, syntax_of
 from bridge.errors import Malformed, Unavailable, Unsupported
 
 IMPLEMENTATION_CLASS_UID = "2.25.145559405260224967181549291005345669959"
@@ -34,7 +34,6 @@ _GROUP_LENGTH = 0x00020000
 _ELEMENT = struct.Struct("<HH2sH")
 _LENGTH = struct.Struct("<L")
 _META_VRS = frozenset({b"UI", b"SH", b"AE"})
-_PIXEL_GROUP = 0x7FE00000
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,26 +223,3 @@ def _inflated(deflated: Buffer, start: int) -> Buffer:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError:
         raise Unavailable("the object could not be inflated: no room", code="disk_full") from None
-
-
-def pixel_offset(path: Path) -> int:
-    """
-    Return the file offset where top-level pixel data (group 7FE0) begins, the file's size if there is none.
-
-    Raises: Malformed; Unsupported for a deflated file, in which no offset means anything.
-    """
-    with open_buffer(path) as data:
-        meta = read_file_meta(data)
-        if syntax_of(meta.transfer_syntax_uid).deflated:
-            raise Unsupported("a deflated file has no pixel offset", code="deflated")
-        for element in Walk(data, meta.dataset_at, len(data), syntax_of(meta.transfer_syntax_uid)):
-            if element.depth == 0 and element.tag >= _PIXEL_GROUP and element.event in (Event.VALUE, Event.SEQUENCE):
-                return element.at
-        return len(data)
-
-
-def split_header(path: Path) -> tuple[bytes, int]:
-    """Return everything of a file before its pixel data, and the offset where that begins (see `pixel_offset`)."""
-    offset = pixel_offset(path)
-    with path.open("rb") as file:
-        return file.read(offset), offset

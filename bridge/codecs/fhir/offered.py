@@ -24,7 +24,6 @@ class Kind:
     takes_ids: bool | None = None
     conditional_create: bool | None = None
     conditional_update: bool | None = None
-    checks_versions: bool | None = None
 
     def may(self, interaction: str) -> bool:
         """Say whether *interaction* ("delete", "patch") is offered in so many words."""
@@ -64,13 +63,11 @@ def read_statement(said: object) -> Offered:
 
 
 def _kind(said: Json) -> Kind:
-    versioning = said.get("versioning")
     return Kind(
         interactions=_codes(said),
         takes_ids=_flag(said, "updateCreate"),
         conditional_create=_flag(said, "conditionalCreate"),
         conditional_update=_flag(said, "conditionalUpdate"),
-        checks_versions=versioning == "versioned-update" if isinstance(versioning, str) else None,
     )
 
 

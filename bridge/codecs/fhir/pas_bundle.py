@@ -32,8 +32,8 @@ _ICD_10 = "http://hl7.org/fhir/sid/icd-10-cm"
 _PAYER_SYSTEM = "urn:imaging-bridge:payer"
 _MEMBER_SYSTEM = "urn:imaging-bridge:member"
 _TRACE_SYSTEM = "urn:imaging-bridge:trace"
-# X12 1525 health services review; 1322 initial, revised, cancel; 1365 diagnostic X-ray, MRI or CT.
-HEALTH_SERVICES_REVIEW, INITIAL, REVISED, CANCEL, IMAGING = "HS", "I", "S", "3", "4"
+# X12 1322 initial, revised, cancel; 1365 diagnostic X-ray, MRI or CT.
+INITIAL, REVISED, CANCEL, IMAGING = "I", "S", "3", "4"
 ELECTRONIC = "EL"
 
 

@@ -32,7 +32,7 @@ from bridge.errors import Malformed, Unsupported
 
 VERSION = "005010X217"
 STRUCTURE = "0007"
-REQUEST, ANSWER, CANCELLATION = "13", "11", "01"
+REQUEST, ANSWER = "13", "11"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class PriorAuthorization:
     """
     One request or answer.
 
-    purpose: BHT02, REQUEST, ANSWER or CANCELLATION. reference: BHT03. created: BHT04 and BHT05, CCYYMMDDHHMM.
+    purpose: BHT02, REQUEST or ANSWER. reference: BHT03. created: BHT04 and BHT05, CCYYMMDDHHMM.
     kind: BHT06 ("18" with no further updates, "19" with). event: None where the answer refuses the whole request.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,6 +235,3 @@ class OnEvent(Protocol):
     """
 
     def __call__(self, kind: str, /, **fields: str | int | float | bool) -> None: ...
-
-
-PeerList = Sequence[Peer]

@@ -127,7 +127,7 @@ def _audit(patient_id: str) -> str:
         found = [] if nobody else trail.recent(tx, patient_keys=keys, before=before, limit=size + 1)
         rows, more = paging.cut(found, size)
         people = by_key(tx, (row.patient_key for row in rows))
-        broken = trail.first_broken_recent(tx)
+        broken = trail.first_broken(tx)
     reads.note("audit_viewed", patient_key=keys[0] if keys else None)
     return render_template(
         "admin/audit.html",

@@ -15,7 +15,6 @@ from bridge.domain.chart_status import (
     chart_status,
     is_going,
     is_stopped,
-    waits_for_more,
 )
 from bridge.domain.performed import PerformedStatus, PerformedStep
 
@@ -80,12 +79,6 @@ def test_whatever_the_facts_the_rules_hold(facts: ChartFacts) -> None:
         assert facts.shown == 0 or not facts.is_bound or status == AVAILABLE, "available is never registered again"
     if facts.standing is None:
         assert status not in ENDED, "nothing is withdrawn that never stood there"
-
-
-def test_a_late_image_changes_nothing_before_all_are_here() -> None:
-    assert waits_for_more(replace(BOUND, standing=AVAILABLE))
-    assert not waits_for_more(replace(BOUND, standing=AVAILABLE, is_whole=True))
-    assert not waits_for_more(BOUND)
 
 
 def test_only_a_step_that_came_from_an_order_announces() -> None:

@@ -25,7 +25,7 @@ def test_a_whole_chain_holds(store: Store) -> None:
     write(store)
     with store.read() as tx:
         assert audit.first_broken(tx) is None
-        assert audit.first_broken_recent(tx, rows=2) is None
+        assert audit.first_broken(tx, newest=2) is None
         assert [row.detail["n"] for row in audit.recent(tx, limit=3)] == [4, 3, 2]
 
 

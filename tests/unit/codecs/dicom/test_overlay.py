@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from bridge.codecs.dicom import part10
 from bridge.codecs.dicom.datasets import read_header
-from bridge.codecs.dicom.elements import Syntax, Walk
+from bridge.codecs.dicom.elements import Syntax, Walk, syntax_of
 from bridge.codecs.dicom.overlay import corrected_copy
 from bridge.domain.overlay import Layer, Reason
 from bridge.errors import BridgeError, Malformed, Unsupported
@@ -286,8 +286,12 @@ def test_every_readable_corpus_file_takes_a_correction(tmp_path: Path) -> None:
 
 def _pixels(path: Path) -> bytes:
     """Return what begins at the pixels, without a group length, which a correction takes away."""
-    pixels = path.read_bytes()[part10.pixel_offset(path) :]
-    return pixels[12:] if pixels[2:4] == b"\0\0" else pixels
+    whole = path.read_bytes()
+    meta = part10.read_file_meta(whole)
+    for one in Walk(whole, meta.dataset_at, len(whole), syntax_of(meta.transfer_syntax_uid)):
+        if one.depth == 0 and one.tag >= 0x7FE00001:
+            return whole[one.at :]
+    return b""
 
 
 @pytest.mark.parametrize("vr", [b"UN", b"OB"])
