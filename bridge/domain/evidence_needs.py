@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -32,7 +32,7 @@ class NeedRule:
     A checklist. codes: first and last code of each range of services, () for all; payers: ids, () for all.
 
     modalities: of DICOM; regions: names of parts of the body; () for all. labs: kinds of results of which one is enough.
-    office_note_days, labs_days: how old they may be.
+    notes: kinds of notes of which each is wanted, "" for any, in lower case. office_note_days, labs_days: how old they may be.
     """
 
     needs: tuple[Need, ...]
@@ -43,6 +43,7 @@ class NeedRule:
     regions: frozenset[str] = frozenset()
     labs: tuple[str, ...] = LABS
     labs_days: int = DAYS
+    notes: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """Something of a day that a checklist may want. kind: "" for a note. words: as people read it, without its day. key: its row."""
+    """Something of a day that a checklist may want. kind: of a result or a note. words: as people read it, without its day. key: its row."""
 
     words: str
     at: datetime
@@ -143,7 +144,25 @@ def fill(rule: NeedRule, here: EvidenceHere, now: datetime) -> tuple[NeedRow, ..
     return tuple(_row(need, rule, here, now) for need in rule.needs)
 
 
-def still_fresh(found: Iterable[Dated], days: int, now: datetime, kinds: Iterable[str] = ("",)) -> tuple[Dated, ...]:
+def with_asked(rule: NeedRule | None, notes: tuple[str, ...], is_labs: bool) -> NeedRule | None:
+    """Return a checklist with what its payer asks for beside it, None where neither wants anything. notes: kinds."""
+    asked = (*([Need.OFFICE_NOTE] if notes else []), *([Need.LABS] if is_labs else []))
+    if not asked:
+        return rule
+    rule = rule or NeedRule(())
+    any_note = rule.notes if Need.OFFICE_NOTE in rule.needs else ()
+    wanted = tuple(dict.fromkeys((*any_note, *notes))) or rule.notes
+    return replace(rule, needs=tuple(dict.fromkeys((*rule.needs, *asked))), notes=wanted)
+
+
+def notes_of_kinds(found: Iterable[Dated], rule: NeedRule, now: datetime) -> dict[str, Dated | None]:
+    """Return for each kind of note that *rule* wants the newest that is fresh, None where there is none."""
+    fresh = [one for one in found if now - timedelta(days=rule.office_note_days) <= one.at]
+    fresh.sort(key=lambda one: one.at, reverse=True)
+    return {kind: next((one for one in fresh if one.kind.casefold().endswith(kind)), None) for kind in rule.notes}
+
+
+def still_fresh(found: Iterable[Dated], days: int, now: datetime, kinds: Iterable[str]) -> tuple[Dated, ...]:
     """Return the newest of each kind, of those that are at most so many days old."""
     newest: dict[str, Dated] = {}
     for one in sorted(found, key=lambda each: each.at, reverse=True):
@@ -166,19 +185,26 @@ def _row(need: Need, rule: NeedRule, here: EvidenceHere, now: datetime) -> NeedR
         found = f"{here.key_images} key image{'' if here.key_images == 1 else 's'}"
         return NeedRow(need, (found,)) if here.key_images else NeedRow(need, gap=_no_key_images(here))
     if need == Need.OFFICE_NOTE:
-        fresh = still_fresh(here.notes, rule.office_note_days, now)
-        return _dated(need, fresh, rule.office_note_days, "no office note", "it comes as a document message (MDM)")
+        notes = notes_of_kinds(here.notes, rule, now)
+        lacks = [f"no {kind or 'office note'}" for kind, one in notes.items() if one is None]
+        fresh = tuple(dict.fromkeys(one for one in notes.values() if one is not None))
+        until = min((one.at for one in fresh), default=None)
+        how = "it comes as a document message (MDM)"
+        return _dated(need, fresh, until, rule.office_note_days, _lack(", ".join(lacks), rule.office_note_days, how))
     fresh = still_fresh(here.labs, rule.labs_days, now, rule.labs)
-    return _dated(
-        need, fresh, rule.labs_days, f"no final {' or '.join(rule.labs)}", "it comes as a result message (ORU)"
-    )
+    lack = "" if fresh else f"no final {' or '.join(rule.labs)}"
+    until = max((one.at for one in fresh), default=None)
+    how = "it comes as a result message (ORU)"
+    return _dated(need, fresh, until, rule.labs_days, _lack(lack, rule.labs_days, how))
 
 
-def _dated(need: Need, fresh: tuple[Dated, ...], days: int, lacks: str, how: str) -> NeedRow:
-    if not fresh:
-        return NeedRow(need, gap=f"{lacks} of the last {days} days is here: {how}, or send it along")
-    until = max(one.at for one in fresh) + timedelta(days=days)
-    return NeedRow(need, tuple(f"{one.words} of {one.day}" for one in fresh), until=until)
+def _lack(what: str, days: int, how: str) -> str:
+    return f"{what} of the last {days} days is here: {how}, or send it along" if what else ""
+
+
+def _dated(need: Need, fresh: tuple[Dated, ...], oldest: datetime | None, days: int, gap: str) -> NeedRow:
+    until = oldest + timedelta(days=days) if oldest is not None else None
+    return NeedRow(need, tuple(f"{one.words} of {one.day}" for one in fresh), gap, until)
 
 
 def _no_key_images(here: EvidenceHere) -> str:

@@ -9,7 +9,7 @@ from bridge.domain.attachment import HAS_PACKET, TO_PAYER, AttachmentState, Clai
 from bridge.domain.authorization import CLOSED
 from bridge.domain.study import Study
 from bridge.outbox import enqueue
-from bridge.store import authorization_links, authorizations, orders, overlays, patients, studies
+from bridge.store import authorization_links, authorizations, news, orders, overlays, patients, studies
 from bridge.store.db import ReadTx, WriteTx
 
 
@@ -51,7 +51,8 @@ def prior_changed(tx: WriteTx, study: Study, at: datetime) -> None:
 
 
 def asked_changed(tx: WriteTx, authorization_key: int, at: datetime) -> None:
-    """A payer asks for something, or for it no more: packets are looked at again, as they hold no image that nobody asked for."""
+    """A payer asks for something, or for it no more: its checklist changes, and what packets hold."""
+    news.look_at(tx, news.AUTHORIZATION, authorization_key, at)
     for attachment in authorizations.attachments_of(tx, authorization_key):
         if follows_evidence(attachment):
             enqueue.enqueue(tx, enqueue.packet_of(attachment), at)

@@ -90,6 +90,10 @@ class EvidenceDesk:
         """Return the payer's checklist for an authorization, filled with what is here; () where there is none."""
         return evidence_gaps(tx, authorization, self._rules, now)
 
+    def missing(self, tx: ReadTx, authorization: Authorization, now: datetime) -> tuple[str, ...]:
+        """Return what of the checklist is not here, in sentences."""
+        return tuple(one.gap for one in self.gaps(tx, authorization, now) if not one.is_met)
+
     def authorizations_for(self, tx: ReadTx, study: Study) -> list[OfferedAuthorization]:
         """Return the open authorizations that a study could be attached to, and those that it is; none for one not bound."""
         if not study.is_bound or study.patient_key is None:

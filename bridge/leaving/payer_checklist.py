@@ -8,11 +8,22 @@ from datetime import datetime
 from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.authorization import Authorization, number_key
 from bridge.domain.clinical_note import ClinicalNote, NoteStatus, Relation
-from bridge.domain.evidence_needs import Dated, Need, NeedRule, Service, rule_for, still_fresh
+from bridge.domain.evidence_needs import (
+    Dated,
+    Need,
+    NeedRule,
+    Service,
+    notes_of_kinds,
+    rule_for,
+    still_fresh,
+    with_asked,
+)
+from bridge.domain.evidence_request import asks_labs, notes_asked
 from bridge.domain.lab_result import FINAL, LabResult
 from bridge.domain.order import Order
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
+from bridge.leaving.evidence_asked import codes_asked
 from bridge.leaving.packet_priors import asked_regions, regions
 from bridge.store import authorizations, clinical_notes, lab_results, orders, patients, studies
 from bridge.store.db import ReadTx
@@ -50,9 +61,13 @@ def asked_of(tx: ReadTx, authorization: Authorization) -> Asked:
 
 
 def rule_of(tx: ReadTx, asked: Asked, rules: ReconcileRules) -> NeedRule | None:
-    """Return the checklist of an authorization's payer and services, None where there is none."""
-    if not rules.authorizations.evidence:
-        return None
+    """Return the checklist of an authorization's payer and services, with what the payer asks for; None for neither."""
+    codes = codes_asked(tx, asked.authorization)
+    own = _own_rule(tx, asked, rules) if rules.authorizations.evidence else None
+    return with_asked(own, notes_asked(codes), asks_labs(codes))
+
+
+def _own_rule(tx: ReadTx, asked: Asked, rules: ReconcileRules) -> NeedRule | None:
     lines, parts = asked.authorization.lines, rules.checklist.body_parts
     steps = [step for order in asked.exams for step in orders.steps_of(tx, order.key)]
     series = studies.series_of(tx, [one.key for one in asked.attached]) if asked.attached else []
@@ -98,11 +113,12 @@ def notes_of(tx: ReadTx, owner: int, rules: ReconcileRules) -> tuple[Dated, ...]
 
 
 def note_for_packet(tx: ReadTx, asked: Asked, rules: ReconcileRules, now: datetime) -> tuple[ClinicalNote, ...]:
-    """Return the newest note with its addenda if the payer's checklist asks for one, () if it does not or none is fresh."""
+    """Return the newest note of each kind that is wanted, with its addenda, () if none is wanted, or none is fresh."""
     rule = rule_of(tx, asked, rules)
     if rule is None or Need.OFFICE_NOTE not in rule.needs:
         return ()
-    fresh = {one.key for one in still_fresh(notes_of(tx, asked.owner, rules), rule.office_note_days, now)}
+    found = notes_of_kinds(notes_of(tx, asked.owner, rules), rule, now).values()
+    fresh = {one.key for one in found if one is not None}
     every = [one for one in clinical_notes.of_patient(tx, asked.owner, rules) if _counts(one)]
     chosen = [one for one in every if one.key in fresh]
     named = {one.identity for one in chosen}
@@ -114,7 +130,8 @@ def _counts(one: ClinicalNote) -> bool:
 
 
 def _dated_note(one: ClinicalNote, rules: ReconcileRules) -> Dated:
-    return Dated(one.content.kind, one.content.written_at or one.said_at, plain_day(note_day(one, rules)), key=one.key)
+    kind = one.content.kind
+    return Dated(kind, one.content.written_at or one.said_at, plain_day(note_day(one, rules)), kind, one.key)
 
 
 def note_day(one: ClinicalNote, rules: ReconcileRules) -> str:

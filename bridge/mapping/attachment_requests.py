@@ -68,6 +68,7 @@ def read_attachment_request(task: Resource, payer: str, zone: tzinfo) -> ReadReq
         codes=tuple(dict.fromkeys(codes))[:_MOST],
         lines=tuple(sorted({line for one in needed for line in _lines(one)}))[:_MOST],
         service_on=_day(task, service),
+        wants_signature=any(kind == "signature-flag" and one.get("valueBoolean") is True for kind, one in inputs),
         purpose_of_use=use or ("CLMATTCH" if is_claim else "COVAUTH"),
         due_at=_due(task, zone),
     )

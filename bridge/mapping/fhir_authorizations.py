@@ -6,25 +6,30 @@ Source: HL7 Da Vinci PAS, profile-claim and profile-claimresponse; FHIR R4 Claim
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from bridge.domain.authorization import DECISIONS, GRANTING, AuthorizationLine, Urgency, combined
+from bridge.domain.authorization import GRANTING, Urgency, combined
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
-from bridge.domain.identifiers import PatientIdentifier, is_npi
+from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.records import replace
-from bridge.mapping.fhir_fields import FhirGround, Json, Resource, inner_reference
+from bridge.mapping.fhir_fields import FhirGround, Resource, inner_reference
 from bridge.mapping.fhir_patients import numbers_of, person_name_of
-
-_BILLED = frozenset(
-    {
-        "http://www.ama-assn.org/go/cpt",
-        "urn:oid:2.16.840.1.113883.6.285",
-        "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets",
-    }
+from bridge.mapping.pas_items import (
+    answered_lines,
+    codes_of,
+    codings_of,
+    day_of,
+    decision_of,
+    extensions,
+    first_code,
+    lines_of_claim,
+    own_reference,
+    reasons,
+    review_of,
+    text_of,
 )
-_NPI = "http://hl7.org/fhir/sid/us-npi"
+
 # X12 1338: level of service.
 _SOON = frozenset({"03", "U", "stat"})
 _TEXT_MAX = 64
@@ -43,18 +48,17 @@ def read_claim_response(resource: Resource, source: str, ground: FhirGround, now
     request = resource.resolve(resource.first("request"), "request")
     if status in _TAKEN_BACK:
         return _taken_back(resource, request, source, ground, now)
-    asked = {line.sequence: line for line in _lines_of_claim(request)} if request is not None else {}
-    answered = (_answered(item, asked) for item in resource.each("item"))
-    lines = tuple(line for line in answered if line.sequence or line.code)
-    action = _review(resource.said) or next(
-        (one for each in resource.each("adjudication") if (one := _review(each))), {}
+    asked = {line.sequence: line for line in lines_of_claim(request)} if request is not None else {}
+    lines = answered_lines(resource, asked)
+    action = review_of(resource.said) or next(
+        (one for each in resource.each("adjudication") if (one := review_of(each))), {}
     )
-    decision = _code(action, "reviewActionCode")
+    decision = decision_of(action)
     decided = decision or combined(line.decision for line in lines)
-    reference = resource.text("preAuthRef")[:_TEXT_MAX] or _text_of(action, "number")
+    reference = resource.text("preAuthRef")[:_TEXT_MAX] or text_of(action, "number")
     is_number = decided in GRANTING
     period = resource.first("preAuthPeriod")
-    tracking = list(filter(None, map(_own_reference, resource.each("item"))))
+    tracking = list(filter(None, map(own_reference, resource.each("item"))))
     said = AuthorizationNews(
         source=source,
         said_at=_said_at(resource, now),
@@ -63,11 +67,11 @@ def read_claim_response(resource: Resource, source: str, ground: FhirGround, now
         administrative_reference=next(iter(tracking), "") or ("" if is_number else reference),
         trace=_trace(resource) or (_trace(request) if request is not None else ""),
         decision=decision,
-        reason_codes=_reasons(action),
+        reason_codes=reasons(action),
         wanted=_wanted(resource),
-        error_codes=tuple(code for _, code in _codings_of(resource.each("error"), "code"))[:20],
-        effective_on=_day(period.get("start")),
-        expires_on=_day(period.get("end")),
+        error_codes=tuple(code for _, code in codings_of(resource.each("error"), "code"))[:20],
+        effective_on=day_of(period.get("start")),
+        expires_on=day_of(period.get("end")),
         lines=lines,
     )
     return _with_people(said, resource, request, ground)
@@ -83,9 +87,9 @@ def _taken_back(
         said_at=_said_at(resource, now),
         kind=NewsKind.WITHDRAWN,
         number=reference,
-        administrative_reference=next(filter(None, map(_own_reference, resource.each("item"))), ""),
+        administrative_reference=next(filter(None, map(own_reference, resource.each("item"))), ""),
         trace=_trace(resource) or (_trace(request) if request is not None else ""),
-        lines=tuple(_answered(item, {}) for item in resource.each("item")),
+        lines=answered_lines(resource, {}),
     )
     return _with_people(said, resource, request, ground)
 
@@ -100,8 +104,8 @@ def read_claim(resource: Resource, source: str, ground: FhirGround, now: datetim
     named = next((one for one in numbers if isinstance(one, str)), "") if isinstance(numbers, list) else ""
     levels = {
         code
-        for one in _extensions(resource.said, "levelOfServiceCode")
-        for code in _codes_of(one.get("valueCodeableConcept"))
+        for one in extensions(resource.said, "levelOfServiceCode")
+        for code in codes_of(one.get("valueCodeableConcept"))
     }
     levels |= {code for _, code in resource.codings("priority")}
     items = resource.each("item")
@@ -113,81 +117,14 @@ def read_claim(resource: Resource, source: str, ground: FhirGround, now: datetim
         number=named[:_TEXT_MAX],
         trace=_trace(resource),
         replaces=_logical(related),
-        request_category=_first_code(items, "serviceItemRequestType"),
-        certification=_first_code(items, "certificationType"),
-        service_type=next((code for _, code in _codings_of(items[:1], "category")), ""),
+        request_category=first_code(items, "serviceItemRequestType"),
+        certification=first_code(items, "certificationType"),
+        service_type=next((code for _, code in codings_of(items[:1], "category")), ""),
         urgency=Urgency.EXPEDITED if levels & _SOON else Urgency.STANDARD,
         received_at=_instant(resource.text("created")) if status == "active" else None,
-        lines=tuple(_lines_of_claim(resource)),
+        lines=tuple(lines_of_claim(resource)),
     )
     return _with_people(said, resource, resource, ground)
-
-
-def _own_reference(item: Json) -> str:
-    """Return what the payer calls an item that it did not grant: its tracking number, else the number beside its decision."""
-    tracking = _value(item, "administrationReferenceNumber")
-    action = _review_of_item(item)
-    return tracking or ("" if _code(action, "reviewActionCode") in GRANTING else _text_of(action, "number"))
-
-
-def _review_of_item(item: Json) -> Json:
-    adjudications = item.get("adjudication") or []
-    return next((one for each in _objects(adjudications) if (one := _review(each))), {})
-
-
-def _answered(item: Json, asked: Mapping[int, AuthorizationLine]) -> AuthorizationLine:
-    """Return what was decided on an item: its number stands in its review action, else beside it."""
-    sequence = _number(item.get("itemSequence"))
-    line = asked.get(sequence, AuthorizationLine("", sequence=sequence))
-    action = _review_of_item(item)
-    period = next((one.get("valuePeriod") for one in _extensions(item, "itemPreAuthPeriod")), None)
-    period = period if isinstance(period, Mapping) else {}
-    detail = next(iter(_extensions(item, "itemAuthorizedDetail")), {})
-    authorized = _billed(_inner(detail, "productOrServiceCode").get("valueCodeableConcept"))
-    quantity = _inner(detail, "quantity").get("valueQuantity")
-    decision = _code(action, "reviewActionCode")
-    number = _text_of(action, "number") or _value(item, "authorizationNumber")
-    return replace(
-        line,
-        code=authorized or line.code,
-        decision=decision,
-        number=number if decision in GRANTING else "",
-        reason_codes=_reasons(action),
-        approved_units=_quantity(quantity),
-        service_from=_day(period.get("start")) or line.service_from,
-        service_to=_day(period.get("end")) or line.service_to,
-    )
-
-
-def _lines_of_claim(claim: Resource) -> Iterator[AuthorizationLine]:
-    diagnoses = {
-        _number(one.get("sequence")): next(iter(_codes_of(one.get("diagnosisCodeableConcept"))), "")
-        for one in claim.each("diagnosis")
-    }
-    performers = [npi for one in claim.each("careTeam") if (npi := _npi_of(claim, one.get("provider")))]
-    for item in claim.each("item"):
-        period = item.get("servicedPeriod")
-        period = period if isinstance(period, Mapping) else {}
-        sequences = item.get("diagnosisSequence")
-        named = (
-            [diagnoses.get(_number(one), "") for one in sequences]
-            if isinstance(sequences, list)
-            else diagnoses.values()
-        )
-        concept = item.get("productOrService")
-        yield AuthorizationLine(
-            _billed(concept) or next(iter(_codes_of(concept)), "")[:20],
-            _words(concept),
-            sequence=_number(item.get("sequence")),
-            trace=_item_trace(item),
-            modifiers=tuple(code.upper() for one in _objects(item.get("modifier")) for code in _codes_of(one)[:1]),
-            diagnoses=tuple(filter(None, named)),
-            requested_units=_quantity(item.get("quantity")),
-            place_of_service=next(iter(_codes_of(item.get("locationCodeableConcept"))), "")[:2],
-            rendering_npi=next(iter(performers), ""),
-            service_from=_day(item.get("servicedDate")) or _day(period.get("start")),
-            service_to=_day(period.get("end")),
-        )
 
 
 def _with_people(
@@ -245,15 +182,6 @@ def _member(claim: Resource) -> tuple[str, str, str]:
     return "", "", ""
 
 
-def _npi_of(resource: Resource, reference: object) -> str:
-    found = resource.resolve(reference, "careTeam") if isinstance(reference, Mapping) else None
-    if found is not None and found.kind == "PractitionerRole":
-        found = found.resolve(found.first("practitioner"), "practitioner")
-    numbers = found.each("identifier") if found is not None else []
-    values = (str(one.get("value") or "") for one in numbers if one.get("system") == _NPI)
-    return next((one for one in values if is_npi(one)), "")
-
-
 def _wanted(resource: Resource) -> tuple[str, ...]:
     """Return what the payer asks to see, by code where it gives one."""
     found: list[str] = []
@@ -284,102 +212,6 @@ def _trace(resource: Resource) -> str:
     ]
 
 
-def _item_trace(item: Json) -> str:
-    for one in _extensions(item, "itemTraceNumber"):
-        identifier = one.get("valueIdentifier")
-        if isinstance(identifier, Mapping):
-            return str(identifier.get("value") or "")[:_TEXT_MAX]
-    return ""
-
-
 def _logical(reference: object) -> str:
     identifier = reference.get("identifier") if isinstance(reference, Mapping) else None
     return str(identifier.get("value") or "")[:_TEXT_MAX] if isinstance(identifier, Mapping) else ""
-
-
-def _extensions(said: object, name: str) -> list[Json]:
-    """Return the extensions whose address ends in *name*, as releases of the guide place them under other bases."""
-    found = said.get("extension") if isinstance(said, Mapping) else None
-    return [one for one in _objects(found) if str(one.get("url") or "").endswith(f"extension-{name}")]
-
-
-def _inner(said: Json, name: str) -> Json:
-    """Return the part *name* of an extension that has parts."""
-    parts = _objects(said.get("extension"))
-    return next(
-        (one for one in parts if str(one.get("url") or "").rpartition("/")[2] in (name, f"extension-{name}")), {}
-    )
-
-
-def _review(said: object) -> Json:
-    return next(iter(_extensions(said, "reviewAction")), {})
-
-
-def _code(action: Json, name: str) -> str:
-    codes = _codes_of(_inner(action, name).get("valueCodeableConcept"))
-    return next((one for one in codes if one in DECISIONS), "")
-
-
-def _reasons(action: Json) -> tuple[str, ...]:
-    parts = [one for one in _objects(action.get("extension")) if "reasonCode" in str(one.get("url") or "")]
-    return tuple(code for one in parts for code in _codes_of(one.get("valueCodeableConcept")))[:5]
-
-
-def _text_of(action: Json, name: str) -> str:
-    return str(_inner(action, name).get("valueString") or "")[:_TEXT_MAX]
-
-
-def _value(item: Json, name: str) -> str:
-    return next((str(one.get("valueString") or "") for one in _extensions(item, name)), "")[:_TEXT_MAX]
-
-
-def _first_code(items: list[Json], name: str) -> str:
-    found = (
-        code for item in items for one in _extensions(item, name) for code in _codes_of(one.get("valueCodeableConcept"))
-    )
-    return next(found, "")
-
-
-def _codings(concept: object) -> list[tuple[str, str]]:
-    codings = concept.get("coding") if isinstance(concept, Mapping) else None
-    return [
-        (str(one.get("system") or ""), str(one.get("code") or "")[:40]) for one in _objects(codings) if one.get("code")
-    ]
-
-
-def _codings_of(items: list[Json], name: str) -> list[tuple[str, str]]:
-    return [pair for item in items for pair in _codings(item.get(name))]
-
-
-def _codes_of(concept: object) -> list[str]:
-    return [code for _, code in _codings(concept)]
-
-
-def _billed(concept: object) -> str:
-    return next((code for system, code in _codings(concept) if system in _BILLED), "")
-
-
-def _words(concept: object) -> str:
-    if not isinstance(concept, Mapping):
-        return ""
-    displays = (one.get("display") for one in _objects(concept.get("coding")))
-    return str(next((one for one in displays if one), "") or concept.get("text") or "")[:400]
-
-
-def _quantity(said: object) -> str:
-    value = said.get("value") if isinstance(said, Mapping) else None
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
-
-
-def _number(said: object) -> int:
-    return said if isinstance(said, int) and not isinstance(said, bool) and 0 < said < 10_000 else 0
-
-
-def _day(said: object) -> str:
-    at = said[:10].replace("-", "") if isinstance(said, str) else ""
-    return at if len(at) == 8 and at.isascii() and at.isdecimal() else ""
-
-
-def _objects(said: Any) -> list[Json]:
-    found = said if isinstance(said, list) else [said] if isinstance(said, Mapping) else []
-    return [one for one in found if isinstance(one, Mapping)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,12 +14,10 @@ from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.errors import Conflict
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.release_attachment import Release
-from bridge.pictures.pool import DecoderPool
 from bridge.store import evidence_requests, packets
-from bridge.wiring import House
 from samples.strict_payer import StrictPayer
 from tests.cast import PLAIN, study_uid
-from tests.flows.payer_desk import Desk, desk_of
+from tests.flows.payer_desk import Desk
 
 Json = dict[str, Any]
 
@@ -28,26 +25,6 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 _TEMP = "http://hl7.org/fhir/us/davinci-pas/CodeSystem/PASTempCodes"
 _LINE = "http://hl7.org/fhir/us/davinci-pas/StructureDefinition/extension-serviceLineNumber"
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def payer() -> Iterator[StrictPayer]:
-    found = StrictPayer()
-    found.start()
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def desk(make_house: Callable[..., House], decoders: DecoderPool, payer: StrictPayer) -> Desk:
-    return desk_of(make_house, decoders, payer)
 
 
 def concept(code: str, system: str = _TEMP) -> Json:
@@ -309,7 +286,7 @@ def test_what_is_asked_for_again_is_asked_for_once_the_first_task_is_taken_back(
     ("code", "gap"),
     [
         ("99999-9", "the payer asks for 99999-9, a code that is not known here: no packet holds it"),
-        ("57133-1", "the payer asks for referral note (57133-1): no packet holds it"),
+        ("M1", "the payer asks for medical record attachment (M1): no packet holds it"),
         ("102089-0", "the payer asks for its own questionnaire"),
     ],
 )

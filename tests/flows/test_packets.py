@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -40,14 +40,6 @@ from tests.unit.codecs.pdf.test_received_pdf import pdf
 MakeHouse = Callable[..., House]
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture

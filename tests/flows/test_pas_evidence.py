@@ -34,14 +34,6 @@ Json = dict[str, Any]
 SAID = Release("exam is scheduled", "user:bill")
 
 
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
-
-
 @pytest.fixture
 def payer() -> Iterator[PasPayer]:
     found = PasPayer()

@@ -169,6 +169,36 @@ def test_trap_7_an_answer_without_a_review_action_leaves_the_request_waiting(sce
     assert scene.the_one().status == AuthorizationStatus.SUBMITTED
 
 
+def added(code: str, **said: Any) -> dict[str, Any]:
+    concept = {"coding": [{"system": "http://www.ama-assn.org/go/cpt", "code": code}]}
+    return {"productOrService": concept, "adjudication": [review("A1", "PA-9")]} | said
+
+
+def test_trap_8_what_a_payer_authorized_instead_is_the_line_that_it_replaces(scene: Scene) -> None:
+    instead = added("71250", itemSequence=[1], quantity={"value": 1}, servicedPeriod={"end": "2026-04-30"})
+    scene.ask(claim(), response("A6", addItem=[instead]))
+    (line,) = scene.the_one().lines
+    assert (line.code, line.modifiers, line.decision, line.number) == ("71250", ("26",), "A6", "PA-9")
+    assert (line.requested_units, line.approved_units, line.service_to) == ("2", "1", "20260430")
+
+
+@pytest.mark.parametrize(
+    ("sequences", "lines"),
+    [
+        (None, [("71260", "A3"), ("74160", "A1")]),
+        ([1, 2], [("71260", "A3"), ("74160", "A1")]),
+        ([7], [("71260", "A3"), ("74160", "A1")]),
+        ("1", [("71260", "A3"), ("74160", "A1")]),
+        ([{"a": 1}, True, -1, 1], [("74160", "A3")]),
+    ],
+)
+def test_what_a_payer_added_is_a_line_of_its_own_unless_it_replaces_one(
+    scene: Scene, sequences: object, lines: list[tuple[str, str]]
+) -> None:
+    scene.ask(claim(), response("A3", addItem=[added("74160", itemSequence=sequences)]))
+    assert [(line.code, line.decision) for line in scene.the_one().lines] == lines
+
+
 def test_the_whole_s_reference_is_the_number_where_no_line_has_one(scene: Scene) -> None:
     scene.ask(claim(), response("A1", preAuthRef="PA-8", preAuthPeriod={"start": "2026-03-01", "end": "2026-04-30"}))
     one = scene.the_one()
@@ -271,6 +301,8 @@ def test_the_guide_s_own_examples_are_read(scene: Scene) -> None:
     granted = read("ClaimResponse-PractitionerRequestorResponseExample")
     (line,) = granted.lines
     assert (line.decision, line.number, line.service_from, line.approved_units) == ("A1", "AUTH0001", "20050502", "1")
+    more = read("ClaimResponse-PractitionerRequestorAdditionalContentResponseExample")
+    assert [(one.sequence, one.decision, one.number) for one in more.lines][1:] == [(2, "A1", "AUTH0001")]
     refused = read("ClaimResponse-ErrorResponseExample")
     assert not refused.decides
     asked = read("Claim-ReferralAuthorizationExample")

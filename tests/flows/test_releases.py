@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import orjson
@@ -34,27 +34,6 @@ from tests.flows.payer_desk import SAID, Desk, desk_of
 MakeHouse = Callable[..., House]
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def payer() -> Iterator[StrictPayer]:
-    found = StrictPayer()
-    found.start()
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def desk(make_house: MakeHouse, decoders: DecoderPool, payer: StrictPayer) -> Desk:
-    return desk_of(make_house, decoders, payer)
 
 
 def test_asking_for_it_makes_a_draft_and_its_packet_and_nothing_leaves(desk: Desk, payer: StrictPayer) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -25,14 +24,6 @@ from bridge.wiring import House
 from tests.flows.test_packets import MakeHouse, attach, attach_again, clinic, open_file, rule, text_of, versions, work
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture

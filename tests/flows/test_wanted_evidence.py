@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -39,14 +39,6 @@ schema = 1
 chest = { payers = ["60054"], modalities = ["CT"], regions = ["chest"], needs = ["labs", "key-images", "office-note"], labs_days = 30 }
 knee = { payers = ["60054"], regions = ["knee"], needs = ["order"] }
 """
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture

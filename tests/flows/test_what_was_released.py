@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,22 +36,6 @@ from tests.unit.codecs.x12.claims import ASKED, file_of
 MakeHouse = Callable[..., House]
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def payer() -> Iterator[StrictPayer]:
-    found = StrictPayer()
-    found.start()
-    yield found
-    found.stop()
 
 
 @pytest.fixture

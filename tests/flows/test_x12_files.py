@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,14 +28,6 @@ from tests.unit.codecs.x12.claims import ASKED, file_of
 from tests.unit.codecs.x12.payers import ANSWERED
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
 
 
 @pytest.fixture

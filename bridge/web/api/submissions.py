@@ -27,10 +27,12 @@ blueprint = Blueprint(
 def preview_outgoing(authorization_key: int, attachment_key: int) -> Response:
     """Return exactly what would leave if the attachment were released now."""
     with services().store.read() as tx:
-        found, outgoing = services().flows.billing.releases.outgoing(tx, authorization_key, attachment_key)
+        billing = services().flows.billing
+        found, outgoing = billing.releases.outgoing(tx, authorization_key, attachment_key)
+        missing = billing.evidence.missing(tx, found.authorization, services().clock.now())
     patient_key = found.authorization.patient_key
     reads.note("release_previewed", patient_key=patient_key, study_key=found.study.key)
-    return jsonify(shaped.outgoing(found.attachment, found.packet, outgoing))
+    return jsonify(shaped.outgoing(found.attachment, found.packet, outgoing) | {"missing": list(missing)})
 
 
 @blueprint.post("/release")

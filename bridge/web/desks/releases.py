@@ -94,6 +94,7 @@ def _page(authorization_key: int, attachment_key: int, sentence: str) -> str:
             found, outgoing = here.flows.billing.releases.outgoing(tx, authorization_key, attachment_key)
         except BridgeError as fault:
             why_not = fault.detail
+        missing = here.flows.billing.evidence.missing(tx, on, here.clock.now())
         past = submissions.of_attachments(tx, [attachment_key])
         answers = submissions.answers_of(tx, [one.key for one in past])
         versions = {one.key: one.version for one in packets.versions(tx, attachment_key)}
@@ -105,6 +106,7 @@ def _page(authorization_key: int, attachment_key: int, sentence: str) -> str:
         attachment=attachment,
         found=found,
         outgoing=outgoing,
+        missing=missing,
         why_not=why_not,
         past=past,
         answers=answers,

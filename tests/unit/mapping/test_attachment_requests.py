@@ -53,6 +53,13 @@ def test_a_claim_s_task_is_for_the_claim() -> None:
     assert (said.attach_to, said.purpose_of_use) == ("claim", "CLMATTCH")
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_who_wants_a_signature_is_told_of_before_anything_leaves(wanted: bool) -> None:
+    flag = {"type": {"coding": [{"code": "signature-flag"}]}, "valueBoolean": wanted}
+    said = read(task() | {"input": [*task()["input"], flag]}).request
+    assert [gap.startswith("the payer wants it signed") for gap in said.gaps] == [True] * wanted
+
+
 def test_another_kind_of_task_asks_for_nothing() -> None:
     other = task() | {"id": "t1", "code": {"coding": [{"code": "fulfill"}]}}
     assert read_attachment_request(Resource(other), "acme", ZoneInfo("UTC")) is None
