@@ -14,7 +14,7 @@ from bridge.codecs.hl7.written import Route
 from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
 from bridge.fhir_section import FhirServer, OrdersPoll
-from bridge.flows.keep_told import PayerSubscriptions
+from bridge.flows.keep_told import TellingKeeper
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.flows.take_evidence_request import EvidencePoll
@@ -255,9 +255,9 @@ def evidence_polls(house: House) -> list[EvidencePoll]:
     )
 
 
-def payer_subscriptions(house: House) -> PayerSubscriptions:
+def telling_keeper(house: House) -> TellingKeeper:
     """Return what keeps payers and servers telling. Raises: Misconfigured, where a payer is to and the house has no number."""
-    return PayerSubscriptions(house.store, house.clock, tellers(house), owner=house.node)
+    return TellingKeeper(house.store, house.clock, tellers(house), owner=house.node)
 
 
 def _polled(server: FhirServer, how: OrdersPoll, house: House) -> PolledServer:

@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# Said of what is no BridgeError: its own text may hold what was read.
+OUR_FAULT = "something went wrong on our side"
+
 
 class BridgeError(Exception):
     """

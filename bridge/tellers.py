@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import quote
 
-from bridge.codecs.fhir.payer_telling import change_subscription, subscription
-from bridge.domain.payer_subscription import HEARTBEAT_SECS
+from bridge.codecs.fhir.telling import change_subscription, subscription
+from bridge.domain.telling import HEARTBEAT_SECS
 from bridge.errors import Misconfigured
 from bridge.fhir_section import FhirServer
 from bridge.flows.hear_changes import bookmark_of

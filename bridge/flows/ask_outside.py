@@ -15,7 +15,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.domain.outside import AnswerState, Found, Question, pause_after, question_of, waits_for_an_answer
 from bridge.domain.study import Study
-from bridge.errors import BridgeError, Conflict, Unavailable
+from bridge.errors import OUR_FAULT, BridgeError, Conflict, Unavailable
 from bridge.flows.gather_evidence import evidence_of
 from bridge.flows.lookout import Lookout
 from bridge.flows.take_answer import AnswerTaker, Outcome, Said
@@ -30,7 +30,6 @@ _LEASE = timedelta(minutes=15)
 # A registry that gave no answer rests, however many studies wait for it.
 _REST = timedelta(seconds=5)
 _REST_MAX = timedelta(minutes=5)
-_OUR_FAULT = "something went wrong on our side"
 
 
 class Registry(Protocol):
@@ -129,7 +128,7 @@ class OutsideAsker(Lookout):
         except Exception as fault:  # noqa: BLE001 - an odd answer must not be asked for again and again, nor stop the others
             # Neither its text nor what stood around it is logged: both may hold the answer.
             _log.error("outside_failed", source=self._registry.name, question=key, code=type(fault).__name__)
-            self._settle(key, Outcome(AnswerState.REFUSED, _OUR_FAULT))
+            self._settle(key, Outcome(AnswerState.REFUSED, OUR_FAULT))
             return
         self._failures, self._rests_until = 0, None
         try:

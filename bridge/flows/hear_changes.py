@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import replace
 
 from bridge.clock import Clock
+from bridge.domain.telling import Telling
 from bridge.errors import Refused
-from bridge.store import fhir_bookmarks, payer_tellings
-from bridge.store.db import Store, lock
-from bridge.store.users import digest_of_secret
+from bridge.store import fhir_bookmarks, tellings
+from bridge.store.db import ReadTx, Store, lock
 
 
 class ChangeEar:
@@ -26,16 +25,11 @@ class ChangeEar:
         Raises: Refused, for whoever does not show the secret.
         """
         with self._store.read() as tx:
-            known = payer_tellings.of_payer(tx, name)
-        shown = digest_of_secret(secret)
-        if not hmac.compare_digest(shown, known.secret_digest if known is not None else ""):
-            raise _refusal()
+            _shown(tx, name, secret)
         with self._store.write() as tx:
-            lock(tx, f"payer-telling:{name}")
-            one = payer_tellings.of_payer(tx, name)
-            if one is None or one.secret_digest != shown:
-                raise _refusal()
-            payer_tellings.put(tx, replace(one, heard_at=self._clock.now()))
+            lock(tx, f"telling:{name}")
+            one = _shown(tx, name, secret)
+            tellings.put(tx, replace(one, heard_at=self._clock.now()))
             fhir_bookmarks.note_told(tx, bookmark_of(name))
 
 
@@ -44,5 +38,8 @@ def bookmark_of(name: str) -> str:
     return name.removeprefix("ServiceRequest:")
 
 
-def _refusal() -> Refused:
-    return Refused("this is not the secret of a server that tells here", code="secret")
+def _shown(tx: ReadTx, name: str, secret: str) -> Telling:
+    known = tellings.of_secret(tx, name, secret)
+    if known is None:
+        raise Refused("this is not the secret of a server that tells here", code="secret")
+    return known

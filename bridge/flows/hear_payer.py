@@ -7,36 +7,29 @@ arrives after later ones decides nothing where the payer has answered since.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import structlog
-
 from bridge.clock import Clock
 from bridge.codecs.fhir.payer_answer import Json, read_answer, responses_in, trace_of
-from bridge.codecs.fhir.payer_telling import Heard, read_notification
+from bridge.codecs.fhir.telling import Heard, read_notification
 from bridge.domain import records
 from bridge.domain.payer_request import PayerRequest
-from bridge.domain.payer_subscription import TellingState
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.submission import PayerAnswer
-from bridge.errors import BridgeError, Conflict, Refused, Unavailable
+from bridge.domain.telling import Telling, TellingState
+from bridge.errors import BridgeError, Conflict, Refused
 from bridge.flows.ask_payer import ask_how_it_stands
-from bridge.flows.lookout import Lookout
+from bridge.flows.read_unread import UnreadReader
 from bridge.flows.take_authorization_news import Taking, take_authorization_news
 from bridge.mapping.fhir_authorizations import read_claim_response
 from bridge.mapping.fhir_fields import FhirGround, Resource
 from bridge.payer_section import Payer
-from bridge.store import authorizations, payer_requests, payer_tellings, submissions
-from bridge.store.db import Store, WriteTx, lock
-from bridge.store.payer_tellings import Notice
-from bridge.store.users import digest_of_secret
+from bridge.store import authorizations, payer_requests, submissions, tellings
+from bridge.store.db import ReadTx, Store, WriteTx, lock
+from bridge.store.tellings import Notice
 
-_log = structlog.get_logger(__name__)
-
-_OUR_FAULT = "something went wrong on our side"
 _NOTHING = "it says nothing of an authorization"
 _LATE = "it was told before what the payer has answered since"
 _TOLD = 200
@@ -57,27 +50,29 @@ class PayerEar:
         Raises: Refused, for whoever does not show the secret; Malformed, for what is no notification.
         """
         with self._store.read() as tx:
-            known = payer_tellings.of_payer(tx, payer)
-        shown = digest_of_secret(secret)
-        if not hmac.compare_digest(shown, known.secret_digest if known is not None else ""):
-            raise Refused("this is not the secret of a payer that tells here", code="secret")
+            _shown(tx, payer, secret)
         heard, now = read_notification(body), self._clock.now()
         with self._store.write() as tx:
-            lock(tx, f"payer-telling:{payer}")
-            one = payer_tellings.of_payer(tx, payer)
-            if one is None or one.secret_digest != shown:
-                raise Refused("this is not the secret of a payer that tells here", code="secret")
+            lock(tx, f"telling:{payer}")
+            one = _shown(tx, payer, secret)
             if (
                 heard.is_event
-                and payer_tellings.keep_notice(tx, one, body, heard.number, now)
+                and tellings.keep_notice(tx, one, body, heard.number, now)
                 and _is_incomplete(heard, one.number)
             ):
                 ask_about_pended(tx, [payer], now)
             # What it said while it was being made is as good as its answer to that.
             state = TellingState.SILENT if heard.is_broken else one.state
             number = max(one.number, heard.number)
-            payer_tellings.put(tx, replace(one, heard_at=now, number=number, state=state))
+            tellings.put(tx, replace(one, heard_at=now, number=number, state=state))
         return heard
+
+
+def _shown(tx: ReadTx, payer: str, secret: str) -> Telling:
+    known = tellings.of_secret(tx, payer, secret)
+    if known is None:
+        raise Refused("this is not the secret of a payer that tells here", code="secret")
+    return known
 
 
 def _is_incomplete(heard: Heard, last: int) -> bool:
@@ -98,8 +93,8 @@ def ask_about_pended(tx: WriteTx, payers: Sequence[str], now: datetime) -> int:
     return asked
 
 
-class NoticeReader(Lookout):
-    """Reads what payers told, the oldest first. payers: those of the settings."""
+class NoticeReader(UnreadReader[Notice]):
+    """Reads what payers told. payers: those of the settings."""
 
     name = "payer-notices"
 
@@ -111,42 +106,16 @@ class NoticeReader(Lookout):
         ground: Callable[[], FhirGround],
         payers: Sequence[Payer],
     ) -> None:
-        super().__init__()
-        self._store = store
-        self._clock = clock
+        super().__init__(store, clock, tellings)
         self._rules = rules
         self._ground = ground
         self._payers = {one.name: one for one in payers}
 
-    def work(self) -> int:
-        """Read the next notification; 0 if there is none. Raises: Unavailable, without a database."""
-        with self._store.read() as tx:
-            unread = payer_tellings.next_unread(tx)
-        if unread is None:
-            return 0
-        try:
-            self._read(unread, self._take)
-        except Unavailable:
-            raise
-        except Exception as fault:  # noqa: BLE001 - one odd notification must not keep the others from being read for ever
-            _log.error("payer_notice_unreadable", notice=unread.key, kind=type(fault).__name__)
-            self._read(unread, lambda *_: (_OUR_FAULT, False))
-        return 1
-
-    def _read(self, unread: Notice, take: Callable[[WriteTx, Notice, datetime], tuple[str, bool]]) -> None:
-        with self._store.write() as tx:
-            lock(tx, "identity")
-            if payer_tellings.is_unread(tx, unread.key):
-                now = self._clock.now()
-                why, is_kept = take(tx, unread, now)
-                payer_tellings.note_read(tx, unread.key, why, now, is_kept_elsewhere=is_kept)
-
-    def _take(self, tx: WriteTx, notice: Notice, now: datetime) -> tuple[str, bool]:
-        """Take what was told in; return why it says nothing, "" if it does, and whether its bytes are kept as answers."""
+    def _take(self, tx: WriteTx, notice: Notice, now: datetime, /) -> str:
         try:
             found = responses_in(read_answer(notice.body))
         except BridgeError as fault:
-            return fault.detail, False
+            return fault.detail
         answered: dict[int, PayerRequest] = {}
         whys: list[str] = [] if found else [_NOTHING]
         for one, around in found:
@@ -159,7 +128,9 @@ class NoticeReader(Lookout):
                 answered[request.key] = request
         for request in answered.values():
             submissions.add_answer(tx, _answer(notice, request))
-        return "; ".join(dict.fromkeys(whys)), bool(answered) and not whys
+        if answered and not whys:
+            tellings.drop_words(tx, notice.key)
+        return "; ".join(dict.fromkeys(whys))
 
     def _hear(self, tx: WriteTx, said: Json, around: dict[str, Json], notice: Notice, now: datetime) -> str:
         """Take a decision on what was never asked from here; return why it says nothing."""

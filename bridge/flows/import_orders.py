@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.domain.identifiers import digest_of
 from bridge.domain.known_order import is_known
 from bridge.domain.order_list import ListState, RowOutcome
-from bridge.errors import BridgeError, Conflict, Unavailable
+from bridge.errors import OUR_FAULT, BridgeError, Conflict, Unavailable
 from bridge.flows.enter_order import Entry
 from bridge.flows.lookout import Lookout
 from bridge.mapping.order_lists import ListRow, OrderList, read_list
@@ -199,7 +199,7 @@ class ListQueue(Lookout):
             return DoneRow(row.number, RowOutcome.REFUSED, faults=((fault.where, fault.to_caller),))
         except Exception:  # noqa: BLE001 - our fault; the savepoint is rolled back, the row says so
             _log.exception("row_not_applied", list=waiting.key, row=row.number)
-            return DoneRow(row.number, RowOutcome.REFUSED, faults=(("", "something went wrong on our side"),))
+            return DoneRow(row.number, RowOutcome.REFUSED, faults=(("", OUR_FAULT),))
 
     def _enter(self, tx: WriteTx, number: int, typed: TypedOrder, actor: str) -> DoneRow:
         entered = self._entry.enter(tx, typed, actor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import datetime, timedelta
 
-from bridge.store import chart_versions, clinical_notes, lab_results, leases, news, payer_tellings, worklist
+from bridge.store import chart_versions, clinical_notes, lab_results, leases, news, tellings, worklist
 from bridge.store.blobs import Blobs
 from bridge.store.db import Store
 
@@ -58,7 +58,7 @@ def forget_old_news(store: Store, now: datetime) -> int:
 def forget_told(store: Store, now: datetime) -> int:
     """Forget the words of payers' notifications read thirty days before *now* or earlier: what they decided is kept elsewhere."""
     with store.write() as tx:
-        return payer_tellings.forget_words(tx, now - _NEWS_STAY)
+        return tellings.forget_words(tx, now - _NEWS_STAY)
 
 
 def sweep_spool(blobs: Blobs, age_secs: float, now: float) -> int:

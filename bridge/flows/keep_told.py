@@ -1,4 +1,4 @@
-"""Subscriptions at payers, kept so that they tell what they decided: made, looked at, made anew, ended. Network outside of transactions."""
+"""Subscriptions at payers and servers, kept so that they tell us: made, looked at, made anew, ended. Network outside of transactions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import structlog
 
 from bridge.clock import Clock
-from bridge.codecs.fhir.payer_telling import endpoint_of, stands
-from bridge.domain.payer_subscription import Deed, PayerSubscription, TellingState, next_deed
-from bridge.errors import BridgeError
+from bridge.codecs.fhir.telling import endpoint_of, stands
+from bridge.domain.telling import Deed, Telling, TellingState, next_deed
+from bridge.errors import OUR_FAULT, BridgeError
 from bridge.flows.lookout import Lookout
-from bridge.store import leases, payer_tellings
+from bridge.store import leases, tellings
 from bridge.store.db import Store, WriteTx
 from bridge.store.users import digest_of_secret
 
@@ -23,13 +23,12 @@ _log = structlog.get_logger(__name__)
 
 _LEASE = timedelta(seconds=120)
 _SECRET_BYTES = 32
-_OUR_FAULT = "something went wrong on our side"
 
 Json = dict[str, Any]
 
 
 class Shelf(Protocol):
-    """Where a payer keeps its Subscriptions; what it finds has a resource and a reference. Raises everywhere: BridgeError."""
+    """Where a teller keeps its Subscriptions; what it finds has a resource and a reference. Raises everywhere: BridgeError."""
 
     def read(self, reference: str) -> Any: ...
 
@@ -58,130 +57,130 @@ class Teller:
     is_wanted: bool = True
 
 
-class PayerSubscriptions(Lookout):
-    """Keeps a subscription at each payer that is to tell. owner: this process, unlike any other."""
+class TellingKeeper(Lookout):
+    """Keeps a subscription at each that is to tell. owner: this process, unlike any other."""
 
-    name = "payer-subscriptions"
+    name = "tellings"
     look_secs = 5.0
 
-    def __init__(self, store: Store, clock: Clock, payers: Sequence[Teller], *, owner: str) -> None:
+    def __init__(self, store: Store, clock: Clock, tellers: Sequence[Teller], *, owner: str) -> None:
         super().__init__()
         self._store = store
         self._clock = clock
-        self._payers = {one.name: one for one in payers}
+        self._tellers = {one.name: one for one in tellers}
         self._owner = owner
 
     def work(self) -> int:
-        """Do what is due at each payer; 0, so that the next look waits. Raises: Unavailable, without a database."""
+        """Do what is due at each; 0, so that the next look waits. Raises: Unavailable, without a database."""
         with self._store.read() as tx:
-            kept = {name: payer_tellings.of_payer(tx, name) for name in {*payer_tellings.payers(tx), *self._payers}}
+            kept = {name: tellings.find(tx, name) for name in {*tellings.names(tx), *self._tellers}}
         for name, known in sorted(kept.items()):
             if self._stopping.is_set():
                 break
-            payer = self._payers.get(name)
-            if payer is None or not payer.is_wanted:
+            teller = self._tellers.get(name)
+            if teller is None or not teller.is_wanted:
                 if known is not None and self._hold(name):
-                    self._end(payer, known)
-            elif (deed := next_deed(known, payer.address, self._clock.now())) is not Deed.NOTHING and self._hold(name):
-                self._do(deed, payer, known)
+                    self._end(teller, known)
+            elif (deed := next_deed(known, teller.address, self._clock.now())) is not Deed.NOTHING and self._hold(name):
+                self._do(deed, teller, known)
         return 0
 
-    def _do(self, deed: Deed, payer: Teller, known: PayerSubscription | None) -> None:
+    def _do(self, deed: Deed, teller: Teller, known: Telling | None) -> None:
         try:
             if deed is Deed.LOOK and known is not None:
-                self._look(payer, known)
+                self._look(teller, known)
             else:
-                self._make(payer, known)
+                self._make(teller, known)
         except BridgeError as fault:
-            _log.warning("payer_subscription_failed", payer=payer.name, code=fault.code)
-            self._note_fault(payer.name, fault.detail)
-        except Exception:  # noqa: BLE001 - one payer's odd answer must neither stop the others nor be asked for every few seconds
-            _log.exception("payer_subscription_failed", payer=payer.name)
-            self._note_fault(payer.name, _OUR_FAULT)
+            _log.warning("telling_failed", teller=teller.name, code=fault.code)
+            self._note_fault(teller.name, fault.detail)
+        except Exception:  # noqa: BLE001 - one's odd answer must neither stop the others nor be asked for every few seconds
+            _log.exception("telling_failed", teller=teller.name)
+            self._note_fault(teller.name, OUR_FAULT)
 
-    def _make(self, payer: Teller, known: PayerSubscription | None) -> None:
-        """Have the payer tell, with a secret of its own that counts before the payer can use it."""
+    def _make(self, teller: Teller, known: Telling | None) -> None:
+        """Have it tell, with a secret of its own that counts before it can be used."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         now = self._clock.now()
-        begun = PayerSubscription(
-            payer.name,
-            payer.address,
+        begun = Telling(
+            teller.name,
+            teller.address,
             digest_of_secret(secret),
             looked_at=now,
             heard_at=known.heard_at if known is not None else None,
             failures=known.failures if known is not None else 0,
-            made_at=known.made_at if known is not None and known.address == payer.address else None,
+            made_at=known.made_at if known is not None and known.address == teller.address else None,
         )
         self._put(begun)
-        self._clear(payer, known.reference if known is not None and known.address == payer.address else "")
-        made = payer.shelf.create(payer.asks(secret))
+        self._clear(teller, known.reference if known is not None and known.address == teller.address else "")
+        made = teller.shelf.create(teller.asks(secret))
         now = self._clock.now()
         with self._store.write() as tx:
-            one = payer_tellings.of_payer(tx, payer.name)
+            one = tellings.find(tx, teller.name)
             if one is None or one.secret_digest != begun.secret_digest:
                 return
             if begun.made_at is not None:
                 # What was decided while nothing was told is asked for.
-                payer.after_silence(tx, now)
+                teller.after_silence(tx, now)
             told = replace(one, state=TellingState.TELLING, reference=made.reference, made_at=now, looked_at=now)
-            payer_tellings.put(tx, replace(told, failures=0, detail=""))
-        _log.info("payer_subscription_made", payer=payer.name)
+            tellings.put(tx, replace(told, failures=0, detail=""))
+        _log.info("telling_made", teller=teller.name)
 
-    def _clear(self, payer: Teller, reference: str) -> None:
-        """Take away what stood at the payer before, as far as it lets us: what stays there tells with a secret that is none."""
+    def _clear(self, teller: Teller, reference: str) -> None:
+        """Take away what stood there before, as far as it lets us: what stays there tells with a secret that is none."""
         try:
-            found = [payer.shelf.read(reference)] if reference else []
-            found += payer.shelf.search("Subscription", {"url": payer.endpoint})
-            ours = {one.reference: one for one in found if one and endpoint_of(one.resource) == payer.endpoint}
+            found = [teller.shelf.read(reference)] if reference else []
+            found += teller.shelf.search("Subscription", {"url": teller.endpoint})
+            ours = {one.reference: one for one in found if one and endpoint_of(one.resource) == teller.endpoint}
             for one in ours.values():
-                payer.shelf.delete(one)
+                teller.shelf.delete(one)
         except BridgeError as fault:
-            _log.info("payer_subscriptions_not_cleared", payer=payer.name, code=fault.code)
+            _log.info("tellings_not_cleared", teller=teller.name, code=fault.code)
 
-    def _look(self, payer: Teller, known: PayerSubscription) -> None:
-        found = payer.shelf.read(known.reference)
+    def _look(self, teller: Teller, known: Telling) -> None:
+        found = teller.shelf.read(known.reference)
         now = self._clock.now()
         with self._store.write() as tx:
-            one = payer_tellings.of_payer(tx, payer.name)
+            one = tellings.find(tx, teller.name)
             if one is None or one.secret_digest != known.secret_digest:
                 return
-            is_there = found is not None and stands(found.resource) and endpoint_of(found.resource) == payer.endpoint
+            is_there = found is not None and stands(found.resource) and endpoint_of(found.resource) == teller.endpoint
             state = TellingState.TELLING if is_there and one.is_telling else TellingState.SILENT
             detail = "" if is_there else "the payer has given it up; it is made anew"
-            payer_tellings.put(tx, replace(one, state=state, looked_at=now, failures=0, detail=detail))
+            tellings.put(tx, replace(one, state=state, looked_at=now, failures=0, detail=detail))
 
-    def _end(self, payer: Teller | None, known: PayerSubscription) -> None:
-        """Tell the payer to tell no more, and forget it; one that the settings no longer name is forgotten alone."""
-        if payer is not None and known.reference and not self._is_resting(known):
-            try:
-                found = payer.shelf.read(known.reference)
-                if found is not None:
-                    payer.shelf.delete(found)
-            except BridgeError as fault:
-                _log.warning("payer_subscription_not_ended", payer=known.payer, code=fault.code)
-                self._note_fault(known.payer, fault.detail)
+    def _end(self, teller: Teller | None, known: Telling) -> None:
+        """Have it tell no more, and forget it; one that the settings no longer name is forgotten alone."""
+        if teller is not None and known.reference:
+            if self._is_resting(known):
                 return
-        elif payer is not None and known.reference:
-            return
+            try:
+                found = teller.shelf.read(known.reference)
+                if found is not None:
+                    teller.shelf.delete(found)
+            except BridgeError as fault:
+                _log.warning("telling_not_ended", teller=known.name, code=fault.code)
+                self._note_fault(known.name, fault.detail)
+                return
         with self._store.write() as tx:
-            payer_tellings.forget(tx, known.payer)
-        _log.info("payer_subscription_ended", payer=known.payer)
+            tellings.forget(tx, known.name)
+        _log.info("telling_ended", teller=known.name)
 
-    def _is_resting(self, known: PayerSubscription) -> bool:
+    def _is_resting(self, known: Telling) -> bool:
         failed = replace(known, state=TellingState.SILENT)
         return known.failures > 0 and next_deed(failed, known.address, self._clock.now()) is Deed.NOTHING
 
     def _note_fault(self, name: str, detail: str) -> None:
         now: datetime = self._clock.now()
         with self._store.write() as tx:
-            one = payer_tellings.of_payer(tx, name)
+            one = tellings.find(tx, name)
             if one is not None:
-                payer_tellings.put(tx, replace(one, looked_at=now, failures=one.failures + 1, detail=detail))
+                tellings.put(tx, replace(one, looked_at=now, failures=one.failures + 1, detail=detail))
 
-    def _put(self, one: PayerSubscription) -> None:
+    def _put(self, one: Telling) -> None:
         with self._store.write() as tx:
-            payer_tellings.put(tx, one)
+            tellings.put(tx, one)
 
     def _hold(self, name: str) -> bool:
         with self._store.write() as tx:
-            return leases.take(tx, f"payer-subscription:{name}", self._owner, self._clock.now(), _LEASE)
+            return leases.take(tx, f"telling:{name}", self._owner, self._clock.now(), _LEASE)

@@ -15,7 +15,7 @@ import structlog
 from bridge.clock import Clock
 from bridge.domain.identifiers import digest_of
 from bridge.domain.message import MessageState
-from bridge.errors import BridgeError, Unavailable
+from bridge.errors import OUR_FAULT, BridgeError, Unavailable
 from bridge.flows.lookout import Lookout
 from bridge.flows.read_fhir import FhirRequest
 from bridge.flows.receive_fhir import FACILITY, FhirReceiver
@@ -93,7 +93,7 @@ class Poll(Lookout):
             return 0
         except Exception:  # noqa: BLE001 - one server's odd answer must neither stop the others nor be asked for every second
             _log.exception("poll_failed", server=server.name)
-            fault_words = "something went wrong on our side"
+            fault_words = OUR_FAULT
             self._put(replace(known, read_at=now, fault=fault_words, failures=known.failures + 1))
             return 0
         if since is not None:

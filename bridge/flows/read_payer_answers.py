@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-import structlog
-
 from bridge.clock import Clock
 from bridge.codecs.fhir.payer_answer import Json, is_about, read_answer, responses_in, why_not_taken
 from bridge.domain.authorization import Authorization
@@ -18,58 +16,30 @@ from bridge.domain.authorization_news import AuthorizationNews, NewsKind
 from bridge.domain.payer_request import PayerRequest
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
-from bridge.errors import BridgeError, Unavailable
-from bridge.flows.lookout import Lookout
+from bridge.errors import BridgeError
+from bridge.flows.read_unread import UnreadReader
 from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
 from bridge.mapping.fhir_authorizations import read_claim_response
 from bridge.mapping.fhir_fields import FhirGround, Resource
 from bridge.store import authorizations, patients, payer_requests
-from bridge.store.db import Store, WriteTx, lock
+from bridge.store.db import Store, WriteTx
 from bridge.store.payer_requests import HeardAnswer
 
-_log = structlog.get_logger(__name__)
-
-_OUR_FAULT = "something went wrong on our side"
 _OTHER_REQUEST = "it answers another request than the one it came to"
 _NOTHING = "it says nothing of the authorization"
 
 
-class AnswerReader(Lookout):
-    """Reads what is unread, the oldest first."""
+class AnswerReader(UnreadReader[HeardAnswer]):
+    """Reads what payers answered."""
 
     name = "payer-answers"
 
     def __init__(self, store: Store, clock: Clock, rules: ReconcileRules, ground: Callable[[], FhirGround]) -> None:
-        super().__init__()
-        self._store = store
-        self._clock = clock
+        super().__init__(store, clock, payer_requests)
         self._rules = rules
         self._ground = ground
 
-    def work(self) -> int:
-        """Read the next answer; 0 if there is none. Raises: Unavailable, without a database."""
-        with self._store.read() as tx:
-            unread = payer_requests.next_unread(tx)
-        if unread is None:
-            return 0
-        try:
-            self._read(unread, self._take)
-        except Unavailable:
-            raise
-        except Exception as fault:  # noqa: BLE001 - one odd answer must not keep the others from being read for ever
-            _log.error("payer_answer_unreadable", answer=unread.key, kind=type(fault).__name__)
-            self._read(unread, lambda *_: _OUR_FAULT)
-        return 1
-
-    def _read(self, unread: HeardAnswer, take: Callable[[WriteTx, HeardAnswer, datetime], str]) -> None:
-        with self._store.write() as tx:
-            lock(tx, "identity")
-            if payer_requests.is_unread(tx, unread.key):
-                now = self._clock.now()
-                payer_requests.note_read(tx, unread.key, take(tx, unread, now), now)
-
-    def _take(self, tx: WriteTx, answer: HeardAnswer, now: datetime) -> str:
-        """Take an answer in; return why it says nothing, "" if it does."""
+    def _take(self, tx: WriteTx, answer: HeardAnswer, now: datetime, /) -> str:
         request = payer_requests.get(tx, answer.request_key)
         try:
             said = read_answer(answer.body)

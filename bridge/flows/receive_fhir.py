@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.codecs.fhir.server import operation_outcome
 from bridge.domain.identifiers import digest_of
 from bridge.domain.message import InboundMessage, MessageState, Term, TermKind, term_text
-from bridge.errors import BridgeError, Malformed, Unavailable
+from bridge.errors import OUR_FAULT, BridgeError, Malformed, Unavailable
 from bridge.flows.apply_fhir import Done, FhirApplier
 from bridge.flows.apply_message import MessageApplier
 from bridge.flows.read_fhir import FhirBody, FhirEntry, FhirRequest, read_fhir
@@ -163,7 +163,7 @@ class FhirReceiver:
             return fault
         except Exception:  # noqa: BLE001 - our fault; the savepoint is rolled back, the call journalled
             _log.exception("fhir_not_applied", type=entry.resource.kind)
-            ours = BridgeError("something went wrong on our side", code="internal_error", where=entry.place)
+            ours = BridgeError(OUR_FAULT, code="internal_error", where=entry.place)
             if not is_batch:
                 raise ours from None
             return ours

@@ -26,7 +26,7 @@ from bridge.domain.identifiers import digest_of
 from bridge.domain.payer_file import PayerFile, PayerFileState
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
-from bridge.errors import BridgeError, Malformed, Unavailable
+from bridge.errors import OUR_FAULT, BridgeError, Malformed, Unavailable
 from bridge.flows.take_acknowledgement import Acknowledged, of_group, of_interchange, take_acknowledgement
 from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
 from bridge.flows.take_claim import take_claim
@@ -36,7 +36,6 @@ from bridge.store.db import Store, lock
 
 _log = structlog.get_logger(__name__)
 
-_OUR_FAULT = "something went wrong on our side"
 _SOURCE_DIGITS = 16
 
 
@@ -153,7 +152,7 @@ class PayerFileTaker:
             why = sentence_of(fault)
         except Exception:  # noqa: BLE001 - one odd transaction must neither stop the others nor be read for ever
             _log.exception("payer_transaction_failed", payer_file=file.key, transaction=number)
-            why = _OUR_FAULT
+            why = OUR_FAULT
         return replace(done, refused=(*done.refused, f"transaction {number} ({transaction.name}): {why}"))
 
     def _take_news(self, said: AuthorizationNews, file: _From, done: TakenFile) -> TakenFile:

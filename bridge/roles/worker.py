@@ -13,8 +13,8 @@ from bridge.destinations import (
     chart_watch,
     evidence_polls,
     order_poll,
-    payer_subscriptions,
     publishers,
+    telling_keeper,
 )
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.flows.lookout import Lookout
@@ -41,7 +41,7 @@ class WorkerRole:
             *askers(house),
             *authorization_polls(house),
             *payer_readers(house),
-            payer_subscriptions(house),
+            telling_keeper(house),
             *evidence_polls(house),
             payer_files(house),
         ]

@@ -64,7 +64,6 @@ from bridge.domain.packet import PacketFile
 from bridge.domain.patient import VisitState
 from bridge.domain.payer_file import PayerFileState
 from bridge.domain.payer_request import RequestKind, RequestState
-from bridge.domain.payer_subscription import TellingState
 from bridge.domain.performed import ChangeCause, PerformedStatus
 from bridge.domain.proof import Warned
 from bridge.domain.questions import AnswerKind
@@ -74,6 +73,7 @@ from bridge.domain.second_person import ProposalEnd
 from bridge.domain.study import StudyState
 from bridge.domain.submission import SubmissionState
 from bridge.domain.subscription import SubscriptionState
+from bridge.domain.telling import TellingState
 from bridge.domain.workitem import WorkitemState
 from bridge.domain.worklist_query import QueryOutcome
 
@@ -2280,12 +2280,12 @@ payer_answers = Table(
     Index("ix_payer_answers_unread", "key", **_only(text("request_key IS NOT NULL AND read_at IS NULL"))),
 )
 
-# Subscriptions that we keep at payers, one each, so that they tell what they decided. secret_digest: of what they show.
-payer_subscriptions = Table(
-    "payer_subscriptions",
+# Subscriptions that we keep at payers and servers, so that they tell us. secret_digest: of what they show.
+tellings = Table(
+    "tellings",
     metadata,
     _key(),
-    Column("payer", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False, unique=True),
     _text("address"),
     _text("secret_digest"),
     Column("state", Text, nullable=False),

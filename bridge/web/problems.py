@@ -11,7 +11,7 @@ import structlog
 from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from bridge.errors import BridgeError, Conflict, Incomplete, Malformed, Refused, Unavailable, Unsupported
+from bridge.errors import OUR_FAULT, BridgeError, Conflict, Incomplete, Malformed, Refused, Unavailable, Unsupported
 
 log = structlog.get_logger()
 
@@ -161,4 +161,4 @@ def _bug(error: Exception) -> Response:
     at = f"{place.tb_frame.f_code.co_filename.rpartition('/')[2]}:{place.tb_lineno}" if place is not None else ""
     route = str(request.url_rule) if request.url_rule is not None else ""
     log.error("request_failed", incident=incident, kind=type(error).__name__, at=at, route=route)
-    return answer(Problem(500, "something went wrong on our side; nothing was changed", "internal", incident=incident))
+    return answer(Problem(500, f"{OUR_FAULT}; nothing was changed", "internal", incident=incident))

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from bridge.destinations import payer_subscriptions
+from bridge.destinations import telling_keeper
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.payer_request import RequestKind
-from bridge.domain.payer_subscription import PayerSubscription, TellingState
+from bridge.domain.telling import Telling, TellingState
 from bridge.errors import Misconfigured
 from bridge.flows.keep_house import forget_told
 from bridge.roles.web import WebRole
-from bridge.store import authorization_news, payer_requests, payer_tellings
+from bridge.store import authorization_news, payer_requests, tellings
 from bridge.wiring import House
 from tests.fakes.payer_scene import LINE, PayerScene, payer_scene
 from tests.fakes.telling_payer import TellingPayer, status_of
@@ -42,11 +42,11 @@ class Scene(PayerScene):
 
     def keep(self) -> None:
         """Let the bridge do at the payer what is due."""
-        payer_subscriptions(self.house).work()
+        telling_keeper(self.house).work()
 
-    def known(self) -> PayerSubscription:
+    def known(self) -> Telling:
         with self.house.store.read() as tx:
-            found = payer_tellings.of_payer(tx, "acme")
+            found = tellings.find(tx, "acme")
         assert found is not None
         return found
 
@@ -115,7 +115,7 @@ def test_whoever_does_not_show_the_secret_is_refused_and_leaves_nothing(scene: S
     scene.send()
     assert scene.one().status == AuthorizationStatus.PENDED
     with scene.house.store.read() as tx:
-        assert payer_tellings.next_unread(tx) is None
+        assert tellings.next_unread(tx) is None
 
 
 def test_what_is_no_notification_is_refused_and_leaves_nothing(scene: Scene) -> None:
@@ -124,7 +124,7 @@ def test_what_is_no_notification_is_refused_and_leaves_nothing(scene: Scene) -> 
     for odd in ({}, {"resourceType": "Bundle"}, {"resourceType": "Bundle", "entry": [{"resource": {}}]}, []):
         assert scene.payer.send(one, odd) == 400  # type: ignore[arg-type]
     with scene.house.store.read() as tx:
-        assert payer_tellings.next_unread(tx) is None
+        assert tellings.next_unread(tx) is None
 
 
 def test_a_notification_without_its_resource_makes_us_ask_how_it_stands(scene: Scene) -> None:
@@ -235,7 +235,7 @@ def test_a_house_without_a_number_of_its_own_does_not_start(scene: Scene) -> Non
         scene.house, settings=settings.model_copy(update={"bridge": settings.bridge.model_copy(update={"npi": ""})})
     )
     with pytest.raises(Misconfigured):
-        payer_subscriptions(nameless)
+        telling_keeper(nameless)
 
 
 def tell_late(scene: Scene, trace: str, decision: str, number: int) -> int:
@@ -257,7 +257,7 @@ def test_what_is_told_late_does_not_undo_what_was_decided_since(scene: Scene) ->
     scene.send()
     assert scene.one().status == AuthorizationStatus.APPROVED
     with scene.house.store.read() as tx:
-        assert payer_tellings.next_unread(tx) is None
+        assert tellings.next_unread(tx) is None
 
 
 def test_what_is_told_late_counts_where_nothing_was_answered_since(scene: Scene) -> None:
@@ -317,4 +317,4 @@ def test_the_words_of_what_was_told_are_forgotten_once_they_were_read_and_not_be
     assert [forget_told(scene.house.store, at) for at in (scene.clock.now(), later, later)] == [0, 1, 0]
     assert scene.payer.send(one, told) == 200
     with scene.house.store.read() as tx:
-        assert payer_tellings.next_unread(tx) is None
+        assert tellings.next_unread(tx) is None

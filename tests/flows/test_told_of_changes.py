@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import func, select
 
 from bridge.clock import FixedClock
-from bridge.destinations import authorization_polls, evidence_polls, order_poll, payer_subscriptions
-from bridge.domain.payer_subscription import TellingState
+from bridge.destinations import authorization_polls, evidence_polls, order_poll, telling_keeper
+from bridge.domain.telling import TellingState
 from bridge.flows.poll_orders import Poll
 from bridge.roles.web import WebRole
-from bridge.store import fhir_bookmarks, payer_tellings
+from bridge.store import fhir_bookmarks, tellings
 from bridge.store.tables import orders
 from bridge.wiring import House
 from tests.fakes.telling_ehr import TellingEhr
@@ -45,7 +45,7 @@ class Scene:
 
     def keep(self) -> None:
         """Let the bridge do at the servers what is due."""
-        payer_subscriptions(self.house).work()
+        telling_keeper(self.house).work()
 
     def look(self) -> None:
         """Let the bridge fetch what is due, a second later."""
@@ -174,8 +174,8 @@ def test_a_server_that_takes_no_subscription_is_asked_in_its_turn_all_the_same(s
     scene.look()
     assert scene.ehr.asked("ServiceRequest") == 2
     with scene.house.store.read() as tx:
-        assert payer_tellings.payers(tx) == NAMES
-        known = payer_tellings.of_payer(tx, "ServiceRequest:ehr")
+        assert tellings.names(tx) == NAMES
+        known = tellings.find(tx, "ServiceRequest:ehr")
     assert known is not None
     assert (known.state, known.failures > 0) == (TellingState.MAKING, True)
 
@@ -191,7 +191,7 @@ def test_a_server_that_is_to_tell_no_more_is_told_so(scene: Scene) -> None:
     )
     scene.keep()
     with scene.house.store.read() as tx:
-        assert payer_tellings.payers(tx) == ["ServiceRequest:ehr"]
+        assert tellings.names(tx) == ["ServiceRequest:ehr"]
     assert "Task?" not in [one["criteria"] for one in scene.ehr.subscriptions]
 
 

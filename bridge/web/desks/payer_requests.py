@@ -11,7 +11,7 @@ from bridge.domain.accounts import Permission
 from bridge.domain.authorization import ASKED_ANEW
 from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.errors import Conflict, Incomplete, Unsupported
-from bridge.store import authorizations, payer_requests, payer_tellings
+from bridge.store import authorizations, payer_requests, tellings
 from bridge.store.listings.people import by_key
 from bridge.web import answer_files, reads
 from bridge.web.access import caller, needs, services
@@ -124,7 +124,7 @@ def _page(authorization_key: int, sentence: str) -> str:
         answers = payer_requests.answers_of(tx, authorization_key)
         patient = by_key(tx, [one.patient_key]).get(one.patient_key)
         payer = desk.payer_of(one)
-        telling = payer_tellings.of_payer(tx, payer.name) if payer is not None and payer.tells else None
+        telling = tellings.find(tx, payer.name) if payer is not None and payer.tells else None
     reads.note("payer_requests_viewed", patient_key=one.patient_key)
     return render_template(
         "billing/payer.html",

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.payer_request import RequestState
-from bridge.domain.payer_subscription import PayerSubscription, TellingState
 from bridge.domain.submission import PayerAnswer
-from bridge.store import payer_requests, payer_tellings, submissions
+from bridge.domain.telling import Telling, TellingState
+from bridge.store import payer_requests, submissions, tellings
 from bridge.wiring import House
 from tests.conftest import ROOT
 from tests.fakes.clinic import AT
@@ -130,9 +130,9 @@ def test_the_page_says_whether_the_payer_tells_by_itself(make_house: Callable[..
     page = place.replace("/api", "").replace("/requests", "/payer")
     browser = console.browser(Role.BILLING)
     assert "does not yet" in browser.get(page).text
-    told = PayerSubscription("acme", payer["base_url"], "digest", TellingState.TELLING, made_at=AT)
+    told = Telling("acme", payer["base_url"], "digest", TellingState.TELLING, made_at=AT)
     with console.store.write() as tx:
-        payer_tellings.put(tx, told)
+        tellings.put(tx, told)
     assert "tells by itself what it decides, since" in browser.get(page).text
 
 

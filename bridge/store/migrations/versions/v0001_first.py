@@ -290,24 +290,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("read_at IS NULL"),
     )
     op.create_table(
-        "payer_subscriptions",
-        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("payer", sa.Text(), nullable=False),
-        sa.Column("address", sa.Text(), server_default="", nullable=False),
-        sa.Column("secret_digest", sa.Text(), server_default="", nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reference", sa.Text(), server_default="", nullable=False),
-        sa.Column("number", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("made_at", Instant(), nullable=True),
-        sa.Column("heard_at", Instant(), nullable=True),
-        sa.Column("looked_at", Instant(), nullable=True),
-        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("detail", sa.Text(), server_default="", nullable=False),
-        sa.CheckConstraint("state IN ('making', 'telling', 'silent')", name=op.f("ck_payer_subscriptions_state")),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_payer_subscriptions")),
-        sa.UniqueConstraint("payer", name=op.f("uq_payer_subscriptions_payer")),
-    )
-    op.create_table(
         "performed_steps",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("sop_instance_uid", sa.Text(), nullable=False),
@@ -438,6 +420,24 @@ def upgrade() -> None:
         sa.Column("sent_at", Instant(), nullable=True),
         sa.CheckConstraint("state IN ('requested', 'active', 'error', 'off')", name=op.f("ck_subscriptions_state")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_subscriptions")),
+    )
+    op.create_table(
+        "tellings",
+        sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), server_default="", nullable=False),
+        sa.Column("secret_digest", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Text(), server_default="", nullable=False),
+        sa.Column("number", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("made_at", Instant(), nullable=True),
+        sa.Column("heard_at", Instant(), nullable=True),
+        sa.Column("looked_at", Instant(), nullable=True),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint("state IN ('making', 'telling', 'silent')", name=op.f("ck_tellings_state")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_tellings")),
+        sa.UniqueConstraint("name", name=op.f("uq_tellings_name")),
     )
     op.create_table(
         "tokens",

@@ -1,4 +1,7 @@
-"""What keeps a payer telling us what it decided: a Subscription there, made, looked at and made anew. Source: HL7 Da Vinci PAS, subscriptions."""
+"""What keeps a payer or a FHIR server telling us: a Subscription there, made, looked at and made anew.
+
+Source: HL7 Da Vinci PAS, subscriptions; FHIR R4, Subscription.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-# How often a payer says that it is still there, and how often it is asked whether the subscription stands.
+# How often a payer says that it is still there, and how often one is asked whether its subscription stands.
 HEARTBEAT_SECS = 3600
 _LOOK = timedelta(minutes=10)
 _AGAIN, _AGAIN_MAX = timedelta(minutes=1), timedelta(hours=1)
 
 
 class TellingState(StrEnum):
-    """making: it may stand at the payer, which has not said so; telling: it stands; silent: the payer has given it up."""
+    """making: it may stand there, which nobody has said; telling: it stands; silent: it was given up there."""
 
     MAKING = "making"
     TELLING = "telling"
@@ -21,7 +24,7 @@ class TellingState(StrEnum):
 
 
 class Deed(StrEnum):
-    """What is to be done about a payer's subscription now."""
+    """What is to be done about a subscription now."""
 
     NOTHING = "nothing"
     MAKE = "make"
@@ -29,14 +32,15 @@ class Deed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PayerSubscription:
+class Telling:
     """
-    A subscription at one payer. address: of the payer, when it was made; reference: "Subscription/7", "" where not known.
+    A subscription that we keep at a payer or a server. name: the payer's, or "ServiceRequest:ehr", what it is about and where.
 
-    secret_digest: of what the payer shows of itself. number: of the last event heard. failures: in a row, and detail why.
+    address: theirs, when it was made; reference: "Subscription/7", "" where not known. secret_digest: of what they show of
+    themselves. number: of the last event heard. failures: in a row, and detail why.
     """
 
-    payer: str
+    name: str
     address: str
     secret_digest: str
     state: TellingState = TellingState.MAKING
@@ -53,8 +57,8 @@ class PayerSubscription:
         return self.state == TellingState.TELLING
 
 
-def next_deed(known: PayerSubscription | None, address: str, now: datetime) -> Deed:
-    """Return what is to be done about the subscription at the payer with *address*."""
+def next_deed(known: Telling | None, address: str, now: datetime) -> Deed:
+    """Return what is to be done about the subscription at *address*."""
     if known is None or known.address != address:
         return Deed.MAKE
     since = now - known.looked_at if known.looked_at is not None else None

@@ -1,5 +1,5 @@
-"""The Subscription by which a payer tells what it decided, and the notifications that it sends, in R4's backport form; and R4's own,
-by which a server says that something changed.
+"""The Subscription by which a payer tells what it decided, and its notifications, in R4's backport form; and R4's own, by which a
+server says that something changed.
 
 Source: HL7 Da Vinci PAS, profile-subscription, PASSubscriptionTopic; Subscriptions R5 Backport 1.1, backport-subscription-status-r4; FHIR R4
 Subscription.
