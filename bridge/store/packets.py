@@ -29,8 +29,8 @@ class KeptPacket:
     """
     One version of an attachment's packet.
 
-    evidence_digest: the same for the same evidence. reports, priors, pictures: how many it holds. left_out: what it does
-    not hold, and why, in sentences. opened_at: when somebody first took it out.
+    evidence_digest: the same for the same evidence. reports (of its exams), prior_reports, notes, labs, priors, pictures: how
+    many it holds. left_out: what it does not hold, and why, in sentences. opened_at: when somebody first took it out.
     """
 
     key: int
@@ -40,6 +40,9 @@ class KeptPacket:
     evidence_digest: str
     made_at: datetime
     reports: int = 0
+    prior_reports: int = 0
+    notes: int = 0
+    labs: int = 0
     priors: int = 0
     pictures: int = 0
     left_out: tuple[str, ...] = ()
@@ -57,7 +60,7 @@ class KeptPacket:
 def add(tx: WriteTx, packet: KeptPacket) -> int:
     """Keep a version (its key is ignored); returns its key."""
     plain = ("attachment_key", "version", "binding_version", "evidence_digest", "made_at")
-    counts = ("reports", "priors", "pictures")
+    counts = ("reports", "prior_reports", "notes", "labs", "priors", "pictures")
     values: dict[str, Any] = {name: getattr(packet, name) for name in (*plain, *counts)}
     key = insert_row(tx, packets, **values, left_out=list(packet.left_out))
     for one in packet.files:

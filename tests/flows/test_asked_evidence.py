@@ -8,6 +8,7 @@ import pytest
 
 from bridge.asking import evidence_requests as people
 from bridge.destinations import packet_ground
+from bridge.domain.accounts import Role
 from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.authorization import AuthorizationLine
 from bridge.domain.evidence_needs import Need
@@ -16,6 +17,7 @@ from bridge.flows.offer_evidence import EvidenceDesk
 from bridge.store import authorization_gaps, authorizations
 from samples.strict_payer import StrictPayer
 from tests.cast import PLAIN, STRANGER, document, lab
+from tests.fakes.console import Console
 from tests.flows.asking import say
 from tests.flows.payer_desk import Desk
 from tests.flows.test_authorization_news import look as judge
@@ -93,6 +95,25 @@ def test_a_result_that_is_asked_for_goes_along_and_never_another_person_s(
     assert said.startswith("no final creatinine or egfr")
     hear(desk, lab(PLAIN))
     assert (held(desk, made, "labs", "words"), missing(desk, made)) == (["creatinine 1.1 mg/dL"], ())
+
+
+def test_pages_tell_what_goes_along_and_what_is_missing_before_it_is_let_go(desk: Desk, payer: StrictPayer) -> None:
+    made = attached(desk)
+    for number, code in (("PAYER-77", "RT"), ("PAYER-78", "11488-4")):
+        payer.ask(task(number, code=code))
+    look(desk)
+    hear(desk, lab(PLAIN))
+    biller = Console(desk.house).browser(Role.BILLING)
+    place = f"/authorizations/{made.authorization_key}/attachments/{made.key}"
+    release = biller.get(f"{place}/release").text
+    assert "1 lab result, a list of" in release
+    assert "no consultation note of the last 90 days is here" in release
+    assert "creatinine 1.1 mg/dL" in biller.get(f"{place}/packet").text
+    hear(desk, document(PLAIN, kind=CONSULT))
+    release = biller.get(f"{place}/release").text
+    assert "1 office note, 1 lab result, a list of" in release
+    assert "wants to see, and is not here" not in release
+    assert "Consultation note" in biller.get(f"{place}/packet").text
 
 
 def test_what_is_asked_for_no_more_does_not_go_along(desk: Desk, payer: StrictPayer) -> None:
