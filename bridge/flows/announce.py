@@ -56,6 +56,7 @@ from bridge.store import (
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
+_NOT_SHOWN = "images on it were rejected, or split off"
 # A moment for the rest of a burst, so that an archive gets a study in few associations.
 _ARCHIVE_GATHERS = timedelta(seconds=1)
 
@@ -264,22 +265,47 @@ def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: dateti
         authorization = authorizations.get(tx, attachment.authorization_key)
         if authorization.patient_key != study.patient_key:
             _hold_attachment(tx, attachment, study, "the study is another patient's now", at)
-        elif is_emptied or not shown.issuperset(attachment.instances):
-            _hold_attachment(tx, attachment, study, "images on it were rejected, or split off", at)
+        elif is_emptied:
+            _hold_attachment(tx, attachment, study, _NOT_SHOWN, at)
+        elif _rests_on_others(tx, attachment, study, shown, at):
+            _hold_attachment(tx, attachment, study, _NOT_SHOWN, at, recalled=False)
         elif attachment.state == AttachmentState.REVIEW:
             _free_attachment(tx, attachment, to, at)
         elif follows_evidence(draft_again(tx, attachment, study, at)):
             attachment_ready(tx, attachment, to, at)
 
 
-def _hold_attachment(tx: WriteTx, attachment: ClaimAttachment, study: Study, why: str, at: datetime) -> None:
-    """Let an attachment leave no more; of one that has left already the claim's owner is told that it had."""
+def _rests_on_others(
+    tx: WriteTx, attachment: ClaimAttachment, study: Study, shown: Collection[str], at: datetime
+) -> bool:
+    """
+    Say whether an attachment rests on images that are not *shown* any more, by choice or in what left of it.
+
+    What a payer has, or may have, that shows such images is to be withdrawn there. A draft shows others, and what it was
+    sent since takes its place.
+    """
+    left = submissions.may_be_there(tx, attachment.key)
+    stale = [one for one in left if not set(packets.get(tx, one.packet_key).instances) <= set(shown)]
+    for one in stale:
+        submissions.ask_to_withdraw(tx, one, study.key, _NOT_SHOWN, at)
+    is_out = attachment.state != AttachmentState.DRAFT and left[:1] == stale[:1] != []
+    return is_out or not set(attachment.instances) <= set(shown)
+
+
+def _hold_attachment(
+    tx: WriteTx, attachment: ClaimAttachment, study: Study, why: str, at: datetime, *, recalled: bool = True
+) -> None:
+    """
+    Let an attachment leave no more; of one that has left already the claim's owner is told that it had.
+
+    recalled: whatever its payers have of it is to be withdrawn there.
+    """
     enqueue.hold_attachment(tx, attachment.key, why, at)
     at_payers = submissions.may_be_there(tx, attachment.key)
     had_left = authorizations.had_left(tx, attachment.key) or packets.was_opened(tx, attachment.key) or bool(at_payers)
     detail = f"had already been sent: {why}" if had_left else why
     authorizations.hold_attachment(tx, attachment.key, detail, at)
-    for one in at_payers[:1]:
+    for one in at_payers if recalled else ():
         submissions.ask_to_withdraw(tx, one, study.key, why, at)
     if had_left and attachment.detail != detail:
         on = authorizations.get(tx, attachment.authorization_key)

@@ -225,6 +225,7 @@ class PacketPublisher:
             labs=len(packet.labs),
             priors=len(packet.priors),
             pictures=len(packet.pictures),
+            instances=tuple(dict.fromkeys(one.sop_instance_uid for one in packet.pictures)),
             left_out=left_out,
             files=files,
         )

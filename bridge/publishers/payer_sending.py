@@ -21,13 +21,13 @@ from bridge.domain.submission import PayerAnswer, Submission, SubmissionState
 from bridge.errors import Unavailable
 from bridge.leaving.payer_ways import PayerWay, Sendable, collect_sendable
 from bridge.outbox import enqueue
-from bridge.outbox.publisher import Hold, Nothing, Parcel, Receipt, StillWanted
+from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, Parcel, Receipt, StillWanted
 from bridge.payer_section import Payer
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.http_answer import Answer
 from bridge.store import audit, authorizations, events, evidence_requests, packets, rejections, submissions
 from bridge.store.blobs import Blobs
-from bridge.store.db import ReadTx, WriteTx
+from bridge.store.db import ReadTx, WriteTx, lock
 from bridge.store.deliveries import Delivery, HoldKind
 from bridge.store.events import Event, Station
 
@@ -121,7 +121,7 @@ def _why_held(tx: ReadTx, found: Sendable) -> str:
         return "the study is not bound to this patient"
     if found.packet.binding_version != found.study.binding_version:
         return "the study was bound or corrected since it was released"
-    if not rejections.shown_uids(tx, found.study.key).issuperset(found.attachment.instances):
+    if not rejections.shown_uids(tx, found.study.key).issuperset(found.packet.instances):
         return "images on it were rejected"
     return ""
 
@@ -179,15 +179,29 @@ def note_leaving(parcel: PayerParcel, still_wanted: StillWanted, besides: Callab
     """
     Put on record that a request leaves now. besides: what else is to be noted then.
 
+    What was decided or attached anew before that is on record keeps it here; whoever decides after finds that it may have left.
     Raises: Unavailable, if it is no longer wanted, or the lease is lost.
     """
     still_wanted()
 
     def write(tx: WriteTx, at: datetime) -> None:
+        lock(tx, "identity")
+        if parcel.may_leave and not _may_leave(tx, parcel):
+            raise Unavailable("what was released changed before it left", code=BINDING_CHANGED)
         besides(tx)
         submissions.set_state(tx, parcel.submission.key, SubmissionState.SENDING, at, "a request is on its way")
 
     still_wanted.note(write, "a request is on its way")
+
+
+def _may_leave(tx: ReadTx, parcel: PayerParcel) -> bool:
+    """Say whether what was released is still so, and may leave."""
+    attachment = authorizations.get_attachment(tx, parcel.submission.attachment_key)
+    now = collect_sendable(tx, attachment, parcel.found.packet, parcel.found.request)
+    release = submissions.newest(tx, attachment.key)
+    is_same = release is not None and (release.key, release.state) == (parcel.submission.key, parcel.submission.state)
+    is_bound_so = now.study.binding_version == parcel.binding_version
+    return is_same and is_bound_so and attachment.state in _MAY_LEAVE and not _why_held(tx, now)
 
 
 def note_not_there(

@@ -116,6 +116,13 @@ def has_open_task(tx: ReadTx, study_key: int, destination: str) -> bool:
     return tx.execute(select(outside_tasks.c.key).where(*waits).limit(1)).first() is not None
 
 
+def was_done(tx: ReadTx, study_key: int, destination: str, since: datetime) -> bool:
+    """Say whether a person has done what was asked about a study at another system, at *since* or later."""
+    c = outside_tasks.c
+    mine = (c.study_key == study_key, c.destination == destination, c.done_at >= since)
+    return tx.execute(select(c.key).where(*mine).limit(1)).first() is not None
+
+
 def rejected_again(tx: WriteTx, study_key: int, by: str, at: datetime) -> None:
     """Ask nobody any more to have images shown at other systems: they are rejected again."""
     c = outside_tasks.c

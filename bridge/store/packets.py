@@ -30,7 +30,8 @@ class KeptPacket:
     One version of an attachment's packet.
 
     evidence_digest: the same for the same evidence. reports (of its exams), prior_reports, notes, labs, priors, pictures: how
-    many it holds. left_out: what it does not hold, and why, in sentences. opened_at: when somebody first took it out.
+    many it holds. instances: SOP Instance UIDs of the images that it shows. left_out: what it does not hold, and why, in
+    sentences. opened_at: when somebody first took it out.
     """
 
     key: int
@@ -45,6 +46,7 @@ class KeptPacket:
     labs: int = 0
     priors: int = 0
     pictures: int = 0
+    instances: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     opened_at: datetime | None = None
     files: tuple[KeptFile, ...] = ()
@@ -62,7 +64,8 @@ def add(tx: WriteTx, packet: KeptPacket) -> int:
     plain = ("attachment_key", "version", "binding_version", "evidence_digest", "made_at")
     counts = ("reports", "prior_reports", "notes", "labs", "priors", "pictures")
     values: dict[str, Any] = {name: getattr(packet, name) for name in (*plain, *counts)}
-    key = insert_row(tx, packets, **values, left_out=list(packet.left_out))
+    lists = {"instances": list(packet.instances), "left_out": list(packet.left_out)}
+    key = insert_row(tx, packets, **values, **lists)
     for one in packet.files:
         insert_row(tx, packet_files, packet_key=key, kind=one.kind.value, size_bytes=one.size_bytes, digest=one.digest)
     return key
@@ -129,5 +132,6 @@ def was_opened(tx: ReadTx, attachment_key: int) -> bool:
 def _packet(tx: ReadTx, row: Row[Any]) -> KeptPacket:
     files = tx.execute(select(packet_files).where(packet_files.c.packet_key == row.key).order_by(packet_files.c.key))
     kept = tuple(KeptFile(PacketFile(one.kind), one.size_bytes, one.digest) for one in files)
-    plain = {name: getattr(row, name) for name in KeptPacket.__slots__ if name not in ("files", "left_out")}
-    return KeptPacket(**plain, left_out=tuple(row.left_out), files=kept)
+    lists: dict[str, Any] = {name: tuple(getattr(row, name)) for name in ("instances", "left_out")}
+    plain = {name: getattr(row, name) for name in KeptPacket.__slots__ if name not in ("files", *lists)}
+    return KeptPacket(**plain, **lists, files=kept)

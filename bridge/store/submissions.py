@@ -159,13 +159,20 @@ def attachment_left(tx: WriteTx, attachment_key: int, reference: str, detail: st
 
 
 def ask_to_withdraw(tx: WriteTx, submission: Submission, study_key: int, why: str, at: datetime) -> None:
-    """Ask a person to have a payer withdraw what it has, or may have: no message takes a document back."""
+    """
+    Ask a person to have a payer withdraw what it has, or may have: no message takes a document back.
+
+    Nobody is asked for what somebody did already, since it left.
+    """
+    place = f"{submission.destination} ({submission.control_number})"
+    if incidents.was_done(tx, study_key, place, submission.updated_at or at):
+        return
     has = "has" if submission.state in IS_THERE else "may have"
     number = submission.control_number
     what = (
         f"it {has} what was sent under control number {number}, and {why}: tell it to withdraw that, and not to use it"
     )
-    incidents.open_task(tx, study_key, f"{submission.destination} ({number})", what, at)
+    incidents.open_task(tx, study_key, place, what, at)
 
 
 def free_held(tx: WriteTx, attachment_key: int, at: datetime) -> AttachmentState | None:

@@ -2179,6 +2179,7 @@ packets = Table(
     _count("labs"),
     _count("priors"),
     _count("pictures"),
+    Column("instances", JSON, nullable=False, server_default=text("'[]'")),
     Column("left_out", JSON, nullable=False, server_default=text("'[]'")),
     Column("made_at", Instant, nullable=False),
     Column("opened_at", Instant),

@@ -1,0 +1,191 @@
+"""What a payer has, and is wrong by now, is asked back: every copy, every image on it, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.submission import SubmissionState
+from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.record_incident import OutsideTasks
+from bridge.flows.reject_instances import RejectionDesk
+from bridge.outbox.in_hand import InHand
+from bridge.pictures.pool import DecoderPool
+from bridge.store import incidents, rejections
+from bridge.wiring import House
+from samples.strict_payer import StrictPayer
+from tests.cast import PLAIN, image, spooled, study_uid
+from tests.flows import payer_desk, x12_desk
+from tests.flows.payer_desk import Desk, ReleasingDesk
+from tests.flows.test_rejections import note
+
+MakeHouse = Callable[..., House]
+
+embedded = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def decoders() -> Iterator[DecoderPool]:
+    """One decoder for all of these tests: starting it takes longer than what it does."""
+    pool = DecoderPool(1)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def payer() -> Iterator[StrictPayer]:
+    found = StrictPayer()
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def desk(make_house: MakeHouse, decoders: DecoderPool, payer: StrictPayer) -> Desk:
+    found = payer_desk.desk_of(make_house, decoders, payer)
+    for number in (2, 3):
+        found.house.instances.receive(spooled(found.house, image(PLAIN, "A1", number), "CT1"))
+    return found
+
+
+def reject(desk: ReleasingDesk, number: int) -> None:
+    """Let the device that made an image reject it, for its quality."""
+    document = note("113001", image(PLAIN, "A1", number), number=number)
+    desk.house.instances.receive(spooled(desk.house, document, "CT1"))
+
+
+def take_back_rejection(desk: ReleasingDesk) -> None:
+    house = desk.house
+    with house.store.read() as tx:
+        (found,) = rejections.of_study(tx, study_uid("A1"))
+    RejectionDesk(house.store, house.clock, house.rules, house.destinations).decide(
+        found.key, "undo", "it was good", "user:maria"
+    )
+
+
+def attach(desk: Desk, made: ClaimAttachment, *numbers: int, payer: str = "") -> None:
+    """Attach the same study again, with these images."""
+    attacher = ImageAttacher(desk.house.store, desk.house.clock, desk.house.destinations)
+    uids = [str(image(PLAIN, "A1", number).SOPInstanceUID) for number in numbers]
+    kinds = [AttachmentKind.CDEX]
+    attacher.attach(made.authorization_key, study_uid("A1"), kinds, uids, payer=payer, actor="user:bill")
+    desk.work()
+
+
+@embedded
+def test_an_image_that_nobody_chose_and_a_payer_has_is_asked_back_when_it_is_rejected(desk: Desk) -> None:
+    made = desk.sent()
+    reject(desk, 2)
+    (task,) = desk.tasks()
+    assert "images on it were rejected" in task
+    assert desk.state(made).state == AttachmentState.REVIEW
+
+
+@embedded
+def test_an_image_that_no_payer_has_is_asked_back_from_nobody(desk: Desk) -> None:
+    made = desk.sent()
+    reject(desk, 3)
+    assert (desk.tasks(), desk.state(made).state) == ([], AttachmentState.SENT)
+
+
+@embedded
+def test_what_was_rejected_and_is_shown_again_was_sent_all_the_same(desk: Desk, payer: StrictPayer) -> None:
+    made = desk.sent()
+    reject(desk, 2)
+    take_back_rejection(desk)
+    desk.work()
+    assert desk.state(made).state == AttachmentState.SENT
+    assert [len(one) for one in payer.received.values()] == [1]
+
+
+@embedded
+def test_a_draft_of_other_images_stays_one_while_what_the_payer_has_is_asked_back(desk: Desk) -> None:
+    made = desk.sent()
+    attach(desk, made, 3)
+    reject(desk, 2)
+    (task,) = desk.tasks()
+    assert "images on it were rejected" in task
+    assert desk.state(made).state == AttachmentState.DRAFT
+
+
+@embedded
+def test_what_was_sent_in_its_place_stands_though_the_first_is_still_to_be_withdrawn(desk: Desk) -> None:
+    made = desk.sent()
+    reject(desk, 2)
+    attach(desk, made, 3)
+    desk.release(made)
+    desk.work()
+    reject(desk, 1)
+    assert (len(desk.tasks()), desk.state(made).state) == (1, AttachmentState.SENT)
+
+
+@embedded
+def test_every_payer_that_has_it_is_asked_to_withdraw_it(
+    make_house: MakeHouse, decoders: DecoderPool, payer: StrictPayer
+) -> None:
+    more = {"name": "delta", "id": "60099", "base_url": payer.base_url, "kind": ["cdex"]}
+    desk = two_payers(make_house, decoders, payer, more)
+    made = desk.sent()
+    attach(desk, made, payer="delta")
+    desk.release(made)
+    desk.work()
+    desk.rule("unbind")
+    assert sorted(one.partition(" ")[0] for one in desk.tasks()) == ["acme", "delta"]
+
+
+def two_payers(
+    make_house: MakeHouse, decoders: DecoderPool, payer: StrictPayer, more: dict[str, object]
+) -> payer_desk.Desk:
+    """Return the desk of one payer, and another one beside it."""
+
+    def make(clock: object, payers: list[object]) -> House:
+        return make_house(clock, payers=[*payers, more])
+
+    return payer_desk.desk_of(make, decoders, payer)
+
+
+@embedded
+def test_what_somebody_had_withdrawn_is_not_asked_again(desk: Desk) -> None:
+    desk.sent()
+    desk.rule("unbind")
+    with desk.house.store.read() as tx:
+        (task,) = incidents.tasks(tx, is_open=True, limit=9)
+    OutsideTasks(desk.house.store, desk.house.clock).done(task.key, "they deleted it", "user:bill")
+    desk.later(minutes=5)
+    desk.rule("bind", accession_number="A1")
+    desk.rule("unbind")
+    assert desk.tasks() == []
+
+
+@pytest.mark.parametrize("way", ["cdex", "x12"])
+def test_what_is_put_in_question_in_the_last_moment_does_not_leave(
+    make_house: MakeHouse,
+    decoders: DecoderPool,
+    payer: StrictPayer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+) -> None:
+    desk: payer_desk.Desk | x12_desk.Desk
+    if way == "cdex":
+        desk = payer_desk.desk_of(make_house, decoders, payer)
+    else:
+        desk = x12_desk.desk_of(make_house, decoders, tmp_path)
+    made = desk.ready()
+    desk.releases.release(made.authorization_key, made.key, payer_desk.SAID)
+    asked = InHand.__call__
+
+    def asked_and_then_unbound(self: InHand) -> None:
+        asked(self)
+        monkeypatch.setattr(InHand, "__call__", asked)
+        desk.rule("unbind")
+
+    monkeypatch.setattr(InHand, "__call__", asked_and_then_unbound)
+    desk.later()
+    assert payer.received == {}
+    assert isinstance(desk, payer_desk.Desk) or desk.files() == {}
+    assert desk.state(made).state == AttachmentState.REVIEW
+    assert desk.submission(made).state in (SubmissionState.READY, SubmissionState.TAKEN_BACK)
