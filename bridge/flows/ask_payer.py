@@ -145,12 +145,23 @@ class PayerDesk:
 
 def ask_how_it_stands(tx: WriteTx, one: Authorization, payer: str, actor: str, now: datetime) -> PayerRequest:
     """Queue the question how an authorization stands. Raises: Conflict."""
-    every = payer_requests.of_authorization(tx, one.key)
-    told = told_by(every)
-    if not told.is_known and not one.trace:
+    if not told_by(payer_requests.of_authorization(tx, one.key)).is_known and not one.trace:
         raise Conflict("the payer was not asked for it under a trace that is known here", code="not_asked")
     if payer_requests.open_of(tx, one.key):
         raise Conflict("an earlier request to the payer is still under way", code="request_open")
+    return _inquiry(tx, one, payer, actor, now)
+
+
+def ask_behind(tx: WriteTx, one: Authorization, request: int, payer: str, now: datetime) -> None:
+    """Queue the question how an authorization stands behind *request*, unless it is queued."""
+    behind = [each for each in payer_requests.open_of(tx, one.key) if each.key > request]
+    if not any(each.kind == RequestKind.INQUIRE for each in behind):
+        _inquiry(tx, one, payer, f"payer:{payer}", now)
+
+
+def _inquiry(tx: WriteTx, one: Authorization, payer: str, actor: str, now: datetime) -> PayerRequest:
+    every = payer_requests.of_authorization(tx, one.key)
+    told = told_by(every)
     trace = next((each.trace for each in reversed(every)), one.trace)
     lines = told.lines if told.is_known else one.lines
     return _made(tx, PayerRequest(0, one.key, payer, RequestKind.INQUIRE, trace, lines=lines, asked_by=actor), now)

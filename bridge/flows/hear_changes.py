@@ -8,7 +8,7 @@ from bridge.clock import Clock
 from bridge.domain.telling import Telling
 from bridge.errors import Refused
 from bridge.store import fhir_bookmarks, tellings
-from bridge.store.db import ReadTx, Store, lock
+from bridge.store.db import ReadTx, Store
 
 
 class ChangeEar:
@@ -27,7 +27,7 @@ class ChangeEar:
         with self._store.read() as tx:
             _shown(tx, name, secret)
         with self._store.write() as tx:
-            lock(tx, f"telling:{name}")
+            tellings.to_change(tx, name)
             one = _shown(tx, name, secret)
             tellings.put(tx, replace(one, heard_at=self._clock.now()))
             fhir_bookmarks.note_told(tx, bookmark_of(name))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bridge.clock import Clock
-from bridge.codecs.fhir.payer_answer import Json, read_answer, responses_in, trace_of
+from bridge.codecs.fhir.payer_answer import Json, numbers_of, read_answer, responses_in
 from bridge.codecs.fhir.telling import Heard, read_notification
 from bridge.domain import records
 from bridge.domain.payer_request import PayerRequest
@@ -27,10 +27,11 @@ from bridge.mapping.fhir_authorizations import read_claim_response
 from bridge.mapping.fhir_fields import FhirGround, Resource
 from bridge.payer_section import Payer
 from bridge.store import authorizations, payer_requests, submissions, tellings
-from bridge.store.db import ReadTx, Store, WriteTx, lock
+from bridge.store.db import ReadTx, Store, WriteTx
 from bridge.store.tellings import Notice
 
 _NOTHING = "it says nothing of an authorization"
+_NO_PAYER = "whoever told it is none of the payers in the settings"
 _LATE = "it was told before what the payer has answered since"
 _TOLD = 200
 _MEDIA_TYPE = "application/fhir+json"
@@ -53,13 +54,10 @@ class PayerEar:
             _shown(tx, payer, secret)
         heard, now = read_notification(body), self._clock.now()
         with self._store.write() as tx:
-            lock(tx, f"telling:{payer}")
+            tellings.to_change(tx, payer)
             one = _shown(tx, payer, secret)
-            if (
-                heard.is_event
-                and tellings.keep_notice(tx, one, body, heard.number, now)
-                and _is_incomplete(heard, one.number)
-            ):
+            is_new = not heard.is_event or tellings.keep_notice(tx, one, body, heard.number, now)
+            if is_new and _is_incomplete(heard, one.number):
                 ask_about_pended(tx, [payer], now)
             # What it said while it was being made is as good as its answer to that.
             state = TellingState.SILENT if heard.is_broken else one.state
@@ -77,6 +75,9 @@ def _shown(tx: ReadTx, payer: str, secret: str) -> Telling:
 
 def _is_incomplete(heard: Heard, last: int) -> bool:
     """Say whether something that the payer has told, or meant to tell, is not here."""
+    if not heard.is_event:
+        # A sign of life counts what was told before it.
+        return heard.number > last
     return not heard.is_whole or heard.first > last + 1
 
 
@@ -119,7 +120,7 @@ class NoticeReader(UnreadReader[Notice]):
         answered: dict[int, PayerRequest] = {}
         whys: list[str] = [] if found else [_NOTHING]
         for one, around in found:
-            request = payer_requests.last_with(tx, notice.payer, trace_of(one))
+            request = payer_requests.last_with(tx, notice.payer, numbers_of(one))
             if request is None:
                 whys += [why for why in [self._hear(tx, one, around, notice, now)] if why]
             elif notice.overtaken_at is not None and payer_requests.is_decided_since(tx, request, notice.overtaken_at):
@@ -134,6 +135,9 @@ class NoticeReader(UnreadReader[Notice]):
 
     def _hear(self, tx: WriteTx, said: Json, around: dict[str, Json], notice: Notice, now: datetime) -> str:
         """Take a decision on what was never asked from here; return why it says nothing."""
+        payer = self._payers.get(notice.payer)
+        if payer is None:
+            return _NO_PAYER
         source = f"payer:{notice.payer}"
         resource = Resource(said, around)
         try:
@@ -142,9 +146,7 @@ class NoticeReader(UnreadReader[Notice]):
             return fault.detail
         if news is None or not (news.number or news.administrative_reference or news.trace):
             return _NOTHING
-        payer = self._payers.get(notice.payer)
-        if payer is not None:
-            news = records.replace(news, payer_id=payer.id, payer_name=news.payer_name or payer.name)
+        news = records.replace(news, payer_id=payer.id, payer_name=news.payer_name or payer.name)
         source_id = f"ClaimResponse/{resource.id}" if resource.id else f"notice:{notice.key}"
         take_authorization_news(tx, news, Taking(self._rules, now, source, None, None, "payer-notice", source_id))
         return ""

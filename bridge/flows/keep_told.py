@@ -116,7 +116,7 @@ class TellingKeeper(Lookout):
         made = teller.shelf.create(teller.asks(secret))
         now = self._clock.now()
         with self._store.write() as tx:
-            one = tellings.find(tx, teller.name)
+            one = tellings.to_change(tx, teller.name)
             if one is None or one.secret_digest != begun.secret_digest:
                 return
             if begun.made_at is not None:
@@ -141,7 +141,7 @@ class TellingKeeper(Lookout):
         found = teller.shelf.read(known.reference)
         now = self._clock.now()
         with self._store.write() as tx:
-            one = tellings.find(tx, teller.name)
+            one = tellings.to_change(tx, teller.name)
             if one is None or one.secret_digest != known.secret_digest:
                 return
             is_there = found is not None and stands(found.resource) and endpoint_of(found.resource) == teller.endpoint
@@ -173,12 +173,13 @@ class TellingKeeper(Lookout):
     def _note_fault(self, name: str, detail: str) -> None:
         now: datetime = self._clock.now()
         with self._store.write() as tx:
-            one = tellings.find(tx, name)
+            one = tellings.to_change(tx, name)
             if one is not None:
                 tellings.put(tx, replace(one, looked_at=now, failures=one.failures + 1, detail=detail))
 
     def _put(self, one: Telling) -> None:
         with self._store.write() as tx:
+            tellings.to_change(tx, one.name)
             tellings.put(tx, one)
 
     def _hold(self, name: str) -> bool:

@@ -11,22 +11,29 @@ from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.codecs.fhir.payer_answer import Json, is_about, read_answer, responses_in, why_not_taken
-from bridge.domain.authorization import Authorization
+from bridge.domain.authorization import WAITS_FOR_PAYER, Authorization, AuthorizationStatus
 from bridge.domain.authorization_news import AuthorizationNews, NewsKind
 from bridge.domain.payer_request import PayerRequest
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
 from bridge.errors import BridgeError
+from bridge.flows.ask_payer import ask_behind
 from bridge.flows.read_unread import UnreadReader
 from bridge.flows.take_authorization_news import NewsOutcome, Taking, take_authorization_news
 from bridge.mapping.fhir_authorizations import read_claim_response
 from bridge.mapping.fhir_fields import FhirGround, Resource
-from bridge.store import authorizations, patients, payer_requests
+from bridge.store import authorizations, patients, payer_requests, tellings
 from bridge.store.db import Store, WriteTx
 from bridge.store.payer_requests import HeardAnswer
 
 _OTHER_REQUEST = "it answers another request than the one it came to"
 _NOTHING = "it says nothing of the authorization"
+_UNDECIDED = WAITS_FOR_PAYER | {
+    AuthorizationStatus.UNCONFIRMED,
+    AuthorizationStatus.DRAFT,
+    AuthorizationStatus.ERROR,
+    AuthorizationStatus.CONTACT_PAYER,
+}
 
 
 class AnswerReader(UnreadReader[HeardAnswer]):
@@ -41,6 +48,7 @@ class AnswerReader(UnreadReader[HeardAnswer]):
 
     def _take(self, tx: WriteTx, answer: HeardAnswer, now: datetime, /) -> str:
         request = payer_requests.get(tx, answer.request_key)
+        before = authorizations.get(tx, answer.authorization_key)
         try:
             said = read_answer(answer.body)
             found = responses_in(said)
@@ -52,7 +60,8 @@ class AnswerReader(UnreadReader[HeardAnswer]):
             why_not = why_not_taken(said)
             if request.changes_something and not why_not:
                 self._note_asked(tx, request, answer, now)
-            whys = [self._hear(tx, one, around, answer, now) for one, around in about]
+            whys = [self._hear(tx, one, around, request, answer, now) for one, around in about]
+            _ask_what_counts(tx, before, answer, now)
         except BridgeError as fault:
             return fault.detail
         return next((why for why in whys if why), why_not)
@@ -74,7 +83,15 @@ class AnswerReader(UnreadReader[HeardAnswer]):
         )
         self._take_news(tx, one, news, "payer-request", str(request.key), now)
 
-    def _hear(self, tx: WriteTx, said: Json, around: dict[str, Json], answer: HeardAnswer, now: datetime) -> str:
+    def _hear(
+        self,
+        tx: WriteTx,
+        said: Json,
+        around: dict[str, Json],
+        request: PayerRequest,
+        answer: HeardAnswer,
+        now: datetime,
+    ) -> str:
         one = authorizations.get(tx, answer.authorization_key)
         source = f"payer:{answer.payer}"
         resource = Resource(said, around)
@@ -87,6 +104,8 @@ class AnswerReader(UnreadReader[HeardAnswer]):
             said_at=answer.heard_at,
             payer_id=one.payer_id,
             payer_name=one.payer_name,
+            # Ours, whatever numbers of its own the payer puts before it.
+            trace=request.trace,
         )
         source_id = f"ClaimResponse/{resource.id}" if resource.id else f"answer:{answer.key}"
         return self._take_news(tx, one, named, "payer-answer", source_id, now)
@@ -102,3 +121,18 @@ class AnswerReader(UnreadReader[HeardAnswer]):
         taking = Taking(self._rules, now, by, source_kind=kind, source_id=source_id, is_undated=True, about=one.key)
         taken = take_authorization_news(tx, known, taking)
         return taken.why if taken.outcome == NewsOutcome.WAITS else ""
+
+
+def _ask_what_counts(tx: WriteTx, before: Authorization, answer: HeardAnswer, now: datetime) -> None:
+    """
+    Ask a payer that tells by itself how it stands, where its answers crossed: one that only pends was heard after a decision.
+
+    A payer that decides at once may tell so before our own request is answered, with what was so when it came.
+    """
+    after = authorizations.get(tx, before.key)
+    was_decided = before.status not in _UNDECIDED
+    is_late = before.answered_at is not None and answer.heard_at < before.answered_at
+    if after.status != AuthorizationStatus.PENDED or not (was_decided or is_late):
+        return
+    if tellings.find(tx, answer.payer) is not None:
+        ask_behind(tx, after, answer.request_key, answer.payer, now)

@@ -83,13 +83,12 @@ def of_submission(tx: ReadTx, submission_key: int) -> PayerRequest:
     return _request(row)
 
 
-def last_with(tx: ReadTx, payer: str, trace: str) -> PayerRequest | None:
-    """Return the newest request to a payer with *trace*, None for none and for no trace."""
-    if not trace:
-        return None
-    query = _requests().where(_COLUMNS.payer == payer, _COLUMNS.trace == trace).order_by(_COLUMNS.key.desc()).limit(1)
-    row = tx.execute(query).first()
-    return None if row is None else _request(row)
+def last_with(tx: ReadTx, payer: str, traces: Collection[str]) -> PayerRequest | None:
+    """Return the newest request to a payer with one of *traces* that has left, else the newest; None for none."""
+    named = (_COLUMNS.payer == payer, _COLUMNS.trace.in_([one for one in traces if one]))
+    found = [_request(row) for row in tx.execute(_requests().where(*named).order_by(_COLUMNS.key.desc()))]
+    left = (one for one in found if one.state not in (RequestState.WAITING, RequestState.DROPPED))
+    return next(left, next(iter(found), None))
 
 
 def pended(tx: ReadTx, payers: Collection[str]) -> list[int]:

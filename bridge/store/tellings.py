@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 
 from bridge.domain.identifiers import digest_of
 from bridge.domain.telling import Telling, TellingState
-from bridge.store.db import ReadTx, WriteTx, insert_row
+from bridge.store.db import ReadTx, WriteTx, insert_row, lock
 from bridge.store.tables import payer_notices, tellings
 from bridge.store.users import digest_of_secret
 
@@ -46,6 +46,12 @@ def of_secret(tx: ReadTx, name: str, secret: str) -> Telling | None:
     return known if is_its else None
 
 
+def to_change(tx: WriteTx, name: str) -> Telling | None:
+    """Return the subscription that goes by *name*, which nobody else changes before this transaction ends."""
+    lock(tx, f"telling:{name}")
+    return find(tx, name)
+
+
 def names(tx: ReadTx) -> list[str]:
     """Return the names of the subscriptions that we keep."""
     return list(tx.execute(select(_COLUMNS.name).order_by(_COLUMNS.name)).scalars())
@@ -60,6 +66,7 @@ def put(tx: WriteTx, one: Telling) -> None:
 
 def forget(tx: WriteTx, name: str) -> None:
     """Forget a subscription: what is told with its secret counts no more."""
+    to_change(tx, name)
     tx.execute(delete(tellings).where(_COLUMNS.name == name))
 
 

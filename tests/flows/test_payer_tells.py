@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,66 +16,22 @@ from bridge.domain.payer_request import RequestKind
 from bridge.domain.telling import Telling, TellingState
 from bridge.errors import Misconfigured
 from bridge.flows.keep_house import forget_told
-from bridge.roles.web import WebRole
 from bridge.store import authorization_news, payer_requests, tellings
+from bridge.store.users import digest_of_secret
 from bridge.wiring import House
-from tests.fakes.payer_scene import LINE, PayerScene, payer_scene
-from tests.fakes.telling_payer import TellingPayer, status_of
-from tests.product.running import free_port
+from tests.fakes.telling_payer import status_of
+from tests.fakes.telling_scene import TellingScene, telling_scene
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 
 @pytest.fixture
-def payer() -> Iterator[TellingPayer]:
-    found = TellingPayer()
-    found.start()
-    yield found
-    found.stop()
+def scene(make_house: Callable[..., House], tmp_path: Path) -> Iterator[TellingScene]:
+    with telling_scene(make_house, tmp_path) as made:
+        yield made
 
 
-@dataclass
-class Scene(PayerScene):
-    """With the payer, and what keeps it telling."""
-
-    payer: TellingPayer
-
-    def keep(self) -> None:
-        """Let the bridge do at the payer what is due."""
-        telling_keeper(self.house).work()
-
-    def known(self) -> Telling:
-        with self.house.store.read() as tx:
-            found = tellings.find(tx, "acme")
-        assert found is not None
-        return found
-
-    def pend(self) -> str:
-        """Ask the payer, which puts its decision off; return our trace."""
-        self.payer.decision, self.payer.number = "A4", "TRK-9"
-        self.desk.ask(self.key, "exam is scheduled", "user:bill")
-        self.send()
-        assert self.one().status == AuthorizationStatus.PENDED
-        self.payer.decision, self.payer.number = "A1", "PA-4711"
-        return self.one().trace
-
-    def asked(self) -> list[RequestKind]:
-        return [each.kind for each in self.requests()]
-
-
-@pytest.fixture
-def scene(make_house: Callable[..., House], payer: TellingPayer, tmp_path: Path) -> Iterator[Scene]:
-    port = free_port()
-    http = {"port": port, "public_url": f"http://127.0.0.1:{port}"}
-    said = {"base_url": payer.base_url, "tells": True, "asks_while_pended": False}
-    made = payer_scene(lambda clock, **more: make_house(clock, http=http, **more), tmp_path, said, (LINE,))
-    web = WebRole(made.house)
-    web.start()
-    yield Scene(made.house, made.desk, made.key, made.clock, payer)
-    web.stop()
-
-
-def test_what_a_payer_pended_is_decided_when_the_payer_tells_it(scene: Scene) -> None:
+def test_what_a_payer_pended_is_decided_when_the_payer_tells_it(scene: TellingScene) -> None:
     scene.keep()
     assert scene.payer.heard == [200]
     assert scene.known().is_telling
@@ -88,7 +44,7 @@ def test_what_a_payer_pended_is_decided_when_the_payer_tells_it(scene: Scene) ->
     assert scene.known().number == 1
 
 
-def test_what_is_told_twice_decides_once_and_is_kept_once(scene: Scene) -> None:
+def test_what_is_told_twice_decides_once_and_is_kept_once(scene: TellingScene) -> None:
     scene.keep()
     trace = scene.pend()
     scene.payer.tell(trace)
@@ -105,7 +61,7 @@ def test_what_is_told_twice_decides_once_and_is_kept_once(scene: Scene) -> None:
     assert scene.one().status == AuthorizationStatus.APPROVED
 
 
-def test_whoever_does_not_show_the_secret_is_refused_and_leaves_nothing(scene: Scene) -> None:
+def test_whoever_does_not_show_the_secret_is_refused_and_leaves_nothing(scene: TellingScene) -> None:
     scene.keep()
     trace = scene.pend()
     assert scene.payer.tell(trace, secret="guessed") == 403
@@ -118,7 +74,7 @@ def test_whoever_does_not_show_the_secret_is_refused_and_leaves_nothing(scene: S
         assert tellings.next_unread(tx) is None
 
 
-def test_what_is_no_notification_is_refused_and_leaves_nothing(scene: Scene) -> None:
+def test_what_is_no_notification_is_refused_and_leaves_nothing(scene: TellingScene) -> None:
     scene.keep()
     (one,) = scene.payer.subscriptions
     for odd in ({}, {"resourceType": "Bundle"}, {"resourceType": "Bundle", "entry": [{"resource": {}}]}, []):
@@ -127,7 +83,7 @@ def test_what_is_no_notification_is_refused_and_leaves_nothing(scene: Scene) -> 
         assert tellings.next_unread(tx) is None
 
 
-def test_a_notification_without_its_resource_makes_us_ask_how_it_stands(scene: Scene) -> None:
+def test_a_notification_without_its_resource_makes_us_ask_how_it_stands(scene: TellingScene) -> None:
     scene.keep()
     trace = scene.pend()
     scene.payer.content = "id-only"
@@ -137,7 +93,7 @@ def test_a_notification_without_its_resource_makes_us_ask_how_it_stands(scene: S
     assert scene.one().status == AuthorizationStatus.APPROVED
 
 
-def test_a_number_that_was_left_out_makes_us_ask_how_everything_stands(scene: Scene) -> None:
+def test_a_number_that_was_left_out_makes_us_ask_how_everything_stands(scene: TellingScene) -> None:
     scene.keep()
     trace = scene.pend()
     scene.payer.decision, scene.payer.number = "A4", "TRK-9"
@@ -146,7 +102,7 @@ def test_a_number_that_was_left_out_makes_us_ask_how_everything_stands(scene: Sc
     assert scene.known().number == 3
 
 
-def test_trap_11_what_is_told_of_another_person_decides_nothing(scene: Scene) -> None:
+def test_trap_11_what_is_told_of_another_person_decides_nothing(scene: TellingScene) -> None:
     scene.keep()
     trace = scene.pend()
     scene.payer.person = {"name": [{"family": "OKAFOR", "given": ["CHIDI"]}], "birthDate": "1983-05-04"}
@@ -158,7 +114,7 @@ def test_trap_11_what_is_told_of_another_person_decides_nothing(scene: Scene) ->
     assert "another person" in waiting.waits
 
 
-def test_what_was_never_asked_from_here_waits_for_a_person(scene: Scene) -> None:
+def test_what_was_never_asked_from_here_waits_for_a_person(scene: TellingScene) -> None:
     scene.keep()
     trace = scene.pend()
     claim = scene.payer.held[trace]
@@ -173,7 +129,9 @@ def test_what_was_never_asked_from_here_waits_for_a_person(scene: Scene) -> None
     assert waiting.news.source == "payer:acme"
 
 
-def test_a_subscription_that_the_payer_gave_up_is_made_anew_and_what_was_missed_is_asked_for(scene: Scene) -> None:
+def test_a_subscription_that_the_payer_gave_up_is_made_anew_and_what_was_missed_is_asked_for(
+    scene: TellingScene,
+) -> None:
     scene.keep()
     trace = scene.pend()
     (one,) = scene.payer.subscriptions
@@ -191,7 +149,7 @@ def test_a_subscription_that_the_payer_gave_up_is_made_anew_and_what_was_missed_
     assert scene.payer.tell(trace) == 200
 
 
-def test_a_payer_that_is_away_is_tried_again_with_longer_and_longer_pauses(scene: Scene) -> None:
+def test_a_payer_that_is_away_is_tried_again_with_longer_and_longer_pauses(scene: TellingScene) -> None:
     scene.payer.misbehave("503", 2, ["POST"])
     for _ in range(3):
         scene.keep()
@@ -206,7 +164,7 @@ def test_a_payer_that_is_away_is_tried_again_with_longer_and_longer_pauses(scene
     assert (scene.known().is_telling, scene.known().failures) == (True, 0)
 
 
-def test_a_lost_answer_leaves_one_subscription_at_the_payer(scene: Scene) -> None:
+def test_a_lost_answer_leaves_one_subscription_at_the_payer(scene: TellingScene) -> None:
     scene.payer.misbehave("commit-then-reset", 1, ["POST"])
     scene.keep()
     assert len(scene.payer.subscriptions) == 1
@@ -218,7 +176,7 @@ def test_a_lost_answer_leaves_one_subscription_at_the_payer(scene: Scene) -> Non
     assert scene.known().heard_at == scene.clock.now()
 
 
-def test_a_payer_that_is_to_tell_no_more_is_told_so_and_its_secret_ends(scene: Scene) -> None:
+def test_a_payer_that_is_to_tell_no_more_is_told_so_and_its_secret_ends(scene: TellingScene) -> None:
     scene.keep()
     (one,) = scene.payer.subscriptions
     settings = scene.house.settings
@@ -229,7 +187,7 @@ def test_a_payer_that_is_to_tell_no_more_is_told_so_and_its_secret_ends(scene: S
     assert scene.payer.send(one, status_of(one, "heartbeat", 0, [])) == 403
 
 
-def test_a_house_without_a_number_of_its_own_does_not_start(scene: Scene) -> None:
+def test_a_house_without_a_number_of_its_own_does_not_start(scene: TellingScene) -> None:
     settings: Any = scene.house.settings
     nameless = replace(
         scene.house, settings=settings.model_copy(update={"bridge": settings.bridge.model_copy(update={"npi": ""})})
@@ -238,73 +196,7 @@ def test_a_house_without_a_number_of_its_own_does_not_start(scene: Scene) -> Non
         telling_keeper(nameless)
 
 
-def tell_late(scene: Scene, trace: str, decision: str, number: int) -> int:
-    """Tell a decision as the event with *number*, which the payer could not deliver when it was its turn."""
-    (one,) = scene.payer.subscriptions
-    scene.payer.numbered[one["id"]] = number - 1
-    scene.payer.decision = decision
-    return scene.payer.tell(trace)
-
-
-def test_what_is_told_late_does_not_undo_what_was_decided_since(scene: Scene) -> None:
-    scene.keep()
-    trace = scene.pend()
-    scene.payer.tell(trace, skip=1)
-    scene.send()
-    assert scene.one().status == AuthorizationStatus.APPROVED
-    scene.clock.at += timedelta(minutes=1)
-    assert tell_late(scene, trace, "A4", 1) == 200
-    scene.send()
-    assert scene.one().status == AuthorizationStatus.APPROVED
-    with scene.house.store.read() as tx:
-        assert tellings.next_unread(tx) is None
-
-
-def test_what_is_told_late_counts_where_nothing_was_answered_since(scene: Scene) -> None:
-    scene.keep()
-    trace = scene.pend()
-    claim = scene.payer.held[trace]
-    scene.payer.held["ELSEWHERE-1"] = claim | {"identifier": [{"system": "urn:trnorg:9", "value": "ELSEWHERE-1"}]}
-    scene.payer.misbehave("400", None, ["POST"])
-    scene.clock.at += timedelta(minutes=1)
-    assert scene.payer.tell("ELSEWHERE-1", skip=1) == 200
-    scene.clock.at += timedelta(minutes=1)
-    scene.send()
-    assert scene.one().status == AuthorizationStatus.PENDED
-    assert tell_late(scene, trace, "A3", 1) == 200
-    scene.send()
-    assert scene.one().status == AuthorizationStatus.DENIED
-
-
-def test_a_subscription_that_is_made_anew_counts_anew(scene: Scene) -> None:
-    scene.keep()
-    trace = scene.pend()
-    scene.payer.decision = "A4"
-    scene.payer.tell(trace, skip=4)
-    scene.send()
-    (one,) = scene.payer.subscriptions
-    scene.payer.books.update(one | {"status": "off"}, one["id"])
-    scene.clock.at += timedelta(minutes=11)
-    scene.keep()
-    scene.keep()
-    scene.send()
-    scene.payer.decision = "A1"
-    assert scene.payer.tell(trace) == 200
-    assert scene.known().number == 1
-    scene.send()
-    assert scene.one().status == AuthorizationStatus.APPROVED
-
-
-def test_a_number_beyond_all_counting_says_nothing_of_order(scene: Scene) -> None:
-    scene.keep()
-    trace = scene.pend()
-    assert tell_late(scene, trace, "A1", 10**17) == 200
-    assert scene.known().number == 0
-    scene.send()
-    assert scene.one().status == AuthorizationStatus.APPROVED
-
-
-def test_the_words_of_what_was_told_are_forgotten_once_they_were_read_and_not_before(scene: Scene) -> None:
+def test_the_words_of_what_was_told_are_forgotten_once_they_were_read_and_not_before(scene: TellingScene) -> None:
     scene.keep()
     scene.pend()
     (one,) = scene.payer.subscriptions
@@ -318,3 +210,60 @@ def test_the_words_of_what_was_told_are_forgotten_once_they_were_read_and_not_be
     assert scene.payer.send(one, told) == 200
     with scene.house.store.read() as tx:
         assert tellings.next_unread(tx) is None
+
+
+def test_a_heartbeat_that_counts_more_than_was_told_makes_us_ask_how_everything_stands(scene: TellingScene) -> None:
+    scene.keep()
+    scene.pend()
+    (one,) = scene.payer.subscriptions
+    for count in (2, 2):
+        assert scene.payer.send(one, status_of(one, "heartbeat", count, [])) == 200
+    scene.send()
+    assert scene.asked() == [RequestKind.SUBMIT, RequestKind.INQUIRE]
+    assert scene.one().status == AuthorizationStatus.APPROVED
+
+
+def test_a_number_of_the_payers_own_before_ours_does_not_hide_it(scene: TellingScene) -> None:
+    scene.keep()
+    trace = scene.pend()
+    claim = scene.payer.held[trace]
+    own = {"system": "http://payer.example/answers", "value": "OWN-77"}
+    scene.payer.held[trace] = claim | {"identifier": [own, *claim["identifier"]]}
+    assert scene.payer.tell(trace) == 200
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.APPROVED
+
+
+def test_who_may_say_that_something_changed_decides_nothing(scene: TellingScene) -> None:
+    scene.keep()
+    trace = scene.pend()
+    claim = scene.payer.held[trace]
+    scene.payer.held["ELSEWHERE-1"] = claim | {"identifier": [{"value": "ELSEWHERE-1"}]}
+    (one,) = scene.payer.subscriptions
+    other = Telling("Task:acme", "http://acme.example", digest_of_secret("shown"), TellingState.TELLING)
+    with scene.house.store.write() as tx:
+        tellings.put(tx, other)
+    channel = one["channel"] | {"endpoint": f"{one['channel']['endpoint'][:-4]}Task:acme"}
+    scene.payer.books.update(one | {"channel": channel}, one["id"])
+    assert scene.payer.tell("ELSEWHERE-1", secret="shown") == 200
+    scene.send()
+    with scene.house.store.read() as tx:
+        assert authorization_news.waiting(tx) == []
+
+
+@pytest.mark.parametrize("odd", [[], {}, [["a"]]])
+def test_a_notification_of_an_odd_type_is_refused_as_what_it_is(scene: TellingScene, odd: object) -> None:
+    scene.keep()
+    (one,) = scene.payer.subscriptions
+    for name in ("type", "status"):
+        status = {"resourceType": "SubscriptionStatus", "type": "heartbeat", "status": "active"} | {name: odd}
+        told = {"resourceType": "Bundle", "type": "history", "entry": [{"resource": status}]}
+        assert scene.payer.send(one, told) == 400
+
+
+def test_a_payers_name_that_no_payer_can_have_is_refused(scene: TellingScene) -> None:
+    scene.keep()
+    (one,) = scene.payer.subscriptions
+    for name in ("a%00b", "%ff", "x" * 3000):
+        elsewhere = one | {"channel": one["channel"] | {"endpoint": one["channel"]["endpoint"][:-4] + name}}
+        assert scene.payer.send(elsewhere, status_of(one, "heartbeat", 0, [])) in (400, 403, 404), name

@@ -36,6 +36,7 @@ _REJECTIONS = {
     "T4": "the payer's name or number is missing",
 }
 _MOST = 5
+_MOST_NUMBERS = 20
 
 
 def read_answer(body: bytes) -> Json:
@@ -76,19 +77,19 @@ def _responses(answer: Json, depth: int) -> Iterator[tuple[Json, dict[str, Json]
             yield from _responses(resource, depth + 1)
 
 
-def trace_of(response: Json) -> str:
-    """Return the requester's number that a ClaimResponse names, "" where it names none."""
+def numbers_of(response: Json) -> tuple[str, ...]:
+    """Return the numbers that a ClaimResponse names: the requester's among them, and it may be that the payer's own stand first."""
     logical = (response.get("request") or {}).get("identifier") if isinstance(response.get("request"), dict) else None
     named = response.get("identifier")
     every = [*(named if isinstance(named, list) else []), logical]
     values = (one.get("value") for one in every if isinstance(one, dict))
-    return next((one for one in values if isinstance(one, str) and one), "")
+    return tuple(dict.fromkeys(one for one in values if isinstance(one, str) and one))[:_MOST_NUMBERS]
 
 
 def is_about(response: Json, trace: str) -> bool:
     """Say whether a ClaimResponse names no other request than the one with *trace*."""
-    named = trace_of(response)
-    return not named or named == trace
+    named = numbers_of(response)
+    return not named or trace in named
 
 
 def why_not_taken(answer: Json) -> str:

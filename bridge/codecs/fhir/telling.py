@@ -101,16 +101,18 @@ def read_notification(body: bytes) -> Heard:
     if not resources:
         raise Malformed("a notification is a Bundle that begins with the subscription's status")
     status = _status(resources[0])
-    kind = status.get("type")
-    if kind not in _KINDS:
+    kind, state = status["type"], status["status"]
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise Malformed("a notification says of which type it is", where="type")
+    if state is not None and not isinstance(state, str):
+        raise Malformed("a subscription's status is a code", where="status")
     events = status["events"]
     numbers = [number for number, _ in events if number]
     told = max([_number(status.get("since")), *numbers])
     brought = {f"{one.get('resourceType')}/{one.get('id')}" for one in resources[1:]}
     brought |= {one["fullUrl"] for one in entries[1:] if isinstance(one.get("fullUrl"), str) and "resource" in one}
     is_whole = all(bool(focus) and _is_among(focus, brought) for _, focus in events) and len(resources) > 1
-    return Heard(kind, told, min(numbers, default=told), is_whole, status.get("status") in _BROKEN)
+    return Heard(kind, told, min(numbers, default=told), is_whole, state in _BROKEN)
 
 
 def _is_among(focus: str, brought: set[str]) -> bool:

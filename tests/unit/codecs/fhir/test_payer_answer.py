@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.codecs.fhir.payer_answer import is_about, read_answer, responses_in, trace_of, why_not_taken
+from bridge.codecs.fhir.payer_answer import is_about, numbers_of, read_answer, responses_in, why_not_taken
 from bridge.errors import Malformed
 from tests.conftest import ROOT
 
@@ -29,7 +29,7 @@ def bundle(*resources: Json) -> Json:
 )
 def test_a_response_is_found_alone_in_a_bundle_and_in_a_notification(answer: Json) -> None:
     ((found, _),) = responses_in(answer)
-    assert trace_of(found) == "T1"
+    assert numbers_of(found) == ("T1",)
     assert is_about(found, "T1")
     assert not is_about(found, "T2")
     assert why_not_taken(answer) == ""
