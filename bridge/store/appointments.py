@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,12 @@ def get(tx: ReadTx, key: int) -> Appointment:
     if row is None:
         raise LookupError(f"no appointment {key}")
     return _appointment(row)
+
+
+def many(tx: ReadTx, keys: Sequence[int]) -> dict[int, tuple[Appointment, datetime]]:
+    """Return the appointments in these rows, each with when it was last said otherwise."""
+    found = tx.execute(select(appointments).where(appointments.c.key.in_(keys)))
+    return {row.key: (_appointment(row), row.updated_at) for row in found}
 
 
 def find(tx: ReadTx, filler: EntityIdentifier, placer: EntityIdentifier) -> Appointment | None:
@@ -49,6 +56,7 @@ def add(tx: WriteTx, draft: AppointmentDraft, patient_key: int, said_at: datetim
         issuer_of_filler_appointment_id=draft.filler_appointment_id.issuer,
         state=draft.state.value,
         slots=[_slot_values(slot) for slot in draft.slots],
+        starts_at=_first(draft.slots),
         said_at=said_at,
         updated_at=at,
     )
@@ -69,11 +77,16 @@ def save(tx: WriteTx, appointment: Appointment, at: datetime) -> Appointment:
             issuer_of_filler_appointment_id=appointment.filler_appointment_id.issuer,
             state=appointment.state.value,
             slots=[_slot_values(slot) for slot in appointment.slots],
+            starts_at=_first(appointment.slots),
             said_at=appointment.said_at,
             updated_at=at,
         )
     )
     return appointment
+
+
+def _first(slots: Sequence[Slot]) -> datetime | None:
+    return min((slot.scheduled_start_at for slot in slots if slot.scheduled_start_at is not None), default=None)
 
 
 def _appointment(row: Row[Any]) -> Appointment:

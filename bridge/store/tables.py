@@ -537,10 +537,11 @@ appointments = Table(
     _text("filler_appointment_id"),
     _text("issuer_of_filler_appointment_id"),
     Column("state", Text, nullable=False),
-    # When and where, one for each service booked.
+    # When and where, one for each service booked; starts_at: the first of them.
     Column("slots", JSON, nullable=False),
+    Column("starts_at", Instant, index=True),
     Column("said_at", Instant, nullable=False),
-    Column("updated_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False, index=True),
     _one_of("state", AppointmentState),
     Index(None, "filler_appointment_id"),
     Index(None, "placer_appointment_id"),

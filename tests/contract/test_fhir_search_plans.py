@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from bridge.domain.resource_query import Asked, Order, Span, Target, Term, Token, Words
 from bridge.store.db import Store
-from bridge.store.searches import announced, charts, imaging_studies, key_objects
+from bridge.store.searches import announced, appointments, charts, imaging_studies, key_objects
 from bridge.store.searches.conditions import House, Search
 from bridge.store.searches.orders import ORDERS
 from bridge.store.searches.patients import SEARCH as PATIENTS
@@ -81,6 +81,10 @@ OF_EXAMS = [
     (charts.DOCUMENTS, Term("_lastUpdated", (SPAN,))),
     (charts.PROCEDURES, Term("_lastUpdated", (SPAN,))),
     (charts.PROCEDURES, Term("encounter", (Target("Encounter", "1"),))),
+    (appointments.SEARCH, token("identifier", "AP1")),
+    (appointments.SEARCH, Term("date", (SPAN,))),
+    (appointments.SEARCH, Term("_lastUpdated", (SPAN,))),
+    (appointments.SEARCH, Term("based-on", (Target("ServiceRequest", "order-1"),))),
 ]
 # What is walked from its newest row until a page is full, the rows that are counted, and what people took out of every
 # chart, which is not much; of everything else only an index is.

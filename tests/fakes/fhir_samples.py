@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bridge.codecs.fhir import (
+    appointment,
     audit_event,
     authorization,
     diagnostic_report,
@@ -24,6 +25,7 @@ from bridge.codecs.fhir import (
 )
 from bridge.codecs.fhir.imaging_study import House
 from bridge.codecs.fhir.references import Links
+from bridge.domain.appointment import Appointment, AppointmentState, Slot
 from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.code import Code
 from bridge.domain.identifiers import EntityIdentifier, PatientIdentifier
@@ -233,6 +235,7 @@ def everything(version: str) -> list[Json]:
         *_endpoints(is_r4),
         *_audited(is_r4),
         *_tasks(is_r4),
+        *_appointments(is_r4),
     ]
 
 
@@ -312,3 +315,23 @@ def _tasks(is_r4: bool) -> list[Json]:
     bare = Step(2, 1, "S2", StepStatus.SCHEDULED)
     pairs = [*((one, ORDER) for one in states), (bare, _BARE_ORDER)]
     return [write(task.build(step, order, LINKS, HOUSE)) for step, order in pairs]
+
+
+def _appointments(is_r4: bool) -> list[Json]:
+    write = appointment.r4 if is_r4 else appointment.r5
+    slot = Slot(
+        service=Code("CT01", "99RIS", "CT chest"),
+        scheduled_start_local="20260302100000",
+        scheduled_start_at=AT,
+        scheduled_station_ae_title=("CT1",),
+        scheduled_procedure_step_location="ROOM 2",
+        scheduled_performing_physician_name="ODA^KENJI",
+        details={"scheduled_duration": "30"},
+    )
+    numbers = (EntityIdentifier("AP1", "SCHED"), EntityIdentifier("FAP1", "SCHED"))
+    states = [Appointment(1, 7, 9, *numbers, state, (slot, slot), AT) for state in AppointmentState]
+    open_ended = replace(states[0], slots=(slot, replace(slot, details={})))
+    bare = [replace(one, filler_appointment_id=EntityIdentifier(), slots=(Slot(),)) for one in states]
+    ordered = [appointment.build(one, "Patient/7", "ServiceRequest/9", HOUSE) for one in (*states, open_ended)]
+    waiting = [appointment.build(one, "Patient/7", "", HOUSE) for one in bare]
+    return [write(one) for one in (*ordered, *waiting)]

@@ -15,9 +15,18 @@ from tests.flows.test_appointments import siu
 from tests.flows.test_served_announcements import Here
 
 Json = dict[str, Any]
-KINDS = ("DiagnosticReport", "DocumentReference", "Encounter", "Patient", "Procedure", "ServiceRequest", "Task")
+KINDS = (
+    "Appointment",
+    "DiagnosticReport",
+    "DocumentReference",
+    "Encounter",
+    "Patient",
+    "Procedure",
+    "ServiceRequest",
+    "Task",
+)
 # What is found by when it changed.
-DATED = frozenset({"DiagnosticReport", "Patient", "Procedure", "ServiceRequest"})
+DATED = frozenset({"Appointment", "DiagnosticReport", "Patient", "Procedure", "ServiceRequest"})
 CHANGES = {
     "A40": tell("A40", NEAR_TWIN.pid, mrg(PLAIN)),
     "A43": tell("A43", NEAR_TWIN.pid, mrg(PLAIN)),
@@ -33,6 +42,7 @@ def here(make_house: Callable[..., House]) -> Here:
     found = Here(make_house)
     visit = tell("A01", PLAIN.pid, pv1("V1"), at="20260302080100")
     found.hear(adt(NEAR_TWIN), visit, order_of(PLAIN, "A1", "V1", at="20260302083000"))
+    found.hear(siu(PLAIN, "A1"))
     found.device(PatientID=PLAIN.patient_id)
     found.device("COMPLETED")
     found.hear(report(PLAIN, "A1"))

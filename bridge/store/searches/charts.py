@@ -54,7 +54,9 @@ def _orders_named(tx: ReadTx, targets: Sequence[Target], house: House) -> list[i
     return [one for one in found if one is not None]
 
 
-def _by_order(column: ColumnElement[Any]) -> Write:
+def by_order(column: ColumnElement[Any]) -> Write:
+    """Return the condition of the order that a resource is based on, by reference."""
+
     def write(tx: ReadTx, term: Term, house: House) -> Condition:
         if term.is_missing is not None:
             return column.is_(None) if term.is_missing else column.is_not(None)
@@ -63,7 +65,7 @@ def _by_order(column: ColumnElement[Any]) -> Write:
     return write
 
 
-def _by_order_number(column: ColumnElement[Any]) -> Write:
+def by_order_number(column: ColumnElement[Any]) -> Write:
     return lambda _, term, house: column.in_(imaging_studies.orders_numbered(term, house))
 
 
@@ -170,8 +172,8 @@ _REPORT_TERMS: Mapping[str, Write] = {
     "category": conditions.always(("RAD",), ("http://terminology.hl7.org/CodeSystem/v2-0074",)),
     "date": _report_time(report_versions.c.observed_at),
     "issued": _report_time(report_versions.c.issued_at),
-    "based-on": _by_order(reports.c.order_key),
-    "based-on.identifier": _by_order_number(reports.c.order_key),
+    "based-on": by_order(reports.c.order_key),
+    "based-on.identifier": by_order_number(reports.c.order_key),
     "encounter": _report_visit,
     "imaging-study": _report_study,
 }
@@ -191,7 +193,7 @@ def _document_standing(tx: ReadTx, terms: Sequence[Term], house: House) -> list[
 
 
 def _related(tx: ReadTx, term: Term, house: House) -> Condition:
-    return or_(_report_study(tx, term, house), _by_order(reports.c.order_key)(tx, term, house))
+    return or_(_report_study(tx, term, house), by_order(reports.c.order_key)(tx, term, house))
 
 
 DOCUMENTS = Search(
@@ -208,8 +210,8 @@ DOCUMENTS = Search(
         "contenttype": lambda _, term, __: report_documents.c.content_type.in_([one.code for one in term.tokens()]),
         "date": conditions.within(report_versions.c.issued_at),
         "related": _related,
-        "based-on": _by_order(reports.c.order_key),
-        "based-on.identifier": _by_order_number(reports.c.order_key),
+        "based-on": by_order(reports.c.order_key),
+        "based-on.identifier": by_order_number(reports.c.order_key),
         "encounter": _report_visit,
         "status": conditions.coded(
             reports.c.status,

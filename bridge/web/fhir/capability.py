@@ -19,7 +19,6 @@ blueprint = Blueprint("fhir_capability", __name__, url_prefix="/fhir/<any(r4,r5)
 
 _VERSIONED = {histories.KEPT: ("vread", "history-instance")}
 _VALIDATE = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
-_WRITTEN_ONLY = tuple(name for name in TAKEN if name not in KINDS)
 
 
 @blueprint.get("/metadata")
@@ -43,8 +42,7 @@ def well_known(release: str, name: str) -> Response:
 def offers(release: str) -> list[Offer]:
     """Return what may be done with each resource in a release."""
     read = [_offer(one, release) for one in (*KINDS.values(), endpoints.KIND) if release in one.releases]
-    written = [Offer(name, TAKEN[name]) for name in _WRITTEN_ONLY]
-    return sorted([*read, Offer("Binary", ("read",)), *written], key=lambda one: one.resource_type)
+    return sorted([*read, Offer("Binary", ("read",))], key=lambda one: one.resource_type)
 
 
 def _offer(kind: Kind, release: str) -> Offer:

@@ -50,7 +50,8 @@ def _references(resource: Json, elements: Iterable[str]) -> Iterator[str]:
     for name in sorted(elements):
         value = resource.get(name)
         for one in value if isinstance(value, list) else [value]:
-            said = one.get("other", one) if isinstance(one, dict) else {}
+            held: Json = one if isinstance(one, dict) else {}
+            said = held.get("other") or held.get("actor") or held
             if isinstance(said.get("reference"), str):
                 yield said["reference"].partition("/_history/")[0]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.domain.accounts import Permission
-from bridge.web.fhir import charts, imaging_studies, patients, selections, service_requests, trails
+from bridge.web.fhir import appointments, charts, imaging_studies, patients, selections, service_requests, trails
 from bridge.web.fhir.kinds import Kind
 
 KINDS: Mapping[str, Kind] = {
@@ -16,6 +16,7 @@ KINDS: Mapping[str, Kind] = {
         patients.ENCOUNTER,
         service_requests.KIND,
         service_requests.TASK,
+        appointments.KIND,
         charts.REPORT,
         charts.DOCUMENT,
         charts.PROCEDURE,

@@ -100,6 +100,7 @@ KIND = Kind(
         ("DiagnosticReport", "based-on"),
         ("Procedure", "based-on"),
         ("Task", "focus"),
+        ("Appointment", "based-on"),
     ),
 )
 TASK = Kind(

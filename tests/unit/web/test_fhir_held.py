@@ -18,6 +18,7 @@ from tests.cast import PLAIN, STRANGER, adt, image, order, report, spooled, stud
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.flows.asking import say, sent
+from tests.flows.test_appointments import siu
 from tests.flows.test_chart_parts import DOCUMENT
 from tests.flows.test_orders import cast_mpps
 from tests.flows.test_rejections import note
@@ -42,7 +43,7 @@ def console(make_house: Callable[..., House]) -> Console:
     for one in (image(PLAIN, "A1"), note("113000", image(PLAIN, "A1"))):
         found.house.instances.receive(spooled(found.house, one))
     said = report(PLAIN, "A1", text=WORDS, extra=DOCUMENT + f"OBX|4|ST|113014^Study UID^DCM||{UID}||||||F\r")
-    say(found.house, said)
+    say(found.house, said, siu(PLAIN, "A1"))
     found.clock.at += timedelta(minutes=1)
     return found
 

@@ -324,7 +324,7 @@ def test_the_capability_statement_says_what_is_taken(ehr: Ehr) -> None:
     rest = ehr.machine.get("/fhir/r4/metadata").json["rest"][0]
     taken = {one["type"]: {code["code"] for code in one["interaction"]} for one in rest["resource"]}
     assert {"create", "update", "read", "search-type", "delete"} == taken["ServiceRequest"]
-    assert {"create", "update"} == taken["Appointment"]
+    assert {"create", "update", "read", "search-type"} == taken["Appointment"]
     assert {"create", "update", "read", "search-type"} == taken["Task"]
     assert [one["code"] for one in rest["interaction"]] == ["transaction", "batch"]
 

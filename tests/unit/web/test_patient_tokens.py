@@ -22,6 +22,7 @@ from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, merge, or
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
 from tests.flows.asking import say, sent
+from tests.flows.test_appointments import siu
 from tests.flows.test_chart_parts import DOCUMENT
 from tests.flows.test_orders import cast_mpps
 from tests.flows.test_rejections import note
@@ -60,7 +61,7 @@ def console(make_house: Callable[..., House]) -> Console:
         found.house.performed_steps.create(step_uid(number), sent(cast_mpps(number)), "CT1")
         for one in (image(person, number), note("113000", image(person, number))):
             found.house.instances.receive(spooled(found.house, one))
-        say(found.house, report(person, number, extra=DOCUMENT))
+        say(found.house, report(person, number, extra=DOCUMENT), siu(person, number))
     found.clock.at += timedelta(minutes=1)
     return found
 

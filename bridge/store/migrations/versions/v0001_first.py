@@ -965,6 +965,7 @@ def upgrade() -> None:
         sa.Column("issuer_of_filler_appointment_id", sa.Text(), server_default="", nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("slots", sa.JSON(), nullable=False),
+        sa.Column("starts_at", Instant(), nullable=True),
         sa.Column("said_at", Instant(), nullable=False),
         sa.Column("updated_at", Instant(), nullable=False),
         sa.CheckConstraint(
@@ -982,6 +983,8 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_appointments_placer_appointment_id"), "appointments", ["placer_appointment_id"], unique=False
     )
+    op.create_index(op.f("ix_appointments_starts_at"), "appointments", ["starts_at"], unique=False)
+    op.create_index(op.f("ix_appointments_updated_at"), "appointments", ["updated_at"], unique=False)
     op.create_table(
         "archive_notices",
         sa.Column("key", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
