@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bridge.codecs.fhir import notification, pas_bundle, payer_telling, server, subscription
+from bridge.codecs.fhir import notification, pas_bundle, server, subscription, telling
 from bridge.codecs.fhir.cdex_parameters import CLAIM, CdexAttachment, parameters
 from bridge.codecs.fhir.notification import Notice, NotificationKind
 from bridge.domain.subscription import (
@@ -65,8 +65,8 @@ def _to_payers() -> Iterator[Json]:
     )
     asked = replace(unasked, tracking_id="PAYER-77", tracking_system="urn:payer:tracking", lines=(1, 3), is_final=False)
     yield from map(parameters, (unasked, asked, replace(unasked, attach_to=CLAIM)))
-    yield payer_telling.subscription("1003000126", "https://bridge.example.org/told", "secret", 3600)
-    yield payer_telling.change_subscription("ClaimResponse?use=claim", "https://bridge.example.org/changed", "secret")
+    yield telling.subscription("1003000126", "https://bridge.example.org/told", "secret", 3600)
+    yield telling.change_subscription("ClaimResponse?use=claim", "https://bridge.example.org/changed", "secret")
 
 
 def _notices(release: str, kind: NotificationKind, content: NotificationContent) -> Iterator[Json]:
