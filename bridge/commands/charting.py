@@ -13,6 +13,7 @@ from bridge.commands.setting_up import (
     json_option,
     open_house,
     own_settings,
+    person,
     print_json,
     print_table,
     reports_errors,
@@ -87,7 +88,7 @@ def publish_again(config: Path | None, query: str, server: str, part: str) -> No
     Example: imaging-bridge chart publish RIV24010001 --server ehr -c bridge.toml
     """
     house = open_house(config)
-    to = _desk(house).publish(_only(house, query), _person(), server, part)
+    to = _desk(house).publish(_only(house, query), person(), server, part)
     click.echo(f"queued for {', '.join(to)}")
 
 
@@ -105,7 +106,7 @@ def withdraw(config: Path | None, query: str, reason: str, part: str) -> None:
     Example: imaging-bridge chart withdraw RIV24010001 --reason "a test of the scanner" -c bridge.toml
     """
     house = open_house(config)
-    _desk(house).withdraw(_only(house, query), _words(reason), _person(), part)
+    _desk(house).withdraw(_only(house, query), _words(reason), person(), part)
     click.echo("withdrawn; each chart shows it as entered in error as soon as its server answers")
 
 
@@ -117,16 +118,12 @@ def restore(config: Path | None, query: str, reason: str, part: str) -> None:
     Example: imaging-bridge chart restore RIV24010001 --reason "it was none" -c bridge.toml
     """
     house = open_house(config)
-    _desk(house).take_back(_only(house, query), _words(reason), _person(), part)
+    _desk(house).take_back(_only(house, query), _words(reason), person(), part)
     click.echo("queued for every chart again")
 
 
 def _desk(house: House) -> ChartDesk:
     return ChartDesk(house.store, house.clock, house.destinations, chart_takers(house))
-
-
-def _person() -> str:
-    return f"user:{actor()}"
 
 
 def _words(reason: str) -> str:
@@ -153,7 +150,7 @@ def _only(house: House, query: str) -> str:
 
 
 def _view(tx: ReadTx, desk: ChartDesk, exam: ChartedExam) -> ChartView:
-    return chart_views.read(tx, exam, desk.servers, desk.takers, Caller(_person(), Role.ADMIN))
+    return chart_views.read(tx, exam, desk.servers, desk.takers, Caller(person(), Role.ADMIN))
 
 
 def _print(view: ChartView) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bridge.commands.setting_up import actor, json_option, open_house, print_json, reports_errors, settings_option
+from bridge.commands.setting_up import json_option, open_house, person, print_json, reports_errors, settings_option
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete
 from bridge.flows.import_media import Imported, Importing
@@ -54,7 +54,7 @@ def import_command(
         )
         return
     whom = PatientIdentifier(patient, issuer) if patient else None
-    done = importer.import_files(files_of(path), Importing(f"user:{actor()}", "terminal", whom, _looks))
+    done = importer.import_files(files_of(path), Importing(person(), "terminal", whom, _looks))
     if as_json:
         print_json(asdict(done) | {"studies": [asdict(one) for one in done.studies.values()]})
     else:

@@ -17,6 +17,7 @@ from bridge.commands.setting_up import (
     json_option,
     open_house,
     own_settings,
+    person,
     print_json,
     print_table,
     reports_errors,
@@ -107,7 +108,7 @@ def close_cases(
     if missing:
         raise LookupError(f"no such case waits: {', '.join(sorted(missing))}")
     if said["is_meant"]:
-        number = BulkDesk(house.store, house.clock).close([one.key for one in chosen], said["reason"], _who())
+        number = BulkDesk(house.store, house.clock).close([one.key for one in chosen], said["reason"], person())
         _work(house, number)
         _tell(house, number, as_json)
         return
@@ -152,10 +153,10 @@ def repair(config: Path | None, *, as_json: bool, is_meant: bool, reason: str, *
     until = _time(house, "--until", said["until"]) if said["until"] else None
     repairing = Repairing(said["device"], _time(house, "--since", said["since"]), until, _entry(said))
     desk = BulkDesk(house.store, house.clock)
-    number = desk.preview(repairing, _who())
+    number = desk.preview(repairing, person())
     _work(house, number)
     if is_meant:
-        desk.apply(number, reason, _who())
+        desk.apply(number, reason, person())
         _work(house, number)
     _tell(house, number, as_json)
 
@@ -172,7 +173,7 @@ def apply_repair(config: Path | None, number: int, reason: str, as_json: bool) -
     Example: imaging-bridge mismatches bulk apply 7 --reason "wrong label roll on Monday" -c bridge.toml
     """
     house = open_house(config)
-    BulkDesk(house.store, house.clock).apply(number, reason, _who())
+    BulkDesk(house.store, house.clock).apply(number, reason, person())
     _work(house, number)
     _tell(house, number, as_json)
 
@@ -187,7 +188,7 @@ def drop_repair(config: Path | None, number: int) -> None:
     Example: imaging-bridge mismatches bulk drop 7 -c bridge.toml
     """
     house = open_house(config)
-    BulkDesk(house.store, house.clock).drop(number, _who())
+    BulkDesk(house.store, house.clock).drop(number, person())
     click.echo(f"bulk {number} was let go; nothing had changed")
 
 
@@ -206,7 +207,7 @@ def undo_bulk(config: Path | None, number: int, reason: str, is_meant: bool, as_
     house = open_house(config)
     desk = BulkDesk(house.store, house.clock)
     if is_meant:
-        desk.undo(number, reason, _who())
+        desk.undo(number, reason, person())
         _work(house, number)
         _tell(house, number, as_json)
         return
@@ -217,10 +218,6 @@ def undo_bulk(config: Path | None, number: int, reason: str, is_meant: bool, as_
     rows = [{"study_instance_uid": uids[key], "comes": "is read and waits as before"} for key in back]
     rows += [{"study_instance_uid": uids[key], "comes": "stays: somebody decided since"} for key in stays]
     _say_dry({"would_undo": rows}, as_json, "nothing of it would change")
-
-
-def _who() -> str:
-    return f"user:{actor()}"
 
 
 def _time(house: House, option: str, text: str) -> datetime:

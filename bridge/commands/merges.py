@@ -11,6 +11,7 @@ from bridge.commands.setting_up import (
     actor,
     json_option,
     open_house,
+    person,
     print_json,
     print_table,
     reports_errors,
@@ -61,5 +62,5 @@ def undo_command(config: Path | None, merge_id: int, reason: str) -> None:
     """
     house = open_house(config)
     undoer = MergeUndoer(house.store, house.clock, house.rules, house.destinations)
-    note = undoer.undo(merge_id, reason, f"user:{actor()}")
+    note = undoer.undo(merge_id, reason, person())
     click.echo(f"undone; {note}" if note else "undone")

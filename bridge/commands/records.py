@@ -14,6 +14,7 @@ from bridge.commands.setting_up import (
     json_option,
     open_house,
     own_settings,
+    person,
     print_json,
     print_table,
     reports_errors,
@@ -147,7 +148,7 @@ def decide_mismatch(
     number, _, issuer = patient.partition("^^^")
     whom = PatientIdentifier(number, issuer) if number else None
     resolver = MismatchResolver(house.store, house.clock, house.rules, house.destinations)
-    proposal = resolver.resolve(study_instance_uid, Ruling(action, reason, f"user:{actor()}", accession, whom))
+    proposal = resolver.resolve(study_instance_uid, Ruling(action, reason, person(), accession, whom))
     click.echo("done" if proposal is None else f"proposal {proposal.key} waits for a second person")
 
 
@@ -162,7 +163,7 @@ def ask_outside(config: Path | None, study_instance_uid: str) -> None:
     """
     house = open_house(config)
     sources = house.settings.outside.names
-    ask_again(house.store, house.clock, sources, study_instance_uid, f"user:{actor()}")
+    ask_again(house.store, house.clock, sources, study_instance_uid, person())
     click.echo(f"asked by the worker: {', '.join(sources)}")
 
 
@@ -181,7 +182,7 @@ def read_again(config: Path | None, study_instance_uids: tuple[str, ...], sender
     house = open_house(config)
     reader = StudyRereader(house.store, house.blobs, house.clock, house.rules, house.destinations, house.image_sources)
     for uid in study_instance_uids or reader.waiting(sender):
-        after = reader.read_again(uid, f"user:{actor()}")
+        after = reader.read_again(uid, person())
         rules = ", ".join(sorted({one.rule for one in after.received.repairs})) or "no rule"
         click.echo(f"{uid}  {after.state.value}  {rules}")
 

@@ -58,6 +58,11 @@ def actor() -> str:
     return f"terminal:{os.environ.get('USER') or os.getuid()}"
 
 
+def person() -> str:
+    """Return whom a record names for what a command decides: a person at a terminal."""
+    return f"user:{actor()}"
+
+
 def reports_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Turn the house's errors into one sentence each on stderr and status 1 (2 for settings)."""
 

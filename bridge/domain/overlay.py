@@ -120,7 +120,7 @@ def undone_by(version: OverlayVersion, versions: Sequence[OverlayVersion]) -> in
     return next((one.number for one in versions if one.undoes == version.number), None)
 
 
-def values_of(layers: tuple[Layer, ...]) -> dict[str, str]:
+def values_of(layers: Sequence[Layer]) -> dict[str, str]:
     """Return everything that *layers* say, keyword to value."""
     return {keyword: value for layer in layers for keyword, value in layer.values.items()}
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from bridge.clock import Clock
 from bridge.domain.authorization import Authorization
 from bridge.domain.payer_request import PayerRequest, RequestKind, RequestState, told_by
+from bridge.domain.reason import require_reason
 from bridge.domain.records import replace
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.leaving.pas_way import PasWay, Proposal
@@ -91,7 +92,7 @@ class PayerDesk:
         has_it False sends it again. Raises: LookupError; Conflict, if that is not in question, or is to be said of the
         evidence in it; Incomplete without reason.
         """
-        _require(reason)
+        require_reason(reason)
         now = self._clock.now()
         with self._store.write() as tx:
             request = payer_requests.get(tx, request_key)
@@ -116,7 +117,7 @@ class PayerDesk:
         return payer
 
     def _ask(self, tx: WriteTx, one: Authorization, proposal: Proposal, actor: str, reason: str) -> PayerRequest:
-        _require(reason)
+        require_reason(reason)
         self._payer_that_takes(one)
         if proposal.why_not:
             raise Conflict(proposal.why_not, code="cannot_ask")
@@ -173,8 +174,3 @@ def _made(tx: WriteTx, request: PayerRequest, now: datetime) -> PayerRequest:
     made = replace(asked, key=payer_requests.add(tx, asked, now))
     enqueue.enqueue(tx, enqueue.payer_request(made), now)
     return made
-
-
-def _require(reason: str) -> None:
-    if not reason.strip():
-        raise Incomplete("say why", code="missing", where="reason")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bridge.clock import Clock
 from bridge.domain.bulk import STANDING, BulkKind, BulkState, Repairing
+from bridge.domain.reason import require_reason
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.standing_repairs import device_repairs
 from bridge.store import audit, bulk_jobs, studies
@@ -27,7 +28,7 @@ class BulkDesk:
 
         Raises: LookupError, if there is no such study; Incomplete, if nothing is chosen or nobody says why.
         """
-        _check_reason(reason)
+        require_reason(reason)
         chosen = sorted(set(study_keys))
         if not chosen:
             raise Incomplete("choose at least one case", code="missing", where="studies")
@@ -69,7 +70,7 @@ class BulkDesk:
 
         Raises: LookupError, if there is none; Incomplete, if nobody says why; Conflict, if it was not tried to its end.
         """
-        _check_reason(reason)
+        require_reason(reason)
         self._move(key, BulkState.APPLYING, "bulk_apply_asked", actor, reason=reason.strip(), applied_by=actor)
 
     def drop(self, key: int, actor: str) -> None:
@@ -89,7 +90,7 @@ class BulkDesk:
 
         Raises: LookupError, if there is none; Incomplete, if nobody says why; Conflict, if it is not applied.
         """
-        _check_reason(reason)
+        require_reason(reason)
         with self._store.write() as tx:
             job = bulk_jobs.get(tx, key)
             may = job.state in (BulkState.APPLIED, BulkState.APPLYING)
@@ -115,8 +116,3 @@ class BulkDesk:
 
     def _audit(self, tx: WriteTx, action: str, key: int, actor: str, **detail: object) -> None:
         audit.add(tx, at=self._clock.now(), action=action, actor=actor, detail={"bulk": key, **detail})
-
-
-def _check_reason(reason: str) -> None:
-    if not reason.strip():
-        raise Incomplete("say why", code="missing", where="reason")

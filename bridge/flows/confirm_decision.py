@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.clock import Clock
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.rejection import Rejection
 from bridge.domain.second_person import ProposalEnd, is_same_person
 from bridge.domain.study import Study
-from bridge.errors import Incomplete, Refused
+from bridge.errors import Refused
 from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.resolve_mismatch import MismatchResolver
 from bridge.flows.second_person import Asked, Because, asks_two_of, check_open, check_person, put, turn_down
@@ -103,8 +104,7 @@ class SecondPersonDesk:
 
         Raises: LookupError; Incomplete without reason; Refused, as `confirm`; Conflict, if something became of it before.
         """
-        if not reason.strip():
-            raise Incomplete("say why not", code="missing", where="reason")
+        require_reason(reason, "say why not")
         with self._store.write() as tx:
             proposal, study = self._locked(tx, proposal_key)
             check_person(tx, actor)
@@ -128,8 +128,7 @@ class SecondPersonDesk:
         return self._read(proposal_key)
 
     def _proposed(self, study: Study, asked: Asked) -> CaseProposal | None:
-        if not asked.reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(asked.reason)
         if not self.asks:
             return None
         with self._store.write() as tx:

@@ -25,9 +25,10 @@ from bridge.domain.overlay import (
     values_of,
     with_correction,
 )
+from bridge.domain.reason import require_reason
 from bridge.domain.study import Instance, Study, StudyState
 from bridge.domain.verdict import Outcome
-from bridge.errors import Conflict, Incomplete, Malformed, Unavailable, Unsupported
+from bridge.errors import Conflict, Malformed, Unavailable, Unsupported
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.lay_overlay import Made, lay
@@ -120,7 +121,7 @@ class StudyCorrector:
         value, or nothing would change; Incomplete, Malformed, for what cannot be corrected so.
         """
         received, now = self._received(study_instance_uid), self._clock.now()
-        made = Made(now, correction.actor, _why(correction.reason), VersionKind.CORRECTED, received=received)
+        made = Made(now, correction.actor, require_reason(correction.reason), VersionKind.CORRECTED, received=received)
         with self._store.write() as tx:
             lock(tx, "identity", f"study:{study_instance_uid}")
             study = _found(tx, study_instance_uid)
@@ -133,7 +134,7 @@ class StudyCorrector:
         Raises: LookupError; Conflict, if that version is no correction of the present binding, or is taken back already.
         """
         received, now = self._received(study_instance_uid), self._clock.now()
-        made = Made(now, actor, _why(reason), VersionKind.UNDONE, number, received)
+        made = Made(now, actor, require_reason(reason), VersionKind.UNDONE, number, received)
         with self._store.write() as tx:
             lock(tx, "identity", f"study:{study_instance_uid}")
             study = _found(tx, study_instance_uid)
@@ -243,12 +244,6 @@ def _without(tx: ReadTx, study: Study, number: int) -> tuple[Layer, ...]:
     if undone_by(version, versions) is not None:
         raise Conflict("this version is taken back already", code="undone_already")
     return taken_back(overlays.current(tx, study).layers, version, before.layers)
-
-
-def _why(reason: str) -> str:
-    if not reason.strip():
-        raise Incomplete("say why", code="missing", where="reason")
-    return reason.strip()
 
 
 def _tell(tx: WriteTx, study: Study, version: OverlayVersion) -> None:

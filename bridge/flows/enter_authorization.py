@@ -10,6 +10,7 @@ from bridge.domain.authorization_rules import AuthorizationRules
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
 from bridge.errors import Conflict, Incomplete
@@ -89,8 +90,7 @@ class AuthorizationEntry:
 
         What was said of the old one stays as it is. Raises: LookupError; Conflict, if that is not over; Incomplete without reason.
         """
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(reason)
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")
@@ -150,8 +150,7 @@ class AuthorizationEntry:
 
         Raises: LookupError; Conflict, if it is not there any more; Incomplete without reason.
         """
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(reason)
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")

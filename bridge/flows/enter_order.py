@@ -12,6 +12,7 @@ from bridge.domain.known_order import is_known
 from bridge.domain.message import Notice
 from bridge.domain.order import FINAL, Order, OrderAction, OrderDraft
 from bridge.domain.patient import Patient, PatientDraft
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.typed_patient import is_contradicted
 from bridge.errors import BridgeError, Conflict, Incomplete
@@ -151,8 +152,7 @@ class Entry:
 
         Raises: LookupError; Incomplete without a reason; Conflict, if the exam has started or ended.
         """
-        if not reason.strip():
-            raise Incomplete("say why, in a few words: it stays with the exam", code="missing", where="reason")
+        require_reason(reason, "say why, in a few words: it stays with the exam")
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")

@@ -8,6 +8,7 @@ from bridge.clock import Clock
 from bridge.domain.claim_match import ClaimMatch, MatchRule
 from bridge.domain.identifiers import digest_of
 from bridge.domain.payer_file import PayerFile, PayerFileState, plain_name
+from bridge.domain.reason import require_reason
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.count_claims import count_claim
 from bridge.flows.take_claim import OUTCOME_WORDS, note_asked, say, tell, with_its_other_side
@@ -91,8 +92,7 @@ class ClaimFiles:
 
         Raises: LookupError; Incomplete without reason; Conflict, if no person said it, or somebody took it back meanwhile.
         """
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(reason)
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from bridge.clock import Clock
 from bridge.codecs.fhir.imaging_study import AVAILABLE, CANCELLED, ENTERED_IN_ERROR
 from bridge.codecs.fhir.service_request import status_of
-from bridge.domain.completeness import complete_at, is_all_here
 from bridge.domain.identifiers import digest_of
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Study
@@ -32,6 +31,7 @@ from bridge.flows.lookout import Lookout
 from bridge.flows.take_authorization_news import Taking, take_waiting
 from bridge.flows.tell_charts import queue_parts
 from bridge.flows.weigh_authorization import weigh_authorization
+from bridge.leaving.completeness import study_complete_at
 from bridge.leaving.studies import ORDER_ID
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import SUBSCRIBERS, SUBSCRIPTION, WEBHOOK, Work
@@ -46,7 +46,6 @@ from bridge.store import (
     orders,
     overlays,
     patients,
-    performed,
     placements,
     rejections,
     reports,
@@ -188,7 +187,7 @@ class NewsWatch(Lookout):
             if before is not None and was_out:
                 self._withdraw(tx, study, before, CANCELLED, now)
             return None
-        ready_at = _complete_at(tx, study, self._quiet, now)
+        ready_at = study_complete_at(tx, study, self._quiet, now)
         if ready_at > now:
             return ready_at
         standing = Told(AVAILABLE, _study_digest(tx, study, owner), owner)
@@ -273,12 +272,6 @@ def _study_digest(tx: ReadTx, study: Study, owner: int) -> str:
     order = orders.get(tx, study.order_key) if study.order_key is not None else None
     ordered = (order.accession_number, order.requested_procedure_description) if order is not None else None
     return digest_of(repr((owner, shown, corrected, study.order_key, ordered)).encode())
-
-
-def _complete_at(tx: ReadTx, study: Study, quiet: timedelta, now: datetime) -> datetime:
-    steps = performed.of_study(tx, study.study_instance_uid)
-    all_here = is_all_here(steps, studies.instance_uids(tx, study.key))
-    return complete_at(study.last_instance_at, quiet, now, all_here=all_here)
 
 
 def _survivor(tx: ReadTx, patient_key: int | None) -> int | None:

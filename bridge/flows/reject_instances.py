@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from bridge.clock import Clock
 from bridge.domain.incident import SHOW_AGAIN
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.rejection import (
     Rejection,
@@ -116,8 +117,7 @@ class RejectionDesk:
     def decide_because(self, rejection_key: int, action: str, because: Because) -> Rejection:
         """Carry out *action* as `decide` does, confirmed by a second person where *because* names one."""
         reason, actor = because.reason, because.actor
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(reason)
         if action not in ("undo", "apply"):
             raise Incomplete("undo or apply", code="not_in_table", where="action")
         how = Deciding(self._rules, self._destinations, self._clock.now(), actor, because.confirmed_by)

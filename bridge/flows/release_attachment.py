@@ -12,6 +12,7 @@ from datetime import datetime
 from bridge.clock import Clock
 from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState, ClaimAttachment, check_attach
 from bridge.domain.evidence_request import AskState, EvidenceRequest
+from bridge.domain.reason import require_reason
 from bridge.domain.records import replace
 from bridge.domain.submission import Outgoing, Submission, SubmissionState
 from bridge.errors import Conflict, Incomplete, Unsupported
@@ -88,8 +89,7 @@ class PayerReleases:
         large for its payer; Incomplete, without reason, or while something is missing that the payer requires; Unsupported,
         where no way leads to its payer; Unavailable, before its packet is made.
         """
-        if not said.reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(said.reason)
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")
@@ -136,8 +136,7 @@ class PayerReleases:
 
         Raises: LookupError; Conflict, if there is no doubt; Incomplete without reason.
         """
-        if not said.reason.strip():
-            raise Incomplete("say who told you, or where you saw it", code="missing", where="reason")
+        require_reason(said.reason, "say who told you, or where you saw it")
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")

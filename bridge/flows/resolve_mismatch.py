@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bridge.clock import Clock
 from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.reconsider import Binding
 from bridge.domain.study import Study
@@ -69,8 +70,7 @@ class MismatchResolver:
         Raises: LookupError, if nothing of the study was received; Incomplete, Conflict, if it cannot be done so; Refused,
         if two people decide and the actor is none who may.
         """
-        if not ruling.reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(ruling.reason)
         now = self._clock.now()
         how = Deciding(self._rules, self._destinations, now, cause=ruling.actor)
         with self._store.write() as tx:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bridge.clock import Clock
 from bridge.domain.attachment import TO_PAYER, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import Authorization
+from bridge.domain.reason import require_reason
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
@@ -47,8 +48,7 @@ class ShareDesk:
         Raises: LookupError; Unsupported, where no links were agreed with the payer; Incomplete without a reason; Conflict,
         if the packet is in review, or was let go.
         """
-        if not reason.strip():
-            raise Incomplete("say why the payer needs the whole study", code="missing", where="reason")
+        require_reason(reason, "say why the payer needs the whole study")
         if len(reason) > _REASON_MAX:
             raise Incomplete(f"a reason has at most {_REASON_MAX} characters", code="too_long", where="reason")
         with self._store.write() as tx:

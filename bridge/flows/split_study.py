@@ -16,6 +16,7 @@ from bridge.clock import Clock
 from bridge.codecs.dicom.original_attributes import Modification
 from bridge.codecs.dicom.renamed import renamed_copy
 from bridge.domain.identifiers import derive_uid
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile import decide
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.study import Header, Instance, Series, Study
@@ -107,8 +108,7 @@ class StudySplitter:
     def split_because(self, study_instance_uid: str, uids: Sequence[str], because: Because) -> Study:
         """Split as `split` does, confirmed by a second person where *because* names one."""
         reason, actor = because.reason, because.actor
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(reason)
         now = self._clock.now()
         with self._store.read() as tx:
             plan = self._plan(tx, study_instance_uid, uids)
@@ -148,8 +148,7 @@ class StudySplitter:
     def join_because(self, split_key: int, because: Because) -> Study:
         """Join as `join` does, confirmed by a second person where *because* names one."""
         reason, actor = because.reason, because.actor
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(reason)
         now = self._clock.now()
         with self._store.read() as tx:
             split = splits.get(tx, split_key)

@@ -19,8 +19,9 @@ from bridge.domain.birth_dates import BirthDateGrade
 from bridge.domain.evidence_request import AskState, EvidenceRequest, in_words
 from bridge.domain.member_id import MemberFit, MemberId, compare_members
 from bridge.domain.name_grades import NameGrade
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile_rules import ReconcileRules
-from bridge.errors import BridgeError, Conflict, Incomplete
+from bridge.errors import BridgeError, Conflict
 from bridge.flows.find_insured import grades_of
 from bridge.flows.follow_evidence import asked_changed
 from bridge.flows.poll_orders import Poll, PolledServer
@@ -215,8 +216,7 @@ class EvidenceRequests:
 
         Raises: LookupError; Conflict, if it is answered; Incomplete without reason.
         """
-        if not reason.strip():
-            raise Incomplete("say why: the payer reads it", code="missing", where="reason")
+        require_reason(reason, "say why: the payer reads it")
         with self._store.write() as tx:
             request = evidence_requests.get(tx, request_key)
             if request.state not in (AskState.OPEN, AskState.WAITS):

@@ -9,9 +9,10 @@ from bridge.clock import Clock
 from bridge.domain.adt_events import IdentityChange
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Visit
+from bridge.domain.reason import require_reason
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.report import Report
-from bridge.errors import Conflict, Incomplete
+from bridge.errors import Conflict
 from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_after, decide_touched, free_by_rule
 from bridge.flows.decide_without import decide_without, free_without, naming
@@ -45,8 +46,7 @@ class MergeUndoer:
 
         Raises: LookupError, if there is none; Conflict, if it cannot be taken back any more; Incomplete without reason.
         """
-        if not reason.strip():
-            raise Incomplete("say why", code="missing", where="reason")
+        require_reason(reason)
         now = self._clock.now()
         with self._store.write() as tx:
             lock(tx, "identity")

@@ -18,9 +18,9 @@ from bridge.codecs.dicom.status import SUCCESS, is_warning
 from bridge.domain.identifiers import digest_of
 from bridge.domain.study import StudyContents
 from bridge.errors import Malformed, Refused, Unavailable
+from bridge.leaving.completeness import study_complete_at
 from bridge.outbox.enqueue import AVAILABILITY
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
-from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.dicom_connection import Proposal, Requestor, Target
 from bridge.store import availability, events, performed
 from bridge.store.availability import WITHDRAWN

@@ -25,7 +25,7 @@ import orjson
 
 from bridge.clock import Clock
 from bridge.codecs.fhir.offered import Offered, read_statement
-from bridge.codecs.fhir.outcome import in_words
+from bridge.codecs.fhir.outcome import words_in
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
 from bridge.fhir_section import FhirServer
 from bridge.outbox.retry import DESTINATION_DOWN, FORBIDDEN, THROTTLED
@@ -314,7 +314,7 @@ def check_answer(answer: Answer, method: str, clock: Clock) -> None:
     if status in (401, 403):
         raise Refused(f"the server answers {status}", code="unauthorized" if status == 401 else FORBIDDEN)
     if status in (400, 413, 422):
-        said = _issues(answer)
+        said = words_in(answer.body)
         raise Malformed(f"the server answers {status}{f': {said}' if said else ''}", code=f"http_{status}")
     if status in (405, 501):
         raise Unsupported(f"the server answers {status} to {method}", code=f"http_{status}")
@@ -325,13 +325,6 @@ def check_answer(answer: Answer, method: str, clock: Clock) -> None:
     asked = retry_after(answer, clock)
     code = THROTTLED if status in (429, 503) and asked else f"http_{status}"
     raise Unavailable(f"the server answers {status}", code=code, retry_after_secs=asked)
-
-
-def _issues(answer: Answer) -> str:
-    try:
-        return in_words(orjson.loads(answer.body))
-    except orjson.JSONDecodeError:
-        return ""
 
 
 def _has_id(resource: Json) -> bool:

@@ -17,9 +17,9 @@ from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.study import StudyContents
 from bridge.errors import Conflict, Malformed, Unavailable
+from bridge.leaving.completeness import study_complete_at
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, StillWanted
-from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.ehr_directory import PATIENT_CIRCLE, PATIENT_TWICE, Chart, EhrDirectory
 from bridge.publishers.fhir_client import FOREIGN_REFERENCE, FhirClient, Found
 from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known, Placing, StudyReceipt

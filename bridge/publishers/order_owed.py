@@ -19,7 +19,7 @@ from bridge.domain.order_status import SCHEDULED, code_of, status_fact
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.domain.viewer_links import study_link
-from bridge.publishers.completeness import study_complete_at
+from bridge.leaving.completeness import study_complete_at
 from bridge.store import (
     decisions,
     deliveries,

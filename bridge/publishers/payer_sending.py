@@ -10,9 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import orjson
-
-from bridge.codecs.fhir.outcome import in_words
+from bridge.codecs.fhir.outcome import words_in
 from bridge.domain.attachment import AttachmentState, ClaimAttachment
 from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.domain.packet import PacketFile
@@ -234,7 +232,7 @@ def note_answer(tx: WriteTx, answer: PayerAnswer, state: SubmissionState) -> Non
 
 def meaning_of(answer: Answer, document_bytes: int) -> tuple[SubmissionState, str]:
     """Return what an answer's status means for what was released, and in words. document_bytes: of the PDF in it, 0 for none."""
-    status, said = answer.status, _words(answer)
+    status, said = answer.status, words_in(answer.body)
     if 200 <= status < 300:
         return SubmissionState.ACCEPTED, f"the payer accepted it ({status})"
     if status == _TOO_LARGE:
@@ -247,13 +245,6 @@ def meaning_of(answer: Answer, document_bytes: int) -> tuple[SubmissionState, st
     if status in _NOT_THERE:
         return SubmissionState.READY, f"the payer does not take it now ({status})"
     return SubmissionState.SENDING, f"the payer answers {status}, and may have it all the same"
-
-
-def _words(answer: Answer) -> str:
-    try:
-        return in_words(orjson.loads(answer.body))
-    except orjson.JSONDecodeError:
-        return ""
 
 
 def ask_a_person(why: str) -> PayerReceipt:

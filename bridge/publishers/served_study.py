@@ -16,10 +16,10 @@ from typing import Any
 from bridge.codecs.fhir.imaging_study import CANCELLED, ENTERED_IN_ERROR, REGISTERED, House
 from bridge.domain.chart import OWN, Whose
 from bridge.domain.study import Study
+from bridge.leaving.completeness import study_complete_at
 from bridge.leaving.studies import served
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, NotYet, Parcel, Receipt, StillWanted
-from bridge.publishers.completeness import study_complete_at
 from bridge.store import (
     chart_versions,
     chart_withdrawals,

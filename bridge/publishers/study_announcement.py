@@ -23,9 +23,9 @@ from bridge.domain.patient import Patient
 from bridge.domain.performed import PerformedStep
 from bridge.domain.study import Study, StudyContents
 from bridge.leaving.begun import certain, owners
+from bridge.leaving.completeness import study_complete_at
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Nothing, Parcel, StillWanted
-from bridge.publishers.completeness import study_complete_at
 from bridge.publishers.imaging_study import Ehr, of_one_person, until_settled
 from bridge.publishers.study_placing import Known, Placing, StudyReceipt
 from bridge.store import chart_versions, deliveries, events, orders, patients, performed, publications, studies

@@ -12,7 +12,7 @@ import orjson
 from bridge.domain.code import Code
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.repairs import Repaired
-from bridge.domain.study import NO_DETAILS, Header, HeaderDetails, RequestAttributes, Series
+from bridge.domain.study import NO_DETAILS, Header, HeaderDetails, Instance, RequestAttributes, Series
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
@@ -54,6 +54,11 @@ def series_of_row(row: Any) -> Series:
     """Return a series from its row."""
     said = {name: getattr(row, name) for name in Series.__slots__}
     return Series(**said | {"details": _header_details(said["details"])})
+
+
+def instance_of_row(row: Any) -> Instance:
+    """Return an instance from its row."""
+    return Instance(**{name: getattr(row, name) for name in Instance.__slots__})
 
 
 def _header_details(said: dict[str, Any] | None) -> HeaderDetails:

@@ -15,7 +15,7 @@ from bridge.domain.study import Header, Instance, Series, Study, StudyContents, 
 from bridge.store import chart_versions, chart_withdrawals, placements
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
-from bridge.store.received import header_from_json, header_to_json, series_of_row
+from bridge.store.received import header_from_json, header_to_json, instance_of_row, series_of_row
 from bridge.store.tables import conflicting_instances, instances, series, studies, study_keys
 
 _KEYS_AT_ONCE = 16
@@ -245,7 +245,7 @@ def series_by_uid(tx: ReadTx, series_instance_uid: str) -> Series | None:
 def instance_by_uid(tx: ReadTx, sop_instance_uid: str) -> Instance | None:
     """Return the instance with *sop_instance_uid*, None if it was never kept as one of a study."""
     row = _INSTANCE_BY_UID.first(tx, uid=sop_instance_uid)
-    return None if row is None else _instance(row)
+    return None if row is None else instance_of_row(row)
 
 
 def add_instance(tx: WriteTx, instance: Instance, received_from: str) -> Instance:
@@ -303,7 +303,7 @@ def contents(tx: ReadTx, study_key: int) -> StudyContents:
     found = [series_of_row(row) for row in _SERIES_OF.all(tx, study_key=study_key)]
     groups: dict[int, list[Instance]] = {one.key: [] for one in found}
     for row in _SHOWN_OF.all(tx, study_key=study_key):
-        groups[row.series_key].append(_instance(row))
+        groups[row.series_key].append(instance_of_row(row))
     shown = tuple(one for one in found if groups[one.key])
     return StudyContents(study, shown, {one.key: tuple(groups[one.key]) for one in shown})
 
@@ -353,7 +353,3 @@ def _study(row: Any) -> Study:
         ended_with=row.ended_with,
         version=row.version,
     )
-
-
-def _instance(row: Any) -> Instance:
-    return Instance(**{name: getattr(row, name) for name in Instance.__slots__})

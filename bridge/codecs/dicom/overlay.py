@@ -17,7 +17,7 @@ from bridge.codecs.dicom.edits import Edit, apply_edits, copy_range
 from bridge.codecs.dicom.part10 import DataSetBytes, dataset_bytes, open_buffer, read_file_meta
 from bridge.codecs.dicom.replacements import DoesNotFit, Replacer
 from bridge.codecs.dicom.survey import planned, stands_already, survey
-from bridge.domain.overlay import Layer
+from bridge.domain.overlay import Layer, values_of
 
 
 def corrected_copy(source: Path, target: Path, layers: Sequence[Layer], modifying_system: str) -> bool:
@@ -32,7 +32,7 @@ def corrected_copy(source: Path, target: Path, layers: Sequence[Layer], modifyin
     with open_buffer(source) as data:
         meta = read_file_meta(data)
         dataset = dataset_bytes(data, meta)
-        if stands_already(dataset, _values(layers)):
+        if stands_already(dataset, values_of(layers)):
             return False
         edits = plan_edits(dataset, layers, modifying_system)
         with source.open("rb") as original, _written(target) as file:
@@ -55,10 +55,6 @@ def plan_edits(dataset: DataSetBytes, layers: Sequence[Layer], modifying_system:
         return Replacer(dataset, stands, changes, to_utf8=False).plan()
     except DoesNotFit:
         return Replacer(dataset, stands, changes, to_utf8=True).plan()
-
-
-def _values(layers: Sequence[Layer]) -> dict[str, str]:
-    return {keyword: value for layer in layers for keyword, value in layer.values.items()}
 
 
 def deflated(dataset: DataSetBytes, edits: list[Edit]) -> bytes:

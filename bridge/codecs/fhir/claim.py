@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.codecs.fhir.elements import objects_in
 from bridge.codecs.fhir.references import same_target, study_identifier
 
 Json = dict[str, Any]
@@ -64,12 +65,12 @@ def without_study(claim: Json, study: StudyOnClaim) -> Json:
     left out, as FHIR has no empty lists.
     """
     changed = copy.deepcopy(claim)
-    gone = [entry for entry in _dicts(changed.get("supportingInfo")) if _names(entry, study)]
+    gone = [entry for entry in objects_in(changed.get("supportingInfo")) if _names(entry, study)]
     if not gone:
         return changed
     _keep(changed, "supportingInfo", [entry for entry in changed["supportingInfo"] if entry not in gone])
     sequences = {_sequence(entry) for entry in gone}
-    for item in _dicts(changed.get("item")):
+    for item in objects_in(changed.get("item")):
         if "informationSequence" in item:
             _keep(item, "informationSequence", [one for one in item["informationSequence"] if one not in sequences])
     return changed
@@ -78,10 +79,12 @@ def without_study(claim: Json, study: StudyOnClaim) -> Json:
 def holds_number(claim: Json, number: str) -> bool:
     """Say whether *claim* is the authorization *number*: by an identifier's value, or as an insurance's preAuthRef."""
     wanted = _plain(number)
-    if any(_plain(str(one.get("value", ""))) == wanted for one in _dicts(claim.get("identifier"))):
+    if any(_plain(str(one.get("value", ""))) == wanted for one in objects_in(claim.get("identifier"))):
         return True
     return any(
-        _plain(str(said)) == wanted for one in _dicts(claim.get("insurance")) for said in (one.get("preAuthRef") or [])
+        _plain(str(said)) == wanted
+        for one in objects_in(claim.get("insurance"))
+        for said in (one.get("preAuthRef") or [])
     )
 
 
@@ -116,11 +119,7 @@ def _is_for(item: Json, codes: Collection[str]) -> bool:
     if not codes:
         return True
     concept = item.get("productOrService") or {}
-    return any(coding.get("code") in codes for coding in _dicts(concept.get("coding")))
-
-
-def _dicts(value: Any) -> list[Json]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return any(coding.get("code") in codes for coding in objects_in(concept.get("coding")))
 
 
 def _plain(number: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from bridge.codecs.fhir.elements import reference_in
+
 Json = dict[str, Any]
 
 _MAX_ELEMENTS = 400
@@ -107,7 +109,7 @@ def _first(said: Json) -> str:
 def _sentences(before: Json, after: Json) -> Iterator[str]:
     if before.get("status") != after.get("status"):
         yield f"Status {before.get('status') or 'not said'} → {after.get('status') or 'not said'}"
-    subjects = _reference(before.get("subject")), _reference(after.get("subject"))
+    subjects = reference_in(before.get("subject")), reference_in(after.get("subject"))
     if subjects[0] != subjects[1]:
         yield f"Subject changed: {subjects[0] or 'nobody'} → {subjects[1] or 'nobody'}"
     yield from _images(before, after)
@@ -186,11 +188,6 @@ def _text(value: Any) -> str:
         return ""
     said = value if isinstance(value, str) else orjson.dumps(value).decode()
     return said if len(said) <= _MAX_VALUE else f"{said[:_MAX_VALUE]}…"
-
-
-def _reference(value: Any) -> str:
-    said = value.get("reference") if isinstance(value, dict) else None
-    return said if isinstance(said, str) else ""
 
 
 def _list(value: Any) -> list[Any]:

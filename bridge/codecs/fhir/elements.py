@@ -37,6 +37,17 @@ def without_empty(said: Json) -> Json:
     return {name: value for name, value in said.items() if value not in (None, "", [], {}, ())}
 
 
+def objects_in(value: object) -> list[Json]:
+    """Return the objects of a list that somebody else wrote, [] of anything else."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def reference_in(value: object) -> str:
+    """Return what a Reference that somebody else wrote points to, "" of anything else."""
+    said = value.get("reference") if isinstance(value, dict) else None
+    return said if isinstance(said, str) else ""
+
+
 def clean(text: str) -> str:
     """Return *text* as a FHIR string: no control characters, no padding."""
     return (text if text.isprintable() else _CONTROLS.sub(" ", text)).strip()

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bridge.codecs.fhir.elements import objects_in
+
 Json = dict[str, Any]
 
 
@@ -51,9 +53,9 @@ def read_statement(said: object) -> Offered:
     """Return what a CapabilityStatement offers; whatever in it is not as FHIR has it counts as not said."""
     if not isinstance(said, dict) or said.get("resourceType") != "CapabilityStatement":
         return Offered()
-    rest: Json = next((one for one in _objects(said.get("rest")) if one.get("mode") == "server"), {})
+    rest: Json = next((one for one in objects_in(said.get("rest")) if one.get("mode") == "server"), {})
     software = said.get("software")
-    kinds = {str(one.get("type")): _kind(one) for one in _objects(rest.get("resource"))}
+    kinds = {str(one.get("type")): _kind(one) for one in objects_in(rest.get("resource"))}
     return Offered(
         fhir_version=_text(said.get("fhirVersion")),
         software=_text(software.get("name")) if isinstance(software, dict) else "",
@@ -72,16 +74,12 @@ def _kind(said: Json) -> Kind:
 
 
 def _codes(said: Json) -> frozenset[str]:
-    return frozenset(_text(one.get("code")) for one in _objects(said.get("interaction")))
+    return frozenset(_text(one.get("code")) for one in objects_in(said.get("interaction")))
 
 
 def _flag(said: Json, name: str) -> bool | None:
     value = said.get(name)
     return value if isinstance(value, bool) else None
-
-
-def _objects(value: object) -> list[Json]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _text(value: object) -> str:

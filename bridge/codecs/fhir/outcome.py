@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+import orjson
+
 _PLACE = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]()]{0,120}")
 _SLUG = re.compile(r"[a-z-]{1,40}")
 _MOST = 5
@@ -53,6 +55,14 @@ def in_words(outcome: object) -> str:
         words, place = _WORDS.get(code, code), _place(issue)
         said[f"{words} ({place})" if place else words] = None
     return "; ".join(list(said)[:_MOST])
+
+
+def words_in(body: bytes) -> str:
+    """Return what an answer's body says that is an OperationOutcome, as `in_words`; "" of any other."""
+    try:
+        return in_words(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return ""
 
 
 def _place(issue: dict[str, object]) -> str:

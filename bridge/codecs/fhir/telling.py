@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from bridge.codecs.fhir.elements import objects_in, reference_in
 from bridge.errors import Malformed
 
 Json = dict[str, Any]
@@ -96,7 +97,7 @@ def read_notification(body: bytes) -> Heard:
     except orjson.JSONDecodeError:
         raise Malformed("no readable JSON") from None
     is_bundle = isinstance(said, dict) and said.get("resourceType") == "Bundle"
-    entries = _objects(said.get("entry")) if is_bundle else []
+    entries = objects_in(said.get("entry")) if is_bundle else []
     resources = [one["resource"] for one in entries if isinstance(one.get("resource"), dict)]
     if not resources:
         raise Malformed("a notification is a Bundle that begins with the subscription's status")
@@ -122,38 +123,29 @@ def _is_among(focus: str, brought: set[str]) -> bool:
 def _status(resource: Json) -> Json:
     """Return a subscription's status as one form: type, status, since, events as (number, focus)."""
     if resource.get("resourceType") == "SubscriptionStatus":
-        events = [(one.get("eventNumber"), one.get("focus")) for one in _objects(resource.get("notificationEvent"))]
+        events = [(one.get("eventNumber"), one.get("focus")) for one in objects_in(resource.get("notificationEvent"))]
         said = {name: resource.get(name) for name in ("type", "status")}
         since = resource.get("eventsSinceSubscriptionStart")
     elif resource.get("resourceType") == "Parameters":
         plain = dict(_named(resource.get("parameter")))
         said = {name: plain.get(name) for name in ("type", "status")}
         since = plain.get("events-since-subscription-start")
-        told = [one for one in _objects(resource.get("parameter")) if one.get("name") == "notification-event"]
+        told = [one for one in objects_in(resource.get("parameter")) if one.get("name") == "notification-event"]
         parts = [dict(_named(one.get("part"))) for one in told]
         events = [(one.get("event-number"), one.get("focus")) for one in parts]
     else:
         raise Malformed("a notification begins with the subscription's status", where="entry[0]")
     return said | {
         "since": since,
-        "events": [(_number(number), _reference(focus)) for number, focus in events[:_MOST_EVENTS]],
+        "events": [(_number(number), reference_in(focus)) for number, focus in events[:_MOST_EVENTS]],
     }
 
 
 def _named(parameters: object) -> Iterator[tuple[str, object]]:
-    for one in _objects(parameters):
+    for one in objects_in(parameters):
         value = next((v for k, v in one.items() if k.startswith("value")), None)
         if isinstance(one.get("name"), str):
             yield one["name"], value
-
-
-def _objects(value: object) -> list[Json]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _reference(focus: object) -> str:
-    said = focus.get("reference") if isinstance(focus, dict) else None
-    return said if isinstance(said, str) else ""
 
 
 def _number(value: object) -> int:

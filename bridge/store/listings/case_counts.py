@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
+from bridge.domain.study import is_person
 from bridge.store.db import ReadTx
-from bridge.store.listings.intake_figures import count_taken_back, is_by_person, nth_secs
+from bridge.store.listings.intake_figures import count_taken_back, nth_secs
 from bridge.store.tables import mismatches
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -40,8 +41,8 @@ def case_counts(tx: ReadTx, now: datetime) -> CaseCounts:
     shown = select(_columns.opened_at, _columns.closed_at, _columns.closed_by)
     closed = list(tx.execute(shown.where(_columns.closed_at > now - _DAY, _columns.closed_at <= now)))
     by = {
-        "rule": [row for row in closed if not is_by_person(row.closed_by)],
-        "person": [row for row in closed if is_by_person(row.closed_by)],
+        "rule": [row for row in closed if not is_person(row.closed_by)],
+        "person": [row for row in closed if is_person(row.closed_by)],
     }
     within = {(name, share): nth_secs(rows, share) for name, rows in by.items() for share in _SHARES}
     return CaseCounts(

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import func, literal_column, select
 
+from bridge.domain.study import is_person
 from bridge.store.db import ReadTx
 from bridge.store.listings.mismatch_queue import QueueTally, tally_queue
 from bridge.store.tables import mismatches, studies
@@ -75,8 +76,8 @@ def intake_figures(tx: ReadTx, since: datetime, now: datetime, zone: tzinfo) -> 
     """Return the figures from *since* to *now*; days are those of *zone*."""
     shown = (_columns.opened_at, _columns.closed_at, _columns.closed_by, _columns.device, _columns.rule)
     closed = list(tx.execute(select(*shown).where(_columns.closed_at >= since, _columns.closed_at <= now)))
-    people = [row for row in closed if is_by_person(row.closed_by)]
-    rules = [row for row in closed if not is_by_person(row.closed_by)]
+    people = [row for row in closed if is_person(row.closed_by)]
+    rules = [row for row in closed if not is_person(row.closed_by)]
     came = select(func.count()).select_from(studies).where(studies.c.last_instance_at >= since)
     return IntakeFigures(
         tally_queue(tx, now),
@@ -98,11 +99,6 @@ def count_taken_back(tx: ReadTx, since: datetime) -> int:
     # As the index has it: a literal, not a parameter, or SQLite would not know that it covers the rows.
     taken_back = select(func.count()).where(_columns.rule == literal_column("'person'"), _columns.opened_at >= since)
     return int(tx.execute(taken_back).scalar_one())
-
-
-def is_by_person(closed_by: str) -> bool:
-    """Say whether a person or their program decided, and no rule."""
-    return closed_by.startswith(("user:", "token:"))
 
 
 def nth_secs(rows: Sequence[Any], share: float) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select
 
 from bridge.domain.patient import Patient
+from bridge.store import patients as records
 from bridge.store.db import ReadTx
 from bridge.store.tables import patient_identifiers, patients
 
@@ -69,6 +70,11 @@ def person_of(patient: Patient) -> Person:
         patient.patient_sex,
         patient.merged_into,
     )
+
+
+def survivor(tx: ReadTx, key: int | None) -> Person | None:
+    """Return whom a record is now on one line, past merges; None for none."""
+    return person_of(records.survivor(tx, key)) if key is not None else None
 
 
 def keys_by_number(tx: ReadTx, patient_id: str) -> list[int]:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, select
 
 from bridge.domain.study import Instance, Series
 from bridge.store.db import ReadTx
-from bridge.store.received import series_of_row
+from bridge.store.received import instance_of_row, series_of_row
 from bridge.store.tables import conflicting_instances, forwards, instances, series, studies
 
 _SERIES_SHOWN = 200
@@ -101,7 +101,7 @@ def instance_of(tx: ReadTx, study_key: int, instance_key: int) -> Instance:
     row = tx.execute(select(instances).where(*mine)).first()
     if row is None:
         raise LookupError(f"no instance {instance_key}")
-    return _instance(row)
+    return instance_of_row(row)
 
 
 def neighbours_of(tx: ReadTx, instance: Instance) -> Neighbours:
@@ -126,8 +126,4 @@ def set_aside_blob(tx: ReadTx, study_key: int, conflict_key: int) -> str:
 
 def _middle(tx: ReadTx, row: Row[Any]) -> Instance:
     mine = select(instances).where(instances.c.series_key == row.key, instances.c.withheld == "").order_by(*_ORDER)
-    return _instance(tx.execute(mine.offset(row.instance_count // 2).limit(1)).one())
-
-
-def _instance(row: Row[Any]) -> Instance:
-    return Instance(**{name: getattr(row, name) for name in Instance.__slots__})
+    return instance_of_row(tx.execute(mine.offset(row.instance_count // 2).limit(1)).one())

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, jsonify
 
 from bridge.domain.accounts import Permission
 from bridge.domain.incident import Incident, OutsideTask
-from bridge.store import incidents, patients, studies
+from bridge.store import incidents, studies
 from bridge.store.db import ReadTx
-from bridge.store.listings.people import Person, person_of
+from bridge.store.listings.people import survivor
 from bridge.web import bodies, paging, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.api import shapes
@@ -28,7 +28,7 @@ def list_incidents() -> Response:
     with services().store.read() as tx:
         rows, more = paging.cut(incidents.recent(tx, before=paging.before(), limit=size + 1), size)
         listed = [_incident(tx, row) for row in rows]
-        people = [_person(tx, key) for row in rows for key in (row.wrong_patient_key, row.right_patient_key)]
+        people = [survivor(tx, key) for row in rows for key in (row.wrong_patient_key, row.right_patient_key)]
     reads.note_each("incidents_listed", people)
     return jsonify(incidents=listed, next=paging.next_url(rows[-1].key if more else None))
 
@@ -50,18 +50,14 @@ def task_done(task_key: int) -> Response:
     return jsonify(_task(services().flows.studies.outside_tasks.done(task_key, reason, caller().name)))
 
 
-def _person(tx: ReadTx, key: int | None) -> Person | None:
-    return person_of(patients.survivor(tx, key)) if key is not None else None
-
-
 def _incident(tx: ReadTx, row: Incident) -> dict[str, Any]:
     return {
         "id": row.key,
         "study_instance_uid": studies.get(tx, row.study_key).study_instance_uid,
         "found_at": shapes.instant(row.found_at),
         "found_by": row.found_by,
-        "left_as": shapes.person(_person(tx, row.wrong_patient_key)),
-        "turned_out": shapes.person(_person(tx, row.right_patient_key)),
+        "left_as": shapes.person(survivor(tx, row.wrong_patient_key)),
+        "turned_out": shapes.person(survivor(tx, row.right_patient_key)),
         "disclosures": [
             {
                 "kind": one.kind.value,

@@ -6,9 +6,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.store import incidents, patients, studies
-from bridge.store.db import ReadTx
-from bridge.store.listings.people import Person, person_of
+from bridge.store import incidents, studies
+from bridge.store.listings.people import survivor
 from bridge.web import paging, reads
 from bridge.web.access import caller, needs, services
 
@@ -25,7 +24,7 @@ def listed() -> str:
         rows, more = paging.cut(incidents.recent(tx, before=paging.before(), limit=paging.LIMIT + 1), paging.LIMIT)
         tasks = [] if paging.before() else incidents.tasks(tx, is_open=True, limit=_MOST_TASKS)
         done = [] if paging.before() else incidents.tasks(tx, is_open=False, limit=20)
-        people = {key: _person(tx, key) for row in rows for key in (row.wrong_patient_key, row.right_patient_key)}
+        people = {key: survivor(tx, key) for row in rows for key in (row.wrong_patient_key, row.right_patient_key)}
         now = {one.key: one.patient_key for one in studies.many(tx, list({row.study_key for row in rows}))}
     reads.note_each("incidents_listed", people.values())
     following = paging.next_url(rows[-1].key if more else None)
@@ -41,7 +40,3 @@ def done(task_key: int) -> Response:
     reason = request.form.get("reason", "").strip()[:1000]
     services().flows.studies.outside_tasks.done(task_key, reason, caller().name)
     return redirect(url_for("incidents.listed"), 303)
-
-
-def _person(tx: ReadTx, key: int | None) -> Person | None:
-    return person_of(patients.survivor(tx, key)) if key is not None else None

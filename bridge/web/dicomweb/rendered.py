@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Final
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import NotFound
 
 from bridge.codecs.dicomweb.multipart import Part
 from bridge.domain.accounts import Permission
@@ -16,10 +15,11 @@ from bridge.errors import Incomplete, Malformed, Unsupported
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.wish import Kind, Picture, Window, Wish
 from bridge.store.served_objects import Served
-from bridge.web.access import needs, services
+from bridge.web.access import needs
 from bridge.web.dicomweb import answers
 from bridge.web.dicomweb.answers import Shown
 from bridge.web.dicomweb.bulk import frame_numbers
+from bridge.web.picture_answers import gallery
 
 blueprint = Blueprint("dicomweb_rendered", __name__, url_prefix="/dicom-web")
 
@@ -49,7 +49,7 @@ def render(study: str, series: str, instance: str, frames: str = "") -> Response
     if len(numbers) == 1:
         return _warned(_alone(_draw(shown, one, replace(wish, frame=numbers[0])), version))
     address = shown.address_of(one)
-    pictures = _pictures()
+    pictures = gallery()
     parts = (
         Part(
             wish.kind,
@@ -111,7 +111,7 @@ def _representative(shown: Shown, wish: Wish) -> Picture:
 
 
 def _each(shown: Shown, wish: Wish) -> Iterator[Part]:
-    pictures = _pictures()
+    pictures = gallery()
     for one in shown.here:
         try:
             drawn = _drawn(pictures, shown, one, wish)
@@ -130,7 +130,7 @@ def _content(pictures: Pictures, shown: Shown, one: Served, wish: Wish) -> Itera
 
 
 def _draw(shown: Shown, one: Served, wish: Wish) -> Picture:
-    return _drawn(_pictures(), shown, one, wish)
+    return _drawn(gallery(), shown, one, wish)
 
 
 def _drawn(pictures: Pictures, shown: Shown, one: Served, wish: Wish) -> Picture:
@@ -154,13 +154,6 @@ def _warned(response: Response) -> Response:
     """Say which wishes a picture does not follow. Source: PS3.18 8.3.5.1."""
     unmet = [name for name in _NOT_DRAWN if name in request.args]
     return answers.warned(response, *(f"The {name} parameter is not supported." for name in unmet))
-
-
-def _pictures() -> Pictures:
-    found = services().pictures
-    if found is None:
-        raise NotFound
-    return found
 
 
 def _wish() -> Wish:
