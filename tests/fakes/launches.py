@@ -11,14 +11,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from bridge.clock import FixedClock
-from bridge.store import audit, studies
+from bridge.store import audit
 from bridge.store.audit import AuditRow
 from bridge.wiring import House
 from samples.launching_ehr import App, LaunchingEhr
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 SYSTEM = "urn:imaging-bridge:authority:RIVERSIDE"
 DONE = "http://localhost:80/launch/done/mercy"
@@ -90,10 +90,7 @@ class Launched:
         return self.console.app.test_client()
 
     def row_of(self, accession: str) -> int:
-        with self.console.store.read() as tx:
-            found = studies.by_uid(tx, study_uid(accession))
-        assert found is not None
-        return found.key
+        return study_by_uid(self.console.store, study_uid(accession)).key
 
     def trail(self, action: str) -> list[AuditRow]:
         with self.console.store.read() as tx:

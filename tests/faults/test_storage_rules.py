@@ -14,9 +14,9 @@ import pytest
 from bridge.codecs.dicom import part10
 from bridge.domain.study import Header, OutgoingObject, Study
 from bridge.publishers.dicom_client import StoreResult, Target, store_files
-from bridge.store import studies
 from bridge.store.tables import conflicting_instances, instances
 from bridge.wiring import House
+from tests.flows.asking import study_by_uid
 from tests.peer.images_room import SENDER, open_house
 from tests.unit.codecs.dicom.objects import element
 
@@ -45,10 +45,7 @@ class Door:
         return store_files(target, SENDER, [OutgoingObject(path, sop_class, uid, syntax)])[0]
 
     def study(self, uid: str) -> Study:
-        with self.house.store.read() as tx:
-            found = studies.by_uid(tx, uid)
-        assert found is not None
-        return found
+        return study_by_uid(self.house.store, uid)
 
     def kept(self, uid: str) -> bytes:
         """Return the file of an instance."""

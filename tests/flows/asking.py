@@ -1,4 +1,4 @@
-"""How a test says a message to a house, and asks for its worklist."""
+"""How a test says a message to a house, and asks for its worklist and its studies."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from pydicom.filewriter import write_dataset
 from bridge.domain.authorization_news import AuthorizationNews
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.performed import AttributeList
+from bridge.domain.study import Study
 from bridge.flows.answer_worklist import answer_worklist
 from bridge.flows.receive_message import Received
+from bridge.store import studies
+from bridge.store.db import Store
 from bridge.wiring import House
-from tests.cast import Person
+from tests.cast import Person, study_uid
 
 IMPLICIT = "1.2.840.10008.1.2"
 
@@ -46,6 +49,19 @@ def worklist_of(house: House, station: str = "CT1") -> list[Dataset]:
     query.ScheduledProcedureStepSequence = [step]
     answers = answer_worklist(house.store, encode_query(query), IMPLICIT, house.devices.asking(station))
     return [read_dataset(BytesIO(answer.identifier), True, True) for answer in answers]
+
+
+def study_by_uid(store: Store, uid: str) -> Study:
+    """Return a study that was received."""
+    with store.read() as tx:
+        found = studies.by_uid(tx, uid)
+    assert found is not None
+    return found
+
+
+def study_of(house: House, accession: str) -> Study:
+    """Return the study that `image` makes for an order."""
+    return study_by_uid(house.store, study_uid(accession))
 
 
 def sent(attributes: Dataset) -> AttributeList:

@@ -25,9 +25,9 @@ from bridge.store.tables import merges
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, Person, adt, image, merge, order, renamed, study_uid
 from tests.fakes.mllp_peer import Exchange, Peer, Script, accept, ack, open_peer
-from tests.flows.asking import say
+from tests.flows.asking import say, study_of
 from tests.flows.registration import mrg, resent, tell
-from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.test_images import receive, resolver
 
 MakeHouse = Callable[..., House]
 AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

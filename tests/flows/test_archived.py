@@ -11,10 +11,10 @@ from bridge.clock import FixedClock
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import events, publications, studies
+from bridge.store import events, publications
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 
 @pytest.fixture
@@ -28,10 +28,7 @@ def house(make_house: Callable[..., House]) -> House:
 
 
 def study_of(house: House) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, study_uid("A1"))
-    assert found is not None
-    return found
+    return study_by_uid(house.store, study_uid("A1"))
 
 
 def later(house: House) -> datetime:

@@ -17,7 +17,7 @@ from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict
 from bridge.flows.ask_outside import OutsideAsker, ask_again
 from bridge.outside import askers
-from bridge.store import audit, cross_references, outside_questions, studies
+from bridge.store import audit, cross_references, outside_questions
 from bridge.store.outside_questions import Asked
 from bridge.store.tables import decisions, events, patients
 from bridge.wiring import House
@@ -25,7 +25,7 @@ from samples.strict_ehr import StrictEhr
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, renamed, spooled
 from tests.fakes.mllp_peer import Peer, open_peer
 from tests.fakes.patient_registry import Known, PatientRegistry
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 FIRST, SECOND = "2.25.8001", "2.25.8002"
 OURS, THEIRS = ("00041001", "RIVERSIDE"), ("S-77", "SUMMIT")
@@ -54,10 +54,7 @@ class World:
         self.clock.at += timedelta(**ahead)
 
     def study(self, uid: str = FIRST) -> Study:
-        with self.house.store.read() as tx:
-            found = studies.by_uid(tx, uid)
-        assert found is not None
-        return found
+        return study_by_uid(self.house.store, uid)
 
     def question(self, uid: str = FIRST) -> Asked:
         with self.house.store.read() as tx:

@@ -14,11 +14,11 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.undo_merge import MergeUndoer
-from bridge.store import orders, patients, studies
+from bridge.store import orders, patients
 from bridge.store.tables import merges
 from bridge.wiring import House
 from tests.cast import MERGED, PLAIN, STRANGER, Person, adt, image, merge, order
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 from tests.flows.test_images import receive, resolver
 
 MakeHouse = Callable[..., House]
@@ -56,10 +56,7 @@ class Clinic:
         MergeUndoer(house.store, house.clock, house.rules, house.destinations).undo(key, "two people", "user:maria")
 
     def study(self) -> Study:
-        with self.house.store.read() as tx:
-            found = studies.by_uid(tx, STUDY)
-        assert found is not None
-        return found
+        return study_by_uid(self.house.store, STUDY)
 
     def seen(self) -> tuple[bool, str, str]:
         """Return whether the study is bound, whose number it is under, and by which accession number."""

@@ -15,12 +15,12 @@ from bridge.errors import Conflict, Incomplete
 from bridge.flows import work_bulk
 from bridge.flows.bulk_cases import BulkDesk
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import bulk_jobs, decisions, studies
+from bridge.store import bulk_jobs, decisions
 from bridge.store.tables import audit_rows, mismatches
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
-from tests.flows.asking import say
+from tests.flows.asking import say, study_of
 
 MARIA = "user:maria"
 NUMBERS = ("X1", "X2", "X3")
@@ -34,13 +34,6 @@ def house(make_house: Callable[..., House]) -> House:
     for number in NUMBERS:
         house.instances.receive(spooled(house, image(STRANGER, number)))
     return house
-
-
-def study_of(house: House, number: str) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, study_uid(number))
-    assert found is not None
-    return found
 
 
 def desk(house: House) -> BulkDesk:

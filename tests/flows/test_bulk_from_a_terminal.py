@@ -16,10 +16,10 @@ from bridge.cli import main
 from bridge.clock import Clock
 from bridge.domain.study import Study
 from bridge.start import prepare_store
-from bridge.store import audit, studies
+from bridge.store import audit
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 from tests.product.running import settings_text
 
 STRIP = ("--device", "CT1", "--since", "2020-01-01T00:00", "--strip", "PatientID", "--strip", "AccessionNumber")
@@ -45,10 +45,7 @@ class Terminal:
         return json.loads(done.stdout)
 
     def study(self, number: str) -> Study:
-        with self.house.store.read() as tx:
-            found = studies.by_uid(tx, study_uid(number))
-        assert found is not None
-        return found
+        return study_by_uid(self.house.store, study_uid(number))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from bridge.store import bulk_jobs, splits, studies
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 from tests.flows.test_splits import splitter
 
 MARIA = "user:maria"
@@ -44,10 +44,7 @@ def receive(house: House, person: Any, accession: str, sender: str = "CT1", numb
 
 
 def study_of(house: House, number: str) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, study_uid(f"77{number}"))
-    assert found is not None
-    return found
+    return study_by_uid(house.store, study_uid(f"77{number}"))
 
 
 def work(house: House, key: int) -> BulkState:

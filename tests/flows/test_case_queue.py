@@ -15,8 +15,8 @@ from bridge.store.listings.queues import MismatchRow
 from bridge.store.publications import Publication
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order
-from tests.flows.asking import say
-from tests.flows.test_images import house, receive, resolver, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import house, receive, resolver
 
 __all__ = ["house"]
 MIXED = replace(PLAIN, patient_id=STRANGER.patient_id)

@@ -23,8 +23,8 @@ from bridge.store.tables import merges
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
 from tests.cast import MERGED, PLAIN, STRANGER, adt, image, merge, order, renamed, study_uid
-from tests.flows.asking import say
-from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import receive, resolver
 from tests.flows.test_rejected_outside import SYSTEM, Outside
 from tests.flows.test_rejections import note
 

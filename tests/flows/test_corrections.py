@@ -19,7 +19,7 @@ from bridge.store import audit, deliveries, events, overlays, publications, stud
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, Person, adt, image, merge, order, spooled, study_uid
 from tests.fakes.clinic import AT
-from tests.flows.asking import IMPLICIT, encode_query, say
+from tests.flows.asking import IMPLICIT, encode_query, say, study_by_uid
 
 MakeHouse = Callable[..., House]
 UID = study_uid("A1")
@@ -52,10 +52,7 @@ def versions(house: House) -> list[OverlayVersion]:
 
 
 def state(house: House) -> StudyState:
-    with house.store.read() as tx:
-        study = studies.by_uid(tx, UID)
-    assert study is not None
-    return study.state
+    return study_by_uid(house.store, UID).state
 
 
 def leaving(house: House, uid: str = UID) -> tuple[bytes, Dataset]:

@@ -12,16 +12,16 @@ from pydicom.dataset import Dataset
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.leads import exam_local
-from bridge.domain.study import Study, StudyState
+from bridge.domain.study import StudyState
 from bridge.errors import Conflict
 from bridge.flows.read_again import StudyRereader
 from bridge.store import decisions, studies
 from bridge.store.tables import audit_rows
 from bridge.wiring import House
-from tests.cast import PLAIN, adt, image, order, spooled, study_uid
+from tests.cast import PLAIN, adt, image, order, spooled
 from tests.conftest import ROOT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_of
 
 MakeHouse = Callable[..., House]
 RULES = """
@@ -83,13 +83,6 @@ def careless(accession: str) -> Dataset:
     del dataset.IssuerOfPatientID
     dataset.PatientBirthDate = ""
     return dataset
-
-
-def study_of(house: House, accession: str) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, study_uid(accession))
-    assert found is not None
-    return found
 
 
 def test_a_study_binds_by_what_a_rule_reads_and_leaves_with_the_records_value(

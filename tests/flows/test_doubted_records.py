@@ -13,8 +13,8 @@ from bridge.store import patients
 from bridge.wiring import House
 from tests import cast
 from tests.cast import PLAIN, adt, image, merge, order, study_uid
-from tests.flows.asking import say
-from tests.flows.test_images import house, leaving, receive, resolver, states, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import house, leaving, receive, resolver, states
 
 __all__ = ["house"]
 

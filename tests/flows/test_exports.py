@@ -15,14 +15,14 @@ from flask.testing import FlaskClient
 from bridge.clock import FixedClock
 from bridge.codecs.fhir.check import faults_of
 from bridge.domain.accounts import Role
-from bridge.domain.study import Study
 from bridge.flows import manage_users
 from bridge.flows.export_resources import ExportQueue
-from bridge.store import audit, exports, studies, users
+from bridge.store import audit, exports, users
 from bridge.web.fhir.export_pages import page_maker
 from bridge.wiring import House
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
+from tests.flows.asking import study_by_uid
 
 Json = dict[str, Any]
 ASYNC = {"Prefer": "respond-async"}
@@ -170,7 +170,7 @@ def test_a_file_says_no_more_of_a_study_that_has_left_its_chart_since(scene: Sce
     scene.studies(3)
     place = scene.ask("?_type=ImagingStudy")
     before = {one["id"]: one for one in scene.made(place)["ImagingStudy"]}
-    scene.console.clinic.question(study_by_uid(scene, "2.25.88.1"))
+    scene.console.clinic.question(study_by_uid(scene.house.store, "2.25.88.1"))
     after = {one["id"]: one for one in scene.made(place)["ImagingStudy"]}
     (gone,) = (one for one in after.values() if one["status"] == "entered-in-error")
     assert gone["identifier"][0]["value"] == "urn:oid:2.25.88.1"
@@ -178,13 +178,6 @@ def test_a_file_says_no_more_of_a_study_that_has_left_its_chart_since(scene: Sce
     assert {one: said for one, said in after.items() if said != gone} == {
         one: said for one, said in before.items() if one != gone["id"]
     }
-
-
-def study_by_uid(scene: Scene, uid: str) -> Study:
-    with scene.house.store.read() as tx:
-        found = studies.by_uid(tx, uid)
-    assert found is not None
-    return found
 
 
 @ONE

@@ -14,7 +14,7 @@ from bridge.clock import FixedClock
 from bridge.domain.attachment import AttachmentKind, AttachmentState
 from bridge.domain.chart import OWN
 from bridge.domain.identifiers import PatientIdentifier
-from bridge.domain.study import Study, StudyState
+from bridge.domain.study import StudyState
 from bridge.errors import Conflict, Incomplete, Malformed
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry
@@ -26,7 +26,7 @@ from bridge.store.tables import conflicting_instances, decisions, deliveries, ev
 from bridge.wiring import House
 from tests import cast
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, STRANGER, adt, image, merge, order, spooled, study_uid
-from tests.flows.asking import encode_query, say, sent, typed_authorization
+from tests.flows.asking import encode_query, say, sent, study_of, typed_authorization
 from tests.flows.test_orders import cast_mpps
 
 MakeHouse = Callable[..., House]
@@ -43,13 +43,6 @@ def house(make_house: MakeHouse) -> House:
 def receive(house: House, *datasets: Dataset, calling: str = "CT1") -> None:
     for dataset in datasets:
         house.instances.receive(spooled(house, dataset, calling))
-
-
-def study_of(house: House, accession: str) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, study_uid(accession))
-    assert found is not None
-    return found
 
 
 def states(house: House) -> list[tuple[str, str]]:

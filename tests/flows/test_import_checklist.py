@@ -19,7 +19,7 @@ from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.conftest import ROOT
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 # What is compared does not depend on the database; how it is kept does, and both are asked below.
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -40,10 +40,7 @@ def send(
     if laterality:
         one.ImageLaterality = laterality
     console.house.instances.receive(spooled(console.house, one, "CT1"))
-    with console.store.read() as tx:
-        study = studies.by_uid(tx, study_uid(accession))
-    assert study is not None
-    return study
+    return study_by_uid(console.store, study_uid(accession))
 
 
 def rest(console: Console) -> None:

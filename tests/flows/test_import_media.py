@@ -24,7 +24,7 @@ from bridge.store import audit, cross_references, studies
 from bridge.web_flows import part_storer
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, order, write_file
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 # What it writes, every object writes; that is tried on both databases elsewhere.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -72,10 +72,7 @@ def take(house: House, path: Path, patient: Person | None = None, **more: object
 
 
 def study(house: House, uid: str = UID) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, uid)
-    assert found is not None
-    return found
+    return study_by_uid(house.store, uid)
 
 
 def test_a_disc_is_taken_in_as_another_hospital_s_and_the_rest_of_it_counted(house: House, tmp_path: Path) -> None:

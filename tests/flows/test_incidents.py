@@ -17,8 +17,8 @@ from bridge.store import audit, events, incidents, publications, studies
 from bridge.store.publications import Publication
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
-from tests.flows.asking import say
-from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import receive, resolver
 
 MakeHouse = Callable[..., House]
 

@@ -18,9 +18,9 @@ from bridge.telling import chart_takers
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, study_of
 from tests.flows.test_chart_parts import ON_SQLITE, Scene
-from tests.flows.test_images import receive, study_of
+from tests.flows.test_images import receive
 from tests.flows.test_rejections import note, slices, standing
 
 KIND = "ImagingSelection"

@@ -12,10 +12,10 @@ from bridge.clock import FixedClock
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.store import cross_references, studies
+from bridge.store import cross_references
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, Person, adt, image, spooled
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 FIRST, SECOND, THIRD = "2.25.9001", "2.25.9002", "2.25.9003"
 NUMBER = PatientIdentifier("S-77", "SUMMIT")
@@ -41,10 +41,7 @@ def arrives(house: House, dataset: Dataset) -> Study:
 
 
 def study(house: House, uid: str) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, uid)
-    assert found is not None
-    return found
+    return study_by_uid(house.store, uid)
 
 
 def rule(house: House, uid: str, action: str, person: Person | None = None) -> None:

@@ -12,8 +12,8 @@ from bridge.flows import look_at_parts
 from bridge.flows.look_at_parts import PartsDesk, SeriesNames
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
-from tests.flows.asking import say
-from tests.flows.test_images import receive, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import receive
 
 FIRST, SECOND = f"{study_uid('A1')}.1", f"{study_uid('A1')}.2"
 

@@ -15,8 +15,8 @@ from bridge.flows.resolve_mismatch import Ruling
 from bridge.store import rejections, splits, studies
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, merge, order, study_uid
-from tests.flows.asking import say
-from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import receive, resolver
 from tests.flows.test_rejections import desk, note
 from tests.flows.test_splits import bind, ct, one_header, split, splitter, state_of
 

@@ -20,8 +20,8 @@ from bridge.store import events, incidents
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
 from tests.cast import PLAIN, STRANGER, adt, image, order, renamed, study_uid
-from tests.flows.asking import say
-from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import receive, resolver
 from tests.flows.test_rejections import desk, note, standing
 
 ON_ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

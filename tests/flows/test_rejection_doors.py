@@ -20,8 +20,7 @@ from bridge.wiring import House
 from tests import cast
 from tests.cast import PLAIN, adt, image, order
 from tests.fakes.console import Console
-from tests.flows.asking import say
-from tests.flows.test_images import study_of
+from tests.flows.asking import say, study_of
 from tests.flows.test_rejections import note, shown, slices
 from tests.peer.images_room import SENDER, open_house
 

@@ -22,8 +22,8 @@ from bridge.store import decisions, publications, rejections, studies
 from bridge.store.served_objects import Sight, find
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, study_uid
-from tests.flows.asking import encode_query, say
-from tests.flows.test_images import receive, resolver, states, study_of
+from tests.flows.asking import encode_query, say, study_of
+from tests.flows.test_images import receive, resolver, states
 
 MakeHouse = Callable[..., House]
 

@@ -27,9 +27,9 @@ from bridge.web_flows import second_person_desk
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, renamed, study_uid
 from tests.conftest import ROOT
-from tests.flows.asking import say
+from tests.flows.asking import say, study_of
 from tests.flows.test_doubted_records import registered
-from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.test_images import receive, resolver
 from tests.flows.test_rejections import desk as rejection_desk
 from tests.flows.test_rejections import note, standing
 from tests.flows.test_splits import splitter, strange

@@ -26,8 +26,8 @@ from bridge.store.served_objects import Sight, find
 from bridge.store.tables import deliveries
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
-from tests.flows.asking import say, typed_authorization
-from tests.flows.test_images import receive, resolver, study_of
+from tests.flows.asking import say, study_by_uid, study_of, typed_authorization
+from tests.flows.test_images import receive, resolver
 from tests.flows.test_incidents import leave
 from tests.flows.test_rejections import desk, note
 
@@ -176,10 +176,7 @@ def one_header(house: House) -> Study:
 
 
 def state_of(house: House, uid: str) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, uid)
-    assert found is not None
-    return found
+    return study_by_uid(house.store, uid)
 
 
 def test_two_parts_of_one_header_are_not_both_given_to_one_patient_by_a_rule(house: House) -> None:

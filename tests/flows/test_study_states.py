@@ -13,14 +13,14 @@ from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.flows.undo_merge import MergeUndoer
-from bridge.store import cross_references, decisions, orders, overlays, patients, studies
+from bridge.store import cross_references, decisions, orders, overlays, patients
 from bridge.store.decisions import Decision
 from bridge.store.tables import mismatches
 from bridge.wiring import House
 from tests.cast import MERGED, NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, merge, order, renamed, study_uid
-from tests.flows.asking import say, sent
+from tests.flows.asking import say, sent, study_by_uid, study_of
 from tests.flows.registration import mrg, tell
-from tests.flows.test_images import receive, resolver, states, study_of
+from tests.flows.test_images import receive, resolver, states
 from tests.flows.test_orders import cast_mpps
 from tests.flows.test_rejections import note, shown
 from tests.flows.test_splits import mixed, split
@@ -46,10 +46,7 @@ def pass_minute(house: House) -> None:
 
 
 def find(house: House, uid: str = OLD_FILM) -> Study:
-    with house.store.read() as tx:
-        found = studies.by_uid(tx, uid)
-    assert found is not None
-    return found
+    return study_by_uid(house.store, uid)
 
 
 def chart(house: House) -> list[str]:

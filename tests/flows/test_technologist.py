@@ -10,13 +10,13 @@ import pytest
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.study import Study
-from bridge.store import audit, questions, studies
+from bridge.store import audit, questions
 from bridge.store.db import Store
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 UID = study_uid("A1")
 ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -32,10 +32,7 @@ def console(make_house: Callable[..., House]) -> Console:
 
 
 def the_study(store: Store) -> Study:
-    with store.read() as tx:
-        study = studies.by_uid(tx, UID)
-    assert study is not None
-    return study
+    return study_by_uid(store, UID)
 
 
 def ask(console: Console) -> dict[str, object]:

@@ -13,11 +13,11 @@ from bridge.clock import FixedClock
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.patient import Patient
 from bridge.flows.undo_merge import MergeUndoer
-from bridge.store import patients, studies
+from bridge.store import patients
 from bridge.store.tables import merges
 from bridge.wiring import House
 from tests.cast import MERGED, PLAIN, STRANGER, Person, adt, image, merge, order, study_uid
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 from tests.flows.test_images import receive
 
 MakeHouse = Callable[..., House]
@@ -49,10 +49,7 @@ class Registry:
         return found
 
     def is_bound(self, uid: str) -> bool:
-        with self.house.store.read() as tx:
-            study = studies.by_uid(tx, uid)
-        assert study is not None
-        return study.is_bound
+        return study_by_uid(self.house.store, uid).is_bound
 
 
 @pytest.fixture

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tests.house.tree import Source
@@ -87,6 +90,27 @@ def test_every_folder_of_code_is_a_room(root: Path) -> None:
     bare = [folder.relative_to(root).as_posix() for folder in folders if not (folder / "__init__.py").exists()]
     migrations = [name for name in bare if "migrations" in name]
     assert sorted(set(bare) - set(migrations)) == []
+
+
+def test_what_samples_and_benchmarks_import_is_there(own_code: list[Source]) -> None:
+    imported = {
+        (source.name, node.module, alias.name)
+        for source in own_code
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom) and node.module and source.name.startswith(("samples/", "bench/"))
+        for alias in node.names
+        if node.module.startswith(("bridge.", "tests.", "samples.", "bench."))
+    }
+    faults = [
+        f"{name}: {module} has no {what}"
+        for name, module, what in sorted(imported)
+        if not _has(importlib.import_module(module), what)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def _has(module: ModuleType, what: str) -> bool:
+    return hasattr(module, what) or (hasattr(module, "__path__") and find_spec(f"{module.__name__}.{what}") is not None)
 
 
 def test_a_fenced_library_stays_inside_its_fence(product: list[Source]) -> None:

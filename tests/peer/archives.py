@@ -18,13 +18,15 @@ from tests.product.running import free_port, wait_for
 DICOMWEB = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
 
 
-class OrthancArchive:
-    """One Orthanc. delay_secs: how long it takes for each object it is sent over DICOM."""
+class Orthanc:
+    """One Orthanc under an AE title. settings: of its own, beside what lets us ask it over REST. timeout_secs: of that."""
 
-    def __init__(self, program: str, folder: Path, title: str = "PACS", *, dicomweb: bool = False) -> None:
+    def __init__(
+        self, program: str, folder: Path, title: str, settings: dict[str, Any], timeout_secs: float = 10
+    ) -> None:
         self.port, self.http_port = free_port(), free_port()
-        self._program, self._folder = program, folder
-        settings: dict[str, Any] = {
+        self._program = program
+        own = {
             "Name": title,
             "StorageDirectory": str(folder / title),
             "IndexDirectory": str(folder / title),
@@ -33,17 +35,10 @@ class OrthancArchive:
             "HttpPort": self.http_port,
             "AuthenticationEnabled": False,
             "RemoteAccessAllowed": False,
-            "DicomCheckCalledAet": True,
-            "DicomAlwaysAllowStore": True,
-            "DicomAlwaysAllowFind": True,
-            "DicomModalities": {"bridge": ["BRIDGE", "127.0.0.1", 1]},
-            "OverwriteInstances": True,
         }
-        if dicomweb:
-            settings |= {"Plugins": [DICOMWEB], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
         self._file = folder / f"{title}.json"
-        self._file.write_text(json.dumps(settings), "utf-8")
-        self._http = httpx2.Client(base_url=f"http://127.0.0.1:{self.http_port}", trust_env=False, timeout=10)
+        self._file.write_text(json.dumps(own | settings), "utf-8")
+        self.http = httpx2.Client(base_url=f"http://127.0.0.1:{self.http_port}", trust_env=False, timeout=timeout_secs)
         self.start()
 
     def start(self) -> None:
@@ -56,26 +51,34 @@ class OrthancArchive:
         self._process.wait(20)
 
     def stop(self) -> None:
-        self._http.close()
+        self.http.close()
         self._process.terminate()
         self._process.wait(20)
 
+    def _is_up(self) -> bool:
+        try:
+            return self.http.get("/system").status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+
+class OrthancArchive(Orthanc):
+    """Orthanc as an archive, which takes whatever it is sent."""
+
+    def __init__(self, program: str, folder: Path, title: str = "PACS", **more: Any) -> None:
+        takes = {"DicomCheckCalledAet": True, "DicomAlwaysAllowStore": True, "DicomAlwaysAllowFind": True}
+        super().__init__(program, folder, title, takes | more)
+
     def count(self) -> int:
         """Return how many instances it has."""
-        return int(self._http.get("/statistics").json()["CountInstances"])
+        return int(self.http.get("/statistics").json()["CountInstances"])
 
     def instances(self, study: str) -> list[Dataset]:
         """Return what it holds of a study, as files."""
-        found = self._http.post("/tools/lookup", content=study).json()
+        found = self.http.post("/tools/lookup", content=study).json()
         ids = [one["ID"] for one in found if one["Type"] == "Study"]
-        rows: list[dict[str, Any]] = self._http.get(f"/studies/{ids[0]}/instances").json() if ids else []
-        return [pydicom.dcmread(BytesIO(self._http.get(f"/instances/{row['ID']}/file").content)) for row in rows]
-
-    def _is_up(self) -> bool:
-        try:
-            return self._http.get("/system").status_code == 200
-        except httpx2.HTTPError:
-            return False
+        rows: list[dict[str, Any]] = self.http.get(f"/studies/{ids[0]}/instances").json() if ids else []
+        return [pydicom.dcmread(BytesIO(self.http.get(f"/instances/{row['ID']}/file").content)) for row in rows]
 
 
 def pixel_digests(datasets: list[Dataset]) -> dict[str, str]:

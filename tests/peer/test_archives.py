@@ -41,8 +41,9 @@ class Hospital:
 
     def __init__(self, folder: Path, orthanc: str) -> None:
         self.folder = folder
-        self.pacs = OrthancArchive(orthanc, folder)
-        self.cloud = OrthancArchive(orthanc, folder, "CLOUD", dicomweb=True)
+        web = {"Plugins": [DICOMWEB], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
+        self.pacs = OrthancArchive(orthanc, folder, OverwriteInstances=True)
+        self.cloud = OrthancArchive(orthanc, folder, "CLOUD", OverwriteInstances=True, **web)
         pacs = f'ae_title = "PACS"\nhost = "127.0.0.1"\nport = {self.pacs.port}\nroles = ["archive"]\n'
         pace = "sends = { mb_per_second = 4 }\n"
         cloud = f'name = "cloud"\nbase_url = "http://127.0.0.1:{self.cloud.http_port}/dicom-web"\n'

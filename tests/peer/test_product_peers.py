@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,8 @@ from pydicom.dataset import Dataset
 from tests import cast
 from tests.cast import MULTI_BYTE, NEAR_TWIN, PLAIN, adt, image, order, study_uid
 from tests.conftest import dcmtk_tool, run_tool
-from tests.product.running import EHR_SYSTEM, Product, free_port, wait_for
+from tests.peer.archives import OrthancArchive
+from tests.product.running import EHR_SYSTEM, Product, wait_for
 
 pytestmark = pytest.mark.peer
 
@@ -47,80 +45,40 @@ roles = ["viewer"]
 """
 
 
-class Pacs:
+class Pacs(OrthancArchive):
     """A running Orthanc, asked over its REST interface."""
-
-    def __init__(self, program: str, folder: Path) -> None:
-        self.port, http = free_port(), free_port()
-        settings = {
-            "Name": "PACS",
-            "StorageDirectory": str(folder / "db"),
-            "IndexDirectory": str(folder / "db"),
-            "DicomAet": "PACS",
-            "DicomPort": self.port,
-            "HttpPort": http,
-            "AuthenticationEnabled": False,
-            "RemoteAccessAllowed": False,
-            "DicomCheckCalledAet": True,
-            "DicomAlwaysAllowStore": True,
-            "DicomAlwaysAllowFind": True,
-        }
-        file = folder / "orthanc.json"
-        file.write_text(json.dumps(settings), "utf-8")
-        with (folder / "orthanc.log").open("wb") as log:
-            self._process = subprocess.Popen([program, str(file)], stdout=log, stderr=log)
-        self._http = httpx2.Client(base_url=f"http://127.0.0.1:{http}", trust_env=False, timeout=10)
-        wait_for(self._is_up, "Orthanc")
-
-    def _is_up(self) -> bool:
-        try:
-            return self._http.get("/system").status_code == 200
-        except httpx2.HTTPError:
-            return False
-
-    def stop(self) -> None:
-        self._http.close()
-        self._process.terminate()
-        self._process.wait(20)
 
     def know(self, ae_title: str, port: int) -> None:
         """Let it call *ae_title* on loopback, and be called by it."""
         said = {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "AllowStorageCommitment": True}
-        self._http.put("/modalities/bridge", json=said).raise_for_status()
+        self.http.put("/modalities/bridge", json=said).raise_for_status()
 
     def asks_to_keep(self, *datasets: Dataset) -> dict[str, Any]:
         """Ask the bridge to commit to *datasets*; return what it was told once it was told."""
         wanted = [[one.SOPClassUID, one.SOPInstanceUID] for one in datasets]
-        asked = self._http.post("/modalities/bridge/storage-commitment", json={"DicomInstances": wanted}).json()
+        asked = self.http.post("/modalities/bridge/storage-commitment", json={"DicomInstances": wanted}).json()
 
         def told() -> dict[str, Any] | None:
-            found: dict[str, Any] = self._http.get(f"/storage-commitment/{asked['ID']}").json()
+            found: dict[str, Any] = self.http.get(f"/storage-commitment/{asked['ID']}").json()
             return found if found["Status"] != "Pending" else None
 
         return wait_for(told, "a report on the commitment")
 
     def query(self, level: str, **keys: str) -> tuple[str, list[dict[str, Any]]]:
         """Query the bridge; return the query and its answers."""
-        asked = self._http.post("/modalities/bridge/query", json={"Level": level, "Query": keys}).json()["ID"]
-        return asked, self._http.get(f"/queries/{asked}/answers", params={"expand": "", "simplify": ""}).json()
+        asked = self.http.post("/modalities/bridge/query", json={"Level": level, "Query": keys}).json()["ID"]
+        return asked, self.http.get(f"/queries/{asked}/answers", params={"expand": "", "simplify": ""}).json()
 
     def retrieve(self, query: str) -> None:
         """Have everything that a query found moved here."""
         said = {"TargetAet": "PACS", "Synchronous": True, "Timeout": 30}
-        self._http.post(f"/queries/{query}/retrieve", json=said, timeout=60).raise_for_status()
+        self.http.post(f"/queries/{query}/retrieve", json=said, timeout=60).raise_for_status()
 
     def forget(self, study: str) -> None:
         """Drop a study."""
-        for one in self._http.post("/tools/lookup", content=study).json():
+        for one in self.http.post("/tools/lookup", content=study).json():
             if one["Type"] == "Study":
-                self._http.delete(f"/studies/{one['ID']}").raise_for_status()
-
-    def instances(self, study: str) -> list[Dataset]:
-        """Return what it holds of a study, as files."""
-        found = self._http.post("/tools/lookup", content=study).json()
-        ids = [one["ID"] for one in found if one["Type"] == "Study"]
-        rows: list[dict[str, Any]] = self._http.get(f"/studies/{ids[0]}/instances").json() if ids else []
-        return [pydicom.dcmread(BytesIO(self._http.get(f"/instances/{row['ID']}/file").content)) for row in rows]
+                self.http.delete(f"/studies/{one['ID']}").raise_for_status()
 
 
 @dataclass

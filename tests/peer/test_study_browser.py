@@ -9,12 +9,11 @@ import pytest
 
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
-from bridge.store import studies
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 from tests.peer.page_audit import faults
 from tests.peer.test_browser import address, browser, database_url, enter, page
 
@@ -43,10 +42,7 @@ def console(make_house: Callable[..., House]) -> Iterator[Console]:
 
 
 def row_of(console: Console) -> int:
-    with console.store.read() as tx:
-        found = studies.by_uid(tx, study_uid("A1"))
-    assert found is not None
-    return found.key
+    return study_by_uid(console.store, study_uid("A1")).key
 
 
 def shows_frame(page: Page, number: int) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import httpx2
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
@@ -21,7 +18,7 @@ from bridge.wiring import House
 from tests.conftest import dcmtk_tool, run_tool
 from tests.fakes.worklist import put
 from tests.flows.worklist_devices import DICOM, Door, associate, open_door, query
-from tests.product.running import free_port, wait_for
+from tests.peer.archives import Orthanc
 from tests.unit.codecs.dicom.objects import element
 from tests.unit.codecs.dicom.test_worklist_item import ENTRY
 
@@ -105,48 +102,22 @@ def test_findscu_is_answered_in_the_set_it_asks_in(door: Door, tmp_path: Path) -
     assert wrong == []
 
 
-class Orthanc:
+class Asking(Orthanc):
     """Orthanc as a device: it asks for the worklist over its REST interface."""
 
     def __init__(self, program: str, folder: Path, port: int) -> None:
-        http = free_port()
-        settings = {
-            "StorageDirectory": str(folder / "db"),
-            "DicomAet": "CT1",
-            "DicomPort": free_port(),
-            "HttpPort": http,
-            "AuthenticationEnabled": False,
-            "RemoteAccessAllowed": False,
-            "DicomModalities": {"bridge": ["BRIDGE", "127.0.0.1", port]},
-        }
-        file = folder / "orthanc.json"
-        file.write_text(json.dumps(settings), "utf-8")
-        with (folder / "orthanc.log").open("wb") as log:
-            self._process = subprocess.Popen([program, str(file)], stdout=log, stderr=log)
-        self._http = httpx2.Client(base_url=f"http://127.0.0.1:{http}", trust_env=False, timeout=20)
-        wait_for(self._is_up, "Orthanc")
-
-    def _is_up(self) -> bool:
-        try:
-            return self._http.get("/system").status_code == 200
-        except httpx2.HTTPError:
-            return False
+        super().__init__(program, folder, "CT1", {"DicomModalities": {"bridge": ["BRIDGE", "127.0.0.1", port]}}, 20)
 
     def find(self, encoding: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """Ask in *encoding*, as Orthanc calls it; return the answers in its JSON."""
-        assert self._http.put("/tools/default-encoding", content=encoding).status_code == 200
-        answered = self._http.post("/modalities/bridge/find-worklist", json=asked)
+        assert self.http.put("/tools/default-encoding", content=encoding).status_code == 200
+        answered = self.http.post("/modalities/bridge/find-worklist", json=asked)
         assert answered.status_code == 200, answered.text
         return list(answered.json())
 
-    def stop(self) -> None:
-        self._http.close()
-        self._process.terminate()
-        self._process.wait(20)
-
 
 def test_orthanc_reads_every_name(door: Door, orthanc: str, tmp_path: Path) -> None:
-    device, wrong = Orthanc(orthanc, tmp_path, door.port), []
+    device, wrong = Asking(orthanc, tmp_path, door.port), []
     step = [{"ScheduledStationAETitle": "CT1", "Modality": "", "ScheduledProcedureStepStartDate": ""}]
     try:
         for number, (_, name, key, encoding) in enumerate(SETS):

@@ -5,10 +5,8 @@ A deed is a name and its arguments, so that a story can be told again. What is r
 
 from __future__ import annotations
 
-import gc
 import shutil
 import sqlite3
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,15 +235,6 @@ class World:
     def _say(self, raw: bytes) -> bool:
         (answer,) = say(self.house, raw)
         return code(answer) == "AA"
-
-
-def make_world() -> World:
-    """Return a clinic in memory, where the machine has such a folder."""
-    memory = Path("/dev/shm")
-    made = World(Path(tempfile.mkdtemp(prefix="ib-identity-", dir=memory if memory.is_dir() else None)))
-    # What is loaded stays: there is no need to look through it for garbage in each of thousands of stories.
-    gc.freeze()
-    return made
 
 
 def _forget_the_disk(connection: sqlite3.Connection, _record: Any) -> None:

@@ -1,21 +1,15 @@
 """Whatever happens to an exam that has begun: one resource of it stands, in the chart of whose it is, and what is read agrees.
 
-Run for long by `make campaign`.
+Run for long by `make campaign`: 2,000 stories.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import pytest
-import structlog
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bridge.domain.chart_status import is_going
 from bridge.domain.identifiers import PatientIdentifier
@@ -24,10 +18,8 @@ from bridge.store.chart_withdrawals import Coming, withdrawal_of
 from bridge.store.db import ReadTx
 from tests.property.begun_world import STATUSES, BegunWorld, Json
 from tests.property.identity_world import ACCESSIONS, STUDIES
+from tests.property.stories import LIMIT_SECS, tell_stories, world_of
 
-CAMPAIGN = os.environ.get("BRIDGE_CAMPAIGN") == "1"
-STORIES = int(os.environ.get("BRIDGE_STORIES", "2000" if CAMPAIGN else "25"))
-DEEDS_IN_A_STORY = 16
 ENDED = ("cancelled", "entered-in-error")
 
 WHO = st.sampled_from(["plain", "twin", "stranger"])
@@ -179,26 +171,10 @@ def _of(uid: str, found: Iterable[Json]) -> list[Json]:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[BegunWorld]:
-    memory = Path("/dev/shm")
-    found = BegunWorld(Path(tempfile.mkdtemp(prefix="ib-begun-", dir=memory if memory.is_dir() else None)))
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield found
-    structlog.reset_defaults()
-    found.close()
+    with world_of(BegunWorld) as found:
+        yield found
 
 
-@pytest.mark.timeout(36_000 if CAMPAIGN else 1800)
+@pytest.mark.timeout(LIMIT_SECS)
 def test_no_story_shows_what_has_begun_in_a_wrong_chart(world: BegunWorld) -> None:
-    story = type("Story", (Begun,), {"world": world})
-    run_state_machine_as_test(
-        story,
-        settings=settings(
-            max_examples=STORIES,
-            stateful_step_count=DEEDS_IN_A_STORY,
-            deadline=None,
-            derandomize=not CAMPAIGN,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    tell_stories(Begun, world, campaign=2000, deeds=16)

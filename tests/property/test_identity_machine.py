@@ -5,8 +5,6 @@ Run for long by `make campaign`: 50,000 stories (BRIDGE_STORIES=n for another nu
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,8 +12,6 @@ from itertools import takewhile
 from typing import Any
 
 import pytest
-import structlog
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -23,7 +19,6 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from bridge.codecs.fhir.imaging_study import House as ChartHouse
@@ -36,11 +31,9 @@ from bridge.store.db import ReadTx
 from bridge.store.decisions import Decision
 from bridge.store.deliveries import Delivery, DeliveryState
 from tests.property.identity_desk import PREFIXING
-from tests.property.identity_world import ACCESSIONS, PEOPLE, STUDIES, Deed, Seen, World, make_world
+from tests.property.identity_world import ACCESSIONS, PEOPLE, STUDIES, Deed, Seen, World
+from tests.property.stories import LIMIT_SECS, tell_stories, world_of
 
-CAMPAIGN = os.environ.get("BRIDGE_CAMPAIGN") == "1"
-STORIES = int(os.environ.get("BRIDGE_STORIES", "50000" if CAMPAIGN else "25"))
-DEEDS_IN_A_STORY = 24
 TOLD_AGAIN_OF = 4
 
 WHO = st.sampled_from(sorted(PEOPLE))
@@ -290,27 +283,10 @@ def _binding(tx: ReadTx, study: Study) -> Decision:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    found = make_world()
-    # Thousands of stories: what they log is not kept.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield found
-    structlog.reset_defaults()
-    found.close()
+    with world_of(World) as found:
+        yield found
 
 
-# A limit that strikes in a story reads as a story that ends otherwise when it is told again: only what hangs meets it.
-@pytest.mark.timeout(36_000 if CAMPAIGN else 1800)
+@pytest.mark.timeout(LIMIT_SECS)
 def test_no_story_shows_an_image_under_somebody_whom_nobody_named(world: World) -> None:
-    story = type("Story", (Identity,), {"world": world})
-    run_state_machine_as_test(
-        story,
-        settings=settings(
-            max_examples=STORIES,
-            stateful_step_count=DEEDS_IN_A_STORY,
-            deadline=None,
-            derandomize=not CAMPAIGN,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    tell_stories(Identity, world, campaign=50_000, deeds=24)

@@ -7,8 +7,8 @@ import re
 from bridge.domain.accounts import Role
 from tests.cast import PLAIN, STRANGER, adt, image, order, study_uid
 from tests.fakes.console import Console
-from tests.flows.asking import say
-from tests.flows.test_images import receive, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import receive
 from tests.flows.test_incidents import bind, leave
 from tests.flows.test_rejections import note
 from tests.flows.test_splits import strange

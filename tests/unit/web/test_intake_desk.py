@@ -15,7 +15,7 @@ from bridge.store import publications, studies
 from bridge.store.tables import deliveries
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, order, spooled, study_uid
 from tests.fakes.console import COOKIE, Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 # What a page says does not depend on the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -32,10 +32,7 @@ def case(console: Console) -> str:
 
 
 def row_of(console: Console, uid: str) -> int:
-    with console.store.read() as tx:
-        found = studies.by_uid(tx, uid)
-    assert found is not None
-    return found.key
+    return study_by_uid(console.store, uid).key
 
 
 def withdrawn_from_the_chart(console: Console, uid: str) -> None:

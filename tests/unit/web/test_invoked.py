@@ -10,12 +10,12 @@ import pytest
 from bridge.clock import FixedClock
 from bridge.domain import viewer_links
 from bridge.domain.accounts import Role
-from bridge.store import audit, studies
+from bridge.store import audit
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -34,10 +34,7 @@ def console(make_house: Callable[..., House]) -> Console:
 
 
 def row_of(console: Console, accession: str) -> int:
-    with console.store.read() as tx:
-        found = studies.by_uid(tx, study_uid(accession))
-    assert found is not None
-    return found.key
+    return study_by_uid(console.store, study_uid(accession)).key
 
 
 def asked(console: Console, query: str) -> tuple[int, str, str]:

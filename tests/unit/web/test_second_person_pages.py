@@ -16,8 +16,8 @@ from bridge.store import case_proposals
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, order, study_uid
 from tests.fakes.console import Console
-from tests.flows.asking import say
-from tests.flows.test_images import receive, study_of
+from tests.flows.asking import say, study_of
+from tests.flows.test_images import receive
 from tests.flows.test_second_person import MIXED, careful
 from tests.unit.web.test_intake_desk import answer, person_of, somebody
 

@@ -18,12 +18,12 @@ from bridge.domain.accounts import Role
 from bridge.flows.keep_pictures import forget_absent, is_here
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.pool import DecoderPool
-from bridge.store import audit, objects, retention, studies
+from bridge.store import audit, objects, retention
 from bridge.wiring import House
 from tests.cast import MULTI_BYTE, PLAIN, adt, image, order, renamed, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 SHOWN = re.compile(r'src="(/studies/[^"]+/picture[^"]*)"')
@@ -47,10 +47,7 @@ def arrive(desk: Console, *objects: Dataset) -> int:
     """Let CT1 store objects of A1, and return their study's row."""
     for one in objects:
         desk.house.instances.receive(spooled(desk.house, one))
-    with desk.store.read() as tx:
-        found = studies.by_uid(tx, study_uid("A1"))
-    assert found is not None
-    return found.key
+    return study_by_uid(desk.store, study_uid("A1")).key
 
 
 def bound(desk: Console) -> int:

@@ -14,13 +14,13 @@ from flask.testing import FlaskClient
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
-from bridge.store import audit, studies, users
+from bridge.store import audit, users
 from bridge.web import launch_pages
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, order, spooled, study_uid
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console
-from tests.flows.asking import say
+from tests.flows.asking import say, study_by_uid
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -53,10 +53,7 @@ def path_of(url: str) -> str:
 
 
 def row_of(console: Console, accession: str) -> int:
-    with console.store.read() as tx:
-        found = studies.by_uid(tx, study_uid(accession))
-    assert found is not None
-    return found.key
+    return study_by_uid(console.store, study_uid(accession)).key
 
 
 def test_a_link_opens_its_study_alone_once_and_its_address_tells_nothing(console: Console) -> None:
