@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.domain.attachment import HAS_PACKET, AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.chart import OWN
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.domain.outside import waits_for_an_answer
@@ -17,14 +16,13 @@ from bridge.domain.performed import PerformedStep
 from bridge.domain.rejection import Rejection
 from bridge.domain.routing import Routing
 from bridge.domain.study import Study
-from bridge.flows.draft_again import draft_again
+from bridge.flows.follow_attachments import attachment_ready, hold_attachments, recheck_attachments
 from bridge.flows.follow_evidence import follows_evidence, prior_changed
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import (
     ANNOUNCEMENT,
     ARCHIVE,
     AVAILABILITY,
-    CLAIM,
     IMAGING_STUDY,
     ORDER_STATUS,
     PERFORMED_STEP,
@@ -44,19 +42,16 @@ from bridge.store import (
     order_notices,
     outside_questions,
     overlays,
-    packets,
     patients,
     performed,
     publications,
     rejections,
     route_facts,
     served_studies,
-    submissions,
 )
 from bridge.store.db import WriteTx
 from bridge.store.events import Event, Station
 
-_NOT_SHOWN = "images on it were rejected, or split off"
 # A moment for the rest of a burst, so that an archive gets a study in few associations.
 _ARCHIVE_GATHERS = timedelta(seconds=1)
 
@@ -111,7 +106,7 @@ def images_came(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> No
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at, at + to.study_quiet, held_reason)
     for attachment in authorizations.attachments_of_study(tx, study.key):
         if follows_evidence(attachment):
-            attachment_ready(tx, attachment, to, at, at + to.study_quiet)
+            attachment_ready(tx, attachment, to.claims, at, at + to.study_quiet)
     if study.order_key is not None:
         order_moved(tx, study.order_key, to, at, at + to.study_quiet)
 
@@ -135,7 +130,7 @@ def study_changed(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> 
     if study.order_key is not None:
         order_moved(tx, study.order_key, to, at)
     _correct_notices(tx, study, at)
-    _recheck_attachments(tx, study, to, at)
+    recheck_attachments(tx, study, to.claims, at)
     prior_changed(tx, study, at)
     _flag_archived(tx, study, at)
     _ask_by_hand(tx, study, to, at)
@@ -183,8 +178,7 @@ def study_withdrawn(tx: WriteTx, study: Study, at: datetime) -> None:
     for place in availability.believers(tx, study.key):
         enqueue.enqueue(tx, _work(AVAILABILITY, place, study), at)
     _correct_notices(tx, study, at)
-    for attachment in authorizations.attachments_of_study(tx, study.key):
-        _hold_attachment(tx, attachment, study, "the study's patient is in question", at)
+    hold_attachments(tx, study, at)
     prior_changed(tx, study, at)
     _flag_archived(tx, study, at)
 
@@ -234,98 +228,10 @@ def performed_step_told(
         enqueue.enqueue(tx, Work(PERFORMED_STEP, ae_title, sop_instance_uid, order_key=order_key), at)
 
 
-def attachment_ready(
-    tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime, next_at: datetime | None = None
-) -> None:
-    """An attachment may go to the clinic's own servers, or its packet is to be put together, as its kind says."""
-    work = [enqueue.packet_of(attachment)] if attachment.kind in HAS_PACKET else []
-    if attachment.kind == AttachmentKind.CLAIM:
-        about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
-        work = [Work(CLAIM, server, f"attachment:{attachment.key}", **about) for server in to.claims]
-    for one in work:
-        enqueue.enqueue(tx, one, at, next_at)
-
-
 def _correct_notices(tx: WriteTx, study: Study, at: datetime) -> None:
     """Whoever may believe that a study is an order's is told what is so now."""
     for order_key, destination in order_notices.naming_study(tx, study.key):
         enqueue.enqueue(tx, _notice(destination, order_key), at)
-
-
-def _recheck_attachments(tx: WriteTx, study: Study, to: Destinations, at: datetime) -> None:
-    """
-    An attachment follows its study to the same person's survivor; another person's authorization loses it.
-
-    One that rests on images which were rejected or split off since goes before a person.
-    """
-    attached = authorizations.attachments_of_study(tx, study.key)
-    shown = rejections.shown_uids(tx, study.key) if attached else set()
-    is_emptied = not shown and bool(attached) and rejections.leaves_nothing(tx, study.key)
-    for attachment in attached:
-        authorization = authorizations.get(tx, attachment.authorization_key)
-        if authorization.patient_key != study.patient_key:
-            _hold_attachment(tx, attachment, study, "the study is another patient's now", at)
-        elif is_emptied:
-            _hold_attachment(tx, attachment, study, _NOT_SHOWN, at)
-        elif _rests_on_others(tx, attachment, study, shown, at):
-            _hold_attachment(tx, attachment, study, _NOT_SHOWN, at, recalled=False)
-        elif attachment.state == AttachmentState.REVIEW:
-            _free_attachment(tx, attachment, to, at)
-        elif follows_evidence(draft_again(tx, attachment, study, at)):
-            attachment_ready(tx, attachment, to, at)
-
-
-def _rests_on_others(
-    tx: WriteTx, attachment: ClaimAttachment, study: Study, shown: Collection[str], at: datetime
-) -> bool:
-    """
-    Say whether an attachment rests on images that are not *shown* any more, by choice or in what left of it.
-
-    What a payer has, or may have, that shows such images is to be withdrawn there. A draft shows others, and what it was
-    sent since takes its place.
-    """
-    left = submissions.may_be_there(tx, attachment.key)
-    stale = [one for one in left if not set(packets.get(tx, one.packet_key).instances) <= set(shown)]
-    for one in stale:
-        submissions.ask_to_withdraw(tx, one, study.key, _NOT_SHOWN, at)
-    is_out = attachment.state != AttachmentState.DRAFT and left[:1] == stale[:1] != []
-    return is_out or not set(attachment.instances) <= set(shown)
-
-
-def _hold_attachment(
-    tx: WriteTx, attachment: ClaimAttachment, study: Study, why: str, at: datetime, *, recalled: bool = True
-) -> None:
-    """
-    Let an attachment leave no more; of one that has left already the claim's owner is told that it had.
-
-    recalled: whatever its payers have of it is to be withdrawn there.
-    """
-    enqueue.hold_attachment(tx, attachment.key, why, at)
-    at_payers = submissions.may_be_there(tx, attachment.key)
-    had_left = authorizations.had_left(tx, attachment.key) or packets.was_opened(tx, attachment.key) or bool(at_payers)
-    detail = f"had already been sent: {why}" if had_left else why
-    authorizations.hold_attachment(tx, attachment.key, detail, at)
-    for one in at_payers if recalled else ():
-        submissions.ask_to_withdraw(tx, one, study.key, why, at)
-    if had_left and attachment.detail != detail:
-        on = authorizations.get(tx, attachment.authorization_key)
-        what = f"What {attachment.attached_by} put on authorization {on.number} {detail}"
-        source = ("authorization", str(on.key))
-        line = Event(at, Station.AUTHORIZATION, what, study.decided_by, *source, on.order_key, study.key)
-        events.add(tx, line)
-
-
-def _free_attachment(tx: WriteTx, attachment: ClaimAttachment, to: Destinations, at: datetime) -> None:
-    """A draft is a draft again: what a payer gets, a person releases."""
-    freed = submissions.free_held(tx, attachment.key, at)
-    if freed is not None:
-        enqueue.release_attachment(tx, attachment.key, at)
-        if freed == AttachmentState.DRAFT:
-            attachment_ready(tx, attachment, to, at)
-        return
-    if authorizations.free_attachment(tx, attachment.key, at) == AttachmentState.RELEASED:
-        enqueue.release_attachment(tx, attachment.key, at)
-        attachment_ready(tx, attachment, to, at)
 
 
 def _flag_archived(tx: WriteTx, study: Study, at: datetime) -> None:

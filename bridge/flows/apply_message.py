@@ -22,6 +22,7 @@ from bridge.flows.decide_study import Deciding, Known, decide_after, withdraw
 from bridge.flows.decide_without import decide_apart
 from bridge.flows.delete_record import delete_record
 from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
+from bridge.flows.follow_attachments import authorizations_moved
 from bridge.flows.journal_change import Changed
 from bridge.flows.keep_lab_result import keep_lab_result
 from bridge.flows.keep_note import keep_note
@@ -209,6 +210,8 @@ class MessageApplier:
         patients_of_orders = [order.patient_key for order in applied.touched_orders]
         order_keys = [order.key for order in applied.touched_orders]
         decide_after(tx, [*applied.touched_patients, *patients_of_orders], order_keys, how, applied.known)
+        if applied.merge_keys:
+            authorizations_moved(tx, applied.touched_patients, self._destinations.claims, applied.at)
 
     def _register(self, tx: WriteTx, mapped: Mapped, news: News, applied: Applied) -> Patient | None:
         if mapped.patient is None:

@@ -19,9 +19,9 @@ from bridge.domain.authorization import Authorization
 from bridge.domain.narrative import Says
 from bridge.domain.study import Study
 from bridge.errors import Conflict, Incomplete
-from bridge.flows import announce
 from bridge.flows.announce import Destinations
 from bridge.flows.claim_texts import ClaimTexts
+from bridge.flows.follow_attachments import attachment_ready
 from bridge.leaving.packet_pictures import MOST_CHOSEN
 from bridge.store import audit, authorizations, events, patients, rejections, studies, submissions
 from bridge.store.db import Store, WriteTx, lock
@@ -101,7 +101,7 @@ class ImageAttacher:
         attachment = authorizations.put_attachment(tx, blank, payer, now)
         submissions.take_back(tx, attachment.key, "it was attached again before it had left", now)
         if attachment.state == AttachmentState.RELEASED or attachment.kind in TO_PAYER:
-            announce.attachment_ready(tx, attachment, self._destinations, now)
+            attachment_ready(tx, attachment, self._destinations.claims, now)
         what = f"Images attached to authorization {authorization.number} {WAY_WORDS[attachment.kind]}"
         source = ("authorization", str(authorization.key))
         events.add(

@@ -10,6 +10,7 @@ from bridge.domain.chart import OWN, WAY, Part, part_named
 from bridge.errors import Conflict, Malformed
 from bridge.flows.announce import Destinations
 from bridge.flows.charted import ChartedExam, charted
+from bridge.flows.follow_attachments import claims_follow_chart
 from bridge.flows.tell_charts import OfExam, Takers
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import ANNOUNCEMENT, IMAGING_STUDY, Work, chart_part, chart_way
@@ -32,6 +33,7 @@ class ChartDesk:
         self._clock = clock
         self._studies = destinations.studies
         self._announced = destinations.announced
+        self._claims = destinations.claims
         self.takers = takers
 
     @property
@@ -139,6 +141,8 @@ class ChartDesk:
         self._sent(tx, exam, named, self.servers, is_whole=False)
         if not part and exam.study is not None:
             news.look_at(tx, news.STUDY, exam.study.key, at)
+            # A Claim names the study by its chart entry.
+            claims_follow_chart(tx, exam.study, self._claims, at)
 
     def _note(self, tx: WriteTx, exam: ChartedExam, what: str, action: str, actor: str) -> None:
         at, study_key = self._clock.now(), exam.study.key if exam.study is not None else None

@@ -9,8 +9,7 @@ from bridge.domain.attachment import TO_PAYER, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import Authorization
 from bridge.domain.reason import require_reason
 from bridge.errors import Conflict, Incomplete, Unsupported
-from bridge.flows import announce
-from bridge.flows.announce import Destinations
+from bridge.flows.follow_attachments import attachment_ready
 from bridge.flows.serve_packet import standing
 from bridge.leaving.share_terms import ShareTerms
 from bridge.store import audit, authorizations, events, studies, viewer_links, views
@@ -111,5 +110,5 @@ class ShareDesk:
         source = ("authorization", str(attachment.authorization_key))
         events.add(tx, Event(now, Station.AUTHORIZATION, what, asker.name, *source, study.order_key, study.key))
         if attachment.state != AttachmentState.REVIEW:
-            announce.attachment_ready(tx, attachment, Destinations(), now)
+            attachment_ready(tx, attachment, (), now)
         return authorizations.get_attachment(tx, attachment.key)

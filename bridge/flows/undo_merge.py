@@ -17,6 +17,7 @@ from bridge.flows.announce import Destinations
 from bridge.flows.decide_study import Deciding, decide_after, decide_touched, free_by_rule
 from bridge.flows.decide_without import decide_without, free_without, naming
 from bridge.flows.file_report import ReportNews, look_again
+from bridge.flows.follow_attachments import authorizations_moved
 from bridge.flows.move_number import DOUBTED
 from bridge.flows.move_visits import MOVED_RULES
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
@@ -88,6 +89,7 @@ class MergeUndoer:
         named = [*studies.held_from(tx, records), *naming(tx, live, moved.get("orders", ()))]
         free_without(tx, named, entry.heard_at, reason, how)
         decide_after(tx, live, moved.get("orders", ()), how)
+        authorizations_moved(tx, records, self._destinations.claims, now)
 
 
 def take_back(tx: WriteTx, entry: Merge, now: datetime) -> tuple[Rows, str]:

@@ -25,6 +25,7 @@ from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, Stil
 from bridge.publishers.fhir_client import Found
 from bridge.publishers.imaging_study import Ehr
 from bridge.store import authorizations, deliveries, events, patients, publications, studies
+from bridge.store.chart_withdrawals import withdrawal_of
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.deliveries import Delivery
 from bridge.store.events import Event, Station
@@ -43,7 +44,7 @@ class ClaimParcel(Parcel):
     """
     An attachment and what it names. reference: the study's ImagingStudy on this server.
 
-    is_removal: the study may not be this patient's, and is taken off the Claim.
+    why_not: the study may not be this patient's, or is in no chart, and is taken off the Claim; "" if it may stand there.
     """
 
     attachment: ClaimAttachment
@@ -51,7 +52,12 @@ class ClaimParcel(Parcel):
     patient: Patient
     study: Study
     reference: str
-    is_removal: bool = False
+    why_not: str = ""
+
+    @property
+    def is_removal(self) -> bool:
+        """Say whether the study is taken off the Claim."""
+        return bool(self.why_not)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class ClaimAttachmentPublisher:
             patient,
             study,
             named[-1].reference if named else "",
-            is_removal=bool(why_not),
+            why_not=why_not,
         )
 
     def send(self, parcel: ClaimParcel, still_wanted: StillWanted) -> ClaimReceipt:
@@ -134,10 +140,12 @@ class ClaimAttachmentPublisher:
         raise Unavailable("the server's Claim keeps changing", code=VERSION_CONFLICT)
 
     def settled(self, tx: WriteTx, parcel: ClaimParcel, receipt: ClaimReceipt, at: datetime) -> None:
-        """Mark the attachment sent, unless it was held meanwhile, and tell the timeline."""
+        """Mark the attachment sent, or to be sent again, unless it was held meanwhile, and tell the timeline."""
         now = authorizations.get_attachment(tx, parcel.attachment.key)
-        is_held = parcel.is_removal or now.state in (AttachmentState.DRAFT, AttachmentState.REVIEW)
-        state, detail = (now.state, now.detail) if is_held else (AttachmentState.SENT, "")
+        is_held = now.state in (AttachmentState.DRAFT, AttachmentState.REVIEW)
+        state, detail = AttachmentState.SENT, ""
+        if is_held or parcel.is_removal:
+            state, detail = (now.state, now.detail) if is_held else (AttachmentState.RELEASED, parcel.why_not)
         authorizations.set_attachment_state(tx, now.key, state, at, reference=receipt.reference, detail=detail)
         if receipt.was_written:
             what = "taken off" if parcel.is_removal else "attached"
@@ -203,6 +211,8 @@ def _why_held(tx: ReadTx, attachment: ClaimAttachment, study: Study, patient: Pa
         return "the study is not bound to a patient"
     if patients.survivor(tx, study.patient_key).key != patient.key:
         return "the study is another patient's now"
+    if withdrawal_of(tx, study.key) is not None:
+        return "a person took the study out of the charts"
     return ""
 
 

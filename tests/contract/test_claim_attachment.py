@@ -15,6 +15,7 @@ from bridge.domain.study import Study
 from bridge.errors import Conflict
 from bridge.flows import announce
 from bridge.flows.announce import Destinations
+from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_delivery import drop_delivery
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import CLAIM, Work
@@ -326,3 +327,21 @@ def test_a_hold_while_the_claim_is_being_written_stays_a_hold(scene: Scene, mode
     scene.run()
     assert state_of(scene, attachment).state == AttachmentState.REVIEW
     assert named_on(scene, claim) == 0
+
+
+def test_a_study_that_is_taken_out_of_the_charts_leaves_the_claim_until_it_is_let_back(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attachment = attach(scene, study, patient)
+    scene.until_quiet()
+    assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 2
+    desk = ChartDesk(scene.clinic.store, scene.clinic.clock, Destinations(("ehr",), ("ehr",)), {})
+    desk.withdraw(UID, "a name in the picture", "user:maria")
+    scene.until_quiet()
+    assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 1
+    after = state_of(scene, attachment)
+    assert (after.state, after.detail) == (AttachmentState.RELEASED, "a person took the study out of the charts")
+    desk.take_back(UID, "it was none", "user:maria")
+    scene.until_quiet()
+    assert len(scene.ehr.books.read("Claim", claim)["supportingInfo"]) == 2
+    assert state_of(scene, attachment).state == AttachmentState.SENT

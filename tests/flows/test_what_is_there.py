@@ -10,16 +10,20 @@ import pytest
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.submission import SubmissionState
 from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.record_incident import OutsideTasks
 from bridge.flows.reject_instances import RejectionDesk
+from bridge.flows.undo_merge import MergeUndoer
 from bridge.outbox.in_hand import InHand
 from bridge.pictures.pool import DecoderPool
 from bridge.store import incidents, rejections
 from bridge.wiring import House
 from samples.strict_payer import StrictPayer
-from tests.cast import PLAIN, image, spooled, study_uid
+from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, image, merge, spooled, study_uid
 from tests.flows import payer_desk, x12_desk
+from tests.flows.asking import say, typed_authorization
 from tests.flows.payer_desk import Desk, ReleasingDesk
+from tests.flows.registration import mrg, order_of, pv1, tell
 from tests.flows.test_rejections import note
 
 MakeHouse = Callable[..., House]
@@ -189,3 +193,45 @@ def test_what_is_put_in_question_in_the_last_moment_does_not_leave(
     assert isinstance(desk, payer_desk.Desk) or desk.files() == {}
     assert desk.state(made).state == AttachmentState.REVIEW
     assert desk.submission(made).state in (SubmissionState.READY, SubmissionState.TAKEN_BACK)
+
+
+def on_anothers_authorization(desk: Desk) -> ClaimAttachment:
+    """Send somebody's study for an authorization that came by a merge."""
+    house = desk.house
+    say(house, adt(NEAR_TWIN))
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
+    key = entry.enter(typed_authorization("PA9", NEAR_TWIN, member_id="W1122"), "user:bill")
+    say(house, merge(PLAIN, NEAR_TWIN))
+    made = desk.attach_again(key)
+    desk.work()
+    desk.release(made)
+    desk.work()
+    return made
+
+
+@embedded
+def test_what_left_for_an_authorization_that_is_anothers_again_is_asked_back(desk: Desk) -> None:
+    made = on_anothers_authorization(desk)
+    house = desk.house
+    MergeUndoer(house.store, house.clock, house.rules, house.destinations).undo(1, "two people", "user:maria")
+    (task,) = desk.tasks()
+    assert "its authorization is another patient's now" in task
+    assert desk.state(made).state == AttachmentState.REVIEW
+    say(house, merge(PLAIN, NEAR_TWIN, "20260302190000"))
+    assert desk.state(made).state == AttachmentState.SENT
+
+
+@embedded
+def test_what_left_for_an_authorization_that_went_with_a_visit_is_asked_back(desk: Desk) -> None:
+    house = desk.house
+    say(house, order_of(PLAIN, "A2", "V2"))
+    entry = AuthorizationEntry(house.store, house.clock, house.rules)
+    made = desk.attach_again(entry.enter(typed_authorization("PA9", PLAIN, "A2", member_id="W1122"), "user:bill"))
+    desk.work()
+    desk.release(made)
+    desk.work()
+    moved = tell("A45", STRANGER.pid, mrg(PLAIN, visit="V2"), pv1("V2"), at="20260302183000")
+    assert b"MSA|AA" in say(house, moved)[0]
+    (task,) = desk.tasks()
+    assert "its authorization is another patient's now" in task
+    assert desk.state(made).state == AttachmentState.REVIEW

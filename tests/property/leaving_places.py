@@ -186,6 +186,8 @@ class Places:
             one.requests.clear()
         for payer in (self.acme, self.delta):
             payer.received.clear()
+            payer.looks_up = True
+        self.beta.operations["Claim/$inquire"] = self.beta.inquire
         self.beta.asked.clear()
         self.beta.held.clear()
         self.outbox.mkdir(parents=True, exist_ok=True)
@@ -200,11 +202,20 @@ class Places:
 
     def misbehave(self, name: str, mode: str, count: int) -> None:
         """Let a place misbehave for so many requests that write."""
-        if name == "eastlink":
+        if mode == "deaf":
+            self._cannot_be_asked(name)
+        elif name == "eastlink":
             self.door.breaks = {"commit-then-reset": "after", "503": "away"}.get(mode, "before")
         else:
             methods = None if mode == "blind" else ["POST", "PUT"]
             getattr(self, name).misbehave(mode, count, methods)
+
+    def _cannot_be_asked(self, name: str) -> None:
+        """Let a payer that takes things show nobody what it has."""
+        self.acme.looks_up = self.acme.looks_up and name != "acme"
+        self.delta.looks_up = self.delta.looks_up and name != "delta"
+        if name == "beta":
+            self.beta.operations.pop("Claim/$inquire", None)
 
     def payer_has(self, name: str, control_number: str) -> bool:
         """Say what a person who asks a payer is told."""
