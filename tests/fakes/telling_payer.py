@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.parse
-import urllib.request
-from typing import Any
-
 import orjson
 
 from samples.ehr_books import Refusal
 from tests.fakes.pas_payer import PasPayer
-
-Json = dict[str, Any]
+from tests.fakes.telling import Json, Telling
 
 _BACKPORT = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-"
 
 
-class TellingPayer(PasPayer):
-    """
-    content: what a notification says, "full-resource" or "id-only". numbered: events told, by subscription.
-
-    heard: the status of each answer that it got.
-    """
+class TellingPayer(Telling, PasPayer):
+    """content: what a notification says, "full-resource" or "id-only". numbered: events told, by subscription."""
 
     def __init__(self) -> None:
         super().__init__()
         self.content = "full-resource"
         self.numbered: dict[str, int] = {}
-        self.heard: list[int] = []
 
-    @property
-    def subscriptions(self) -> list[Json]:
-        return self.books.search("Subscription", {})
-
-    def answer(self, method: str, url: Any, body: Json | None, headers: Any) -> tuple[int, Json]:
-        """Take a Subscription, and shake hands before it is answered. Raises: Refusal."""
-        if not url.path.endswith("/Subscription"):
-            return super().answer(method, url, body, headers)
-        if method == "GET":
-            wanted = urllib.parse.parse_qs(url.query).get("url", [])
-            found = [one for one in self.subscriptions if one["channel"]["endpoint"] in wanted]
-            return 200, {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": one} for one in found]}
-        status, made = self.books.create(self._checked(body, "Subscription"))
+    def _taken(self, asked: Json) -> tuple[int, Json]:
+        """Shake hands before it is answered."""
+        status, made = self.books.create(asked)
         if "orgIdentifier=" not in _filter_of(made):
             raise Refusal(422, "required", "whose decisions?", "Subscription.criteria")
         answered = self.send(made, status_of(made, "handshake", 0, []))
@@ -64,17 +43,7 @@ class TellingPayer(PasPayer):
 
     def send(self, one: Json, bundle: Json, secret: str = "") -> int:
         """POST a notification to where a subscription wants it; returns the status of the answer."""
-        channel = one["channel"]
-        headers = dict(line.split(": ", 1) for line in channel["header"])
-        headers |= {"Authorization": f"Bearer {secret}"} if secret else {}
-        headers["Content-Type"] = "application/fhir+json"
-        asked = urllib.request.Request(channel["endpoint"], orjson.dumps(bundle), headers, method="POST")
-        try:
-            with urllib.request.urlopen(asked, timeout=30) as answer:
-                self.heard.append(answer.status)
-        except urllib.error.HTTPError as refused:
-            self.heard.append(refused.code)
-        return self.heard[-1]
+        return self.call(one, secret, orjson.dumps(bundle), "application/fhir+json")
 
 
 def status_of(one: Json, kind: str, number: int, told: list[Json]) -> Json:
