@@ -84,7 +84,7 @@ class AuthorizationNews:
 
 
 # What a later word of any kind replaces, unless it says nothing.
-_TEXTS = (
+ACCOUNT_TEXTS = (
     "payer_name",
     "number",
     "administrative_reference",
@@ -188,7 +188,7 @@ def without_answer(news: AuthorizationNews) -> AuthorizationNews:
 
 
 def _with(account: Account, news: AuthorizationNews) -> Account:
-    said: dict[str, object] = {name: value for name in _TEXTS if (value := getattr(news, name))}
+    said: dict[str, object] = {name: value for name in ACCOUNT_TEXTS if (value := getattr(news, name))}
     said["payer_id"] = account.payer_id or news.payer_id
     said["said_at"] = news.said_at
     lines = news.lines

@@ -16,7 +16,7 @@ from bridge.domain.authorization_warnings import WarningKind
 from bridge.domain.evidence_needs import DAYS, LABS, Need, NeedRule
 from bridge.domain.identifiers import is_npi
 from bridge.mapping.authorization_columns import COLUMNS, column_key
-from bridge.mapping.rules_file import Faults, lay_over
+from bridge.mapping.rules_file import Faults, lay_over, whole_number
 
 FILE_NAME = "authorizations.toml"
 
@@ -45,8 +45,8 @@ def read_authorization_rules(shipped: Path, overlay: Path | None, zone: tzinfo, 
     clock, links, warnings, modifiers = (said.get(name, {}) for name in _SECTIONS)
     return AuthorizationRules(
         ClockRules(
-            _number(clock.get("expedited_hours", 72), "clock.expedited_hours", _MOST_HOURS, faults),
-            _number(clock.get("standard_days", 7), "clock.standard_days", _MOST_DAYS, faults),
+            whole_number(clock.get("expedited_hours", 72), FILE_NAME, "clock.expedited_hours", _MOST_HOURS, faults),
+            whole_number(clock.get("standard_days", 7), FILE_NAME, "clock.standard_days", _MOST_DAYS, faults),
             _numbers(clock.get("marks", [50, 80]), "clock.marks", 99, faults),
             _numbers(clock.get("expiry_days", [14, 7, 1]), "clock.expiry_days", 365, faults),
             zone,
@@ -68,7 +68,7 @@ def _payer(payer: str, entry: Any, faults: Faults) -> PayerRules:
         return PayerRules()
     zone = entry.get("time_zone")
     limits = {
-        name: _number(entry[name], f"{where}.{name}", most, faults)
+        name: whole_number(entry[name], FILE_NAME, f"{where}.{name}", most, faults)
         for name, most in (("expedited_hours", _MOST_HOURS), ("standard_days", _MOST_DAYS))
         if name in entry
     }
@@ -118,11 +118,13 @@ def _evidence(name: str, entry: Any, faults: Faults) -> NeedRule:
         tuple(Need(one) for one in needs if one in tuple(Need)),
         tuple(ranges),
         frozenset(_list(entry.get("payers", []), f"{where}.payers", faults)),
-        _number(entry.get("office_note_days", DAYS), f"{where}.office_note_days", _MOST_NOTE_DAYS, faults),
+        whole_number(
+            entry.get("office_note_days", DAYS), FILE_NAME, f"{where}.office_note_days", _MOST_NOTE_DAYS, faults
+        ),
         frozenset(_list(entry.get("modalities", []), f"{where}.modalities", faults)),
         frozenset(_list(entry.get("regions", []), f"{where}.regions", faults)),
         _list(entry.get("labs", list(LABS)), f"{where}.labs", faults),
-        _number(entry.get("labs_days", DAYS), f"{where}.labs_days", _MOST_NOTE_DAYS, faults),
+        whole_number(entry.get("labs_days", DAYS), FILE_NAME, f"{where}.labs_days", _MOST_NOTE_DAYS, faults),
     )
 
 
@@ -158,15 +160,8 @@ def _list(value: Any, where: str, faults: Faults) -> tuple[str, ...]:
     return ()
 
 
-def _number(value: Any, where: str, most: int, faults: Faults) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        faults.add(FILE_NAME, where, f"must be a whole number from 0 to {most}")
-        return 0
-    return value
-
-
 def _numbers(value: Any, where: str, most: int, faults: Faults) -> tuple[int, ...]:
     if not isinstance(value, list):
         faults.add(FILE_NAME, where, "must be a list of whole numbers")
         return ()
-    return tuple(_number(one, where, most, faults) for one in value)
+    return tuple(whole_number(one, FILE_NAME, where, most, faults) for one in value)

@@ -10,7 +10,7 @@ from typing import Any
 from bridge.domain.body_parts import BodyPart, BodyParts, Sides, tokens
 from bridge.domain.checklist_rules import ChecklistRules
 from bridge.errors import Misconfigured
-from bridge.mapping.rules_file import Faults, lay_over
+from bridge.mapping.rules_file import Faults, lay_over, whole_number
 
 FILE_NAME = "checklist.toml"
 
@@ -62,8 +62,10 @@ def _build(said: Mapping[str, dict[str, Any]], zone: tzinfo, faults: Faults) -> 
         Sides(**{side: _folded(sides.get(side, []), f"sides.{side}", faults) for side in _SECTIONS["sides"]}),
         tuple(frozenset(_texts(group, "modalities.alike", faults)) for group in alike),
         frozenset(_texts(modalities.get("beside", []), "modalities.beside", faults)),
-        _number(date.get("days", 1), "date.days", _MOST_DAYS, faults),
-        timedelta(minutes=_number(date.get("clock_minutes", 10), "date.clock_minutes", _MOST_MINUTES, faults)),
+        whole_number(date.get("days", 1), FILE_NAME, "date.days", _MOST_DAYS, faults),
+        timedelta(
+            minutes=whole_number(date.get("clock_minutes", 10), FILE_NAME, "date.clock_minutes", _MOST_MINUTES, faults)
+        ),
         zone,
     )
 
@@ -97,10 +99,3 @@ def _folded(value: Any, where: str, faults: Faults) -> frozenset[str]:
     if any(len(word) != 1 for word in words):
         faults.add(FILE_NAME, where, "each must be one word")
     return frozenset(word[0] for word in words)
-
-
-def _number(value: Any, where: str, most: int, faults: Faults) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        faults.add(FILE_NAME, where, f"must be a whole number from 0 to {most}")
-        return 0
-    return value

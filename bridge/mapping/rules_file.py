@@ -33,6 +33,14 @@ class Faults:
         self.add(file, key, f"{word!r} is not known" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
+def whole_number(value: Any, file: str, where: str, most: int, faults: Faults) -> int:
+    """Return a whole number from 0 to *most*; 0 with a fault for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        faults.add(file, where, f"must be a whole number from 0 to {most}")
+        return 0
+    return value
+
+
 def read_toml(file: FilePath, faults: Faults) -> dict[str, Any] | None:
     """Return a file's content, None with a fault if it is no TOML."""
     try:

@@ -17,27 +17,16 @@ from bridge.domain.authorization import (
     Urgency,
     number_key,
 )
-from bridge.domain.authorization_news import Account
+from bridge.domain.authorization_news import ACCOUNT_TEXTS, Account
 from bridge.store import news
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.prepared import Prepared
 from bridge.store.tables import attachments, authorization_numbers, authorizations, studies
 
 _OF_ACCOUNT = (
+    *ACCOUNT_TEXTS,
     "payer_id",
-    "payer_name",
-    "number",
-    "administrative_reference",
-    "trace",
-    "member_id",
-    "member_suffix",
-    "subscriber_id",
-    "request_category",
-    "certification",
-    "service_type",
     "decision",
-    "effective_on",
-    "expires_on",
     "received_at",
     "answered_at",
     "said_at",
