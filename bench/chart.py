@@ -22,12 +22,12 @@ from bench.servers import ROOT, free_port
 from bridge.clock import Clock
 from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House
-from bridge.fhir_section import FhirServer
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.outbox.worker import Worker
 from bridge.publishers.ehr_directory import EhrDirectory, ImageAccess
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
+from bridge.sections.fhir import FhirServer
 from bridge.store import deliveries, schema
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState

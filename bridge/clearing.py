@@ -10,9 +10,9 @@ from bridge.flows.import_claims import ClaimFiles
 from bridge.flows.take_payer_file import PayerFileTaker
 from bridge.flows.take_payer_files import PayerFiles, PayerFolder
 from bridge.leaving.x12_way import X12Way, address_of
-from bridge.payer_section import Clearinghouse
 from bridge.publishers.file_folder import FileDoor, FolderDoor
 from bridge.publishers.x12_file import X12FilePublisher
+from bridge.sections.payer import Clearinghouse
 from bridge.wiring import House
 
 

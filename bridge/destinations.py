@@ -13,7 +13,6 @@ from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
 from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
-from bridge.fhir_section import FhirServer, OrdersPoll
 from bridge.flows.keep_told import TellingKeeper
 from bridge.flows.poll_authorizations import AuthorizationPoll
 from bridge.flows.poll_orders import OrderPoll, PolledServer
@@ -27,7 +26,6 @@ from bridge.leaving.studies import house_of
 from bridge.outbox.claim import Lane
 from bridge.outbox.enqueue import ARCHIVE, CDEX, IMAGING_STUDY, SUBSCRIBERS, SUBSCRIPTION
 from bridge.outbox.publisher import Publisher
-from bridge.payer_section import MAX_PACKET_MB, packet_limits, share_days
 from bridge.publishers.archive_store import ArchiveStorePublisher, ArchiveStowPublisher
 from bridge.publishers.availability import AvailabilityPublisher
 from bridge.publishers.cdex import CdexPublisher
@@ -57,8 +55,10 @@ from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.publishers.study_announcement import StudyAnnouncementPublisher
 from bridge.publishers.validation import Validation
-from bridge.remote_sections import SendSection
-from bridge.sections import Hl7Destination
+from bridge.sections.fhir import FhirServer, OrdersPoll
+from bridge.sections.hl7 import Hl7Destination
+from bridge.sections.payer import MAX_PACKET_MB, packet_limits, share_days
+from bridge.sections.remote import SendSection
 from bridge.settings import Settings
 from bridge.targets import (
     archive_target,

@@ -9,15 +9,15 @@ from typing import Any
 from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.patient_query import Authority, QueryKind, QueryRoute
 from bridge.domain.outside import Found
-from bridge.fhir_section import FhirServer
 from bridge.flows.ask_outside import Memory, OutsideAsker, Registry
 from bridge.flows.take_answer import AnswerTaker
 from bridge.mapping.outside_patients import SegmentReader, read_resource
-from bridge.outside_section import OutsideFhir, OutsideHl7
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.outside_fhir import FhirRegistry
 from bridge.publishers.outside_hl7 import Asking, Hl7Registry
+from bridge.sections.fhir import FhirServer
+from bridge.sections.outside import OutsideFhir, OutsideHl7
 from bridge.targets import mllp_target
 from bridge.wiring import House
 

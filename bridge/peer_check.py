@@ -12,14 +12,14 @@ from bridge.clearing import clearing_places
 from bridge.codecs.fhir.offered import Kind
 from bridge.errors import BridgeError
 from bridge.outside import fhir_server
-from bridge.outside_section import OutsideFhir, OutsideHl7
-from bridge.payer_section import Payer
 from bridge.publishers import dicom_client
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpLink
 from bridge.publishers.stow_client import StowClient
-from bridge.sections import Hl7Destination
+from bridge.sections.hl7 import Hl7Destination
+from bridge.sections.outside import OutsideFhir, OutsideHl7
+from bridge.sections.payer import Payer
 from bridge.targets import archive_target, fhir_client, mllp_target, payer_client
 from bridge.wiring import House
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bridge.errors import Misconfigured
-from bridge.remote_sections import SmartBackendAuth
-from bridge.sections import ClientTls, Tls
+from bridge.sections.remote import SmartBackendAuth
+from bridge.sections.section import ClientTls, Tls
 from bridge.settings import Settings
 
 _GROUP_OR_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH

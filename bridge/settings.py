@@ -10,186 +10,26 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
-from bridge.device_section import Modality, WorklistSection
-from bridge.domain.identifiers import is_oid
 from bridge.errors import Misconfigured
-from bridge.fhir_section import FhirSection
-from bridge.outside_section import OutsideSection
-from bridge.payer_section import Clearinghouse, Payer, calling
-from bridge.remote_sections import DicomwebSection, PublishSection, SendSection
-from bridge.sections import AETitle, Hl7Section, Network, Npi, Origin, Port, Section, Tls, each_once
-from bridge.store_section import StoreSection
-from bridge.told_sections import Webhooks
+from bridge.sections.bridge import BridgeSection
+from bridge.sections.dicom import DicomSection
+from bridge.sections.fhir import FhirSection
+from bridge.sections.hl7 import Hl7Section
+from bridge.sections.http import HttpSection
+from bridge.sections.identity import IdentitySection
+from bridge.sections.outside import OutsideSection
+from bridge.sections.payer import Clearinghouse, Payer, calling
+from bridge.sections.remote import DicomwebSection, PublishSection
+from bridge.sections.section import Section, each_once
+from bridge.sections.store import StoreSection
+from bridge.sections.told import Webhooks
 
 ENVIRONMENT_PREFIX = "IMAGING_BRIDGE__"
-
-
-class BridgeSection(Section):
-    """Where things lie and what house this is. mappings: laid over the shipped mappings/. npi: the house's, for payers."""
-
-    data: Path = Path("var")
-    mappings: Path | None = None
-    time_zone: str = "UTC"
-    organization: str = "Imaging Bridge"
-    npi: Npi = ""
-
-    @field_validator("mappings", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return None if value == "" else value
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as fault:
-            raise ValueError("no such time zone") from fault
-        return value
-
-
-PeerRole = Literal["modality", "archive", "viewer", "referrer"]
-
-
-class Peer(Section):
-    """
-    A configured DICOM remote. host, port: where it listens; its own calls must come from host, or from one of the
-    networks in from. aliases: other titles it calls with, from the same places. charset: what the device can read, "" to
-    follow its query. worklist: what it is shown. unbound: may also see unbound studies.
-    sends: how studies go there. notify: is told which studies can be retrieved here.
-    forward_mpps: is told what devices report (MPPS). lenient_mpps: its own reports may lack what the standard requires.
-    commitment: whether an archive is asked to keep what it took; None: where it offers that.
-    decompress: objects that it takes in no other way; None: what it retrieves, and what is forwarded unless to an archive.
-    """
-
-    ae_title: AETitle
-    host: str
-    port: Port
-    roles: tuple[PeerRole, ...]
-    aliases: tuple[AETitle, ...] = ()
-    charset: str = ""
-    modality: Modality = ""
-    worklist: WorklistSection = WorklistSection()
-    unbound: bool = False
-    tls: bool = False
-    sends: SendSection = SendSection()
-    notify: bool = False
-    commitment: bool | None = None
-    decompress: bool | None = None
-    forward_mpps: bool = False
-    lenient_mpps: bool = False
-    from_networks: tuple[Network, ...] = Field(default=(), alias="from")
-
-    @property
-    def sees_unbound(self) -> bool:
-        """Whether unbound studies exist for it; never for an archive: what it keeps is no longer ours to hold back."""
-        return self.unbound and "archive" not in self.roles
-
-
-class DicomSection(Section):
-    """
-    The DICOM listener. max_instance_mb: a larger object is cut off and refused. keep_queries_days: how long what devices
-    asked of the worklist is kept, 0 not at all.
-
-    mpps_idle_minutes: a performed step that nothing was heard of for so long is waited for no more.
-    private_sop_classes: kept like the standard's storage classes; "any": whatever is not the standard's.
-    """
-
-    host: str = "127.0.0.1"
-    port: Port = 11112
-    ae_title: AETitle = "BRIDGE"
-    callers: Literal["known", "any"] = "known"
-    tls: Tls | None = None
-    plain_from: tuple[Network, ...] = ()
-    max_instance_mb: int = Field(default=2048, ge=1)
-    max_associations: int = Field(default=60, ge=1, le=1000)
-    keep_queries_days: int = Field(default=14, ge=0, le=365)
-    private_sop_classes: tuple[str, ...] = ()
-    mpps_idle_minutes: int = Field(default=60, ge=1)
-    peers: tuple[Peer, ...] = ()
-
-    @field_validator("peers")
-    @classmethod
-    def _one_entry_each(cls, value: tuple[Peer, ...]) -> tuple[Peer, ...]:
-        each_once(tuple(title for peer in value for title in (peer.ae_title, *peer.aliases)), str)
-        return value
-
-    @field_validator("private_sop_classes")
-    @classmethod
-    def _uids_or_any(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for uid in value:
-            if uid != "any" and not is_oid(uid):
-                raise ValueError(f'{uid!r} is no UID, nor "any"')
-        return value
-
-
-class HttpSection(Section):
-    """
-    Console, REST, FHIR and DICOMweb. public_url: what links say, "" for the listener's own address.
-
-    cors_origins: sites whose scripts may read DICOMweb with a token.
-    """
-
-    host: str = "127.0.0.1"
-    port: Port = 8080
-    public_url: str = ""
-    tls: Tls | None = None
-    behind_proxy: tuple[Network, ...] = ()
-    cors_origins: tuple[Origin, ...] = ()
-    max_body_mb: int = Field(default=64, ge=1)
-    idle_minutes: int = Field(default=15, ge=1)
-
-
-class Authority(Section):
-    """One assigning authority under its three names. name: HL7 CX.4.1; oid: CX.4.2; system: FHIR Identifier.system."""
-
-    name: str
-    oid: str = ""
-    system: str = ""
-
-
-class IdentitySection(Section):
-    """authority: what an identifier without an assigning authority means here."""
-
-    authority: str = "LOCAL"
-    authorities: tuple[Authority, ...] = ()
-
-    def system_of(self, issuer: str) -> str:
-        """
-        Return the FHIR system of *issuer*, "" meaning our own authority.
-
-        One that is not configured gets a URN of ours, never its bare name.
-        """
-        issuer = issuer or self.authority
-        for authority in self.authorities:
-            if issuer in (authority.name, authority.oid):
-                return authority.system or (f"urn:oid:{authority.oid}" if authority.oid else _own_urn(issuer))
-        return _own_urn(issuer)
-
-    def issuer_of(self, system: str) -> str:
-        """Return the name we keep for whoever a FHIR *system* stands for, "" meaning our own authority; else itself."""
-        own = system.removeprefix(_own_urn(""))
-        if not system or own != system:
-            return own or self.authority
-        found = next((one.name for one in self.authorities if self.system_of(one.name) == system), "")
-        return found or self.name_of(system.removeprefix("urn:oid:"))
-
-    def oid_of(self, issuer: str) -> str:
-        """Return the OID of *issuer*, "" if none is configured."""
-        return next((a.oid for a in self.authorities if a.name == issuer), "")
-
-    def name_of(self, issuer: str) -> str:
-        """Return the one name we keep for *issuer*, which may come as its name or its OID."""
-        return next((a.name for a in self.authorities if a.oid and a.oid == issuer), issuer)
-
-
-def _own_urn(issuer: str) -> str:
-    return f"urn:imaging-bridge:authority:{issuer}"
 
 
 class Settings(Section):

@@ -7,14 +7,15 @@ from functools import partial
 from bridge import safety
 from bridge.clock import Clock
 from bridge.codecs.dicom.unpacked import Unpack
-from bridge.fhir_section import FhirServer
-from bridge.outside_section import OutsideHl7
-from bridge.payer_section import Payer
 from bridge.publishers.dicom_client import Target
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.mllp_link import MllpTarget
-from bridge.sections import Hl7Destination
-from bridge.settings import Peer, Settings
+from bridge.sections.dicom import Peer
+from bridge.sections.fhir import FhirServer
+from bridge.sections.hl7 import Hl7Destination
+from bridge.sections.outside import OutsideHl7
+from bridge.sections.payer import Payer
+from bridge.settings import Settings
 
 
 def archive_target(settings: Settings, peer: Peer, unpack: Unpack | None = None) -> Target:

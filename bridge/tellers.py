@@ -8,12 +8,12 @@ from urllib.parse import quote
 from bridge.codecs.fhir.telling import change_subscription, subscription
 from bridge.domain.telling import HEARTBEAT_SECS
 from bridge.errors import Misconfigured
-from bridge.fhir_section import FhirServer
 from bridge.flows.hear_changes import bookmark_of
 from bridge.flows.hear_payer import ask_about_pended
 from bridge.flows.keep_told import Shelf, Teller
 from bridge.outbox.enqueue import CDEX
-from bridge.payer_section import CHANGES, NOTIFICATIONS, Payer
+from bridge.sections.fhir import FhirServer
+from bridge.sections.payer import CHANGES, NOTIFICATIONS, Payer
 from bridge.store import fhir_bookmarks
 from bridge.store.db import WriteTx
 from bridge.targets import fhir_client, payer_client

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bridge import safety
-from bridge.fhir_section import LaunchSection
 from bridge.flows.enter_console import ConsoleDoor
 from bridge.flows.make_viewer_link import LinkDesk
 from bridge.flows.open_view import LaunchedPatient, ViewDesk, WhoMay
 from bridge.publishers.launch_client import LaunchClient
+from bridge.sections.fhir import LaunchSection
 from bridge.web.services import ViewDesks
 from bridge.wiring import House
 

@@ -48,7 +48,7 @@ from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_authorizations import Typing
 from bridge.mapping.typed_orders import read_typed_order
 from bridge.next_rules import try_next
-from bridge.payer_section import narratives
+from bridge.sections.payer import narratives
 from bridge.shelf import shelf_desk
 from bridge.store.case_proposals import CaseProposal
 from bridge.telling import chart_takers

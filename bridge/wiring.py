@@ -59,7 +59,8 @@ from bridge.mapping.site import Defaults
 from bridge.mapping.typed_orders import TypedGround
 from bridge.pictures.gallery import Pictures
 from bridge.pictures.pool import DecoderPool
-from bridge.settings import Peer, Settings
+from bridge.sections.dicom import Peer
+from bridge.settings import Settings
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, Store
 

@@ -16,7 +16,7 @@ from bridge.domain.records import replace
 from bridge.errors import Conflict, Incomplete, Unsupported
 from bridge.leaving.pas_way import PasWay, Proposal
 from bridge.outbox import enqueue
-from bridge.payer_section import Payer
+from bridge.sections.payer import Payer
 from bridge.store import audit, authorizations, payer_requests
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 

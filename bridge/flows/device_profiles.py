@@ -12,11 +12,11 @@ import structlog
 from pydantic import ValidationError
 
 from bridge.clock import Clock
-from bridge.device_section import DeviceChoices
 from bridge.domain.device_profile import DeviceProfile, Visibility
 from bridge.errors import Conflict, Malformed, Misconfigured
 from bridge.mapping.device_presets import DevicePreset, changed_profile, device_profiles
-from bridge.settings import Peer
+from bridge.sections.device import DeviceChoices
+from bridge.sections.dicom import Peer
 from bridge.store import audit, device_choices
 from bridge.store.db import ReadTx, Store, lock
 from bridge.store.device_choices import ChosenForDevice

@@ -25,7 +25,7 @@ from bridge.flows.read_unread import UnreadReader
 from bridge.flows.take_authorization_news import Taking, take_authorization_news
 from bridge.mapping.fhir_authorizations import read_claim_response
 from bridge.mapping.fhir_fields import FhirGround, Resource
-from bridge.payer_section import Payer
+from bridge.sections.payer import Payer
 from bridge.store import authorizations, payer_requests, submissions, tellings
 from bridge.store.db import ReadTx, Store, WriteTx
 from bridge.store.tellings import Notice

@@ -13,7 +13,8 @@ from bridge.domain.repairs import DeviceRepairs, View, view_of
 from bridge.domain.study import Header
 from bridge.mapping.repair_rules import with_authorities
 from bridge.mapping.resolve import MappingSet
-from bridge.settings import IdentitySection, Peer
+from bridge.sections.dicom import Peer
+from bridge.sections.identity import IdentitySection
 
 
 class _Reading(NamedTuple):

@@ -28,7 +28,7 @@ from bridge.flows.poll_orders import Poll, PolledServer
 from bridge.mapping.attachment_requests import read_attachment_request
 from bridge.mapping.fhir_fields import Resource
 from bridge.outbox import enqueue
-from bridge.payer_section import Payer
+from bridge.sections.payer import Payer
 from bridge.store import audit, authorizations, events, evidence_requests, patients, submissions
 from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station

@@ -18,7 +18,7 @@ from bridge.domain.submission import Outgoing, Submission
 from bridge.errors import Incomplete
 from bridge.leaving.payer_ways import Sendable, encoded_bytes, evidence_of, payer_for
 from bridge.outbox.enqueue import CDEX
-from bridge.payer_section import Payer
+from bridge.sections.payer import Payer
 from bridge.store.db import ReadTx, WriteTx
 
 OPERATION = "$submit-attachment"

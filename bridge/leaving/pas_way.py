@@ -26,7 +26,7 @@ from bridge.leaving.authorized_exams import exams_under
 from bridge.leaving.payer_request import RequestGround, insured, submission_of
 from bridge.leaving.payer_ways import Sendable, encoded_bytes, evidence_of, payer_for
 from bridge.outbox.enqueue import PAYER_REQUEST
-from bridge.payer_section import Payer
+from bridge.sections.payer import Payer
 from bridge.store import payer_requests
 from bridge.store.db import ReadTx, WriteTx
 

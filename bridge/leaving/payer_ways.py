@@ -14,7 +14,7 @@ from bridge.domain.packet import PacketFile
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
 from bridge.domain.submission import Outgoing, Submission
-from bridge.payer_section import Payer
+from bridge.sections.payer import Payer
 from bridge.store import authorizations, patients, studies
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.packets import KeptPacket

@@ -20,7 +20,7 @@ from bridge.domain.submission import Outgoing, Submission
 from bridge.errors import BridgeError
 from bridge.leaving.payer_ways import Sendable, payer_by
 from bridge.outbox.enqueue import X12
-from bridge.payer_section import Clearinghouse, Payer
+from bridge.sections.payer import Clearinghouse, Payer
 from bridge.store import claim_outcomes, overlays
 from bridge.store.db import ReadTx, WriteTx
 

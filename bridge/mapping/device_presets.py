@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from pydicom.datadict import keyword_for_tag
 
 from bridge.codecs.dicom import charset, worklist_model
-from bridge.device_section import DeviceChoices
 from bridge.domain.device_profile import DeviceProfile, Sees, Window
 from bridge.errors import Misconfigured
 from bridge.mapping.rules_file import Faults, check_head, read_title, read_toml
-from bridge.settings import Peer
+from bridge.sections.device import DeviceChoices
+from bridge.sections.dicom import Peer
 
 _KEYS = ("schema", "title", "choices")
 _CHOICE_KEYS = ("is", "because", "source")

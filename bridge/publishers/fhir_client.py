@@ -27,7 +27,6 @@ from bridge.clock import Clock
 from bridge.codecs.fhir.offered import Offered, read_statement
 from bridge.codecs.fhir.outcome import words_in
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable, Unsupported
-from bridge.fhir_section import FhirServer
 from bridge.outbox.retry import DESTINATION_DOWN, FORBIDDEN, THROTTLED
 from bridge.publishers.http_answer import (
     NO_ANSWER,
@@ -41,6 +40,7 @@ from bridge.publishers.http_answer import (
 from bridge.publishers.server_offers import ServerOffers
 from bridge.publishers.smart import authorization_for
 from bridge.publishers.turns import Turns
+from bridge.sections.fhir import FhirServer
 from bridge.store.lanes import VERSION_CONFLICT
 
 Json = dict[str, Any]

@@ -24,10 +24,10 @@ from bridge.codecs.fhir.smart_launch import Endpoints, Expected, Granted
 from bridge.codecs.signing_keys import read_signing_key
 from bridge.domain.view import Begun, Launched
 from bridge.errors import BridgeError, Misconfigured, Refused, Unavailable
-from bridge.fhir_section import FhirServer, LaunchSection
 from bridge.publishers.client_keys import PublishedKeys
 from bridge.publishers.http_answer import Limits, exchange
 from bridge.publishers.smart import signed_assertion
+from bridge.sections.fhir import FhirServer, LaunchSection
 
 Json = dict[str, Any]
 

@@ -20,9 +20,9 @@ from bridge.errors import Unavailable
 from bridge.leaving.payer_ways import PayerWay, Sendable, collect_sendable
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import BINDING_CHANGED, Hold, Nothing, Parcel, Receipt, StillWanted
-from bridge.payer_section import Payer
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.http_answer import Answer
+from bridge.sections.payer import Payer
 from bridge.store import audit, authorizations, events, evidence_requests, packets, rejections, submissions
 from bridge.store.blobs import Blobs
 from bridge.store.db import ReadTx, WriteTx, lock

@@ -19,7 +19,7 @@ from bridge.codecs.fhir.smart_launch import is_safe
 from bridge.codecs.signing_keys import SigningKey, algorithm_of, key_id_of, read_signing_key
 from bridge.errors import Refused, Unavailable
 from bridge.publishers.http_answer import Limits, exchange
-from bridge.remote_sections import Auth, BasicAuth, BearerAuth, SmartBackendAuth
+from bridge.sections.remote import Auth, BasicAuth, BearerAuth, SmartBackendAuth
 
 _ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _ASSERTION_LIFE = timedelta(minutes=4)

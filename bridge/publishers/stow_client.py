@@ -26,7 +26,7 @@ from bridge.outbox.retry import THROTTLED
 from bridge.publishers.dicom_client import StoreResult
 from bridge.publishers.http_answer import Answer, Limits, exchange, retry_after
 from bridge.publishers.smart import authorization_for
-from bridge.remote_sections import DicomwebServer
+from bridge.sections.remote import DicomwebServer
 
 _CHUNK_BYTES = 256 << 10
 _MAX_ANSWER_BYTES = 16 << 20

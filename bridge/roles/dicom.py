@@ -27,7 +27,7 @@ from bridge.flows.search_studies import Asker, Found
 from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer
 from bridge.listeners.dicom.server import DicomServer
 from bridge.publishers import dicom_client
-from bridge.settings import Peer as PeerSettings
+from bridge.sections.dicom import Peer as PeerSettings
 from bridge.targets import archive_target, asks_commitment
 from bridge.wiring import House, Role
 

@@ -12,7 +12,7 @@ from flask import Blueprint, Response
 from bridge.codecs.signing_keys import public_key, read_signing_key
 from bridge.domain.accounts import Permission
 from bridge.errors import Misconfigured
-from bridge.remote_sections import SmartBackendAuth
+from bridge.sections.remote import SmartBackendAuth
 from bridge.settings import Settings
 from bridge.web.access import needs, services
 

@@ -14,8 +14,8 @@ from flask import Flask
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bridge.errors import Misconfigured, Unavailable
-from bridge.sections import Tls
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
+from bridge.sections.section import Tls
 from bridge.web.gateway import Gateway
 
 _HEADER_BYTES = 32 << 10

@@ -17,7 +17,7 @@ from bridge.clock import Clock
 from bridge.domain.study import Study
 from bridge.publishers.archive_store import ArchiveStowPublisher
 from bridge.publishers.stow_client import StowClient
-from bridge.remote_sections import DicomwebServer
+from bridge.sections.remote import DicomwebServer
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
 from tests.fakes.sending_scene import SendingScene

@@ -11,7 +11,6 @@ from bridge.codecs.fhir.imaging_study import House
 from bridge.domain.order import Order
 from bridge.domain.patient import Patient
 from bridge.domain.study import Study
-from bridge.fhir_section import FhirServer
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.outbox.worker import Worker
@@ -21,6 +20,7 @@ from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.imaging_study import Ehr, ImagingStudyPublisher
 from bridge.publishers.provenance import ProvenancePublisher
 from bridge.publishers.study_announcement import StudyAnnouncementPublisher
+from bridge.sections.fhir import FhirServer
 from bridge.store import deliveries
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState

@@ -17,8 +17,8 @@ from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.errors import Misconfigured
 from bridge.flows import manage_users
-from bridge.sections import Tls
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
+from bridge.sections.section import Tls
 from bridge.store import audit
 from bridge.web.server import HttpServer
 from bridge.wiring import House

@@ -16,7 +16,7 @@ from bridge.errors import Unavailable
 from bridge.outbox.retry import DESTINATION_DOWN
 from bridge.publishers.mllp_link import NO_ANSWER, MllpLink, MllpTarget
 from bridge.safety import caller_context
-from bridge.sections import ClientTls
+from bridge.sections.section import ClientTls
 from tests.fakes.mllp_peer import Exchange, Peer, Script, accept, ack, open_peer
 from tests.faults.certificates import make_identity, server_context
 

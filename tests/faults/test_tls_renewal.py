@@ -15,7 +15,7 @@ import pytest
 from bridge.errors import Misconfigured, Unavailable
 from bridge.publishers.mllp_client import send_frames
 from bridge.safety import ServerTls
-from bridge.settings import Tls
+from bridge.sections.section import Tls
 from tests.cast import PLAIN, adt
 from tests.faults.certificates import client_context, make_identity
 from tests.faults.mllp_door import answers, frame

@@ -14,13 +14,13 @@ from bridge.clock import FixedClock
 from bridge.destinations import chart_watch, publishers
 from bridge.domain.accounts import Caller, Role
 from bridge.errors import Conflict
-from bridge.fhir_section import FhirServer
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.change_delivery import drop_delivery
 from bridge.flows.charted import charted
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.outbox.worker import Worker
+from bridge.sections.fhir import FhirServer
 from bridge.store import deliveries, events, news
 from bridge.store.deliveries import DeliveryState
 from bridge.telling import chart_takers, news_watch

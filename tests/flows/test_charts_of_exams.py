@@ -11,9 +11,9 @@ from bridge.clock import FixedClock
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.chart import OWN, WAY
 from bridge.errors import Conflict
-from bridge.fhir_section import FhirServer
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.charted import charted
+from bridge.sections.fhir import FhirServer
 from bridge.store.tables import orders
 from bridge.telling import chart_takers
 from bridge.web import chart_views

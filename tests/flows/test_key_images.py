@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bridge.clock import FixedClock
-from bridge.fhir_section import FhirServer
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
+from bridge.sections.fhir import FhirServer
 from bridge.store import key_objects
 from bridge.telling import chart_takers
 from bridge.wiring import House

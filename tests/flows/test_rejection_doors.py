@@ -14,7 +14,7 @@ from bridge.domain.accounts import Role
 from bridge.domain.study import OutgoingObject, StudyState
 from bridge.flows import manage_users
 from bridge.publishers.dicom_client import Target, store_files
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
 from bridge.web.server import HttpServer
 from bridge.wiring import House
 from tests import cast

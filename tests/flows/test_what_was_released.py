@@ -20,9 +20,9 @@ from bridge.errors import Conflict
 from bridge.flows.change_delivery import retry_delivery
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.release_attachment import Release
-from bridge.payer_section import Clearinghouse
 from bridge.pictures.pool import DecoderPool
 from bridge.publishers.fhir_client import FhirClient
+from bridge.sections.payer import Clearinghouse
 from bridge.store import interchanges, packets
 from bridge.store.deliveries import DeliveryState
 from bridge.wiring import House

@@ -17,9 +17,9 @@ from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
 from bridge.domain.claim_match import MatchRule
 from bridge.domain.packet import PacketFile
 from bridge.domain.submission import SubmissionState
-from bridge.payer_section import Sftp
 from bridge.peer_check import check_peers
 from bridge.pictures.pool import DecoderPool
+from bridge.sections.payer import Sftp
 from bridge.store import authorizations, claim_outcomes, interchanges, objects, packets, submissions
 from tests.conftest import missing_peer
 from tests.fakes import sshd

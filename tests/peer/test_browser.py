@@ -14,7 +14,7 @@ from bridge.domain.message import MessageFilter
 from bridge.flows import manage_users
 from bridge.flows.receive_message import Received
 from bridge.flows.replay_messages import ask_replay
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
 from bridge.web.server import HttpServer
 from bridge.wiring import House
 from tests.fakes.clinic import AT

@@ -9,8 +9,8 @@ import pytest
 
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
-from bridge.fhir_section import FhirServer
 from bridge.flows.change_chart import ChartDesk
+from bridge.sections.fhir import FhirServer
 from bridge.telling import chart_takers
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr

@@ -25,7 +25,7 @@ from bridge.domain.study import OutgoingObject
 from bridge.flows import manage_users
 from bridge.pictures.unpacking import unpack
 from bridge.publishers.dicom_client import NOT_ACCEPTED, StoreResult, Target, store_files
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
 from bridge.targets import takes_decompressed
 from bridge.web.server import HttpServer
 from bridge.wiring import House, make_role

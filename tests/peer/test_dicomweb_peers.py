@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
 from bridge.store import studies
 from bridge.web.server import HttpServer
 from tests.cast import PLAIN, image, study_uid

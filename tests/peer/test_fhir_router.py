@@ -10,9 +10,9 @@ import pytest
 
 from bridge.clock import Clock
 from bridge.errors import BridgeError
-from bridge.fhir_section import FhirServer
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.publishers.fhir_client import FhirClient
+from bridge.sections.fhir import FhirServer
 from bridge.store.db import Store
 from tests.conftest import missing_peer
 from tests.fakes import fhir_judges

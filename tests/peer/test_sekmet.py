@@ -24,11 +24,11 @@ from bridge.codecs.fhir import pas_bundle
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.authorization_news import NewsKind
 from bridge.domain.payer_request import RequestState
-from bridge.fhir_section import FhirServer
 from bridge.flows.poll_orders import OrderPoll, PolledServer
 from bridge.outbox.enqueue import IMAGING_STUDY
 from bridge.publishers.fhir_client import FhirClient
-from bridge.remote_sections import SmartBackendAuth
+from bridge.sections.fhir import FhirServer
+from bridge.sections.remote import SmartBackendAuth
 from bridge.store import orders, payer_requests
 from bridge.store.db import Store
 from bridge.wiring import House as HouseOfRooms

@@ -16,7 +16,7 @@ import pytest
 
 from bridge.clock import FixedClock
 from bridge.codecs.dicomweb import native_xml
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
 from bridge.store import orders, patients
 from bridge.web.server import HttpServer
 from bridge.wiring import House

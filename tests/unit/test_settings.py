@@ -8,8 +8,8 @@ import pytest
 
 from bridge import settings
 from bridge.errors import Misconfigured
-from bridge.remote_sections import SmartBackendAuth
 from bridge.safety import check_demonstration, check_start, is_loopback
+from bridge.sections.remote import SmartBackendAuth
 from bridge.settings import Settings
 
 

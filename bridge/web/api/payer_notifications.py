@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, request
 
 from bridge.domain.accounts import Permission
-from bridge.payer_section import CHANGES, NOTIFICATIONS
+from bridge.sections.payer import CHANGES, NOTIFICATIONS
 from bridge.web.access import needs, services
 
 blueprint = Blueprint("api_payer_notifications", __name__)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bridge.device_section import DeviceChoices, WorklistSection
 from bridge.domain.device_profile import DeviceProfile, Leaves, Sees, Window
 from bridge.errors import Misconfigured
 from bridge.mapping.device_presets import DevicePreset, changed_profile, device_profiles, load_presets
-from bridge.settings import Peer
+from bridge.sections.device import DeviceChoices, WorklistSection
+from bridge.sections.dicom import Peer
 
 SHIPPED = Path(__file__).parents[3] / "mappings"
 PRESETS = load_presets(SHIPPED)

@@ -15,11 +15,11 @@ from bridge.clock import Clock, FixedClock
 from bridge.codecs.fhir.offered import Kind, read_statement
 from bridge.codecs.fhir.outcome import in_words
 from bridge.errors import Unavailable
-from bridge.fhir_section import FhirServer
 from bridge.outbox.retry import DESTINATION_DOWN
 from bridge.peer_check import check_peers
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.turns import Turns
+from bridge.sections.fhir import FhirServer
 from bridge.targets import fhir_client
 from bridge.wiring import House
 from samples.ehr_door import Door

@@ -12,10 +12,10 @@ from joserfc.jwk import ECKey, RSAKey
 
 from bridge.clock import Clock, FixedClock
 from bridge.errors import BridgeError, Conflict, Malformed, Misconfigured, Refused, Unavailable, Unsupported
-from bridge.fhir_section import FhirServer
 from bridge.outbox.retry import THROTTLED
 from bridge.publishers.fhir_client import FhirClient
-from bridge.remote_sections import Auth, BasicAuth, BearerAuth, NoAuth, SmartBackendAuth
+from bridge.sections.fhir import FhirServer
+from bridge.sections.remote import Auth, BasicAuth, BearerAuth, NoAuth, SmartBackendAuth
 from samples.ehr_door import Door
 from samples.strict_ehr import StrictEhr
 from tests.fakes.clinic import AT

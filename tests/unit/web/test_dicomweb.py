@@ -21,7 +21,7 @@ from bridge.codecs.dicom.content import same_content
 from bridge.domain.accounts import Role
 from bridge.errors import Incomplete, Malformed
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
 from bridge.store import audit, objects, served_objects
 from bridge.store.served_objects import Sight
 from bridge.store.tables import instances, overlay_versions

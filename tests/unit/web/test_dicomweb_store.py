@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from bridge.codecs.dicom.part10 import file_meta
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
-from bridge.settings import HttpSection
+from bridge.sections.http import HttpSection
 from bridge.store import audit, studies
 from bridge.web.server import HttpServer
 from tests.cast import MULTI_BYTE, PLAIN, adt, image, order, study_uid

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.domain.accounts import Role
 from bridge.domain.order_list import RowOutcome
-from bridge.fhir_section import FhirServer
+from bridge.sections.fhir import FhirServer
 from tests.conftest import ROOT
 from tests.fakes.console import Console
 

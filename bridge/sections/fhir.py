@@ -8,9 +8,9 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from bridge.domain.chart import OWN, SELECTION
-from bridge.remote_sections import Auth, NoAuth, Published
-from bridge.sections import ClientTls, Section
-from bridge.told_sections import SubscriptionsSection
+from bridge.sections.remote import Auth, NoAuth, Published
+from bridge.sections.section import ClientTls, Section
+from bridge.sections.told import SubscriptionsSection
 
 
 class OrdersPoll(Section):

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.domain.endpoints import check_endpoint
 from bridge.errors import BridgeError
-from bridge.sections import Network, Section, each_once
+from bridge.sections.section import Network, Section, each_once
 
 TopicName = Literal["imagingstudy-available", "imagingstudy-changed", "order-status", "prior-auth-result"]
 

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bridge.remote_sections import Auth, NoAuth
-from bridge.sections import ClientTls, Hl7Charset, Section, each_once
+from bridge.sections.hl7 import Hl7Charset
+from bridge.sections.remote import Auth, NoAuth
+from bridge.sections.section import ClientTls, Section, each_once
 
 
 class OutsideFhir(Section):

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from bridge.domain.host_key import read_host_key
 from bridge.domain.narrative import Says
-from bridge.remote_sections import Auth, NoAuth
-from bridge.sections import ClientTls, Port, Section
+from bridge.sections.remote import Auth, NoAuth
+from bridge.sections.section import ClientTls, Port, Section
 
 # What portals and clearinghouses commonly take.
 MAX_PACKET_MB = 10.0

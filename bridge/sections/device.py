@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from bridge.domain.device_profile import Leaves, Sees
-from bridge.sections import AETitle, Section
+from bridge.sections.section import AETitle, Section
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _MODALITY = re.compile(r"[A-Z0-9_ ]{1,16}")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.domain.day_hours import read_hours
-from bridge.sections import Section
+from bridge.sections.section import Section
 
 
 class NoAuth(Section):
