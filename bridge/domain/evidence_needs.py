@@ -12,6 +12,8 @@ from bridge.domain.body_parts import BodyParts
 # How old a note or a result may be where a checklist does not say, and the results of which one is enough.
 DAYS = 90
 LABS = ("creatinine", "egfr")
+# By how much a sender's clock, or its time zone, may be ahead of ours.
+_AHEAD = timedelta(days=1)
 
 
 class Need(StrEnum):
@@ -157,18 +159,28 @@ def with_asked(rule: NeedRule | None, notes: tuple[str, ...], is_labs: bool) -> 
 
 def notes_of_kinds(found: Iterable[Dated], rule: NeedRule, now: datetime) -> dict[str, Dated | None]:
     """Return for each kind of note that *rule* wants the newest that is fresh, None where there is none."""
-    fresh = [one for one in found if now - timedelta(days=rule.office_note_days) <= one.at]
-    fresh.sort(key=lambda one: one.at, reverse=True)
+    fresh = _fresh(found, rule.office_note_days, now)
     return {kind: next((one for one in fresh if one.kind.casefold().endswith(kind)), None) for kind in rule.notes}
 
 
 def still_fresh(found: Iterable[Dated], days: int, now: datetime, kinds: Iterable[str]) -> tuple[Dated, ...]:
     """Return the newest of each kind, of those that are at most so many days old."""
     newest: dict[str, Dated] = {}
-    for one in sorted(found, key=lambda each: each.at, reverse=True):
-        if one.kind in tuple(kinds) and now - timedelta(days=days) <= one.at:
+    for one in _fresh(found, days, now):
+        if one.kind in tuple(kinds):
             newest.setdefault(one.kind, one)
     return tuple(newest.values())
+
+
+def _fresh(found: Iterable[Dated], days: int, now: datetime) -> list[Dated]:
+    """
+    Return what is at most so many days old, the newest first; of one moment's, what was heard last.
+
+    What is of a day to come is nothing: it would be fresh for as long as its date is wrong.
+    """
+    fresh = [one for one in found if now - timedelta(days=days) <= one.at <= now + _AHEAD]
+    fresh.sort(key=lambda one: one.at)
+    return fresh[::-1]
 
 
 def _row(need: Need, rule: NeedRule, here: EvidenceHere, now: datetime) -> NeedRow:

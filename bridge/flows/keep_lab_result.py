@@ -16,7 +16,7 @@ from bridge.flows.file_report import ReportNews
 from bridge.flows.follow_evidence import facts_changed
 from bridge.store import lab_results
 from bridge.store.db import WriteTx
-from bridge.store.named_people import owner_of
+from bridge.store.named_people import is_same, owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,8 @@ def keep_lab_result(tx: WriteTx, draft: LabDraft, told: ReportNews) -> KeptLab:
     said = Said(draft.issued_at or told.news.said_at, told.news.said_at)
     owner = owner_of(tx, draft.patient, None, told.rules)
     found = lab_results.by_identity(tx, draft.identity, is_test=told.is_test)
-    same = [one for one in found if one.patient.identifiers[0].key == draft.patient.identifiers[0].key]
-    if owner is not None:
-        same += [one for one in found if owner_of(tx, one.patient, one.patient_key, told.rules) == owner]
-    known = next(iter(same), None)
+    same = (one for one in found if is_same(tx, (one.patient, one.patient_key), draft.patient, owner, told.rules))
+    known = next(same, None)
     if known is not None and not takes_over(known.content.status, known.said, draft.content.status, said):
         return KeptLab(None, owner, Notice("I", "older than the result that stands, nothing changed", draft.where))
     if known is None:

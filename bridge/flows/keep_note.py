@@ -16,7 +16,7 @@ from bridge.flows.file_report import ReportNews
 from bridge.flows.follow_evidence import facts_changed
 from bridge.store import clinical_notes
 from bridge.store.db import WriteTx
-from bridge.store.named_people import owner_of
+from bridge.store.named_people import is_same, owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,10 @@ def _as_kept(known: ClinicalNote, draft: NoteDraft) -> NoteDraft:
     relation = draft.relation if draft.relation != Relation.NONE else known.relation
     said = draft.content
     if said.kind and said.status != NoteStatus.WITHDRAWN:
-        return replace(draft, relation=relation)
+        if not said.written_local:
+            old = known.content
+            said = replace(said, written_local=old.written_local, written_at=old.written_at)
+        return replace(draft, relation=relation, content=said)
     return replace(draft, relation=relation, content=replace(known.content, status=said.status))
 
 
@@ -77,6 +80,4 @@ def _same(tx: WriteTx, identity: str, patient: PatientDraft, owner: int | None, 
 
 
 def _is_of(tx: WriteTx, one: ClinicalNote, patient: PatientDraft, owner: int | None, told: ReportNews) -> bool:
-    if one.patient.identifiers[0].key == patient.identifiers[0].key:
-        return True
-    return owner is not None and owner_of(tx, one.patient, one.patient_key, told.rules) == owner
+    return is_same(tx, (one.patient, one.patient_key), patient, owner, told.rules)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, Table, and_, or_
 
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.identity_change import becomes_another_person
+from bridge.domain.name_grades import NameGrade, grade_texts
 from bridge.domain.patient import PatientDraft
 from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.records import replace
@@ -33,6 +34,28 @@ def owner_of(tx: ReadTx, said: PatientDraft, patient_key: int | None, rules: Rec
     owner = patients.get(tx, live.pop())
     named = replace(owner, patient_name=said.patient_name or "", patient_birth_date=said.patient_birth_date or "")
     return None if becomes_another_person(record_of(tx, owner), named, rules) else owner.key
+
+
+def is_same(
+    tx: ReadTx, kept: tuple[PatientDraft, int | None], said: PatientDraft, owner: int | None, rules: ReconcileRules
+) -> bool:
+    """
+    Say whether what a sender says is of whom a fact is that is kept: the same live patient, and never one of two people.
+
+    kept: whom its sender named, and who that was when it came. owner: of what is *said* now. While neither is anybody's,
+    number, name and birth date decide: a name of another person, or another birth date, is another person's.
+    """
+    holder = owner_of(tx, *kept, rules)
+    if owner is not None or holder is not None:
+        return holder == owner
+    named = kept[0]
+    if named.identifiers[0].key != said.identifiers[0].key:
+        return False
+    ours, theirs = named.patient_name, said.patient_name
+    if ours and theirs and grade_texts(ours, theirs, rules).grade in (NameGrade.NONE, NameGrade.FAMILY):
+        return False
+    born, said_born = named.patient_birth_date, said.patient_birth_date
+    return not (born and said_born) or born == said_born
 
 
 def may_be_of(tx: ReadTx, table: Table, owner: int) -> ColumnElement[bool]:

@@ -156,3 +156,21 @@ def test_status_words_of_results_that_are_none_yet_are_left_out(make_house: Make
     house = make_house()
     say(house, adt(PLAIN), lab(PLAIN, "", "I"))
     assert kept(house) == 0
+
+
+def test_a_correction_that_names_another_person_does_not_become_what_is_known_of_this_one(
+    make_house: MakeHouse,
+) -> None:
+    house = make_house()
+    wrong = Person(PLAIN.patient_id, STRANGER.name, STRANGER.birth_date, STRANGER.sex)
+    say(house, adt(PLAIN), lab(PLAIN), lab(wrong, "9.9", "C", at="20260302130000"))
+    assert of(house, PLAIN) == [("1.1", "final")]
+    say(house, lab(PLAIN, "1.4", "C", at="20260302140000"), lab(wrong, "8.8", "C", at="20260302150000"))
+    assert (of(house, PLAIN), kept(house)) == ([("1.4", "corrected")], 2)
+
+
+def test_of_two_people_under_a_number_that_nobody_has_neither_becomes_the_other(make_house: MakeHouse) -> None:
+    house = make_house()
+    wrong = Person(PLAIN.patient_id, STRANGER.name, STRANGER.birth_date, STRANGER.sex)
+    say(house, lab(wrong, "9.9"), lab(PLAIN, "1.4", "C", at="20260302130000"), adt(PLAIN))
+    assert of(house, PLAIN) == [("1.4", "corrected")]

@@ -147,3 +147,20 @@ def test_a_notes_document_is_kept_as_long_as_the_note(make_house: MakeHouse) -> 
     assert forget_facts(house.store, house.clock.now() + timedelta(days=401)) == 1
     with house.store.read() as tx:
         assert objects.named(tx, [digest]) == set()
+
+
+def test_an_edit_that_names_another_person_does_not_become_what_is_known_of_this_one(make_house: MakeHouse) -> None:
+    house = make_house()
+    wrong = Person(PLAIN.patient_id, STRANGER.name, STRANGER.birth_date, STRANGER.sex)
+    say(house, adt(PLAIN), document(PLAIN, "Pain."), document(wrong, "Cough.", "T08", at=LATER))
+    assert of(house, PLAIN) == [("Pain.", "final")]
+    say(house, document(wrong, "Cough.", "T10", number="D2", parent="D1^OFFICE", at=LAST))
+    assert of(house, PLAIN) == [("Pain.", "final")]
+
+
+def test_an_edit_that_does_not_say_when_leaves_the_day_of_the_visit(make_house: MakeHouse) -> None:
+    house = make_house()
+    say(house, adt(PLAIN), document(PLAIN), document(PLAIN, "Worse.", "T08", written="", at=LATER))
+    with house.store.read() as tx:
+        (row,) = tx.execute(table.select()).all()
+    assert (row.written_local, row.sections[0][1]) == ("20260220090000", "Worse.")

@@ -189,3 +189,23 @@ def test_a_result_that_nobody_wants_stays_out(make_house: MakeHouse, decoders: D
     say(house, lab(PLAIN, "1.4", "C", at="20260302130000"))
     work(house)
     assert versions(house, made) == [1]
+
+
+@pytest.mark.parametrize("is_met", [False, True])
+def test_what_is_of_a_day_to_come_satisfies_nothing(house: House, is_met: bool) -> None:
+    day = "20260302" if is_met else "20620301"
+    key = enter(house)
+    say(house, lab(PLAIN, observed=f"{day}080000"), document(PLAIN, written=f"{day}090000"))
+    assert [row(house, key, need).is_met for need in (Need.LABS, Need.OFFICE_NOTE)] == [is_met, is_met]
+
+
+def test_what_came_by_a_merge_leaves_the_packet_when_that_is_undone(house: House) -> None:
+    say(house, adt(NEAR_TWIN), lab(NEAR_TWIN), document(NEAR_TWIN, "Of the twin."), merge(PLAIN, NEAR_TWIN))
+    made = attach(house)
+    work(house)
+    text = text_of(open_file(house, made))
+    assert ("creatinine" in text, "Of the twin." in text) == (True, True)
+    undo(house)
+    work(house)
+    text = text_of(open_file(house, made))
+    assert ("creatinine" in text, "Of the twin." in text) == (False, False)
