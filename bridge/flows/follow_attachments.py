@@ -15,9 +15,10 @@ from bridge.flows.draft_again import draft_again
 from bridge.flows.follow_evidence import follows_evidence
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import CLAIM, Work
-from bridge.store import authorizations, events, packets, patients, rejections, studies, submissions
+from bridge.store import authorizations, events, overlays, packets, patients, rejections, studies, submissions
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
+from bridge.store.packets import KeptPacket
 
 _NOT_SHOWN = "images on it were rejected, or split off"
 
@@ -89,8 +90,8 @@ class _Recheck:
                 _hold(tx, attachment, study, self.why, at)
             elif is_emptied:
                 _hold(tx, attachment, study, _NOT_SHOWN, at)
-            elif _rests_on_others(tx, attachment, study, shown, at):
-                _hold(tx, attachment, study, _NOT_SHOWN, at, recalled=False)
+            elif why := _rests_on_others(tx, attachment, study, shown, at):
+                _hold(tx, attachment, study, why, at, recalled=False)
             elif attachment.state == AttachmentState.REVIEW:
                 _free(tx, attachment, self.claims, at)
             elif follows_evidence(draft_again(tx, attachment, study, at)):
@@ -104,19 +105,31 @@ def _is_of_its_patient(tx: ReadTx, attachment: ClaimAttachment, study: Study) ->
 
 def _rests_on_others(
     tx: WriteTx, attachment: ClaimAttachment, study: Study, shown: Collection[str], at: datetime
-) -> bool:
+) -> str:
     """
-    Say whether an attachment rests on images that are not *shown* any more, by choice or in what left of it.
+    Return why an attachment goes before a person though its study is its authorization's patient's, "" if it does not.
 
-    What a payer has, or may have, that shows such images is to be withdrawn there. A draft shows others, and what it was
-    sent since takes its place.
+    It rests on images that are not *shown* any more, by choice or in what left of it; or it left as another patient's. What
+    a payer has, or may have, of that is to be withdrawn there. A draft is of now, and what it was sent since takes its place.
     """
     left = submissions.may_be_there(tx, attachment.key)
-    stale = [one for one in left if not set(packets.get(tx, one.packet_key).instances) <= set(shown)]
-    for one in stale:
-        submissions.ask_to_withdraw(tx, one, study.key, _NOT_SHOWN, at)
-    is_out = attachment.state != AttachmentState.DRAFT and left[:1] == stale[:1] != []
-    return is_out or not set(attachment.instances) <= set(shown)
+    why = {one.key: _why_stale(tx, packets.get(tx, one.packet_key), study, shown) for one in left}
+    for one in left:
+        if why[one.key]:
+            submissions.ask_to_withdraw(tx, one, study.key, why[one.key], at)
+    stands = left[0].key if left and attachment.state != AttachmentState.DRAFT else None
+    return why.get(stands or 0) or ("" if set(attachment.instances) <= set(shown) else _NOT_SHOWN)
+
+
+def _why_stale(tx: ReadTx, packet: KeptPacket, study: Study, shown: Collection[str]) -> str:
+    """Return why a packet says what is not so any more, "" if it may stand where it is."""
+    if not set(packet.instances) <= set(shown):
+        return _NOT_SHOWN
+    versions = (one for one in overlays.of_study(tx, study.key) if one.binding_version == packet.binding_version)
+    was = next((one.patient_key for one in versions if one.patient_key is not None), None)
+    if was is not None and patients.survivor(tx, was).key != study.patient_key:
+        return "it names another patient than the study's"
+    return ""
 
 
 def _hold(

@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, not_, or_, select, update
 
+from bridge.domain.attachment import TO_PAYER
 from bridge.domain.incident import SHOW_AGAIN, TOLD_AS_ONE, Disclosure, DisclosureKind, Incident, OutsideTask
+from bridge.domain.submission import IS_THERE, MAY_BE_THERE
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import (
     archive_notices,
@@ -21,6 +23,8 @@ from bridge.store.tables import (
     merges,
     order_notices,
     outside_tasks,
+    packets,
+    payer_submissions,
     publications,
 )
 
@@ -51,6 +55,7 @@ def left_under(
         *_in_charts(tx, study_key, patient_keys),
         *_copied(tx, study_key, versions),
         *_on_authorizations(tx, study_key, patient_keys),
+        *_at_payers(tx, study_key, versions),
         *_told(tx, study_key, patient_keys),
         *_told_archives(tx, study_key, patient_keys),
         *_looked_at(tx, study_key, patient_keys, since),
@@ -191,14 +196,31 @@ def _copied(tx: ReadTx, study_key: int, versions: Collection[int]) -> Iterable[D
 def _on_authorizations(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> Iterable[Disclosure]:
     c = attachments.c
     was_sent: ColumnElement[bool] = or_(c.state == "sent", c.state_before == "sent", c.reference != "")
+    by_itself = c.kind.not_in([one.value for one in TO_PAYER])
     query = (
         select(c.kind, c.reference, c.updated_at, c.attached_at, authorizations.c.number)
         .join(authorizations, authorizations.c.key == c.authorization_key)
-        .where(c.study_key == study_key, authorizations.c.patient_key.in_(list(patient_keys)), was_sent)
+        .where(c.study_key == study_key, authorizations.c.patient_key.in_(list(patient_keys)), was_sent, by_itself)
     )
     for row in tx.execute(query.order_by(c.key)):
         what = f"{row.kind} {row.reference}".strip()
         yield Disclosure(DisclosureKind.AUTHORIZATION, row.number, what, row.attached_at, row.updated_at)
+
+
+def _at_payers(tx: ReadTx, study_key: int, versions: Collection[int]) -> Iterable[Disclosure]:
+    """Return what payers have, or may have: under whose name it left, its packet's binding says, not where its authorization is now."""
+    c, said = attachments.c, payer_submissions.c
+    there = said.state.in_([one.value for one in MAY_BE_THERE])
+    query = (
+        select(c.kind, said.control_number, said.state, said.released_at, said.updated_at, authorizations.c.number)
+        .join(payer_submissions, said.attachment_key == c.key)
+        .join(packets, packets.c.key == said.packet_key)
+        .join(authorizations, authorizations.c.key == c.authorization_key)
+        .where(c.study_key == study_key, packets.c.binding_version.in_(list(versions)), there)
+    )
+    for row in tx.execute(query.order_by(said.key)):
+        what = f"{row.kind} {row.control_number}" + ("" if row.state in IS_THERE else ", which may be there")
+        yield Disclosure(DisclosureKind.AUTHORIZATION, row.number, what, row.released_at, row.updated_at)
 
 
 def _told(tx: ReadTx, study_key: int, patient_keys: Collection[int]) -> Iterable[Disclosure]:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
+from bridge.domain.identifiers import PatientIdentifier
+from bridge.domain.incident import DisclosureKind
 from bridge.domain.submission import SubmissionState
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry
@@ -235,3 +237,34 @@ def test_what_left_for_an_authorization_that_went_with_a_visit_is_asked_back(des
     (task,) = desk.tasks()
     assert "its authorization is another patient's now" in task
     assert desk.state(made).state == AttachmentState.REVIEW
+
+
+@embedded
+def test_what_left_as_another_patients_is_asked_back_and_on_record_when_the_merge_is_undone(desk: Desk) -> None:
+    house = desk.house
+    made = desk.ready()
+    say(house, adt(NEAR_TWIN), merge(NEAR_TWIN, PLAIN))
+    desk.attach_again(made.authorization_key)
+    desk.work()
+    desk.release(made)
+    desk.work()
+    MergeUndoer(house.store, house.clock, house.rules, house.destinations).undo(1, "two people", "user:maria")
+    (task,) = desk.tasks()
+    assert "it names another patient than the study's" in task
+    assert desk.state(made).state == AttachmentState.REVIEW
+    with house.store.read() as tx:
+        (incident,) = incidents.recent(tx, before=None, limit=9)
+    assert [one.recipient for one in incident.disclosures if one.kind == DisclosureKind.AUTHORIZATION] == ["PA1"]
+
+
+@embedded
+def test_what_may_have_left_is_on_record_when_the_study_turns_out_to_be_anothers(
+    desk: Desk, payer: StrictPayer
+) -> None:
+    payer.misbehave("commit-then-reset", 1, ["POST"])
+    desk.sent()
+    desk.rule("bind", patient=PatientIdentifier(STRANGER.patient_id))
+    with desk.house.store.read() as tx:
+        (incident,) = incidents.recent(tx, before=None, limit=9)
+    (found,) = [one for one in incident.disclosures if one.kind == DisclosureKind.AUTHORIZATION]
+    assert found.what.endswith("which may be there")

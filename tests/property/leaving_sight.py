@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from bridge.domain.attachment import AttachmentKind, AttachmentState
+from bridge.domain.incident import DisclosureKind
 from bridge.domain.submission import IS_THERE
 from bridge.store import (
     authorizations,
@@ -60,10 +61,14 @@ class Sight:
         with self._store.read() as tx:
             rows = tx.execute(select(attachments.c.key).where(attachments.c.kind == AttachmentKind.CLAIM.value))
             every = [authorizations.get_attachment(tx, row.key) for row in rows]
+            live = {
+                f"ImagingStudy/{one['id']}" for one in self._resources("ImagingStudy") if one["status"] not in _OVER
+            }
             named: dict[str, set[str]] = {}
             for claim in self._resources("Claim"):
                 number = claim["insurance"][0]["preAuthRef"][0]
                 refs = [one.get("valueReference", {}) for one in claim.get("supportingInfo", [])]
+                assert all(ref["reference"] in live for ref in refs), "a Claim names what stands in no chart"
                 named[number] = {ref["identifier"]["value"].removeprefix("urn:oid:") for ref in refs}
             for one in every:
                 on, study = authorizations.get(tx, one.authorization_key), studies.get(tx, one.study_key)
@@ -85,6 +90,23 @@ class Sight:
                 assert not why or place in asked, (
                     f"{copy.destination} has what {why}, and nobody is asked to withdraw it"
                 )
+
+    def what_left_as_anothers_is_an_incident(self) -> None:
+        """What a payer has of a study that turned out to be somebody else's is on record as disclosed."""
+        with self._store.read() as tx:
+            for copy in self._world.copies:
+                study = studies.get(tx, copy.study_key)
+                was = patients.survivor(tx, copy.patient_key).key
+                release = submissions.get(tx, copy.submission_key)
+                if study.patient_key in (None, was) or release.state not in IS_THERE:
+                    continue
+                found = [
+                    one
+                    for one in incidents.of_study(tx, study.key)
+                    if patients.survivor(tx, one.wrong_patient_key).key == was
+                    and any(each.kind == DisclosureKind.AUTHORIZATION for each in one.disclosures)
+                ]
+                assert found, "a payer has what left as another patient's, and no incident says so"
 
     def every_leaving_is_an_export(self) -> None:
         """The audit trail has who let it go, to whom and what for; and that it left, once that is known."""
@@ -112,6 +134,8 @@ class Sight:
         owner = patients.survivor(tx, authorizations.get(tx, attachment.authorization_key).patient_key).key
         if (study.is_bound, study.patient_key) != (True, owner):
             return "is not its patient's"
+        if patients.survivor(tx, copy.patient_key).key != study.patient_key:
+            return "left as another patient's"
         packet = packets.get(tx, submissions.get(tx, copy.submission_key).packet_key)
         if not rejections.shown_uids(tx, study.key).issuperset(self._world.pictured(packet)):
             return "was rejected"

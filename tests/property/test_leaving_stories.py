@@ -149,6 +149,7 @@ class Leaving(RuleBasedStateMachine):
         self.sight.charts_hold_what_is_bound()
         self.sight.claims_name_what_is_theirs()
         self.sight.what_is_wrong_outside_asks_a_person()
+        self.sight.what_left_as_anothers_is_an_incident()
 
     @invariant()
     def nothing_leaves_that_may_not(self) -> None:
