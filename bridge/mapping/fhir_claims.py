@@ -29,7 +29,7 @@ _CARC = "https://x12.org/codes/claim-adjustment-reason-codes"
 _RARC = "https://x12.org/codes/remittance-advice-remark-codes"
 _GROUP = "https://x12.org/codes/claim-adjustment-group-codes"
 _SUBMITTED, _PAID = "submitted", ("benefit", "paidtoprovider")
-_PATIENT_SHARE = frozenset({"copay", "deductible", "unallocdeduct", "coinsurance", "memberliability"})
+_PATIENT_SHARES, _PATIENT_SHARE = ("copay", "deductible", "unallocdeduct", "coinsurance"), "memberliability"
 _TAKEN_BACK = ("cancelled", "entered-in-error")
 # CLP02: as the first, second or third insurer.
 _AS_INSURER = {1: "1", 2: "2", 3: "3"}
@@ -52,8 +52,8 @@ def read_claim_outcome(resource: Resource, source: str) -> ClaimOutcome | None:
     request = resource.resolve(resource.first("request"), "request")
     asked = {_count(one.get("sequence")): one for one in request.each("item")} if request is not None else {}
     lines = tuple(_line(item, asked.get(_count(item.get("itemSequence")), {})) for item in resource.each("item"))
-    shares = (_sum(_objects(item.get("adjudication")), _PATIENT_SHARE) for item in resource.each("item"))
-    own = [*resource.each("adjudication"), *resource.each("total")]
+    shares = (_share(_objects(item.get("adjudication"))) for item in resource.each("item"))
+    own, totals = resource.each("adjudication"), resource.each("total")
     payment = resource.first("payment")
     payer_id, payer_name = payer_of(resource)
     service = _days(request, asked.values())
@@ -62,9 +62,10 @@ def read_claim_outcome(resource: Resource, source: str) -> ClaimOutcome | None:
         payer_claim_number=_first_value(resource.each("identifier")),
         payer_id=payer_id,
         payer_name=payer_name,
-        charged=_sum(own, (_SUBMITTED,)) or sum((one.charged for one in lines), NOTHING),
-        paid=_amount(payment) or _sum(own, _PAID) or sum((one.paid for one in lines), NOTHING),
-        patient_share=_sum(own, _PATIENT_SHARE) or sum(shares, NOTHING),
+        # A total is of the whole claim, what stands beside it of the claim alone: the same money is counted once.
+        charged=_sum(totals, (_SUBMITTED,)) or _sum(own, (_SUBMITTED,)) or sum((one.charged for one in lines), NOTHING),
+        paid=_amount(payment) or _paid(totals) or _paid(own) or sum((one.paid for one in lines), NOTHING),
+        patient_share=_share(totals) or _share(own) or sum(shares, NOTHING),
         adjustments=tuple(_adjustments(resource.each("adjudication"))),
         remarks=_remarks(resource.each("adjudication")),
         lines=lines,
@@ -102,7 +103,7 @@ def _line(item: Json, asked: Json) -> LineOutcome:
         code=next((code for _, code in _codings(concept)), ""),
         modifiers=tuple(code for one in _objects(asked.get("modifier")) for _, code in list(_codings(one))[:1]),
         charged=_sum(parts, (_SUBMITTED,)) or _amount({"amount": asked.get("net")}),
-        paid=_sum(parts, _PAID),
+        paid=_paid(parts),
         service_from=min(begins, default=None),
         service_to=max(begins, default=None),
         adjustments=tuple(_adjustments(parts)),
@@ -133,6 +134,16 @@ def _sum(parts: Iterable[Json], kinds: Iterable[str]) -> Decimal:
     wanted = frozenset(kinds)
     mine = (part for part in parts if any(code in wanted for _, code in _codings(part.get("category"))))
     return sum((_amount(part) for part in mine), NOTHING)
+
+
+def _paid(parts: Sequence[Json]) -> Decimal:
+    """Return what the payer pays: by the benefit, where that is said; what it pays the provider of it is the same money."""
+    return next(filter(None, (_sum(parts, (kind,)) for kind in _PAID)), NOTHING)
+
+
+def _share(parts: Sequence[Json]) -> Decimal:
+    """Return what is left to the patient, which is told as one amount or in parts."""
+    return _sum(parts, (_PATIENT_SHARE,)) or _sum(parts, _PATIENT_SHARES)
 
 
 def _amount(part: Mapping[str, object]) -> Decimal:

@@ -151,3 +151,11 @@ def test_hl7_s_examples_are_read() -> None:
         pytest.skip("the corpus is not beside this checkout")
     found = [read_claim_outcome(Resource(json.loads(each.read_bytes()), {}), "fhir:x") for each in files]
     assert [one.status.value for one in found if one] == ["paid", "returned", "paid", "paid"]
+
+
+def test_the_same_money_is_counted_once_however_often_it_is_told() -> None:
+    parts = (money("submitted", 400), money("benefit", 300), money("paidtoprovider", 300))
+    parts += (money("copay", 40), money("coinsurance", 60), money("memberliability", 100))
+    said = read(response(*parts, adjudication=list(parts), total=list(parts)))
+    assert (said.charged, said.paid, said.patient_share) == (Decimal(400), Decimal(300), Decimal(100))
+    assert said.lines[0].paid == Decimal(300)
