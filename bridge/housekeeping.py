@@ -10,6 +10,7 @@ from datetime import timedelta
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from bridge.building.shelf import removal_rule
 from bridge.errors import BridgeError
 from bridge.flows.count_claims import ExamCounter
 from bridge.flows.keep_house import (
@@ -29,7 +30,6 @@ from bridge.flows.note_queries import trim_queries
 from bridge.flows.remove_archived import remove_archived
 from bridge.flows.route_studies import RouteFollower
 from bridge.flows.sweep_objects import sweep_objects
-from bridge.shelf import removal_rule
 from bridge.wiring import House
 
 _log = structlog.get_logger(__name__)

@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bridge.clearing import clearing_places
+from bridge.building.clearing import clearing_places
+from bridge.building.outside import fhir_server
+from bridge.building.targets import archive_target, fhir_client, mllp_target, payer_client
 from bridge.codecs.fhir.offered import Kind
 from bridge.errors import BridgeError
-from bridge.outside import fhir_server
 from bridge.publishers import dicom_client
 from bridge.publishers.dicom_client import Timeouts
 from bridge.publishers.fhir_client import FhirClient
@@ -20,7 +21,6 @@ from bridge.publishers.stow_client import StowClient
 from bridge.sections.hl7 import Hl7Destination
 from bridge.sections.outside import OutsideFhir, OutsideHl7
 from bridge.sections.payer import Payer
-from bridge.targets import archive_target, fhir_client, mllp_target, payer_client
 from bridge.wiring import House
 
 _PATIENCE_SECS = 5.0

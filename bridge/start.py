@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge import safety
+from bridge.building.shelf import removal_rule
 from bridge.errors import Misconfigured
-from bridge.shelf import removal_rule
 from bridge.store import schema, users
 from bridge.wiring import House
 

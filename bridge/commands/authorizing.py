@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from bridge.building.web_flows import authorization_lists
 from bridge.commands.setting_up import actor, json_option, open_house, print_json, reports_errors, settings_option
 from bridge.flows.import_authorizations import ImportedRow
-from bridge.web_flows import authorization_lists
 
 
 @click.group(name="authorizations")

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bridge.building.news import chart_takers
 from bridge.commands.setting_up import (
     actor,
     json_option,
@@ -28,7 +29,6 @@ from bridge.flows.record_access import record_access
 from bridge.store import audit
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import DeliveryState
-from bridge.telling import chart_takers
 from bridge.web import chart_views
 from bridge.web.api import chart_shapes
 from bridge.web.chart_views import Chart, ChartView, Entry

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from bridge.clearing import claim_files
+from bridge.building.clearing import claim_files
 from bridge.commands.setting_up import actor, json_option, open_house, print_json, reports_errors, settings_option
 
 

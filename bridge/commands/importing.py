@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
+from bridge.building.web_flows import media_importer
 from bridge.commands.setting_up import json_option, open_house, person, print_json, reports_errors, settings_option
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.errors import Incomplete
 from bridge.flows.import_media import Imported, Importing
 from bridge.flows.media_files import files_of
-from bridge.web_flows import media_importer
 
 _TELL_EVERY = 250
 _STATES = {

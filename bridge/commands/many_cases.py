@@ -11,7 +11,7 @@ from typing import Any
 import click
 import orjson
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
 from bridge.commands.setting_up import (
     actor,
     json_option,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from bridge.building.next_rules import try_next, use_next
 from bridge.commands.setting_up import (
     actor,
     json_option,
@@ -20,7 +21,6 @@ from bridge.errors import Incomplete
 from bridge.flows.record_access import record_access
 from bridge.flows.try_rules import Said, Trial
 from bridge.mapping.reconcile_rules import NEXT_FILE_NAME
-from bridge.next_rules import try_next, use_next
 from bridge.store import audit
 
 _DAYS = 14

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from bridge.building.shelf import object_verifier, removal_rule, shelf_desk
 from bridge.commands.setting_up import actor, json_option, open_house, print_json, reports_errors, settings_option
 from bridge.flows.remove_archived import remove_archived, what_would_go
 from bridge.flows.sweep_objects import sweep_objects
-from bridge.shelf import object_verifier, removal_rule, shelf_desk
 from bridge.store import objects
 
 _MB = 1_000_000

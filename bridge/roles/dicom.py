@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from bridge import safety
+from bridge.building.targets import archive_target, asks_commitment
 from bridge.codecs.dicom.status import Service
 from bridge.domain.commitment import Report
 from bridge.domain.performed import AttributeList
@@ -28,7 +29,6 @@ from bridge.listeners.dicom.ports import DicomConfig, Leaving, Limits, Peer
 from bridge.listeners.dicom.server import DicomServer
 from bridge.publishers import dicom_client
 from bridge.sections.dicom import Peer as PeerSettings
-from bridge.targets import archive_target, asks_commitment
 from bridge.wiring import House, Role
 
 _log = structlog.get_logger(__name__)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge import __version__
+from bridge.building.news import peer_desks
+from bridge.building.viewing import view_desks
+from bridge.building.web_flows import object_server, part_storer, web_flows, workitem_services
 from bridge.flows.keep_pictures import PictureSweep
-from bridge.telling import peer_desks
-from bridge.viewing import view_desks
 from bridge.web.app import create_app
 from bridge.web.server import HttpServer
 from bridge.web.services import WebServices
-from bridge.web_flows import object_server, part_storer, web_flows, workitem_services
 from bridge.wiring import House, Role
 
 

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bridge.asking import payer_readers
-from bridge.bulk import bulk_queue
-from bridge.clearing import payer_files
-from bridge.destinations import (
-    at_once,
-    authorization_polls,
-    chart_watch,
-    evidence_polls,
-    order_poll,
-    publishers,
-    telling_keeper,
-)
+from bridge.building.asking import payer_readers
+from bridge.building.bulk import bulk_queue
+from bridge.building.clearing import payer_files
+from bridge.building.destinations import at_once, publishers
+from bridge.building.fetching import authorization_polls, chart_watch, evidence_polls, order_poll
+from bridge.building.news import export_queue, news_watch
+from bridge.building.outside import askers
+from bridge.building.shelf import object_verifier
+from bridge.building.tellers import telling_keeper
 from bridge.flows.commit_storage import CommitmentWatch
 from bridge.flows.lookout import Lookout
 from bridge.housekeeping import Housekeeping
 from bridge.outbox.worker import Worker
-from bridge.outside import askers
-from bridge.shelf import object_verifier
-from bridge.telling import export_queue, news_watch
 from bridge.wiring import House, Role
 
 

@@ -6,6 +6,9 @@ from datetime import timedelta
 
 from flask.testing import FlaskClient
 
+from bridge.building.news import peer_desks
+from bridge.building.viewing import view_desks
+from bridge.building.web_flows import object_server, part_storer, web_flows, workitem_services
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.study import Study
@@ -14,11 +17,8 @@ from bridge.flows.receive_message import Received
 from bridge.pictures.gallery import Pictures
 from bridge.store import decisions
 from bridge.store.db import Store
-from bridge.telling import peer_desks
-from bridge.viewing import view_desks
 from bridge.web.app import create_app
 from bridge.web.services import WebServices
-from bridge.web_flows import object_server, part_storer, web_flows, workitem_services
 from bridge.wiring import House
 from tests.fakes.clinic import Clinic
 

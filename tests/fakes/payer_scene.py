@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bridge.asking import payer_desk, payer_readers
+from bridge.building.asking import payer_desk, payer_readers
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.domain.authorization import Authorization, AuthorizationLine
 from bridge.domain.payer_request import PayerRequest
 from bridge.flows.ask_payer import PayerDesk

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.destinations import telling_keeper
+from bridge.building.tellers import telling_keeper
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.payer_request import RequestKind
 from bridge.domain.telling import Telling

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bridge import log, settings
+from bridge.building.destinations import publishers
 from bridge.clock import Clock
-from bridge.destinations import publishers
 from bridge.outbox.worker import Worker
 from bridge.roles.dicom import DicomRole
 from bridge.roles.hl7 import Hl7Role

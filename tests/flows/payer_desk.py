@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bridge.building.destinations import publishers, ways_to_payers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers, ways_to_payers
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.submission import Outgoing, Submission

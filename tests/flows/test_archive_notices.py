@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.domain.incident import TOLD_AS_ONE, DisclosureKind
 from bridge.flows.change_delivery import retry_delivery
 from bridge.flows.resolve_mismatch import Ruling

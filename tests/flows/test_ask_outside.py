@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from bridge.building.outside import askers
 from bridge.clock import FixedClock
 from bridge.domain.outside import AnswerState
 from bridge.domain.study import Study, StudyState
 from bridge.errors import Conflict
 from bridge.flows.ask_outside import OutsideAsker, ask_again
-from bridge.outside import askers
 from bridge.store import audit, cross_references, outside_questions
 from bridge.store.outside_questions import Asked
 from bridge.store.tables import decisions, events, patients

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bridge.asking import evidence_requests as people
-from bridge.destinations import packet_ground
+from bridge.building.asking import evidence_requests as people
+from bridge.building.destinations import packet_ground
 from bridge.domain.accounts import Role
 from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.authorization import AuthorizationLine

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bridge.building.web_flows import authorization_lists
 from bridge.cli import main
 from bridge.clock import FixedClock
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.errors import BridgeError
 from bridge.flows.import_authorizations import ImportedList
 from bridge.store import authorization_news, authorizations
-from bridge.web_flows import authorization_lists
 from bridge.wiring import House
 from tests.cast import PLAIN, adt, order
 from tests.flows.asking import say

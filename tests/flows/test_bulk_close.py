@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
 from bridge.clock import FixedClock
 from bridge.domain.bulk import BulkState
 from bridge.domain.study import Study, StudyState

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
 from bridge.domain.accounts import Role
 from bridge.domain.bulk import BulkState, Repairing
 from bridge.domain.study import OutgoingObject

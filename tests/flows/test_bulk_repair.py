@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
 from bridge.clock import FixedClock
 from bridge.domain.bulk import BulkOutcome, BulkState, Repairing
 from bridge.domain.study import Study

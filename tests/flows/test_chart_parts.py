@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from bridge.building.destinations import publishers
+from bridge.building.fetching import chart_watch
+from bridge.building.news import chart_takers, news_watch
 from bridge.clock import FixedClock
-from bridge.destinations import chart_watch, publishers
 from bridge.domain.accounts import Caller, Role
 from bridge.errors import Conflict
 from bridge.flows.change_chart import ChartDesk
@@ -23,7 +25,6 @@ from bridge.outbox.worker import Worker
 from bridge.sections.fhir import FhirServer
 from bridge.store import deliveries, events, news
 from bridge.store.deliveries import DeliveryState
-from bridge.telling import chart_takers, news_watch
 from bridge.web import chart_views
 from bridge.web.chart_views import ChartView, PartEntry
 from bridge.wiring import House

@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge import settings
+from bridge.building.destinations import publishers
+from bridge.building.news import news_watch
 from bridge.cli import main
 from bridge.clock import Clock
-from bridge.destinations import publishers
 from bridge.outbox.worker import Worker
 from bridge.start import prepare_store
-from bridge.telling import news_watch
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
 from tests.cast import PLAIN, adt, image, order, report, spooled, study_uid

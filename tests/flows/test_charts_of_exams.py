@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bridge.building.news import chart_takers
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Caller, Role
 from bridge.domain.chart import OWN, WAY
@@ -15,7 +16,6 @@ from bridge.flows.change_chart import ChartDesk
 from bridge.flows.charted import charted
 from bridge.sections.fhir import FhirServer
 from bridge.store.tables import orders
-from bridge.telling import chart_takers
 from bridge.web import chart_views
 from bridge.web.chart_views import Chart
 from bridge.wiring import House

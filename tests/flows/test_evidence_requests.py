@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bridge.asking import evidence_requests as people
-from bridge.destinations import evidence_polls
+from bridge.building.asking import evidence_requests as people
+from bridge.building.fetching import evidence_polls
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.evidence_request import AskState, EvidenceRequest
 from bridge.errors import Conflict

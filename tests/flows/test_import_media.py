@@ -14,6 +14,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
 
+from bridge.building.web_flows import part_storer
 from bridge.clock import FixedClock
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.study import Study, StudyState
@@ -21,7 +22,6 @@ from bridge.errors import Conflict, Malformed, Unsupported
 from bridge.flows.import_media import Imported, Importing, MediaImporter
 from bridge.flows.media_files import files_of
 from bridge.store import audit, cross_references, studies
-from bridge.web_flows import part_storer
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, order, write_file
 from tests.flows.asking import say, study_by_uid

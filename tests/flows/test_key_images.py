@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from bridge.building.news import chart_takers
 from bridge.clock import FixedClock
 from bridge.flows.change_chart import ChartDesk
 from bridge.flows.reject_instances import RejectionDesk
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.sections.fhir import FhirServer
 from bridge.store import key_objects
-from bridge.telling import chart_takers
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
 from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, study_uid

@@ -16,8 +16,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.order import OrderDraft, StepDraft
 from bridge.domain.patient import PatientDraft

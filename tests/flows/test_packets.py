@@ -13,8 +13,8 @@ import pytest
 from pypdf import PdfReader
 from sqlalchemy import update
 
+from bridge.building.destinations import packet_ground, publishers
 from bridge.clock import FixedClock
-from bridge.destinations import packet_ground, publishers
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import AuthorizationLine
 from bridge.domain.evidence_needs import Need

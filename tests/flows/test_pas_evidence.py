@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from bridge.building.destinations import ways_to_payers
 from bridge.codecs.fhir.validate import faults
-from bridge.destinations import ways_to_payers
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, control_number_of
 from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
 from bridge.domain.payer_request import RequestKind, RequestState

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.clearing import claim_files, payer_file_taker
+from bridge.building.clearing import claim_files, payer_file_taker
 from bridge.clock import FixedClock
 from bridge.codecs.x12 import prior_authorization
 from bridge.codecs.x12.facts import Decision

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bridge.destinations import telling_keeper
+from bridge.building.tellers import telling_keeper
 from bridge.domain.authorization import AuthorizationStatus
 from bridge.domain.payer_request import RequestKind
 from bridge.domain.telling import Telling, TellingState

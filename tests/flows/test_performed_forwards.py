@@ -14,8 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ModalityPerformedProcedureStep  # type: ignore[attr-defined]
 
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.flows.change_delivery import retry_delivery
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.outbox.worker import Worker

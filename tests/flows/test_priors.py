@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bridge.destinations import packet_ground
+from bridge.building.destinations import packet_ground
 from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.authorization import AuthorizationLine
 from bridge.domain.authorization_news import NewsKind

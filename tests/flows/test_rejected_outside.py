@@ -11,8 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, KeyObjectSelectionDocumentStorage
 from pynetdicom import AE, evt
 
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.domain.incident import SHOW_AGAIN
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.outbox.worker import Worker

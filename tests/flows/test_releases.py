@@ -8,7 +8,8 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from bridge.destinations import share_terms
+from bridge.building.destinations import share_terms
+from bridge.building.web_flows import web_flows
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.domain.identifiers import PatientIdentifier
 from bridge.domain.submission import SubmissionState
@@ -24,7 +25,6 @@ from bridge.publishers.cdex import CdexPublisher
 from bridge.publishers.fhir_client import FhirClient
 from bridge.store import audit, authorizations, claim_figures, packets, studies, submissions, viewer_links
 from bridge.store.deliveries import DeliveryState
-from bridge.web_flows import web_flows
 from bridge.wiring import House
 from samples.strict_payer import StrictPayer
 from tests.cast import PLAIN, STRANGER, image, report, spooled, study_uid

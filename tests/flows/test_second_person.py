@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
+from bridge.building.web_flows import second_person_desk
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.domain.identifiers import PatientIdentifier
@@ -23,7 +24,6 @@ from bridge.flows.confirm_decision import SecondPersonDesk
 from bridge.flows.resolve_mismatch import Ruling
 from bridge.store import audit, bulk_jobs, case_proposals, decisions, events, splits, studies, users
 from bridge.store.case_proposals import CaseProposal
-from bridge.web_flows import second_person_desk
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, renamed, study_uid
 from tests.conftest import ROOT

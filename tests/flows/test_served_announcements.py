@@ -11,9 +11,10 @@ import pytest
 from flask.testing import FlaskClient
 from pydicom.dataset import Dataset
 
+from bridge.building.destinations import publishers
+from bridge.building.news import news_watch
 from bridge.clock import FixedClock
 from bridge.codecs.fhir.check import faults_of
-from bridge.destinations import publishers
 from bridge.domain.accounts import Role
 from bridge.domain.code import Code
 from bridge.domain.identifiers import PatientIdentifier
@@ -23,7 +24,6 @@ from bridge.flows.undo_merge import MergeUndoer
 from bridge.outbox.worker import Worker
 from bridge.store import orders
 from bridge.store.tables import merges
-from bridge.telling import news_watch
 from bridge.web.fhir.export_pages import page_maker
 from bridge.wiring import House
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, Person, adt, image, merge, order, renamed, spooled, study_uid

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from bridge.building.destinations import share_terms
+from bridge.building.viewing import view_desks
 from bridge.clock import FixedClock
-from bridge.destinations import share_terms
 from bridge.domain.attachment import ClaimAttachment
 from bridge.domain.packet import PacketFile
 from bridge.errors import Incomplete, Refused, Unsupported
@@ -19,7 +20,6 @@ from bridge.pictures.pool import DecoderPool
 from bridge.store import audit, viewer_links
 from bridge.store.tables import views as views_table
 from bridge.store.users import digest_of_secret
-from bridge.viewing import view_desks
 from bridge.wiring import House
 from tests.flows.test_packets import MakeHouse, attach, attach_again, clinic, open_file, rule, text_of, versions, work
 

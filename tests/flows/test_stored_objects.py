@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, update
 
+from bridge.building.shelf import removal_rule
 from bridge.clock import FixedClock
 from bridge.domain.study import Instance
 from bridge.errors import Conflict, Incomplete, Unavailable
@@ -22,7 +23,6 @@ from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.flows.search_studies import Asker
 from bridge.flows.sweep_objects import sweep_objects
 from bridge.flows.verify_objects import ObjectVerifier, Pace
-from bridge.shelf import removal_rule
 from bridge.store import audit, events, objects, retention, studies
 from bridge.store.blobs import FolderBlobs, Place
 from bridge.store.tables import deliveries, forwards, instances

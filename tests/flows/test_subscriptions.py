@@ -16,6 +16,7 @@ from fhir.resources.subscriptiontopic import SubscriptionTopic
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from bridge.building.news import news_watch, serving_house
 from bridge.clock import FixedClock
 from bridge.codecs.fhir.check import faults_of
 from bridge.domain.accounts import Role
@@ -32,7 +33,6 @@ from bridge.publishers.subscriber import SubscriptionPublisher
 from bridge.store import deliveries, news, studies, users
 from bridge.store.tables import tokens as tokens_table
 from bridge.store.tables import users as users_table
-from bridge.telling import news_watch, serving_house
 from bridge.wiring import House
 from tests.fakes.clinic import AT
 from tests.fakes.console import Console

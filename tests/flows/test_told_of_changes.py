@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from bridge.building.fetching import authorization_polls, evidence_polls, order_poll
+from bridge.building.tellers import telling_keeper
 from bridge.clock import FixedClock
-from bridge.destinations import authorization_polls, evidence_polls, order_poll, telling_keeper
 from bridge.domain.telling import TellingState
 from bridge.flows.poll_orders import Poll
 from bridge.roles.web import WebRole

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bridge.building.next_rules import try_next, use_next
 from bridge.cli import main
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.errors import Conflict
-from bridge.next_rules import try_next, use_next
 from bridge.wiring import House
 from tests.cast import PLAIN, STRANGER, adt, image, order, renamed, spooled
 from tests.conftest import ROOT

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.building.destinations import packet_ground
 from bridge.clock import FixedClock
-from bridge.destinations import packet_ground
 from bridge.domain.attachment import AttachmentKind
 from bridge.domain.evidence_needs import Need, NeedRow
 from bridge.domain.packet import PacketFile

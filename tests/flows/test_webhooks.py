@@ -6,13 +6,13 @@ import hmac
 from collections.abc import Callable
 from datetime import timedelta
 
+from bridge.building.destinations import publishers
+from bridge.building.news import news_watch
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.flows import announce
 from bridge.outbox.worker import Worker
 from bridge.publishers.webhook import signature
 from bridge.store import studies
-from bridge.telling import news_watch
 from bridge.wiring import House
 from tests.fakes.clinic import AT, Clinic
 from tests.fakes.receiver import Receiver

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.clearing import claim_files
+from bridge.building.clearing import claim_files
 from bridge.codecs.x12 import additional_information, envelope
 from bridge.codecs.x12.segments import build
 from bridge.codecs.x12.writer import Draft, write

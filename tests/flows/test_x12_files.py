@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.clearing import claim_files
+from bridge.building.clearing import claim_files
 from bridge.codecs.x12 import additional_information, envelope, prior_authorization
 from bridge.codecs.x12.facts import Decision, Trace
 from bridge.codecs.x12.segments import build

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bridge.clearing import claim_files
+from bridge.building.clearing import claim_files
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
 from bridge.codecs.x12.segments import build
 from bridge.codecs.x12.writer import Draft, Sending, write
-from bridge.destinations import publishers
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.errors import Unavailable
 from bridge.flows.attach_images import ImageAttacher

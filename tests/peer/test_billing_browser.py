@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.domain.accounts import Role
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.outbox.worker import Worker

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bridge.building.news import chart_takers
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.flows.change_chart import ChartDesk
 from bridge.sections.fhir import FhirServer
-from bridge.telling import chart_takers
 from bridge.wiring import House
 from samples.strict_ehr import StrictEhr
 from tests.cast import PLAIN, STRANGER, adt, image, order, report, spooled, study_uid

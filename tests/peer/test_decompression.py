@@ -18,6 +18,7 @@ from pydicom.encaps import encapsulate
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import pixel_array
 
+from bridge.building.targets import takes_decompressed
 from bridge.codecs.dicom.frames import PixelForm
 from bridge.codecs.dicom.unpacked import UNPACKABLE, UnpackedFrame, unpacked_pieces
 from bridge.domain.accounts import Role
@@ -26,7 +27,6 @@ from bridge.flows import manage_users
 from bridge.pictures.unpacking import unpack
 from bridge.publishers.dicom_client import NOT_ACCEPTED, StoreResult, Target, store_files
 from bridge.sections.http import HttpSection
-from bridge.targets import takes_decompressed
 from bridge.web.server import HttpServer
 from bridge.wiring import House, make_role
 from tests.cast import PLAIN, adt, image, order, study_uid

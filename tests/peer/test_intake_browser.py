@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
 from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.flows.attend_case import attend_case

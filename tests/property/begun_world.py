@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from bridge.destinations import publishers
+from bridge.building.destinations import publishers
+from bridge.building.news import news_watch
 from bridge.domain.accounts import Role
 from bridge.outbox.worker import Worker
-from bridge.telling import news_watch
 from tests.cast import image, order
 from tests.fakes.console import Console
 from tests.flows.asking import sent

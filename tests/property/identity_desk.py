@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from sqlalchemy import Column, select
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
 from bridge.domain.bulk import Repairing
 from bridge.flows.bulk_cases import BulkDesk
 from bridge.flows.reject_instances import RejectionDesk

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
-from bridge.clearing import x12_files
-from bridge.destinations import publishers, ways_to_payers
+from bridge.building.clearing import x12_files
+from bridge.building.destinations import publishers, ways_to_payers
 from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState
 from bridge.domain.identifiers import digest_of
 from bridge.domain.packet import PacketFile

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bridge.building.targets import fhir_client
 from bridge.clock import Clock, FixedClock
 from bridge.codecs.fhir.offered import Kind, read_statement
 from bridge.codecs.fhir.outcome import in_words
@@ -20,7 +21,6 @@ from bridge.peer_check import check_peers
 from bridge.publishers.fhir_client import FhirClient
 from bridge.publishers.turns import Turns
 from bridge.sections.fhir import FhirServer
-from bridge.targets import fhir_client
 from bridge.wiring import House
 from samples.ehr_door import Door
 from samples.ehr_offers import BY_SEARCH

@@ -7,7 +7,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-from bridge.bulk import bulk_queue
+from bridge.building.bulk import bulk_queue
 from bridge.domain.accounts import Role
 from tests.cast import STRANGER, image, spooled, study_uid
 from tests.fakes.console import Console

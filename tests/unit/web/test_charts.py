@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.destinations import publishers
+from bridge.building.destinations import publishers
 from bridge.domain.accounts import Role
 from bridge.domain.chart import OWN, Cause, Whose, Why
 from bridge.domain.study import Study

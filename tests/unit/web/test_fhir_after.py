@@ -13,8 +13,8 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
+from bridge.building.destinations import publishers
 from bridge.clock import FixedClock
-from bridge.destinations import publishers
 from bridge.domain.accounts import Role
 from bridge.flows.export_resources import ExportQueue
 from bridge.outbox.worker import Worker

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bridge.asking import evidence_requests, payer_desk, payer_ear
-from bridge.casework import casework
-from bridge.clearing import claim_files
-from bridge.destinations import packet_ground, share_terms, ways_to_payers
+from bridge.building.asking import evidence_requests, payer_desk, payer_ear
+from bridge.building.casework import casework
+from bridge.building.clearing import claim_files
+from bridge.building.destinations import packet_ground, share_terms, ways_to_payers
+from bridge.building.news import chart_takers
+from bridge.building.next_rules import try_next
+from bridge.building.shelf import shelf_desk
 from bridge.domain.attachment import AttachmentKind, ClaimAttachment
 from bridge.domain.device_profile import DeviceProfile
 from bridge.domain.identifiers import PatientIdentifier
@@ -47,11 +50,8 @@ from bridge.flows.store_parts import PartStorer
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.mapping.typed_authorizations import Typing
 from bridge.mapping.typed_orders import read_typed_order
-from bridge.next_rules import try_next
 from bridge.sections.payer import narratives
-from bridge.shelf import shelf_desk
 from bridge.store.case_proposals import CaseProposal
-from bridge.telling import chart_takers
 from bridge.web.services import BillingDesk, StudyDesks, WebFlows, WorkitemServices
 from bridge.wiring import House
 

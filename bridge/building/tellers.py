@@ -5,19 +5,24 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import quote
 
+from bridge.building.targets import fhir_client, payer_client
 from bridge.codecs.fhir.telling import change_subscription, subscription
 from bridge.domain.telling import HEARTBEAT_SECS
 from bridge.errors import Misconfigured
 from bridge.flows.hear_changes import bookmark_of
 from bridge.flows.hear_payer import ask_about_pended
-from bridge.flows.keep_told import Shelf, Teller
+from bridge.flows.keep_told import Shelf, Teller, TellingKeeper
 from bridge.outbox.enqueue import CDEX
 from bridge.sections.fhir import FhirServer
 from bridge.sections.payer import CHANGES, NOTIFICATIONS, Payer
 from bridge.store import fhir_bookmarks
 from bridge.store.db import WriteTx
-from bridge.targets import fhir_client, payer_client
 from bridge.wiring import House
+
+
+def telling_keeper(house: House) -> TellingKeeper:
+    """Return what keeps payers and servers telling. Raises: Misconfigured, where a payer is to and the house has no number."""
+    return TellingKeeper(house.store, house.clock, tellers(house), owner=house.node)
 
 
 def tellers(house: House) -> list[Teller]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from bridge.building.targets import mllp_target
 from bridge.codecs.hl7.charset import codec_of
 from bridge.codecs.hl7.patient_query import Authority, QueryKind, QueryRoute
 from bridge.domain.outside import Found
@@ -18,7 +19,6 @@ from bridge.publishers.outside_fhir import FhirRegistry
 from bridge.publishers.outside_hl7 import Asking, Hl7Registry
 from bridge.sections.fhir import FhirServer
 from bridge.sections.outside import OutsideFhir, OutsideHl7
-from bridge.targets import mllp_target
 from bridge.wiring import House
 
 

@@ -6,18 +6,23 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from bridge.asking import pas_way, request_ground
-from bridge.clearing import x12_files, x12_way
+from bridge.building.asking import pas_way, request_ground
+from bridge.building.clearing import x12_files, x12_way
+from bridge.building.news import telling_publishers
+from bridge.building.targets import (
+    archive_target,
+    asks_commitment,
+    commits,
+    fhir_client,
+    mllp_target,
+    payer_client,
+    takes_decompressed,
+)
 from bridge.codecs.fhir import endpoint
 from bridge.codecs.fhir.imaging_study import House as PublishingHouse
 from bridge.codecs.hl7.written import Route
 from bridge.domain.chart import ORDER, PARTS
 from bridge.domain.day_hours import read_hours
-from bridge.flows.keep_told import TellingKeeper
-from bridge.flows.poll_authorizations import AuthorizationPoll
-from bridge.flows.poll_orders import OrderPoll, PolledServer
-from bridge.flows.take_evidence_request import EvidencePoll
-from bridge.flows.watch_charts import ChartWatch
 from bridge.leaving.cdex_way import CdexWay
 from bridge.leaving.packet_material import PacketGround
 from bridge.leaving.payer_ways import PayerWay
@@ -55,26 +60,13 @@ from bridge.publishers.served_study import ServedStudyPublisher
 from bridge.publishers.stow_client import StowClient
 from bridge.publishers.study_announcement import StudyAnnouncementPublisher
 from bridge.publishers.validation import Validation
-from bridge.sections.fhir import FhirServer, OrdersPoll
+from bridge.sections.fhir import FhirServer
 from bridge.sections.hl7 import Hl7Destination
 from bridge.sections.payer import MAX_PACKET_MB, packet_limits, share_days
 from bridge.sections.remote import SendSection
 from bridge.settings import Settings
-from bridge.targets import (
-    archive_target,
-    asks_commitment,
-    commits,
-    fhir_client,
-    mllp_target,
-    payer_client,
-    takes_decompressed,
-)
-from bridge.tellers import tellers
-from bridge.telling import telling_publishers
 from bridge.wiring import House
 
-# How far back a payer is asked the first time: its answers are due within days.
-_FIRST_LOOK_DAYS = 30
 # One that answers slowly must not keep the others waiting.
 _SUBSCRIBERS_AT_ONCE = 12
 
@@ -208,67 +200,6 @@ def _study_senders(house: House, committing: Collection[str]) -> list[Publisher[
 def _limits(house: House) -> dict[str, SendSection]:
     peers = {one.ae_title: one.sends for one in house.settings.dicom.peers}
     return peers | {one.name: one.sends for one in house.settings.dicomweb.servers}
-
-
-def chart_watch(house: House) -> ChartWatch:
-    """Return what looks whether what was published still stands."""
-    ours = {"ImagingStudy", *PARTS} - {ORDER}
-    asked = [server for server in house.settings.fhir.servers if ours.intersection(server.publish)]
-    readers = {server.name: fhir_client(server, house.clock) for server in asked}
-    return ChartWatch(house.store, house.clock, readers, owner=house.node)
-
-
-def order_poll(house: House) -> OrderPoll:
-    """Return what fetches orders from the servers that do not push them."""
-    asked = [(server, server.orders) for server in house.settings.fhir.servers]
-    servers = [_polled(server, how, house) for server, how in asked if how is not None]
-    return OrderPoll(house.store, house.clock, house.fhir_receiver, servers, owner=house.node)
-
-
-def authorization_polls(house: House) -> list[AuthorizationPoll]:
-    """Return what fetches requests for authorization, and the payers' answers, from the clinic's own servers."""
-    asked = [(server, server.authorizations) for server in house.settings.fhir.servers]
-    servers = [_polled(server, how, house) for server, how in asked if how is not None]
-    return [
-        AuthorizationPoll(
-            house.store, house.clock, lambda: house.fhir_ground, servers, rules=house.rules, kind=kind, owner=house.node
-        )
-        for kind in ("Claim", "ClaimResponse")
-        if servers
-    ]
-
-
-def evidence_polls(house: House) -> list[EvidencePoll]:
-    """Return what asks payers which evidence they want."""
-    asked = [one for one in house.settings.payers if CDEX in one.kind and one.base_url and one.requests_every_secs]
-    servers = [
-        PolledServer(
-            one.name,
-            payer_client(one, house.clock),
-            every=timedelta(seconds=one.requests_every_secs),
-            since=timedelta(days=_FIRST_LOOK_DAYS),
-        )
-        for one in asked
-    ]
-    return (
-        [EvidencePoll(house.store, house.clock, servers, asked, rules=house.rules, owner=house.node)] if asked else []
-    )
-
-
-def telling_keeper(house: House) -> TellingKeeper:
-    """Return what keeps payers and servers telling. Raises: Misconfigured, where a payer is to and the house has no number."""
-    return TellingKeeper(house.store, house.clock, tellers(house), owner=house.node)
-
-
-def _polled(server: FhirServer, how: OrdersPoll, house: House) -> PolledServer:
-    return PolledServer(
-        server.name,
-        fhir_client(server, house.clock),
-        how.query,
-        timedelta(seconds=how.every_secs),
-        timedelta(seconds=how.overlap_secs),
-        timedelta(hours=how.since_hours),
-    )
 
 
 def _told(one: Hl7Destination, settings: Settings) -> Destination:
