@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.clock import Clock
-from bridge.domain.authorization import ASKED_ANEW, Authorization
+from bridge.domain.authorization import ASKED_ANEW, WAITS_FOR_PAYER, Authorization, AuthorizationStatus
 from bridge.domain.authorization_links import LinkRule
 from bridge.domain.authorization_news import AuthorizationNews, drafted_anew
 from bridge.domain.authorization_rules import AuthorizationRules
@@ -17,11 +17,12 @@ from bridge.errors import Conflict, Incomplete
 from bridge.flows.link_authorizations import link_order
 from bridge.flows.take_authorization_news import Taken, Taking, assign_news, take_authorization_news
 from bridge.store import audit, authorization_links, authorizations, events, news, orders, patients
-from bridge.store.db import Store, WriteTx, lock
+from bridge.store.db import ReadTx, Store, WriteTx, lock
 from bridge.store.events import Event, Station
 
 # TRN02, X12 005010X217.
 _TRACE_MAX = 50
+_UNDECIDED = WAITS_FOR_PAYER | {AuthorizationStatus.DRAFT}
 
 
 class AuthorizationEntry:
@@ -88,7 +89,8 @@ class AuthorizationEntry:
         """
         Draft a request of its own for what was denied, or is over, with its lines and orders; returns its key.
 
-        What was said of the old one stays as it is. Raises: LookupError; Conflict, if that is not over; Incomplete without reason.
+        What was said of the old one stays as it is. Raises: LookupError; Conflict, if that is not over, or the same is asked for
+        by another that is not decided; Incomplete without reason.
         """
         require_reason(reason)
         now = self._clock.now()
@@ -98,6 +100,8 @@ class AuthorizationEntry:
             if one.status not in ASKED_ANEW:
                 raise Conflict("it is not over: change it, or end it first", code="not_over")
             owner = patients.survivor(tx, one.patient_key).key
+            if self._is_asked_for(tx, one, owner):
+                raise Conflict("the same is asked for already, by one that is not decided", code="duplicate")
             said = drafted_anew(one, actor, now)
             taken = take_authorization_news(tx, said, Taking(self._rules, now, actor, patient_key=owner))
             if taken.authorization is None or not taken.is_new:
@@ -108,6 +112,19 @@ class AuthorizationEntry:
             detail = {"authorization": taken.authorization.key, "anew": one.key, "reason": reason}
             audit.add(tx, at=now, action="authorization_asked_anew", actor=actor, patient_key=owner, detail=detail)
             return taken.authorization.key
+
+    def _is_asked_for(self, tx: ReadTx, one: Authorization, owner: int) -> bool:
+        """Say whether the same services of the same exams are asked of the same payer by one that waits for its answer, or to leave."""
+        asks = self._asks(tx, one)
+        theirs = authorizations.of_patients(tx, [owner, *patients.merged_into(tx, owner)])
+        return any(other.status in _UNDECIDED and self._asks(tx, other) == asks for other in theirs)
+
+    def _asks(self, tx: ReadTx, one: Authorization) -> tuple[object, ...]:
+        exams = frozenset(link.order_key for link in authorization_links.of_authorization(tx, one.key))
+        services = frozenset(
+            (line.code, line.modifiers, line.service_from) for line in one.lines if line.decision != "C"
+        )
+        return one.payer_id, one.payer_name, services, exams
 
     def name_trace(self, authorization_key: int, trace: str, actor: str) -> Authorization:
         """

@@ -126,7 +126,8 @@ def note_for_packet(tx: ReadTx, asked: Asked, rules: ReconcileRules, now: dateti
 
 
 def _counts(one: ClinicalNote) -> bool:
-    return one.content.status == NoteStatus.FINAL and not one.is_test
+    says_something = bool(one.content.sections or one.content.documents)
+    return one.content.status == NoteStatus.FINAL and says_something and not one.is_test
 
 
 def _dated_note(one: ClinicalNote, rules: ReconcileRules) -> Dated:

@@ -143,6 +143,7 @@ def test_a_wanted_result_goes_along_and_a_correction_makes_a_new_version(house: 
         (document(PLAIN, kind="DS^Discharge summary^HL70270"), False),
         (document(PLAIN, trigger="T06", parent="D0^OFFICE"), False),
         (document(STRANGER), False),
+        (document(PLAIN, ""), False),
     ],
 )
 def test_a_signed_note_of_the_person_that_is_fresh_satisfies(house: House, said: bytes, is_met: bool) -> None:

@@ -178,3 +178,4 @@ def test_what_was_denied_is_asked_for_anew_by_a_request_of_its_own(console: Cons
     assert api.get(old).json["status"] == "denied"
     assert api.get(f"{new}/requests").json["proposed"]["as"] == "submit"
     assert api.post(f"{new}/anew", json={"reason": "again"}).json["code"] == "not_over"
+    assert api.post(f"{old}/anew", json={"reason": "a second click"}).json["code"] == "duplicate"
