@@ -37,7 +37,7 @@ def follows_evidence(attachment: ClaimAttachment) -> bool:
 
 def reports_changed(tx: WriteTx, order_key: int, at: datetime) -> None:
     """A report on an exam is not as it was: its person's packets, which hold it or list its study, are looked at again."""
-    for attachment in _open_packets(tx, {orders.get(tx, order_key).patient_key}):
+    for attachment in _open_packets(tx, {orders.get(tx, order_key).patient_key}, at):
         enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
 
 
@@ -45,7 +45,7 @@ def facts_changed(tx: WriteTx, patient_key: int, at: datetime) -> None:
     """A result or a note of a person is not as it was: what payers ask to see of it, and its packets, are looked at again."""
     owner = patients.survivor(tx, patient_key).key
     authorization_links.look_at_patient(tx, [owner, *patients.merged_into(tx, owner)], at)
-    for attachment in _open_packets(tx, {owner}):
+    for attachment in _open_packets(tx, {owner}, at):
         enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
 
 
@@ -90,7 +90,7 @@ def prior_changed(tx: WriteTx, study: Study, at: datetime) -> None:
     changes = [one for version in versions for one in version.changes if one.keyword == "StudyDate"]
     first = min({study.received.study_date, *(day for one in changes for day in (one.before, one.after))})
     theirs = {one.authorization_key for one in authorizations.attachments_of_study(tx, study.key)}
-    for attachment in _open_packets(tx, {key for key in people if key is not None}):
+    for attachment in _open_packets(tx, {key for key in people if key is not None}, at):
         if attachment.authorization_key in theirs or _is_of(tx, attachment, first):
             enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
 
@@ -110,10 +110,12 @@ def _is_of(tx: ReadTx, attachment: ClaimAttachment, since: str) -> bool:
     return not day or day >= since
 
 
-def _open_packets(tx: ReadTx, patient_keys: Iterable[int]) -> list[ClaimAttachment]:
-    """Return the attachments of these people, past merges, whose packets follow what is here."""
+def _open_packets(tx: WriteTx, patient_keys: Iterable[int], at: datetime) -> list[ClaimAttachment]:
+    """Return the attachments of these people, past merges, whose packets follow what is here; have what left looked at, too."""
     keys = sorted({patients.survivor(tx, one).key for one in patient_keys})
     every = [[key, *patients.merged_into(tx, key)] for key in keys]
     found = [one for theirs in every for one in authorizations.attachments_of_people(tx, theirs)]
+    for key in sorted({one.authorization_key for one in found}):
+        news.look_at(tx, news.AUTHORIZATION, key, at)
     over = {key for key in {one.authorization_key for one in found} if authorizations.get(tx, key).status in CLOSED}
     return [one for one in found if follows_evidence(one) and one.authorization_key not in over]

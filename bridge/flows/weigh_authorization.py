@@ -10,6 +10,7 @@ from bridge.domain.authorization_news import NewsKind
 from bridge.domain.authorization_warnings import ExamWarning, Scene, warnings_of
 from bridge.domain.evidence_needs import NeedRow
 from bridge.domain.reconcile_rules import ReconcileRules
+from bridge.flows.follow_holdings import follow_holdings
 from bridge.flows.link_authorizations import link_by_rule
 from bridge.flows.take_authorization_news import STATUS_WORDS
 from bridge.leaving.authorized_exams import exam_now
@@ -42,6 +43,7 @@ def weigh_authorization(tx: WriteTx, key: int, rules: ReconcileRules, now: datet
         _tell(tx, one, warning, warning.sentence, now)
     for warning in over:
         _tell(tx, one, warning, f"no longer: {warning.sentence}", now)
+    follow_holdings(tx, one, owner, rules, now)
     rows = _wanted(tx, one, rules, now)
     authorization_gaps.replace_all(tx, key, [row.need for row in rows if not row.is_met])
     ends = [

@@ -31,6 +31,7 @@ from bridge.domain.reconcile_rules import ReconcileRules
 from bridge.domain.report import Report, ReportDocument
 from bridge.domain.study import Instance, Series, Study, StudyContents
 from bridge.leaving.evidence_asked import codes_asked
+from bridge.leaving.packet_holdings import Held, holdings
 from bridge.leaving.packet_pictures import Chosen, choose_pictures, number_of, shown_of
 from bridge.leaving.packet_priors import Prior, priors_of
 from bridge.leaving.payer_checklist import Asked, asked_of, labs_for_packet, note_day, note_for_packet
@@ -71,7 +72,8 @@ class PacketMaterial:
     """
     A packet without its pictures. chosen: what is drawn for it; left_out: what is not, and why, in sentences.
 
-    documents: of signed reports, to be put behind its pages. study_date, study_time, study_id: as the study leaves.
+    documents: of signed reports, to be put behind its pages. holds: what it says of the person beside the study, as
+    packet_holdings names it. study_date, study_time, study_id: as the study leaves.
     """
 
     packet: Packet
@@ -83,6 +85,7 @@ class PacketMaterial:
     study_time: str
     study_id: str
     documents: tuple[ReceivedDocument, ...] = ()
+    holds: tuple[str, ...] = ()
 
 
 def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround, now: datetime) -> PacketMaterial:
@@ -128,6 +131,7 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
         study.received.study_time,
         values.get("StudyID", ""),
         tuple(_documents([*signed, *earlier[:MOST_PRIOR_REPORTS]], ground)),
+        (*holdings(Held.REPORT, [*signed, *earlier[:MOST_PRIOR_REPORTS]]), *holdings(Held.STUDY, priors)),
     )
     return _with_wanted(tx, material, asked_of(tx, authorization), ground)
 
@@ -135,11 +139,13 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
 def _with_wanted(tx: ReadTx, material: PacketMaterial, asked: Asked, ground: PacketGround) -> PacketMaterial:
     """Return *material* with the results and the office note that its payer's checklist asks for."""
     now = material.packet.made_at
-    labs = [PacketLab(one.words, one.day) for one in labs_for_packet(tx, asked, ground.rules, now)]
-    notes = [(one.content.documents, _note(one, ground)) for one in note_for_packet(tx, asked, ground.rules, now)]
-    packet = replace(material.packet, labs=tuple(labs), notes=tuple(said for _, said in notes))
-    received = tuple(ReceivedDocument(each, said) for documents, said in notes for each in documents)
-    return replace(material, packet=packet, documents=(*material.documents, *received))
+    labs = labs_for_packet(tx, asked, ground.rules, now)
+    notes = [(one, _note(one, ground)) for one in note_for_packet(tx, asked, ground.rules, now)]
+    results = tuple(PacketLab(one.words, one.day) for one in labs)
+    packet = replace(material.packet, labs=results, notes=tuple(said for _, said in notes))
+    received = tuple(ReceivedDocument(each, said) for one, said in notes for each in one.content.documents)
+    holds = (*material.holds, *holdings(Held.LAB, labs), *holdings(Held.NOTE, [one for one, _ in notes]))
+    return replace(material, packet=packet, documents=(*material.documents, *received), holds=holds)
 
 
 def _unsent(unsigned: int, older: int) -> Iterator[str]:

@@ -144,7 +144,7 @@ def _dated(one: LabResult, rules: ReconcileRules) -> Dated:
     content = one.content
     at = content.observed_at or one.said.issued_at
     day = content.observed_local[:8] or at.astimezone(rules.authorizations.clock.zone).strftime("%Y%m%d")
-    return Dated(_words(content.kind, content.value, content.units), at, plain_day(day), content.kind)
+    return Dated(_words(content.kind, content.value, content.units), at, plain_day(day), content.kind, one.key)
 
 
 def _words(*parts: str) -> str:

@@ -226,6 +226,7 @@ class PacketPublisher:
             priors=len(packet.priors),
             pictures=len(packet.pictures),
             instances=tuple(dict.fromkeys(one.sop_instance_uid for one in packet.pictures)),
+            holds=parcel.material.holds,
             left_out=left_out,
             files=files,
         )

@@ -25,6 +25,12 @@ def of_patient(tx: ReadTx, owner: int, rules: ReconcileRules) -> list[LabResult]
     return [one for one in found if named_people.owner_of(tx, one.patient, one.patient_key, rules) == owner]
 
 
+def owners(tx: ReadTx, keys: Sequence[int], rules: ReconcileRules) -> dict[int, int | None]:
+    """Return whose the results in rows *keys* are now, None for those in doubt; rows that are gone are left out."""
+    found = _list(tx, _COLUMNS.key.in_(keys))
+    return {one.key: named_people.owner_of(tx, one.patient, one.patient_key, rules) for one in found}
+
+
 def by_identity(tx: ReadTx, identity: str, *, is_test: bool) -> list[LabResult]:
     """Return the results that *identity* names: several, where two people have the same number."""
     return _list(tx, _COLUMNS.identity == identity, _COLUMNS.is_test.is_(is_test))

@@ -27,13 +27,17 @@ class KeptFile:
     digest: str
 
 
+_LISTS = ("instances", "holds", "left_out")
+
+
 @dataclass(frozen=True, slots=True)
 class KeptPacket:
     """
     One version of an attachment's packet.
 
     evidence_digest: the same for the same evidence. reports (of its exams), prior_reports, notes, labs, priors, pictures: how
-    many it holds. instances: SOP Instance UIDs of the images that it shows. left_out: what it does not hold, and why, in
+    many it holds. instances: SOP Instance UIDs of the images that it shows. holds: what else of a person, as
+    packet_holdings names it. left_out: what it does not hold, and why, in
     sentences. opened_at: when somebody first took it out.
     """
 
@@ -50,6 +54,7 @@ class KeptPacket:
     priors: int = 0
     pictures: int = 0
     instances: tuple[str, ...] = ()
+    holds: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     opened_at: datetime | None = None
     files: tuple[KeptFile, ...] = ()
@@ -72,7 +77,7 @@ def add(tx: WriteTx, packet: KeptPacket) -> int:
     plain = ("attachment_key", "version", "binding_version", "evidence_digest", "made_at")
     counts = ("reports", "prior_reports", "notes", "labs", "priors", "pictures")
     values: dict[str, Any] = {name: getattr(packet, name) for name in (*plain, *counts)}
-    lists = {"instances": list(packet.instances), "left_out": list(packet.left_out)}
+    lists = {name: list(getattr(packet, name)) for name in _LISTS}
     key = insert_row(tx, packets, **values, **lists)
     for one in packet.files:
         insert_row(tx, packet_files, packet_key=key, kind=one.kind.value, size_bytes=one.size_bytes, digest=one.digest)
@@ -148,6 +153,6 @@ def was_opened(tx: ReadTx, attachment_key: int) -> bool:
 def _packet(tx: ReadTx, row: Row[Any]) -> KeptPacket:
     files = tx.execute(select(packet_files).where(packet_files.c.packet_key == row.key).order_by(packet_files.c.key))
     kept = tuple(KeptFile(PacketFile(one.kind), one.size_bytes, one.digest) for one in files)
-    lists: dict[str, Any] = {name: tuple(getattr(row, name)) for name in ("instances", "left_out")}
+    lists: dict[str, Any] = {name: tuple(getattr(row, name)) for name in _LISTS}
     plain = {name: getattr(row, name) for name in KeptPacket.__slots__ if name not in ("files", *lists)}
     return KeptPacket(**plain, **lists, files=kept)

@@ -2181,6 +2181,7 @@ packets = Table(
     _count("priors"),
     _count("pictures"),
     Column("instances", JSON, nullable=False, server_default=text("'[]'")),
+    Column("holds", JSON, nullable=False, server_default=text("'[]'")),
     Column("left_out", JSON, nullable=False, server_default=text("'[]'")),
     Column("made_at", Instant, nullable=False),
     Column("opened_at", Instant),

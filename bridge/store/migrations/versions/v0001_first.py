@@ -2509,6 +2509,7 @@ def upgrade() -> None:
         sa.Column("priors", sa.Integer(), server_default="0", nullable=False),
         sa.Column("pictures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("instances", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
+        sa.Column("holds", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("left_out", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("made_at", Instant(), nullable=False),
         sa.Column("opened_at", Instant(), nullable=True),
