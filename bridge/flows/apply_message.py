@@ -23,7 +23,7 @@ from bridge.flows.decide_without import decide_apart
 from bridge.flows.delete_record import delete_record
 from bridge.flows.file_report import Filed, ReportNews, file_report, look_again
 from bridge.flows.follow_attachments import authorizations_moved
-from bridge.flows.follow_evidence import identity_changed, people_parted
+from bridge.flows.follow_holdings import identity_changed, people_parted
 from bridge.flows.journal_change import Changed
 from bridge.flows.keep_lab_result import keep_lab_result
 from bridge.flows.keep_note import keep_note
@@ -201,9 +201,9 @@ class MessageApplier:
             if study.is_bound:
                 withdraw(tx, study, rule, sentence, how, actor=rule)
         for key in applied.merge_keys:
-            identity_changed(tx, merges.get(tx, key), applied.at)
+            identity_changed(tx, merges.get(tx, key), self._rules, applied.at)
         for live, retired, since in applied.parted:
-            people_parted(tx, (live, *retired), applied.at)
+            people_parted(tx, (live, *retired), self._rules, applied.at)
             decide_apart(tx, studies.of_patient(tx, live), retired, since, how)
         done = {order.key for order in applied.touched_orders if order.key not in applied.told_orders}
         new = {record.key for record in applied.known.patients}

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from bridge.domain.adt_events import IdentityChange
 from bridge.domain.attachment import HAS_PACKET, TO_PAYER, AttachmentState, ClaimAttachment
 from bridge.domain.authorization import CLOSED
 from bridge.domain.study import Study
-from bridge.flows.draft_again import take_release_back
 from bridge.outbox import enqueue
 from bridge.store import (
     authorization_links,
@@ -17,15 +15,10 @@ from bridge.store import (
     news,
     orders,
     overlays,
-    packets,
     patients,
     studies,
-    submissions,
 )
 from bridge.store.db import ReadTx, WriteTx
-from bridge.store.merges import Merge
-
-_PARTED = "records of two people were told apart, and notes, results or earlier exams in it may be the other's"
 
 
 def follows_evidence(attachment: ClaimAttachment) -> bool:
@@ -47,36 +40,6 @@ def facts_changed(tx: WriteTx, patient_key: int, at: datetime) -> None:
     authorization_links.look_at_patient(tx, [owner, *patients.merged_into(tx, owner)], at)
     for attachment in _open_packets(tx, {owner}, at):
         enqueue.enqueue(tx, enqueue.packet_of(attachment), at)
-
-
-def identity_changed(tx: WriteTx, entry: Merge, at: datetime) -> None:
-    """Records became one, or a number or a visit is another's: what is known of them goes along in their packets, or no more."""
-    if entry.kind == IdentityChange.MERGE:
-        facts_changed(tx, entry.survivor_key, at)
-    else:
-        people_parted(tx, (entry.retired_key, entry.survivor_key), at)
-
-
-def people_parted(tx: WriteTx, patient_keys: Iterable[int], at: datetime) -> None:
-    """
-    What was one person's is another's: a packet that holds more than its own exam says may hold what is not its patient's.
-
-    It is made anew and looked at anew before it leaves; of one that has left, or may have, a person asks its payer to withdraw it.
-    """
-    for patient_key in dict.fromkeys(patients.survivor(tx, one).key for one in patient_keys):
-        theirs = [patient_key, *patients.merged_into(tx, patient_key)]
-        for attachment in authorizations.attachments_of_people(tx, theirs):
-            if attachment.kind in HAS_PACKET and packets.put_in_question(tx, attachment.key):
-                _look_anew(tx, attachment, at)
-        facts_changed(tx, patient_key, at)
-
-
-def _look_anew(tx: WriteTx, attachment: ClaimAttachment, at: datetime) -> None:
-    for one in submissions.may_be_there(tx, attachment.key):
-        if packets.get(tx, one.packet_key).tells_of_others:
-            submissions.ask_to_withdraw(tx, one, attachment.study_key, _PARTED, at)
-    if attachment.kind in TO_PAYER:
-        take_release_back(tx, attachment, f"{_PARTED}: look again", at)
 
 
 def prior_changed(tx: WriteTx, study: Study, at: datetime) -> None:

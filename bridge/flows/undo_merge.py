@@ -18,7 +18,7 @@ from bridge.flows.decide_study import Deciding, decide_after, decide_touched, fr
 from bridge.flows.decide_without import decide_without, free_without, naming
 from bridge.flows.file_report import ReportNews, look_again
 from bridge.flows.follow_attachments import authorizations_moved
-from bridge.flows.follow_evidence import people_parted
+from bridge.flows.follow_holdings import people_parted
 from bridge.flows.move_number import DOUBTED
 from bridge.flows.move_visits import MOVED_RULES
 from bridge.flows.refresh_worklist import refresh_worklist_of_patient
@@ -77,7 +77,7 @@ class MergeUndoer:
         for patient_key in records:
             refresh_worklist_of_patient(tx, patient_key)
             news.look_at(tx, news.PATIENT, patient_key, now)
-        people_parted(tx, records, now)
+        people_parted(tx, records, self._rules, now)
         rules = MOVED_RULES if entry.kind in _OF_VISITS else (DOUBTED,)
         for study in studies.held_from(tx, records):
             if study.rule in rules:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select, update
+from sqlalchemy import Row, func, select, update
 
 from bridge.domain.attachment import AttachmentState, ClaimAttachment
 from bridge.domain.packet import PacketFile
@@ -58,11 +58,6 @@ class KeptPacket:
     left_out: tuple[str, ...] = ()
     opened_at: datetime | None = None
     files: tuple[KeptFile, ...] = ()
-
-    @property
-    def tells_of_others(self) -> bool:
-        """Whether it holds more than the exam that it is about says of its patient."""
-        return any((self.prior_reports, self.notes, self.labs, self.priors))
 
     def file(self, kind: PacketFile) -> KeptFile:
         """Return its file of a kind. Raises: LookupError."""
@@ -131,12 +126,9 @@ def get_version(tx: ReadTx, attachment_key: int, version: int) -> KeptPacket:
     return _packet(tx, row)
 
 
-def put_in_question(tx: WriteTx, attachment_key: int) -> bool:
-    """Let no version count that holds more than its exam; False where there is none. The next one is made whatever it holds."""
-    c = packets.c
-    more = or_(c.prior_reports > 0, c.notes > 0, c.labs > 0, c.priors > 0)
-    where = (c.attachment_key == attachment_key, more)
-    return bool(tx.execute(update(packets).where(*where).values(binding_version=_NO_BINDING)).rowcount)
+def put_in_question(tx: WriteTx, key: int) -> None:
+    """Let a version that has not left count no more: another one is made, whatever it holds."""
+    tx.execute(update(packets).where(packets.c.key == key).values(binding_version=_NO_BINDING))
 
 
 def note_opened(tx: WriteTx, key: int, at: datetime) -> None:

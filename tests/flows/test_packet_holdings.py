@@ -12,7 +12,7 @@ from samples.strict_payer import StrictPayer
 from tests.cast import NEAR_TWIN, PLAIN, STRANGER, adt, document, image, lab, merge, order, report, spooled, study_uid
 from tests.flows.asking import say
 from tests.flows.payer_desk import Desk
-from tests.flows.test_asked_evidence import CONSULT, attached, held, judge, missing
+from tests.flows.test_asked_evidence import CONSULT, attached, held, judge
 from tests.flows.test_evidence_requests import look, task
 from tests.flows.test_reports import undo
 
@@ -41,21 +41,6 @@ def settle(desk: Desk) -> None:
     judge(desk.house)
     desk.later(minutes=1)
     desk.work()
-
-
-def test_a_draft_is_made_anew_without_it(desk: Desk, made: ClaimAttachment) -> None:
-    part(desk)
-    assert (held(desk, made, "labs", "words"), held(desk, made, "notes", "title")) == ([], [])
-    assert len(missing(desk, made)) == 2
-    assert desk.tasks() == []
-
-
-def test_what_was_let_go_and_has_not_left_is_a_draft_again(desk: Desk, made: ClaimAttachment) -> None:
-    desk.release(made)
-    part(desk)
-    assert desk.state(made).state == AttachmentState.DRAFT
-    assert desk.submission(made).detail == "it held a lab result and an office note of another person: look again"
-    assert held(desk, made, "labs", "words") == []
 
 
 def test_what_left_is_asked_back_once(desk: Desk, made: ClaimAttachment) -> None:

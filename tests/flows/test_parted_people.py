@@ -70,7 +70,7 @@ def test_trap_11_what_left_with_another_person_s_result_is_asked_back(desk: Desk
     assert desk.state(made).state == AttachmentState.SENT
     undo(desk.house)
     (said,) = desk.tasks()
-    assert "records of two people were told apart" in said
+    assert "that holds a lab result of another person" in said
     assert "tell it to withdraw" in said
 
 
