@@ -37,9 +37,11 @@ def world_of(make: Callable[[Path], OneWorld]) -> Iterator[OneWorld]:
     made.close()
 
 
-def tell_stories(kind: type[RuleBasedStateMachine], world: Any, campaign: int, deeds: int) -> None:
-    """Tell *campaign* stories (BRIDGE_STORIES=n for another number), or a few, of at most so many *deeds*, in *world*."""
-    count = int(os.environ.get("BRIDGE_STORIES", str(campaign) if CAMPAIGN else "25"))
+def tell_stories(
+    kind: type[RuleBasedStateMachine], world: Any, *, campaign: int, deeds: int, otherwise: int = 25
+) -> None:
+    """Tell so many stories in a campaign and *otherwise* (BRIDGE_STORIES=n for another number), each of at most *deeds*."""
+    count = int(os.environ.get("BRIDGE_STORIES", str(campaign if CAMPAIGN else otherwise)))
     run_state_machine_as_test(
         type("Story", (kind,), {"world": world}),
         settings=settings(

@@ -1,30 +1,21 @@
 """Whatever happens on the whole way from a device to a payer: charts hold what is bound, and nothing leaves that a person did not let go.
 
-Run for long by `make campaign`.
+Run for long by `make campaign`: 1,000 stories.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.property.identity_world import ACCESSIONS
 from tests.property.leaving_sight import Sight
 from tests.property.leaving_world import PAYERS, LeavingWorld
-
-CAMPAIGN = os.environ.get("BRIDGE_CAMPAIGN") == "1"
-STORIES = int(os.environ.get("BRIDGE_STORIES", "1000" if CAMPAIGN else "12"))
-DEEDS_IN_A_STORY = 24
+from tests.property.stories import LIMIT_SECS, tell_stories, world_of
 
 WHO = st.sampled_from(["plain", "twin", "stranger"])
 ACCESSION = st.sampled_from(ACCESSIONS[:2])
@@ -165,26 +156,10 @@ class Leaving(RuleBasedStateMachine):
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[LeavingWorld]:
-    memory = Path("/dev/shm")
-    found = LeavingWorld(Path(tempfile.mkdtemp(prefix="ib-leaving-", dir=memory if memory.is_dir() else None)))
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield found
-    structlog.reset_defaults()
-    found.close()
+    with world_of(LeavingWorld) as found:
+        yield found
 
 
-@pytest.mark.timeout(36_000 if CAMPAIGN else 1800)
+@pytest.mark.timeout(LIMIT_SECS)
 def test_no_story_lets_anything_leave_that_nobody_let_go(world: LeavingWorld) -> None:
-    story = type("Story", (Leaving,), {"world": world})
-    run_state_machine_as_test(
-        story,
-        settings=settings(
-            max_examples=STORIES,
-            stateful_step_count=DEEDS_IN_A_STORY,
-            deadline=None,
-            derandomize=not CAMPAIGN,
-            database=None,
-            phases=(Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    tell_stories(Leaving, world, campaign=1000, deeds=24, otherwise=12)
