@@ -121,6 +121,12 @@ class StudyView:
         )
 
 
+def uid_of(study_key: int) -> str:
+    """Return the Study Instance UID of a study's row. Raises: LookupError."""
+    with services().store.read() as tx:
+        return studies.get(tx, study_key).study_instance_uid
+
+
 def read(tx: ReadTx, study_instance_uid: str, caller: Caller) -> StudyView:
     """
     Return a study for *caller*.

@@ -17,6 +17,7 @@ from bridge.store.listings import study_page
 from bridge.web import reads
 from bridge.web.access import caller, needs, services
 from bridge.web.picture_choice import series_to_pick
+from bridge.web.study_views import uid_of
 
 blueprint = Blueprint("attaching", __name__)
 
@@ -43,8 +44,7 @@ def attach(authorization_key: int, study_key: int) -> Response | str:
     """Attach the study that was looked at; or show more of its images to choose from."""
     if "show" in request.form:
         return _page(authorization_key, study_key, "")
-    with services().store.read() as tx:
-        uid = studies.get(tx, study_key).study_instance_uid
+    uid = uid_of(study_key)
     try:
         services().flows.attach_images(
             authorization_key=authorization_key,

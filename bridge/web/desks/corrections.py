@@ -19,6 +19,7 @@ from bridge.store.listings import study_page
 from bridge.web import reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.study_story import words_of
+from bridge.web.study_views import uid_of
 
 blueprint = Blueprint("corrections", __name__)
 
@@ -62,7 +63,7 @@ def form(study_key: int) -> str:
 @needs(Permission.DECIDE)
 def correct(study_key: int) -> Response:
     """Show what a correction would change; make it once that was seen."""
-    uid, typed = _uid(study_key), _typed()
+    uid, typed = uid_of(study_key), _typed()
     corrector, is_wanted = services().flows.studies.corrector, request.form.get("then") == "make"
     try:
         changes = corrector.preview(uid, typed.values)
@@ -88,14 +89,14 @@ def undo(study_key: int, number: int) -> Response:
     """Take a correction back."""
     reason = request.form.get("reason", "").strip()[:_LONGEST_REASON]
     try:
-        services().flows.studies.corrector.undo(_uid(study_key), number, reason, caller().name)
+        services().flows.studies.corrector.undo(uid_of(study_key), number, reason, caller().name)
     except Incomplete as fault:
         return make_response(_undo_page(study_key, number, reason, fault.detail), 422)
     return redirect(url_for("studies.study", study_key=study_key, _anchor="versions"), 303)
 
 
 def _page(study_key: int, typed: _Typed, shown: _Shown) -> str:
-    uid = _uid(study_key)
+    uid = uid_of(study_key)
     standing = services().flows.studies.corrector.standing(uid)
     with services().store.read() as tx:
         view = study_views.read(tx, uid, caller())
@@ -117,7 +118,7 @@ def _page(study_key: int, typed: _Typed, shown: _Shown) -> str:
 
 
 def _undo_page(study_key: int, number: int, reason: str, sentence: str) -> str:
-    uid = _uid(study_key)
+    uid = uid_of(study_key)
     changes = services().flows.studies.corrector.preview_undo(uid, number)
     with services().store.read() as tx:
         view = study_views.read(tx, uid, caller())
@@ -132,11 +133,6 @@ def _undo_page(study_key: int, number: int, reason: str, sentence: str) -> str:
         sentence=sentence,
         words_of=words_of,
     )
-
-
-def _uid(study_key: int) -> str:
-    with services().store.read() as tx:
-        return studies.get(tx, study_key).study_instance_uid
 
 
 def _typed() -> _Typed:

@@ -10,11 +10,12 @@ from bridge.domain.questions import AnswerKind
 from bridge.errors import Conflict, Incomplete, Refused
 from bridge.flows.ask_technologist import Said
 from bridge.pictures.wish import Wish
-from bridge.store import questions, studies
+from bridge.store import questions
 from bridge.store.listings import study_page
 from bridge.web import picture_answers, question_views, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.picture_answers import THUMBNAIL
+from bridge.web.study_views import uid_of
 
 blueprint = Blueprint("questions", __name__)
 
@@ -62,8 +63,7 @@ def withdraw(question_key: int) -> Response:
 @needs(Permission.DECIDE)
 def ask(study_key: int) -> Response:
     """Ask whoever made the images."""
-    with services().store.read() as tx:
-        uid = studies.get(tx, study_key).study_instance_uid
+    uid = uid_of(study_key)
     services().flows.studies.casework.questions.ask(uid, request.form.get("remark", "").strip()[:400], caller().name)
     return redirect(url_for("intake.study", study_key=study_key, _anchor="asked"), 303)
 

@@ -14,6 +14,7 @@ from bridge.store.listings import study_page
 from bridge.web import reads, study_views
 from bridge.web.access import caller, needs, services
 from bridge.web.split_views import other_parts
+from bridge.web.study_views import uid_of
 
 blueprint = Blueprint("splits", __name__)
 
@@ -33,7 +34,7 @@ def split(study_key: int) -> Response:
     chosen = [*request.form.getlist("series"), *singly]
     reason = request.form.get("reason", "").strip()[:1000]
     try:
-        new = services().flows.studies.second_person.split(_uid(study_key), chosen, reason, caller().name)
+        new = services().flows.studies.second_person.split(uid_of(study_key), chosen, reason, caller().name)
     except (Incomplete, Malformed, Conflict) as fault:
         return make_response(_page(study_key, fault.detail, reason), 422)
     return redirect(url_for("intake.study", study_key=study_key_of(new)), 303)
@@ -63,8 +64,3 @@ def _page(study_key: int, sentence: str, reason: str) -> str:
     return render_template(
         "studies/split.html", view=view, shown=shown, named=named, splits=made, sentence=sentence, reason=reason
     )
-
-
-def _uid(study_key: int) -> str:
-    with services().store.read() as tx:
-        return studies.get(tx, study_key).study_instance_uid

@@ -14,11 +14,10 @@ from bridge.domain.resource_query import DEFAULT_COUNT, MOST_COUNT
 from bridge.errors import Malformed
 from bridge.store import chart_versions
 from bridge.store.db import ReadTx
-from bridge.web import reads
 from bridge.web.access import needs, services
 from bridge.web.fhir import allowed, answers, asked, imaging_studies
-from bridge.web.fhir.interactions import read_one
-from bridge.web.fhir.kinds import Made, Serving
+from bridge.web.fhir.interactions import note_read, read_one
+from bridge.web.fhir.kinds import Serving
 
 blueprint = Blueprint("fhir_histories", __name__, url_prefix="/fhir/<any(r4,r5):release>")
 
@@ -41,7 +40,7 @@ def history(release: str, resource_id: str) -> Response:
         rows = chart_versions.of_resource(tx, OWN, place, since=since, before=before, limit=limit + 1)
         kept = _said(tx, rows[:limit], serving)
         shown = kept if rows or before is not None or since is not None else [standing.resource]
-    _note(standing)
+    note_read(standing)
     return answers.history(release, place, shown, rows[limit - 1].number if len(rows) > limit else None)
 
 
@@ -60,7 +59,7 @@ def read_version(release: str, resource_id: str, version_id: str) -> Response:
             found = _said(tx, [row] if row is not None else [], serving)
     if not found:
         raise LookupError("no such version")
-    _note(standing)
+    note_read(standing)
     return answers.resource(found[0])
 
 
@@ -88,7 +87,3 @@ def _number(name: str) -> int | None:
     if text and not (text.isascii() and text.isdecimal() and 0 < len(text) < 10 and int(text)):
         raise Malformed("a number is wanted", where=name)
     return int(text) if text else None
-
-
-def _note(one: Made) -> None:
-    reads.note("fhir_read", patient_key=one.patient_key, study_key=one.study_key, order_key=one.order_key)

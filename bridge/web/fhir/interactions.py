@@ -115,7 +115,7 @@ def _read(release: str, name: str, resource_id: str) -> Response:
     with services().store.read() as tx:
         serving = asked.serving(tx, release)
         one = read_one(tx, kind, resource_id, serving)
-    _note_one(one)
+    note_read(one)
     return answers.resource(one.resource, _shape())
 
 
@@ -147,7 +147,8 @@ def _shape() -> asked.Shape:
     return asked.shape(request.args.get("_summary", ""), request.args.get("_elements", ""))
 
 
-def _note_one(one: Made) -> None:
+def note_read(one: Made) -> None:
+    """Write down who read a resource."""
     reads.note("fhir_read", patient_key=one.patient_key, study_key=one.study_key, order_key=one.order_key)
 
 

@@ -7,15 +7,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge.clock import FixedClock
 from bridge.domain import viewer_links
 from bridge.domain.accounts import Role
 from bridge.store import audit
 from bridge.wiring import House
-from tests.cast import NEAR_TWIN, PLAIN, adt, image, merge, order, spooled, study_uid
-from tests.fakes.clinic import AT
+from tests.cast import NEAR_TWIN, PLAIN, merge, study_uid
 from tests.fakes.console import Console
-from tests.flows.asking import say, study_by_uid
+from tests.flows.asking import say
+from tests.unit.web.studied import row_of, studied
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -24,17 +23,7 @@ INVOKE = viewer_links.INVOKE_PATH
 
 @pytest.fixture
 def console(make_house: Callable[..., House]) -> Console:
-    """Two studies of one person, one of another, and one that nobody has bound."""
-    found = Console(make_house(FixedClock(AT)))
-    say(found.house, adt(PLAIN), adt(NEAR_TWIN), order(PLAIN, "A1"), order(PLAIN, "A2"), order(NEAR_TWIN, "B1"))
-    for person, number in ((PLAIN, "A1"), (PLAIN, "A2"), (NEAR_TWIN, "B1")):
-        found.house.instances.receive(spooled(found.house, image(person, number)))
-    found.house.instances.receive(spooled(found.house, image(NEAR_TWIN, "A1", study="2.25.77")))
-    return found
-
-
-def row_of(console: Console, accession: str) -> int:
-    return study_by_uid(console.store, study_uid(accession)).key
+    return studied(make_house)
 
 
 def asked(console: Console, query: str) -> tuple[int, str, str]:

@@ -11,16 +11,15 @@ from urllib.parse import urlsplit
 import pytest
 from flask.testing import FlaskClient
 
-from bridge.clock import FixedClock
 from bridge.domain.accounts import Role
 from bridge.flows import manage_users
 from bridge.store import audit, users
 from bridge.web import launch_pages
 from bridge.wiring import House
-from tests.cast import NEAR_TWIN, PLAIN, adt, image, order, spooled, study_uid
-from tests.fakes.clinic import AT
+from tests.cast import NEAR_TWIN, PLAIN, adt, study_uid
 from tests.fakes.console import Console
-from tests.flows.asking import say, study_by_uid
+from tests.flows.asking import say
+from tests.unit.web.studied import row_of, studied
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -30,13 +29,7 @@ PATIENT = {"patient": {"id": PLAIN.patient_id, "issuer": "RIVERSIDE"}, "for": "d
 
 @pytest.fixture
 def console(make_house: Callable[..., House]) -> Console:
-    """Two studies of one person, one of another, and one that nobody has bound."""
-    found = Console(make_house(FixedClock(AT)))
-    say(found.house, adt(PLAIN), adt(NEAR_TWIN), order(PLAIN, "A1"), order(PLAIN, "A2"), order(NEAR_TWIN, "B1"))
-    for person, number in ((PLAIN, "A1"), (PLAIN, "A2"), (NEAR_TWIN, "B1")):
-        found.house.instances.receive(spooled(found.house, image(person, number)))
-    found.house.instances.receive(spooled(found.house, image(NEAR_TWIN, "A1", study="2.25.77")))
-    return found
+    return studied(make_house)
 
 
 def made(machine: FlaskClient, said: dict[str, Any]) -> dict[str, Any]:
@@ -50,10 +43,6 @@ def made(machine: FlaskClient, said: dict[str, Any]) -> dict[str, Any]:
 def path_of(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}"
-
-
-def row_of(console: Console, accession: str) -> int:
-    return study_by_uid(console.store, study_uid(accession)).key
 
 
 def test_a_link_opens_its_study_alone_once_and_its_address_tells_nothing(console: Console) -> None:
