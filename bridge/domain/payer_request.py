@@ -63,7 +63,8 @@ class PayerRequest:
 
     lines: what is asked for; cancelled: the sequence numbers of those that are asked for no more. control_numbers: of the
     evidence in it; submission_key, attachment_key: the release of that evidence, whose state is this one's too, None for a
-    request without. begun_at: when it may have left.
+    request without. begun_at: when it may have left. whom_digest: of the person and the member that it is about, as whoever let it
+    go saw them; "" of a question how it stands.
     """
 
     key: int
@@ -83,6 +84,7 @@ class PayerRequest:
     begun_at: datetime | None = None
     ended_at: datetime | None = None
     detail: str = ""
+    whom_digest: str = ""
 
     @property
     def changes_something(self) -> bool:

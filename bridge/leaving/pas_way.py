@@ -23,7 +23,7 @@ from bridge.domain.request_lines import Lack, lacks_of, lines_to_ask
 from bridge.domain.submission import Outgoing, Submission
 from bridge.errors import Incomplete
 from bridge.leaving.authorized_exams import exams_under
-from bridge.leaving.payer_request import RequestGround, insured, submission_of
+from bridge.leaving.payer_request import RequestGround, insured, submission_of, whom_digest
 from bridge.leaving.payer_ways import Sendable, encoded_bytes, evidence_of, payer_for
 from bridge.outbox.enqueue import PAYER_REQUEST
 from bridge.sections.payer import Payer
@@ -99,7 +99,7 @@ class PasWay:
             document_bytes=found.document_bytes,
             size_bytes=self._size(tx, found, said) if not lacks else 0,
             limit_bytes=int(payer.max_packet_mb * 1_000_000),
-            facts=_facts(said),
+            facts=_facts(said, insured(tx, found.authorization)[0], payer),
             lacks=tuple([said.why_not] if said.why_not else lacks),
         )
 
@@ -128,6 +128,7 @@ class PasWay:
             lines=asked.lines,
             cancelled=tuple(sorted(asked.cancelled)),
             control_numbers=control_numbers,
+            whom_digest=whom_digest(known, patient),
         )
         why_not = self.why_not(tx, one, request, replace(told, lines=before))
         words = tuple(in_words(asked.lines, before, asked.cancelled))
@@ -164,12 +165,14 @@ class PasWay:
         return len(orjson.dumps(bundle)) + encoded_bytes(found.document_bytes)
 
 
-def _facts(said: Proposal) -> tuple[tuple[str, str], ...]:
+def _facts(said: Proposal, known: Authorization, payer: Payer) -> tuple[tuple[str, str], ...]:
     what = "a change of what was asked" if said.request.kind == RequestKind.UPDATE else "a first request"
     told = [each.sentence for each in said.lacks if not each.is_needed]
     named = (
         ("What it is", what),
         ("Our trace", said.request.trace),
+        ("Payer", payer.id),
+        ("Member", " ".join(filter(None, (known.member_id or known.subscriber_id, known.member_suffix)))),
         *((f"Asked for ({number})", line) for number, line in enumerate(said.lines, start=1)),
         *(("Not said", each) for each in told),
         ("Document", "application/pdf, LOINC 18748-4 Diagnostic imaging study"),

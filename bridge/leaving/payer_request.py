@@ -9,6 +9,7 @@ from bridge.codecs.fhir.inline_evidence import InlineEvidence
 from bridge.codecs.fhir.pas_bundle import PasSubmission
 from bridge.codecs.fhir.references import SystemOf
 from bridge.domain.authorization import Authorization
+from bridge.domain.identifiers import digest_of
 from bridge.domain.member_id import MemberId
 from bridge.domain.patient import Patient
 from bridge.domain.payer_request import PayerRequest, RequestKind, told_by
@@ -38,6 +39,12 @@ def insured(tx: ReadTx, one: Authorization) -> tuple[Authorization, Patient]:
     member = members[0] if len(members) == 1 else MemberId("")
     said = {"member_id": member.value, "member_suffix": member.suffix, "subscriber_id": member.subscriber_id}
     return replace(one, **said), patient
+
+
+def whom_digest(one: Authorization, patient: Patient) -> str:
+    """Return the SHA-256 of the person and the member that a request is about."""
+    member = (one.payer_id, one.member_id, one.member_suffix, one.subscriber_id)
+    return digest_of(repr((*member, patient.patient_name, patient.patient_birth_date, patient.patient_sex)).encode())
 
 
 def submission_of(

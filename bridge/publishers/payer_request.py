@@ -7,7 +7,7 @@ answer's status means is as for all evidence that goes to payers.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bridge.codecs.fhir import pas_bundle
@@ -18,7 +18,7 @@ from bridge.domain.records import replace
 from bridge.domain.submission import PayerAnswer, SubmissionState
 from bridge.errors import BridgeError, Conflict, Malformed, Refused, Unavailable
 from bridge.leaving.pas_way import INQUIRE, SUBMIT
-from bridge.leaving.payer_request import RequestGround, submission_of
+from bridge.leaving.payer_request import RequestGround, submission_of, whom_digest
 from bridge.leaving.payer_ways import evidence_of
 from bridge.outbox import enqueue
 from bridge.outbox.publisher import Hold, Nothing, NotYet, Parcel, Receipt, StillWanted
@@ -36,6 +36,7 @@ from bridge.store.events import Event, Station
 _TURN = timedelta(seconds=30)
 _UNKNOWN = "no answer came, and the payer may have it all the same"
 _CANNOT_ASK = f"{_UNKNOWN}: ask there, then say on the authorization whether it is there"
+_OTHER = "the person or the member is told otherwise than when it was let go: look at it, and let it go again"
 _SAID = {
     RequestKind.SUBMIT: "asked for",
     RequestKind.UPDATE: "sent what changed of",
@@ -46,11 +47,16 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class RequestParcel(Parcel):
-    """A request as it would leave. release: what a person let go with it, None without evidence."""
+    """
+    A request as it would leave.
+
+    release: what a person let go with it, None without evidence. why_back: why one without must be looked at again first.
+    """
 
     request: PayerRequest
     submission: PasSubmission
     release: PayerParcel | None
+    why_back: str = field(default="", kw_only=True)
 
     @property
     def may_be_there(self) -> bool:
@@ -95,8 +101,12 @@ class PayerRequestPublisher:
             return Nothing("a later request took its place")
         evidence = (evidence_of(release.found, b""),) if release is not None else ()
         said = submission_of(tx, request, self._ground, request.asked_at or now, evidence)
+        is_same = request.whom_digest in ("", whom_digest(said.authorization, said.patient))
         if release is None:
-            return RequestParcel(delivery, None, 0, request, said, None)
+            is_back = not is_same and request.begun_at is None
+            return RequestParcel(delivery, None, 0, request, said, None, why_back=_OTHER if is_back else "")
+        if not is_same and not release.may_be_there and not release.is_accepted:
+            release = replace(release, why_back=_OTHER)
         return RequestParcel(delivery, release.study_key, release.binding_version, request, said, release)
 
     def send(self, parcel: RequestParcel, still_wanted: StillWanted) -> Receipt:
@@ -107,6 +117,10 @@ class PayerRequestPublisher:
         """
         if parcel.release is not None and parcel.release.is_accepted:
             return payer_sending.accepted_before(parcel.release)
+        if parcel.release is not None and parcel.release.why_back:
+            return payer_sending.look_again(parcel.release)
+        if parcel.why_back:
+            raise Conflict(parcel.why_back, code="other_person")
         door = self._doors[parcel.delivery.destination]
         if not parcel.request.changes_something:
             still_wanted()

@@ -53,6 +53,7 @@ def add(tx: WriteTx, request: PayerRequest, at: datetime) -> int:
         asked_by=request.asked_by,
         reason=request.reason,
         asked_at=at,
+        whom_digest=request.whom_digest,
     )
 
 
@@ -186,4 +187,5 @@ def _request(row: Row[Any]) -> PayerRequest:
         begun_at=row.begun_at,
         ended_at=row.ended_at,
         detail=row.said if row.release is not None else row.detail,
+        whom_digest=row.whom_digest,
     )

@@ -2259,6 +2259,7 @@ payer_requests = Table(
     Column("control_numbers", JSON, nullable=False, server_default=text("'[]'")),
     _text("asked_by"),
     _text("reason"),
+    _text("whom_digest"),
     Column("asked_at", Instant, nullable=False),
     Column("begun_at", Instant),
     Column("ended_at", Instant),

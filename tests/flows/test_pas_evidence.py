@@ -15,10 +15,12 @@ from bridge.building.destinations import ways_to_payers
 from bridge.codecs.fhir.validate import faults
 from bridge.domain.attachment import AttachmentKind, AttachmentState, ClaimAttachment, control_number_of
 from bridge.domain.authorization import AuthorizationLine, AuthorizationStatus
+from bridge.domain.authorization_news import AuthorizationNews
 from bridge.domain.payer_request import RequestKind, RequestState
 from bridge.domain.submission import Outgoing, SubmissionState
 from bridge.errors import Conflict, Incomplete
 from bridge.flows.attach_images import ImageAttacher
+from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.release_attachment import PayerReleases, Release
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.pictures.pool import DecoderPool
@@ -243,3 +245,40 @@ def test_evidence_that_may_have_left_before_its_study_was_bound_anew_is_never_se
         released = submissions.newest(tx, desk.made.key)
     assert released is not None
     assert released.state == SubmissionState.UNCLEAR
+
+
+def test_what_was_let_go_for_another_member_does_not_leave_and_is_looked_at_again(
+    make_desk: Callable[..., Desk],
+) -> None:
+    desk = make_desk(trace="T-1")
+    assert ("Member", "W1122") in desk.outgoing().facts
+    desk.release()
+    other_member(desk)
+    desk.send()
+    assert (desk.payer.asked, desk.attachment().state) == ([], AttachmentState.DRAFT)
+    assert [one.state for one in desk.requests()] == [RequestState.DROPPED]
+    assert ("Member", "W9999") in desk.outgoing().facts
+    desk.release()
+    desk.send()
+    (bundle,) = desk.payer.submitted
+    assert "W9999" in str(resources(bundle, "Patient")) + str(resources(bundle, "Coverage"))
+
+
+def test_a_request_without_evidence_for_another_member_does_not_leave_either(make_desk: Callable[..., Desk]) -> None:
+    desk = make_desk(trace="T-1")
+    desk.desk.ask(desk.key, "exam is scheduled", "user:bill")
+    other_member(desk)
+    desk.send()
+    (request,) = desk.requests()
+    assert (desk.payer.asked, request.state) == ([], RequestState.FAILED)
+    assert "told otherwise" in request.detail
+    desk.desk.ask(desk.key, "looked again", "user:bill")
+    desk.send()
+    assert len(desk.payer.submitted) == 1
+
+
+def other_member(desk: Desk) -> None:
+    """Say that the authorization is another member's of the same payer."""
+    desk.clock.at += timedelta(minutes=1)
+    entry = AuthorizationEntry(desk.house.store, desk.house.clock, desk.house.rules)
+    entry.add_answer(desk.key, AuthorizationNews("user:bill", desk.clock.now(), member_id="W9999"), "user:bill")

@@ -3071,6 +3071,7 @@ def upgrade() -> None:
         sa.Column("control_numbers", sa.JSON(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("asked_by", sa.Text(), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("whom_digest", sa.Text(), server_default="", nullable=False),
         sa.Column("asked_at", Instant(), nullable=False),
         sa.Column("begun_at", Instant(), nullable=True),
         sa.Column("ended_at", Instant(), nullable=True),
