@@ -78,8 +78,10 @@ class AuthorizationEntry:
                 administrative_reference=said.administrative_reference or one.administrative_reference,
             )
             owner = patients.survivor(tx, one.patient_key).key
-            taken = take_authorization_news(tx, said, Taking(self._rules, now, actor, patient_key=owner))
-            if taken.authorization is None or taken.authorization.key != authorization_key:
+            # What is a draft yet has no number by which it could be found.
+            taking = Taking(self._rules, now, actor, patient_key=owner, about=one.key)
+            taken = None if _is_anothers(tx, one, said) else take_authorization_news(tx, said, taking)
+            if taken is None or taken.authorization is None or taken.authorization.key != authorization_key:
                 raise Conflict("this is said of another authorization", code="other_authorization", where="number")
             detail = {"authorization": authorization_key}
             audit.add(tx, at=now, action="authorization_answered", actor=actor, patient_key=owner, detail=detail)
@@ -200,3 +202,16 @@ class AuthorizationEntry:
             if patients.survivor(tx, one.patient_key).key == patient.key:
                 return one
         raise Conflict("this patient has no such order", code="unknown", where="accession_number")
+
+
+def _is_anothers(tx: ReadTx, one: Authorization, said: AuthorizationNews) -> bool:
+    """Say whether a number of what is said is another authorization's of the same payer."""
+    named = (
+        (said.number, ("number", "reference")),
+        (said.administrative_reference, ("reference", "number")),
+        (said.trace, ("trace",)),
+    )
+    known = (
+        each for number, kinds in named if number for each in authorizations.known_as(tx, one.payer_id, number, kinds)
+    )
+    return any(each.key != one.key for each in known)

@@ -179,3 +179,15 @@ def test_what_was_denied_is_asked_for_anew_by_a_request_of_its_own(console: Cons
     assert api.get(f"{new}/requests").json["proposed"]["as"] == "submit"
     assert api.post(f"{new}/anew", json={"reason": "again"}).json["code"] == "not_over"
     assert api.post(f"{old}/anew", json={"reason": "a second click"}).json["code"] == "duplicate"
+
+
+def test_what_was_asked_for_anew_and_decided_by_phone_is_written_down_there(console: Console) -> None:
+    api, place = entered(console, number="PA9", trace="T-OLD", status="denied")
+    old = place.removesuffix("/requests")
+    new = f"/api/authorizations/{api.post(f'{old}/anew', json={'reason': 'by phone'}).json['id']}"
+    assert api.post(f"{new}/answers", json={"number": "PA9", "status": "approved"}).status_code == 409
+    assert api.post(f"{new}/answers", json={"trace": "T-OLD"}).status_code == 409
+    assert api.post(f"{new}/answers", json={"number": "PA10", "status": "approved"}).status_code == 201
+    shown = api.get(new).json
+    assert (shown["number"], shown["status"]) == ("PA10", "approved")
+    assert (api.get(old).json["number"], api.get(old).json["status"]) == ("PA9", "denied")
