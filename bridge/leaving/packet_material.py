@@ -101,39 +101,44 @@ def collect_packet(tx: ReadTx, attachment: ClaimAttachment, ground: PacketGround
     values = {**_received(study), **overlays.current(tx, study).values}
     is_text = not attachment.instances and asks_reports_alone(codes_asked(tx, authorization))
     pictures = ((), (_REPORTS_ALONE,)) if is_text else choose_pictures(tx, contents, attachment.instances, values)
-    kept = packets.newest(tx, attachment.key)
     found = exam_reports.for_authorization(tx, authorization)
     signed = [one for one in found if one.is_signed]
     priors = priors_of(tx, study, ground.parts)
-    earlier = _reports_of_priors(priors, {one.key for one in signed})
+    every = _reports_of_priors(priors, {one.key for one in signed})
+    earlier = every[:MOST_PRIOR_REPORTS]
     packet = Packet(
         organization=ground.organization,
-        version=kept.version + 1 if kept is not None else 1,
+        version=1 + max((one.version for one in packets.versions(tx, attachment.key)), default=0),
         made_at=now,
         purpose=PURPOSE,
         patient=_patient(patient),
         authorization=_authorization(authorization, study),
         order=_order(order, values, ground),
         reports=tuple(_report(one, ground) for one in signed),
-        prior_reports=tuple(_report(one, ground) for one in earlier[:MOST_PRIOR_REPORTS]),
+        prior_reports=tuple(_report(one, ground) for one in earlier),
         priors=tuple(one.study for one in priors),
         manifest=(_manifest(contents, order, values),),
     )
-    if attachment.shared_at is not None and ground.share.days(authorization.payer_id, authorization.payer_name):
-        packet = replace(packet, whole_study_because=attachment.shared_because, whole_study_since=attachment.shared_at)
     material = PacketMaterial(
-        packet,
+        _shared(packet, attachment, authorization, ground),
         patient,
         study,
         pictures[0],
-        (*pictures[1], *_unsent(len(found) - len(signed), len(earlier) - MOST_PRIOR_REPORTS)),
+        (*pictures[1], *_unsent(len(found) - len(signed), len(every) - len(earlier))),
         values["StudyDate"],
         study.received.study_time,
         values.get("StudyID", ""),
-        tuple(_documents([*signed, *earlier[:MOST_PRIOR_REPORTS]], ground)),
-        (*holdings(Held.REPORT, [*signed, *earlier[:MOST_PRIOR_REPORTS]]), *holdings(Held.STUDY, priors)),
+        tuple(_documents([*signed, *earlier], ground)),
+        (*holdings(Held.REPORT, [*signed, *earlier]), *holdings(Held.STUDY, priors)),
     )
     return _with_wanted(tx, material, asked_of(tx, authorization), ground)
+
+
+def _shared(packet: Packet, attachment: ClaimAttachment, authorization: Authorization, ground: PacketGround) -> Packet:
+    """Return *packet* with why its payer may look at the whole study, if it may."""
+    if attachment.shared_at is None or not ground.share.days(authorization.payer_id, authorization.payer_name):
+        return packet
+    return replace(packet, whole_study_because=attachment.shared_because, whole_study_since=attachment.shared_at)
 
 
 def _with_wanted(tx: ReadTx, material: PacketMaterial, asked: Asked, ground: PacketGround) -> PacketMaterial:
