@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,22 +31,6 @@ from tests.flows.test_rejections import note
 MakeHouse = Callable[..., House]
 
 embedded = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def decoders() -> Iterator[DecoderPool]:
-    """One decoder for all of these tests: starting it takes longer than what it does."""
-    pool = DecoderPool(1)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def payer() -> Iterator[StrictPayer]:
-    found = StrictPayer()
-    found.start()
-    yield found
-    found.stop()
 
 
 @pytest.fixture
