@@ -122,8 +122,9 @@ class TellingKeeper(Lookout):
             if begun.made_at is not None:
                 # What was decided while nothing was told is asked for.
                 teller.after_silence(tx, now)
-            told = replace(one, state=TellingState.TELLING, reference=made.reference, made_at=now, looked_at=now)
-            tellings.put(tx, replace(told, failures=0, detail=""))
+            # What it told while it was being made is its own.
+            told = replace(one, state=TellingState.TELLING, made_at=begun.looked_at, looked_at=now)
+            tellings.put(tx, replace(told, reference=made.reference, failures=0, detail=""))
         _log.info("telling_made", teller=teller.name)
 
     def _clear(self, teller: Teller, reference: str) -> None:

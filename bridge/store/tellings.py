@@ -89,8 +89,10 @@ def keep_notice(tx: WriteTx, one: Telling, body: bytes, number: int, at: datetim
 def _overtaken_at(tx: ReadTx, one: Telling, number: int) -> datetime | None:
     """Return when the first one with a higher number was heard; a subscription that is made anew begins to count anew."""
     later = [_NOTICES.payer == one.name, _NOTICES.number > number]
-    if one.made_at is not None:
-        later.append(_NOTICES.heard_at >= one.made_at)
+    # While it is being made it tells already, and made_at is of the one before it.
+    since = one.looked_at if one.state == TellingState.MAKING else one.made_at
+    if since is not None:
+        later.append(_NOTICES.heard_at >= since)
     query = select(_NOTICES.heard_at).where(*later).order_by(_NOTICES.heard_at).limit(1)
     return tx.execute(query).scalar_one_or_none()
 

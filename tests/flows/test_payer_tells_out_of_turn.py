@@ -163,3 +163,30 @@ def test_what_is_heard_while_a_subscription_ends_does_not_bring_it_back(scene: T
 def forget(scene: TellingScene) -> None:
     with scene.house.store.write() as tx:
         tellings.forget(tx, "acme")
+
+
+def test_what_is_told_while_a_subscription_is_made_anew_is_not_late(scene: TellingScene) -> None:
+    scene.keep()
+    trace = scene.pend()
+    scene.payer.tell(trace, skip=4)
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.APPROVED
+    (one,) = scene.payer.subscriptions
+    scene.payer.books.update(one | {"status": "off"}, one["id"])
+    scene.clock.at += timedelta(minutes=11)
+    scene.keep()
+    answer = scene.payer.answer
+
+    def deny_at_once(method: str, url: Any, body: Any, headers: Any) -> Any:
+        said = answer(method, url, body, headers)
+        if method == "POST" and url.path.endswith("/Subscription"):
+            scene.payer.decision = "A3"
+            assert scene.payer.tell(trace) == 200
+        return said
+
+    scene.payer.answer = deny_at_once  # type: ignore[method-assign]
+    scene.clock.at += timedelta(minutes=1)
+    scene.keep()
+    assert scene.known().number == 1
+    scene.send()
+    assert scene.one().status == AuthorizationStatus.DENIED
