@@ -42,11 +42,10 @@ ACCESSIONS: Final = ("A1", "A2", "A3")
 STUDIES: Final = {**{f"of {one}": study_uid(one) for one in ACCESSIONS}, "typed": "2.25.9911", "other": "2.25.9912"}
 _STORIES_OF_A_FOLDER: Final = 500
 WRONG_ENTRY: Final = "110514"
-_FORGET: Final = tuple(
-    Prepared(text(f"DELETE FROM {table.name}"))
-    for table in metadata.sorted_tables
-    if table.name not in ("schema_state", "alembic_version")
+_FORGOTTEN: Final = tuple(
+    table.name for table in metadata.sorted_tables if table.name not in ("schema_state", "alembic_version")
 )
+_FORGET: Final = tuple(Prepared(text(f"DELETE FROM {name}")) for name in _FORGOTTEN)
 _ROWS: Final = Prepared(select(studies_table.c.study_instance_uid, studies_table.c.key))
 _OWNERS: Final = Prepared(select(orders_table.c.key, orders_table.c.patient_key))
 _ACCESSION: Final = Prepared(select(orders_table.c.accession_number).where(orders_table.c.key == bindparam("key")))
@@ -74,7 +73,7 @@ class World:
 
     has_prefixes: images came from the device that writes something before every number. is_repaired: somebody has asked for
     that device to be read otherwise. Both follow from the deeds alone: what may be drawn next never hangs on what was done.
-    stirred: what was written to.
+    stirred: what was written to, in an embedded database. Another one, migrated, may be named in a section "store".
     """
 
     def __init__(self, folder: Path, **sections: dict[str, Any]) -> None:
@@ -89,9 +88,10 @@ class World:
             **sections,
         }
         self.house = House(Settings.model_validate(tree), self.clock)
-        event.listen(self.house.store.engine, "connect", _forget_the_disk)
-        schema.migrate(self.house.store)
-        self.stirred = Stirred(self.house.store)
+        if self.house.store.is_sqlite:
+            event.listen(self.house.store.engine, "connect", _forget_the_disk)
+            schema.migrate(self.house.store)
+            self.stirred = Stirred(self.house.store)
         self.desk = Desk(self.house)
         self.deeds: list[Deed] = []
         self.reissued: set[str] = set()
@@ -103,10 +103,13 @@ class World:
     def begin(self) -> None:
         """Forget everything: another story begins."""
         with self.house.store.write() as tx:
-            tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-            for statement in _FORGET:
-                statement.run(tx)
-            self.stirred.forget(tx)
+            if self.house.store.is_sqlite:
+                tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+                for statement in _FORGET:
+                    statement.run(tx)
+                self.stirred.forget(tx)
+            else:
+                tx.exec_driver_sql(f"TRUNCATE {', '.join(_FORGOTTEN)} RESTART IDENTITY")
         self._begun += 1
         if self._begun % _STORIES_OF_A_FOLDER == 0:
             self._forget_objects()

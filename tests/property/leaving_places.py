@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,19 @@ _MAX_PIXELS: Final = 1_000_000
 
 class Killed(BaseException):
     """The machine ends here, as by kill -9."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What came to a payer: when, under which release, of which study for which authorization."""
+
+    at: datetime
+    destination: str
+    control_number: str
+    submission_key: int
+    attachment_key: int
+    study_key: int
+    patient_key: int
 
 
 class Cdex(StrictPayer):
@@ -167,6 +181,7 @@ class Places:
     ehr: StrictEhr = field(default_factory=StrictEhr)
 
     def __post_init__(self) -> None:
+        self.came = 0
         self.outbox = self.folder / "outbox"
         self.acme, self.delta = Cdex("acme", self.heard), Cdex("delta", self.heard)
         self.beta = Pas("beta", self.heard)
@@ -217,6 +232,13 @@ class Places:
         if name == "beta":
             self.beta.operations.pop("Claim/$inquire", None)
 
+    def write_in_ehr(self) -> None:
+        """Let somebody at the EHR write to every study and Claim there: each has another version."""
+        books = self.ehr.books
+        for kind in ("ImagingStudy", "Claim"):
+            for key, resource in books.state()["resources"].get(kind, {}).items():
+                books.update(resource | {"language": "en"}, key)
+
     def payer_has(self, name: str, control_number: str) -> bool:
         """Say what a person who asks a payer is told."""
         if name == "eastlink":
@@ -229,6 +251,21 @@ class Places:
     def close(self) -> None:
         for one in self._servers:
             one.stop()
+
+
+def claim_of(number: str, patient: str, coverage: str) -> Json:
+    """Return a request for authorization as the EHR keeps it. patient, coverage: references."""
+    return {
+        "status": "active",
+        "type": {"coding": [{"code": "professional"}]},
+        "use": "preauthorization",
+        "patient": {"reference": patient},
+        "created": "2026-03-01",
+        "provider": {"display": "Riverside"},
+        "priority": {"coding": [{"code": "normal"}]},
+        "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": coverage}, "preAuthRef": [number]}],
+        "item": [{"sequence": 1, "productOrService": {"coding": [{"code": "71260"}]}}],
+    }
 
 
 def _documents(said: Any) -> Iterator[Json]:

@@ -22,7 +22,8 @@ from bridge.store import (
 from bridge.store.db import ReadTx
 from bridge.store.tables import attachments, audit_rows
 from bridge.store.tables import studies as studies_table
-from tests.property.leaving_world import Copy, LeavingWorld
+from tests.property.leaving_places import Copy
+from tests.property.leaving_world import LeavingWorld
 
 Json = dict[str, Any]
 _OVER: Final = ("entered-in-error", "cancelled")

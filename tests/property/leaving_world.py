@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import sqlite3
+import threading
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +17,7 @@ from bridge.building.destinations import publishers, ways_to_payers
 from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState
 from bridge.domain.identifiers import digest_of
 from bridge.domain.packet import PacketFile
-from bridge.domain.submission import SubmissionState
+from bridge.domain.submission import MAY_BE_THERE, SubmissionState
 from bridge.errors import BridgeError
 from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.change_chart import ChartDesk
@@ -23,7 +25,7 @@ from bridge.flows.change_delivery import retry_delivery
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.release_attachment import PayerReleases, Release
 from bridge.outbox.worker import Worker
-from bridge.store import authorizations, deliveries, packets, patients, rejections, studies, submissions
+from bridge.store import authorizations, deliveries, embedded, packets, patients, rejections, studies, submissions
 from bridge.store.db import ReadTx
 from bridge.store.deliveries import DeliveryState, HoldKind
 from bridge.store.packets import KeptPacket
@@ -34,9 +36,9 @@ from tests.fakes.payer_scene import LINE
 from tests.flows.asking import typed_authorization
 from tests.flows.registration import mrg, pv1, tell
 from tests.property.identity_world import PEOPLE, STUDIES, World
-from tests.property.leaving_places import Killed, Moments, Places, PlainPictures, WatchedStore
+from tests.property.leaving_places import Copy, Killed, Moments, Places, PlainPictures, WatchedStore, claim_of
 
-# What each authorization's number leads to: its payer's, and in which ways its evidence goes.
+# By an authorization's number: its payer's, and the ways of its evidence.
 PAYERS: Final = {
     "PA1": ("60054", (AttachmentKind.CDEX, AttachmentKind.CLAIM)),
     "PA2": ("70001", (AttachmentKind.X12_275,)),
@@ -47,32 +49,19 @@ _LEASE: Final = timedelta(seconds=20)
 _ROUNDS: Final = 60
 
 
-@dataclass(frozen=True)
-class Copy:
-    """What came to a payer: when, under which release, of which study for which authorization."""
-
-    at: datetime
-    destination: str
-    control_number: str
-    submission_key: int
-    attachment_key: int
-    study_key: int
-    patient_key: int
-
-
 class LeavingWorld(World):
     """
     The clinic of `identity_world` with places to leave for; its worker comes when it is called.
 
-    wrong: what was wrong in the moment that something left. copies: what payers have. said: what was acknowledged.
+    wrong: what was wrong in the moment that something left. copies: what payers have. acknowledged: messages, as they came.
+    is_racing: two nodes work at once. was_restored: an earlier state was laid out again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str = "") -> None:
         self.wrong: list[str] = []
         self.copies: list[Copy] = []
         self.acknowledged: list[bytes] = []
         self.places = Places(folder, self._heard)
-        outbox = str(self.places.outbox)
         sections: dict[str, Any] = {
             "bridge": {
                 "data": folder / "data",
@@ -93,9 +82,16 @@ class LeavingWorld(World):
                 {"name": "beta", "id": "80001", "base_url": self.places.beta.base_url, "kind": ["pas"]},
             ],
             "clearinghouses": [
-                {"name": "eastlink", "sender": "ZZ:CLEARVIEW", "receiver": "ZZ:EASTLINK", "outbox": outbox}
+                {
+                    "name": "eastlink",
+                    "sender": "ZZ:CLEARVIEW",
+                    "receiver": "ZZ:EASTLINK",
+                    "outbox": str(self.places.outbox),
+                }
             ],
         }
+        if database:
+            sections["store"] = {"database": database}
         super().__init__(folder, **sections)
         self.house.__dict__["pictures"] = PlainPictures(self.house.blobs)
         self._system = self.house.settings.identity.system_of("RIVERSIDE")
@@ -107,6 +103,8 @@ class LeavingWorld(World):
         self.acknowledged.clear()
         self.places.begin()
         self.moments = Moments()
+        self.is_racing = self.was_restored = False
+        self._copied_at: datetime | None = None
         self._releases = PayerReleases(self.house.store, self.clock, ways_to_payers(self.house))
         self._charts = ChartDesk(self.house.store, self.clock, self.house.destinations, {})
         self._claims: dict[str, str] = {}
@@ -146,7 +144,7 @@ class LeavingWorld(World):
             self._start()
 
     def _died(self, at: int, when: str) -> None:
-        """The worker comes by, and its machine ends when so many of its transactions are about to be, or are, on disk."""
+        """The worker's machine ends when so many of its transactions are about to be, or are, on disk."""
         self.moments.at, self.moments.dies = at, when
         self._worked()
         self.moments.at, self.moments.dies = 0, ""
@@ -168,6 +166,46 @@ class LeavingWorld(World):
         """The worker's node hangs for so long that another one takes its work over."""
         self.clock.at += _LEASE
         self._other.run_due()
+
+    def _at_once(self, *deed: Any) -> None:
+        """Two nodes work, and something else happens at the same time."""
+        self.is_racing = True
+        threads = [threading.Thread(target=one.run_due) for one in (self._worker, self._other)]
+        for one in threads:
+            one.start()
+        self._happens(*deed)
+        for one in threads:
+            one.join()
+        self.is_racing = False
+
+    def _backed_up(self) -> None:
+        if not self.house.store.is_sqlite:
+            raise LookupError("PostgreSQL has its own tools")
+        copy = self._folder / "copy.db"
+        copy.unlink(missing_ok=True)
+        embedded.copy_database(self._folder / "bridge.db", copy)
+        self._copied_at = self.clock.at
+        self._acknowledged_then = list(self.acknowledged)
+
+    def _restored(self) -> None:
+        """The last backup is laid out again: nothing leaves by itself, and what came since is forgotten."""
+        if self._copied_at is None:
+            raise LookupError("no backup")
+        copied, stands = self._folder / "copy.db", self._folder / "bridge.db"
+        with closing(sqlite3.connect(copied)) as copy, closing(sqlite3.connect(stands)) as live:
+            copy.backup(live)
+        with self.house.store.write() as tx:
+            embedded.hold_every_delivery(tx, self.clock)
+            known = set(tx.execute(select(authorizations_table.c.key)).scalars())
+        self.was_restored = True
+        self.acknowledged[:] = self._acknowledged_then
+        self.copies[:] = [one for one in self.copies if one.at <= self._copied_at]
+        self._claims = {key: claim for key, claim in self._claims.items() if int(key) in known}
+        self._start()
+        before = self.places.came
+        self._worker.run_due()
+        if self.places.came != before:
+            self.wrong.append("a restored node sends by itself")
 
     def _rested(self) -> None:
         """Let everybody behave, people settle what waits for them outside, and the worker go on until nothing is left to do."""
@@ -194,6 +232,7 @@ class LeavingWorld(World):
             dead = deliveries.search(tx, DeliveryState.DEAD, limit=500)
             held = deliveries.search(tx, DeliveryState.HELD, limit=500)
         chart = [one for one in dead if one.settled_at is None and one.topic in ("imaging_study", "claim", "packet")]
+        chart += [one for one in held if one.hold_kind == HoldKind.RESTORE]
         chart += [one for one in held if one.hold_kind == HoldKind.RECEIVER and one.topic in ("imaging_study", "claim")]
         for one in chart:
             retry_delivery(self.house.store, self.clock, one.key, BILL)
@@ -215,19 +254,7 @@ class LeavingWorld(World):
         key = AuthorizationEntry(self.house.store, self.clock, self.house.rules).enter(said, BILL)
         coverage = {"status": "active", "beneficiary": {"reference": self.charts[PEOPLE[who].patient_id]}}
         covered = self._in_ehr("Coverage", coverage | {"payor": [{"display": "Acme"}]})
-        claim = {
-            "status": "active",
-            "type": {"coding": [{"code": "professional"}]},
-            "use": "preauthorization",
-            "patient": {"reference": self.charts[PEOPLE[who].patient_id]},
-            "created": "2026-03-01",
-            "provider": {"display": "Riverside"},
-            "priority": {"coding": [{"code": "normal"}]},
-            "insurance": [
-                {"sequence": 1, "focal": True, "coverage": {"reference": covered}, "preAuthRef": [number]},
-            ],
-            "item": [{"sequence": 1, "productOrService": {"coding": [{"code": "71260"}]}}],
-        }
+        claim = claim_of(number, self.charts[PEOPLE[who].patient_id], covered)
         self._claims[str(key)] = self._in_ehr("Claim", claim)
 
     def _file_claims(self) -> None:
@@ -308,25 +335,23 @@ class LeavingWorld(World):
         return self._say(tell("A45", PEOPLE[to].pid, mrg(PEOPLE[whose], visit=visit), pv1(visit), at=self._now))
 
     def _written_there(self) -> None:
-        """Somebody at the EHR writes to every study and Claim there: each has another version."""
-        books = self.places.ehr.books
-        for kind in ("ImagingStudy", "Claim"):
-            for key, resource in books.state()["resources"].get(kind, {}).items():
-                books.update(resource | {"language": "en"}, key)
+        self.places.write_in_ehr()
 
     def _say(self, raw: bytes) -> bool:
         is_taken = super()._say(raw)
-        if is_taken:
-            self.acknowledged.append(raw)
+        self.acknowledged += [raw] if is_taken else []
         return is_taken
 
     # ── what is seen ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _heard(self, destination: str, control_number: str, document: bytes) -> None:
         """Something comes to a payer: hold it against what is so in this moment."""
+        self.places.came += 1
         with self.house.store.read() as tx:
             every = submissions.by_control_number(tx, control_number)
-            mine = [one for one in every if one.destination == destination and one.state == SubmissionState.SENDING]
+            on_its_way = MAY_BE_THERE if self.is_racing else (SubmissionState.SENDING,)
+            mine = [one for one in every if one.destination == destination and one.state in on_its_way]
+            mine = mine[:1] if self.is_racing else mine
             if len(mine) != 1:
                 self.wrong.append(f"{len(mine)} releases are on their way to {destination}")
                 return
@@ -335,16 +360,20 @@ class LeavingWorld(World):
             packet = packets.get(tx, release.packet_key)
             study = studies.get(tx, attachment.study_key)
             owner = patients.survivor(tx, authorizations.get(tx, attachment.authorization_key).patient_key).key
-            faults = {
-                "not bound to the authorization's patient": (study.is_bound, study.patient_key) != (True, owner),
-                "bound or corrected anew": packet.binding_version != study.binding_version,
-                "not what a person released": digest_of(document) != packet.file(PacketFile.DOCUMENT).digest,
-                "released by nobody": not release.released_by,
-                "not released any more": attachment.state not in (AttachmentState.RELEASED, AttachmentState.FAILED),
-                "images on it were rejected": not rejections.shown_uids(tx, study.key).issuperset(
-                    self.pictured(packet)
-                ),
-            }
+            faults = (
+                {}
+                if self.is_racing
+                else {
+                    "not bound to the authorization's patient": (study.is_bound, study.patient_key) != (True, owner),
+                    "bound or corrected anew": packet.binding_version != study.binding_version,
+                    "not what a person released": digest_of(document) != packet.file(PacketFile.DOCUMENT).digest,
+                    "released by nobody": not release.released_by,
+                    "not released any more": attachment.state not in (AttachmentState.RELEASED, AttachmentState.FAILED),
+                    "images on it were rejected": not rejections.shown_uids(tx, study.key).issuperset(
+                        self.pictured(packet)
+                    ),
+                }
+            )
             self.wrong += [f"it left for {destination}: {what}" for what, is_so in faults.items() if is_so]
             self.copies.append(
                 Copy(self.clock.at, destination, control_number, release.key, attachment.key, study.key, owner)

@@ -1,17 +1,19 @@
 """Whatever happens on the whole way from a device to a payer: charts hold what is bound, and nothing leaves that a person did not let go.
 
-Run for long by `make campaign`: 1,000 stories.
+Run for long by `make campaign`: 1,000 stories, 300 more on PostgreSQL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.lent_databases import LentDatabases
 from tests.property.identity_world import ACCESSIONS
 from tests.property.leaving_sight import Sight
 from tests.property.leaving_world import PAYERS, LeavingWorld
@@ -23,7 +25,7 @@ STUDY = st.sampled_from(["of A1", "of A1", "of A2"])
 NUMBER = st.integers(0, 3)
 PA = st.sampled_from(sorted(PAYERS))
 MODES = ("commit-then-reset", "commit-then-500", "500", "503", "429", "409", "412", "410", "400", "404", "truncated")
-MODE = st.sampled_from([*MODES, "empty", "garbage"])
+MODE = st.sampled_from([*MODES, "empty", "garbage", "deaf"])
 PLACE = st.sampled_from(["ehr", "ehr", "acme", "delta", "beta", "eastlink"])
 AT = st.integers(1, 24)
 
@@ -118,6 +120,26 @@ class Leaving(RuleBasedStateMachine):
             self.world.do("released", each)
         self.world.do("meddled", at, *deed)
 
+    @rule(deed=deeds())
+    def two_nodes_work_while_something_happens(self, deed: tuple[Any, ...]) -> None:
+        self.world.do("at_once", *deed)
+
+    @rule(deed=st.sampled_from(["backed_up", "restored"]))
+    def a_backup_is_made_or_laid_out(self, deed: str) -> None:
+        self.world.do(deed)
+
+    @rule(number=PA, pair=st.permutations(["plain", "twin", "stranger"]), at=AT)
+    def it_left_for_an_authorization_that_came_by_a_merge(self, number: str, pair: list[str], at: int) -> None:
+        self.world.do("authorized", number, pair[1], "")
+        merges = self.world.desk.count("merges")
+        self.world.do("merged", pair[0], pair[1])
+        self.world.do("attached", number, "of A1", at, "", "")
+        self.world.do("worked")
+        for each in range(3):
+            self.world.do("released", each)
+        self.world.do("meddled", at, "unmerged", merges)
+        self.world.do("unmerged", merges)
+
     @rule(number=NUMBER)
     def a_payer_is_asked(self, number: int) -> None:
         self.world.do("told", number)
@@ -137,8 +159,10 @@ class Leaving(RuleBasedStateMachine):
     @rule()
     def everything_comes_to_rest(self) -> None:
         self.world.do("rested")
-        self.sight.charts_hold_what_is_bound()
-        self.sight.claims_name_what_is_theirs()
+        if not self.world.was_restored:
+            # After a restore the other sides are ahead: what stands there is for a person to look at.
+            self.sight.charts_hold_what_is_bound()
+            self.sight.claims_name_what_is_theirs()
         self.sight.what_is_wrong_outside_asks_a_person()
         self.sight.what_left_as_anothers_is_an_incident()
 
@@ -154,12 +178,20 @@ class Leaving(RuleBasedStateMachine):
             assert set(self.world.acknowledged) <= set(self.world.kept()), "what was acknowledged is lost"
 
 
-@pytest.fixture(scope="module")
-def world() -> Iterator[LeavingWorld]:
-    with world_of(LeavingWorld) as found:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest) -> Iterator[LeavingWorld]:
+    if request.param == "sqlite":
+        with world_of(LeavingWorld) as found:
+            yield found
+        return
+    databases: LentDatabases = request.getfixturevalue("lent_databases")
+    name = databases.lend()
+    with world_of(partial(LeavingWorld, database=databases.url(name))) as found:
         yield found
+    databases.take_back(name)
 
 
 @pytest.mark.timeout(LIMIT_SECS)
 def test_no_story_lets_anything_leave_that_nobody_let_go(world: LeavingWorld) -> None:
-    tell_stories(Leaving, world, campaign=1000, deeds=24, otherwise=12)
+    campaign, otherwise = (1000, 8) if world.house.store.is_sqlite else (300, 3)
+    tell_stories(Leaving, world, campaign=campaign, deeds=24, otherwise=otherwise)
