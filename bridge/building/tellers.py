@@ -57,6 +57,7 @@ def _decisions(house: House, payer: Payer) -> Teller:
         lambda secret: subscription(house.settings.bridge.npi, endpoint, secret, HEARTBEAT_SECS),
         lambda tx, now: ask_about_pended(tx, [payer.name], now),
         payer.tells,
+        beats=True,
     )
 
 

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 # How often a payer says that it is still there, and how often one is asked whether its subscription stands.
 HEARTBEAT_SECS = 3600
+# One that is asked for a sign of life each hour, and gives none for so long, does not reach us, whatever its subscription says.
+QUIET = timedelta(days=1)
 _LOOK = timedelta(minutes=10)
 _AGAIN, _AGAIN_MAX = timedelta(minutes=1), timedelta(hours=1)
 
@@ -55,6 +57,11 @@ class Telling:
     @property
     def is_telling(self) -> bool:
         return self.state == TellingState.TELLING
+
+    def is_quiet(self, now: datetime) -> bool:
+        """Say whether nothing came for longer than signs of life leave room for, since it was made or heard."""
+        last = max((at for at in (self.made_at, self.heard_at) if at is not None), default=now)
+        return now - last >= QUIET
 
 
 def next_deed(known: Telling | None, address: str, now: datetime) -> Deed:

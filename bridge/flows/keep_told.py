@@ -45,7 +45,7 @@ class Teller:
     A server that is to tell, by the name that its subscription goes by here. address: of its FHIR endpoint.
 
     endpoint: ours, that it calls. asks: the Subscription that has it show a secret. after_silence: what is to be done about
-    what it may not have told. is_wanted: False for one that told, and is to tell no more.
+    what it may not have told. is_wanted: False for one that told, and is to tell no more. beats: it gives signs of life.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Teller:
     asks: Callable[[str], Json]
     after_silence: Callable[[WriteTx, datetime], object]
     is_wanted: bool = True
+    beats: bool = False
 
 
 class TellingKeeper(Lookout):
@@ -146,8 +147,10 @@ class TellingKeeper(Lookout):
             if one is None or one.secret_digest != known.secret_digest:
                 return
             is_there = found is not None and stands(found.resource) and endpoint_of(found.resource) == teller.endpoint
-            state = TellingState.TELLING if is_there and one.is_telling else TellingState.SILENT
             detail = "" if is_there else "the payer has given it up; it is made anew"
+            if is_there and teller.beats and one.is_quiet(now):
+                detail = "it stands there, and nothing came for a day, no sign of life either; it is made anew"
+            state = TellingState.TELLING if one.is_telling and not detail else TellingState.SILENT
             tellings.put(tx, replace(one, state=state, looked_at=now, failures=0, detail=detail))
 
     def _end(self, teller: Teller | None, known: Telling) -> None:

@@ -149,6 +149,25 @@ def test_a_subscription_that_the_payer_gave_up_is_made_anew_and_what_was_missed_
     assert scene.payer.tell(trace) == 200
 
 
+def test_a_subscription_that_stands_and_gives_no_sign_of_life_for_a_day_is_made_anew(scene: TellingScene) -> None:
+    scene.keep()
+    scene.pend()
+    (one,) = scene.payer.subscriptions
+    for _ in range(3):
+        scene.clock.at += timedelta(hours=20)
+        assert scene.payer.send(one, status_of(one, "heartbeat", 0, [])) == 200
+        scene.keep()
+        assert scene.payer.subscriptions == [one]
+    scene.clock.at += timedelta(hours=24)
+    scene.keep()
+    assert "no sign of life" in scene.known().detail
+    scene.keep()
+    (anew,) = scene.payer.subscriptions
+    assert (anew["id"] != one["id"], scene.known().is_telling) == (True, True)
+    scene.send()
+    assert scene.asked() == [RequestKind.SUBMIT, RequestKind.INQUIRE]
+
+
 def test_a_payer_that_is_away_is_tried_again_with_longer_and_longer_pauses(scene: TellingScene) -> None:
     scene.payer.misbehave("503", 2, ["POST"])
     for _ in range(3):
