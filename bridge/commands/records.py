@@ -29,6 +29,7 @@ from bridge.flows.record_access import record_access
 from bridge.flows.resolve_mismatch import MismatchResolver, Ruling
 from bridge.store import audit, decisions, studies
 from bridge.store.db import ReadTx
+from bridge.store.deliveries import DeliveryState
 from bridge.store.listings import exam_detail, queues, search
 from bridge.store.listings.exam_detail import Exam
 from bridge.wiring import House
@@ -189,7 +190,7 @@ def read_again(config: Path | None, study_instance_uids: tuple[str, ...], sender
 
 @click.group(invoke_without_command=True)
 @settings_option
-@click.option("--state", default="", help="pending, sending, held, sent or dead.")
+@click.option("--state", type=click.Choice([one.value for one in DeliveryState]), default="", help="Only these.")
 @json_option
 @click.pass_context
 @reports_errors

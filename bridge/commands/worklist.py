@@ -61,6 +61,8 @@ def _list_items(house: House, ae_title: str, as_json: bool) -> None:
     columns = ("start", "station", "modality", "patient", "accession_number", "procedure", "status", "kept_back")
     lines = [_item(row) | {"start": _clock(row.scheduled_local)} for row in found]
     print_table(lines, columns, "nothing is scheduled")
+    for reason in house.explainer.turned_away(ae_title):
+        click.echo(reason.sentence)
 
 
 def _explain(house: House, number: str, ae_title: str, as_json: bool) -> None:

@@ -118,6 +118,11 @@ class Explainer:
         shown = bool(whose) and all(any(one.shown for one in theirs) for theirs in whose.values())
         return Explanation(number, device.title, recognised, shown, distinct(reasons), tuple(steps), listed)
 
+    def turned_away(self, title: str) -> tuple[Reason, ...]:
+        """Return why the device *title* may not ask at all, () if it may or if "" is given."""
+        with self._store.read() as tx:
+            return tuple(_of_device(self._queries.device_of(tx, title.strip())))
+
     def listed(self, title: str, *, limit: int, after: int = 0) -> list[WorklistRow]:
         """
         Return what a device gets when it asks for its steps, by start time; every open entry for "".

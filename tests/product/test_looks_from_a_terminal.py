@@ -54,3 +54,20 @@ def test_every_look_at_patients_has_its_row(tmp_path: Path) -> None:
         ("mismatch_viewed", None, waiting),
         ("mismatch_viewed", None, waiting),
     ]
+
+
+def test_what_is_mistyped_is_told_and_not_answered_with_an_empty_list(tmp_path: Path) -> None:
+    config = tmp_path / "bridge.toml"
+    config.write_text(settings_text(tmp_path, {}), "utf-8")
+    house = House(settings.load(config, {}), Clock())
+    prepare_store(house)
+    house.store.dispose()
+    of_nobody = run_command("worklist", "--as", "CT9", "-c", str(config))
+    of_a_device = run_command("worklist", "--as", "CT1", "-c", str(config))
+    assert "No device CT9 is in the settings: it would be turned away." in of_nobody.stdout
+    assert of_a_device.stdout == "nothing is scheduled\n"
+    known = run_command("deliveries", "--state", "dead", "-c", str(config))
+    unknown = run_command("deliveries", "--state", "died", "-c", str(config))
+    assert (known.returncode, known.stdout) == (0, "no deliveries\n")
+    assert unknown.returncode == 2
+    assert "'died' is not one of 'pending', 'sending', 'held', 'sent', 'dead'" in unknown.stderr
