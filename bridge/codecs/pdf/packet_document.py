@@ -308,12 +308,12 @@ def _manifest_study(study: ManifestStudy) -> Iterator[Flowable]:
         ("Study", study.description),
     )
     rows = [
-        (one.number, one.modality, str(one.instances), one.description, f"{one.series_instance_uid} {one.digest}")
+        (one.number, one.modality, str(one.instances), one.description, one.series_instance_uid, one.digest)
         for one in study.series
     ]
     yield KeepTogether(head)
     yield table_of(
-        ("No.", "Modality", "Images", "Series", "Series Instance UID and digest"), rows, (12, 20, 16, 46, 86)
+        ("No.", "Modality", "Images", "Series", "Series Instance UID", "Digest"), rows, (10, 18, 15, 37, 50, 50)
     )
 
 

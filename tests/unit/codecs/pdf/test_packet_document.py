@@ -128,6 +128,7 @@ def test_reports_priors_pictures_and_manifest_follow_in_this_order():
     assert STUDY in manifest
     assert PICTURE.digest in manifest
     assert packet.digest() in manifest
+    assert "Series Instance UID Digest" in manifest, "each in a column of its own"
 
 
 def test_a_long_report_goes_on_over_as_many_pages_as_it_needs():
