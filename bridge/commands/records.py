@@ -190,11 +190,11 @@ def read_again(config: Path | None, study_instance_uids: tuple[str, ...], sender
 
 @click.group(invoke_without_command=True)
 @settings_option
-@click.option("--state", type=click.Choice([one.value for one in DeliveryState]), default="", help="Only these.")
+@click.option("--state", type=click.Choice([one.value for one in DeliveryState]), help="Only these.")
 @json_option
 @click.pass_context
 @reports_errors
-def deliveries(context: click.Context, config: Path | None, state: str, as_json: bool) -> None:
+def deliveries(context: click.Context, config: Path | None, state: str | None, as_json: bool) -> None:
     """List deliveries; `retry` and `drop` act on one.
 
     Example: imaging-bridge deliveries --state dead -c bridge.toml
@@ -204,7 +204,7 @@ def deliveries(context: click.Context, config: Path | None, state: str, as_json:
         return
     house = open_house(config)
     with house.store.read() as tx:
-        rows = [asdict(row.delivery) for row in queues.delivery_rows(tx, state=state, before=None, limit=_LIMIT)]
+        rows = [asdict(row.delivery) for row in queues.delivery_rows(tx, state=state or "", before=None, limit=_LIMIT)]
     if as_json:
         print_json({"deliveries": rows})
     else:

@@ -78,8 +78,11 @@ def create_app(services: WebServices) -> Flask:
 
 def _read_address() -> None:
     """Refuse an address with a NUL, which nothing here is called by and no database compares. Raises: Malformed."""
-    if "\x00" in request.path or any("\x00" in name + value for name, value in request.args.items(multi=True)):
+    if "\x00" in request.path:
         raise Malformed("a NUL is in no address")
+    for name, value in request.args.items(multi=True):
+        if "\x00" in name + value:
+            raise Malformed("a NUL is in no address", where=name.replace("\x00", "")[:40])
 
 
 def _finish(response: Response) -> Response:
