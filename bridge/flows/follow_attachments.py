@@ -86,6 +86,7 @@ class _Recheck:
         shown = rejections.shown_uids(tx, study.key) if attached else set()
         is_emptied = not shown and bool(attached) and rejections.leaves_nothing(tx, study.key)
         for attachment in attached:
+            _ask_for_taken_out(tx, attachment, shown, at)
             if not _is_of_its_patient(tx, attachment, study):
                 _hold(tx, attachment, study, self.why, at)
             elif is_emptied:
@@ -96,6 +97,13 @@ class _Recheck:
                 _free(tx, attachment, self.claims, at)
             elif follows_evidence(draft_again(tx, attachment, study, at)):
                 attachment_ready(tx, attachment, self.claims, at)
+
+
+def _ask_for_taken_out(tx: WriteTx, attachment: ClaimAttachment, shown: Collection[str], at: datetime) -> None:
+    """Have the PDFs looked for that people took out, and that show images which are not *shown* any more."""
+    for one in packets.versions(tx, attachment.key) if attachment.kind == AttachmentKind.PDF else ():
+        if not set(one.instances) <= set(shown):
+            packets.ask_to_find(tx, one, attachment, _NOT_SHOWN, at)
 
 
 def _is_of_its_patient(tx: ReadTx, attachment: ClaimAttachment, study: Study) -> bool:

@@ -13,7 +13,7 @@ from bridge.flows.draft_again import take_release_back
 from bridge.flows.follow_evidence import facts_changed, follows_evidence
 from bridge.leaving.packet_holdings import others_in
 from bridge.outbox import enqueue
-from bridge.store import authorizations, incidents, packets, patients, submissions
+from bridge.store import authorizations, packets, patients, submissions
 from bridge.store.db import WriteTx, lock
 from bridge.store.merges import Merge
 from bridge.store.packets import KeptPacket
@@ -62,13 +62,9 @@ def _ask_back(
         if others.get(release.packet_key):
             why = f"that holds {others[release.packet_key]} of another person"
             submissions.ask_to_withdraw(tx, release, attachment.study_key, why, at)
-    taken_out = [one for one in versions if attachment.kind == AttachmentKind.PDF and one.opened_at is not None]
-    for one in taken_out:
-        place = f"packet version {one.version}"
-        assert one.opened_at is not None
-        if others[one.key] and not incidents.was_done(tx, attachment.study_key, place, one.opened_at):
-            what = f"it was taken out, and holds {others[one.key]} of another person: find out who has it, and have it withdrawn"
-            incidents.open_task(tx, attachment.study_key, place, what, at)
+    for one in versions if attachment.kind == AttachmentKind.PDF else ():
+        if others[one.key]:
+            packets.ask_to_find(tx, one, attachment, f"holds {others[one.key]} of another person", at)
 
 
 def _make_anew(

@@ -11,6 +11,7 @@ from sqlalchemy import Row, func, select, update
 
 from bridge.domain.attachment import AttachmentState, ClaimAttachment
 from bridge.domain.packet import PacketFile
+from bridge.store import authorizations, incidents
 from bridge.store.db import ReadTx, WriteTx, insert_row
 from bridge.store.tables import attachments, packet_files, packets, studies
 
@@ -134,6 +135,17 @@ def put_in_question(tx: WriteTx, key: int) -> None:
 def note_opened(tx: WriteTx, key: int, at: datetime) -> None:
     """Note that somebody took a packet out, for the first time."""
     tx.execute(update(packets).where(packets.c.key == key, packets.c.opened_at.is_(None)).values(opened_at=at))
+
+
+def ask_to_find(tx: WriteTx, packet: KeptPacket, attachment: ClaimAttachment, why: str, at: datetime) -> None:
+    """Ask a person who has a version, if somebody took it out, and to have it withdrawn; not again once that was done."""
+    number = tx.execute(select(attachments.c.control_number).where(attachments.c.key == attachment.key)).scalar_one()
+    place = f"packet version {packet.version} ({number})"
+    if packet.opened_at is None or incidents.was_done(tx, attachment.study_key, place, packet.opened_at):
+        return
+    name = authorizations.get(tx, attachment.authorization_key).name
+    what = f"it was taken out for authorization {name}, and {why}: find out who has it, and have it withdrawn"
+    incidents.open_task(tx, attachment.study_key, place, what, at)
 
 
 def was_opened(tx: ReadTx, attachment_key: int) -> bool:

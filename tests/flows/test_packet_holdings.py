@@ -64,8 +64,9 @@ def test_what_somebody_took_out_is_looked_for(desk: Desk, made: ClaimAttachment)
             packets.note_opened(tx, kept.key, desk.house.clock.now())
     part(desk)
     (asked,) = desk.tasks()
-    assert asked.startswith(
-        "packet version 1: it was taken out, and holds a lab result and an office note of another person"
+    assert asked.startswith("packet version 1 (")
+    assert (
+        "it was taken out for authorization PA1, and holds a lab result and an office note of another person" in asked
     )
     assert held(desk, paper, "labs", "words") == []
 

@@ -15,6 +15,7 @@ from bridge.flows.attach_images import ImageAttacher
 from bridge.flows.enter_authorization import AuthorizationEntry
 from bridge.flows.record_incident import OutsideTasks
 from bridge.flows.reject_instances import RejectionDesk
+from bridge.flows.serve_packet import PacketShelf, WantedPacket
 from bridge.flows.undo_merge import MergeUndoer
 from bridge.outbox.in_hand import InHand
 from bridge.pictures.pool import DecoderPool
@@ -54,6 +55,20 @@ def take_back_rejection(desk: ReleasingDesk) -> None:
     RejectionDesk(house.store, house.clock, house.rules, house.destinations).decide(
         found.key, "undo", "it was good", "user:maria"
     )
+
+
+def have_done(desk: ReleasingDesk) -> None:
+    """Say of what is asked for outside that it was done."""
+    with desk.house.store.read() as tx:
+        open_tasks = incidents.tasks(tx, is_open=True, limit=9)
+    for task in open_tasks:
+        OutsideTasks(desk.house.store, desk.house.clock).done(task.key, "they deleted it", "user:bill")
+
+
+def take_out(desk: ReleasingDesk, made: ClaimAttachment) -> None:
+    """Have the newest packet of an attachment downloaded."""
+    shelf = PacketShelf(desk.house.store, desk.house.blobs, desk.house.clock)
+    shelf.open(WantedPacket(made.authorization_key, made.key), "user:bill", "127.0.0.1")
 
 
 def attach(desk: Desk, made: ClaimAttachment, *numbers: int, payer: str = "") -> None:
@@ -113,6 +128,25 @@ def test_what_was_sent_in_its_place_stands_though_the_first_is_still_to_be_withd
 
 
 @embedded
+@pytest.mark.parametrize("is_taken_out", [True, False])
+def test_a_pdf_that_somebody_took_out_is_looked_for_when_an_image_on_it_is_rejected(
+    desk: Desk, *, is_taken_out: bool
+) -> None:
+    made = desk.attach_again(desk.ready().authorization_key, AttachmentKind.PDF)
+    desk.work()
+    if is_taken_out:
+        take_out(desk, made)
+    reject(desk, 2)
+    asked = [one for one in desk.tasks() if one.startswith("packet version 1 (")]
+    assert len(asked) == is_taken_out
+    words = "it was taken out for authorization PA1, and images on it were rejected, or split off: find out who has it"
+    assert all(words in one for one in asked)
+    have_done(desk)
+    reject(desk, 1)
+    assert desk.tasks() == []
+
+
+@embedded
 def test_every_payer_that_has_it_is_asked_to_withdraw_it(
     make_house: MakeHouse, decoders: DecoderPool, payer: StrictPayer
 ) -> None:
@@ -141,9 +175,7 @@ def two_payers(
 def test_what_somebody_had_withdrawn_is_not_asked_again(desk: Desk) -> None:
     desk.sent()
     desk.rule("unbind")
-    with desk.house.store.read() as tx:
-        (task,) = incidents.tasks(tx, is_open=True, limit=9)
-    OutsideTasks(desk.house.store, desk.house.clock).done(task.key, "they deleted it", "user:bill")
+    have_done(desk)
     desk.later(minutes=5)
     desk.rule("bind", accession_number="A1")
     desk.rule("unbind")
