@@ -11,6 +11,7 @@ import orjson
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from bridge.clock import FixedClock
 from bridge.codecs.fhir.check import faults_of
@@ -26,6 +27,15 @@ from tests.flows.asking import study_by_uid
 
 Json = dict[str, Any]
 ASYNC = {"Prefer": "respond-async"}
+
+
+def said_under_way(answer: TestResponse) -> str:
+    assert answer.content_type == "application/fhir+json"
+    assert answer.json is not None
+    assert faults_of("R4", answer.json) == ()
+    (issue,) = answer.json["issue"]
+    assert issue["severity"] == "information"
+    return str(issue["diagnostics"])
 
 
 class Scene:
@@ -52,6 +62,7 @@ class Scene:
     def ask(self, query: str = "", machine: FlaskClient | None = None) -> str:
         answer = (machine or self.machine).get(f"/fhir/r4/$export{query}", headers=ASYNC)
         assert answer.status_code == 202, answer.text
+        assert said_under_way(answer) == "asked for: see how far it is at Content-Location"
         return str(answer.headers["Content-Location"]).partition("localhost")[2]
 
     def made(self, place: str) -> dict[str, list[Json]]:
@@ -106,6 +117,7 @@ def test_progress_is_told_until_it_is_done_and_a_restart_goes_on_where_it_was(sc
     first.work()
     waiting = scene.machine.get(place)
     assert (waiting.status_code, waiting.headers["X-Progress"]) == (202, "2 resources, at ImagingStudy")
+    assert said_under_way(waiting) == "2 resources, at ImagingStudy"
     assert isinstance(scene.house.clock, FixedClock)
     scene.house.clock.at += timedelta(minutes=1)
     after_crash = scene.queue("two")

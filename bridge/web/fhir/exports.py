@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, request
 
+from bridge.codecs.fhir.server import operation_outcome
 from bridge.domain.accounts import Permission
 from bridge.errors import Conflict, Malformed, Refused
 from bridge.flows.export_resources import exported, own
@@ -53,7 +54,8 @@ def status(release: str, key: int) -> Response:
     if one.state != DONE:
         count = sum(part.lines for part in made)
         at = one.types[min(one.at_type, len(one.types) - 1)]
-        return Response(status=202, headers={"X-Progress": f"{count} resources, at {at}", "Retry-After": "2"})
+        progress = f"{count} resources, at {at}"
+        return _under_way(progress, {"X-Progress": progress, "Retry-After": "2"})
     files: dict[tuple[str, int], int] = {}
     for part in made:
         place = (part.resource_type, 1 + (part.number - 1) // _PARTS_OF_FILE)
@@ -135,7 +137,12 @@ def _ask(release: str) -> Response:
     )
     key = services().peers.exports.ask(wanted, caller(), origin())
     place = f"{asked.base(release)}/$export-status/{key}"
-    return Response(status=202, headers={"Content-Location": place})
+    return _under_way("asked for: see how far it is at Content-Location", {"Content-Location": place})
+
+
+def _under_way(words: str, headers: Mapping[str, str]) -> Response:
+    body = orjson.dumps(operation_outcome("informational", words, "information"))
+    return Response(body, 202, dict(headers), content_type=asked.CONTENT)
 
 
 def _types(release: str) -> tuple[str, ...]:
