@@ -14,7 +14,7 @@ from bridge.domain.study import Study
 from bridge.flows.draft_again import draft_again
 from bridge.flows.follow_evidence import follows_evidence
 from bridge.outbox import enqueue
-from bridge.outbox.enqueue import CLAIM, Work
+from bridge.outbox.enqueue import CLAIM
 from bridge.store import authorizations, events, overlays, packets, patients, rejections, studies, submissions
 from bridge.store.db import ReadTx, WriteTx
 from bridge.store.events import Event, Station
@@ -29,8 +29,7 @@ def attachment_ready(
     """An attachment may go to the clinic's own servers, or its packet is to be put together, as its kind says."""
     work = [enqueue.packet_of(attachment)] if attachment.kind in HAS_PACKET else []
     if attachment.kind == AttachmentKind.CLAIM:
-        about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
-        work = [Work(CLAIM, server, f"attachment:{attachment.key}", **about) for server in claims]
+        work = [enqueue.of_attachment(CLAIM, server, attachment) for server in claims]
     for one in work:
         enqueue.enqueue(tx, one, at, next_at)
 

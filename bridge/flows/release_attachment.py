@@ -104,7 +104,7 @@ class PayerReleases:
             key = submissions.add(tx, release, now)
             self._ways[attachment.kind].keep(tx, found, replace(release, key=key))
             authorizations.set_attachment_state(tx, attachment_key, AttachmentState.RELEASED, now)
-            work = enqueue.to_payer(self._ways[attachment.kind].topic, outgoing.to, attachment)
+            work = enqueue.of_attachment(self._ways[attachment.kind].topic, outgoing.to, attachment)
             enqueue.enqueue(tx, work, now)
             for one in evidence_requests.with_repetitions(tx, found.request.key) if found.request is not None else ():
                 enqueue.enqueue(tx, enqueue.evidence_request(one.payer, one.key), now)
@@ -152,7 +152,7 @@ class PayerReleases:
                 _note_answered(tx, standing, now)
             else:
                 _not_there(tx, standing, found, now)
-            work = enqueue.to_payer(self._ways[attachment.kind].topic, standing.destination, attachment)
+            work = enqueue.of_attachment(self._ways[attachment.kind].topic, standing.destination, attachment)
             enqueue.enqueue(tx, work, now)
             audit.add(
                 tx,

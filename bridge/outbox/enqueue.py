@@ -107,12 +107,11 @@ def part_in(delivery: Delivery) -> Part:
 
 def packet_of(attachment: ClaimAttachment) -> Work:
     """Return the work that puts an attachment's packet together."""
-    about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
-    return Work(PACKET, PACKETS, f"attachment:{attachment.key}", **about)
+    return of_attachment(PACKET, PACKETS, attachment)
 
 
-def to_payer(topic: str, destination: str, attachment: ClaimAttachment) -> Work:
-    """Return the work that brings an attachment to a payer. topic: of the way it goes."""
+def of_attachment(topic: str, destination: str, attachment: ClaimAttachment) -> Work:
+    """Return the work that brings an attachment somewhere. topic: of the way it goes."""
     about = {"study_key": attachment.study_key, "attachment_key": attachment.key}
     return Work(topic, destination, f"attachment:{attachment.key}", **about)
 

@@ -25,6 +25,7 @@ from bridge.publishers.fhir_client import FOREIGN_REFERENCE, FhirClient, Found
 from bridge.publishers.study_placing import STUDY_ELSEWHERE, STUDY_TWICE, Known, Placing, StudyReceipt
 from bridge.publishers.validation import UNSEEN, Validation
 from bridge.store import (
+    authorizations,
     chart_versions,
     deliveries,
     events,
@@ -199,6 +200,7 @@ class ImagingStudyPublisher:
             publications.put(tx, _publication(parcel, receipt, receipt.standing, at))
             publications.note_complete(tx, study_key, at)
             enqueue.nudge(tx, study_key, enqueue.CLAIM, at)
+            _claims_follow(tx, parcel, receipt.standing, at)
         if _is_elsewhere(parcel, receipt) or (receipt.was_written and key_objects.of_study(tx, study_key)):
             # Reports point to the study where it stands; marked images may have come, or gone, with others of it.
             news.look_at(tx, news.STUDY, study_key, at)
@@ -293,6 +295,17 @@ def _publication(parcel: StudyParcel, receipt: StudyReceipt, standing: Found, at
         binding_version=parcel.binding_version,
         published_at=at,
     )
+
+
+def _claims_follow(tx: WriteTx, parcel: StudyParcel, standing: Found, at: datetime) -> None:
+    """Have the Claims that name the study name it where it stands now."""
+    server = parcel.delivery.destination
+    if standing.reference in {one.reference for one in parcel.known if one.retired_at is None}:
+        return
+    for attachment in authorizations.attachments_of_study(tx, parcel.contents.study.key):
+        work = enqueue.of_attachment(enqueue.CLAIM, server, attachment)
+        if deliveries.was_tried(tx, work.topic, work.destination, work.order_of):
+            enqueue.enqueue(tx, work, at)
 
 
 def _is_elsewhere(parcel: StudyParcel, receipt: StudyReceipt) -> bool:

@@ -20,7 +20,7 @@ from bridge.flows.change_delivery import drop_delivery
 from bridge.outbox import enqueue
 from bridge.outbox.enqueue import CLAIM, Work
 from bridge.publishers.fhir_client import Found
-from bridge.store import authorizations
+from bridge.store import authorizations, filing
 from bridge.store.db import Store
 from bridge.store.deliveries import DeliveryState
 from samples.strict_ehr import StrictEhr
@@ -265,6 +265,25 @@ def test_a_study_of_another_patient_leaves_the_first_one_s_claim(scene: Scene) -
     scene.until_quiet()
     assert named_on(scene, claim) == 0
     assert state_of(scene, attachment).state == AttachmentState.REVIEW
+
+
+def test_a_claim_that_moves_with_its_study_names_it_where_it_stands_then(scene: Scene) -> None:
+    study, patient = scene.bound_study()
+    other = scene.clinic.patient("00041002", "OKONKWO^DANIEL", "19710904")
+    their_chart = scene.in_ehr(other)
+    claim = claim_in_ehr(scene, scene.in_ehr(patient))
+    attachment = attach(scene, study, patient)
+    scene.until_quiet()
+    with scene.clinic.store.write() as tx:
+        rows = {"authorizations": [attachment.authorization_key]}
+        filing.move(tx, rows, patient.key, other.key, scene.clinic.clock.now())
+    scene.ehr.books.update(scene.ehr.books.read("Claim", claim) | {"patient": {"reference": their_chart}}, claim)
+    bind(scene, study, other)
+    scene.until_quiet()
+    (entry,) = [one for one in scene.ehr.books.read("Claim", claim)["supportingInfo"] if "valueReference" in one]
+    (standing,) = scene.live()
+    assert entry["valueReference"]["reference"] == f"ImagingStudy/{standing['id']}"
+    assert state_of(scene, attachment).state == AttachmentState.SENT
 
 
 @pytest.mark.parametrize("mode", ["commit-then-hang", "commit-then-reset"])
