@@ -43,6 +43,10 @@ Json = dict[str, Any]
 GUIDE = "http://hl7.org/fhir/uv/subscriptions-backport/"
 BACKPORT = f"{GUIDE}StructureDefinition/backport-"
 UID = "2.25.77001"
+MANY_FILTERS = {
+    "url": f"{BACKPORT}filter-criteria",
+    "valueString": f"ImagingStudy?{'&'.join(['modality=CT'] * 21)}",
+}
 
 
 class Scene:
@@ -530,6 +534,19 @@ def test_a_subscription_is_its_owners_own(scene: Scene) -> None:
 
 
 @ONE
+def test_who_may_not_read_is_told_by_id_and_sent_no_resource(scene: Scene) -> None:
+    teller = scene.console.machine(Role.SYSTEM, "subscribe")
+    assert teller.post("/fhir/r4/Subscription", json=scene.r4(content="full-resource")).status_code == 403
+    one = scene.subscribe(scene.r5(), teller)
+    scene.bound(f"{UID}.1")
+    scene.run(QUIET)
+    assert teller.get(f"/fhir/r5/Subscription/{one}/$events").status_code == 200
+    assert teller.get(f"/fhir/r5/Subscription/{one}/$events?content=full-resource").status_code == 403
+    whole = teller.get(f"/fhir/r5/Subscription/{one}").json | {"content": "full-resource"}
+    assert teller.put(f"/fhir/r5/Subscription/{one}", json=whole).status_code == 403
+
+
+@ONE
 def test_what_a_release_says_of_a_subscription_is_valid_there(scene: Scene) -> None:
     filters = [{"resourceType": "ImagingStudy", "filterParameter": "modality", "value": "CT"}]
     parameter = [{"name": "X-Key", "value": "abcdefgh"}]
@@ -575,7 +592,12 @@ def test_each_release_says_by_whose_definitions_it_tells(
         ({"channel": {"type": "rest-hook", "endpoint": "https://[::ffff:10.0.0.1]/x"}}, 403),
         ({"channel": {"type": "rest-hook", "endpoint": "https://user:secret@example.org/x"}}, 400),
         ({"channel": {"type": "rest-hook", "endpoint": "ftp://example.org/x"}}, 400),
+        ({"channel": {"type": "rest-hook", "endpoint": "https://example.org/x", "_payload": "x"}}, 400),
+        ({"_criteria": "x"}, 400),
+        ({"_criteria": [None]}, 400),
+        ({"_criteria": {"extension": [MANY_FILTERS]}}, 400),
         ({"end": "2020-01-01T00:00:00Z"}, 400),
+        ({"end": "9999-12-31T23:59:59-14:00"}, 400),
         ({"status": "nonsense"}, 422),
         ({"resourceType": "Patient"}, 400),
     ],

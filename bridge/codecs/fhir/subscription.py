@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -34,6 +34,7 @@ _HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 # What a request of ours says by itself, and nobody else may say in its place.
 _OUR_HEADERS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade"})
 _HEADERS_MAX = 10
+_FILTERS_MAX = 20
 _MOST_SECS = 86_400
 _MOST_NEWS = 100
 
@@ -113,14 +114,14 @@ def _read_r4(said: Json, bases: Sequence[str], kept: Channel | None) -> Subscrip
     channel = Channel(
         _endpoint(sent.get("endpoint"), "channel.endpoint"),
         _headers(headers, kept),
-        _content(_extensions({"extension": (sent.get("_payload") or {}).get("extension", [])}).get("payload-content")),
+        _content(_extensions(_object(sent, "_payload")).get("payload-content")),
         _number(found.get("heartbeat-period"), "channel.extension", _MOST_SECS),
         _number(found.get("timeout"), "channel.extension", _MOST_SECS),
         max(1, _number(found.get("max-count"), "channel.extension", 1 << 31)),
     )
     _media_type(sent.get("payload"))
     filters = []
-    for one in _objects(said.get("_criteria") or {}, "extension"):
+    for one in _objects(_object(said, "_criteria"), "extension"):
         if one.get("url") == f"{_BACKPORT}filter-criteria":
             filters += _filters_of(str(one.get("valueString", "")), topic)
     return _draft("r4", topic, filters, channel, said)
@@ -147,7 +148,10 @@ def _filters_of(query: str, topic: Topic) -> list[Filter]:
     resource, mark, rest = query.partition("?")
     if not mark or resource != topic.resource:
         raise Unsupported("this filter is none of the topic's", code="not_supported", where="_criteria")
-    pairs = parse_qsl(rest, keep_blank_values=True, max_num_fields=20)
+    try:
+        pairs = parse_qsl(rest, keep_blank_values=True, max_num_fields=_FILTERS_MAX)
+    except ValueError:
+        raise Malformed(f"at most {_FILTERS_MAX} filters", where="_criteria") from None
     return [_filter(name, value, topic, "_criteria") for name, value in pairs]
 
 
@@ -222,11 +226,11 @@ def _instant(value: object) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(str(value))
-    except ValueError:
+        if found.tzinfo is None:
+            raise Malformed("an instant needs its zone", where="end")
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Malformed("an instant is wanted", where="end") from None
-    if found.tzinfo is None:
-        raise Malformed("an instant needs its zone", where="end")
-    return found
 
 
 def _objects(said: Mapping[str, Any], name: str) -> list[Json]:
@@ -234,6 +238,13 @@ def _objects(said: Mapping[str, Any], name: str) -> list[Json]:
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise Malformed("a list of objects is wanted", where=name)
     return found
+
+
+def _object(said: Mapping[str, Any], name: str) -> Json:
+    found = said.get(name)
+    if found is not None and not isinstance(found, dict):
+        raise Malformed("an object is wanted", where=name)
+    return found or {}
 
 
 def _extensions(element: Mapping[str, Any]) -> Json:

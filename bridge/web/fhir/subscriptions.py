@@ -19,7 +19,7 @@ from bridge.flows.subscribe import own
 from bridge.leaving import resources
 from bridge.store import news, subscriptions
 from bridge.store.db import ReadTx
-from bridge.web import bodies, reads
+from bridge.web import access, bodies, reads
 from bridge.web.access import caller, needs, services
 from bridge.web.fhir import allowed, answers, asked
 from bridge.web.fhir.serving import serving_house
@@ -60,7 +60,7 @@ def create(release: str) -> Response:
     asked.version_of(release)
     draft = codec.read(_sent(), release, _bases())
     allowed.check("Subscription", "c")
-    allowed.check(TOPICS[draft.topic].resource, "r")
+    _check_reads(draft.topic, draft.channel.content)
     made = services().peers.subscriptions.create(draft, caller())
     response = _answer(release, made, 201)
     response.headers["Location"] = f"{asked.base(release)}/Subscription/{made.key}/_history/{made.version}"
@@ -106,7 +106,7 @@ def change(release: str, resource_id: str) -> Response:
     match = _ETAG.fullmatch(request.headers.get("If-Match", "").strip())
     draft = codec.read(said, release, _bases(), before.draft.channel)
     allowed.check("Subscription", "u")
-    allowed.check(TOPICS[draft.topic].resource, "r")
+    _check_reads(draft.topic, draft.channel.content)
     made = services().peers.subscriptions.change(before.key, draft, caller(), int(match[1]) if match else None)
     return _answer(release, made)
 
@@ -153,10 +153,10 @@ def events(release: str, resource_id: str) -> Response:
     said = dict(_asked())
     with services().store.read() as tx:
         one = _own(tx, release, resource_id)
-        allowed.check(TOPICS[one.draft.topic].resource, "r")
         first = _number(said, "eventsSinceNumber", 1)
         last = min(_number(said, "eventsUntilNumber", one.told), first + _EVENTS_MAX - 1)
         content = _content(said, one)
+        _check_reads(one.draft.topic, content)
         numbered = news.numbered(tx, one.key, first, last)
         found: dict[str, Json] = {}
         if content == NotificationContent.FULL_RESOURCE:
@@ -190,6 +190,13 @@ def _statuses(release: str, found: Sequence[Subscription]) -> Response:
     told = [_Told(NotificationKind.QUERY_STATUS, one.draft.channel.content) for one in found]
     said = [notification.status(_notice(release, one, each)) for one, each in zip(found, told, strict=True)]
     return answers.plain(server.searchset(asked.base(release), said, len(said), {"self": request.base_url}))
+
+
+def _check_reads(topic: str, content: NotificationContent) -> None:
+    """Raises: Refused, for a caller that may not read what it would be told of, or sent along."""
+    allowed.check(TOPICS[topic].resource, "r")
+    if content == NotificationContent.FULL_RESOURCE:
+        access.check(Permission.READ_FHIR)
 
 
 def _bundle(release: str, found: Sequence[Json]) -> Response:
