@@ -160,7 +160,10 @@ def searching(tx: ReadTx, kind: Kind, given: Given) -> Searching:
     if left_out and is_strict():
         raise Malformed("this search parameter is not served", where=left_out[0][:40], source="FHIR R4 3.1.1.4.1")
     results = {name: value for name, value in said if name in _RESULT_PARAMETERS}
-    asked = Asked(tuple(terms), _sort(kind, results.get("_sort", "")), _count(results), after, _total(results))
+    order = _sort(kind, results.get("_sort", ""))
+    if order is None and results.get("_sort"):
+        left_out.append("_sort")
+    asked = Asked(tuple(terms), order, _count(results), after, _total(results))
     return Searching(
         asked,
         said,

@@ -174,6 +174,9 @@ def test_what_is_not_served_is_left_out_and_said_or_refused(api: FlaskClient) ->
     assert "colour" not in lenient["link"][0]["url"]
     strict = api.get("/fhir/r4/ImagingStudy?colour=red", headers={"Prefer": "handling=strict"})
     assert (strict.status_code, strict.json["issue"][0]["expression"]) == (400, ["colour"])
+    unsorted = get(api, "r4/ImagingStudy", _sort="colour")
+    assert [one["search"]["mode"] for one in unsorted["entry"]] == ["match", "outcome"]
+    assert "_sort" not in unsorted["link"][0]["url"]
     assert api.get("/fhir/r4/ImagingStudy?_sort=colour", headers={"Prefer": "handling=strict"}).status_code == 400
 
 
