@@ -15,6 +15,7 @@ from bridge.store.searches import conditions, imaging_studies, study_people
 from bridge.store.searches.clocks import ByMoment, LocalTime, local_moment
 from bridge.store.searches.conditions import Condition, House, Search
 from bridge.store.searches.imaging_studies import SAID_OF_ENDED, STUDY_SYSTEM
+from bridge.store.searches.updated import BEGUN_UPDATED_AT
 from bridge.store.tables import Key, orders, studies
 from bridge.store.tables import announced_studies as announced
 
@@ -114,7 +115,7 @@ _BEGUN = Search(
     standing=_standing,
     terms={
         "_id": _id,
-        "_lastUpdated": conditions.within(announced.c.changed_at),
+        "_lastUpdated": conditions.within(BEGUN_UPDATED_AT),
         "identifier": _identifier,
         "patient": conditions.subjects(_patient),
         "subject": conditions.subjects(_patient),
@@ -131,6 +132,6 @@ _BEGUN = Search(
         **study_people.NOT_FOUND_BY,
         **dict.fromkeys(_UNKNOWN, conditions.never),
     },
-    sorts={"_id": _key, "started": ByMoment(_STARTED), "_lastUpdated": announced.c.changed_at},
+    sorts={"_id": _key, "started": ByMoment(_STARTED), "_lastUpdated": BEGUN_UPDATED_AT},
 )
 SEARCH = replace(imaging_studies.SEARCH, beside=_BEGUN)

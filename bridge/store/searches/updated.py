@@ -12,7 +12,7 @@ from bridge.store.announced_studies import ID_PREFIX
 from bridge.store.db import ReadTx
 from bridge.store.searches import conditions
 from bridge.store.searches.conditions import Condition
-from bridge.store.tables import chart_versions, decisions, overlay_versions, studies
+from bridge.store.tables import announced_studies, chart_versions, decisions, overlay_versions, studies
 from bridge.store.tables import study_placements as placed
 
 _KIND = "ImagingStudy"
@@ -22,13 +22,16 @@ _RESOURCE_ID = case(
     (placed.c.number == 1, _STUDY_KEY),
     else_=_STUDY_KEY + literal("-") + _NUMBER,
 )
-_KEPT_AT = (
-    select(chart_versions.c.at)
-    .where(chart_versions.c.server == OWN, chart_versions.c.reference == literal(f"{_KIND}/") + _RESOURCE_ID)
-    .order_by(chart_versions.c.number.desc())
-    .limit(1)
-    .scalar_subquery()
-)
+
+
+def _kept_at(resource_id: ColumnElement[str]) -> ColumnElement[datetime]:
+    return (
+        select(chart_versions.c.at)
+        .where(chart_versions.c.server == OWN, chart_versions.c.reference == literal(f"{_KIND}/") + resource_id)
+        .order_by(chart_versions.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def _newest(at: ColumnElement[datetime], study_key: ColumnElement[int]) -> ColumnElement[datetime]:
@@ -44,7 +47,11 @@ _MADE_AT = case(
     (studies.c.last_instance_at <= _CORRECTED_AT, _CORRECTED_AT),
     else_=studies.c.last_instance_at,
 )
-UPDATED_AT: ColumnElement[datetime] = func.coalesce(_KEPT_AT, _MADE_AT)
+UPDATED_AT: ColumnElement[datetime] = func.coalesce(_kept_at(_RESOURCE_ID), _MADE_AT)
+# Of one that has only begun.
+BEGUN_UPDATED_AT: ColumnElement[datetime] = func.coalesce(
+    _kept_at(literal(ID_PREFIX) + cast(announced_studies.c.key, String)), announced_studies.c.changed_at
+)
 
 
 def _touched_since(at: datetime) -> Condition:
