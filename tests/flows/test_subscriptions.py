@@ -43,6 +43,7 @@ Json = dict[str, Any]
 GUIDE = "http://hl7.org/fhir/uv/subscriptions-backport/"
 BACKPORT = f"{GUIDE}StructureDefinition/backport-"
 UID = "2.25.77001"
+RECEIVER = "https://example.org/x"
 MANY_FILTERS = {
     "url": f"{BACKPORT}filter-criteria",
     "valueString": f"ImagingStudy?{'&'.join(['modality=CT'] * 21)}",
@@ -592,7 +593,11 @@ def test_each_release_says_by_whose_definitions_it_tells(
         ({"channel": {"type": "rest-hook", "endpoint": "https://[::ffff:10.0.0.1]/x"}}, 403),
         ({"channel": {"type": "rest-hook", "endpoint": "https://user:secret@example.org/x"}}, 400),
         ({"channel": {"type": "rest-hook", "endpoint": "ftp://example.org/x"}}, 400),
-        ({"channel": {"type": "rest-hook", "endpoint": "https://example.org/x", "_payload": "x"}}, 400),
+        ({"channel": {"type": "rest-hook", "endpoint": RECEIVER, "_payload": "x"}}, 400),
+        ({"channel": {"type": "rest-hook", "endpoint": RECEIVER, "header": ["Content-Encoding: br"]}}, 400),
+        ({"channel": {"type": "rest-hook", "endpoint": RECEIVER, "header": ["Trailer: X-Sum"]}}, 400),
+        ({"reason": {"x": 1}}, 400),
+        ({"contact": [{"rank": "first"}]}, 400),
         ({"_criteria": "x"}, 400),
         ({"_criteria": [None]}, 400),
         ({"_criteria": {"extension": [MANY_FILTERS]}}, 400),
@@ -606,6 +611,26 @@ def test_each_release_says_by_whose_definitions_it_tells(
 def test_a_request_that_cannot_be_met_is_refused_with_its_reason(scene: Scene, change: Json, status: int) -> None:
     answer = scene.machine.post("/fhir/r4/Subscription", json=scene.r4() | change)
     assert (answer.status_code, answer.json["resourceType"]) == (status, "OperationOutcome")
+
+
+@ONE
+@pytest.mark.parametrize(
+    ("release", "sound", "spoiled"),
+    [
+        ("r4", {"contact": [{"system": "phone", "value": "555"}]}, {"contact": [{"rank": "first"}]}),
+        ("r5", {"identifier": [{"value": "desk 4"}], "name": "Desk"}, {"identifier": 5}),
+    ],
+)
+def test_what_is_said_beside_a_request_is_shown_again_if_it_is_what_fhir_has(
+    scene: Scene, release: str, sound: Json, spoiled: Json
+) -> None:
+    said = scene.r4() if release == "r4" else scene.r5()
+    place = f"/fhir/{release}/Subscription"
+    assert scene.machine.post(place, json=said | spoiled).status_code == 400
+    made = scene.machine.post(place, json=said | sound | {"tag": [{"code": "x"}], "colour": "red"})
+    assert made.status_code == 201
+    assert {name: made.json[name] for name in sound} == sound
+    assert faults_of(release.upper(), made.json) == ()
 
 
 @ONE

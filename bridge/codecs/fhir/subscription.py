@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+from bridge.codecs.fhir.check import faults_of
 from bridge.domain.subscription import (
     TOPICS,
     Channel,
@@ -29,10 +30,19 @@ TOPIC_EXTENSION = (
 _CHANNEL_TYPES = "http://terminology.hl7.org/CodeSystem/subscription-channel-type"
 _MEDIA_TYPE = "application/fhir+json"
 HIDDEN = "(not shown)"
-_SHOWN_FIELDS = ("meta", "contact", "reason", "name", "identifier", "managingEntity", "tag")
+# What is kept as it was sent, and shown again.
+_KEPT_FIELDS = {"r4": ("contact", "reason"), "r5": ("contact", "reason", "name", "identifier", "managingEntity")}
+# The least that a Subscription has: what is kept is judged as a part of it.
+_LEAST = {
+    "r4": {"status": "requested", "reason": "-", "criteria": "-", "channel": {"type": "rest-hook"}},
+    "r5": {"status": "requested", "topic": "-", "channelType": {"code": "rest-hook"}},
+}
 _HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 # What a request of ours says by itself, and nobody else may say in its place.
-_OUR_HEADERS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "te", "upgrade"})
+_OUR_HEADERS = frozenset(
+    {"host", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "date"}
+)
+_OUR_HEADER_FAMILIES = ("content-", "proxy-")
 _HEADERS_MAX = 10
 _FILTERS_MAX = 20
 _MOST_SECS = 86_400
@@ -54,8 +64,8 @@ def written(one: Subscription, base: str, now: datetime) -> Json:
     """Return a subscription as a resource; its headers' values are not shown. base: of its own release."""
     state, draft, channel = one.state_at(now), one.draft, one.draft.channel
     meta = {"versionId": str(one.version), **({"lastUpdated": one.updated_at.isoformat()} if one.updated_at else {})}
-    kept = {name: value for name, value in draft.resource.items() if name in _SHOWN_FIELDS and name != "meta"}
-    resource: Json = {"resourceType": "Subscription", "id": str(one.key), "meta": meta, "status": state.value} | kept
+    resource: Json = {"resourceType": "Subscription", "id": str(one.key), "meta": meta, "status": state.value}
+    resource |= draft.resource
     if draft.ends_at is not None:
         resource["end"] = draft.ends_at.isoformat()
     topic = f"{base}/SubscriptionTopic/{draft.topic}"
@@ -131,7 +141,9 @@ def _draft(release: str, topic: Topic, filters: list[Filter], channel: Channel, 
     status = said.get("status")
     if status not in ("requested", "active", "error", "off"):
         raise Incomplete("requested is wanted, or off", code="not_in_table", where="status")
-    kept = {name: said[name] for name in _SHOWN_FIELDS if name in said}
+    kept = {name: said[name] for name in _KEPT_FIELDS[release] if name in said}
+    if faults := faults_of(release.upper(), {"resourceType": "Subscription"} | _LEAST[release] | kept):
+        raise Malformed("it is not as FHIR has it", where=faults[0].partition(":")[0])
     return SubscriptionDraft(
         release, topic.name, tuple(filters), channel, _instant(said.get("end")), status == "off", kept
     )
@@ -203,7 +215,7 @@ def _headers(pairs: Sequence[tuple[str, str]], kept: Channel | None) -> tuple[tu
     found = []
     for name, value in pairs:
         value = before.get(name.lower(), "") if value == HIDDEN else value
-        if not _HEADER.fullmatch(name) or name.lower() in _OUR_HEADERS:
+        if not _HEADER.fullmatch(name) or _is_ours(name.lower()):
             raise Malformed("this header cannot be sent", where="header")
         if not value or len(value) > 4096 or not value.isascii() or not value.isprintable():
             raise Malformed("a header needs a printable value", where="header")
@@ -211,6 +223,10 @@ def _headers(pairs: Sequence[tuple[str, str]], kept: Channel | None) -> tuple[tu
     if len(found) > _HEADERS_MAX:
         raise Malformed(f"at most {_HEADERS_MAX} headers are sent", where="header")
     return tuple(found)
+
+
+def _is_ours(name: str) -> bool:
+    return name in _OUR_HEADERS or name.startswith(_OUR_HEADER_FAMILIES)
 
 
 def _number(value: object, where: str, most: int) -> int:
