@@ -8,7 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from bridge.domain.accounts import Permission
-from bridge.domain.attachment import TO_PAYER, AttachmentKind, ClaimAttachment
+from bridge.domain.attachment import TO_PAYER, AttachmentKind, AttachmentState, ClaimAttachment
 from bridge.errors import Conflict, Incomplete, Malformed, Unsupported
 from bridge.leaving.packet_pictures import MOST_CHOSEN
 from bridge.store import authorizations, studies
@@ -91,10 +91,17 @@ def _page(authorization_key: int, study_key: int, sentence: str) -> str:
         most_chosen=MOST_CHOSEN,
         warnings=[one for one in row.warnings if one.order_key in (None, order_key)],
         offered={kind: KIND_WORDS[kind] for kind in offered},
-        proposed=next((kind for kind in offered if kind in TO_PAYER), offered[0]),
+        proposed=_proposed(offered, attached),
         needs_release=TO_PAYER,
         sentence=sentence,
     )
+
+
+def _proposed(offered: Sequence[AttachmentKind], attached: Sequence[ClaimAttachment]) -> AttachmentKind:
+    """Return the way that is ticked at first: to a payer before any other, and one that was not gone yet."""
+    ways = sorted(offered, key=lambda kind: kind not in TO_PAYER)
+    gone = {one.kind for one in attached if one.state in (AttachmentState.RELEASED, AttachmentState.SENT)}
+    return next((kind for kind in ways if kind not in gone), ways[0])
 
 
 def _ticked(attached: Sequence[ClaimAttachment], kinds: Collection[str]) -> frozenset[str]:

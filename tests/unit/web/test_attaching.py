@@ -34,6 +34,10 @@ def offered(page: str) -> list[int]:
     return [int(one) for one in re.findall(r'<tr data-href="/authorizations/\d+/studies/(\d+)"', page)]
 
 
+def ways_ticked(page: str) -> list[str]:
+    return re.findall(r'name="kind" value="([^"]+)" checked', page)
+
+
 def test_the_study_of_its_own_order_stands_first_and_says_why(console: Console) -> None:
     console.order()
     console.order("A2")
@@ -49,6 +53,7 @@ def test_what_is_offered_is_seen_before_it_is_attached(console: Console) -> None
     browser, key = console.browser(Role.BILLING), key_of(console)
     place = f"/authorizations/{key}/studies/{study.key}"
     page = browser.get(place).text
+    assert ways_ticked(page) == ["claim"]
     for said in (
         "2 series, 6 images",
         "Its order is under this authorization",
@@ -66,6 +71,7 @@ def test_what_is_offered_is_seen_before_it_is_attached(console: Console) -> None
     assert "Images attached to authorization PAA1 as a reference on the claim" in shown
     again = browser.get(place).text
     assert "Attach again" in again
+    assert ways_ticked(again) == ["pdf"]
     assert "as a reference on the claim" in again.split("Attached already")[1]
 
 
