@@ -312,6 +312,13 @@ PAGES = [
 ]
 
 
+WITHOUT_TIME = """2026-03-02 09:14:02 INFO received MSH|^~\\&|OLDRIS|NORTHWING|||20260302||ORM^O01|X1|P|2.3
+PID|||00041001^^^RIVERSIDE||HALVORSEN^INGRID||19580312|F
+ORC|NW|P1|F1||SC
+OBR|1|P1|F1|71260^CT CHEST^C4||||||||||||||ACC1|||||CT
+"""
+
+
 @pytest.mark.parametrize("width", [360, 1440])
 def test_every_page_fits_the_screen_and_can_be_read_and_followed(page: Page, console: Console, width: int) -> None:
     console.order(name="VANDERMEULEN-KONSTANTINOPOLSKAYA^ALEXANDRA MARGUERITE^JOSEPHINE")
@@ -323,6 +330,17 @@ def test_every_page_fits_the_screen_and_can_be_read_and_followed(page: Page, con
     for path in PAGES:
         page.goto(path)
         assert faults(page) == [], path
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_what_a_message_would_come_to_fits_the_screen(page: Page, console: Console, width: int) -> None:
+    enter(page, console, Role.IT)
+    page.set_viewport_size({"width": width, "height": 740})
+    page.goto("/messages/try")
+    page.get_by_label("HL7 messages").fill(WITHOUT_TIME)
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_text("not sent to devices").wait_for()
+    assert faults(page) == []
 
 
 def test_pages_work_without_scripts(browser: object, address: str, console: Console) -> None:

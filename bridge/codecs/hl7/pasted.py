@@ -11,7 +11,11 @@ from bridge.codecs.hl7.envelope import body_of
 
 MAX_MESSAGES = 200
 _FRAME = re.compile(rb"\x1c\r?|\x0b")
-_BOUNDARY = re.compile(rb"(?:^|[\r\n])[ \t\xef\xbb\xbf]*(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])")
+# A log's own words may stand before a header on its line; a field's text that quotes one has a "|" before it.
+_BOUNDARY = re.compile(
+    rb"(?:^|[\r\n])(?:[ \t\xef\xbb\xbf]*(?=(?:MSH|FHS|BHS|BTS|FTS)[^A-Za-z0-9\s])"
+    rb"|[^\r\n|]{0,200}(?=MSH\|[^A-Za-z0-9\s|]{2,5}\|))"
+)
 _AROUND = (b"FHS", b"BHS", b"BTS", b"FTS")
 
 
@@ -19,7 +23,8 @@ def messages_in(raw: bytes) -> list[bytes]:
     """
     Return the messages that *raw* holds, MAX_MESSAGES at most; all of it as one where none begins with MSH.
 
-    Frames, batch headers, byte order marks and what stands before the first header are left out.
+    Frames, batch headers, byte order marks, what a log says before a header on its line, and what stands before the
+    first header are left out.
     """
     text = _FRAME.sub(b"\r", body_of(raw))
     marks = list(_BOUNDARY.finditer(text))

@@ -24,9 +24,10 @@ def control_ids(raw: bytes) -> list[str]:
         b"\xef\xbb\xbf" + ONE % 1 + b"\r\n\r\n\xef\xbb\xbf" + ONE % 2,
         b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + ONE % 1 + ONE % 2 + b"BTS|2\rFTS|1\r",
         b"received from 10.0.0.1:\n" + ONE % 1 + b"\n  " + ONE % 2,
+        b"2026-01-01 09:14:02,113 INFO [recv] <VT>" + ONE % 1 + b"2026-01-01 09:14:03 INFO [recv] " + ONE % 2,
         (ONE % 1 + ONE % 2).decode().encode("utf-16"),
     ],
-    ids=["behind one another", "LF", "CRLF", "frames", "marks", "batch", "log", "UTF-16"],
+    ids=["behind one another", "LF", "CRLF", "frames", "marks", "batch", "log", "log lines", "UTF-16"],
 )
 def test_every_message_is_found(raw: bytes) -> None:
     assert control_ids(raw) == ["1", "2"]
@@ -42,7 +43,7 @@ def test_no_more_than_a_person_reads_are_taken() -> None:
 
 
 def test_a_word_that_begins_like_a_header_inside_a_text_is_text() -> None:
-    found = messages_in(ONE % 1 + b"NTE|1||the MSH|is old\r")
+    found = messages_in(ONE % 1 + b"NTE|1||the MSH|is old\rNTE|2||sent MSH|^~\\&|A\r")
 
     assert len(found) == 1
-    assert found[0].endswith(b"the MSH|is old\r")
+    assert found[0].endswith(b"the MSH|is old\rNTE|2||sent MSH|^~\\&|A\r")
