@@ -29,6 +29,10 @@ blueprint = Blueprint("launches", __name__)
 
 _LIFE = timedelta(minutes=10)
 _TEXT_MAX = 8000
+_NOT_OPENED = (
+    "Nothing was opened. Open the images again where you found the link: that makes a new one. "
+    "If it stands in a document, ask whoever sent you that."
+)
 # Nothing can be guessed here, and a hospital may come from one address: only what would fill the audit trail is slowed,
 # never a launch that is going well or a link that was made.
 _FREE_TRIES = {"pair": 200, "account": 200, "address": 200}
@@ -140,7 +144,7 @@ def open_link() -> AnyResponse:
         opened = links.open(secret, access.origin())
     except (BridgeError, LookupError) as fault:
         _failed()
-        return _page(fault, "Nothing was opened. Open the images again where you found the link: that makes a new one.")
+        return _page(fault, _NOT_OPENED)
     return view_pages.enter(opened)
 
 

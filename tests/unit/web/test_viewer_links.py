@@ -169,7 +169,7 @@ def test_guesses_from_an_address_hold_up_no_link_that_was_made(
 ) -> None:
     monkeypatch.setattr(launch_pages, "_FREE_TRIES", {"pair": 2, "account": 2, "address": 2})
     browser = console.app.test_client()
-    assert "that makes a new one" in browser.get("/open?link=x").text
+    assert "that makes a new one. If it stands in a document, ask" in browser.get("/open?link=x").text
     assert [browser.get(f"/open?link=x{one}").status_code for one in range(3)] == [403, 429, 429]
     assert browser.get(path_of(made(console.machine(), STUDY)["url"])).status_code == 303
 
