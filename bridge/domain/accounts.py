@@ -239,6 +239,11 @@ class Caller:
         wanted = _SMART_OF.get(permission)
         return wanted is not None and any(smart_scopes.grant_any(scopes, kind, action) for kind, action in wanted)
 
+    def is_granted(self, resource_type: str, action: str) -> bool:
+        """Say whether scopes that speak of resources, where there are such, grant *action* ("r", "s") with those of a type."""
+        spoken = [one for one in self.scopes if smart_scopes.is_smart(one)]
+        return not spoken or smart_scopes.grant(spoken, resource_type, action)
+
 
 def _is_record(scope: str) -> bool:
     """Say whether a scope names the record that a token is limited to, rather than resources ("patient/Patient.rs")."""

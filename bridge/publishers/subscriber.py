@@ -3,13 +3,14 @@ Subscriptions are told over HTTP: a handshake first, then news in their order an
 
 One delivery stands for one subscription and sends what it has not been told yet, so many as it takes at a time. What
 fails is tried again by the outbox; after the third time in a row the subscription is in error, and goes on being tried:
-the first notification that arrives makes it active again. Source: FHIR R5 3.2, Subscriptions R5 Backport 1.1.
+the first notification that arrives makes it active again. What its owner may read is looked at each time: whole resources
+leave for nobody who may not read them by then. Source: FHIR R5 3.2, Subscriptions R5 Backport 1.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from bridge.codecs.fhir.subscription import max_count
 from bridge.domain.accounts import Permission
 from bridge.domain.study import Study
 from bridge.domain.subscription import (
+    TOPICS,
     News,
     NotificationContent,
     Subscription,
@@ -80,13 +82,16 @@ class SubscriptionPublisher:
             return Nothing("the subscription was deleted")
         if one.state_at(now) == SubscriptionState.OFF:
             return Nothing("the subscription is off")
-        if not credentials.may_still(tx, one.owner, Permission.SUBSCRIBE, now):
+        owner = credentials.holder(tx, one.owner, now)
+        if owner is None or not owner.may(Permission.SUBSCRIBE):
             return Nothing("whoever subscribed may sign in no longer")
+        if not owner.is_granted(TOPICS[one.draft.topic].resource, "r"):
+            return Nothing("whoever subscribed may no longer read what it is about")
         if one.state == SubscriptionState.REQUESTED or one.activated_at is None:
             return self._parcel(delivery, one, NotificationKind.HANDSHAKE, now, _Told())
         owed = news.numbered(tx, one.key, one.delivered + 1, one.delivered + max_count(one.draft.channel))
         if owed:
-            return self._of_news(tx, delivery, one, owed, now)
+            return self._of_news(tx, delivery, one if owner.may(Permission.READ_FHIR) else _by_id(one), owed, now)
         return self._heartbeat(delivery, one, now)
 
     def send(self, parcel: NoticeParcel, still_wanted: StillWanted) -> Receipt:
@@ -176,6 +181,14 @@ class SubscriptionPublisher:
         upto = told.numbered[-1][0] if told.numbered else one.delivered
         key, version = (told.study.key, told.study.binding_version) if told.study is not None else (None, 0)
         return NoticeParcel(delivery, key, version, notice, upto, has_more=upto < one.told)
+
+
+def _by_id(one: Subscription) -> Subscription:
+    """Return a subscription as it is told of without whole resources."""
+    if one.draft.channel.content != NotificationContent.FULL_RESOURCE:
+        return one
+    channel = replace(one.draft.channel, content=NotificationContent.ID_ONLY)
+    return replace(one, draft=replace(one.draft, channel=channel))
 
 
 def _is_other(now: Subscription, then: Subscription) -> bool:

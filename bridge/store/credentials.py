@@ -9,12 +9,19 @@ from bridge.store import users
 from bridge.store.db import ReadTx
 
 
-def may_still(tx: ReadTx, credential: str, permission: Permission, now: datetime) -> bool:
-    """Say whether *credential* ("token:5", "user:2") is still good, and its role for *permission*."""
+def holder(tx: ReadTx, credential: str, now: datetime) -> Caller | None:
+    """Return who holds *credential* ("token:5", "user:2"), with what it lets them do now; None where it is no longer good."""
     kind, _, row = credential.partition(":")
     if kind == "token":
         token = users.get_token(tx, int(row))
-        is_good = token is not None and token.revoked_at is None and (token.ends_at is None or token.ends_at > now)
-        return is_good and token is not None and Caller(credential, token.role, token.scopes).may(permission)
+        if token is None or token.revoked_at is not None or (token.ends_at is not None and token.ends_at <= now):
+            return None
+        return Caller(credential, token.role, token.scopes)
     user = users.get(tx, int(row))
-    return user is not None and not user.disabled and Caller(credential, user.role).may(permission)
+    return Caller(credential, user.role) if user is not None and not user.disabled else None
+
+
+def may_still(tx: ReadTx, credential: str, permission: Permission, now: datetime) -> bool:
+    """Say whether *credential* is still good, and its role and scopes for *permission*."""
+    found = holder(tx, credential, now)
+    return found is not None and found.may(permission)

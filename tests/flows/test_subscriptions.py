@@ -322,6 +322,27 @@ def test_several_news_go_in_one_notification_where_that_is_asked_for(scene: Scen
     assert scene.state(one, "r5") == "active"
 
 
+@ONE
+@pytest.mark.parametrize("content", ["id-only", "full-resource"])
+def test_what_several_news_in_one_notification_are_about_is_in_it_once(scene: Scene, content: str) -> None:
+    """Source: FHIR R5 Bundle, bdl-7."""
+    one = scene.subscribe(scene.r5("imagingstudy-changed", maxCount=10, content=content))
+    scene.receiver.answer = 503
+    study = scene.bound()
+    scene.run(QUIET)
+    scene.questioned(study)
+    scene.run()
+    scene.receiver.told.clear()
+    scene.receiver.answer = 200
+    scene.run(timedelta(minutes=30))
+    (told,) = scene.receiver.of("event-notification")
+    assert numbers_of([told]) == [1, 2]
+    for bundle in (told, scene.machine.get(f"/fhir/r5/Subscription/{one}/$events").json):
+        (entry,) = bundle["entry"][1:]
+        assert entry["fullUrl"].startswith("http://localhost:80/fhir/r5/ImagingStudy/")
+        assert entry.get("resource", {}).get("status") == (None if content == "id-only" else "entered-in-error")
+
+
 # The slices of the profile backport-subscription-status-r4: how many of each, and what holds its value.
 _SLICES = {
     "subscription": (1, 1, "valueReference"),
@@ -545,6 +566,51 @@ def test_who_may_not_read_is_told_by_id_and_sent_no_resource(scene: Scene) -> No
     assert teller.get(f"/fhir/r5/Subscription/{one}/$events?content=full-resource").status_code == 403
     whole = teller.get(f"/fhir/r5/Subscription/{one}").json | {"content": "full-resource"}
     assert teller.put(f"/fhir/r5/Subscription/{one}", json=whole).status_code == 403
+
+
+def narrow(scene: Scene, *scopes: str) -> None:
+    with scene.house.store.write() as tx:
+        tx.execute(update(tokens_table).values(scopes=list(scopes)))
+
+
+@ONE
+def test_who_may_read_no_more_is_told_by_id_from_then_on(scene: Scene) -> None:
+    scene.subscribe(scene.r4(content="full-resource"))
+    scene.subscribe(scene.r5(content="full-resource"))
+    scene.bound(f"{UID}.1")
+    narrow(scene, "subscribe")
+    scene.run(QUIET)
+    told = scene.receiver.of("event-notification")
+    assert numbers_of(told) == [1, 1]
+    assert [[entry for entry in one["entry"][1:] if "resource" in entry] for one in told] == [[], []]
+    shaken = scene.machine.post("/fhir/r4/Subscription", json=scene.r4()).json
+    whole = scene.r4(content="full-resource") | {"id": shaken["id"]}
+    narrow(scene, "subscribe", "fhir")
+    assert scene.machine.put(f"/fhir/r4/Subscription/{shaken['id']}", json=whole).status_code == 200
+    narrow(scene, "subscribe")
+    scene.run()
+    assert scene.state(shaken["id"]) == "active"
+    assert scene.machine.delete(f"/fhir/r4/Subscription/{shaken['id']}").status_code == 204
+    narrow(scene, "subscribe", "fhir")
+    scene.bound(f"{UID}.2")
+    scene.run(QUIET)
+    sent = scene.receiver.of("event-notification")[2:]
+    assert [one["entry"][1]["resource"]["resourceType"] for one in sent] == ["ImagingStudy", "ImagingStudy"]
+
+
+@ONE
+def test_who_may_not_read_what_a_topic_is_about_any_more_is_told_no_more_of_it(scene: Scene) -> None:
+    scene.subscribe(scene.r4(content="full-resource"))
+    scene.subscribe(scene.r4())
+    narrow(scene, "system/Subscription.cruds", "system/Patient.r")
+    scene.bound()
+    scene.run(QUIET)
+    assert scene.receiver.of("event-notification") == []
+    narrow(scene, "system/Subscription.cruds", "system/ImagingStudy.r")
+    scene.bound(f"{UID}.1")
+    scene.run(QUIET)
+    scene.run(QUIET)
+    assert sorted(numbers_of(scene.receiver.of("event-notification"))) == [1, 1, 2, 2]
 
 
 @ONE

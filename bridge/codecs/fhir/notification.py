@@ -60,7 +60,7 @@ def bundle(notice: Notice) -> Json:
     }
     entries = [first]
     if notice.content != NotificationContent.EMPTY:
-        entries += [_entry(notice, one) for one in dict.fromkeys(one for _, one in notice.numbered)]
+        entries += [_entry(notice, one) for one in {one.focus: one for _, one in notice.numbered}.values()]
     return {
         "resourceType": "Bundle",
         "id": notice.message_id,

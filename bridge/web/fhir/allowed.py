@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bridge.domain import smart_scopes
 from bridge.errors import Refused
 from bridge.web import access
 from bridge.web.access import caller
@@ -14,8 +13,7 @@ def may(resource_type: str, action: str) -> bool:
     also = PERMISSIONS.get(resource_type)
     if also is not None and not caller().may(also):
         return False
-    spoken = [one for one in caller().scopes if smart_scopes.is_smart(one)]
-    return not spoken or smart_scopes.grant(spoken, resource_type, action)
+    return caller().is_granted(resource_type, action)
 
 
 def check(resource_type: str, action: str) -> None:
