@@ -147,7 +147,7 @@ class TellingKeeper(Lookout):
             if one is None or one.secret_digest != known.secret_digest:
                 return
             is_there = found is not None and stands(found.resource) and endpoint_of(found.resource) == teller.endpoint
-            detail = "" if is_there else "it stands there no more; it is made anew"
+            detail = "" if is_there else "the subscription no longer stands there; it is made anew"
             if is_there and teller.beats and one.is_quiet(now):
                 detail = "it stands there, and nothing came for a day, no sign of life either; it is made anew"
             state = TellingState.TELLING if one.is_telling and not detail else TellingState.SILENT

@@ -161,6 +161,11 @@ def test_a_server_that_gave_the_subscription_up_is_asked_what_changed_meanwhile(
     scene.ehr.books.update(one | {"status": "error"}, one["id"])
     scene.clock.at += timedelta(minutes=11)
     scene.keep()
+    with scene.house.store.read() as tx:
+        known = tellings.find(tx, "ServiceRequest:ehr")
+    assert known is not None
+    detail = "the subscription no longer stands there; it is made anew"
+    assert (known.state, known.detail) == (TellingState.SILENT, detail)
     scene.keep()
     assert scene.subscription("ServiceRequest")["status"] == "active"
     scene.look()
